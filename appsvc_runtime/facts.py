@@ -1,0 +1,94 @@
+"""What the platform calls things: names, headers, addresses, defaults. Data only.
+
+Knows nothing of any other room. Each group names its source; *AD* is the App Service documentation
+(MicrosoftDocs/azure-docs, articles/app-service), *Oryx* is github.com/microsoft/Oryx, *HPH* is the
+HttpPlatformHandler configuration reference.
+"""
+
+from __future__ import annotations
+
+# Both are set on every App Service host and on nothing else (AD: reference-app-settings).
+SITE_NAME = "WEBSITE_SITE_NAME"
+INSTANCE_ID = "WEBSITE_INSTANCE_ID"
+HOSTNAME = "WEBSITE_HOSTNAME"
+
+# Set by HttpPlatformHandler for the process it starts (HPH).
+HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
+
+# wfastcgi keeps the undecoded value of PATH_INFO under this key of every request's environ, and no
+# other server does: it is how a request is known to have come through IIS (wfastcgi.py,
+# RAW_VALUE_NAMES). A client cannot set it: header names become HTTP_*.
+WFASTCGI_MARK = "wsgi.path_info"
+
+# The front end reaches the app from inside the data centre: loopback under IIS, link-local in the
+# Linux container, private addresses elsewhere (seen as 169.254.x.x in AD: configure-language-python).
+# Written out because ipaddress.is_private also counts the documentation networks as private.
+FRONT_END_NETWORKS = (
+    "127.0.0.0/8",
+    "::1/128",
+    "169.254.0.0/16",
+    "fe80::/10",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+)
+
+# What a front end reports about a request (AD: overview-authentication-authorization, and recorded
+# requests): nobody else may say it. WSGI spelling.
+FORWARDED_HEADERS = frozenset(
+    {
+        "HTTP_CLIENT_IP",
+        "HTTP_DISGUISED_HOST",
+        "HTTP_X_APPSERVICE_PROTO",
+        "HTTP_X_ARR_SSL",
+        "HTTP_X_AZURE_FDID",
+        "HTTP_X_CLIENT_IP",
+        "HTTP_X_CLIENT_PORT",
+        "HTTP_X_ORIGINAL_HOST",
+        "HTTP_X_ORIGINAL_URL",
+    }
+)
+FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", "HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
+
+# The platform asks this path until the container answers (AD: reference-app-settings).
+WARMUP_PATH = "WEBSITE_WARMUP_PATH"
+DEFAULT_WARMUP_PATH = "/robots933456.txt"
+# User agents of the platform's probes, as recorded; health checks follow no redirect
+# (AD: monitor-instances-health-check).
+PROBE_AGENTS = ("AlwaysOn", "HealthCheck/1.0", "ReadyForRequest/1.0 (HealthCheck)")
+
+# The load balancer ends a request that has sent nothing for so long (AD: troubleshoot-http-502).
+REQUEST_LIMIT_SECONDS = 230
+# A stopping container gets this long unless WEBSITES_CONTAINER_STOP_TIME_LIMIT says otherwise.
+STOP_TIME_LIMIT = "WEBSITES_CONTAINER_STOP_TIME_LIMIT"
+DEFAULT_STOP_SECONDS = 5
+MAX_STOP_SECONDS = 120
+
+# The Linux container (Oryx: src/startupscriptgenerator/src/python).
+DEFAULT_PORT = 8000
+SITE_FOLDER = "/home/site/wwwroot"
+DEFAULT_SITE_FOLDER = "/opt/defaultsite"
+DEFAULT_SITE_APP = "application:app"
+VIRTUAL_ENVIRONMENT = "antenv"
+FLASK_FILES = ("application.py", "app.py", "run.py", "index.py", "server.py", "wsgi.py")
+FASTAPI_FILES = (
+    "main.py",
+    "app.py",
+    "application.py",
+    "server.py",
+    "asgi.py",
+    "api.py",
+    "index.py",
+    "run.py",
+)
+FASTAPI_SINCE = (3, 14)
+FASTAPI_WORKER = "uvicorn_worker.UvicornWorker"
+DISABLE_FASTAPI = "DISABLE_FASTAPI_DETECTION"
+GUNICORN_TIMEOUT = 600
+ENABLE_MULTIWORKERS = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
+CUSTOM_WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
+CUSTOM_THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
+# The documentation misspells it; this is the name the code reads (Oryx: ext_var_names.go).
+GUNICORN_CONFIG_PATH = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
+PRE_RUN_COMMAND = "PRE_RUN_COMMAND"

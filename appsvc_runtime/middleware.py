@@ -1,0 +1,286 @@
+"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the visitor as the front end did.
+
+    app.wsgi_app = AppServiceMiddleware(app.wsgi_app)               # Flask
+    application = AppServiceMiddleware(get_wsgi_application())      # Django
+
+On App Service it believes the platform's front end and nobody else. Elsewhere it believes the peers
+named by `trusted_proxies`; with none named it is inert: nobody is believed and nothing is changed.
+Where it is not inert, what an untrusted peer says of itself is removed before the app sees it.
+
+For every request it adds two keys to the environ: `appsvc.request`, a `RequestInfo`, and
+`appsvc.original`, a dict of the WSGI variables it may change or has removed to the values they came
+with (None where there was none).
+
+Importing this room loads nothing beyond the interpreter's own start: readers of headers are loaded
+when a middleware is made that needs them. Must not know of servers, frameworks or the emulator.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import facts, hosts, options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["AppServiceMiddleware", "RequestInfo"]
+
+REQUEST_KEY = "appsvc.request"
+ORIGINAL_KEY = "appsvc.original"
+
+# Peers seen are remembered with the answer; an attacker with many addresses cannot make it grow.
+_MAX_PEERS = 1024
+
+
+class RequestInfo:
+    """What is known of a request, as the front end reported it; `environ["appsvc.request"]`.
+
+    `scheme` is "http" or "https". `host` is the Host header, with its port if it has one.
+    `client_address` is the visitor's address (the peer's where nothing better is known) and
+    `client_port` its port or None. `arr_log_id` is the front end's id of the request
+    (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
+    """
+
+    __slots__ = ("arr_log_id", "client_address", "client_port", "host", "scheme")
+
+    def __init__(
+        self,
+        scheme: str,
+        host: str,
+        client_address: str,
+        client_port: str | None,
+        arr_log_id: str | None,
+    ) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.client_address = client_address
+        self.client_port = int(client_port) if client_port and client_port.isdecimal() else None
+        self.arr_log_id = arr_log_id
+
+    @property
+    def is_secure(self) -> bool:
+        """True where the visitor came by https."""
+        return self.scheme == "https"
+
+    def __repr__(self) -> str:
+        return (
+            f"RequestInfo(scheme={self.scheme!r}, host={self.host!r}, "
+            f"client_address={self.client_address!r}, client_port={self.client_port!r}, "
+            f"arr_log_id={self.arr_log_id!r})"
+        )
+
+
+class AppServiceMiddleware:
+    """Make the app see scheme, host and client as the visitor's, never as a forger's.
+
+    `app`: any WSGI app. Each option falls back to its variable, then to its default:
+
+    - `trusted_proxies` (`APPSVC_TRUSTED_PROXIES`): addresses, networks or `*`, as an iterable or
+      comma-separated. On App Service by default: loopback, link-local and private peers, and
+      under wfastcgi every peer, because IIS is the only way in.
+    - `hops` (`APPSVC_FORWARDED_HOPS`): how many proxies append to `X-Forwarded-*`.
+    - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): where the
+      visitor's host is to be taken from when it is not in `Host`.
+    - `https_only` (`APPSVC_HTTPS_ONLY`), `hsts_seconds` (`APPSVC_HSTS_SECONDS`).
+
+    `environ`: the process's variables, `os.environ` by default, read here and never later.
+    Raises ConfigError for a setting that cannot be used. `app` is kept as an attribute.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        trusted_proxies: Iterable[str] | str | None = None,
+        hops: int | None = None,
+        front_door_id: str | None = None,
+        host_header: str | None = None,
+        https_only: bool | None = None,
+        hsts_seconds: int | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        variables = os.environ if environ is None else environ
+        self.app = app
+        self._on_app_service = hosts.on_app_service(variables)
+        trusted = options.resolve("APPSVC_TRUSTED_PROXIES", trusted_proxies, variables)
+        # An empty list given on purpose trusts nobody and still removes what forgers send.
+        self.inert = trusted == "" and not self._on_app_service
+        chosen_hops = options.resolve("APPSVC_FORWARDED_HOPS", hops, variables)
+        self._hops = chosen_hops or (2 if hosts.under_http_platform(variables) else 1)
+        # HttpPlatformHandler appends in version 2 only, which nothing but the request can show.
+        self._second_hop_unsure = chosen_hops is None and self._hops == 2
+        self._front_door_id = options.resolve(
+            "APPSVC_FRONT_DOOR_ID", front_door_id, variables
+        ).lower()
+        header = options.resolve("APPSVC_HOST_HEADER", host_header, variables)
+        self._host_key = "HTTP_" + header.upper().replace("-", "_") if header else ""
+        self._https_only = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
+        self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
+        self._warmup_path = hosts.warmup_path(variables)
+        self._site_host = variables.get(facts.HOSTNAME, "")
+        self._said_contradiction = False
+        self._peers: dict[str, bool] = {}
+        if not self.inert:
+            # Loaded here and not above: an inert middleware costs an app's start nothing.
+            from . import forwarded
+
+            self._forwarded = forwarded
+            self._match_client = forwarded.IPV4_CLIENT.fullmatch
+            if trusted == "":
+                trusted = facts.FRONT_END_NETWORKS
+            self._trusted = forwarded.TrustedPeers(trusted)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request, as PEP 3333 says; never raises on any header."""
+        # The key is there when another middleware, a door's or the user's, did the work before us.
+        if REQUEST_KEY not in environ:
+            peer = environ.get("REMOTE_ADDR", "")
+            environ[ORIGINAL_KEY] = original = {
+                "REMOTE_ADDR": peer,
+                "REMOTE_PORT": environ.get("REMOTE_PORT"),
+                "HTTP_HOST": environ.get("HTTP_HOST"),
+                "wsgi.url_scheme": environ.get("wsgi.url_scheme"),
+                "HTTPS": environ.get("HTTPS"),
+                "HTTP_X_FORWARDED_PROTO": environ.get("HTTP_X_FORWARDED_PROTO"),
+            }
+            if self.inert:
+                _describe(environ, None)
+            elif self._peers.get(peer) or self._is_trusted(peer, environ):
+                self._believe(environ, original)
+            else:
+                self._disbelieve(environ, original)
+        if self._https_only and not self.inert:
+            return self._secure(environ, start_response)
+        return self.app(environ, start_response)
+
+    def _is_trusted(self, peer: str, environ: WSGIEnvironment) -> bool:
+        if self._on_app_service and facts.WFASTCGI_MARK in environ:
+            return True
+        trusted = self._peers.get(peer)
+        if trusted is None:
+            trusted = peer in self._trusted
+            if len(self._peers) >= _MAX_PEERS:
+                self._peers.clear()
+            self._peers[peer] = trusted
+        return trusted
+
+    def _believe(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
+        """Take scheme, client and host from a trusted peer's headers."""
+        hops = self._hops
+        proto = original["HTTP_X_FORWARDED_PROTO"]
+        by_front_door = False
+        if self._front_door_id:
+            by_front_door = (
+                environ.get("HTTP_X_AZURE_FDID", "").strip().lower() == self._front_door_id
+            )
+            hops += by_front_door
+
+        if proto == "https":
+            scheme = "https"
+        elif proto is None:
+            scheme = "https" if environ.get("HTTP_X_ARR_SSL") else _server_scheme(environ)
+        else:
+            scheme = self._forwarded.read_scheme(proto, hops)
+            if scheme == "http" and environ.get("HTTP_X_ARR_SSL"):
+                self._say_contradiction()
+        environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"] = scheme
+        environ["HTTPS"] = "on" if scheme == "https" else "off"
+
+        client = environ.get("HTTP_X_FORWARDED_FOR")
+        if client is not None:
+            match = self._match_client(client)
+            found = match.groups() if match else self._read_client(client, proto, hops)
+            if found is not None:
+                environ["REMOTE_ADDR"], port = found
+                if port is not None:
+                    environ["REMOTE_PORT"] = port
+                else:
+                    # The port that stands there is the proxy's, not this client's.
+                    environ.pop("REMOTE_PORT", None)
+
+        if by_front_door:
+            self._take_host(environ, original, "HTTP_X_FORWARDED_HOST")
+        elif self._host_key:
+            self._take_host(environ, original, self._host_key)
+        _describe(environ, environ.get("HTTP_X_ARR_LOG_ID"))
+
+    def _read_client(
+        self, value: str, proto: str | None, hops: int
+    ) -> tuple[str, str | None] | None:
+        """Read the client, where one look at the header did not do.
+
+        Under HttpPlatformHandler only version 2 of the module appends. Counting two hops where it
+        did not would take an entry that the visitor wrote, so its hop counts only if there is a
+        sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
+        address that is a front end's, which is what it appends.
+        """
+        if self._second_hop_unsure and (proto is None or "," not in proto):
+            last = self._forwarded.read_client(value, 1)
+            if last is None or last[0] not in self._trusted:
+                hops -= 1
+        return self._forwarded.read_client(value, hops)
+
+    def _take_host(self, environ: WSGIEnvironment, original: dict[str, Any], key: str) -> None:
+        """Put the host of another header in place of `Host`, if it is one."""
+        host = self._forwarded.read_host(environ.get(key, ""))
+        if host is None:
+            return
+        original["SERVER_NAME"] = environ.get("SERVER_NAME")
+        original["SERVER_PORT"] = environ.get("SERVER_PORT")
+        environ["HTTP_HOST"] = host.value
+        environ["SERVER_NAME"] = host.name
+        default_port = 443 if environ["wsgi.url_scheme"] == "https" else 80
+        environ["SERVER_PORT"] = str(host.port or default_port)
+
+    def _disbelieve(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
+        """Remove what only a front end may say; what the server itself saw stands."""
+        for key in list(environ):
+            if key in facts.FORWARDED_HEADERS or key.startswith(facts.FORWARDED_PREFIXES):
+                original[key] = environ.pop(key)
+        scheme = _server_scheme(environ)
+        environ["wsgi.url_scheme"] = scheme
+        environ["HTTPS"] = "on" if scheme == "https" else "off"
+        _describe(environ, None)
+
+    def _say_contradiction(self) -> None:
+        """Log once that the front end's headers disagree; every request would fill the log."""
+        if not self._said_contradiction:
+            self._said_contradiction = True
+            import logging  # 20 ms of imports that a healthy site never needs here
+
+            logging.getLogger("appsvc_runtime.middleware").warning(
+                "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests "
+                "are taken as http (said once). If a proxy of yours appends to X-Forwarded-Proto, "
+                "set APPSVC_FORWARDED_HOPS."
+            )
+
+    def _secure(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request where https is wanted: redirect a plain one, add HSTS to a secure one."""
+        from . import https  # loaded by those who switch it on
+
+        if environ.get("wsgi.url_scheme") == "https":
+            return self.app(environ, https.add_hsts(start_response, self._hsts))
+        if https.is_probe(environ, self._warmup_path):
+            return self.app(environ, start_response)
+        return https.redirect(environ, start_response, self._site_host)
+
+
+def _server_scheme(environ: WSGIEnvironment) -> str:
+    """Give the scheme that the server itself saw; IIS says it in `HTTPS`."""
+    if environ.get("wsgi.url_scheme") == "https":
+        return "https"
+    return "https" if str(environ.get("HTTPS", "")).lower() in ("on", "1") else "http"
+
+
+def _describe(environ: WSGIEnvironment, arr_log_id: str | None) -> None:
+    environ[REQUEST_KEY] = RequestInfo(
+        environ.get("wsgi.url_scheme", "http"),
+        environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
+        environ.get("REMOTE_ADDR", ""),
+        environ.get("REMOTE_PORT"),
+        arr_log_id,
+    )

@@ -1,0 +1,167 @@
+"""The `APPSVC_*` settings: one table that the middleware, the doors, the help and the README share.
+
+Pure and light. Must not know what the options are for. Precedence is one expression, in `resolve`:
+argument, environment, default.
+"""
+
+from __future__ import annotations
+
+from .errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def parse_bool(text: str) -> bool:
+    """Read `1/true/yes/on` or `0/false/no/off`, in any case; ValueError for anything else."""
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number of at least 1, in plain ASCII digits; ValueError for anything else.
+
+    `int()` alone also takes `8_000`, `+8`, Arabic digits and trailing newlines.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 9) or int(text) < 1:
+        raise ValueError("expected a whole number from 1")
+    return int(text)
+
+
+def parse_seconds(text: str) -> int:
+    """Read a whole number of seconds, 0 or more; ValueError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError("expected a whole number of seconds")
+    return int(text)
+
+
+def parse_header_name(text: str) -> str:
+    """Read the name of an HTTP header, such as `X-Original-Host`; ValueError for anything else."""
+    name = text.strip()
+    if not name.isascii() or not name.replace("-", "").isalnum():
+        raise ValueError("expected the name of a header, such as X-Original-Host")
+    return name
+
+
+def parse_text(text: str) -> str:
+    """Read any text, without the blanks around it."""
+    return text.strip()
+
+
+class Option:
+    """One `APPSVC_*` setting: `name`, `parser` from text, `default`, and `help` in one sentence."""
+
+    __slots__ = ("default", "help", "name", "parser")
+
+    def __init__(
+        self, name: str, parser: Callable[[str], Any], default: Any, help_text: str
+    ) -> None:
+        self.name = name
+        self.parser = parser
+        self.default = default
+        self.help = help_text
+
+    def resolve(self, argument: Any, environ: Mapping[str, str]) -> Any:
+        """Give the argument if it is not None, else the variable if it is set, else the default.
+
+        A variable that is set to nothing counts as not set. Raises ConfigError, naming the
+        variable and what was expected, never the value.
+        """
+        if argument is not None:
+            return argument
+        text = environ.get(self.name, "")
+        if not text.strip():
+            return self.default
+        try:
+            return self.parser(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"The setting {self.name} cannot be used: {error}.",
+                hint="Correct it in the app settings, or take it out.",
+            ) from None
+
+
+OPTIONS: dict[str, Option] = {
+    row.name: row
+    for row in (
+        Option(
+            "APPSVC_APP",
+            parse_text,
+            "",
+            "The app to serve: `module:attr`, `module:factory()`, `module`, or a dotted name "
+            "as in `WSGI_HANDLER`. Detected when not set.",
+        ),
+        Option(
+            "APPSVC_TRUSTED_PROXIES",
+            parse_text,
+            "",
+            "Who may report scheme, host and client: addresses and networks, separated by commas, "
+            "or `*`. On App Service: loopback, link-local and private peers. Elsewhere: nobody.",
+        ),
+        Option(
+            "APPSVC_FORWARDED_HOPS",
+            parse_count,
+            None,
+            "How many proxies append to `X-Forwarded-*`. 1, or 2 under HttpPlatformHandler on "
+            "App Service where the second one has appended.",
+        ),
+        Option(
+            "APPSVC_FRONT_DOOR_ID",
+            parse_text,
+            "",
+            "The ID of your Front Door: requests whose `X-Azure-FDID` equals it have their "
+            "`X-Forwarded-Host` taken and one more hop believed.",
+        ),
+        Option(
+            "APPSVC_HOST_HEADER",
+            parse_header_name,
+            "",
+            "The header that holds the visitor's host, such as `X-Original-Host` behind an "
+            "Application Gateway. The `Host` header itself when not set.",
+        ),
+        Option(
+            "APPSVC_HTTPS_ONLY",
+            parse_bool,
+            False,
+            "Answer plain requests with 308 to https (not probes), and add HSTS to secure answers.",
+        ),
+        Option(
+            "APPSVC_HSTS_SECONDS",
+            parse_seconds,
+            31_536_000,
+            "How long browsers shall remember to use https, where `APPSVC_HTTPS_ONLY` is on.",
+        ),
+        Option(
+            "APPSVC_WORKERS",
+            parse_count,
+            None,
+            "Worker processes of gunicorn. Chosen by the cores when not set.",
+        ),
+        Option(
+            "APPSVC_THREADS",
+            parse_count,
+            None,
+            "Threads of each gunicorn worker, or of waitress.",
+        ),
+        Option(
+            "APPSVC_GRACEFUL_TIMEOUT",
+            parse_seconds,
+            None,
+            "Seconds that running requests get when the server is told to stop.",
+        ),
+    )
+}
+
+
+def resolve(name: str, argument: Any, environ: Mapping[str, str]) -> Any:
+    """Give the value of one `APPSVC_*` setting: argument, environment, default (`Option.resolve`)."""
+    return OPTIONS[name].resolve(argument, environ)
