@@ -21,7 +21,7 @@ HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
 WFASTCGI_MARK = "wsgi.path_info"
 
 # The front end reaches the app from inside the data centre: loopback under IIS, link-local in the
-# Linux container, private addresses elsewhere (seen as 169.254.x.x in AD: configure-language-python).
+# Linux container, private addresses elsewhere (169.254.x.x in AD: configure-language-python).
 # Written out because ipaddress.is_private also counts the documentation networks as private.
 FRONT_END_NETWORKS = (
     "127.0.0.0/8",

@@ -15,7 +15,8 @@ from .forwarded import read_host
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
-    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["add_hsts", "is_probe", "redirect"]
 

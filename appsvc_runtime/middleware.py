@@ -24,16 +24,20 @@ from . import facts, hosts, options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing import Any, TypeVar
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    _T = TypeVar("_T")
 
 __all__ = ["AppServiceMiddleware", "RequestInfo"]
 
 REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
 
-# Peers seen are remembered with the answer; an attacker with many addresses cannot make it grow.
-_MAX_PEERS = 1024
+# Peers and clients seen are remembered: a browser asks for a page's parts from one address and
+# port. So many of each, then it starts anew: an attacker with many addresses cannot make it grow.
+_MAX_REMEMBERED = 1024
 
 
 class RequestInfo:
@@ -45,7 +49,7 @@ class RequestInfo:
     (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
     """
 
-    __slots__ = ("arr_log_id", "client_address", "client_port", "host", "scheme")
+    __slots__ = ("_port", "arr_log_id", "client_address", "host", "scheme")
 
     def __init__(
         self,
@@ -58,8 +62,13 @@ class RequestInfo:
         self.scheme = scheme
         self.host = host
         self.client_address = client_address
-        self.client_port = int(client_port) if client_port and client_port.isdecimal() else None
+        self._port = client_port
         self.arr_log_id = arr_log_id
+
+    @property
+    def client_port(self) -> int | None:
+        """The visitor's port, or None where it is not known."""
+        return int(self._port) if self._port and self._port.isdecimal() else None
 
     @property
     def is_secure(self) -> bool:
@@ -124,12 +133,12 @@ class AppServiceMiddleware:
         self._site_host = variables.get(facts.HOSTNAME, "")
         self._said_contradiction = False
         self._peers: dict[str, bool] = {}
+        self._clients: dict[str, tuple[str, str | None]] = {}
         if not self.inert:
             # Loaded here and not above: an inert middleware costs an app's start nothing.
             from . import forwarded
 
             self._forwarded = forwarded
-            self._match_client = forwarded.IPV4_CLIENT.fullmatch
             if trusted == "":
                 trusted = facts.FRONT_END_NETWORKS
             self._trusted = forwarded.TrustedPeers(trusted)
@@ -142,7 +151,6 @@ class AppServiceMiddleware:
             environ[ORIGINAL_KEY] = original = {
                 "REMOTE_ADDR": peer,
                 "REMOTE_PORT": environ.get("REMOTE_PORT"),
-                "HTTP_HOST": environ.get("HTTP_HOST"),
                 "wsgi.url_scheme": environ.get("wsgi.url_scheme"),
                 "HTTPS": environ.get("HTTPS"),
                 "HTTP_X_FORWARDED_PROTO": environ.get("HTTP_X_FORWARDED_PROTO"),
@@ -163,9 +171,7 @@ class AppServiceMiddleware:
         trusted = self._peers.get(peer)
         if trusted is None:
             trusted = peer in self._trusted
-            if len(self._peers) >= _MAX_PEERS:
-                self._peers.clear()
-            self._peers[peer] = trusted
+            _remember(self._peers, peer, trusted)
         return trusted
 
     def _believe(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
@@ -192,8 +198,7 @@ class AppServiceMiddleware:
 
         client = environ.get("HTTP_X_FORWARDED_FOR")
         if client is not None:
-            match = self._match_client(client)
-            found = match.groups() if match else self._read_client(client, proto, hops)
+            found = self._clients.get(client) or self._read_client(client, proto, hops)
             if found is not None:
                 environ["REMOTE_ADDR"], port = found
                 if port is not None:
@@ -206,18 +211,29 @@ class AppServiceMiddleware:
             self._take_host(environ, original, "HTTP_X_FORWARDED_HOST")
         elif self._host_key:
             self._take_host(environ, original, self._host_key)
-        _describe(environ, environ.get("HTTP_X_ARR_LOG_ID"))
+        environ[REQUEST_KEY] = RequestInfo(
+            scheme,
+            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("REMOTE_PORT"),
+            environ.get("HTTP_X_ARR_LOG_ID"),
+        )
 
     def _read_client(
         self, value: str, proto: str | None, hops: int
     ) -> tuple[str, str | None] | None:
-        """Read the client, where one look at the header did not do.
+        """Read the client from `X-Forwarded-For`.
 
         Under HttpPlatformHandler only version 2 of the module appends. Counting two hops where it
         did not would take an entry that the visitor wrote, so its hop counts only if there is a
         sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
         address that is a front end's, which is what it appends.
         """
+        if "," not in value:
+            found = self._forwarded.read_client(value, 1)
+            if found is not None and len(value) < 64:  # more would be blanks, kept for nothing
+                _remember(self._clients, value, found)
+            return found
         if self._second_hop_unsure and (proto is None or "," not in proto):
             last = self._forwarded.read_client(value, 1)
             if last is None or last[0] not in self._trusted:
@@ -229,6 +245,7 @@ class AppServiceMiddleware:
         host = self._forwarded.read_host(environ.get(key, ""))
         if host is None:
             return
+        original["HTTP_HOST"] = environ.get("HTTP_HOST")
         original["SERVER_NAME"] = environ.get("SERVER_NAME")
         original["SERVER_PORT"] = environ.get("SERVER_PORT")
         environ["HTTP_HOST"] = host.value
@@ -267,6 +284,12 @@ class AppServiceMiddleware:
         if https.is_probe(environ, self._warmup_path):
             return self.app(environ, start_response)
         return https.redirect(environ, start_response, self._site_host)
+
+
+def _remember(memory: dict[str, _T], key: str, value: _T) -> None:
+    if len(memory) >= _MAX_REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 def _server_scheme(environ: WSGIEnvironment) -> str:

@@ -163,5 +163,5 @@ OPTIONS: dict[str, Option] = {
 
 
 def resolve(name: str, argument: Any, environ: Mapping[str, str]) -> Any:
-    """Give the value of one `APPSVC_*` setting: argument, environment, default (`Option.resolve`)."""
+    """Give the value of one `APPSVC_*` setting, as `Option.resolve` says."""
     return OPTIONS[name].resolve(argument, environ)

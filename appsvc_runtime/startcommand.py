@@ -1,0 +1,116 @@
+"""The command line that starts a site: the platform's own gunicorn line, and the user's.
+
+Pure but for reading the file a startup command names. Must not know of detection.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from . import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "app_in",
+    "gunicorn_command",
+    "gunicorn_environment",
+    "read_command",
+    "split",
+    "timeout_in",
+]
+
+_APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(.*\))?", re.ASCII)
+_SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "waitress-serve")
+# A startup file's first line is all that counts; nothing longer is one.
+_MAX_LINE = 8_192
+
+
+def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -> str:
+    """Give the arguments that the container's script puts into `GUNICORN_CMD_ARGS`.
+
+    `cores` counts for the number of workers when several are switched on. A user's own
+    `GUNICORN_CMD_ARGS` is overwritten by the script.
+    """
+    words = [f"--timeout {facts.GUNICORN_TIMEOUT} --access-logfile '-' --error-logfile '-'"]
+    config = settings.get(facts.GUNICORN_CONFIG_PATH, "")
+    if config:
+        words.append(f"-c {config}")
+    if settings.get(facts.ENABLE_MULTIWORKERS, "").strip().lower() == "true":
+        words.append(f"--workers={settings.get(facts.CUSTOM_WORKERS) or 2 * cores + 1}")
+        threads = settings.get(facts.CUSTOM_THREADS)
+        if threads:
+            words.append(f"--threads={threads}")
+    words.append(f"--bind=0.0.0.0:{settings.get('PORT') or facts.DEFAULT_PORT}")
+    words.append(f"--chdir={folder}")
+    return " ".join(words)
+
+
+def gunicorn_command(arguments: str, environment: str) -> str:
+    """Give the script's own line for a shell: the variable, gunicorn, and what it is to serve."""
+    return f'GUNICORN_CMD_ARGS="{environment}" gunicorn {arguments}'
+
+
+def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
+    """Give what the container runs for a startup command, why, and warnings.
+
+    A `.sh` file in the site is run, of another file the first line is; anything else is used as it
+    is, and there is no way back to detection when it fails.
+    """
+    words = split(text)
+    path = site / words[0] if len(words) == 1 else None
+    if path is None or not _is_file(path):
+        return text, "the startup command is used as it is", []
+    if path.suffix == ".sh":
+        return text, f"the startup command names the script {words[0]}, which is run", []
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline(_MAX_LINE).strip()
+    except OSError as error:
+        problem = f"{words[0]} cannot be read ({error.strerror}): nothing would be run."
+        return text, f"the startup command names the file {words[0]}", [problem]
+    warnings = [] if line else [f"The first line of {words[0]} is empty: nothing would be run."]
+    return line, f"the startup command names {words[0]}, whose first line is run", warnings
+
+
+def split(text: str) -> list[str]:
+    """Give the words of a command line; of one with an unclosed quote, what blanks part."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def timeout_in(command: str) -> int | None:
+    """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one."""
+    words = split(command)
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--timeout="):
+            following = word.partition("=")[2]
+        elif word.startswith("-t") and word[2:].isdigit():
+            following = word[2:]
+        elif word not in ("--timeout", "-t"):
+            continue
+        if following.isascii() and following.isdigit():
+            return int(following)
+    return None
+
+
+def app_in(command: str) -> str | None:
+    """Give the app that a command line names for a server, `module:attr`, if one can be told."""
+    words = split(command)
+    if not any(word.rpartition("/")[2] in (*_SERVERS, "appsvc") for word in words):
+        return None
+    apps = [word for word in words if _APP.fullmatch(word)]
+    return apps[-1] if apps else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
