@@ -68,7 +68,8 @@ class RequestInfo:
     @property
     def client_port(self) -> int | None:
         """The visitor's port, or None where it is not known."""
-        return int(self._port) if self._port and self._port.isdecimal() else None
+        port = str(self._port)  # werkzeug's development server says it as a number
+        return int(port) if port.isascii() and port.isdecimal() else None
 
     @property
     def is_secure(self) -> bool:

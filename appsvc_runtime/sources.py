@@ -55,7 +55,10 @@ class Names:
 
 def is_fastapi(path: Path) -> bool:
     """Say whether the platform takes a file for FastAPI: by these words in its text."""
-    text = _read(path)
+    try:
+        text = _read(path)
+    except (OSError, SyntaxError, LookupError):
+        return False
     return ("from fastapi" in text or "import fastapi" in text) and "from flask" not in text
 
 
@@ -63,7 +66,7 @@ def read_names(path: Path) -> Names:
     """Read the names that a file defines; never raises, the error is in the answer."""
     try:
         tree = ast.parse(_read(path))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         reason = getattr(error, "msg", None) or str(error)
         return Names({}, error=f"line {line}: {reason}" if line else reason)
@@ -86,13 +89,10 @@ def read_names(path: Path) -> Names:
 
 
 def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            encoding, _ = tokenize.detect_encoding(file.readline)
-            file.seek(0)
-            return file.read(_MAX_BYTES).decode(encoding, "replace")
-    except (OSError, SyntaxError, LookupError):
-        return ""
+    with path.open("rb") as file:
+        encoding, _ = tokenize.detect_encoding(file.readline)
+        file.seek(0)
+        return file.read(_MAX_BYTES).decode(encoding, "replace")
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

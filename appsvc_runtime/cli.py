@@ -1,0 +1,143 @@
+"""The `appsvc` command: options in, one call to a room, text out, an exit code.
+
+The only room that prints and picks exit codes, beside the doors. Must not hold any rule of the
+platform's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from . import __version__, apps, options, ports, process, startup
+from .console import run_command
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["entry_point", "main"]
+
+_SITE = click.argument("site", default=".", type=click.Path())
+
+
+class _PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`3.14` as the tuple (3, 14)."""
+
+    name = "X.Y"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        words = str(value).split(".")
+        if len(words) < 2 or not all(word.isascii() and word.isdigit() for word in words[:2]):
+            self.fail(f"{str(value)[:32]!r} is no Python version; write it as 3.13.", param, ctx)
+        return int(words[0]), int(words[1])
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings read from the environment:\n\n"
+    + "\n\n".join(f"{row.name}: {row.help}" for row in options.OPTIONS.values()),
+)
+@click.version_option(__version__, prog_name="appsvc")
+def cli() -> None:
+    """Run a Python web app right on every Azure App Service host, and see it before deploying."""
+
+
+@cli.command()
+@click.argument("app", required=False)
+@click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
+@click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
+@click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, else 8000]")
+def serve(app: str | None, site: str, host: str | None, port: str | None) -> int:
+    """Serve APP with gunicorn, set up for the Linux container.
+
+    APP is module:attr, module:factory() or module; left out, it is what the platform would detect
+    in the site's folder. gunicorn takes this process's place, so that a signal to it reaches
+    gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
+    PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
+    """
+    if importlib.util.find_spec("gunicorn") is None or process.WINDOWS:
+        raise ConfigError(
+            "gunicorn, which `appsvc serve` starts, is not here (it does not run on Windows).",
+            hint="Serve with `python -m appsvc_runtime.runserver`, or `pip install gunicorn`.",
+        )
+    folder = _enter(site)
+    arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
+    number = ports.choose_port(port, os.environ, ["PORT"])
+    address = host or "0.0.0.0"
+    if number and "bind" not in os.environ.get("GUNICORN_CMD_ARGS", ""):
+        # gunicorn tries a port in use for five seconds before it says so.
+        process.bind(address, number).close()
+    if host is not None or port is not None:
+        arguments += [
+            "--bind",
+            f"[{address}]:{number}" if ":" in address else f"{address}:{number}",
+        ]
+    choice = apps.choose_app(folder, os.environ, app)
+    os.environ["APPSVC_APP"] = choice.name
+    click.echo(f"Serving {choice.name} ({choice.reason}) from {folder} with gunicorn.")
+    return process.replace_process(
+        [sys.executable, "-m", "gunicorn", *arguments, "appsvc_runtime.wsgi:application"]
+    )
+
+
+@cli.command()
+@_SITE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
+@click.option("--python-version", type=_PythonVersion(), help="Of the container. [default: this]")
+def explain(
+    site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
+) -> None:
+    """Say what the Linux container would run for SITE, and why."""
+    plan = startup.make_plan(
+        site, os.environ, startup_command=startup_command, python_version=python_version
+    )
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
+    click.echo(f"Framework:  {plan.framework}")
+    click.echo(f"App:        {plan.app or 'not known'}")
+    click.echo(f"Command:    {plan.command}")
+    click.echo(f"Because:    {plan.rule}.")
+    for step in plan.looked_at:
+        click.echo(f"Looked at:  {step}")
+    for warning in plan.warnings:
+        click.echo(f"Warning:    {warning}")
+
+
+def _enter(site: str) -> str:
+    """Make the app's folder the current one, and give its full path."""
+    try:
+        os.chdir(site)
+    except OSError as error:
+        raise ConfigError(
+            f"The site folder {site!r} cannot be entered: {error.strerror}.",
+            hint="Name the folder that holds your app.",
+        ) from None
+    return os.getcwd()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with the arguments `argv`, the process's own by default; give the exit code.
+
+    0 is success, 1 an app that cannot be loaded, 2 an option, setting or folder that cannot be
+    used. Messages of errors go to standard error.
+    """
+    return run_command(cli, argv, "appsvc")
+
+
+def entry_point() -> None:
+    """Be the `appsvc` command."""
+    sys.exit(main())

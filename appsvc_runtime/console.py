@@ -1,0 +1,41 @@
+"""How a command ends: its error as one sentence on standard error, and its exit code.
+
+Shared by the command line and the doors that are commands. Must not know what a command does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import AppServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["run_command"]
+
+
+def run_command(
+    command: click.Command, argv: Sequence[str] | None, prog_name: str | None = None
+) -> int:
+    """Run a click command with the arguments `argv`, the process's own for None.
+
+    Gives the exit code: 0, that of an AppServiceError, 2 for a wrong option. Never a traceback for
+    a user's mistake.
+    """
+    arguments = None if argv is None else list(argv)
+    try:
+        code = command.main(args=arguments, prog_name=prog_name, standalone_mode=False)
+    except AppServiceError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        return 130
+    return code if isinstance(code, int) else 0

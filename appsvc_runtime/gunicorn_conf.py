@@ -1,0 +1,92 @@
+"""The door for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
+
+A gunicorn configuration, read when gunicorn imports it: the settings of `servers`, over them the
+user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
+`GUNICORN_CMD_ARGS`), and over both what gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command
+line. Every worker's app is put behind the middleware.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.config import Config
+from gunicorn.errors import AppImportError
+from gunicorn.glogging import Logger
+from gunicorn.workers.base_async import AsyncWorker
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.sync import SyncWorker
+
+from . import apps, facts, servers
+from .errors import AppServiceError, ConfigError
+from .wsgi import LazyApplication
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
+
+
+class StdoutLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger with the error log on standard output, beside the access log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up as gunicorn does, then move what it puts on standard error."""
+        super().setup(cfg)
+        if cfg.errorlog == "-":
+            for handler in self.error_log.handlers:
+                if getattr(handler, "stream", None) is sys.stderr:
+                    handler.setStream(sys.stdout)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Put the worker's app behind the middleware; load it first where it is our own door.
+
+    Raises gunicorn's AppImportError, which ends gunicorn with the message and without a traceback
+    of its own.
+    """
+    # uvicorn's worker and gunicorn's own for ASGI speak another protocol.
+    if isinstance(worker, _WSGI_WORKERS):
+        try:
+            if isinstance(worker.wsgi, LazyApplication):
+                worker.wsgi = worker.wsgi.load()
+            worker.wsgi = apps.wrap_once(worker.wsgi)
+        except AppServiceError as error:
+            # All first workers fail alike; one of them says why.
+            message = (
+                f"Error: {error}" if worker.age == 1 or worker.age > worker.cfg.workers else ""
+            )
+            raise AppImportError(message) from None
+    if _user_hook is not None:
+        _user_hook(worker)
+
+
+def _user_configuration(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the user's own gunicorn configuration, if the environment names one."""
+    parser = Config()
+    arguments = parser.parser().parse_args(parser.get_cmd_args_from_env())
+    location = arguments.config or environ.get(facts.GUNICORN_CONFIG_PATH, "").strip()
+    if not location or location == f"python:{__name__}":
+        return {}
+    if location.startswith("python:"):
+        found = vars(importlib.import_module(location[len("python:") :]))
+    else:
+        path = location.removeprefix("file:")
+        if not os.path.isfile(path):
+            raise ConfigError(
+                f"The gunicorn configuration {path!r} is not there.",
+                hint=f"Correct {facts.GUNICORN_CONFIG_PATH}; it counts from the app's folder.",
+            )
+        found = runpy.run_path(path)
+    return {name: value for name, value in found.items() if name in parser.settings}
+
+
+logger_class = StdoutLogger
+_user = _user_configuration(os.environ)
+_user_hook = _user.pop("post_worker_init", None)
+# gunicorn reads this module's names.
+globals().update(servers.gunicorn_settings(os.environ) | _user)

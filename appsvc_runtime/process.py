@@ -1,0 +1,100 @@
+"""What differs between operating systems: replacing a process, signals, sockets, cores.
+
+The only room that may ask which system this is. Must not know of apps, servers or the platform.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "MAX_CONNECTIONS",
+    "WINDOWS",
+    "bind",
+    "cpu_count",
+    "memory_folder",
+    "on_stop_signal",
+    "replace_process",
+]
+
+WINDOWS = sys.platform == "win32"
+
+# CPython's select() takes 512 sockets on Windows; elsewhere poll() is used, which has no limit.
+MAX_CONNECTIONS = 450 if WINDOWS else 4_000
+
+
+def cpu_count() -> int:
+    """Give the number of cores that this process may use, at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def memory_folder() -> str | None:
+    """Give a folder that lives in memory, if there is one that can be written."""
+    return "/dev/shm" if not WINDOWS and os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
+def replace_process(argv: Sequence[str]) -> int:
+    """Run `argv` in place of this process, so that signals sent to its id reach the new program.
+
+    Windows has no such thing: there the program is run and waited for, and its exit code returned.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if WINDOWS:
+        return subprocess.run(argv, check=False).returncode
+    os.execv(argv[0], list(argv))
+    raise AssertionError("execv returned")  # it never does; this tells the type checker
+
+
+def on_stop_signal(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM, SIGINT and, on Windows, SIGBREAK. From the main thread only."""
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, lambda *_: stop())
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Give a socket bound to `host` and `port` (0 picks a free one) that does not listen yet.
+
+    A port in use, or a host that is not this machine's, is a ConfigError at once.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(
+            f"The host {host!r} cannot be used: {error.strerror}.", hint="Give an address."
+        ) from None
+    try:
+        if WINDOWS:
+            # There SO_REUSEADDR would let a second process take over a port in use.
+            bound.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"Port {port} on {host} is already in use by another process.",
+                hint="Stop that process, or choose another port.",
+            ) from None
+        raise ConfigError(
+            f"Port {port} on {host} cannot be used: {error.strerror}.", hint="Choose another."
+        ) from None
+    return bound

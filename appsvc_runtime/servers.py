@@ -1,0 +1,131 @@
+"""What gunicorn and waitress are told: their settings, chosen from the environment.
+
+Pure: a Mapping and the number of cores in, values out. Must not start anything. Where the platform
+or the user says a number, that one is taken; the reasons for ours stand beside them, with what was
+measured (`python -m benchmarks.serve` measures again).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import facts, options, process
+from .errors import ConfigError
+from .ports import choose_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["gunicorn_settings", "waitress_settings"]
+
+# A visitor who stalls in the middle of a request holds a thread of a gunicorn worker for as long
+# as he likes, and all of a hundred such may reach one worker. Threads are made when they are
+# needed, so that a high number costs nothing until then.
+GUNICORN_THREADS = 128
+# More than four workers cost memory that small plans do not have; who has more cores says so.
+MAX_WORKERS = 4
+# Longer than front ends keep a connection open, so that they close it and no request is lost on one
+# that the server is just closing.
+KEEPALIVE_SECONDS = 75
+# Waitress reads and writes without threads: they are only for apps that are at work or wait.
+WAITRESS_THREADS = 64
+GRACEFUL_SECONDS = 10
+
+
+def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> dict[str, Any]:
+    """Give gunicorn's settings for the Linux container, by the names of its configuration file.
+
+    `cores` is this machine's number by default. Raises ConfigError for a variable that cannot be
+    used.
+    """
+    cores = cores or process.cpu_count()
+    return {
+        "bind": [f"0.0.0.0:{choose_port(None, environ, ['PORT'])}"],
+        "worker_class": "gthread",
+        "workers": _workers(environ, cores),
+        "threads": _threads(environ),
+        "timeout": facts.GUNICORN_TIMEOUT,
+        "graceful_timeout": _graceful_seconds(environ),
+        "keepalive": KEEPALIVE_SECONDS,
+        # The heartbeat file of a worker on a slow disk can stop the worker for longer than its
+        # own timeout.
+        "worker_tmp_dir": process.memory_folder(),
+        "accesslog": "-",
+        "errorlog": "-",
+        # By the time it is written REMOTE_ADDR is the visitor's. Milliseconds come last, so that
+        # readers of the combined format still read it.
+        "access_log_format": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms',
+        # Only the middleware decides the scheme: gunicorn believes any loopback peer, and does not
+        # believe the container's front end, which is link-local.
+        "secure_scheme_headers": {},
+        "forwarded_allow_ips": "",
+        # Nobody in a container talks to it, and it is one more thing in the user's home.
+        "control_socket_disable": True,
+    }
+
+
+def waitress_settings(environ: Mapping[str, str], threads: int | None = None) -> dict[str, Any]:
+    """Give waitress's settings, as keyword arguments of `waitress.create_server`.
+
+    `threads` is the command line's. Raises ConfigError for a variable that cannot be used.
+    """
+    return {
+        "threads": options.resolve("APPSVC_THREADS", threads, environ) or WAITRESS_THREADS,
+        # It removes them otherwise, before the middleware could decide.
+        "clear_untrusted_proxy_headers": False,
+        # Its own 100 let a hundred idle visitors shut out everybody else.
+        "connection_limit": process.MAX_CONNECTIONS,
+        "backlog": 2_048,
+        "asyncore_use_poll": not process.WINDOWS,
+        "channel_timeout": KEEPALIVE_SECONDS,
+        "cleanup_interval": 10,
+        "ident": None,
+    }
+
+
+def graceful_seconds(environ: Mapping[str, str], argument: int | None = None) -> int:
+    """Give how long running requests get when waitress is told to stop."""
+    seconds = options.resolve("APPSVC_GRACEFUL_TIMEOUT", argument, environ)
+    return GRACEFUL_SECONDS if seconds is None else int(seconds)
+
+
+def _graceful_seconds(environ: Mapping[str, str]) -> int:
+    """Stay a second under the container's own limit, after which the platform kills."""
+    seconds = options.resolve("APPSVC_GRACEFUL_TIMEOUT", None, environ)
+    if seconds is not None:
+        return int(seconds)
+    limit = _count(facts.STOP_TIME_LIMIT, environ) or facts.DEFAULT_STOP_SECONDS
+    return max(1, min(limit, facts.MAX_STOP_SECONDS) - 1)
+
+
+def _workers(environ: Mapping[str, str], cores: int) -> int:
+    asked = options.resolve("APPSVC_WORKERS", None, environ)
+    if not asked and _multiworkers(environ):
+        asked = _count(facts.CUSTOM_WORKERS, environ) or 2 * cores + 1
+    # gunicorn's own variable, which its users know.
+    return asked or _count("WEB_CONCURRENCY", environ) or min(cores, MAX_WORKERS)
+
+
+def _threads(environ: Mapping[str, str]) -> int:
+    asked = options.resolve("APPSVC_THREADS", None, environ)
+    if not asked and _multiworkers(environ):
+        asked = _count(facts.CUSTOM_THREADS, environ)
+    return asked or GUNICORN_THREADS
+
+
+def _multiworkers(environ: Mapping[str, str]) -> bool:
+    """Say whether the platform's numbers count: they do only with this switch."""
+    return environ.get(facts.ENABLE_MULTIWORKERS, "").strip().lower() == "true"
+
+
+def _count(name: str, environ: Mapping[str, str]) -> int | None:
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return options.parse_count(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"The setting {name} cannot be used: {error}.",
+            hint="Correct it in the app settings, or take it out.",
+        ) from None

@@ -1,0 +1,122 @@
+"""Waitress that stops as a server should: no new connections, running requests finish.
+
+Waitress itself, told to stop, ends its loop at once, and what is still to be sent is lost. Knows
+waitress's insides (channels, tasks, its socket map) and nothing of apps, settings or the platform.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import waitress
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, Task, WSGITask
+
+if TYPE_CHECKING:
+    import socket
+
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["GracefulServer"]
+
+# An idle connection stays open so long after the stop: its client may be sending a request already,
+# which is then answered with `Connection: close` instead of being dropped.
+LINGER_SECONDS = 1.0
+_TICK_SECONDS = 0.05
+
+
+class _Closing(Task):  # type: ignore[misc]
+    """A task that says `Connection: close` while the server stops."""
+
+    def build_response_header(self) -> bytes:
+        if self.channel.server.stopping:
+            self.request.headers["CONNECTION"] = "close"
+        header: bytes = super().build_response_header()
+        return header
+
+
+class _WSGITask(_Closing, WSGITask):  # type: ignore[misc]
+    pass
+
+
+class _ErrorTask(_Closing, ErrorTask):  # type: ignore[misc]
+    pass
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _WSGITask
+    error_task_class = _ErrorTask
+
+    @property
+    def at_work(self) -> bool:
+        """Say whether a request is being received, worked on or answered."""
+        return bool(self.requests or self.total_outbufs_len or self.request is not None)
+
+
+class GracefulServer:
+    """One listening socket, served by waitress until `stop` is called.
+
+    `bound` is a bound socket, `settings` are waitress's own (`waitress.create_server`). `run`
+    blocks in the main thread; `stop` may be called from a signal handler.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, bound: socket.socket, settings: dict[str, Any]
+    ) -> None:
+        self._server = waitress.create_server(app, sockets=[bound], **settings)
+        self._server.stopping = False
+        self._server.channel_class = _Channel
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.effective_port)
+
+    def stop(self) -> None:
+        """Have `run` end: no new connections, running requests finish within its time."""
+        self._server.stopping = True
+        # Wakes the loop, which a signal alone does not: select is taken up again after it.
+        self._server.pull_trigger()
+
+    def run(self, graceful_timeout: float) -> int:
+        """Serve until `stop`, then for `graceful_timeout` seconds at most.
+
+        Gives the number of requests that were still running then and have been cut off.
+        """
+        while not self._server.stopping:
+            self._turn(1.0)
+        self._stop_listening()
+        started = time.monotonic()
+        while (elapsed := time.monotonic() - started) < graceful_timeout:
+            for channel in self._channels():
+                if elapsed >= LINGER_SECONDS and not channel.at_work:
+                    channel.will_close = True
+            if not self._channels():
+                break
+            self._turn(_TICK_SECONDS)
+        cut = sum(channel.at_work for channel in self._channels())
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=0)
+        wasyncore.close_all(self._server._map, ignore_all=True)
+        return cut
+
+    def _turn(self, timeout: float) -> None:
+        wasyncore.loop(
+            timeout=timeout,
+            use_poll=self._server.adj.asyncore_use_poll,
+            map=self._server._map,
+            count=1,
+        )
+
+    def _channels(self) -> list[_Channel]:
+        return list(self._server.active_channels.values())
+
+    def _stop_listening(self) -> None:
+        """Take in who is connected already but not accepted yet, then close the door."""
+        before = -1
+        while len(self._server.active_channels) > before:
+            before = len(self._server.active_channels)
+            self._server.handle_accept()
+        # Not the server's own close(), which would end the trigger that threads wake the loop with.
+        wasyncore.dispatcher.close(self._server)
