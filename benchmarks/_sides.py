@@ -1,0 +1,178 @@
+"""A side of the comparison: a command line, run as a server on a free loopback port.
+
+This module must not know: what is asked of the server, or how fast it answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["HOST", "Server", "ServerFailed", "Side", "pinned", "running"]
+
+HOST = "127.0.0.1"
+START_DEADLINE = 20.0
+STOP_DEADLINE = 10.0
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_DROPPED = ("WEBSITE_", "APPSVC_", "GUNICORN_", "PYTHON_GUNICORN_", "WSGI_")
+_DROPPED_NAMES = frozenset({"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SERVER_PORT"})
+
+
+class ServerFailed(RuntimeError):
+    """A server ended, or did not answer in time; the message carries what it printed."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One command line; ``{python}``, ``{port}`` and ``{dir}`` in it are replaced."""
+
+    name: str
+    argv: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Side:
+        """Read ``NAME=COMMAND``, the command split as a shell would. ValueError if malformed."""
+        name, separator, command = text.partition("=")
+        argv = tuple(shlex.split(command))
+        if not separator or not name.strip() or not argv:
+            raise ValueError(f"{text!r} is not NAME=COMMAND")
+        return cls(name.strip(), argv)
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        values = {"{python}": sys.executable, "{port}": str(port), "{dir}": str(folder)}
+        words = list(self.argv)
+        for placeholder, value in values.items():
+            words = [word.replace(placeholder, value) for word in words]
+        return words
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers on ``HOST``:``port``; ``pid`` leads its process group."""
+
+    pid: int
+    port: int
+
+    def pss(self) -> int:
+        """Proportional memory of the whole process tree, in KiB.
+
+        Pages shared by n processes count 1/n in each, so the sum charges a page that workers
+        share after a fork once: what the server costs the machine (proc(5), smaps_rollup).
+        """
+        return sum(_pss(pid) for pid in _tree(self.pid))
+
+
+@contextlib.contextmanager
+def pinned(cores: Iterable[int] | None) -> Iterator[None]:
+    """Children started inside this block may run on ``cores`` only; ``None`` changes nothing."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Iterator[Server]:
+    """Run ``side`` in ``folder`` until it answers, yield it, end it. ServerFailed with its log."""
+    port = _free_port()
+    with tempfile.TemporaryFile() as log:
+        with pinned(cores):
+            process = subprocess.Popen(
+                side.command(port, folder),
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            _wait_until_ready(process, port)
+            yield Server(process.pid, port)
+            if process.poll() is not None:
+                raise ServerFailed(f"ended with {process.returncode} under load")
+        except ServerFailed as error:
+            log.seek(0)
+            printed = log.read().decode(errors="replace")[-4000:]
+            raise ServerFailed(f"{side.name}: {error}; it printed:\n{printed}") from None
+        finally:
+            _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """This environment without what would configure a server; the checkout is importable."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_DROPPED) and name not in _DROPPED_NAMES
+    }
+    kept["PYTHONPATH"] = str(_REPOSITORY)
+    return kept
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_DEADLINE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerFailed(f"ended with {process.returncode} before it answered")
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1) as client:
+            client.settimeout(2)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n")
+            if client.recv(64).startswith(b"HTTP/1.1 200"):
+                return
+        time.sleep(0.05)
+    raise ServerFailed(f"no answer within {START_DEADLINE:g} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to the group this module created, then SIGKILL after a deadline."""
+    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, STOP_DEADLINE)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    # The leader is gone; the group was killed with it, workers included.
+
+
+def _tree(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # The name in parentheses may hold anything; what follows it is regular.
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+    found = [root]
+    for pid in found:  # grows while it is walked
+        found.extend(child for child, parent in parents.items() if parent == pid)
+    return found
+
+
+def _pss(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0

@@ -1,0 +1,257 @@
+"""Compare servers for one app: ``python -m benchmarks.serve``.
+
+Side A is what the platform runs by itself, one synchronous worker; every other side is shown
+as a ratio to it. Times on one machine say little and ratios much, so all sides take turns in
+every round, each sample on a server started for it, and the median of the rounds is printed.
+
+  fast      requests/s of an app that answers at once, at 16 and 64 connections: the server's
+            own cost per request, on all cores
+  wait      requests/s of an app that waits 50 ms, at 64 connections: how many requests the
+            server keeps in hand at once
+  pinned    ``fast`` with the server on one core and the client on another: the same cost where
+            more processes cannot help, as on a one-core plan
+  stalled   100 connections that fall silent (idle, half a header, half a body), then 100 other
+            visitors with 5 s of patience: how many are answered, and after how long
+  memory    proportional memory of the process tree after ``fast`` traffic
+
+``--side 'NAME=COMMAND'`` measures any other command; ``{python}``, ``{port}`` and ``{dir}`` in
+it are replaced. ``--sides`` picks among the built-in ones (A, B, C, D). Loopback only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from ._apps import APPS, write_site
+from ._load import STALLS, client_name, drain, load, stalled, visit
+from ._sides import ServerFailed, Side, running
+
+_APPSVC = "--site {dir} --host 127.0.0.1 --port {port}"
+BUILT_IN: dict[str, Side] = {
+    side.name[0]: side
+    for side in (
+        Side.parse("A platform={python} -m gunicorn --timeout 600 --bind 127.0.0.1:{port} app:app"),
+        Side.parse(f"B appsvc serve={{python}} -m appsvc_runtime serve app:app {_APPSVC}"),
+        Side.parse(
+            "C runserver={python} -m appsvc_runtime.runserver app:app --site {dir} --port {port}"
+        ),
+        Side.parse("D waitress={python} -m waitress --listen=127.0.0.1:{port} app:app"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every measurement is told."""
+
+    seconds: float
+    rounds: int
+    connections: int
+    visitors: int
+    at_once: int
+    deadline: float
+    apps: tuple[str, ...]
+    stalls: tuple[str, ...]
+    sites: Path
+
+    def site(self, app: str) -> Path:
+        return write_site(self.sites, app)
+
+
+@dataclass
+class Samples:
+    """Side → row of the table → one value a round; ``notes`` are printed below the table."""
+
+    unit: str
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, side: Side, row: str, value: float) -> None:
+        self.values.setdefault(row, {}).setdefault(side.name, []).append(value)
+
+
+Measurement = Callable[[Side, Options, Samples], None]
+
+
+def _rates(
+    side: Side,
+    app: str,
+    connections: Sequence[int],
+    options: Options,
+    samples: Samples,
+    server_cores: frozenset[int] | None = None,
+    client_cores: frozenset[int] | None = None,
+) -> None:
+    """Requests/s at each number of connections, on one server, after a warm-up of a second."""
+    with running(side, options.site(app), server_cores) as server:
+        load(server.port, connections[0], 1, client_cores)
+        for count in connections:
+            if not drain(server.port):
+                raise ServerFailed("no answer to a fresh visitor once a load had ended")
+            result = load(server.port, count, options.seconds, client_cores)
+            samples.add(side, f"{app}, {count} connections", result.rate)
+            if result.failed:
+                samples.notes.append(f"{side.name}: {result.failed} failed at {count} connections")
+
+
+def fast(side: Side, options: Options, samples: Samples) -> None:
+    """The server's own cost per request."""
+    _rates(side, "fast", (16, 64), options, samples)
+
+
+def wait(side: Side, options: Options, samples: Samples) -> None:
+    """How many requests are in hand at once: 64 connections cannot exceed 1280 requests/s."""
+    _rates(side, "waits 50 ms", (64,), options, samples)
+
+
+def pinned(side: Side, options: Options, samples: Samples) -> None:
+    """The cost per request on one core, the client kept off it."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise ServerFailed("pinning the server and the client apart needs two cores")
+    apart = frozenset(cores[:1]), frozenset(cores[1:2])
+    _rates(side, "fast", (16, 64), options, samples, *apart)
+
+
+def silent(side: Side, options: Options, samples: Samples) -> None:
+    """What other visitors get while some connections have fallen silent."""
+    for app in options.apps:
+        for kind in options.stalls:
+            with (
+                running(side, options.site(app)) as server,
+                stalled(server.port, kind, options.connections),
+            ):
+                seen = visit(server.port, options.visitors, options.at_once, options.deadline)
+            samples.add(side, f"{app}, {kind}: answered", seen.answered)
+            samples.add(side, f"{app}, {kind}: median ms", seen.latency * 1000)
+
+
+def memory(side: Side, options: Options, samples: Samples) -> None:
+    """What the server costs the machine once traffic has woken all of it."""
+    with running(side, options.site("fast")) as server:
+        load(server.port, 64, max(2, options.seconds))
+        samples.add(side, "after 64 connections", server.pss() / 1024)
+
+
+MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
+    "fast": ("requests/s", fast),
+    "wait": ("requests/s", wait),
+    "pinned": ("requests/s, one core", pinned),
+    "stalled": ("stalled connections", silent),
+    "memory": ("MiB proportional", memory),
+}
+
+
+def progress(text: str) -> None:
+    """Say where the run is, to a person who is watching and to nobody else."""
+    if sys.stderr.isatty():
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def measure(name: str, sides: Sequence[Side], options: Options) -> Samples:
+    """Every side in turn, ``rounds`` times; a side that fails is noted and left out after."""
+    unit, measurement = MEASUREMENTS[name]
+    samples = Samples(unit)
+    left = list(sides)
+    for number in range(options.rounds):
+        # The order turns with each round, so that no side always follows the same neighbour.
+        for side in left[number % len(left) :] + left[: number % len(left)] if left else []:
+            progress(f"\r{name}: round {number + 1}, {side.name}\x1b[K")
+            try:
+                measurement(side, options, samples)
+            except ServerFailed as error:
+                samples.notes.append(str(error))
+                left.remove(side)
+    progress("\r\x1b[K")
+    return samples
+
+
+def table(name: str, samples: Samples, sides: Sequence[Side]) -> Iterator[str]:
+    """The medians, and in brackets how many times the first side's they are."""
+    width = max(len(side.name) for side in sides)
+    for row, values in samples.values.items():
+        yield f"{name} ({samples.unit}): {row}"
+        base = median(values[sides[0].name]) if sides[0].name in values else 0
+        for side in sides:
+            if side.name not in values:
+                yield f"  {side.name:<{width}}  failed"
+                continue
+            middle = median(values[side.name])
+            ratio = f"x{middle / base:.2f}" if base else "-"
+            spread = f"{min(values[side.name]):.1f} to {max(values[side.name]):.1f}"
+            yield f"  {side.name:<{width}} {middle:>10.1f} {ratio:>8}   {spread}"
+    yield from (f"  note: {note}" for note in dict.fromkeys(samples.notes))
+
+
+def _side(text: str) -> Side:
+    try:
+        return Side.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "benchmarks.serve",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    add("--sides", default="".join(BUILT_IN), help="letters of the built-in sides (%(default)s)")
+    add("--side", action="append", type=_side, default=[], metavar="NAME=COMMAND")
+    add("--seconds", type=float, default=3.0, help="per sample (%(default)s)")
+    add("--rounds", type=int, default=5, help="samples per side (%(default)s)")
+    add("--connections", type=int, default=100, help="that stall (%(default)s)")
+    add("--visitors", type=int, default=100, help="among the stalled (%(default)s)")
+    add("--at-once", type=int, default=10, help="visitors at a time (%(default)s)")
+    add("--deadline", type=float, default=5.0, help="seconds a visitor waits (%(default)s)")
+    add("--app", nargs="+", choices=APPS, default=list(APPS), help="for stalled")
+    add("--stall", nargs="+", choices=STALLS, default=list(STALLS), help="for stalled")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the chosen measurements and print one table each; 1 if a side gave no sample."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    unknown = set(given.sides) - set(BUILT_IN)
+    if unknown:
+        parser.error(f"--sides {given.sides}: only {', '.join(BUILT_IN)} are built in")
+    sides = [BUILT_IN[letter] for letter in given.sides] + given.side
+    if not sides:
+        parser.error("no side to measure")
+    print(f"client: {client_name()}; cores: {len(os.sched_getaffinity(0))}; {sys.version}")
+    complete = True
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as root:
+        options = Options(
+            seconds=given.seconds,
+            rounds=given.rounds,
+            connections=given.connections,
+            visitors=given.visitors,
+            at_once=given.at_once,
+            deadline=given.deadline,
+            apps=tuple(given.app),
+            stalls=tuple(given.stall),
+            sites=Path(root),
+        )
+        for name in given.only:
+            samples = measure(name, sides, options)
+            print(*table(name, samples, sides), sep="\n", flush=True)
+            complete = (
+                complete
+                and bool(samples.values)
+                and all(side.name in values for values in samples.values.values() for side in sides)
+            )
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

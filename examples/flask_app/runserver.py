@@ -1,0 +1,2 @@
+from appsvc_runtime.runserver import main
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What the tests share: the parts of the platform that they play themselves."""
