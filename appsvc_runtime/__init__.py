@@ -6,7 +6,8 @@ Importing this package reads no environment, configures nothing and loads no thi
 """
 
 from .errors import AppLoadError, AppServiceError, ConfigError
-from .middleware import AppServiceMiddleware, RequestInfo
+from .middleware import AppServiceMiddleware
+from .requestinfo import RequestInfo
 
 __all__ = [
     "AppLoadError",

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import facts, options, startup
-from .errors import AppLoadError
+from .errors import AppLoadError, ConfigError
 from .middleware import AppServiceMiddleware
 
 if TYPE_CHECKING:
@@ -50,12 +50,18 @@ def choose_app(
     """Say which app is to be served: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
 
     `site` is the app's folder. A `WSGI_HANDLER` that names this package is passed over. Raises
-    AppLoadError when nothing names an app and none is detected.
+    AppLoadError when nothing names an app and none is detected, ConfigError when `APPSVC_APP` is
+    this package itself.
     """
     if argument:
         return AppChoice(argument, "named on the command line")
     named = options.resolve("APPSVC_APP", None, environ)
     if named:
+        if _OURSELVES.fullmatch(named):  # it would serve itself without end
+            raise ConfigError(
+                "The setting APPSVC_APP names this package, not an app.",
+                hint="Set it to your app's module:attr, or take it out.",
+            )
         return AppChoice(named, "named by APPSVC_APP")
     handler = environ.get("WSGI_HANDLER", "").strip()
     if handler and not _OURSELVES.fullmatch(handler):
@@ -95,8 +101,9 @@ def is_wrapped(app: object) -> bool:
     for layer in layers:
         if isinstance(layer, AppServiceMiddleware):
             return True
-        attributes = getattr(layer, "__dict__", {})
-        if len(layers) < _MAX_LAYERS:
+        attributes = getattr(layer, "__dict__", None)
+        # A proxy may give anything for any name.
+        if isinstance(attributes, dict) and len(layers) < _MAX_LAYERS:
             layers.extend(attributes[key] for key in _INNER if callable(attributes.get(key)))
     return False
 
@@ -112,6 +119,7 @@ class _Resolver:
     def __init__(self, name: str, folder: str) -> None:
         self.name = name
         self.folder = folder
+        self.location = name  # as module:attr, once it is known
 
     def resolve(self) -> Any:
         module_name, colon, attribute = self.name.partition(":")
@@ -155,10 +163,14 @@ class _Resolver:
             raise self.failed(f"importing {module_name!r}", error) from error
 
     def follow(self, found: Any, path: str, names: list[str]) -> Any:
+        self.location = path
         for name in names:
             bare = name.removesuffix("()")
             outer, path = found, f"{path}.{bare}"
-            found = getattr(outer, bare, None)
+            try:
+                found = getattr(outer, bare, None)
+            except Exception as error:  # a module's own __getattr__, a property
+                raise self.failed(f"looking up {path}", error) from error
             if found is None and isinstance(outer, ModuleType) and hasattr(outer, "__path__"):
                 found = self.import_module(path)
             if found is None:
@@ -168,9 +180,14 @@ class _Resolver:
                 )
             if bare != name:
                 found = self.call(found, path)
+            if isinstance(found, ModuleType):
+                self.location = found.__name__
+            else:
+                self.location += ("." if ":" in self.location else ":") + name
         if isinstance(found, ModuleType):
             for name in _WSGI_NAMES:
                 if callable(getattr(found, name, None)):
+                    self.location += f":{name}"
                     return getattr(found, name)
             raise self.error(
                 f"cannot be loaded: the module {found.__name__!r} has neither `app` nor "
@@ -190,7 +207,7 @@ class _Resolver:
         if _is_asgi(app):
             raise self.error(
                 "is an ASGI app, which a WSGI server cannot run.",
-                f"Serve it with `gunicorn -k {facts.FASTAPI_WORKER} {self.name}` "
+                f"Serve it with `gunicorn -k {facts.FASTAPI_WORKER} {self.location}` "
                 "(pip install gunicorn uvicorn uvicorn-worker).",
             )
         if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
@@ -198,10 +215,12 @@ class _Resolver:
             raise self.error(
                 f"is no WSGI app but a {kind}.", "Name the app object, as in module:app."
             )
-        if inspect.isfunction(app) and _takes_nothing(app):
+        if inspect.isfunction(app) and not _takes_request(app):
+            hint = "Name the app object, as in module:app."
+            if _required(app) == 0:
+                hint = f"If it makes the app, write `{self.location}()`."
             raise self.error(
-                "is a function that takes no arguments, no WSGI app.",
-                f"If it makes the app, write `{self.name}()`.",
+                "is a function that does not take environ and start_response, no WSGI app.", hint
             )
         return app  # type: ignore[no-any-return]
 
@@ -275,8 +294,17 @@ def _is_wsgi_class(app: type) -> bool:
     return hasattr(app, "__iter__") and _required(app) == 2
 
 
-def _takes_nothing(app: Any) -> bool:
-    return _required(app) == 0 and not inspect.signature(app).parameters
+def _takes_request(function: Any) -> bool:
+    """Say whether a function can be called with environ and start_response.
+
+    The signature of what a decorator wraps does not count: it may be a view that is no WSGI app,
+    as under werkzeug's `Request.application`.
+    """
+    try:
+        inspect.signature(function, follow_wrapped=False).bind({}, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _required(app: Any) -> int:

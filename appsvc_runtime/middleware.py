@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 
 from . import facts, hosts, options
+from .requestinfo import RequestInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,58 +31,15 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-__all__ = ["AppServiceMiddleware", "RequestInfo"]
+__all__ = ["AppServiceMiddleware"]
 
 REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
+_WFASTCGI_MARK = facts.WFASTCGI_MARK  # a global of this module is found faster
 
 # Peers and clients seen are remembered: a browser asks for a page's parts from one address and
 # port. So many of each, then it starts anew: an attacker with many addresses cannot make it grow.
 _MAX_REMEMBERED = 1024
-
-
-class RequestInfo:
-    """What is known of a request, as the front end reported it; `environ["appsvc.request"]`.
-
-    `scheme` is "http" or "https". `host` is the Host header, with its port if it has one.
-    `client_address` is the visitor's address (the peer's where nothing better is known) and
-    `client_port` its port or None. `arr_log_id` is the front end's id of the request
-    (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
-    """
-
-    __slots__ = ("_port", "arr_log_id", "client_address", "host", "scheme")
-
-    def __init__(
-        self,
-        scheme: str,
-        host: str,
-        client_address: str,
-        client_port: str | None,
-        arr_log_id: str | None,
-    ) -> None:
-        self.scheme = scheme
-        self.host = host
-        self.client_address = client_address
-        self._port = client_port
-        self.arr_log_id = arr_log_id
-
-    @property
-    def client_port(self) -> int | None:
-        """The visitor's port, or None where it is not known."""
-        port = str(self._port)  # werkzeug's development server says it as a number
-        return int(port) if port.isascii() and port.isdecimal() else None
-
-    @property
-    def is_secure(self) -> bool:
-        """True where the visitor came by https."""
-        return self.scheme == "https"
-
-    def __repr__(self) -> str:
-        return (
-            f"RequestInfo(scheme={self.scheme!r}, host={self.host!r}, "
-            f"client_address={self.client_address!r}, client_port={self.client_port!r}, "
-            f"arr_log_id={self.arr_log_id!r})"
-        )
 
 
 class AppServiceMiddleware:
@@ -167,7 +125,7 @@ class AppServiceMiddleware:
         return self.app(environ, start_response)
 
     def _is_trusted(self, peer: str, environ: WSGIEnvironment) -> bool:
-        if self._on_app_service and facts.WFASTCGI_MARK in environ:
+        if self._on_app_service and _WFASTCGI_MARK in environ:
             return True
         trusted = self._peers.get(peer)
         if trusted is None:
@@ -179,6 +137,8 @@ class AppServiceMiddleware:
         """Take scheme, client and host from a trusted peer's headers."""
         hops = self._hops
         proto = original["HTTP_X_FORWARDED_PROTO"]
+        if _WFASTCGI_MARK in environ and "HTTP_X_ORIGINAL_URL" in environ:
+            self._repair_path(environ, original)
         by_front_door = False
         if self._front_door_id:
             by_front_door = (
@@ -219,6 +179,18 @@ class AppServiceMiddleware:
             environ.get("REMOTE_PORT"),
             environ.get("HTTP_X_ARR_LOG_ID"),
         )
+
+    def _repair_path(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
+        """Decode the path that wfastcgi copied from `X-Original-URL` as it stands there.
+
+        PEP 3333 wants PATH_INFO decoded, and App Service's front end sends that header always:
+        without this no app behind wfastcgi is asked for a path with a blank or an accent in it.
+        """
+        original["PATH_INFO"] = environ.get("PATH_INFO", "")
+        if "%" in original["PATH_INFO"]:
+            from urllib.parse import unquote
+
+            environ["PATH_INFO"] = unquote(original["PATH_INFO"], "latin-1")
 
     def _read_client(
         self, value: str, proto: str | None, hops: int

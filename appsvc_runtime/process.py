@@ -76,9 +76,10 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what can be no host name
+        reason = getattr(error, "strerror", None) or "it is no host name"
         raise ConfigError(
-            f"The host {host!r} cannot be used: {error.strerror}.", hint="Give an address."
+            f"The host {host!r} cannot be used: {reason}.", hint="Give an address."
         ) from None
     try:
         if WINDOWS:

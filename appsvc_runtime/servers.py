@@ -16,7 +16,7 @@ from .ports import choose_port
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["gunicorn_settings", "waitress_settings"]
+__all__ = ["graceful_seconds", "gunicorn_settings", "waitress_settings"]
 
 # A visitor who stalls in the middle of a request holds a thread of a gunicorn worker for as long
 # as he likes, and all of a hundred such may reach one worker. Threads are made when they are

@@ -88,7 +88,7 @@ def split(text: str) -> list[str]:
 def timeout_in(command: str) -> int | None:
     """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one."""
     words = split(command)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--timeout="):
             following = word.partition("=")[2]
         elif word.startswith("-t") and word[2:].isdigit():

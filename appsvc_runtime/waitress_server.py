@@ -97,7 +97,7 @@ class GracefulServer:
                 break
             self._turn(_TICK_SECONDS)
         cut = sum(channel.at_work for channel in self._channels())
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=0)
+        self._server.task_dispatcher.set_thread_count(0)  # none is waited for: their time is over
         wasyncore.close_all(self._server._map, ignore_all=True)
         return cut
 

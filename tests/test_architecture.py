@@ -1,0 +1,169 @@
+"""The rooms keep to their places: imports point downwards, and the web process stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import appsvc_runtime
+
+PACKAGE = Path(appsvc_runtime.__file__).parent
+ROOT = PACKAGE.parent
+
+# What each room may import of the others. A room that is not here fails the test: place it first.
+FOUNDATION = {"facts", "errors"}
+PURE = FOUNDATION | {"hosts", "options"}
+ALLOWED: dict[str, set[str]] = {
+    "facts": set(),
+    "errors": set(),
+    "hosts": FOUNDATION,
+    "options": FOUNDATION,
+    "forwarded": FOUNDATION,
+    "https": FOUNDATION | {"forwarded"},
+    "ports": FOUNDATION,
+    "sources": FOUNDATION,
+    "startcommand": FOUNDATION,
+    "startup": FOUNDATION | {"sources", "startcommand"},
+    "requestinfo": set(),
+    "middleware": PURE | {"forwarded", "https", "requestinfo"},
+    "process": FOUNDATION,
+    "console": FOUNDATION,
+    "servers": PURE | {"ports", "process"},
+    "apps": PURE | {"startup", "middleware"},
+    "waitress_server": FOUNDATION,
+    "wsgi": {"apps"},
+    "gunicorn_conf": FOUNDATION | {"apps", "servers", "wsgi"},
+    "runserver": FOUNDATION
+    | {"apps", "console", "ports", "process", "servers", "waitress_server"},
+    "cli": PURE | {"__init__", "apps", "console", "ports", "process", "startup"},
+    "__main__": {"cli"},
+    "__init__": {"errors", "middleware", "requestinfo"},
+}  # fmt: skip
+# Who may ask which system this is.
+OS_ROOMS = {"process"}
+
+
+def rooms() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def imported_rooms(tree: ast.Module) -> set[str]:
+    """Give the names of this package's modules that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            for alias in node.names:
+                is_room = not node.module and (PACKAGE / f"{alias.name}.py").exists()
+                found.add(node.module or (alias.name if is_room else "__init__"))
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names]
+            assert not [name for name in names if (name or "").startswith("appsvc_runtime")]
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_imports_point_downwards(room: str) -> None:
+    """A room imports what the plan lets it, and nothing else."""
+    assert room in ALLOWED, f"place {room} in the plan first"
+    assert imported_rooms(rooms()[room]) <= ALLOWED[room]
+
+
+def test_the_plan_names_no_room_that_is_gone() -> None:
+    """The plan above is true."""
+    assert set(ALLOWED) == set(rooms())
+
+
+@pytest.mark.parametrize("room", sorted(set(rooms()) - OS_ROOMS))
+def test_only_one_room_knows_the_operating_system(room: str) -> None:
+    """No other asks sys.platform or os.name."""
+    asked = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(rooms()[room])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert not asked & {"sys.platform", "os.name", "platform.system"}
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_rooms_open_with_what_they_know(room: str) -> None:
+    """Each has a docstring, and stays small."""
+    tree = rooms()[room]
+    assert ast.get_docstring(tree)
+    assert len((PACKAGE / f"{room}.py").read_text("utf-8").splitlines()) <= 320
+
+
+PROBE = """
+import json, sys
+before = set(sys.modules)
+import appsvc_runtime
+from appsvc_runtime import AppServiceMiddleware
+imported = set(sys.modules) - before
+AppServiceMiddleware(lambda *_: [], environ={"WEBSITE_SITE_NAME": "x", "WEBSITE_INSTANCE_ID": "y"})
+used = set(sys.modules) - before
+print(json.dumps([sorted(imported), sorted(used)]))
+"""
+
+
+def probe() -> list[set[str]]:
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", PROBE],
+        capture_output=True, text=True, check=True, cwd=ROOT, timeout=60,
+    )  # fmt: skip
+    assert result.stderr == ""
+    return [set(names) for names in json.loads(result.stdout)]
+
+
+def test_the_web_process_stays_light() -> None:
+    """Importing the middleware loads only itself; making one, nothing third-party, no tool."""
+    imported, used = probe()
+    own = {name for name in imported if name.partition(".")[0] == "appsvc_runtime"}
+    assert own == {
+        "appsvc_runtime",
+        *(
+            f"appsvc_runtime.{room}"
+            for room in ("errors", "facts", "hosts", "middleware", "options")
+        ),
+    }
+    for heavy in ("re", "typing", "logging", "dataclasses", "ipaddress", "socket", "asyncio"):
+        assert heavy not in imported
+    outside = {name.partition(".")[0] for name in used} - {"appsvc_runtime"}
+    assert outside <= set(sys.stdlib_module_names)
+    assert not outside & {"xml", "logging", "asyncio", "socket", "http", "email"}
+
+
+@pytest.mark.parametrize("room", sorted(set(ALLOWED) - {"gunicorn_conf", "__main__", "__init__"}))
+def test_importing_a_room_does_nothing(room: str) -> None:
+    """No variable is read, no logging configured, nothing printed; only a configuration may."""
+    code = (
+        "import os, logging\n"
+        "class Watched(dict):\n"
+        "    def __getitem__(self, key, *default):\n"
+        "        if key.startswith(('APPSVC', 'WEB', 'WSGI', 'PORT', 'HTTP', 'PYTHON', 'GUNI')):\n"
+        "            raise AssertionError(key)\n"
+        "        raise KeyError(key)\n"
+        "    def get(self, key, default=None): return self[key] if self.has(key) else default\n"
+        "    def has(self, key):\n"
+        "        try: self[key]\n"
+        "        except KeyError: return False\n"
+        "    __contains__ = has\n"
+        "import click, runpy, ast, dataclasses, subprocess\n"
+        "try:\n    import waitress\nexcept ImportError: pass\n"
+        "real, os.environ = os.environ, Watched()\n"
+        f"import appsvc_runtime.{room}\n"
+        "os.environ = real\n"
+        "assert not logging.root.handlers\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT,
+        timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
