@@ -130,7 +130,7 @@ def test_the_web_process_stays_light() -> None:
         "appsvc_runtime",
         *(
             f"appsvc_runtime.{room}"
-            for room in ("errors", "facts", "hosts", "middleware", "options")
+            for room in ("errors", "facts", "hosts", "middleware", "options", "requestinfo")
         ),
     }
     for heavy in ("re", "typing", "logging", "dataclasses", "ipaddress", "socket", "asyncio"):

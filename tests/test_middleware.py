@@ -1,4 +1,4 @@
-"""AppServiceMiddleware, one request at a time: a table of what is believed, and what becomes of it."""
+"""AppServiceMiddleware, one request at a time: what is believed, and what becomes of it."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_probes_are_not_redirected(
         ),
         pytest.param({}, {}, [], None, id="off-by-default"),
         pytest.param(
-            {"APPSVC_HTTPS_ONLY": "yes"}, {"https_only": False}, [], None, id="argument-over-variable"
+            {"APPSVC_HTTPS_ONLY": "yes"}, {"https_only": False}, [], None, id="argument-first"
         ),
     ],
 )  # fmt: skip

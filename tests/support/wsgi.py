@@ -54,6 +54,7 @@ class Recorder:
         self.headers = [("Content-Type", "text/plain"), ("Content-Length", "2"), *headers]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer 200 and keep the environ."""
         self.environ = environ
         start_response("200 OK", self.headers)
         return [b"ok"]
