@@ -12,6 +12,7 @@ import importlib
 import os
 import runpy
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.config import Config
@@ -28,6 +29,8 @@ from .wsgi import LazyApplication
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Longer than two imports of one app are apart.
+_FIRST_WORKER_SECONDS = 10.0
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
 
 
@@ -56,13 +59,26 @@ def post_worker_init(worker: Any) -> None:
                 worker.wsgi = worker.wsgi.load()
             worker.wsgi = apps.wrap_once(worker.wsgi)
         except AppServiceError as error:
-            # All first workers fail alike; one of them says why.
-            message = (
-                f"Error: {error}" if worker.age == 1 or worker.age > worker.cfg.workers else ""
-            )
-            raise AppImportError(message) from None
+            _leave_it_to_the_first(worker)
+            raise AppImportError(f"Error: {error}") from None
     if _user_hook is not None:
         _user_hook(worker)
+
+
+def _leave_it_to_the_first(worker: Any) -> None:
+    """Wait until gunicorn ends this worker, where the first one fails as well and says why.
+
+    All first workers import the same app. Without this each would print the same message, and two
+    that end at a time make gunicorn's master fail with a traceback of its own. Comes back when
+    nothing has ended it in time: then it failed alone.
+    """
+    if 1 < worker.age <= worker.cfg.workers:
+        deadline = time.monotonic() + _FIRST_WORKER_SECONDS
+        while time.monotonic() < deadline:
+            if not worker.alive:
+                raise SystemExit(0)
+            worker.notify()
+            time.sleep(0.05)
 
 
 def _user_configuration(environ: Mapping[str, str]) -> dict[str, Any]:

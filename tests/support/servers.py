@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -132,9 +133,11 @@ def serving(
 ) -> Iterator[Server]:
     """Run `python ARGUMENTS` until the block ends; `{port}` in them is a free port.
 
+    With `port=0` the child picks one, which is read from what it prints.
+
     The whole process group is ended, so that no worker outlives a failed test.
     """
-    number = port or free_port()
+    number = free_port() if port is None else port
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         log_path = Path(folder) / "log.txt"
         with log_path.open("wb") as log:
@@ -151,6 +154,10 @@ def serving(
             )
         server = Server(process, number, log_path)
         try:
+            if not number:
+                server.wait_for_log("http://127.0.0.1:")
+                server.wait_for_log("\n")
+                server.port = int(re.findall(r"http://127\.0\.0\.1:([0-9]+)", server.log())[0])
             server.wait_until_it_listens()
             yield server
         finally:

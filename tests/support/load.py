@@ -1,0 +1,70 @@
+"""Clients that ask on and on, and tell a broken answer from a refused connection."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from types import TracebackType
+
+__all__ = ["Load"]
+
+
+class Load:
+    """`clients` threads with kept-alive connections, asking `path` until the block ends.
+
+    `good` counts whole answers. `broken` lists answers that began and did not end, and statuses of
+    500 and more. A connection refused, or closed before a byte of an answer came, is no broken
+    answer: a server that stops takes no new requests. A client ends with the first of these.
+    """
+
+    def __init__(self, port: int, path: str, clients: int) -> None:
+        self.good = 0
+        self.broken: list[str] = []
+        self._port = port
+        self._path = path
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def wait_for(self, answers: int, timeout: float = 20) -> None:
+        """Wait until so many whole answers have come."""
+        deadline = time.monotonic() + timeout
+        while self.good < answers:
+            assert time.monotonic() < deadline, f"{self.good} answers only; {self.broken}"
+            time.sleep(0.01)
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        try:
+            while not self._ended.is_set():
+                try:
+                    connection.request("GET", self._path)
+                    response = connection.getresponse()
+                except (ConnectionError, http.client.RemoteDisconnected):
+                    return
+                body = response.read()
+                with self._lock:
+                    if response.status >= 500:
+                        self.broken.append(f"{response.status}: {body[:200]!r}")
+                    self.good += 1
+        except (OSError, http.client.HTTPException) as error:
+            with self._lock:
+                self.broken.append(repr(error))
+        finally:
+            connection.close()

@@ -1,0 +1,293 @@
+"""The doors as commands: ports, errors, stopping under load, and what a user sets wins."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.load import Load
+from tests.support.servers import Server, free_port, run, serving
+
+APP = """
+import os, time
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        time.sleep(0.8)
+    if path == "/big":
+        body = [b"x" * 65536] * 160
+    elif path == "/page":
+        body = [b"x" * 65536] * 4
+    elif path == "/length":
+        chunks = iter(lambda: environ["wsgi.input"].read(65536), b"")
+        body = [str(sum(map(len, chunks))).encode()]
+    else:
+        body = [f"{os.getpid()} {environ['wsgi.url_scheme']}".encode()]
+    start_response("200 OK", [("Content-Length", str(sum(map(len, body))))])
+    return body
+"""
+SERVE = ("-m", "appsvc_runtime", "serve", "app:app", "--host", "127.0.0.1", "--port", "{port}")
+RUNSERVER = ("-m", "appsvc_runtime.runserver", "app:app", "--port", "{port}")
+DOORS = pytest.mark.parametrize("door", [SERVE, RUNSERVER], ids=["serve", "runserver"])
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path
+
+
+@DOORS
+def test_stops_under_load_without_a_broken_answer(door: tuple[str, ...], site: Path) -> None:
+    """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
+    with serving(*door, cwd=site) as server, Load(server.port, "/page", clients=8) as load:
+        load.wait_for(100)
+        assert server.stop() == 0
+    assert load.broken == []
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", server.port), 5)
+
+
+@pytest.mark.parametrize(
+    ("door", "number"),
+    [
+        # gunicorn's SIGINT is its quick stop, by its documentation.
+        pytest.param(SERVE, signal.SIGTERM, id="serve-SIGTERM"),
+        pytest.param(RUNSERVER, signal.SIGTERM, id="runserver-SIGTERM"),
+        pytest.param(RUNSERVER, signal.SIGINT, id="runserver-SIGINT"),
+    ],
+)
+def test_a_running_request_finishes(
+    door: tuple[str, ...], number: signal.Signals, site: Path
+) -> None:
+    """It was taken before the stop, so it is answered."""
+    with serving(*door, cwd=site) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/slow")
+        _wait_for_request(server)
+        server.process.send_signal(number)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()[-4:]) == (200, b"http")
+        assert server.process.wait(20) == 0
+        connection.close()
+
+
+def _wait_for_request(server: Server) -> None:
+    """Wait until the server has taken all that was sent to it: nothing is queued in the kernel."""
+    deadline = time.monotonic() + 10
+    port = f":{server.port:04X}"
+    while time.monotonic() < deadline:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        # Established connections of the server's side, their receive queues, and the listener's.
+        mine = [line for line in lines if line[1].endswith(port)]
+        if any(line[3] == "01" for line in mine) and all(
+            line[4].endswith(":00000000") for line in mine
+        ):
+            return
+        time.sleep(0.01)
+    raise AssertionError("The request did not reach the server.")
+
+
+def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
+    """After --graceful-timeout it ends all the same, and says how many it cut."""
+    with serving(*RUNSERVER, "--graceful-timeout", "0", cwd=site) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/slow")
+        _wait_for_request(server)
+        assert server.stop() == 0
+        assert "1 requests were still running" in server.log()
+        connection.close()
+
+
+def test_runserver_closes_idle_connections(site: Path) -> None:
+    """A kept-alive connection does not hold a stop up."""
+    with serving(*RUNSERVER, "--graceful-timeout", "15", cwd=site) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        assert server.stop(timeout=10) == 0
+        connection.close()
+
+
+def test_serve_becomes_gunicorn(site: Path) -> None:
+    """The process id stays the same, so that the container's SIGTERM reaches gunicorn."""
+    with serving(*SERVE, cwd=site) as server:
+        command = Path(f"/proc/{server.process.pid}/cmdline").read_bytes().split(b"\0")
+        assert b"gunicorn" in command
+        worker, _, _ = server.request("/")[2].partition(b" ")
+        parent = Path(f"/proc/{int(worker)}/stat").read_text().rpartition(")")[2].split()[1]
+        assert int(parent) == server.process.pid
+
+
+@DOORS
+def test_big_bodies_both_ways(door: tuple[str, ...], site: Path) -> None:
+    """10 MB up and down."""
+    with serving(*door, cwd=site) as server:
+        assert len(server.request("/big")[2]) == 160 * 65536
+        assert server.request("/length", method="POST", body=b"y" * 10_000_000)[2] == b"10000000"
+
+
+def test_gunicorn_decides_no_scheme_itself(site: Path) -> None:
+    """Off the platform a header makes no https, not even from loopback."""
+    with serving(*SERVE, cwd=site) as server:
+        assert server.request("/", {"X-Forwarded-Proto": "https"})[2].endswith(b" http")
+
+
+def test_serve_logs_the_visitor(site: Path) -> None:
+    """The access line has his address; both logs are on standard output."""
+    platform = {"WEBSITE_SITE_NAME": "x", "WEBSITE_INSTANCE_ID": "y"}
+    with serving(*SERVE, cwd=site, **platform) as server:
+        server.request("/", {"X-Forwarded-For": "203.0.113.7:51234"})
+        server.wait_for_log("203.0.113.7 - - [")
+        server.wait_for_log("Listening at")
+
+
+def test_both_logs_of_serve_are_on_standard_output(site: Path) -> None:
+    """Standard error stays free for what goes wrong before there is a log."""
+    (site / "app.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\n" + APP)
+    result = run(*(word.replace("{port}", "0") for word in SERVE), cwd=site)
+    assert "Listening at" in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "workers", "threads"),
+    [
+        pytest.param({"APPSVC_WORKERS": "3", "APPSVC_THREADS": "5"}, 3, 5, id="appsvc"),
+        pytest.param(
+            {"PYTHON_ENABLE_GUNICORN_MULTIWORKERS": "true",
+             "PYTHON_GUNICORN_CUSTOM_WORKER_NUM": "3",
+             "PYTHON_GUNICORN_CUSTOM_THREAD_NUM": "4"}, 3, 4, id="platform"),
+        pytest.param({"GUNICORN_CMD_ARGS": "--workers 1 --threads 7"}, 1, 7, id="gunicorn-args"),
+        pytest.param({"PYTHON_USE_GUNICORN_CONFIG_FROM_PATH": "mine.py"}, 1, 9, id="own-file"),
+        pytest.param({"GUNICORN_CMD_ARGS": "-c mine.py"}, 1, 9, id="own-file-in-args"),
+    ],
+)  # fmt: skip
+def test_what_the_user_sets_wins(
+    variables: dict[str, str], workers: int, threads: int, site: Path
+) -> None:
+    """Each way of saying it reaches gunicorn, and a hook of the user's is called beside ours."""
+    hook = "def post_worker_init(worker): print('hook called', flush=True)\n"
+    (site / "mine.py").write_text(f"workers = 1\nthreads = 9\n{hook}")
+    result = run("-m", "gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "--print-config",
+                 "app:app", cwd=site, **variables)  # fmt: skip
+    found = dict(
+        line.split("=", 1) for line in result.stdout.replace(" ", "").splitlines() if "=" in line
+    )
+    assert (int(found["workers"]), int(found["threads"])) == (workers, threads), result.stderr
+    assert found["secure_scheme_headers"] == "{}"
+    if "mine.py" in "".join(variables.values()):
+        with serving(*SERVE, cwd=site, **variables) as server:
+            server.wait_for_log("hook called")
+            assert server.request("/")[0] == 200
+
+
+REFUSED = [
+    pytest.param("%HTTP_PLATFORM_PORT%", id="not-expanded"),
+    pytest.param("8_000", id="underscore"),
+    pytest.param("+80", id="plus"),
+    pytest.param("٨٠٠٠", id="arabic-digits"),
+    pytest.param("0", id="zero"),
+    pytest.param("65536", id="too-high"),
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+@pytest.mark.parametrize("source", ["HTTP_PLATFORM_PORT", "SERVER_PORT", "PORT"])
+def test_runserver_refuses_a_bad_port_by_name(text: str, source: str, site: Path) -> None:
+    """One sentence naming where the port came from, exit code 2, no traceback."""
+    result = run("-m", "appsvc_runtime.runserver", "app:app", cwd=site, **{source: text})
+    assert result.returncode == 2
+    assert source in result.stderr
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("text", ["8_000", "65536", "", "%HTTP_PLATFORM_PORT%"])
+@pytest.mark.parametrize("door", ["serve", "runserver"])
+def test_a_bad_port_argument_is_refused(door: str, text: str, site: Path) -> None:
+    """By both doors alike."""
+    words = ["serve"] if door == "serve" else []
+    module = "appsvc_runtime" if door == "serve" else "appsvc_runtime.runserver"
+    result = run("-m", module, *words, "app:app", "--port", text, cwd=site)
+    assert (result.returncode, "--port" in result.stderr) == (2, True)
+
+
+@DOORS
+def test_port_zero_picks_a_port_and_prints_it(door: tuple[str, ...], site: Path) -> None:
+    """`--port 0`, and only so."""
+    with serving(*door, cwd=site, port=0) as server:
+        assert server.port > 0
+        assert server.request("/")[0] == 200
+
+
+@DOORS
+def test_a_busy_port_is_named_at_once(door: tuple[str, ...], site: Path) -> None:
+    """Before the app is imported, which here would take for ever."""
+    (site / "app.py").write_text("import threading\nthreading.Event().wait()\n")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run(*(word.replace("{port}", str(port)) for word in door), cwd=site, timeout=20)
+    assert result.returncode == 2
+    assert f"Port {port}" in result.stderr
+    assert "in use" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+BROKEN = [
+    pytest.param("", "nosuch:app", "no module 'nosuch'", id="no-module"),
+    pytest.param("x = 1", "app:app", "has no 'app'", id="no-attribute"),
+    pytest.param("import not_there", "app:app", "'not_there' is a package", id="import-inside"),
+    pytest.param("def (", "app:app", "SyntaxError", id="syntax"),
+    pytest.param("async def app(scope, receive, send): ...", "app:app", "UvicornWorker", id="asgi"),
+    pytest.param("app = 3", "app:app", "int", id="not-callable"),
+]
+
+
+@pytest.mark.parametrize("door", ["serve", "runserver"])
+@pytest.mark.parametrize(("source", "app", "said"), BROKEN)
+def test_an_app_that_does_not_load(door: str, source: str, app: str, said: str, site: Path) -> None:
+    """One message, said once, and the command ends with an error; no traceback of our own code."""
+    (site / "app.py").write_text(source)
+    words = ["appsvc_runtime", "serve"] if door == "serve" else ["appsvc_runtime.runserver"]
+    result = run("-m", *words, app, "--port", str(free_port()), cwd=site)
+    assert result.returncode == (4 if door == "serve" else 1)
+    assert result.stderr.count("Error: The app") == 1, result.stderr
+    assert said in result.stderr
+    assert "appsvc_runtime" not in result.stderr.partition("Traceback")[2]
+    assert ("Traceback" in result.stderr) is (source == "import not_there")
+
+
+@pytest.mark.parametrize("door", ["serve", "runserver"])
+def test_no_app_found(door: str, tmp_path: Path) -> None:
+    """What was looked at, and how to name one."""
+    words = ["appsvc_runtime", "serve"] if door == "serve" else ["appsvc_runtime.runserver"]
+    result = run("-m", *words, "--port", str(free_port()), cwd=tmp_path)
+    assert result.returncode == 1
+    assert "APPSVC_APP" in result.stderr
+    assert "application.py" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["idle", "half-a-header", "half-a-body"])
+@DOORS
+def test_stalled_visitors_do_not_stop_others(door: tuple[str, ...], kind: str, site: Path) -> None:
+    """A hundred of them, and a hundred others are answered."""
+    sent = {
+        "idle": b"",
+        "half-a-header": b"GET / HTTP/1.1\r\nHost: x\r\nX-",
+        "half-a-body": b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n01234",
+    }[kind]
+    with serving(*door, cwd=site) as server:
+        stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
+        for connection in stalled:
+            connection.sendall(sent)
+        try:
+            assert [server.request("/")[0] for _ in range(100)] == [200] * 100
+        finally:
+            for connection in stalled:
+                connection.close()
