@@ -98,6 +98,7 @@ class AppServiceMiddleware:
             from . import forwarded
 
             self._forwarded = forwarded
+            self._match_client = forwarded.IPV4_CLIENT.fullmatch
             if trusted == "":
                 trusted = facts.FRONT_END_NETWORKS
             self._trusted = forwarded.TrustedPeers(trusted)
@@ -202,10 +203,11 @@ class AppServiceMiddleware:
         sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
         address that is a front end's, which is what it appends.
         """
-        if "," not in value:
-            found = self._forwarded.read_client(value, 1)
-            if found is not None and len(value) < 64:  # more would be blanks, kept for nothing
-                _remember(self._clients, value, found)
+        match = self._match_client(value)
+        if match is not None:
+            # One address as App Service writes it, the same for any number of hops.
+            found: tuple[str, str | None] = match[1], match[2]
+            _remember(self._clients, value, found)
             return found
         if self._second_hop_unsure and (proto is None or "," not in proto):
             last = self._forwarded.read_client(value, 1)
@@ -228,9 +230,11 @@ class AppServiceMiddleware:
 
     def _disbelieve(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
         """Remove what only a front end may say; what the server itself saw stands."""
-        for key in list(environ):
-            if key in facts.FORWARDED_HEADERS or key.startswith(facts.FORWARDED_PREFIXES):
-                original[key] = environ.pop(key)
+        prefixes = facts.FORWARDED_PREFIXES
+        forged = [key for key in environ if key.startswith(prefixes)]
+        forged += [key for key in facts.FORWARDED_HEADERS if key in environ]
+        for key in forged:
+            original[key] = environ.pop(key)
         scheme = _server_scheme(environ)
         environ["wsgi.url_scheme"] = scheme
         environ["HTTPS"] = "on" if scheme == "https" else "off"

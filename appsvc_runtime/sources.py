@@ -6,7 +6,9 @@ Pure but for reading the one file. Must not know what the names are for.
 from __future__ import annotations
 
 import ast
+import io
 import tokenize
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Names", "is_fastapi", "read_names"]
 
+# More than anybody writes. A longer file is not parsed, so nothing is certain of it.
 _MAX_BYTES = 2_000_000
 _APP_CLASSES = frozenset(
     {"Flask", "FastAPI", "Starlette", "Quart", "Bottle", "AppServiceMiddleware"}
@@ -56,19 +59,27 @@ class Names:
 def is_fastapi(path: Path) -> bool:
     """Say whether the platform takes a file for FastAPI: by these words in its text."""
     try:
-        text = _read(path)
-    except (OSError, SyntaxError, LookupError):
+        data = _read(path)
+    except (OSError, ValueError):
         return False
-    return ("from fastapi" in text or "import fastapi" in text) and "from flask" not in text
+    # The script compares bytes: what encoding the file declares is nothing to it.
+    return (b"from fastapi" in data or b"import fastapi" in data) and b"from flask" not in data
 
 
 def read_names(path: Path) -> Names:
     """Read the names that a file defines; never raises, the error is in the answer."""
     try:
-        tree = ast.parse(_read(path))
+        data = _read(path)
+        if len(data) > _MAX_BYTES:
+            return Names({}, open_ended=True)
+        with warnings.catch_warnings():
+            # The app's own warnings are its own business, and no errors under `python -W error`.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(_decode(data))
     except (OSError, SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        reason = getattr(error, "msg", None) or str(error)
+        # A MemoryError, the parser's answer to deep nesting, has no text.
+        reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         return Names({}, error=f"line {line}: {reason}" if line else reason)
     names: dict[str, str] = {}
     functions = set()
@@ -80,31 +91,44 @@ def read_names(path: Path) -> Names:
             open_ended = open_ended or node.name == "__getattr__"
         elif isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:
-                open_ended = open_ended or alias.name == "*"
-                names[alias.asname or alias.name.partition(".")[0]] = ""
+                if alias.name == "*":
+                    open_ended = True
+                else:
+                    names[alias.asname or alias.name.partition(".")[0]] = ""
         else:
             for name in _targets(node):
                 names[name] = _maker(node)
     return Names(names, frozenset(functions), open_ended)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
+    """Give a file's bytes; of one that is too long, one byte more than the limit."""
     with path.open("rb") as file:
-        encoding, _ = tokenize.detect_encoding(file.readline)
-        file.seek(0)
-        return file.read(_MAX_BYTES).decode(encoding, "replace")
+        return file.read(_MAX_BYTES + 1)
+
+
+def _decode(data: bytes) -> str:
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding, "replace")
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Give the statements that run in the module's own scope, also inside if, try and with."""
-    for node in body:
+    """Give the statements that run in the module's own scope, in their order.
+
+    Also those inside if, for, try, with and match. No recursion: a thousand `elif` are nested a
+    thousand deep.
+    """
+    waiting = [*body][::-1]
+    while waiting:
+        node = waiting.pop()
         yield node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        for part in ("body", "orelse", "finalbody"):
-            yield from _top_level(getattr(node, part, []))
-        for handler in getattr(node, "handlers", []):
-            yield from _top_level(handler.body)
+        inner = [*getattr(node, "body", [])]
+        for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+            inner += part.body
+        inner += [*getattr(node, "orelse", []), *getattr(node, "finalbody", [])]
+        waiting += inner[::-1]
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:
@@ -114,6 +138,10 @@ def _targets(node: ast.stmt) -> Iterator[str]:
         targets = [node.target]
     elif isinstance(node, ast.With | ast.AsyncWith):
         targets = [item.optional_vars for item in node.items if item.optional_vars]
+    elif isinstance(node, ast.For | ast.AsyncFor):
+        targets = [node.target]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.NamedExpr):
+        targets = [node.value.target]
     else:
         return
     for target in targets:
@@ -124,6 +152,8 @@ def _targets(node: ast.stmt) -> Iterator[str]:
 
 def _maker(node: ast.stmt) -> str:
     value = getattr(node, "value", None)
+    if isinstance(value, ast.NamedExpr):
+        value = value.value
     if not isinstance(value, ast.Call):
         return ""
     function = value.func

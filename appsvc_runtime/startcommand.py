@@ -25,9 +25,15 @@ __all__ = [
 ]
 
 _APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(.*\))?", re.ASCII)
+# gunicorn's option values of the same shape: `-c python:module`, `--bind unix:app.sock`.
+_NO_APP = ("python:", "file:", "unix:", "egg:")
+# What Django calls it needs no colon: gunicorn looks for `application` in it.
+_DJANGO_APP = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.[aw]sgi", re.ASCII)
 _SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "waitress-serve")
 # A startup file's first line is all that counts; nothing longer is one.
 _MAX_LINE = 8_192
+# Three hundred years; int() refuses some thousands of digits.
+_MAX_DIGITS = 10
 
 
 def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -> str:
@@ -86,8 +92,12 @@ def split(text: str) -> list[str]:
 
 
 def timeout_in(command: str) -> int | None:
-    """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one."""
+    """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one.
+
+    Of several the last, as gunicorn takes it.
+    """
     words = split(command)
+    seconds = None
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--timeout="):
             following = word.partition("=")[2]
@@ -95,17 +105,21 @@ def timeout_in(command: str) -> int | None:
             following = word[2:]
         elif word not in ("--timeout", "-t"):
             continue
-        if following.isascii() and following.isdigit():
-            return int(following)
-    return None
+        if following.isascii() and following.isdigit() and len(following) <= _MAX_DIGITS:
+            seconds = int(following)
+    return seconds
 
 
 def app_in(command: str) -> str | None:
-    """Give the app that a command line names for a server, `module:attr`, if one can be told."""
+    """Give the app that a command line names for a server, if one can be told.
+
+    `module:attr`, or `mysite.wsgi`.
+    """
     words = split(command)
     if not any(word.rpartition("/")[2] in (*_SERVERS, "appsvc") for word in words):
         return None
-    apps = [word for word in words if _APP.fullmatch(word)]
+    apps = [word for word in words if _APP.fullmatch(word) and not word.startswith(_NO_APP)]
+    apps = apps or [word for word in words if _DJANGO_APP.fullmatch(word)]
     return apps[-1] if apps else None
 
 

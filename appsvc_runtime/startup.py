@@ -10,6 +10,7 @@ tells another story (a failing startup command would fall back to detection) the
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,18 +91,21 @@ class _Planner:
         try:
             # In the order of their bytes, as the script's own language sorts them.
             self.entries = sorted(os.scandir(site), key=lambda entry: os.fsencode(entry.name))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"The site folder {str(site)!r} cannot be read: {error.strerror or error}.",
+                f"The site folder {str(site)!r} cannot be read: {reason}.",
                 hint="Name the folder that holds your app.",
             ) from None
 
     def custom(self, startup_command: str) -> StartPlan:
         command, rule, warnings = read_command(startup_command, self.site)
         self.warnings.extend(warnings)
-        seconds = timeout_in(command)
-        if seconds is not None and seconds > facts.REQUEST_LIMIT_SECONDS:
-            self._warn_timeout(seconds, "the startup command")
+        # The command line's own wins, as with gunicorn.
+        if timeout_in(command) is not None:
+            self._check_timeout(command, "the startup command")
+        else:
+            self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
         return self._plan("custom", app_in(command), command, rule, {})
 
     def django(self) -> StartPlan | None:
@@ -152,6 +156,7 @@ class _Planner:
             name, *others = is_fastapi
             self.looked_at.append(f"FastAPI: {name} imports fastapi.")
             self.looked_at.extend(f"FastAPI: {other} is passed over." for other in others)
+            self._check_rivals(name, others, f"-k {facts.FASTAPI_WORKER} ")
             self._check_app_object(name)
             return self._gunicorn(
                 "fastapi",
@@ -177,14 +182,7 @@ class _Planner:
         self.looked_at.append(f"Flask: found {first}.")
         for name in others:
             self.looked_at.append(f"Flask: {name} is passed over.")
-        rivals = [
-            name for name in others if sources.read_names(self.site / name).has_certain("app")
-        ]
-        if rivals:
-            self.warnings.append(
-                f"Both {first} and {rivals[0]} are there: the platform takes {first}. To run the "
-                f"other, set the startup command to `gunicorn {rivals[0][:-3]}:app`."
-            )
+        self._check_rivals(first, others, "")
         self._check_app_object(first)
         return self._gunicorn(
             "flask",
@@ -199,7 +197,7 @@ class _Planner:
             self.warnings.append(
                 f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
                 "into. Set the startup command to "
-                f"`gunicorn --chdir {folder.as_posix()} {package}.wsgi`."
+                f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
             )
         return self._gunicorn(
             "default",
@@ -209,9 +207,7 @@ class _Planner:
 
     def _gunicorn(self, framework: str, app: str | None, rule: str, extra: str = "") -> StartPlan:
         # The script's own 600 s are everybody's: only what the user set is worth a warning.
-        seconds = timeout_in(self.settings.get("GUNICORN_CMD_ARGS", ""))
-        if seconds is not None and seconds > facts.REQUEST_LIMIT_SECONDS:
-            self._warn_timeout(seconds, "GUNICORN_CMD_ARGS")
+        self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
         folder = facts.SITE_FOLDER if app else facts.DEFAULT_SITE_FOLDER
         arguments = gunicorn_environment(self.settings, folder, self.cores)
         command = gunicorn_command(extra + (app or facts.DEFAULT_SITE_APP), arguments)
@@ -236,6 +232,15 @@ class _Planner:
             warnings=tuple(self.warnings),
         )
 
+    def _check_rivals(self, first: str, others: list[str], extra: str) -> None:
+        for name in others:
+            if sources.read_names(self.site / name).has_certain("app"):
+                self.warnings.append(
+                    f"Both {first} and {name} are there: the platform takes {first}. To run the "
+                    f"other, set the startup command to `gunicorn {extra}{name[:-3]}:app`."
+                )
+                return
+
     def _check_app_object(self, name: str) -> None:
         names = sources.read_names(self.site / name)
         if names.error:
@@ -254,11 +259,13 @@ class _Planner:
                 f"start. {advice}"
             )
 
-    def _warn_timeout(self, seconds: int, where: str) -> None:
-        self.warnings.append(
-            f"A timeout of {seconds} s in {where} is longer than the load balancer waits: it ends "
-            f"a request after {facts.REQUEST_LIMIT_SECONDS} s."
-        )
+    def _check_timeout(self, arguments: str, where: str) -> None:
+        seconds = timeout_in(arguments)
+        if seconds is not None and seconds > facts.REQUEST_LIMIT_SECONDS:
+            self.warnings.append(
+                f"A timeout of {seconds} s in {where} is longer than the load balancer waits: it "
+                f"ends a request after {facts.REQUEST_LIMIT_SECONDS} s."
+            )
 
     def _is_on(self, name: str) -> bool:
         return self.settings.get(name, "").strip().lower() in ("true", "1")
@@ -269,6 +276,7 @@ class _Planner:
         for outer in self.entries:
             if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
                 continue
+            seen += 1
             for inner in _folders_in(outer.path):
                 seen += 1
                 if seen > _MAX_FOLDERS_SEARCHED or found == 3:

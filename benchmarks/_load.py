@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 from ._sides import HOST, pinned
@@ -43,7 +44,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Visits:
-    """How many visitors were answered in time, and their median latency in seconds."""
+    """How many visitors were answered in time, and their median latency in seconds (inf if none was)."""
 
     answered: int
     latency: float
@@ -154,7 +155,7 @@ def visit(port: int, visitors: int, at_once: int, deadline: float) -> Visits:
     with ThreadPoolExecutor(at_once) as pool:
         taken = list(pool.map(lambda _: _one_visit(port, deadline), range(visitors)))
     answered = [seconds for seconds in taken if seconds is not None]
-    return Visits(len(answered), median(answered) if answered else float("nan"))
+    return Visits(len(answered), median(answered) if answered else inf)
 
 
 def _one_visit(port: int, deadline: float) -> float | None:

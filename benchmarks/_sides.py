@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["HOST", "Server", "ServerFailed", "Side", "pinned", "running"]
+__all__ = ["HOST", "Server", "ServerFailedError", "Side", "pinned", "running"]
 
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
@@ -28,7 +28,7 @@ _DROPPED = ("WEBSITE_", "APPSVC_", "GUNICORN_", "PYTHON_GUNICORN_", "WSGI_")
 _DROPPED_NAMES = frozenset({"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SERVER_PORT"})
 
 
-class ServerFailed(RuntimeError):
+class ServerFailedError(RuntimeError):
     """A server ended, or did not answer in time; the message carries what it printed."""
 
 
@@ -88,7 +88,7 @@ def pinned(cores: Iterable[int] | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Iterator[Server]:
-    """Run ``side`` in ``folder`` until it answers, yield it, end it. ServerFailed with its log."""
+    """Run ``side`` in ``folder`` until it answers, yield it, end it. ServerFailedError with its log."""
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         with pinned(cores):
@@ -105,11 +105,11 @@ def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Ite
             _wait_until_ready(process, port)
             yield Server(process.pid, port)
             if process.poll() is not None:
-                raise ServerFailed(f"ended with {process.returncode} under load")
-        except ServerFailed as error:
+                raise ServerFailedError(f"ended with {process.returncode} under load")
+        except ServerFailedError as error:
             log.seek(0)
             printed = log.read().decode(errors="replace")[-4000:]
-            raise ServerFailed(f"{side.name}: {error}; it printed:\n{printed}") from None
+            raise ServerFailedError(f"{side.name}: {error}; it printed:\n{printed}") from None
         finally:
             _end(process)
 
@@ -136,14 +136,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_DEADLINE
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerFailed(f"ended with {process.returncode} before it answered")
+            raise ServerFailedError(f"ended with {process.returncode} before it answered")
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1) as client:
             client.settimeout(2)
             client.sendall(b"GET / HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n")
             if client.recv(64).startswith(b"HTTP/1.1 200"):
                 return
         time.sleep(0.05)
-    raise ServerFailed(f"no answer within {START_DEADLINE:g} s")
+    raise ServerFailedError(f"no answer within {START_DEADLINE:g} s")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -26,12 +26,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from statistics import median
 
 from ._apps import APPS, write_site
 from ._load import STALLS, client_name, drain, load, stalled, visit
-from ._sides import ServerFailed, Side, running
+from ._sides import ServerFailedError, Side, running
 
 _APPSVC = "--site {dir} --host 127.0.0.1 --port {port}"
 BUILT_IN: dict[str, Side] = {
@@ -62,6 +63,7 @@ class Options:
     sites: Path
 
     def site(self, app: str) -> Path:
+        """Give the folder of one of the apps, written on first use."""
         return write_site(self.sites, app)
 
 
@@ -74,6 +76,7 @@ class Samples:
     notes: list[str] = field(default_factory=list)
 
     def add(self, side: Side, row: str, value: float) -> None:
+        """Keep one round's value."""
         self.values.setdefault(row, {}).setdefault(side.name, []).append(value)
 
 
@@ -94,7 +97,7 @@ def _rates(
         load(server.port, connections[0], 1, client_cores)
         for count in connections:
             if not drain(server.port):
-                raise ServerFailed("no answer to a fresh visitor once a load had ended")
+                raise ServerFailedError("no answer to a fresh visitor once a load had ended")
             result = load(server.port, count, options.seconds, client_cores)
             samples.add(side, f"{app}, {count} connections", result.rate)
             if result.failed:
@@ -115,7 +118,7 @@ def pinned(side: Side, options: Options, samples: Samples) -> None:
     """The cost per request on one core, the client kept off it."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise ServerFailed("pinning the server and the client apart needs two cores")
+        raise ServerFailedError("pinning the server and the client apart needs two cores")
     apart = frozenset(cores[:1]), frozenset(cores[1:2])
     _rates(side, "fast", (16, 64), options, samples, *apart)
 
@@ -166,7 +169,7 @@ def measure(name: str, sides: Sequence[Side], options: Options) -> Samples:
             progress(f"\r{name}: round {number + 1}, {side.name}\x1b[K")
             try:
                 measurement(side, options, samples)
-            except ServerFailed as error:
+            except ServerFailedError as error:
                 samples.notes.append(str(error))
                 left.remove(side)
     progress("\r\x1b[K")
@@ -174,20 +177,26 @@ def measure(name: str, sides: Sequence[Side], options: Options) -> Samples:
 
 
 def table(name: str, samples: Samples, sides: Sequence[Side]) -> Iterator[str]:
-    """The medians, and in brackets how many times the first side's they are."""
+    """Each side's median, its ratio to the first side, and its lowest and highest sample."""
     width = max(len(side.name) for side in sides)
     for row, values in samples.values.items():
         yield f"{name} ({samples.unit}): {row}"
-        base = median(values[sides[0].name]) if sides[0].name in values else 0
+        base = values.get(sides[0].name, [])
         for side in sides:
             if side.name not in values:
                 yield f"  {side.name:<{width}}  failed"
                 continue
-            middle = median(values[side.name])
-            ratio = f"x{middle / base:.2f}" if base else "-"
-            spread = f"{min(values[side.name]):.1f} to {max(values[side.name]):.1f}"
-            yield f"  {side.name:<{width}} {middle:>10.1f} {ratio:>8}   {spread}"
+            seen = values[side.name]
+            spread = f"{min(seen):.1f} to {max(seen):.1f}"
+            yield f"  {side.name:<{width}} {median(seen):>10.1f} {_ratio(seen, base):>8}   {spread}"
     yield from (f"  note: {note}" for note in dict.fromkeys(samples.notes))
+
+
+def _ratio(values: Sequence[float], base: Sequence[float]) -> str:
+    """The median of the ratios round by round: a machine that slows down slows both sides."""
+    pairs = zip(values, base, strict=False)  # a side that failed has fewer rounds
+    ratios = [value / other for value, other in pairs if other and isfinite(value + other)]
+    return f"x{median(ratios):.2f}" if ratios else "-"
 
 
 def _side(text: str) -> Side:

@@ -1,0 +1,97 @@
+"""What the middleware adds to a request: ``python -m benchmarks.middleware``.
+
+In one process, in turns: a bare WSGI app, the same app behind werkzeug's
+``ProxyFix(x_for=1, x_proto=1, x_host=1)``, and behind AppServiceMiddleware on the platform, off it
+(inert), and from a peer nobody trusts. Printed is the median over the rounds of the time added to
+the bare app, and its ratio to what ProxyFix adds. The request is one that App Service's front end
+sends, with twenty more headers.
+
+``same`` asks as one visitor on one connection, ``new`` as another visitor each time, which the
+middleware's memory of visitors cannot help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from statistics import median
+from typing import Any
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from appsvc_runtime import AppServiceMiddleware
+
+PLATFORM = {"WEBSITE_SITE_NAME": "mysite", "WEBSITE_INSTANCE_ID": "0123abcd"}
+REQUEST: dict[str, Any] = {
+    "REQUEST_METHOD": "GET",
+    "PATH_INFO": "/",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "0.0.0.0",
+    "SERVER_PORT": "8000",
+    "REMOTE_ADDR": "169.254.130.1",
+    "REMOTE_PORT": "40000",
+    "wsgi.url_scheme": "http",
+    "HTTP_HOST": "mysite.azurewebsites.net",
+    "HTTP_X_FORWARDED_PROTO": "https",
+    "HTTP_X_FORWARDED_FOR": "203.0.113.7:51234",
+    "HTTP_X_ARR_SSL": "2048|256|CN=Microsoft|CN=*.azurewebsites.net",
+    "HTTP_X_ARR_LOG_ID": "d3b07384-d113-4ec6-a7d8-2d3a1b1c9e2f",
+    **{f"HTTP_X_OTHER_{number}": "value" for number in range(20)},
+}
+VISITORS = [f"203.0.{n // 250}.{n % 250 + 1}:{40000 + n}" for n in range(20_000)]
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Do nothing: all that is measured is around it."""
+    return ()
+
+
+def sides() -> dict[str, tuple[Wsgi, dict[str, Any]]]:
+    """Give each side with the request it is asked."""
+    ours = AppServiceMiddleware(app, environ=PLATFORM)
+    stranger = {**REQUEST, "REMOTE_ADDR": "198.51.100.1"}
+    return {
+        "bare app": (app, REQUEST),
+        "ProxyFix": (ProxyFix(app, x_for=1, x_proto=1, x_host=1), REQUEST),
+        "AppServiceMiddleware": (ours, REQUEST),
+        "  inert, off the platform": (AppServiceMiddleware(app, environ={}), REQUEST),
+        "  untrusted peer": (ours, stranger),
+    }
+
+
+def microseconds(side: Wsgi, request: dict[str, Any], count: int, visitors: list[str]) -> float:
+    """Give the time of one call, a fresh copy of the environ included."""
+    copy = request.copy
+    started = time.perf_counter()
+    for visitor in visitors[:count]:
+        environ = copy()
+        environ["HTTP_X_FORWARDED_FOR"] = visitor
+        side(environ, None)
+    return (time.perf_counter() - started) / count * 1e6
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--calls", type=int, default=len(VISITORS), help="a side and round")
+    options = parser.parse_args()
+    for name, visitors in (("same visitor", VISITORS[:1] * len(VISITORS)), ("new", VISITORS)):
+        found: dict[str, list[float]] = {side: [] for side in sides()}
+        rows = sides()
+        for _ in range(options.rounds):
+            for side, (wsgi, request) in rows.items():
+                found[side].append(microseconds(wsgi, request, options.calls, visitors))
+        bare = median(found["bare app"])
+        proxy_fix = median(found["ProxyFix"]) - bare
+        print(f"{name}: bare call {bare:.2f} µs")
+        for side in list(found)[1:]:
+            added = median(found[side]) - bare
+            print(f"  {side:28} adds {added:5.2f} µs   {added / proxy_fix:4.2f} of ProxyFix")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The README is true: its table of settings, its commands, and what it shows."""
+
+from __future__ import annotations
+
+import re
+
+from appsvc_runtime import cli
+from appsvc_runtime.options import OPTIONS
+from tests.support.servers import ROOT, run
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_table_of_settings_is_that_of_the_package() -> None:
+    """One table feeds the middleware, the doors, the help and the README."""
+    expected = [f"| `{row.name}` | {row.help} |" for row in OPTIONS.values()]
+    part = README.partition("a test compares -->")[2].partition("<!-- end -->")[0]
+    assert [line for line in part.splitlines() if line.startswith("| `")] == expected
+
+
+def test_the_help_names_every_setting() -> None:
+    """`appsvc --help` and the README say the same."""
+    result = run("-m", "appsvc_runtime", "--help")
+    assert [name for name in OPTIONS if name not in result.stdout] == []
+    assert set(cli.cli.commands) == {"explain", "serve"}
+
+
+def test_ci_calls_the_test_command() -> None:
+    """What the README says runs all tests is what CI runs."""
+    command = re.search(r"^pip install (\S+) && (\S+)$", README, re.MULTILINE)
+    assert command
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert re.search(rf"^{command[2]} ", script, re.MULTILINE)
+    assert f"install --quiet --disable-pip-version-check {command[1]}" in script
+
+
+def test_what_explain_shows() -> None:
+    """The example in the README is what the command prints."""
+    shown = README.partition("$ appsvc explain examples/flask_app\n")[2].partition("```")[0]
+    result = run("-m", "appsvc_runtime", "explain", "examples/flask_app")
+    assert shown.splitlines()[1:] == result.stdout.splitlines()[1:]

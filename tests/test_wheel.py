@@ -1,0 +1,61 @@
+"""What a user installs: the wheel, built from this checkout and run without it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import ROOT, clean_environ
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel once, from a copy, so that no build folder is left in the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).is_file():
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run(
+        [*pip_wheel, "-w", str(folder), str(source)],
+        check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    """Every room, the marker for type checkers, no tests and no examples."""
+    names = zipfile.ZipFile(wheel).namelist()
+    rooms = {f"appsvc_runtime/{path.name}" for path in (ROOT / "appsvc_runtime").glob("*.py")}
+    assert rooms <= set(names)
+    assert "appsvc_runtime/py.typed" in names
+    tops = {name.partition("/")[0].partition("-")[0] for name in names}
+    assert tops == {"appsvc_runtime"}
+
+
+def test_the_wheel_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, it explains a site."""
+    zipfile.ZipFile(wheel).extractall(tmp_path / "lib")
+    (tmp_path / "app.py").write_text("app = object()\n")
+    code = (
+        "import appsvc_runtime.cli as c; assert c.__file__.startswith(sys.path[0]), c.__file__; "
+        "sys.exit(c.main(['explain', '--json']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[0] = {str(tmp_path / 'lib')!r}; {code}"],
+        cwd=tmp_path, env={**clean_environ(), "PYTHONPATH": ""}, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert '"app": "app:app"' in result.stdout
