@@ -11,19 +11,18 @@ from __future__ import annotations
 import importlib
 import os
 import runpy
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.config import Config
 from gunicorn.errors import AppImportError
-from gunicorn.glogging import Logger
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 from . import apps, facts, servers
 from .errors import AppServiceError, ConfigError
+from .gunicorn_log import StdoutLogger
 from .wsgi import LazyApplication
 
 if TYPE_CHECKING:
@@ -32,18 +31,6 @@ if TYPE_CHECKING:
 # Longer than two imports of one app are apart.
 _FIRST_WORKER_SECONDS = 10.0
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
-
-
-class StdoutLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with the error log on standard output, beside the access log."""
-
-    def setup(self, cfg: Any) -> None:
-        """Set up as gunicorn does, then move what it puts on standard error."""
-        super().setup(cfg)
-        if cfg.errorlog == "-":
-            for handler in self.error_log.handlers:
-                if getattr(handler, "stream", None) is sys.stderr:
-                    handler.setStream(sys.stdout)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -16,7 +16,7 @@ from .ports import choose_port
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["graceful_seconds", "gunicorn_settings", "waitress_settings"]
+__all__ = ["ACCESS_LOG_FORMAT", "graceful_seconds", "gunicorn_settings", "waitress_settings"]
 
 # A visitor who stalls in the middle of a request holds a thread of a gunicorn worker for as long
 # as he likes, and all of a hundred such may reach one worker. Threads are made when they are
@@ -27,6 +27,9 @@ MAX_WORKERS = 4
 # Longer than front ends keep a connection open, so that they close it and no request is lost on one
 # that the server is just closing.
 KEEPALIVE_SECONDS = 75
+# By the time it is written REMOTE_ADDR is the visitor's. Milliseconds come last, so that readers of
+# the combined format still read it.
+ACCESS_LOG_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms'
 # Waitress reads and writes without threads: they are only for apps that are at work or wait.
 WAITRESS_THREADS = 64
 GRACEFUL_SECONDS = 10
@@ -52,9 +55,7 @@ def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> d
         "worker_tmp_dir": process.memory_folder(),
         "accesslog": "-",
         "errorlog": "-",
-        # By the time it is written REMOTE_ADDR is the visitor's. Milliseconds come last, so that
-        # readers of the combined format still read it.
-        "access_log_format": '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms',
+        "access_log_format": ACCESS_LOG_FORMAT,
         # Only the middleware decides the scheme: gunicorn believes any loopback peer, and does not
         # believe the container's front end, which is link-local.
         "secure_scheme_headers": {},

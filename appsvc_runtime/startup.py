@@ -274,6 +274,8 @@ class _Planner:
         """Give up to three wsgi.py files two folders deep, where nobody looks."""
         seen = found = 0
         for outer in self.entries:
+            if seen >= _MAX_FOLDERS_SEARCHED:
+                return
             if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
                 continue
             seen += 1

@@ -44,7 +44,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Visits:
-    """How many visitors were answered in time, and their median latency in seconds (inf if none was)."""
+    """How many visitors were answered in time; their median latency in seconds, inf if none."""
 
     answered: int
     latency: float

@@ -88,7 +88,7 @@ def pinned(cores: Iterable[int] | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Iterator[Server]:
-    """Run ``side`` in ``folder`` until it answers, yield it, end it. ServerFailedError with its log."""
+    """Run ``side`` until it answers, yield it, end it. ServerFailedError holds its log."""
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         with pinned(cores):

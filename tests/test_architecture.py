@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "apps": PURE | {"startup", "middleware"},
     "waitress_server": FOUNDATION,
     "wsgi": {"apps"},
-    "gunicorn_conf": FOUNDATION | {"apps", "servers", "wsgi"},
+    "gunicorn_log": {"servers"},
+    "gunicorn_conf": FOUNDATION | {"apps", "gunicorn_log", "servers", "wsgi"},
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
     "cli": PURE | {"__init__", "apps", "console", "ports", "process", "startup"},

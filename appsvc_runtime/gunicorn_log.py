@@ -1,0 +1,73 @@
+"""gunicorn's logger for the container: both logs on standard output, and a cheap access line.
+
+Knows gunicorn's logger and nothing of apps, settings or the platform.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from .servers import ACCESS_LOG_FORMAT
+
+__all__ = ["StdoutLogger"]
+
+# What would end a quoted part of the line, or start a new line: nobody else may write one.
+_ESCAPES = {
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
+    ord('"'): '\\"',
+    ord("\\"): "\\\\",
+}
+
+
+class StdoutLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger with the error log beside the access log, and the latter made faster.
+
+    gunicorn collects every header and variable of a request for a line that shows seven of them,
+    which is a fifth of what a small app's request costs. A format of the user's is left to it.
+    """
+
+    _second = 0
+    _stamp = ""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up as gunicorn does, then move what it puts on standard error."""
+        super().setup(cfg)
+        self._own_format = cfg.access_log_format == ACCESS_LOG_FORMAT
+        if cfg.errorlog == "-":
+            for handler in self.error_log.handlers:
+                if getattr(handler, "stream", None) is sys.stderr:
+                    handler.setStream(sys.stdout)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
+        """Write the access line: the format is `servers.ACCESS_LOG_FORMAT`."""
+        if not self._own_format:
+            super().access(resp, req, environ, request_time)
+        elif self.access_log_enabled:
+            get = environ.get
+            user = self._get_user(environ) if "HTTP_AUTHORIZATION" in environ else None
+            line = (
+                f"{get('REMOTE_ADDR') or '-'} - {_quoted(user or '-')} {self._now()} "
+                f'"{get("REQUEST_METHOD")} {_quoted(get("RAW_URI", "-"))} '
+                f'{get("SERVER_PROTOCOL")}" {str(resp.status)[:3]} {resp.sent} '
+                f'"{_quoted(get("HTTP_REFERER", "-"))}" "{_quoted(get("HTTP_USER_AGENT", "-"))}" '
+                f"{request_time.seconds * 1000 + request_time.microseconds // 1000}ms"
+            )
+            self.access_log.info(line)
+
+    def _now(self) -> str:
+        """Give the time as `now()` does, made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._stamp, self._second = self.now(), second
+        return self._stamp
+
+
+def _quoted(text: str) -> str:
+    """Give `text` so that it cannot end its quotes or its line."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return text.translate(_ESCAPES)
