@@ -23,9 +23,9 @@ PLATFORM_SOURCES = (facts.HTTP_PLATFORM_PORT, "SERVER_PORT", "PORT")
 
 def parse_port(text: str, source: str, *, zero: bool = False) -> int:
     """Read a port, 1 to 65535 (0 too where `zero`); ConfigError naming `source` for all else."""
-    if text.isascii() and text.isdigit() and len(text) <= 5:
+    if text.isascii() and text.isdigit() and len(text) <= 5 and text == str(int(text)):
         port = int(text)
-        if (1 <= port <= 65535) or (zero and text == "0"):
+        if (1 <= port <= 65535) or (zero and port == 0):
             return port
     hint = "Give a number from 1 to 65535."
     if text.startswith("%") and text.endswith("%"):

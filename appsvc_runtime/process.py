@@ -25,6 +25,7 @@ __all__ = [
     "cpu_count",
     "memory_folder",
     "on_stop_signal",
+    "port_error",
     "replace_process",
 ]
 
@@ -90,12 +91,17 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                f"Port {port} on {host} is already in use by another process.",
-                hint="Stop that process, or choose another port.",
-            ) from None
-        raise ConfigError(
-            f"Port {port} on {host} cannot be used: {error.strerror}.", hint="Choose another."
-        ) from None
+        raise port_error(host, port, error) from None
     return bound
+
+
+def port_error(host: str, port: int, error: OSError) -> ConfigError:
+    """Give what to say when `host` and `port` cannot be bound to or listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError(
+            f"Port {port} on {host} is already in use by another process.",
+            hint="Stop that process, or choose another port.",
+        )
+    return ConfigError(
+        f"Port {port} on {host} cannot be used: {error.strerror}.", hint="Choose another."
+    )

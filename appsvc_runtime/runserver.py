@@ -57,7 +57,11 @@ def command(
     bound = process.bind(host, number)
     folder = site or _own_folder()
     choice = apps.choose_app(folder, os.environ, app)
-    server = GracefulServer(apps.wrap_once(apps.load_app(choice.name, folder)), bound, settings)
+    served = apps.wrap_once(apps.load_app(choice.name, folder))
+    try:
+        server = GracefulServer(served, bound, settings)
+    except OSError as error:  # two that started together may both have bound it
+        raise process.port_error(host, number, error) from None
     process.on_stop_signal(server.stop)
     # Waitress warns of every request that waits for a thread, which under load is every request.
     queue_log = logging.getLogger("waitress.queue")

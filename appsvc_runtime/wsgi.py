@@ -25,7 +25,7 @@ class LazyApplication:
 
     def __init__(self) -> None:
         self._app: WSGIApplication | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # not a plain one: an app may import this module
 
     def load(self) -> WSGIApplication:
         """Give the real app behind the middleware, imported on the first call.

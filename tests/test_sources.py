@@ -128,7 +128,7 @@ def test_where_more_names_may_come_a_name_is_possible_but_not_certain(
         pytest.param(b"# coding: nope\napp = 1\n", "unknown encoding", id="unknown-encoding"),
         pytest.param(b"# coding: hex\napp = 1\n", "hex", id="no-text-encoding"),
         pytest.param(b"# coding: undefined\napp = 1\n", "undefined", id="undefined-encoding"),
-        pytest.param(b"# coding: idna\napp = '\xff'\n", "idna", id="encoding-without-replace"),
+        pytest.param(b"# coding: idna\napp = '\xff'\n", "handling", id="encoding-without-replace"),
         pytest.param(b"(" * 10_000 + b")" * 10_000, "nested", id="ten-thousand-brackets"),
         pytest.param(b"app = " + b"-" * 100_000 + b"1", "", id="hundred-thousand-signs"),
     ],

@@ -159,9 +159,7 @@ PLAIN = {"app.py": APP}
         case("no-python", {"app.py": "\napp = ("}, "app.py is no valid Python: line 2: '('"),
         case("no-application", {"s/wsgi.py": "app = 1"}, "s/wsgi.py defines no `application`"),
         case("two-flask-files", {"run.py": APP, **PLAIN}, "the platform takes app.py"),
-        case(
-            "three-flask-files", dict.fromkeys(FLASK_FILES, APP), "Both application.py and app.py"
-        ),
+        case("six-flask-files", dict.fromkeys(FLASK_FILES, APP), "Both application.py and app"),
         case("the-other-imports-it", {**PLAIN, "run.py": "import app"}, "`gunicorn run:app`"),
         case("the-other-has-no-app", {**PLAIN, "run.py": "import site"}),
         case("two-fastapi-files", {**MAIN, "api.py": API}, f"`{FASTAPI}api:app`", version=NEW),
@@ -236,15 +234,22 @@ def test_a_site_of_twenty_thousand_files_is_not_walked(tmp_path: Path, scanned: 
         assert scanned == [tmp_path.name, *names]
 
 
+@pytest.mark.parametrize(
+    ("files", "hints"),
+    [
+        pytest.param({f"{n}/y": "" for n in range(100, 150)}, 0, id="many-folders"),
+        pytest.param({f"a/{n}/wsgi.py": "" for n in (1, *range(3, 9))}, 3, id="many-hints"),
+        pytest.param({**{f"a/{n}/y": "" for n in range(10, 60)}, "a/z/wsgi.py": ""}, 0, id="deep"),
+        pytest.param({**{f"a/{n}/y": "" for n in range(8)}, "a/z/wsgi.py": ""}, 1, id="few"),
+    ],
+)
 def test_the_search_for_hints_has_an_end(
-    tmp_path: Path, scanned: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, scanned: list[str], monkeypatch: pytest.MonkeyPatch, files: Files, hints: int
 ) -> None:
     """However many folders the site has, with folders in them or without."""
     monkeypatch.setattr(startup, "_MAX_FOLDERS_SEARCHED", 10)
-    write(tmp_path, {f"{number:02}/{'x/' * (number % 2)}y": "" for number in range(50)})
-    make_plan(tmp_path)
-    assert scanned[:3] == [tmp_path.name, "00", "01"]
-    assert len(scanned) <= 11
+    assert len(plan_for(tmp_path, files).warnings) == hints
+    assert 2 <= len(scanned) <= 11
 
 
 def test_a_link_to_a_folder_is_no_folder_and_one_to_a_file_is_a_file(tmp_path: Path) -> None:
