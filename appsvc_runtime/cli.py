@@ -38,7 +38,9 @@ class _PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if isinstance(value, tuple):
             return value
         words = str(value).split(".")
-        if len(words) < 2 or not all(word.isascii() and word.isdigit() for word in words[:2]):
+        if len(words) < 2 or not all(
+            word.isascii() and word.isdigit() and len(word) < 4 for word in words[:2]
+        ):
             self.fail(f"{str(value)[:32]!r} is no Python version; write it as 3.13.", param, ctx)
         return int(words[0]), int(words[1])
 

@@ -68,9 +68,13 @@ def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
     is, and there is no way back to detection when it fails.
     """
     words = split(text)
-    path = site / words[0] if len(words) == 1 else None
-    if path is None or not _is_file(path):
-        return text, "the startup command is used as it is", []
+    name = words[0].removeprefix(f"{facts.SITE_FOLDER}/") if len(words) == 1 else ""
+    path = site / name
+    if not name or not _is_file(path):
+        rule = "the startup command is used as it is"
+        if not path.suffix or "/" in name.strip("./"):
+            return text, rule, []
+        return text, rule, [f"There is no file {name} in the site: it is run as a command."]
     if path.suffix == ".sh":
         return text, f"the startup command names the script {words[0]}, which is run", []
     try:

@@ -118,6 +118,7 @@ class _Planner:
                 found.append(entry.name)
         if not found:
             self.looked_at.append("Django: no folder here holds a wsgi.py.")
+            self._hint_at_deeper_wsgi_files()
             return None
         first, *others = found
         self.looked_at.append(f"Django: found {first}/wsgi.py.")
@@ -192,13 +193,6 @@ class _Planner:
 
     def default(self) -> StartPlan:
         self.looked_at.append("Nothing found: the default site.")
-        for path in self._deeper_wsgi_files():
-            folder, package = path.parent.parent, path.parent.name
-            self.warnings.append(
-                f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
-                "into. Set the startup command to "
-                f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
-            )
         return self._gunicorn(
             "default",
             None,
@@ -261,7 +255,8 @@ class _Planner:
 
     def _check_timeout(self, arguments: str, where: str) -> None:
         seconds = timeout_in(arguments)
-        if seconds is not None and seconds > facts.REQUEST_LIMIT_SECONDS:
+        # 0 is none at all to gunicorn.
+        if seconds == 0 or (seconds or 0) > facts.REQUEST_LIMIT_SECONDS:
             self.warnings.append(
                 f"A timeout of {seconds} s in {where} is longer than the load balancer waits: it "
                 f"ends a request after {facts.REQUEST_LIMIT_SECONDS} s."
@@ -269,6 +264,15 @@ class _Planner:
 
     def _is_on(self, name: str) -> bool:
         return self.settings.get(name, "").strip().lower() in ("true", "1")
+
+    def _hint_at_deeper_wsgi_files(self) -> None:
+        for path in self._deeper_wsgi_files():
+            folder, package = path.parent.parent, path.parent.name
+            self.warnings.append(
+                f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
+                "into. Set the startup command to "
+                f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
+            )
 
     def _deeper_wsgi_files(self) -> Iterator[Path]:
         """Give up to three wsgi.py files two folders deep, where nobody looks."""

@@ -227,7 +227,7 @@ def test_a_site_of_twenty_thousand_files_is_not_walked(tmp_path: Path, scanned: 
         folder.mkdir(parents=True)
         for file in range(100):
             (folder / f"{file}.py").touch()
-    for files, names in (({}, ["static"]), (PLAIN, []), ({"s/wsgi.py": WSGI}, [])):
+    for files, names in (({}, ["static"]), (PLAIN, ["static"]), ({"s/wsgi.py": WSGI}, [])):
         write(tmp_path, files)
         scanned.clear()
         make_plan(tmp_path)
