@@ -160,7 +160,6 @@ def test_a_script_is_run_and_not_read(tmp_path: Path) -> None:
     "text",
     [
         pytest.param("gunicorn app:app", id="several-words"),
-        pytest.param("startup.tx", id="file-that-is-not-there"),
         pytest.param("folder", id="folder"),
         pytest.param("startup.txt now", id="file-and-more"),
         pytest.param("gunicorn 'app:app", id="unclosed-quote"),
@@ -265,4 +264,19 @@ def test_no_text_makes_a_reader_raise(tmp_path_factory: pytest.TempPathFactory, 
     assert app is None or app in split(text)
     site = tmp_path_factory.getbasetemp() / "empty-site"
     site.mkdir(exist_ok=True)
-    assert read_command(text, site) == (text, AS_IS, [])
+    assert read_command(text, site)[:2] == (text, AS_IS)
+
+
+@pytest.mark.parametrize("text", ["startup.tx", "/home/site/wwwroot/run.sh"])
+def test_a_file_that_is_not_there_is_said(tmp_path: Path, text: str) -> None:
+    """Used as it is all the same: the platform does not look for a file that is not there."""
+    command, rule, problems = read_command(text, tmp_path)
+    assert (command, rule) == (text, AS_IS)
+    assert [text.rpartition("/")[2] in problem for problem in problems] == [True]
+
+
+def test_the_sites_own_folder_in_a_command_is_the_site(tmp_path: Path) -> None:
+    """In the container the site is /home/site/wwwroot."""
+    (tmp_path / "startup.txt").write_text("gunicorn app:app")
+    command, _, problems = read_command("/home/site/wwwroot/startup.txt", tmp_path)
+    assert (command, problems) == ("gunicorn app:app", [])
