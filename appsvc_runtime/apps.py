@@ -8,7 +8,6 @@ an error inside the app goes with it.
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import facts, options, startup
+from . import appkinds, options, startup
 from .errors import AppLoadError, ConfigError
 from .middleware import AppServiceMiddleware
 
@@ -26,14 +25,11 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["AppChoice", "choose_app", "is_wrapped", "load_app", "wrap_once"]
+__all__ = ["AppChoice", "check_app", "choose_app", "load_app", "wrap"]
 
 # What WSGI_HANDLER may say when it means this package, which then has to look for the app itself.
 _OURSELVES = re.compile(r"appsvc_runtime\.wsgi([.:].*)?")
 _WSGI_NAMES = ("app", "application")
-# Where frameworks and middleware keep the app they wrap.
-_INNER = ("wsgi_app", "app", "application", "wrapped", "_app")
-_MAX_LAYERS = 32
 
 
 @dataclass(frozen=True)
@@ -91,26 +87,18 @@ def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIAppli
     return resolver.checked(resolver.resolve())
 
 
-def is_wrapped(app: object) -> bool:
-    """Say whether `app` is, or plainly contains, an AppServiceMiddleware.
+def check_app(app: Any, name: str) -> WSGIApplication:
+    """Give `app` if it can be a WSGI app; AppLoadError, calling it `name`, for any other object."""
+    return _Resolver(name, "").checked(app)
 
-    Looks through the attributes in which Flask, whitenoise and others keep the app they wrap,
-    without running any code of theirs.
+
+def wrap(app: WSGIApplication) -> WSGIApplication:
+    """Give `app` behind an AppServiceMiddleware.
+
+    Also where the user has wrapped it, or a part of it, himself: the work is done once a request,
+    and where his has other options its word counts.
     """
-    layers = [app]
-    for layer in layers:
-        if isinstance(layer, AppServiceMiddleware):
-            return True
-        attributes = getattr(layer, "__dict__", None)
-        # A proxy may give anything for any name.
-        if isinstance(attributes, dict) and len(layers) < _MAX_LAYERS:
-            layers.extend(attributes[key] for key in _INNER if callable(attributes.get(key)))
-    return False
-
-
-def wrap_once(app: WSGIApplication) -> WSGIApplication:
-    """Give `app` behind an AppServiceMiddleware: the user's own if there is one, else a new one."""
-    return app if is_wrapped(app) else AppServiceMiddleware(app)
+    return app if isinstance(app, AppServiceMiddleware) else AppServiceMiddleware(app)
 
 
 class _Resolver:
@@ -203,25 +191,10 @@ class _Resolver:
             raise self.failed(f"calling {path}()", error) from error
 
     def checked(self, app: Any) -> WSGIApplication:
-        """Give `app` if it can be a WSGI app; an ASGI app is refused with what would serve it."""
-        if _is_asgi(app):
-            raise self.error(
-                "is an ASGI app, which a WSGI server cannot run.",
-                f"Serve it with `gunicorn -k {facts.FASTAPI_WORKER} {self.location}` "
-                "(pip install gunicorn uvicorn uvicorn-worker).",
-            )
-        if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
-            kind = "class" if inspect.isclass(app) else type(app).__name__
-            raise self.error(
-                f"is no WSGI app but a {kind}.", "Name the app object, as in module:app."
-            )
-        if inspect.isfunction(app) and not _takes_request(app):
-            hint = "Name the app object, as in module:app."
-            if _required(app) == 0:
-                hint = f"If it makes the app, write `{self.location}()`."
-            raise self.error(
-                "is a function that does not take environ and start_response, no WSGI app.", hint
-            )
+        """Give `app` if it can be a WSGI app."""
+        refusal = appkinds.refuse(app, self.location)
+        if refusal is not None:
+            raise self.error(*refusal)
         return app  # type: ignore[no-any-return]
 
     def advice(self, module: Any) -> str:
@@ -241,6 +214,9 @@ class _Resolver:
         return "Name the app object as module:attr, in APPSVC_APP or on the command line."
 
     def not_found(self, module_name: str) -> AppLoadError:
+        if module_name.endswith(".py"):
+            right = self.name.replace(".py", "", 1)
+            return self.error("names a file, not a module.", f"Write it as {right!r}.")
         return self.error(
             f"cannot be loaded: there is no module {module_name!r} in {self.folder!r} or on the "
             "import path.",
@@ -249,12 +225,15 @@ class _Resolver:
         )
 
     def failed(self, doing: str, error: BaseException) -> AppLoadError:
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = str(error).rstrip(".")
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         hint = "The traceback shows where; correct it there."
         if isinstance(error, ModuleNotFoundError) and error.name:
-            package = error.name.partition(".")[0]
+            package, _, inner = error.name.partition(".")
             hint = (
-                f"If {package!r} is a package, add it to requirements.txt and install it; "
+                f"There is a {package!r}, but no {inner!r} in it; the traceback shows who asks."
+                if inner and package in sys.modules
+                else f"If {package!r} is a package, add it to requirements.txt and install it; "
                 "the traceback shows who imports it."
             )
         return self.error(f"cannot be loaded: {doing} failed with {what}.", hint, _traceback(error))
@@ -273,47 +252,3 @@ def _traceback(error: BaseException) -> str:
     ):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))
-
-
-def _is_asgi(app: Any) -> bool:
-    if inspect.isclass(app):
-        return False
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(
-        getattr(app, "__call__", None)  # noqa: B004 - the method itself is wanted
-    ):
-        return True
-    try:
-        parameters = list(inspect.signature(app).parameters)
-    except (TypeError, ValueError):
-        return False
-    return parameters[:1] == ["scope"]
-
-
-def _is_wsgi_class(app: type) -> bool:
-    """Say whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
-    return hasattr(app, "__iter__") and _required(app) == 2
-
-
-def _takes_request(function: Any) -> bool:
-    """Say whether a function can be called with environ and start_response.
-
-    The signature of what a decorator wraps does not count: it may be a view that is no WSGI app,
-    as under werkzeug's `Request.application`.
-    """
-    try:
-        inspect.signature(function, follow_wrapped=False).bind({}, None)
-    except TypeError:
-        return False
-    return True
-
-
-def _required(app: Any) -> int:
-    try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):
-        return -1
-    return sum(
-        parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        for parameter in parameters
-    )

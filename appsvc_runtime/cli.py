@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import __version__, apps, options, ports, process, startup
+from . import __version__, apps, facts, options, ports, process, servers, startup
 from .console import run_command
 from .errors import ConfigError
+from .middleware import AppServiceMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,11 +77,21 @@ def serve(app: str | None, site: str, host: str | None, port: str | None) -> int
     folder = _enter(site)
     arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
     number = ports.choose_port(port, os.environ, ["PORT"])
+    # What gunicorn and its workers will read; here a mistake is said before anything is started.
+    servers.gunicorn_settings(os.environ)
+    AppServiceMiddleware(lambda *_: [])
+    from . import gunicorn_user  # gunicorn, which not every machine has
+
+    own_config, _ = gunicorn_user.config_location(os.environ)
+    if not own_config and os.path.isfile("gunicorn.conf.py"):
+        # gunicorn reads this one by itself where it is given no other, as it is here.
+        own_config = os.environ[facts.GUNICORN_CONFIG_PATH] = "gunicorn.conf.py"
+    named = host is not None or port is not None
     address = host or "0.0.0.0"
-    if number and "bind" not in os.environ.get("GUNICORN_CMD_ARGS", ""):
+    if number and (named or not (own_config or gunicorn_user.binds())):
         # gunicorn tries a port in use for five seconds before it says so.
         process.bind(address, number).close()
-    if host is not None or port is not None:
+    if named:
         arguments += [
             "--bind",
             f"[{address}]:{number}" if ":" in address else f"{address}:{number}",
@@ -103,7 +114,11 @@ def explain(
 ) -> None:
     """Say what the Linux container would run for SITE, and why."""
     plan = startup.make_plan(
-        site, os.environ, startup_command=startup_command, python_version=python_version
+        site,
+        os.environ,
+        startup_command=startup_command,
+        python_version=python_version,
+        cores=process.cpu_count(),
     )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
@@ -134,8 +149,9 @@ def _enter(site: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the arguments `argv`, the process's own by default; give the exit code.
 
-    0 is success, 1 an app that cannot be loaded, 2 an option, setting or folder that cannot be
-    used. Messages of errors go to standard error.
+    0 is success, 1 an app that cannot be found, 2 an option, setting or folder that cannot be
+    used; once `serve` has become gunicorn, its codes: 4 for an app that does not load. Messages of
+    errors go to standard error.
     """
     return run_command(cli, argv, "appsvc")
 

@@ -5,6 +5,7 @@ Shared by the command line and the doors that are commands. Must not know what a
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -38,4 +39,8 @@ def run_command(
         return done.exit_code
     except click.Abort:
         return 130
+    except OSError as error:  # printing itself: a disk that is full, a reader that has gone
+        if sys.stderr is not None:
+            click.echo(f"Error: {error}.", err=True)
+        return 1
     return code if isinstance(code, int) else 0

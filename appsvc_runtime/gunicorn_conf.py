@@ -8,28 +8,23 @@ line. Every worker's app is put behind the middleware.
 
 from __future__ import annotations
 
-import importlib
 import os
-import runpy
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gunicorn.config import Config
 from gunicorn.errors import AppImportError
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from . import apps, facts, servers
+from . import apps, gunicorn_user, servers
 from .errors import AppServiceError, ConfigError
 from .gunicorn_log import StdoutLogger
 from .wsgi import LazyApplication
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 # Longer than two imports of one app are apart.
 _FIRST_WORKER_SECONDS = 10.0
+# uvicorn's worker and gunicorn's own for ASGI speak another protocol.
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
 
 
@@ -39,15 +34,20 @@ def post_worker_init(worker: Any) -> None:
     Raises gunicorn's AppImportError, which ends gunicorn with the message and without a traceback
     of its own.
     """
-    # uvicorn's worker and gunicorn's own for ASGI speak another protocol.
-    if isinstance(worker, _WSGI_WORKERS):
-        try:
+    try:
+        if isinstance(worker, _WSGI_WORKERS):
             if isinstance(worker.wsgi, LazyApplication):
                 worker.wsgi = worker.wsgi.load()
-            worker.wsgi = apps.wrap_once(worker.wsgi)
-        except AppServiceError as error:
-            _leave_it_to_the_first(worker)
-            raise AppImportError(f"Error: {error}") from None
+            worker.wsgi = apps.wrap(apps.check_app(worker.wsgi, worker.app.app_uri))
+        elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
+            name = os.environ.get("APPSVC_APP", "module:app")
+            raise ConfigError(
+                f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
+                hint=f"Start an ASGI app with gunicorn itself: `gunicorn -k ... {name}`.",
+            )
+    except AppServiceError as error:
+        _leave_it_to_the_first(worker)
+        raise AppImportError(f"Error: {error}") from None
     if _user_hook is not None:
         _user_hook(worker)
 
@@ -68,28 +68,19 @@ def _leave_it_to_the_first(worker: Any) -> None:
             time.sleep(0.05)
 
 
-def _user_configuration(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read the user's own gunicorn configuration, if the environment names one."""
-    parser = Config()
-    arguments = parser.parser().parse_args(parser.get_cmd_args_from_env())
-    location = arguments.config or environ.get(facts.GUNICORN_CONFIG_PATH, "").strip()
+def _user_settings() -> dict[str, Any]:
+    location, source = gunicorn_user.config_location(os.environ)
     if not location or location == f"python:{__name__}":
         return {}
-    if location.startswith("python:"):
-        found = vars(importlib.import_module(location[len("python:") :]))
-    else:
-        path = location.removeprefix("file:")
-        if not os.path.isfile(path):
-            raise ConfigError(
-                f"The gunicorn configuration {path!r} is not there.",
-                hint=f"Correct {facts.GUNICORN_CONFIG_PATH}; it counts from the app's folder.",
-            )
-        found = runpy.run_path(path)
-    return {name: value for name, value in found.items() if name in parser.settings}
+    return gunicorn_user.read_config(location, source)
 
 
+_user_hook: Any = None
 logger_class = StdoutLogger
-_user = _user_configuration(os.environ)
-_user_hook = _user.pop("post_worker_init", None)
-# gunicorn reads this module's names.
-globals().update(servers.gunicorn_settings(os.environ) | _user)
+_settings = servers.gunicorn_settings(os.environ)
+# gunicorn reads this module's names. Ours first: the user's own file may import them.
+globals().update(_settings)
+_user = _user_settings()
+_hook = _user.pop("post_worker_init", None)
+_user_hook = None if _hook is post_worker_init else _hook
+globals().update(_user)

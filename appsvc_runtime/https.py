@@ -59,10 +59,13 @@ def redirect(
     if host is None:
         return _answer(environ, start_response, "400 Bad Request", b"Bad Host header.\n", [])
     path = quote(
-        (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
-        or b"/",
+        (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode(
+            "latin-1", "replace"
+        ),
         safe=_PATH_SAFE,
     )
+    if not path.startswith("/"):  # else it would go on the host's name
+        path = f"/{path}"
     query = quote(environ.get("QUERY_STRING", "").encode("latin-1", "replace"), safe=_QUERY_SAFE)
     # The port is dropped: the one in a plain request is not where https is.
     target = f"https://{host.name}{path}{'?' if query else ''}{query}"

@@ -90,6 +90,14 @@ class AppServiceMiddleware:
         self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
         self._warmup_path = hosts.warmup_path(variables)
         self._site_host = variables.get(facts.HOSTNAME, "")
+        if trusted == "":
+            trusted = facts.FRONT_END_NETWORKS if self._on_app_service else ()
+        elif not isinstance(trusted, str):
+            trusted = tuple(trusted)
+        self._policy = (
+            self.inert, self._on_app_service, trusted, self._hops, self._second_hop_unsure,
+            self._front_door_id, self._host_key,
+        )  # fmt: skip
         self._said_contradiction = False
         self._peers: dict[str, bool] = {}
         self._clients: dict[str, tuple[str, str | None]] = {}
@@ -99,31 +107,37 @@ class AppServiceMiddleware:
 
             self._forwarded = forwarded
             self._match_client = forwarded.IPV4_CLIENT.fullmatch
-            if trusted == "":
-                trusted = facts.FRONT_END_NETWORKS
             self._trusted = forwarded.TrustedPeers(trusted)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
-        # The key is there when another middleware, a door's or the user's, did the work before us.
-        if REQUEST_KEY not in environ:
-            peer = environ.get("REMOTE_ADDR", "")
-            environ[ORIGINAL_KEY] = original = {
-                "REMOTE_ADDR": peer,
+        done = environ.get(REQUEST_KEY)
+        if done is None:
+            original = {
+                "REMOTE_ADDR": environ.get("REMOTE_ADDR", ""),
                 "REMOTE_PORT": environ.get("REMOTE_PORT"),
                 "wsgi.url_scheme": environ.get("wsgi.url_scheme"),
                 "HTTPS": environ.get("HTTPS"),
                 "HTTP_X_FORWARDED_PROTO": environ.get("HTTP_X_FORWARDED_PROTO"),
             }
-            if self.inert:
-                _describe(environ, None)
-            elif self._peers.get(peer) or self._is_trusted(peer, environ):
-                self._believe(environ, original)
-            else:
-                self._disbelieve(environ, original)
+            self._decide(environ, original)
+        elif done._policy != self._policy:
+            # A door's middleware around the user's own, which was given other options: the
+            # user's word counts, on the request as it came.
+            self._decide(environ, _restore(environ))
         if self._https_only and not self.inert:
             return self._secure(environ, start_response)
         return self.app(environ, start_response)
+
+    def _decide(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
+        environ[ORIGINAL_KEY] = original
+        peer = original["REMOTE_ADDR"]
+        if self.inert:
+            self._describe(environ)
+        elif self._peers.get(peer) or self._is_trusted(peer, environ):
+            self._believe(environ, original)
+        else:
+            self._disbelieve(environ, original)
 
     def _is_trusted(self, peer: str, environ: WSGIEnvironment) -> bool:
         if self._on_app_service and _WFASTCGI_MARK in environ:
@@ -138,7 +152,11 @@ class AppServiceMiddleware:
         """Take scheme, client and host from a trusted peer's headers."""
         hops = self._hops
         proto = original["HTTP_X_FORWARDED_PROTO"]
-        if _WFASTCGI_MARK in environ and "HTTP_X_ORIGINAL_URL" in environ:
+        if (
+            _WFASTCGI_MARK in environ
+            and "HTTP_X_ORIGINAL_URL" in environ
+            and "PATH_INFO" not in original
+        ):
             self._repair_path(environ, original)
         by_front_door = False
         if self._front_door_id:
@@ -179,6 +197,7 @@ class AppServiceMiddleware:
             environ.get("REMOTE_ADDR", ""),
             environ.get("REMOTE_PORT"),
             environ.get("HTTP_X_ARR_LOG_ID"),
+            self._policy,
         )
 
     def _repair_path(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
@@ -201,7 +220,9 @@ class AppServiceMiddleware:
         Under HttpPlatformHandler only version 2 of the module appends. Counting two hops where it
         did not would take an entry that the visitor wrote, so its hop counts only if there is a
         sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
-        address that is a front end's, which is what it appends.
+        address that is a front end's, which is what it appends. (What remains: under version 1 a
+        visitor from a private address, inside the site's own virtual network, can pass for such a
+        front end. `APPSVC_FORWARDED_HOPS=1` ends that.)
         """
         match = self._match_client(value)
         if match is not None:
@@ -238,7 +259,17 @@ class AppServiceMiddleware:
         scheme = _server_scheme(environ)
         environ["wsgi.url_scheme"] = scheme
         environ["HTTPS"] = "on" if scheme == "https" else "off"
-        _describe(environ, None)
+        self._describe(environ)
+
+    def _describe(self, environ: WSGIEnvironment) -> None:
+        environ[REQUEST_KEY] = RequestInfo(
+            environ.get("wsgi.url_scheme", "http"),
+            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
+            environ.get("REMOTE_ADDR", ""),
+            environ.get("REMOTE_PORT"),
+            None,
+            self._policy,
+        )
 
     def _say_contradiction(self) -> None:
         """Log once that the front end's headers disagree; every request would fill the log."""
@@ -263,6 +294,19 @@ class AppServiceMiddleware:
         return https.redirect(environ, start_response, self._site_host)
 
 
+def _restore(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Give the request back what it came with, and give that."""
+    original: dict[str, Any] = environ[ORIGINAL_KEY]
+    for key, value in original.items():
+        if key == "PATH_INFO":  # decoded once and for all, and changed by whoever mounts apps
+            continue
+        if value is None:
+            environ.pop(key, None)
+        else:
+            environ[key] = value
+    return original
+
+
 def _remember(memory: dict[str, _T], key: str, value: _T) -> None:
     if len(memory) >= _MAX_REMEMBERED:
         memory.clear()
@@ -274,13 +318,3 @@ def _server_scheme(environ: WSGIEnvironment) -> str:
     if environ.get("wsgi.url_scheme") == "https":
         return "https"
     return "https" if str(environ.get("HTTPS", "")).lower() in ("on", "1") else "http"
-
-
-def _describe(environ: WSGIEnvironment, arr_log_id: str | None) -> None:
-    environ[REQUEST_KEY] = RequestInfo(
-        environ.get("wsgi.url_scheme", "http"),
-        environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
-        environ.get("REMOTE_ADDR", ""),
-        environ.get("REMOTE_PORT"),
-        arr_log_id,
-    )

@@ -73,17 +73,23 @@ class Option:
     def resolve(self, argument: Any, environ: Mapping[str, str]) -> Any:
         """Give the argument if it is not None, else the variable if it is set, else the default.
 
-        A variable that is set to nothing counts as not set. Raises ConfigError, naming the
-        variable and what was expected, never the value.
+        A variable that is set to nothing counts as not set. An argument is read as the variable
+        would be, unless it is a list of its own. Raises ConfigError, naming the variable and what
+        was expected, never the value.
         """
-        if argument is not None:
+        if argument is not None and not isinstance(argument, str | int):
             return argument
-        text = environ.get(self.name, "")
+        text = environ.get(self.name, "") if argument is None else str(argument)
         if not text.strip():
             return self.default
         try:
             return self.parser(text)
         except ValueError as error:
+            if argument is not None:
+                raise ConfigError(
+                    f"The argument for {self.name} cannot be used: {error}.",
+                    hint="Correct it where the middleware is made, or on the command line.",
+                ) from None
             raise ConfigError(
                 f"The setting {self.name} cannot be used: {error}.",
                 hint="Correct it in the app settings, or take it out.",

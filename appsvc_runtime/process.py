@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
-    "MAX_CONNECTIONS",
     "WINDOWS",
     "bind",
     "cpu_count",
+    "max_connections",
     "memory_folder",
     "on_stop_signal",
     "port_error",
@@ -31,14 +31,37 @@ __all__ = [
 
 WINDOWS = sys.platform == "win32"
 
-# CPython's select() takes 512 sockets on Windows; elsewhere poll() is used, which has no limit.
-MAX_CONNECTIONS = 450 if WINDOWS else 4_000
+_MAX_CONNECTIONS = 4_000
+# CPython's select() takes 512 sockets on Windows; elsewhere poll() is used.
+_MAX_CONNECTIONS_WINDOWS = 450
+# Files that an app has open beside its visitors' connections.
+_SPARE_FILES = 100
 
 
 def cpu_count() -> int:
     """Give the number of cores that this process may use, at least 1."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def max_connections() -> int:
+    """Give how many connections one process may hold, with files to spare for the app.
+
+    Where the system lets it, this process's limit of open files is raised for it: a server that
+    runs out of them spins, refusing everybody.
+    """
+    if WINDOWS:
+        return _MAX_CONNECTIONS_WINDOWS
+    import resource  # not there on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_CONNECTIONS + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return min(_MAX_CONNECTIONS, max(soft - _SPARE_FILES, soft // 2))
 
 
 def memory_folder() -> str | None:
@@ -51,8 +74,9 @@ def replace_process(argv: Sequence[str]) -> int:
 
     Windows has no such thing: there the program is run and waited for, and its exit code returned.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it was closed before we started
+            stream.flush()
     if WINDOWS:
         return subprocess.run(argv, check=False).returncode
     os.execv(argv[0], list(argv))

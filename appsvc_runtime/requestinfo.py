@@ -17,7 +17,7 @@ class RequestInfo:
     (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
     """
 
-    __slots__ = ("_port", "arr_log_id", "client_address", "host", "scheme")
+    __slots__ = ("_policy", "_port", "arr_log_id", "client_address", "host", "scheme")
 
     def __init__(
         self,
@@ -26,12 +26,14 @@ class RequestInfo:
         client_address: str,
         client_port: str | None,
         arr_log_id: str | None,
+        policy: object = None,
     ) -> None:
         self.scheme = scheme
         self.host = host
         self.client_address = client_address
         self._port = client_port
         self.arr_log_id = arr_log_id
+        self._policy = policy  # by which the middleware that made it decided
 
     @property
     def client_port(self) -> int | None:

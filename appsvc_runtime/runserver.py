@@ -55,9 +55,11 @@ def command(
     # Before the app is imported, which may take long: a port in use is said at once. It listens
     # only when the app is there, so that nobody connects to a server that cannot answer.
     bound = process.bind(host, number)
+    # Nobody is being served yet: a stop while the app is imported need not wait for anything.
+    process.on_stop_signal(lambda: os._exit(0))
     folder = site or _own_folder()
     choice = apps.choose_app(folder, os.environ, app)
-    served = apps.wrap_once(apps.load_app(choice.name, folder))
+    served = apps.wrap(apps.load_app(choice.name, folder))
     try:
         server = GracefulServer(served, bound, settings)
     except OSError as error:  # two that started together may both have bound it

@@ -1,8 +1,8 @@
 """What gunicorn and waitress are told: their settings, chosen from the environment.
 
-Pure: a Mapping and the number of cores in, values out. Must not start anything. Where the platform
-or the user says a number, that one is taken; the reasons for ours stand beside them, with what was
-measured (`python -m benchmarks.serve` measures again).
+A Mapping in, values out; asks `process` about the machine. Must not start anything. Where the
+platform or the user says a number, that one is taken; the reasons for ours stand beside them, with
+what was measured (`python -m benchmarks.serve` measures again).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> d
     cores = cores or process.cpu_count()
     return {
         "bind": [f"0.0.0.0:{choose_port(None, environ, ['PORT'])}"],
-        "worker_class": "gthread",
+        "worker_class": "appsvc_runtime.gunicorn_worker.AppServiceWorker",
         "workers": _workers(environ, cores),
         "threads": _threads(environ),
         "timeout": facts.GUNICORN_TIMEOUT,
@@ -59,7 +59,6 @@ def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> d
         # Only the middleware decides the scheme: gunicorn believes any loopback peer, and does not
         # believe the container's front end, which is link-local.
         "secure_scheme_headers": {},
-        "forwarded_allow_ips": "",
         # Nobody in a container talks to it, and it is one more thing in the user's home.
         "control_socket_disable": True,
     }
@@ -75,7 +74,7 @@ def waitress_settings(environ: Mapping[str, str], threads: int | None = None) ->
         # It removes them otherwise, before the middleware could decide.
         "clear_untrusted_proxy_headers": False,
         # Its own 100 let a hundred idle visitors shut out everybody else.
-        "connection_limit": process.MAX_CONNECTIONS,
+        "connection_limit": process.max_connections(),
         "backlog": 2_048,
         "asyncore_use_poll": not process.WINDOWS,
         "channel_timeout": KEEPALIVE_SECONDS,

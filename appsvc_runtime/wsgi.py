@@ -12,6 +12,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from .errors import AppServiceError, ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -25,21 +27,48 @@ class LazyApplication:
 
     def __init__(self) -> None:
         self._app: WSGIApplication | None = None
-        self._lock = threading.RLock()  # not a plain one: an app may import this module
+        self._loading = False
+        self._failure: AppServiceError | None = None
+        # Not a plain one: the app's own modules may import this one and ask it.
+        self._lock = threading.RLock()
 
     def load(self) -> WSGIApplication:
         """Give the real app behind the middleware, imported on the first call.
 
-        Raises AppLoadError, and ConfigError for a setting that cannot be used.
+        Raises AppLoadError, and ConfigError for a setting that cannot be used. A later call tries
+        again; where it fails again the first error is raised, because a half-imported app (Django's
+        registry, for one) fails the second time for another reason.
         """
         with self._lock:
             if self._app is None:
-                from . import apps  # the readers of folders and sources, not needed before
-
-                site = os.getcwd()
-                choice = apps.choose_app(site, os.environ)
-                self._app = apps.wrap_once(apps.load_app(choice.name, site))
+                if self._loading:
+                    raise self._names_itself()
+                self._loading = True
+                try:
+                    self._app = self._find()
+                except AppServiceError as error:
+                    self._failure = self._failure or error
+                    raise self._failure.with_traceback(None) from None
+                finally:
+                    self._loading = False
             return self._app
+
+    def _find(self) -> WSGIApplication:
+        from . import apps  # the readers of folders and sources, not needed before
+
+        site = os.getcwd()
+        choice = apps.choose_app(site, os.environ)
+        app = apps.load_app(choice.name, site)
+        if isinstance(app, LazyApplication):
+            raise self._names_itself()
+        return apps.wrap(app)
+
+    @staticmethod
+    def _names_itself() -> AppServiceError:
+        return ConfigError(
+            "The app is appsvc_runtime.wsgi itself, which only looks for an app.",
+            hint="Name your own app in APPSVC_APP, as module:attr.",
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; raises what `load` raises."""

@@ -237,7 +237,7 @@ def test_missing_sibling_is_the_apps_own_error(write: Write, name: str) -> None:
     error = load_error(name)
     assert "own.absent" in error.message
     assert "import own.absent" in error.details
-    assert "requirements.txt" in error.hint
+    assert "no 'absent' in it" in error.hint
 
 
 @pytest.mark.parametrize(

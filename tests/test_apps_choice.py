@@ -1,4 +1,4 @@
-"""`choose_app` and `wrap_once`: which app is served, and that it is behind one middleware."""
+"""`choose_app` and `wrap`: which app is served, and that it is behind one middleware."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock, Mock
 
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from appsvc_runtime import AppServiceMiddleware
-from appsvc_runtime.apps import choose_app, is_wrapped, wrap_once
+from appsvc_runtime.apps import choose_app, wrap
 from appsvc_runtime.errors import AppLoadError, ConfigError
+from tests.support.wsgi import APP_SERVICE, Recorder, make_environ
 
 CHOICES = {"APPSVC_APP": "by:setting", "WSGI_HANDLER": "by.handler"}
 
@@ -74,66 +75,59 @@ def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
 
 def wrapped_flask(wrap: Callable[[Any], Any]) -> Any:
     app = importlib.import_module("flask").Flask("shop")
+    app.add_url_rule("/", view_func=lambda: "ok")
     app.wsgi_app = wrap(app.wsgi_app)
     return app
 
 
-def wrapped_django(wrap: Callable[[Any], Any]) -> Any:
-    handler = importlib.import_module("django.core.handlers.wsgi").WSGIHandler
-    app = handler.__new__(handler)  # without reading settings
-    return wrap(app)
-
-
 def under_whitenoise(wrap: Callable[[Any], Any]) -> Any:
-    return importlib.import_module("whitenoise").WhiteNoise(wrap(wsgi_app))
+    return importlib.import_module("whitenoise").WhiteNoise(wrap(Recorder()))
 
 
-def cyclic(wrap: Callable[[Any], Any]) -> Any:
-    first, second = (type("Layer", (), {"__call__": wsgi_app})() for _ in range(2))
-    first.app, second.app, second.wrapped = second, first, wrap(wsgi_app)
-    return first
+def in_a_closure(wrap: Callable[[Any], Any]) -> Any:
+    inner = wrap(Recorder())
+    return lambda environ, start_response: inner(environ, start_response)
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda wrap: wrap(wsgi_app), id="by-hand"),
+        pytest.param(in_a_closure, id="closure"),
         pytest.param(wrapped_flask, id="flask"),
-        pytest.param(wrapped_django, id="django"),
         pytest.param(under_whitenoise, id="whitenoise-around"),
-        pytest.param(cyclic, id="cyclic"),
     ],
 )
-def test_app_is_wrapped_once(make: Callable[[Callable[[Any], Any]], Any]) -> None:
-    """An app that holds a middleware is given back as it is; the same without one gets one."""
-    done = make(AppServiceMiddleware)
-    assert is_wrapped(done)
-    assert wrap_once(done) is done
-    bare = make(lambda app: app)
-    assert not is_wrapped(bare)
-    wrapped = wrap_once(bare)
-    assert isinstance(wrapped, AppServiceMiddleware)
-    assert wrapped.app is bare
+def test_a_door_lets_the_users_own_middleware_have_its_word(
+    make: Callable[[Callable[[Any], Any]], Any],
+) -> None:
+    """Wherever it is inside: its options count, and it is no endless redirect to https."""
+    app = make(
+        lambda inner: AppServiceMiddleware(inner, trusted_proxies="*", https_only=True, environ={})
+    )
+    started: list[Any] = []
+    environ = make_environ({"X-Forwarded-Proto": "https"}, REMOTE_ADDR="198.51.100.1")
+    answer = wrap(app)(environ, lambda *arguments: started.append(arguments))  # type: ignore[arg-type]
+    assert b"".join(answer) == b"ok"
+    assert started[0][0].startswith("200")
 
 
-class Anything:
-    """A proxy without a `__dict__` that has every attribute."""
+def test_a_branch_that_is_not_wrapped_is_covered_by_the_door() -> None:
+    """Apps mounted beside a wrapped one get the same as it."""
+    seen: dict[str, Any] = {}
 
-    __slots__ = ()
+    def api(environ: Any, start_response: Any) -> list[bytes]:
+        seen.update(environ)
+        return wsgi_app(environ, start_response)
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: name
+    app = DispatcherMiddleware(AppServiceMiddleware(wsgi_app, environ=APP_SERVICE), {"/api": api})
+    door = AppServiceMiddleware(app, environ=APP_SERVICE)
+    environ = make_environ({"X-Forwarded-Proto": "https"}, PATH_INFO="/api/x")
+    door(environ, lambda *_: None)  # type: ignore[arg-type, return-value]
+    assert (seen["wsgi.url_scheme"], seen["SCRIPT_NAME"]) == ("https", "/api")
 
 
-@pytest.mark.parametrize(
-    "strange",
-    [
-        pytest.param(Mock(), id="mock"),
-        pytest.param(MagicMock(), id="magic-mock"),
-        pytest.param(Anything(), id="proxy-with-every-attribute"),
-        pytest.param(None, id="none"),
-    ],
-)
-def test_strange_objects_are_not_wrapped(strange: Any) -> None:
-    """Whatever an object answers when asked for attributes, it is no middleware."""
-    assert not is_wrapped(strange)
+def test_wrapping_what_is_wrapped_gives_it_back() -> None:
+    """The door adds nothing to a bare middleware."""
+    done = AppServiceMiddleware(wsgi_app)
+    assert wrap(done) is done
+    assert isinstance(wrap(wsgi_app), AppServiceMiddleware)

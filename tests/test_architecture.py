@@ -34,14 +34,19 @@ ALLOWED: dict[str, set[str]] = {
     "process": FOUNDATION,
     "console": FOUNDATION,
     "servers": PURE | {"ports", "process"},
-    "apps": PURE | {"startup", "middleware"},
+    "appkinds": FOUNDATION | {"middleware"},
+    "apps": PURE | {"appkinds", "startup", "middleware"},
     "waitress_server": FOUNDATION,
-    "wsgi": {"apps"},
+    "wsgi": FOUNDATION | {"apps"},
     "gunicorn_log": {"servers"},
-    "gunicorn_conf": FOUNDATION | {"apps", "gunicorn_log", "servers", "wsgi"},
+    "gunicorn_worker": set(),
+    "gunicorn_user": FOUNDATION,
+    "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
-    "cli": PURE | {"__init__", "apps", "console", "ports", "process", "startup"},
+    "cli": PURE
+    | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
+    | {"servers", "startup"},
     "__main__": {"cli"},
     "__init__": {"errors", "middleware", "requestinfo"},
 }  # fmt: skip
@@ -156,7 +161,7 @@ def test_importing_a_room_does_nothing(room: str) -> None:
         "        try: self[key]\n"
         "        except KeyError: return False\n"
         "    __contains__ = has\n"
-        "import click, runpy, ast, dataclasses, subprocess\n"
+        "import click, runpy, ast, dataclasses, subprocess, gunicorn.config\n"
         "try:\n    import waitress\nexcept ImportError: pass\n"
         "real, os.environ = os.environ, Watched()\n"
         f"import appsvc_runtime.{room}\n"

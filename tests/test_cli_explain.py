@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import facts
+from appsvc_runtime import facts, process
 from appsvc_runtime.cli import main
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -201,9 +201,9 @@ def test_workers_are_counted_by_the_cores(
 ) -> None:
     """Two a core and one, unless a number is set."""
     monkeypatch.setenv(facts.ENABLE_MULTIWORKERS, "true")
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(process, "cpu_count", lambda: 3)
     assert " --workers=7 --bind=" in explain(site)["command"]
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    monkeypatch.setattr(process, "cpu_count", lambda: 1)
     assert " --workers=3 --bind=" in explain(site)["command"]
 
 

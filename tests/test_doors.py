@@ -17,8 +17,8 @@ APP = """
 import os, time
 def app(environ, start_response):
     path = environ["PATH_INFO"]
-    if path == "/slow":
-        time.sleep(0.8)
+    if path in ("/slow", "/short"):
+        time.sleep(0.8 if path == "/slow" else 0.02)
     if path == "/big":
         body = [b"x" * 65536] * 160
     elif path == "/page":
@@ -47,6 +47,7 @@ def test_stops_under_load_without_a_broken_answer(door: tuple[str, ...], site: P
     """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
     with serving(*door, cwd=site) as server, Load(server.port, "/page", clients=8) as load:
         load.wait_for(100)
+        load.stopping()
         assert server.stop() == 0
     assert load.broken == []
     with pytest.raises(OSError, match="refused"):
@@ -91,6 +92,21 @@ def _wait_for_request(server: Server) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("The request did not reach the server.")
+
+
+@DOORS
+def test_connections_that_wait_to_be_accepted_are_answered(
+    door: tuple[str, ...], site: Path
+) -> None:
+    """One request on each connection, more of them than are served at a time."""
+    with (
+        serving(*door, cwd=site, APPSVC_THREADS="2", APPSVC_WORKERS="1") as server,
+        Load(server.port, "/short", clients=12, keep_alive=False) as load,
+    ):
+        load.wait_for(50)
+        load.stopping()
+        assert server.stop() == 0
+    assert load.broken == []
 
 
 def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
@@ -185,6 +201,97 @@ def test_what_the_user_sets_wins(
         with serving(*SERVE, cwd=site, **variables) as server:
             server.wait_for_log("hook called")
             assert server.request("/")[0] == 200
+
+
+def test_the_sites_own_gunicorn_configuration_counts(site: Path) -> None:
+    """gunicorn reads gunicorn.conf.py by itself; so it does under `serve`. It may build on ours."""
+    (site / "gunicorn.conf.py").write_text(
+        "from appsvc_runtime.gunicorn_conf import *\nworkers = 1\n"
+        "def when_ready(server): print('threads', server.cfg.threads, server.num_workers)\n"
+    )
+    with serving(*SERVE, cwd=site, APPSVC_THREADS="6") as server:
+        server.wait_for_log("threads 6 1")
+        assert server.request("/")[0] == 200
+
+
+BAD_SETTINGS = [
+    pytest.param({"APPSVC_HTTPS_ONLY": "maybe"}, "APPSVC_HTTPS_ONLY", id="https-only"),
+    pytest.param({"APPSVC_THREADS": "many"}, "APPSVC_THREADS", id="threads"),
+    pytest.param({"WEB_CONCURRENCY": "auto"}, "WEB_CONCURRENCY", id="web-concurrency"),
+    pytest.param({"PYTHON_USE_GUNICORN_CONFIG_FROM_PATH": "no.py"}, "no.py", id="no-config"),
+]
+
+
+@pytest.mark.parametrize(("variables", "said"), BAD_SETTINGS)
+def test_serve_names_a_setting_that_cannot_be_used(
+    variables: dict[str, str], said: str, site: Path
+) -> None:
+    """Before gunicorn is started, with exit code 2 and no traceback."""
+    result = run(*(word.replace("{port}", "0") for word in SERVE), cwd=site, **variables)
+    assert result.returncode == 2, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_where_the_user_listens_is_not_ours_to_check(site: Path) -> None:
+    """PORT is in use, and `-b` says another."""
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        variables = {"PORT": str(other.getsockname()[1]),
+                     "GUNICORN_CMD_ARGS": f"-b 127.0.0.1:{port}"}  # fmt: skip
+        command = ("-m", "appsvc_runtime", "serve", "app:app")
+        with serving(*command, cwd=site, port=port, **variables) as server:
+            assert server.request("/")[0] == 200
+
+
+ASGI = "async def app(scope, receive, send): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        pytest.param(
+            ["gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "app:app"], {}, id="conf"
+        ),
+        pytest.param(
+            ["appsvc_runtime", "serve", "app:app"], {"GUNICORN_CMD_ARGS": "-k asgi"}, id="serve"
+        ),
+    ],
+)
+def test_an_asgi_app_is_refused_whatever_the_worker(
+    words: list[str], variables: dict[str, str], site: Path
+) -> None:
+    """At the start, and not with every request."""
+    (site / "app.py").write_text(ASGI)
+    result = run("-m", *words, cwd=site, PORT=str(free_port()), **variables)
+    assert result.returncode == 4
+    assert "ASGI" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_runserver_does_not_run_out_of_files(site: Path) -> None:
+    """With a low limit it takes fewer connections, and serves on."""
+    resource = pytest.importorskip("resource")
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (90, 90))\n"
+        "from appsvc_runtime.runserver import main; sys.exit(main(['app:app', '--port', '{port}']))"
+    )
+    assert resource
+    with serving("-c", code, cwd=site) as server:
+        idle = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(150)]
+        for connection in idle[:120]:
+            connection.close()
+        assert server.request("/")[0] == 200
+        assert "Too many open files" not in server.log()
+        for connection in idle:
+            connection.close()
+
+
+def test_runserver_stopped_while_the_app_is_imported(site: Path) -> None:
+    """There is nothing to wait for."""
+    (site / "app.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n" + APP)
+    result = run(*(word.replace("{port}", "0") for word in RUNSERVER), cwd=site)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 REFUSED = [

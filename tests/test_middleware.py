@@ -314,7 +314,25 @@ def test_wrapping_twice_does_the_work_once() -> None:
     assert seen["appsvc.original"]["REMOTE_ADDR"] == FRONT_END
 
 
+def test_an_inner_one_with_other_options_has_the_last_word() -> None:
+    """What the outer one changed and removed is given back first."""
+    app = Recorder()
+    inner = AppServiceMiddleware(app, environ=APP_SERVICE, hops=2, trusted_proxies="198.51.100.1")
+    outer = AppServiceMiddleware(inner, environ=APP_SERVICE)
+    headers = {FOR: "203.0.113.7:5, 10.0.0.9:7", PROTO: "https, http"}
+    seen = send(outer, make_environ(headers, REMOTE_ADDR="198.51.100.1"), app).seen
+    assert (seen["wsgi.url_scheme"], seen["REMOTE_ADDR"]) == ("https", VISITOR)
+    assert seen["appsvc.request"].client_port == 5
+    assert seen["appsvc.original"]["REMOTE_ADDR"] == "198.51.100.1"
+
+
 BAD_OPTIONS: list[Any] = [
+    pytest.param({"hops": 0}, {}, "APPSVC_FORWARDED_HOPS", id="argument-hops-zero"),
+    pytest.param({"hops": -1}, {}, "APPSVC_FORWARDED_HOPS", id="argument-hops-negative"),
+    pytest.param({"hops": "two"}, {}, "APPSVC_FORWARDED_HOPS", id="argument-hops-word"),
+    pytest.param({"https_only": "maybe"}, {}, "APPSVC_HTTPS_ONLY", id="argument-https-only"),
+    pytest.param({"hsts_seconds": -4}, {}, "APPSVC_HSTS_SECONDS", id="argument-hsts"),
+    pytest.param({"host_header": "X Bad"}, {}, "APPSVC_HOST_HEADER", id="argument-header"),
     pytest.param({"trusted_proxies": "10.0.0.0/33"}, {}, "10.0.0.0/33", id="network"),
     pytest.param({"trusted_proxies": "example.com"}, {}, "example.com", id="name"),
     pytest.param({}, {"APPSVC_TRUSTED_PROXIES": "x"}, "APPSVC_TRUSTED_PROXIES", id="variable"),

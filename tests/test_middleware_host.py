@@ -120,6 +120,15 @@ def test_https_only_redirects(method: str, variables: dict[str, Any], location: 
     assert not answer.seen
 
 
+def test_a_path_without_its_slash_does_not_go_on_the_hosts_name() -> None:
+    """Under wfastcgi the path can come from a header."""
+    headers: list[tuple[str, str]] = []
+    middleware = AppServiceMiddleware(Recorder(), environ=APP_SERVICE, https_only=True)
+    environ = make_environ({}, PATH_INFO=".evil.example/")
+    middleware(environ, lambda _, answer: headers.extend(answer))  # type: ignore[arg-type, return-value]
+    assert dict(headers)["Location"] == f"https://{OWN}/.evil.example/"
+
+
 def test_https_only_refuses_a_bad_host() -> None:
     """There is nowhere to send such a visitor."""
     answer = call(make_environ({}, HTTP_HOST="a@b"), https_only=True)

@@ -16,7 +16,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from appsvc_runtime import AppServiceMiddleware, apps
-from appsvc_runtime.errors import AppLoadError, ConfigError
+from appsvc_runtime.errors import AppLoadError, AppServiceError, ConfigError
 from appsvc_runtime.wsgi import LazyApplication, application
 
 # Counts in a file how often it is executed; fails while the file `broken` is there.
@@ -99,6 +99,40 @@ def test_app_that_is_wrapped_already_is_not_wrapped_again(site: Path) -> None:
         file.write("from appsvc_runtime import AppServiceMiddleware\n")
         file.write("app = AppServiceMiddleware(app, trusted_proxies='*')\n")
     assert LazyApplication().load() is sys.modules["app"].app
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("from appsvc_runtime.wsgi import application as app", id="itself"),
+        pytest.param(
+            "from appsvc_runtime.wsgi import application\napp = application.load()",
+            id="asks-itself",
+        ),
+    ],
+)
+def test_an_app_that_is_the_door_itself_is_refused(
+    site: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """No deadlock and no endless recursion."""
+    (site / "app.py").write_text(source)
+    lazy = LazyApplication()
+    monkeypatch.setattr("appsvc_runtime.wsgi.application", lazy)
+    with pytest.raises(AppServiceError, match=r"appsvc_runtime\.wsgi itself"):
+        ask(lazy)
+
+
+def test_the_first_failure_is_the_one_that_is_told(site: Path) -> None:
+    """A half-imported app, as Django's registry, fails the second time for another reason."""
+    (site / "state.py").write_text("calls = []")
+    (site / "app.py").write_text(
+        "import state\nstate.calls.append(1)\n"
+        "raise RuntimeError('the cause' if len(state.calls) == 1 else 'a consequence')\n"
+    )
+    lazy = LazyApplication()
+    for _ in range(3):
+        with pytest.raises(AppLoadError, match="the cause"):
+            ask(lazy)
 
 
 class MeetingLock:

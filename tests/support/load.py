@@ -11,20 +11,23 @@ __all__ = ["Load"]
 
 
 class Load:
-    """`clients` threads with kept-alive connections, asking `path` until the block ends.
+    """`clients` threads, on kept-alive connections or not, asking `path` until the block ends.
 
     `good` counts whole answers. `broken` lists answers that began and did not end, and statuses of
-    500 and more. A connection refused, or closed before a byte of an answer came, is no broken
-    answer: a server that stops takes no new requests. A client ends with the first of these.
+    500 and more. Broken, too, is a request sent before `stopping` was called and never answered.
+    A connection refused, or closed after that without an answer, is no broken answer: a server that
+    stops takes no new requests. A client ends with the first of these.
     """
 
-    def __init__(self, port: int, path: str, clients: int) -> None:
+    def __init__(self, port: int, path: str, clients: int, keep_alive: bool = True) -> None:
         self.good = 0
         self.broken: list[str] = []
         self._port = port
         self._path = path
+        self._headers = {} if keep_alive else {"Connection": "close"}
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._stopping = float("inf")
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
     def __enter__(self) -> Load:
@@ -42,6 +45,10 @@ class Load:
         for thread in self._threads:
             thread.join(30)
 
+    def stopping(self) -> None:
+        """Say that the server is about to be stopped."""
+        self._stopping = time.monotonic()
+
     def wait_for(self, answers: int, timeout: float = 20) -> None:
         """Wait until so many whole answers have come."""
         deadline = time.monotonic() + timeout
@@ -53,10 +60,14 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         try:
             while not self._ended.is_set():
+                sent = float("inf")
                 try:
-                    connection.request("GET", self._path)
+                    connection.request("GET", self._path, headers=self._headers)
+                    sent = time.monotonic()
                     response = connection.getresponse()
                 except (ConnectionError, http.client.RemoteDisconnected):
+                    if sent < self._stopping:
+                        raise
                     return
                 body = response.read()
                 with self._lock:
