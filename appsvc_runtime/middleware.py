@@ -25,11 +25,9 @@ from .requestinfo import RequestInfo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    _T = TypeVar("_T")
 
 __all__ = ["AppServiceMiddleware"]
 
@@ -145,7 +143,9 @@ class AppServiceMiddleware:
         trusted = self._peers.get(peer)
         if trusted is None:
             trusted = peer in self._trusted
-            _remember(self._peers, peer, trusted)
+            if len(self._peers) >= _MAX_REMEMBERED:
+                self._peers.clear()
+            self._peers[peer] = trusted
         return trusted
 
     def _believe(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
@@ -178,7 +178,16 @@ class AppServiceMiddleware:
 
         client = environ.get("HTTP_X_FORWARDED_FOR")
         if client is not None:
-            found = self._clients.get(client) or self._read_client(client, proto, hops)
+            found = self._clients.get(client)
+            if found is None:
+                match = self._match_client(client)
+                if match is None:
+                    found = self._read_client(client, proto, hops)
+                else:
+                    # One address as App Service writes it, the same for any number of hops.
+                    if len(self._clients) >= _MAX_REMEMBERED:
+                        self._clients.clear()
+                    self._clients[client] = found = match[1], match[2]
             if found is not None:
                 environ["REMOTE_ADDR"], port = found
                 if port is not None:
@@ -224,12 +233,6 @@ class AppServiceMiddleware:
         visitor from a private address, inside the site's own virtual network, can pass for such a
         front end. `APPSVC_FORWARDED_HOPS=1` ends that.)
         """
-        match = self._match_client(value)
-        if match is not None:
-            # One address as App Service writes it, the same for any number of hops.
-            found: tuple[str, str | None] = match[1], match[2]
-            _remember(self._clients, value, found)
-            return found
         if self._second_hop_unsure and (proto is None or "," not in proto):
             last = self._forwarded.read_client(value, 1)
             if last is None or last[0] not in self._trusted:
@@ -305,12 +308,6 @@ def _restore(environ: WSGIEnvironment) -> dict[str, Any]:
         else:
             environ[key] = value
     return original
-
-
-def _remember(memory: dict[str, _T], key: str, value: _T) -> None:
-    if len(memory) >= _MAX_REMEMBERED:
-        memory.clear()
-    memory[key] = value
 
 
 def _server_scheme(environ: WSGIEnvironment) -> str:
