@@ -45,11 +45,13 @@ def site(tmp_path: Path) -> Path:
 @DOORS
 def test_stops_under_load_without_a_broken_answer(door: tuple[str, ...], site: Path) -> None:
     """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
-    with serving(*door, cwd=site) as server, Load(server.port, "/page", clients=8) as load:
-        load.wait_for(100)
-        load.stopping()
-        assert server.stop() == 0
-    assert load.broken == []
+    with serving(*door, cwd=site, APPSVC_WORKERS="2") as server:
+        _wait_for_processes(server, 2 if door is SERVE else 1)
+        with Load(server.port, "/page", clients=8) as load:
+            load.wait_for(100)
+            load.stopping()
+            assert server.stop() == 0
+        assert load.broken == [], server.log()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", server.port), 5)
 
@@ -76,6 +78,15 @@ def test_a_running_request_finishes(
         assert (answer.status, answer.read()[-4:]) == (200, b"http")
         assert server.process.wait(20) == 0
         connection.close()
+
+
+def _wait_for_processes(server: Server, count: int) -> None:
+    """Wait until so many processes answer: one that is still starting is no test of stopping."""
+    deadline = time.monotonic() + 20
+    seen: set[bytes] = set()
+    while len(seen) < count:
+        assert time.monotonic() < deadline, server.log()
+        seen.add(server.request("/")[2].partition(b" ")[0])
 
 
 def _wait_for_request(server: Server) -> None:
