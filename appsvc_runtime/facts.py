@@ -12,6 +12,43 @@ SITE_NAME = "WEBSITE_SITE_NAME"
 INSTANCE_ID = "WEBSITE_INSTANCE_ID"
 HOSTNAME = "WEBSITE_HOSTNAME"
 
+# Every app setting appears once more behind this (AD: configure-common).
+APP_SETTING_PREFIX = "APPSETTING_"
+# What the portal's "type" of a connection string becomes, in the order in which two of one name are
+# looked for, and what it holds (AD: reference-app-settings). "" is whatever the user put in.
+CONNECTION_PREFIXES = {
+    "SQLCONNSTR_": "sqlserver",
+    "SQLAZURECONNSTR_": "sqlserver",
+    "MYSQLCONNSTR_": "mysql",
+    "POSTGRESQLCONNSTR_": "postgresql",
+    "CUSTOMCONNSTR_": "",
+    "NOTIFICATIONHUBCONNSTR_": "notificationhub",
+    "SERVICEBUSCONNSTR_": "servicebus",
+    "EVENTHUBCONNSTR_": "eventhub",
+    "DOCDBCONNSTR_": "cosmosdb",
+    "REDISCACHECONNSTR_": "redis",
+    "AZUREFILESSTORAGE_": "storage",
+    "AZUREBLOBSTORAGE_": "storage",
+    "FILESHARESTORAGE_": "storage",
+}
+# Service Connector's own names: AZURE_<SERVICE>_CONNECTIONSTRING, as plain app settings
+# (learn.microsoft.com/azure/service-connector/concept-service-connector-internals).
+CONNECTOR_PREFIX = "AZURE_"
+CONNECTOR_SUFFIX = "_CONNECTIONSTRING"
+CONNECTOR_SERVICES = {
+    "SQL": "sqlserver",
+    "MYSQL": "mysql",
+    "POSTGRESQL": "postgresql",
+    "COSMOS": "cosmosdb",
+    "REDIS": "redis",
+    "STORAGEBLOB": "storage",
+    "STORAGEFILE": "storage",
+    "STORAGEQUEUE": "storage",
+    "STORAGETABLE": "storage",
+    "SERVICEBUS": "servicebus",
+    "EVENTHUB": "eventhub",
+}
+
 # Set by HttpPlatformHandler for the process it starts (HPH).
 HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
 

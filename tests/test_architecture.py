@@ -23,6 +23,23 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "hosts": FOUNDATION,
     "options": FOUNDATION,
+    "findings": FOUNDATION,
+    "secret": set(),
+    "readers": {"options", "secret"},
+    "masking": {"readers", "secret"},
+    "keyvault": {"findings"},
+    "appsettings": FOUNDATION | {"findings", "keyvault"},
+    "reading": {"appsettings", "findings", "keyvault", "readers"},
+    "dotenvfile": FOUNDATION | {"findings"},
+    "connectionsyntax": set(),
+    "connectionparts": {"connectionsyntax", "masking", "secret"},
+    "tlsoptions": {"connectionparts"},
+    "databases": {"connectionparts", "connectionsyntax", "tlsoptions"},
+    "redisurl": {"connectionparts"},
+    "connections": FOUNDATION | {"appsettings", "connectionparts", "databases", "findings"}
+    | {"keyvault", "redisurl", "secret"},
+    "settings": PURE | {"appsettings", "connections", "dotenvfile", "findings", "ports", "readers"}
+    | {"reading"},
     "forwarded": FOUNDATION,
     "https": FOUNDATION | {"forwarded"},
     "ports": FOUNDATION,
@@ -48,7 +65,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
     | {"servers", "startup"},
     "__main__": {"cli"},
-    "__init__": {"errors", "middleware", "requestinfo"},
+    "__init__": {"connections", "errors", "findings", "middleware", "readers", "requestinfo"}
+    | {"secret", "settings"},
 }  # fmt: skip
 # Who may ask which system this is.
 OS_ROOMS = {"process"}

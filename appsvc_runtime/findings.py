@@ -1,0 +1,53 @@
+"""What was found wrong, as data: findings, and the error that carries several of them.
+
+Apart from `errors`, which every web process loads and which therefore imports nothing. Must not
+know what is being looked at. No message here ever holds the value of a setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Finding", "SettingsError"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth saying of what a user wrote.
+
+    `code` is a short fixed name for programs (`missing`, `malformed`, `key-vault`), `where` the
+    setting or file, `message` one sentence, `hint` what to do next, which may be empty.
+    """
+
+    code: str
+    level: Literal["error", "warning"]
+    where: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class SettingsError(ConfigError):
+    """Settings that are missing or cannot be read; `findings` has one for each, in order.
+
+    `str()` gives them all, a line each. Never holds a value.
+    """
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = [str(finding) for finding in self.findings]
+        if len(lines) == 1:
+            message = lines[0]
+        else:
+            message = f"{len(lines)} settings cannot be used:\n" + "\n".join(
+                f"  - {line}" for line in lines
+            )
+        super().__init__(message)
