@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import __version__, apps, facts, options, ports, process, servers, startup
+from . import __version__, apps, facts, options, ports, process, servers, settingsreport, startup
 from .console import run_command
 from .errors import ConfigError
 from .middleware import AppServiceMiddleware
+from .settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,35 @@ def explain(
         click.echo(f"Looked at:  {step}")
     for warning in plan.warnings:
         click.echo(f"Warning:    {warning}")
+
+
+@cli.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
+@click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
+@click.option("--django", "for_django", is_flag=True, help="Show what appsvc_runtime.django gives.")
+def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
+    """Show what the app would see: each setting, where it is from, and what is wrong."""
+    loaded = load_settings(folder=_enter(site))
+    if for_django:
+        rows = settingsreport.django_rows(loaded, show_secrets=show_secrets)
+    else:
+        rows = settingsreport.make_rows(loaded, show_secrets=show_secrets)
+    findings = settingsreport.find_problems(loaded)
+    if as_json:
+        told = {
+            "host": loaded.host,
+            "dotenv": str(loaded.dotenv_path or ""),
+            "settings": [dataclasses.asdict(row) for row in rows],
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+        }
+        # ASCII, so that a value that is no UTF-8 can be printed too.
+        click.echo(json.dumps(told, indent=2))
+        return
+    for line in settingsreport.make_table(loaded, rows):
+        click.echo(line)
+    for finding in findings:
+        click.echo(f"{finding.level.capitalize()}: {finding}")
 
 
 def _enter(site: str) -> str:

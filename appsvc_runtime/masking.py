@@ -19,14 +19,21 @@ _SECRET_WORDS = frozenset(
     | {"cookie", "salt", "dsn"}
 )
 _SECRET_ENDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "key", "signature")
-_SECRET_PARTS = ("connectionstring", "connstr", "sharedaccess", "credential", "privatekey")
+_SECRET_PARTS = (
+    "connectionstring",
+    "connstr",
+    "sharedaccess",
+    "credential",
+    "privatekey",
+    "identityheader",
+)
 # These end or begin like secrets and hold a file's name, or nothing worth hiding.
 _NO_SECRETS = frozenset({"sslkey", "sslcert", "websitekeyvaultreferences"})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Pairs that hold keys whatever the setting is called: account keys, SAS tokens, JSON web tokens.
 _SECRET_VALUE = re.compile(
-    r"(?:account|access|shared\w*)(?:key|signature)\s*=|(?:password|pwd|passwd)\s*=|[?&]?sig=|"
-    r"-----BEGIN|\beyJ[\w-]{10,}\.eyJ|\"(?:private_?key|client_?secret|password)\"",
+    r"(?:account|access|shared\w{0,40})(?:key|signature)\s*=|(?:password|pwd|passwd)\s*=|[?&]?sig=|"
+    r"-----BEGIN|\beyJ[\w-]{10,1000}\.eyJ|\"(?:private_?key|client_?secret|password)\"",
     re.IGNORECASE,
 )
 
@@ -51,4 +58,4 @@ def mask_value(name: str, value: str) -> str:
         return mask_url(value)
     if _SECRET_VALUE.search(value):
         return MASK
-    return re.sub(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):[^\s@]+@", rf"\1:{MASK}@", value)
+    return re.sub(r"(://[^\s:/@]{0,1000}):[^\s@]{1,1000}@", rf"\1:{MASK}@", value)

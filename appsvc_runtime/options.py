@@ -52,6 +52,28 @@ def parse_header_name(text: str) -> str:
     return name
 
 
+def parse_host_pattern(text: str) -> str:
+    """Read a host as Django's ALLOWED_HOSTS has it: a name, an address, `.example.com` or `*`.
+
+    ValueError for anything else: a pattern with a scheme or a port would match nothing, unsaid.
+    """
+    name = text.strip()
+    marks = ".-_"
+    letters = name.removeprefix(".")
+    if name.startswith("[") and name.endswith("]"):  # an IPv6 address, as in a Host header
+        marks, letters = ".:", name[1:-1]
+    for mark in marks:
+        letters = letters.replace(mark, "")
+    if name != "*" and not letters.isalnum():
+        raise ValueError("expected host names such as www.example.com")
+    return name
+
+
+def parse_host_patterns(text: str) -> list[str]:
+    """Read host patterns with commas between them; ValueError if one is none."""
+    return [parse_host_pattern(part) for part in text.split(",") if part.strip()]
+
+
 def parse_text(text: str) -> str:
     """Read any text, without the blanks around it."""
     return text.strip()
@@ -133,6 +155,13 @@ OPTIONS: dict[str, Option] = {
             "",
             "The header that holds the visitor's host, such as `X-Original-Host` behind an "
             "Application Gateway. The `Host` header itself when not set.",
+        ),
+        Option(
+            "APPSVC_ALLOWED_HOSTS",
+            parse_host_patterns,
+            (),
+            "The site's custom domains, separated by commas, for Django's `ALLOWED_HOSTS` and "
+            "`CSRF_TRUSTED_ORIGINS` (`appsvc_runtime.django`); `.example.com` is all below it.",
         ),
         Option(
             "APPSVC_HTTPS_ONLY",

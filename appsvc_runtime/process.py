@@ -25,6 +25,7 @@ __all__ = [
     "max_connections",
     "memory_folder",
     "on_stop_signal",
+    "own_address",
     "port_error",
     "replace_process",
 ]
@@ -117,6 +118,20 @@ def bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise port_error(host, port, error) from None
     return bound
+
+
+def own_address() -> str:
+    """Give the IPv4 address under which the host's own network knows this machine, "" for none.
+
+    That of the way to the link-local network, over which the platform asks its containers. Nothing
+    is sent: connecting a datagram socket only picks the way.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("169.254.169.254", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def port_error(host: str, port: int, error: OSError) -> ConfigError:

@@ -40,6 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     | {"keyvault", "redisurl", "secret"},
     "settings": PURE | {"appsettings", "connections", "dotenvfile", "findings", "ports", "readers"}
     | {"reading"},
+    "django": FOUNDATION | {"findings", "options", "process", "settings"},
+    "pydantic": {"findings", "keyvault", "settings"},
+    "settingsreport": FOUNDATION
+    | {"django", "findings", "keyvault", "masking", "options", "ports", "secret", "settings"},
     "forwarded": FOUNDATION,
     "https": FOUNDATION | {"forwarded"},
     "ports": FOUNDATION,
@@ -63,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
     "cli": PURE
     | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
-    | {"servers", "startup"},
+    | {"servers", "settings", "settingsreport", "startup"},
     "__main__": {"cli"},
     "__init__": {"connections", "errors", "findings", "middleware", "readers", "requestinfo"}
     | {"secret", "settings"},

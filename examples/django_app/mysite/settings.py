@@ -1,28 +1,34 @@
-"""Settings, the same file for a laptop and for App Service; the environment tells which."""
+"""Settings, the same file for a laptop and for App Service; the environment tells which.
+
+`appsvc settings --django` shows what the functions of `appsvc_runtime.django` give, and why.
+"""
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
+from appsvc_runtime import django as appsvc
+from appsvc_runtime import load_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ON_APP_SERVICE = "WEBSITE_SITE_NAME" in os.environ
+settings = load_settings(folder=BASE_DIR)
 
-DEBUG = os.environ.get("DJANGO_DEBUG", "").lower() in {"1", "true", "yes", "on"}
+DEBUG = settings.value("DJANGO_DEBUG", bool, default=False)
+if settings.on_platform:
+    SECRET_KEY = settings.value("SECRET_KEY")
+else:
+    SECRET_KEY = settings.value(
+        "SECRET_KEY", default="django-insecure-development-only-key-never-used-on-app-service"
+    )
 
-SECRET_KEY = os.environ.get("SECRET_KEY", "")
-if not SECRET_KEY:
-    if ON_APP_SERVICE:
-        raise ImproperlyConfigured("Set SECRET_KEY in the app settings of this App Service site.")
-    SECRET_KEY = "django-insecure-development-only-key-never-used-on-app-service"
+ALLOWED_HOSTS = appsvc.allowed_hosts(settings)
+CSRF_TRUSTED_ORIGINS = appsvc.csrf_trusted_origins(settings)
+SECURE_PROXY_SSL_HEADER = appsvc.secure_proxy_ssl_header(settings)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = appsvc.secure_cookies(settings)
 
-# WEBSITE_HOSTNAME is the *.azurewebsites.net name; custom domains go into ALLOWED_HOSTS.
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-for names in (os.environ.get("WEBSITE_HOSTNAME", ""), os.environ.get("ALLOWED_HOSTS", "")):
-    ALLOWED_HOSTS += [name.strip() for name in names.split(",") if name.strip()]
+# The pages need no database; a connection string that is there is used.
+DATABASES = appsvc.databases(settings, required=False)
 
 TIME_ZONE = "UTC"
 ROOT_URLCONF = "mysite.urls"
@@ -42,20 +48,11 @@ TEMPLATES = [
         "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }
 ]
-DATABASES: dict[str, dict[str, object]] = {}
-
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = appsvc.static_root(settings, BASE_DIR)
 # Serve static/ where nobody has run collectstatic, and do not warn that STATIC_ROOT is missing.
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", "No directory at", UserWarning)
 
-# Django's own console handler is silent when DEBUG is off; the host collects what is printed.
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["console"], "level": "INFO", "propagate": False}},
-}
+LOGGING = appsvc.logging_config(settings)

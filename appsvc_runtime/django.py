@@ -1,0 +1,292 @@
+"""Values for a Django settings module, chosen from the platform's variables.
+
+    from appsvc_runtime import django as appsvc, load_settings
+
+    settings = load_settings(folder=BASE_DIR)
+    ALLOWED_HOSTS = appsvc.allowed_hosts(settings)
+    CSRF_TRUSTED_ORIGINS = appsvc.csrf_trusted_origins(settings)
+    SECURE_PROXY_SSL_HEADER = appsvc.secure_proxy_ssl_header(settings)
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = appsvc.secure_cookies(settings)
+    DATABASES = appsvc.databases(settings, sqlite=BASE_DIR / "db.sqlite3")
+    LOGGING = appsvc.logging_config(settings)
+    STATIC_ROOT = appsvc.static_root(settings, BASE_DIR)
+
+Each function gives a plain value and changes nothing; `appsvc settings --django` shows what each
+would give here, and why. Must not import Django.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import options, process
+from .errors import ConfigError
+from .findings import Finding, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .settings import Settings
+
+__all__ = [
+    "Choice",
+    "allowed_hosts",
+    "choices",
+    "csrf_trusted_origins",
+    "databases",
+    "logging_config",
+    "secure_cookies",
+    "secure_proxy_ssl_header",
+    "static_root",
+]
+
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_DATABASE_KINDS = frozenset({"postgresql", "mysql", "sqlserver", "sqlite"})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of Django's settings: its `name`, the `value` here, and `why`, a sentence."""
+
+    name: str
+    value: Any
+    why: str
+
+
+def allowed_hosts(settings: Settings, *hosts: str) -> list[str]:
+    """Give ALLOWED_HOSTS: the site's own name, `hosts`, those of `APPSVC_ALLOWED_HOSTS`.
+
+    Also this machine's own names: the platform's probes ask for the container by its address
+    (169.254.x.x), and nobody outside can. Raises ConfigError for what is no host name.
+    """
+    found: list[str] = _allowed_hosts(settings, hosts).value
+    return found
+
+
+def csrf_trusted_origins(settings: Settings, *hosts: str) -> list[str]:
+    """Give CSRF_TRUSTED_ORIGINS: https for the site's name, `hosts`, `APPSVC_ALLOWED_HOSTS`.
+
+    A host may be given as a whole origin (`http://localhost:3000`). `.example.com` stands for all
+    below it, as in ALLOWED_HOSTS.
+    """
+    found: list[str] = _csrf_trusted_origins(settings, hosts).value
+    return found
+
+
+def secure_proxy_ssl_header(settings: Settings) -> tuple[str, str] | None:
+    """Give SECURE_PROXY_SSL_HEADER: the header that AppServiceMiddleware vouches for, or None."""
+    found: tuple[str, str] | None = _secure_proxy_ssl_header(settings).value
+    return found
+
+
+def secure_cookies(settings: Settings) -> bool:
+    """Give SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE: True on the platform, which has https."""
+    return bool(_secure_cookies(settings).value)
+
+
+def databases(
+    settings: Settings,
+    name: str = "",
+    *,
+    sqlite: str | os.PathLike[str] | None = None,
+    required: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Give DATABASES, with the entry `default`.
+
+    It is made of the connection string `name`; without one of that called `default`, else of the
+    only one that leads to a database. `sqlite` is a file for your own machine, where there is no
+    such string. Raises SettingsError where there are several and none is named, and where there is
+    none; unless `required` is false: then DATABASES is empty.
+    """
+    found: dict[str, dict[str, Any]] = _databases(settings, name, sqlite, required=required).value
+    return found
+
+
+def logging_config(settings: Settings, level: str = "INFO") -> dict[str, Any]:
+    """Give LOGGING: everything from `level` up to standard output, which every host collects.
+
+    Django's own console handler is silent when DEBUG is off.
+    """
+    found: dict[str, Any] = _logging(settings, level).value
+    return found
+
+
+def static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Path:
+    """Give STATIC_ROOT: `staticfiles` beside manage.py, where the platform's build collects to."""
+    found: Path = _static_root(settings, base_dir).value
+    return found
+
+
+def choices(settings: Settings, base_dir: str | os.PathLike[str]) -> list[Choice]:
+    """Give all of them, as they would be here; a SettingsError's text where one would be raised."""
+    made = [
+        _allowed_hosts(settings, ()),
+        _csrf_trusted_origins(settings, ()),
+        _secure_proxy_ssl_header(settings),
+        _secure_cookies(settings),
+    ]
+    try:
+        made.append(_databases(settings, "", Path(base_dir) / "db.sqlite3", required=True))
+    except SettingsError as error:
+        made.append(Choice("DATABASES", None, str(error)))
+    return [*made, _logging(settings, "INFO"), _static_root(settings, base_dir)]
+
+
+def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
+    custom = _custom_hosts(settings, hosts)
+    if not settings.on_platform:
+        return Choice(
+            "ALLOWED_HOSTS",
+            list(dict.fromkeys([*_LOCAL_HOSTS, *custom])),
+            "off the platform: this machine, and what APPSVC_ALLOWED_HOSTS names",
+        )
+    own = [process.own_address() if settings.host == "linux" else "", settings.private_ip]
+    names = [_without_port(settings.hostname), *custom, *_LOCAL_HOSTS, *own]
+    return Choice(
+        "ALLOWED_HOSTS",
+        [name for name in dict.fromkeys(names) if name],
+        "WEBSITE_HOSTNAME, APPSVC_ALLOWED_HOSTS for custom domains, and this instance's own "
+        "addresses, by which the platform's probes ask",
+    )
+
+
+def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
+    origins = [host for host in hosts if "://" in host]
+    names = _custom_hosts(settings, [host for host in hosts if "://" not in host])
+    if settings.on_platform:
+        names.insert(0, _without_port(settings.hostname))
+    origins += [
+        f"https://*{name}" if name.startswith(".") else f"https://{name}"
+        for name in names
+        if name and name != "*"
+    ]
+    return Choice(
+        "CSRF_TRUSTED_ORIGINS",
+        list(dict.fromkeys(origins)),
+        "https for WEBSITE_HOSTNAME and APPSVC_ALLOWED_HOSTS"
+        if settings.on_platform
+        else "off the platform: only what APPSVC_ALLOWED_HOSTS names",
+    )
+
+
+def _secure_proxy_ssl_header(settings: Settings) -> Choice:
+    trusted = options.resolve("APPSVC_TRUSTED_PROXIES", None, settings.app_settings)
+    believed = settings.on_platform or bool(trusted)
+    return Choice(
+        "SECURE_PROXY_SSL_HEADER",
+        ("HTTP_X_FORWARDED_PROTO", "https") if believed else None,
+        "AppServiceMiddleware leaves in this header only what the front end said"
+        if believed
+        else "off the platform nobody vouches for a header; Django goes by the server",
+    )
+
+
+def _secure_cookies(settings: Settings) -> Choice:
+    return Choice(
+        "SESSION_COOKIE_SECURE, CSRF_COOKIE_SECURE",
+        settings.on_platform,
+        "the platform serves https"
+        if settings.on_platform
+        else "off the platform sites are tried with plain http",
+    )
+
+
+def _databases(
+    settings: Settings, name: str, sqlite: str | os.PathLike[str] | None, *, required: bool
+) -> Choice:
+    strings = settings.connection_strings
+    fallback = sqlite is not None and not settings.on_platform
+    if not name:
+        if "default" in strings:
+            name = "default"
+        else:
+            leading = _leading_to_databases(settings)
+            if len(leading) > 1:
+                raise _no_database(
+                    f"There are several connection strings for databases ({', '.join(leading)}).",
+                    "Give databases() the name of one, or call one `default`.",
+                )
+            name = leading[0] if leading else ""
+    if name and (name in strings or (required and not fallback)):
+        connection = settings.connection(name)
+        why = f"the connection string {connection.setting}"
+        return Choice("DATABASES", {"default": connection.django_database()}, why)
+    if fallback:
+        entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.fspath(sqlite or "")}
+        return Choice(
+            "DATABASES",
+            {"default": entry},
+            "off the platform, and there is no connection string: a file of your own",
+        )
+    if not required:
+        return Choice("DATABASES", {}, "there is no connection string, and none is required")
+    raise _no_database(
+        "There is no connection string for a database.",
+        "Add one to the site (its type tells the kind), or Service Connector's; at home to .env.",
+    )
+
+
+def _leading_to_databases(settings: Settings) -> list[str]:
+    """Give the names of the connection strings that lead to databases; unreadable ones may."""
+    found = []
+    for name in settings.connection_strings:
+        try:
+            if settings.connection(name).kind in _DATABASE_KINDS:
+                found.append(name)
+        except SettingsError:
+            found.append(name)
+    return found
+
+
+def _no_database(message: str, hint: str) -> SettingsError:
+    return SettingsError([Finding("missing", "error", "DATABASES", message, hint)])
+
+
+def _logging(settings: Settings, level: str) -> Choice:
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"}
+        },
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "line",
+            }
+        },
+        "root": {"handlers": ["console"], "level": level},
+        # Django's defaults would write once more, and mail the errors.
+        "loggers": {
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.server": {"handlers": [], "level": level, "propagate": True},
+        },
+    }
+    where = "every host collects standard output" if settings.on_platform else "your terminal"
+    return Choice("LOGGING", config, f"one handler, to standard output: {where}")
+
+
+def _static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Choice:
+    why = "beside manage.py, where the platform's build runs collectstatic"
+    return Choice("STATIC_ROOT", Path(base_dir) / "staticfiles", why)
+
+
+def _custom_hosts(settings: Settings, hosts: Iterable[str]) -> list[str]:
+    try:
+        given = [options.parse_host_pattern(host) for host in hosts]
+    except ValueError as error:
+        raise ConfigError(
+            f"A host given to appsvc_runtime.django is none: {error}.",
+            hint="Leave out scheme, port and path.",
+        ) from None
+    named = options.resolve("APPSVC_ALLOWED_HOSTS", None, settings.app_settings)
+    return [name.lower() for name in (*given, *named)]
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and not name.endswith(":") else host

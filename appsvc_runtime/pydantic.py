@@ -1,0 +1,105 @@
+"""A settings source for pydantic-settings (`pip install "appsvc-runtime[pydantic]"`).
+
+    class AppSettings(BaseSettings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, **_):
+            return init_settings, AppServiceSettingsSource(settings_cls)
+
+It takes the place of the sources for variables and `.env`: it finds what `load_settings` finds, by
+any of its spellings. Must not be imported by any other room.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from . import keyvault
+from .findings import Finding, SettingsError
+from .settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+    from .settings import Settings
+
+__all__ = ["AppServiceSettingsSource"]
+
+
+class AppServiceSettingsSource(EnvSettingsSource):
+    """Give pydantic-settings the settings an app can see on any host.
+
+    `settings`: those of `load_settings()` by default. `APPSETTING_` twins, `Section:Key` and
+    `Section__Key` are one; nested models are read from `SECTION__KEY` unless the model's
+    configuration says otherwise; a connection string is also found by its name alone. What is set
+    to nothing counts as not set. Fields whose value is an unresolved Key Vault reference raise one
+    SettingsError that names them all.
+    """
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], settings: Settings | None = None, **options: Any
+    ) -> None:
+        self._settings = load_settings() if settings is None else settings
+        self._unresolved: dict[str, Finding] = {}
+        if options.get("env_nested_delimiter") is None:
+            configured = settings_cls.model_config.get("env_nested_delimiter")
+            options["env_nested_delimiter"] = configured or "__"
+        super().__init__(settings_cls, **options)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        values: dict[str, str | None] = {}
+        known = self._settings.app_settings
+        for name in known:
+            found = known.find(name)
+            if found and found.value:
+                values[self._spell(name)] = found.value
+        for name, setting in self._settings.connection_strings.all():
+            found = known.find(setting)
+            if found and found.value:
+                values.setdefault(self._spell(name), found.value)
+        return values
+
+    def _spell(self, name: str) -> str:
+        name = name.replace(":", "__")
+        return name if self.case_sensitive else name.lower()
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Give a field's text; one that is an unresolved reference is kept for the error."""
+        value, key, is_complex = super().get_field_value(field, field_name)
+        for _, name, _ in self._extract_field_info(field, field_name):
+            self._check(name, self.env_vars.get(name))
+        if isinstance(value, str) and keyvault.is_reference(value):
+            value = None
+        return value, key, is_complex
+
+    def explode_env_vars(
+        self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]
+    ) -> dict[str, Any]:
+        """Give a nested model's texts; unresolved references are kept for the error."""
+        prefixes = tuple(
+            f"{name}{self.env_nested_delimiter}"
+            for _, name, _ in self._extract_field_info(field, field_name)
+        )
+        for name, value in env_vars.items():
+            if name.startswith(prefixes):
+                self._check(name, value)
+        kept = {name: value for name, value in env_vars.items() if name not in self._unresolved}
+        return super().explode_env_vars(field_name, field, kept)
+
+    def __call__(self) -> dict[str, Any]:
+        """Give all values; SettingsError if some of them are unresolved references."""
+        self._unresolved.clear()
+        values = super().__call__()
+        if self._unresolved:
+            raise SettingsError(self._unresolved.values())
+        return values
+
+    def _check(self, name: str, value: str | None) -> None:
+        if value is not None and keyvault.is_reference(value):
+            environ = self._settings.app_settings.environ
+            found = self._settings.app_settings.find_ignoring_case(name)
+            setting = found.name if found else name
+            self._unresolved[name] = keyvault.unresolved(setting, value, environ)
