@@ -2,12 +2,14 @@
 
 Pure. Must not know of types or of files. A setting `Section:Key` is, on the platform, up to four
 variables: `Section:Key` on Windows, `Section__Key` on Linux, and each once more behind
-`APPSETTING_` (AD: reference-app-settings, configure-common). Any spelling finds it.
+`APPSETTING_`; Linux also makes `_` of a dot (AD: reference-app-settings, configure-common). Any
+spelling finds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from . import facts, keyvault
@@ -15,13 +17,21 @@ from .findings import SettingsError
 
 __all__ = ["AppSettings", "Found", "Layer"]
 
+_PREFIX = facts.APP_SETTING_PREFIX
+
 
 class Found(NamedTuple):
-    """Where a setting was found: the variable's own `name`, its `value`, and `origin`."""
+    """Where a setting was found: the variable's own `name`, its `value`, and `origin`.
+
+    `repr` leaves the value out.
+    """
 
     name: str
     value: str
     origin: str
+
+    def __repr__(self) -> str:
+        return f"Found(name={self.name!r}, origin={self.origin!r})"
 
 
 class Layer:
@@ -34,41 +44,69 @@ class Layer:
         self.origin = origin
         self.values = dict(values)
         self._ignore_case = ignore_case
-        self._index: dict[str, str] | None = None
-        self._twins: dict[str, str] | None = None
+        # Made when first asked for: most settings are found by the very name of their variable.
+        self._names: dict[str, str] | None = None
+        self._folded: dict[str, str] | None = None
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Give canonical names to variables; a plain variable goes before its twin."""
+        if self._names is None:
+            names: dict[str, str] = {}
+            twins: dict[str, str] = {}
+            for variable in self.values:
+                if self._is_twin(variable):
+                    twins.setdefault(self._spell(variable[len(_PREFIX) :]), variable)
+                else:
+                    names.setdefault(self._spell(variable), variable)
+            for name, variable in twins.items():
+                names.setdefault(name, variable)
+            names.pop("", None)
+            self._names = names
+        return self._names
 
     def find(self, name: str) -> str | None:
-        """Give the variable that holds a setting: the plain one, else its twin."""
+        """Give the variable that holds a setting: the one so called, the plain one, its twin."""
         if name in self.values:
             return name
-        if self._index is None or self._twins is None:
-            self._index, self._twins = self._make_index()
-        canonical = self.canonical(name)
-        return self._index.get(canonical) or self._twins.get(canonical)
+        return self.names.get(self.canonical(name))
+
+    def find_ignoring_case(self, name: str) -> str | None:
+        """Give the variable of this spelling, else upper-cased, else in any case."""
+        found = self.find(name) or self.find(name.upper())
+        if found is None:
+            if self._folded is None:
+                folded: dict[str, str] = {}
+                for known in sorted(self.names):
+                    folded.setdefault(known.upper(), self.names[known])
+                self._folded = folded
+            found = self._folded.get(self.canonical(name).upper())
+        return found
 
     def canonical(self, name: str) -> str:
         """Give the one spelling under which names are compared."""
-        name = name.replace(":", "__")
+        return self._spell(self.plain(name))
+
+    def plain(self, variable: str) -> str:
+        """Give a variable's name without `APPSETTING_`."""
+        return variable[len(_PREFIX) :] if self._is_twin(variable) else variable
+
+    def _spell(self, name: str) -> str:
+        name = name.replace(":", "__").replace(".", "_")
         return name.upper() if self._ignore_case else name
 
-    def _make_index(self) -> tuple[dict[str, str], dict[str, str]]:
-        index: dict[str, str] = {}
-        twins: dict[str, str] = {}
-        prefix = facts.APP_SETTING_PREFIX
-        for name in self.values:
-            canonical = self.canonical(name)
-            index.setdefault(canonical, name)
-            if canonical.startswith(prefix):
-                twins.setdefault(canonical.removeprefix(prefix), name)
-        return index, twins
+    def _is_twin(self, variable: str) -> bool:
+        start = variable[: len(_PREFIX)]
+        return start == _PREFIX or (self._ignore_case and start.upper() == _PREFIX)
 
 
 class AppSettings(Mapping[str, str]):
     """All settings an app can see, by name; `layers` come first to last.
 
-    The names it lists are the variables' own, without `APPSETTING_`. Reading one whose value is an
-    unresolved Key Vault reference raises SettingsError; looking for it with `in` or `find` does
-    not. `repr` shows no value.
+    The names it lists are the variables' own, without `APPSETTING_`; several spellings of one name
+    are listed once. Values are given as they stand, bytes that are not UTF-8 as surrogates. Reading
+    one that is an unresolved Key Vault reference raises SettingsError; looking for it with `in` or
+    `find` does not. `repr` shows no value.
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -83,14 +121,24 @@ class AppSettings(Mapping[str, str]):
         return None
 
     def find_ignoring_case(self, name: str) -> Found | None:
-        """Give the setting of this spelling, else upper-cased, else in any case."""
-        found = self.find(name) or self.find(name.upper())
-        if found is None:
-            wanted = name.replace(":", "__").upper()
-            for known in sorted(self):
-                if known.replace(":", "__").upper() == wanted:
-                    return self.find(known)
-        return found
+        """Give the setting of this spelling, else upper-cased, else in any case.
+
+        Layer by layer: a variable in another case still goes before a line of `.env`.
+        """
+        for layer in self._layers:
+            variable = layer.find_ignoring_case(name)
+            if variable is not None:
+                return Found(variable, layer.values[variable], layer.origin)
+        return None
+
+    def has_section(self, name: str) -> bool:
+        """Say whether anything below `name` (`Name__…` or `Name:…`, in any case) is set."""
+        for layer in self._layers:
+            start = f"{layer.canonical(name)}__".upper()
+            for known, variable in layer.names.items():
+                if known.upper().startswith(start) and layer.values[variable].strip():
+                    return True
+        return False
 
     def problem(self, found: Found) -> SettingsError | None:
         """Give the error for a setting that is an unresolved Key Vault reference."""
@@ -101,7 +149,8 @@ class AppSettings(Mapping[str, str]):
     @property
     def environ(self) -> Mapping[str, str]:
         """Give the first layer's variables as they are."""
-        return self._layers[0].values if self._layers else {}
+        # Wrapped here and not in Layer: a proxy can be neither pickled nor copied.
+        return MappingProxyType(self._layers[0].values if self._layers else {})
 
     def __getitem__(self, name: str) -> str:
         found = self.find(name) if isinstance(name, str) else None
@@ -116,17 +165,12 @@ class AppSettings(Mapping[str, str]):
         return isinstance(name, str) and self.find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        seen = set()
+        seen: set[str] = set()
         for layer in self._layers:
-            for variable in layer.values:
-                name = variable
-                if variable.startswith(facts.APP_SETTING_PREFIX):
-                    name = variable.removeprefix(facts.APP_SETTING_PREFIX)
-                canonical = layer.canonical(name)
-                if name and canonical not in seen:
+            for canonical, variable in layer.names.items():
+                if canonical not in seen:
                     seen.add(canonical)
-                    plain = layer.find(name) or name
-                    yield plain.removeprefix(facts.APP_SETTING_PREFIX)
+                    yield layer.plain(variable)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import codecs
 import io
+from collections import ChainMap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .errors import ConfigError
 from .findings import Finding
@@ -20,64 +21,91 @@ __all__ = ["find_dotenv", "read_dotenv"]
 
 # PowerShell's `>` writes UTF-16; its Set-Content, and Notepad, a mark before UTF-8.
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+    (b"", "utf-8", "UTF-8"),
 )
 
 
 def find_dotenv(folder: Path) -> Path | None:
-    """Give the nearest `.env` file in `folder` or a folder above it, None where there is none."""
+    """Give the nearest `.env` file in `folder` or a folder above it, None where there is none.
+
+    What is called `.env` and is no file, and folders that are closed to us, are passed over.
+    """
     try:
         start = folder.resolve()
-        for parent in (start, *start.parents):
-            path = parent / ".env"
+    except (OSError, ValueError, RuntimeError):  # gone; no path at all; links that go in circles
+        return None
+    for parent in (start, *start.parents):
+        path = parent / ".env"
+        try:
             if path.is_file():
                 return path
-    except OSError:  # a folder that is gone, or closed to us
-        pass
+        except OSError:
+            continue
     return None
 
 
 def read_dotenv(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Finding]]:
     """Read a `.env` file: names to values, and a finding for each line that says nothing.
 
-    `${NAME}` is expanded as python-dotenv does, from `environ` and the lines before. A name without
-    `=` is left out. Raises ConfigError for a file that cannot be read.
+    `${NAME}` is expanded as by python-dotenv's `load_dotenv()`: from `environ`, else from the lines
+    before. A name without `=` is left out. Raises ConfigError for a file that cannot be read.
     """
     # Loaded by those who have such a file; on the platform nobody has.
     from dotenv.parser import parse_stream
     from dotenv.variables import parse_variables
 
-    try:
-        data = path.read_bytes()
-        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-        text = data.decode(encoding)
-    except OSError as error:
-        raise ConfigError(
-            f"The file {path} cannot be read: {error.strerror}.", hint="Make it readable."
-        ) from None
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"The file {path} is not UTF-8 (line {line}).", hint="Save it as UTF-8."
-        ) from None
     values: dict[str, str] = {}
+    known: ChainMap[str, str | None] = ChainMap({**environ}, cast("dict[str, str | None]", values))
     findings = []
-    for binding in parse_stream(io.StringIO(text)):
+    # newline=None makes every line end a \n, also within quotes, as reading a text file does.
+    for binding in parse_stream(io.StringIO(_read_text(path), newline=None)):
         if binding.error:
+            # A binding begins with the blank lines before it.
+            original = binding.original.string
+            blank = original[: len(original) - len(original.lstrip())]
+            line = binding.original.line + blank.count("\n")
             findings.append(
                 Finding(
                     "dotenv-syntax",
                     "warning",
-                    f"{path}:{binding.original.line}",
-                    f"Line {binding.original.line} of {path} cannot be read and is left out.",
+                    f"{path}:{line}",
+                    f"Line {line} of {path} cannot be read and is left out.",
                     "Write NAME=value, with quotes around a value that holds blanks or #.",
                 )
             )
         elif binding.key is not None and binding.value is not None:
-            known: dict[str, str | None] = {**environ, **values}
             values[binding.key] = "".join(
                 atom.resolve(known) for atom in parse_variables(binding.value)
             )
     return values, findings
+
+
+def _read_text(path: Path) -> str:
+    """Give the text of a file; ConfigError if there is none, or none that could be settings."""
+    reason, data = "", b""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except ValueError:
+        reason = "its name holds a NUL character"
+    if reason:
+        raise ConfigError(
+            f"The file {path} cannot be read: {reason}.", hint="Make it readable, or name another."
+        )
+    encoding, called = next(row[1:] for row in _MARKS if data.startswith(row[0]))
+    try:
+        text = data.decode(encoding)
+        bad = text.find("\0")
+        if bad < 0:
+            return text
+        line = text.count("\n", 0, bad) + 1
+        problem = f"holds a NUL character (line {line}), as UTF-16 without a mark does"
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = f"is not {called} (line {line})"
+    # Not within `except`: what was caught holds the whole file.
+    raise ConfigError(f"The file {path} {problem}.", hint="Save it as UTF-8.")

@@ -7,7 +7,7 @@ know what is being looked at. No message here ever holds the value of a setting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ConfigError
 
@@ -51,3 +51,7 @@ class SettingsError(ConfigError):
                 f"  - {line}" for line in lines
             )
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled with the message alone, which is no list of findings.
+        return type(self), (self.findings,)

@@ -21,12 +21,17 @@ __all__ = ["Reference", "is_reference", "parse_reference", "unresolved"]
 
 _PREFIX = "@microsoft.keyvault("
 _STATUSES = "WEBSITE_KEYVAULT_REFERENCES"
-_SECRET_URI = re.compile(r"https?://([A-Za-z0-9-]+)[^/]*/secrets/([^/\s?]+)", re.IGNORECASE)
+_SECRET_URI = re.compile(
+    r"https?://([A-Za-z0-9-]{1,127})(?:\.[A-Za-z0-9.-]{0,127})?(?::[0-9]{1,5})?"
+    r"/secrets/([A-Za-z0-9-]{1,127})(?=[/?]|$)",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
 _CAUSES = (
     "The usual causes: the site's managed identity is off or may not read secrets of that vault "
     "(role Key Vault Secrets User); the secret, or its version, does not exist or is disabled; "
-    "the vault's firewall does not let the site in."
+    "the vault's firewall does not let the site in. (On your own machine nobody resolves it: put "
+    "the value itself there.)"
 )
 
 
@@ -39,7 +44,7 @@ class Reference(NamedTuple):
 
 def is_reference(text: str) -> bool:
     """Say whether a value is a reference that nobody resolved."""
-    return "@" in text[:64] and text.lstrip().lower().startswith(_PREFIX)
+    return "@" in text[:64] and text.lstrip()[: len(_PREFIX)].lower() == _PREFIX
 
 
 def parse_reference(text: str) -> Reference:

@@ -1,61 +1,82 @@
 """What of a setting may be shown: secrets told by their names and by what they look like.
 
-Pure. Must not know of hosts or output.
+Pure. Must not know of hosts or output. In doubt a value is hidden: one hidden too many is a
+nuisance, one shown too many is a leak.
 """
 
 from __future__ import annotations
 
 import re
 
-from .readers import mask_url
-from .secret import MASK
+from .secret import MASK, mask_url
 
 __all__ = ["is_secret_name", "mask_value"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = frozenset(
-    {"key", "keys", "pass", "passwd", "password", "passphrase", "pat", "pwd", "sas", "secret"}
-    | {"secrets", "sig", "signature", "token", "tokens", "credential", "credentials", "connstr"}
-    | {"cookie", "salt", "dsn"}
+    {"key", "keys", "pass", "pat", "pw", "pwd", "sas", "sig", "signature", "token", "tokens"}
+    | {"authorization", "bearer", "connstr", "cookie", "dsn", "salt", "webhook", "webhooks"}
 )
-_SECRET_ENDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "key", "signature")
+# Each word of a name may end so: APIKEY_2, dbpwd, AUTHTOKENS.
+_SECRET_ENDS = ("key", "keys", "pass", "pwd", "token", "tokens", "signature")
+# These may stand anywhere in a name, whatever is squeezed beside them.
 _SECRET_PARTS = (
-    "connectionstring",
-    "connstr",
-    "sharedaccess",
-    "credential",
-    "privatekey",
-    "identityheader",
-)
-# These end or begin like secrets and hold a file's name, or nothing worth hiding.
-_NO_SECRETS = frozenset({"sslkey", "sslcert", "websitekeyvaultreferences"})
+    "password", "passwd", "passphrase", "secret", "credential", "connectionstring", "connstr",
+    "sharedaccess", "privatekey", "apikey", "accesskey", "accountkey", "identityheader",
+    "basicauth",
+)  # fmt: skip
+# These end like secrets and are none: a file's name, or nothing worth hiding.
+_NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless"})
+_NO_SECRET_WORDS = frozenset({"bypass", "compass", "monkey"})
+_KEY_VAULT = re.compile(r"(?<![A-Za-z])(?i:key[_-]?vault)|(?<=[a-z])Key[_-]?Vault")
+# A shell's variables for the folder one is in; elsewhere `pwd` is a password.
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# Pairs that hold keys whatever the setting is called: account keys, SAS tokens, JSON web tokens.
-_SECRET_VALUE = re.compile(
-    r"(?:account|access|shared\w{0,40})(?:key|signature)\s*=|(?:password|pwd|passwd)\s*=|[?&]?sig=|"
-    r"-----BEGIN|\beyJ[\w-]{10,1000}\.eyJ|\"(?:private_?key|client_?secret|password)\"",
-    re.IGNORECASE,
-)
+# Names within a value: `AccountKey=…`, `"password": …`, `--api-key …`. They begin where a word
+# does, so that a long value is looked through once.
+_PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=]")
+_FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
+# What is a secret by itself: private keys, JSON web tokens, credentials of a request.
+_SECRET_VALUE = re.compile(r"-----BEGIN|\beyJ[\w-]{10,1000}\.[\w-]|\bBearer\s+\S", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
     """Say whether a setting, or a part of a connection string, is a secret by its name."""
+    name = _KEY_VAULT.sub("Vault", name)  # the vault's own name and address are none
     squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
     if squeezed in _NO_SECRETS:
         return False
-    if squeezed.endswith(_SECRET_ENDS) or any(part in squeezed for part in _SECRET_PARTS):
+    if any(part in squeezed for part in _SECRET_PARTS):
         return True
-    return any(word.lower() in _SECRET_WORDS for word in _WORDS.findall(name))
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return any(
+        word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS)
+        for word in words
+    )
 
 
 def mask_value(name: str, value: str) -> str:
     """Give a setting's value as it may be shown: hidden, its secret parts hidden, or as it is."""
-    if not value:
+    text = value.strip()
+    if not text or (name in _FOLDERS and _ABSOLUTE.match(text)):
         return value
     if is_secret_name(name):
         return MASK
-    if _URL.match(value.strip()):
-        return mask_url(value)
-    if _SECRET_VALUE.search(value):
+    pieces = re.split(r"([,\s]+)", text)
+    # One URL, or a list of them; a login might be cut in two by its own comma.
+    urls = pieces[::2] if len(pieces) == 1 or "@" not in text else []
+    if urls and all(_URL.match(url) for url in urls):
+        pieces[::2] = [mask_url(url) for url in urls]
+        return "".join(pieces)
+    if _SECRET_VALUE.search(text) or _has_secret_pair(text):
         return MASK
-    return re.sub(r"(://[^\s:/@]{0,1000}):[^\s@]{1,1000}@", rf"\1:{MASK}@", value)
+    if "://" in text:
+        return mask_url(text)
+    # `user:password@host` without a scheme.
+    return MASK if 0 <= text.find(":") < text.rfind("@") else value
+
+
+def _has_secret_pair(text: str) -> bool:
+    names = {found[1] for rule in (_PAIR, _FLAG) for found in rule.finditer(text)}
+    return any(is_secret_name(name) for name in names)

@@ -19,33 +19,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from urllib.parse import urlsplit
 
 from .options import parse_bool
-from .secret import MASK, Secret
+from .secret import WEB_SCHEMES, Secret, Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Json", "Reader", "Url", "mask_url", "reader_for"]
+__all__ = ["Json", "Reader", "Url", "fault", "reader_for"]
 
 # int() and float() also take underscores, other scripts' digits and blanks.
 _INT = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", re.ASCII)
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
+# Bounded: a megabyte of digits is refused at once, and not gone over from each of its places.
+_DURATION = re.compile(r"([0-9]{1,15}(\.[0-9]{1,15})?\s{0,9}(ms|s|m|h|d)\s{0,9}){1,5}", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9.]{1,31})\s{0,9}(ms|s|m|h|d)", re.ASCII)
 _CLOCK = re.compile(r"(?:([0-9]{1,8})\.)?([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,7})?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_BRACKETED_HOST = re.compile(r"\[[0-9A-Fa-f.]{0,9}:[0-9A-Fa-f:.]{0,45}\]")
 
 
 class Json:
     """Name this as the kind of a setting that holds any JSON; what comes is what it says."""
-
-
-class Url(str):
-    """An absolute URL, a plain `str` but for its `repr`, which hides a password and query."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"Url({mask_url(self)!r})"
 
 
 class Reader:
@@ -64,28 +57,22 @@ class Reader:
         self.optional = optional
 
 
-def mask_url(text: str) -> str:
-    """Give a URL with its password and the values in its query hidden."""
-    head, mark, query = text.partition("?")
-    start, slashes, rest = head.partition("://")
-    authority, slash, path = rest.partition("/")
-    # The last @ ends the user's part; a password that was not quoted may hold others, and slashes.
-    if "@" in path:
-        authority, slash, path = rest, "", ""
-    user, at, host = authority.rpartition("@")
-    if ":" in user:
-        user = f"{user.partition(':')[0]}:{MASK}"
-    shown = re.sub(r"=[^&;#]*", f"={MASK}", query)
-    if mark and "=" not in query:
-        shown = MASK
-    return f"{start}{slashes}{user}{at}{host}{slash}{path}{mark}{shown}"
+def fault(text: str) -> str:
+    """Say why a text can be no setting of any kind, "" for one that can."""
+    if "\0" in text:
+        return "it holds a NUL character"
+    # Bytes that are not UTF-8 arrive as surrogates; what nearly every value is, is asked first.
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "it is not UTF-8"
+    return ""
 
 
 def reader_for(kind: Any) -> Reader:
     """Give the reader of a type as an annotation names it; TypeError for a type there is none of.
 
-    Known: str, int, float, bool, datetime.timedelta, pathlib.Path, Url, Secret, Json, Any, dict,
-    list, tuple, set and frozenset of those, Literal, enumerations, and each of them `| None`.
+    Known: str, int, float, bool, datetime.timedelta, pathlib.Path, Url, Secret, Json, Any, object,
+    dict and dict[str, …], list, tuple[…, ...], set and frozenset of those, Literal, enumerations,
+    NewType of those, and each of them `| None`.
     """
     if isinstance(kind, type) and kind in _READERS:
         return _READERS[kind]
@@ -101,71 +88,122 @@ def reader_for(kind: Any) -> Reader:
             inner = reader_for(known[0])
             return Reader(inner.expected, inner.parse, optional=True)
     elif origin is Literal:
-        return _choice({str(value): value for value in arguments})
+        return _choice({str(value): value for value in arguments if value is not None})
     elif isinstance(kind, type) and issubclass(kind, enum.Enum):
-        names = {str(member.value): member for member in kind}
-        return _choice({**{member.name: member for member in kind}, **names}, list(names))
+        return _enumeration(kind)
     elif (origin or kind) in (dict, Mapping):
-        return _READERS[dict]
+        if not arguments:
+            return _READERS[dict]
+        if arguments[0] is str:
+            return _table(reader_for(arguments[1]))
     elif (origin or kind) in _SEQUENCES:
-        known = [part for part in arguments if part is not Ellipsis] or [str]
-        if len(known) == 1:
-            return _many(_SEQUENCES[origin or kind], reader_for(known[0]))
+        # A tuple without an ellipsis has one place for each of its types.
+        fixed = origin is tuple and arguments and arguments[-1] is not Ellipsis
+        if not fixed and len(arguments) <= 1 + (origin is tuple):
+            item = arguments[0] if arguments else str
+            return _many(_SEQUENCES[origin or kind], reader_for(item))
+    elif getattr(kind, "__supertype__", None) is not None:
+        return reader_for(kind.__supertype__)
     raise TypeError(f"there is no way to read a setting as {kind!r}")
 
 
+def _enumeration(kind: type[enum.Enum]) -> Reader:
+    """Read a member by its value or its name; the value goes first."""
+    values: dict[str, Any] = {member.name: member for member in kind}
+    values |= {str(member.value): member for member in kind}
+    texts = [member.value if isinstance(member.value, str) else member.name for member in kind]
+    return _choice(values, texts)
+
+
 def _choice(values: dict[str, Any], shown: list[str] | None = None) -> Reader:
-    expected = "one of " + ", ".join(shown or values)
-    folded = {name.lower(): value for name, value in values.items()}
+    folded: dict[str, Any] = {}
+    for name, value in values.items():
+        folded.setdefault(name.lower(), value)
 
     def parse(text: str) -> Any:
-        found = values.get(text.strip(), folded.get(text.strip().lower()))
-        if found is None:
-            raise ValueError
-        return found
+        text = text.strip()
+        if text in values:
+            return values[text]
+        if text.lower() in folded:
+            return folded[text.lower()]
+        raise ValueError
 
-    return Reader(expected, parse)
+    return Reader("one of " + ", ".join(shown or values), parse)
 
 
 def _many(make: Callable[[list[Any]], Any], inner: Reader) -> Reader:
     def parse(text: str) -> Any:
-        if text.lstrip().startswith("["):
-            words = [w if isinstance(w, str) else json.dumps(w) for w in _json(text)]
+        text = text.strip()
+        # `[::1],localhost` begins like JSON and is none.
+        if text.startswith("[") and not _BRACKETED_HOST.match(text):
+            items = [_from_json(inner, item) for item in _json(text)]
         else:
-            words = [word.strip() for word in text.split(",") if word.strip()]
-        return make([inner.parse(word) for word in words])
+            items = [inner.parse(word.strip()) for word in text.split(",") if word.strip()]
+        try:
+            return make(items)
+        except TypeError:  # a set of what cannot be in one
+            raise ValueError from None
 
     return Reader(f"a list with commas (or JSON), each {inner.expected}", parse)
 
 
+def _table(inner: Reader) -> Reader:
+    def parse(text: str) -> dict[str, Any]:
+        return {name: _from_json(inner, value) for name, value in _object(text).items()}
+
+    if inner.parse is _json:
+        return _READERS[dict]
+    return Reader(f"a JSON object, each value {inner.expected}", parse)
+
+
+def _from_json(inner: Reader, value: Any) -> Any:
+    """Read what stood inside of JSON as if it had been a setting of its own."""
+    if inner.parse is _json:
+        return value
+    if value is None:
+        if inner.optional:
+            return None
+        raise ValueError
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise ValueError from None
+    if fault(text):
+        raise ValueError
+    return inner.parse(text)
+
+
 def _int(text: str) -> int:
-    if not _INT.fullmatch(text.strip()):
+    text = text.strip()
+    if not _INT.fullmatch(text):
         raise ValueError
     return int(text)
 
 
 def _float(text: str) -> float:
-    number = float(text) if _FLOAT.fullmatch(text.strip()) else math.inf
+    text = text.strip()
+    number = float(text) if _FLOAT.fullmatch(text) else math.inf
     if not math.isfinite(number):
         raise ValueError
     return number
 
 
 def _duration(text: str) -> timedelta:
+    """Read `1h30m`, or .NET's `d.hh:mm:ss.fffffff`; without days, hours may go beyond 23."""
     text = text.strip()
     clock = _CLOCK.fullmatch(text)
-    try:
-        if clock:
-            days, hours, minutes, seconds, fraction = clock.groups("0")
-            if days != "0" and int(hours) > 23:
-                raise ValueError
-            return timedelta(
-                days=int(days), hours=int(hours), minutes=int(minutes),
-                seconds=int(seconds) + float(fraction),
-            )  # fmt: skip
-        parts = _DURATION.findall(text)
-        if not parts or _DURATION.sub("", text) or len({unit for _, unit in parts}) < len(parts):
+    if clock:
+        days, hours, minutes, seconds, fraction = clock.groups("0")
+        if clock[1] and int(hours) > 23:
             raise ValueError
+        return timedelta(
+            days=int(days), hours=int(hours), minutes=int(minutes),
+            seconds=int(seconds) + float(fraction),
+        )  # fmt: skip
+    parts = _DURATION_PART.findall(text) if _DURATION.fullmatch(text) else []
+    if not parts or len({unit for _, unit in parts}) < len(parts):
+        raise ValueError
+    try:
         return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
     except OverflowError:
         raise ValueError from None
@@ -176,9 +214,16 @@ def _json(text: str) -> Any:
         raise ValueError  # NaN and Infinity are no JSON
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError  # 1e999
+    return number
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -189,19 +234,24 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:  # nobody's home
+        raise ValueError from None
 
 
 def _url(text: str) -> Url:
     text = text.strip()
-    parts = urlsplit(text)
-    if (
-        not _SCHEME.fullmatch(parts.scheme)
-        or not (parts.netloc or parts.path.startswith("/"))
-        or any(character <= " " or character == "\x7f" for character in text)
-    ):
+    # Asked first: urlsplit takes line breaks out. Blanks are printable, what else is not is no URL.
+    if " " in text or not text.isprintable():
         raise ValueError
-    if parts.netloc and not parts.hostname:
+    parts = urlsplit(text)
+    scheme = parts.scheme
+    # Before Python 3.11 urlsplit takes digits for a scheme.
+    if not scheme[:1].isalpha() or not text[len(scheme) :].startswith("://"):
+        raise ValueError
+    # sqlite://, memory:// and file:///path have no host, the web's addresses do.
+    if not parts.hostname and (parts.netloc or scheme in WEB_SCHEMES):
         raise ValueError
     _ = parts.port  # raises for what is no port
     return Url(text)
@@ -217,6 +267,7 @@ _READERS: dict[Any, Reader] = {
     Url: Reader("an absolute URL", _url),
     Secret: Reader("a secret", Secret),
     Json: Reader("JSON", _json),
+    object: Reader("JSON", _json),
     dict: Reader("a JSON object", _object),
 }
 _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {

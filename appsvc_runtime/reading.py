@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import keyvault
 from .findings import Finding, SettingsError
-from .readers import reader_for
+from .readers import fault, reader_for
 
 if TYPE_CHECKING:
     from .appsettings import AppSettings, Found
@@ -38,7 +38,8 @@ def read_value(settings: AppSettings, name: str, kind: Any, default: Any = MISSI
         return default
     if reader.optional:
         return None
-    raise SettingsError([_missing(name, reader)])
+    near = settings.find_ignoring_case(name)
+    raise SettingsError([_missing(name, reader, near)])
 
 
 def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> Any:
@@ -60,7 +61,12 @@ def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> A
 def _read_dataclass(
     settings: AppSettings, cls: type[Any], prefix: str, findings: list[Finding]
 ) -> Any:
-    hints = typing.get_type_hints(cls, include_extras=True)
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{cls.__name__}: {error}; import it where the program runs, not for type checkers only"
+        ) from None
     values: dict[str, Any] = {}
     failed = len(findings)
     for field in dataclasses.fields(cls):
@@ -71,9 +77,8 @@ def _read_dataclass(
         required = field.default is MISSING and field.default_factory is MISSING
         inner = _inner_dataclass(kind)
         if inner is not None:
-            below = f"{name}__"
-            if _any_set(settings, below) or (required and inner is kind):
-                values[field.name] = _read_dataclass(settings, inner, below, findings)
+            if settings.has_section(name) or (required and inner is kind):
+                values[field.name] = _read_dataclass(settings, inner, f"{name}__", findings)
             elif required:
                 values[field.name] = None
             continue
@@ -103,16 +108,6 @@ def _inner_dataclass(kind: Any) -> type[Any] | None:
     return None
 
 
-def _any_set(settings: AppSettings, below: str) -> bool:
-    start = below.replace(":", "__").upper()
-    for name in settings:
-        if name.replace(":", "__").upper().startswith(start):
-            found = settings.find(name)
-            if found and found.value:
-                return True
-    return False
-
-
 def _read(
     settings: AppSettings, found: Found | None, name: str, reader: Reader
 ) -> tuple[Any, Finding | None]:
@@ -121,16 +116,13 @@ def _read(
         return MISSING, None
     if keyvault.is_reference(found.value):
         return MISSING, keyvault.unresolved(found.name, found.value, settings.environ)
-    reason = ""
-    try:
-        found.value.encode("utf-8")
-        if "\0" not in found.value:
+    reason = fault(found.value)
+    if not reason:
+        try:
             return reader.parse(found.value), None
-        reason = " (it holds a NUL character)"
-    except UnicodeEncodeError:
-        reason = " (it is not UTF-8)"
-    except (ValueError, RecursionError):
-        pass
+        except ValueError:
+            pass  # what it says may hold the value
+    reason = f" ({reason})" if reason else ""
     where = "" if found.origin == "environment" else f" in {found.origin}"
     return MISSING, Finding(
         "malformed",
@@ -140,11 +132,15 @@ def _read(
     )
 
 
-def _missing(name: str, reader: Reader) -> Finding:
+def _missing(name: str, reader: Reader, near: Found | None = None) -> Finding:
+    """Give the finding for what is not set; `near` is the same name in another case."""
+    hint = "Add it to the app settings, or to .env on your own machine."
+    if near and near.value.strip():
+        hint = f"There is {near.name}: case makes a difference here."
     return Finding(
         "missing",
         "error",
         name,
         f"The setting {name} is missing: expected {reader.expected}.",
-        "Add it to the app settings, or to .env on your own machine.",
+        hint,
     )

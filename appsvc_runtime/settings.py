@@ -45,7 +45,7 @@ class WebJob:
     path: str
     data_path: str
     run_id: str
-    command_arguments: str
+    command_arguments: str = field(repr=False)  # may hold `--password …`
     shutdown_file: str
 
 
@@ -180,7 +180,7 @@ class Settings:
         return found.value if found else ""
 
     def _seconds(self, name: str, low: int, default: int, high: int) -> int:
-        text = self._text(name)
+        text = self._text(name).strip()
         if not (text.isascii() and text.isdigit() and len(text) < 9):
             return default
         return min(max(int(text), low), high)
@@ -214,8 +214,9 @@ def load_settings(
     app_settings = AppSettings(*layers)
 
     def text(name: str) -> str:
-        variable = layer.find(name)
-        return variables[variable] if variable is not None else ""
+        # Not layer.find: the platform's own names have one spelling, and no index need be made.
+        # Windows keeps no case; a copy of its environment has all names upper-cased.
+        return variables.get(name) or variables.get(name.upper(), "")
 
     site = hosts.on_app_service(variables)
     home = _home(text("HOME"), windows=ignore_case) if site else None
