@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .connections import ConnectionString, parse_connection_string
     from .findings import Finding, SettingsError
+    from .logs import configure_logging, dict_config
     from .readers import Json, Url
     from .secret import Secret
     from .settings import Settings, load_settings
@@ -30,6 +31,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Url",
+    "configure_logging",
+    "dict_config",
     "load_settings",
     "parse_connection_string",
 ]
@@ -45,6 +48,8 @@ _LATER = {
     "Settings": "settings",
     "SettingsError": "findings",
     "Url": "readers",
+    "configure_logging": "logs",
+    "dict_config": "logs",
     "load_settings": "settings",
     "parse_connection_string": "connections",
 }

@@ -9,8 +9,9 @@ variable's name finds each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from . import connectionparts, databases, facts, keyvault, redisurl
 from .findings import Finding, SettingsError
@@ -18,6 +19,7 @@ from .secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
 
     from .appsettings import AppSettings, Found
     from .connectionparts import Form, Kind, Options, Parts
@@ -33,7 +35,7 @@ class ConnectionString:
     `name` as in the portal, `setting` the variable, `kind` what it leads to (`postgresql`, …),
     `form` how it is written. Parts that it does not hold are "", a missing `password` is None;
     `port` is None too where the string leaves it to the client. `options` are all other parts, by
-    name in any case, keys among them as `Secret`.
+    name in any case, keys among them as `Secret`; `repr` only counts them.
     """
 
     __slots__ = ("_parts", "_text", "name", "setting")
@@ -146,8 +148,7 @@ class ConnectionString:
         return hash((self.setting, self._text))
 
     def __repr__(self) -> str:
-        shown = "".join(f", {name}={value!r}" for name, value in self.parts.items())
-        return f"<ConnectionString {self.name!r} kind={self.kind!r}{shown}>"
+        return f"<ConnectionString {self.name!r} {self._parts!r}>"
 
 
 def parse_connection_string(
@@ -156,13 +157,16 @@ def parse_connection_string(
     """Understand a connection string that came from elsewhere than the environment.
 
     `kind`: what it leads to, told from the string itself where "". `setting` is what errors call
-    it. Raises SettingsError, which never holds any of it.
+    it. Raises SettingsError, which never holds any of it, and ValueError for a kind there is not.
     """
+    if kind and kind not in get_args(connectionparts.Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(connectionparts.Kind))}")
+    hint = cast("Kind | Literal['']", kind)
     where = setting or name or "(given by the app)"
     problem = ""
     try:
         text.encode("utf-8")
-        return ConnectionString(name, where, text, connectionparts.parse_parts(text, kind))
+        return ConnectionString(name, where, text, connectionparts.parse_parts(text, hint))
     except UnicodeEncodeError:
         problem = "it is not UTF-8"
     except ValueError as error:
@@ -202,14 +206,17 @@ class Connections(Mapping[str, ConnectionString]):
         except KeyError:
             pass
         there = ", ".join(self) or "none"
+        # Somebody may have given a connection string itself, which is not to be repeated.
+        plain = re.fullmatch(r"[\w.:-]{1,100}", name)
+        shown = name if plain else "(not a name)"
         raise SettingsError(
             [
                 Finding(
                     "missing",
                     "error",
-                    name,
-                    f"There is no connection string {name!r}; there are: {there}.",
-                    f"Add it in the portal, or as POSTGRESQLCONNSTR_{name} (MYSQLCONNSTR_, "
+                    shown,
+                    f"There is no connection string {shown!r}; there are: {there}.",
+                    f"Add it in the portal, or as POSTGRESQLCONNSTR_{shown} (MYSQLCONNSTR_, "
                     "SQLAZURECONNSTR_, CUSTOMCONNSTR_ …) to .env on your own machine.",
                 )
             ]

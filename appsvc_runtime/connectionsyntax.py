@@ -3,14 +3,15 @@ r"""The ways in which connection strings are written: text to names and values, 
 Pure. Must not know what the names mean. Errors say at which character, and never what stands there.
 
 - `adonet`: `Name=value;…` with the quoting of .NET's DbConnectionStringBuilder: values in double or
-  single quotes, the quote itself doubled; `==` in a name is `=`. Braces quote here too, as in ODBC:
-  a value that really begins with a brace stands in quotes. Of repeated names the last counts, and
-  an empty value takes the name out.
+  single quotes, the quote itself doubled; `==` in a name is `=`. Braces quote here too, as in ODBC,
+  unless they are not closed where the value ends: a value that really begins with a brace stands in
+  quotes. Of repeated names the last counts, and an empty value takes the name out.
 - `odbc`: as written for an ODBC driver: braces quote, `}}` in them is `}`, quotes mean nothing. Of
   repeated names the first counts.
 - `libpq`: `name=value name='it\'s'`, the last counts (postgresql.org, libpq-connect).
 - `pairs`: what Azure's own services use: `Name=value;…`, nothing quotes, only the first `=` counts.
-- `redis`: StackExchange.Redis: `host:port,name=value,…`.
+- `redis`: StackExchange.Redis: `host:port,name=value,…`, nothing quotes, the last counts. No end
+  point stands behind the password: it would be a part of that, with a comma in it.
 - `url`: `scheme://user:password@host:port/path?name=value`, percent-encoded.
 - `text`: none of these.
 """
@@ -18,34 +19,41 @@ Pure. Must not know what the names mean. Errors say at which character, and neve
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Form", "Pairs", "parse", "write"]
+__all__ = ["MAX_LENGTH", "Form", "Pairs", "Url", "parse", "parse_url", "split_places", "write"]
 
 Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis"]
 Pairs: TypeAlias = list[tuple[str, str]]
 
-_BLANK = " \t\r\n\f\v"
 # Far more than any service hands out; it bounds the work on what is no connection string at all.
-_MAX_LENGTH = 100_000
+MAX_LENGTH = 100_000
+
+_BLANK = " \t\r\n\f\v"
+_CLOSING = {"{": "}", "'": "'", '"': '"'}
+# What a name cannot hold, as it would end there.
+_ENDS_NAME = {"adonet": ";", "odbc": ";=", "libpq": "=" + _BLANK}
 
 
 def parse(form: Form, text: str) -> Pairs:
     """Read a connection string of a known form; ValueError with what is wrong, and where.
 
-    Redis end points come as pairs named `endpoint`.
+    Redis end points come first, as pairs named `endpoint`.
     """
-    if len(text) > _MAX_LENGTH:
-        raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"it is longer than {MAX_LENGTH} characters")
     if "\0" in text:
         raise ValueError(f"there is a NUL at character {text.index(chr(0)) + 1}")
     if form == "libpq":
         return _last_counts(_parse_libpq(text))
     if form == "redis":
-        return _parse_redis(text)
+        pairs = _parse_plain(text, ",", bare="endpoint")
+        endpoints = [pair for pair in pairs if pair[0] == "endpoint"]
+        return endpoints + _last_counts([pair for pair in pairs if pair[0] != "endpoint"])
     if form == "pairs":
         return _last_counts(_parse_plain(text, ";"))
     if form == "odbc":
@@ -57,23 +65,81 @@ def parse(form: Form, text: str) -> Pairs:
     return [(name, value) for name, value in pairs if value]
 
 
+class Url(NamedTuple):
+    """A URL's pieces, decoded but for `place`: hosts and ports. No password is None."""
+
+    user: str
+    password: str | None
+    place: str
+    path: str
+    query: Pairs
+
+
+def parse_url(text: str) -> Url:
+    """Read a URL; a password may hold `@`, but neither `/`, `?` nor `#` as they are."""
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        plain = ""
+    if not plain:  # raised here, without that error, which holds the text
+        raise ValueError("what is percent-encoded in it is no UTF-8; a % itself is written %25")
+    if "\0" in plain:
+        raise ValueError("there is a NUL in it")
+    rest, _, query = text.partition("://")[2].partition("?")
+    authority, _, path = rest.partition("/")
+    login, _, place = authority.rpartition("@")
+    in_query = "@" in query and not (login and "=" in query.partition("@")[0])
+    if authority and ("#" in authority or "@" in path or in_query):
+        raise ValueError("a character in it must be percent-encoded (/ ? # @ or %)")
+    user, colon, password = login.partition(":")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return Url(unquote(user), unquote(password) if colon else None, place, unquote(path), pairs)
+
+
+def split_places(text: str, default: str = "") -> tuple[str, str]:
+    """Split `host:port`, `[v6]:port`, or several with commas between them.
+
+    Ports come as many as hosts, or none; `default` for those that are not said, if others are.
+    """
+    hosts, ports = [], []
+    for place in map(str.strip, text.split(",")):
+        match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?", place)
+        if match:
+            hosts.append(match[1].strip("[]"))
+            ports.append(match[2] or "")
+        elif re.match(r"[/@]|(?=.*::|([^:]*:){7})[0-9A-Fa-f:.]+(%\w+)?$", place):
+            hosts.append(place)  # a folder of sockets, or an address without a port
+            ports.append("")
+        else:
+            raise ValueError(
+                "its host and port cannot be told apart: a user or password before them may hold "
+                "a character that must be percent-encoded (/ ? # @ : or %)"
+            )
+    return ",".join(hosts), ",".join(p or default for p in ports) if any(ports) else ""
+
+
 def write(form: Form, pairs: Iterable[tuple[str, str]]) -> str:
-    """Write names and values so that `parse` reads them back; ValueError for what cannot be."""
-    if form == "libpq":
-        return " ".join(f"{name}={_quote_libpq(value)}" for name, value in pairs)
-    if form == "odbc":
-        return ";".join(f"{name}={_quote_odbc(value)}" for name, value in pairs)
-    if form == "adonet":
-        return ";".join(
-            f"{name.replace('=', '==')}={_quote_adonet(value)}" for name, value in pairs
-        )
-    mark = "," if form == "redis" else ";"
-    parts = []
+    """Write names and values so that `parse` reads them back; ValueError for what cannot be.
+
+    But for an empty value in `adonet`, which says there that the name is not set. Redis end points
+    come first.
+    """
+    words = []
     for name, value in pairs:
-        if mark in name + value or "=" in name or (name + value).strip() != name + value:
-            raise ValueError(f"a value that holds {mark!r} or outer blanks cannot be written so")
-        parts.append(value if form == "redis" and name == "endpoint" else f"{name}={value}")
-    return mark.join(parts)
+        if "\0" in name + value:
+            raise ValueError("a NUL cannot be written")
+        if form in ("pairs", "redis"):
+            words.append(_write_plain(form, name, value))
+            continue
+        if not name or name.strip(_BLANK) != name or any(c in name for c in _ENDS_NAME[form]):
+            raise ValueError("a name that is empty, or holds what ends a name, cannot be written")
+        if form == "libpq":
+            words.append(f"{name}={_quote_libpq(value)}")
+        elif form == "odbc":
+            words.append(f"{name}={_quote_odbc(value)}")
+        else:
+            words.append(f"{name.replace('=', '==')}={_quote_adonet(value)}")
+    return {"libpq": " ", "redis": ","}.get(form, ";").join(words)
 
 
 def _last_counts(pairs: Pairs) -> Pairs:
@@ -86,92 +152,85 @@ def _last_counts(pairs: Pairs) -> Pairs:
 
 def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
     """Read `name=value;…`, where values may be quoted."""
-    pairs = []
+    pairs: Pairs = []
     at = 0
-    while at < len(text):
-        if text[at] in _BLANK + ";":
-            at += 1
-            continue
+    # Up to here no brace is closed where a value ends. It is known of all braces at once: looking
+    # again from each would take the square of the length.
+    unclosed_until = 0
+    while True:
+        at = _skip(text, at, _BLANK + ";")
+        if at >= len(text):
+            return pairs
         name, at = _read_name(text, at, doubled=not odbc)
-        while at < len(text) and text[at] in _BLANK:
-            at += 1
-        value, at = _read_value(text, at, odbc=odbc)
-        pairs.append((name, value))
-    return pairs
+        at = _skip(text, at, _BLANK)
+        opening = text[at : at + 1]
+        mark = _CLOSING.get(opening, "") if opening == "{" or not odbc else ""
+        if mark and at >= unclosed_until:
+            closing, end = _find_closing(text, at, mark)
+            if end:
+                pairs.append((name, text[at + 1 : closing].replace(mark * 2, mark)))
+                at = end
+                continue
+            if odbc or mark != "}":
+                raise ValueError(
+                    f"what opens at character {at + 1} is not closed, or something follows its end"
+                )
+            unclosed_until = closing
+        end = text.find(";", at)
+        end = len(text) if end < 0 else end
+        pairs.append((name, text[at:end].strip(_BLANK)))
+        at = end + 1
 
 
 def _read_name(text: str, start: int, *, doubled: bool) -> tuple[str, int]:
-    """Read up to the `=` that ends a name; `==` is part of it where `doubled`."""
+    """Read up to the `=` that ends a name, and give what follows; `doubled`: `==` is part of it."""
     at = start
     end = text.find(";", start)
     while True:
         at = text.find("=", at)
         if at < 0 or 0 <= end < at:
             raise ValueError(f"the part that begins at character {start + 1} has no '='")
-        if doubled and text.startswith("==", at) and at > start:
-            at += 2
-            continue
-        break
+        if not (doubled and text.startswith("==", at)):
+            break
+        at += 2
     name = text[start:at].strip(_BLANK)
     if not name:
         raise ValueError(f"there is no name before the '=' at character {at + 1}")
     return (name.replace("==", "=") if doubled else name), at + 1
 
 
-def _read_value(text: str, start: int, *, odbc: bool) -> tuple[str, int]:
-    """Read a value that begins at `start`; give it, and where the next name may begin."""
-    opening = text[start : start + 1]
-    if opening == "{":
-        found = _read_until(text, start, "}")
-        if found is not None:
-            return found
-        if odbc:
-            raise ValueError(f"the brace at character {start + 1} is not closed")
-    elif opening in ("'", '"') and opening and not odbc:
-        found = _read_until(text, start, opening)
-        if found is not None:
-            return found
-        raise ValueError(
-            f"the quote at character {start + 1} is not closed, or something follows its end"
-        )
-    end = text.find(";", start)
-    end = len(text) if end < 0 else end
-    return text[start:end].strip(_BLANK), end + 1
+def _find_closing(text: str, start: int, mark: str) -> tuple[int, int]:
+    """Find the `mark` that is not doubled, and where the next name may begin.
 
-
-def _read_until(text: str, start: int, closing: str) -> tuple[str, int] | None:
-    """Read what stands quoted, up to a `closing` that is not doubled and ends the value."""
+    That is 0 if the mark is not there, or something else than the value's end follows it.
+    """
     at = start + 1
     while True:
-        at = text.find(closing, at)
+        at = text.find(mark, at)
         if at < 0:
-            return None
-        if text.startswith(closing * 2, at):
-            at += 2
-            continue
-        end = at + 1
-        while end < len(text) and text[end] in _BLANK:
-            end += 1
-        if end < len(text) and text[end] != ";":
-            return None
-        return text[start + 1 : at].replace(closing * 2, closing), end + 1
+            return len(text), 0
+        if not text.startswith(mark * 2, at):
+            break
+        at += 2
+    end = _skip(text, at + 1, _BLANK)
+    return at, (end + 1 if text[end : end + 1] in ("", ";") else 0)
 
 
 def _parse_libpq(text: str) -> Pairs:
     pairs: Pairs = []
     at = 0
     while True:
-        at = _skip_blanks(text, at)
+        at = _skip(text, at, _BLANK)
         if at >= len(text):
             return pairs
         start = at
         while at < len(text) and text[at] != "=" and text[at] not in _BLANK:
             at += 1
         name = text[start:at]
-        at = _skip_blanks(text, at)
+        at = _skip(text, at, _BLANK)
         if text[at : at + 1] != "=" or not name:
-            raise ValueError(f"the part that begins at character {start + 1} has no '='")
-        value, at = _read_libpq_value(text, _skip_blanks(text, at + 1))
+            raise ValueError(f"the part that begins at character {start + 1} has no name and '='")
+        value, at = _read_libpq_value(text, _skip(text, at + 1, _BLANK))
         pairs.append((name, value))
 
 
@@ -185,6 +244,8 @@ def _read_libpq_value(text: str, start: int) -> tuple[str, int]:
             at += 1
             found.append(text[at : at + 1])
         elif quoted and character == "'":
+            # libpq would begin the next name here; what stands so is nearly always a quote in a
+            # password that nobody escaped.
             if at + 1 < len(text) and text[at + 1] not in _BLANK:
                 raise ValueError(f"something follows the quote that ends at character {at + 1}")
             return "".join(found), at + 1
@@ -198,30 +259,44 @@ def _read_libpq_value(text: str, start: int) -> tuple[str, int]:
     return "".join(found), at
 
 
-def _skip_blanks(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANK:
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
         at += 1
     return at
 
 
-def _parse_plain(text: str, mark: str) -> Pairs:
-    pairs = []
+def _parse_plain(text: str, mark: str, *, bare: str = "") -> Pairs:
+    """Read `name=value` between marks; a part without `=` is one of the name `bare`, if given."""
+    pairs: Pairs = []
     at = 1
+    secret = False
     for part in text.split(mark):
+        name, equals, value = part.partition("=")
+        if bare and not equals:
+            name, value = bare, part
+            if secret and part.strip():
+                raise ValueError(f"an end point or a part of the password is at character {at}")
         if part.strip():
-            name, equals, value = part.partition("=")
-            if not equals or not name.strip():
+            if not name.strip() or not (equals or bare):
                 raise ValueError(f"the part that begins at character {at} has no name and '='")
             pairs.append((name.strip(), value.strip()))
+            secret = secret or pairs[-1][0].lower() == "password"
         at += len(part) + 1
     return pairs
 
 
-def _parse_redis(text: str) -> Pairs:
-    endpoints = [part.strip() for part in text.split(",") if part.strip() and "=" not in part]
-    options = [part for part in text.split(",") if "=" in part]
-    pairs = _last_counts(_parse_plain(",".join(options), ","))
-    return [("endpoint", endpoint) for endpoint in endpoints] + pairs
+def _write_plain(form: Form, name: str, value: str) -> str:
+    mark = "," if form == "redis" else ";"
+    bare = form == "redis" and name == "endpoint"
+    if (
+        mark in name + value
+        or "=" in (value if bare else name)
+        or name.strip() != name
+        or value.strip() != value
+        or not (value if bare else name)
+    ):
+        raise ValueError(f"what holds {mark!r} or outer blanks cannot be written so")
+    return value if bare else f"{name}={value}"
 
 
 def _quote_libpq(value: str) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from . import connectionsyntax
-from .tlsoptions import libpq_options, mysql_tls, odbc_options
+from .connectionparts import squeeze
+from .tlsoptions import libpq_options, mysql_tls, odbc_options, whole
 
 if TYPE_CHECKING:
     from .connectionparts import Parts
@@ -29,10 +30,14 @@ _DRIVERS: dict[str, tuple[str, ...]] = {
     "sqlserver": ("pyodbc", "aioodbc"),
     "sqlite": ("", "aiosqlite", "pysqlite"),
 }
-_DIALECTS = {"sqlserver": "mssql"}
 # SQLAlchemy before 2.1 takes the database's name as it stands in the URL, later ones decode it.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.~-]*")
-_DATABASE_KEYS = {"psycopg": "dbname", "psycopg2": "dbname", "mysqldb": "db", "asyncmy": "db"}
+_DATABASE_KEYS = {
+    "psycopg": "dbname", "psycopg2": "dbname", "mysqldb": "db", "aiomysql": "db", "asyncmy": "db",
+}  # fmt: skip
+# asyncpg's words, and libpq's that change neither what is reached nor how safely.
+_ASYNCPG = frozenset({"target_session_attrs", "service", "servicefile", "passfile"})
+_DROPPED = re.compile(r"(fallback_)?application_name|keepalives.*|.*_timeout|client_encoding")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(\\[A-Za-z0-9_$-]+)?|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 
 
@@ -47,26 +52,57 @@ def sqlalchemy_url(parts: Parts, driver: str | None = None) -> str:
         known = ", ".join(filter(None, drivers))
         raise ValueError(f"the driver is not known here; use one of {known}")
     if parts.kind == "sqlite":
-        mark = f"+{driver}" if driver else ""
-        return f"sqlite{mark}:///{quote(parts.database, safe='/:')}"
+        return _sqlite_url(parts, driver)
     if parts.kind == "postgresql":
-        query = _postgresql_query(libpq_options(parts), driver)
+        query = _postgresql_query(parts, driver)
     elif parts.kind == "mysql":
         query = _mysql_query(*mysql_tls(parts), driver)
     else:
-        query = odbc_options(parts)
-        trusted = query.get("Trusted_Connection") == "yes"
-        if not parts.database or not (parts.user or trusted or "Authentication" in query):
-            # From parts, SQLAlchemy would take such a host for the name of a DSN, or add
-            # Trusted_Connection.
-            return f"mssql+{driver}:///?odbc_connect={quote(odbc_string(parts, None), safe='')}"
-        query = {"driver": parts.options.text("Driver") or DEFAULT_ODBC_DRIVER, **query}
-        if not parts.user:
-            # The lower-case name is the one that SQLAlchemy knows to stand for credentials.
-            query = {k.lower() if k == "Authentication" else k: v for k, v in query.items()}
-            query.pop("Trusted_Connection", None)
-    dialect = _DIALECTS.get(parts.kind, parts.kind)
-    return f"{dialect}+{driver}://" + _url_place(parts, query, driver)
+        return _sqlserver_url(parts, driver)
+    return f"{parts.kind}+{driver}://" + _url_place(parts, query, driver)
+
+
+def _sqlite_url(parts: Parts, driver: str) -> str:
+    options = _sqlite_options(parts)
+    # Only what must be encoded: SQLAlchemy before 2.1 takes the path as it stands.
+    path = re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", parts.database).replace("?", "%3F")
+    query = f"?{_encode(options)}" if options else ""
+    return f"sqlite{f'+{driver}' if driver else ''}:///{path}{query}"
+
+
+def _sqlite_options(parts: Parts) -> dict[str, str]:
+    """Give the options of a URL; those of ADO.NET stay behind, but for what keeps others out."""
+    if parts.form == "url":
+        return {name: parts.options.text(name) for name in parts.options}
+    modes = {squeeze(parts.options.text(name)) for name in ("Mode", "Read Only")}
+    if parts.password or modes - {"", "readwritecreate", "readwrite", "false"}:
+        raise ValueError("it asks for a password or a mode, which Python's SQLite has not so")
+    return {}
+
+
+def _sqlserver_url(parts: Parts, driver: str) -> str:
+    options = odbc_options(parts)
+    trusted = options.get("Trusted_Connection", "").lower() == "yes"
+    texts = (parts.user, parts.database, parts.password.reveal() if parts.password else "")
+    if (
+        not _HOST.fullmatch(parts.host)
+        or not parts.database
+        or not (parts.user or trusted or "Authentication" in options)
+        or any(text.strip() != text for text in texts)
+    ):
+        # From parts, SQLAlchemy would take a host without a database for the name of a DSN, add
+        # Trusted_Connection, and write blanks that the driver strips.
+        whole_string = odbc_string(parts, None)
+        if re.search(r"[%+]", whole_string):
+            # SQLAlchemy before 2.1 decodes it twice.
+            raise ValueError("it holds a % or +, which SQLAlchemy's versions read differently here")
+        return f"mssql+{driver}:///?odbc_connect={quote(whole_string, safe='')}"
+    query = {"driver": parts.options.text("Driver") or DEFAULT_ODBC_DRIVER, **options}
+    if not parts.user:
+        # The lower-case name is the one that SQLAlchemy knows to stand for credentials.
+        query = {k.lower() if k == "Authentication" else k: v for k, v in query.items()}
+        query.pop("Trusted_Connection", None)
+    return f"mssql+{driver}://" + _url_place(parts, query, driver)
 
 
 def _url_place(parts: Parts, query: dict[str, str], driver: str) -> str:
@@ -77,33 +113,47 @@ def _url_place(parts: Parts, query: dict[str, str], driver: str) -> str:
     if not _PLAIN_NAME.fullmatch(database):
         query = {**query, _DATABASE_KEYS.get(driver, "database"): database}
         database = ""
-    host = parts.host
-    if host.startswith(("/", "@")) and parts.kind == "postgresql":
-        query = {**query, "host": host}  # a folder of Unix sockets
-        host = ""
-    elif "," in host or "," in parts.port:
-        raise ValueError("it names several hosts, which a SQLAlchemy URL cannot; use libpq_dsn()")
+    host, port = parts.host, parts.port
+    if parts.kind == "postgresql" and ("," in host or host.startswith(("/", "@"))):
+        # Several hosts, or a folder of Unix sockets. SQLAlchemy wants as many ports as hosts.
+        ports = port if "," in port else ",".join([port] * len(host.split(",")))
+        query = {**query, "host": host} | ({"port": ports} if port else {})
+        host = port = ""
+    elif parts.kind == "mysql" and (host.startswith("/") or (not host and "unix_socket" in query)):
+        query = {**query, "unix_socket": host or query["unix_socket"]}
+        host = port = ""
+    elif "," in host or "," in port:
+        raise ValueError("it names several hosts, which a SQLAlchemy URL cannot")
     elif host and not _HOST.fullmatch(host):
         raise ValueError("its host is no host name or address")
     elif not host and parts.kind != "postgresql":
         raise ValueError("it names no host")
     place = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port else ""
     at = "@" if login else ""
-    tail = f"?{urlencode(query)}" if query else ""
-    return f"{login}{at}{place}{port}/{database}{tail}"
+    tail = f"?{_encode(query)}" if query else ""
+    return f"{login}{at}{place}{f':{port}' if port else ''}/{database}{tail}"
 
 
-def _postgresql_query(options: dict[str, str], driver: str) -> dict[str, str]:
+def _encode(query: dict[str, str]) -> str:
+    """Encode a query; blanks as libpq knows them, which takes a + for itself."""
+    return urlencode(query, quote_via=quote, safe="")
+
+
+def _postgresql_query(parts: Parts, driver: str) -> dict[str, str]:
+    options = libpq_options(parts)
     if driver != "asyncpg":
         return options
-    options = dict(options)
+    if parts.scheme.endswith("+asyncpg"):
+        return {name: parts.options.text(name) for name in parts.options}
     query = {"ssl": options.pop("sslmode")} if "sslmode" in options else {}
-    for name in options:
-        if name != "ssl" and re.match(r"ssl|gss|channel|krb|require", name):
-            raise ValueError(f"its option {name!r} cannot be given to asyncpg in a URL")
-    known = ("ssl", "target_session_attrs", "service", "passfile")
-    return query | {name: value for name, value in options.items() if name in known}
+    if options.get("sslrootcert") == "system":
+        del options["sslrootcert"]  # asyncpg then wants a file in the user's home, or fails
+    for name, value in options.items():
+        if name in _ASYNCPG:
+            query[name] = value
+        elif not _DROPPED.fullmatch(name):
+            raise ValueError("it has an option that asyncpg cannot be given in a URL")
+    return query
 
 
 def _mysql_query(tls: MySqlTls, others: dict[str, str], driver: str) -> dict[str, str]:
@@ -113,18 +163,18 @@ def _mysql_query(tls: MySqlTls, others: dict[str, str], driver: str) -> dict[str
     certificate is looked at where there is a CA, the name where `ssl_check_hostname` says so.
     """
     query = dict(others)
-    files = {"ssl_ca": tls.ca, "ssl_cert": tls.cert, "ssl_key": tls.key}
+    files = {"ssl_ca": tls.ca, "ssl_capath": tls.capath, "ssl_cert": tls.cert, "ssl_key": tls.key}
     query |= {name: value for name, value in files.items() if value}
     if driver == "mysqldb":
         return query | ({"ssl_mode": tls.mode} if tls.mode else {})
-    if tls.mode.startswith("VERIFY") and not tls.ca:
-        raise ValueError(
-            "PyMySQL verifies nothing without a file of authorities: name one with SslCa, or use "
-            "driver='mysqldb'"
-        )
+    if driver == "aiomysql" and (tls.mode not in ("", "DISABLED") or any(files.values())):
+        raise ValueError("aiomysql has no TLS in a URL: give it connect_args={'ssl': …}")
+    if tls.mode == "DISABLED":
+        return query | ({"ssl_disabled": "true"} if driver == "pymysql" else {})
     if tls.mode == "VERIFY_IDENTITY":
         query["ssl_check_hostname"] = "true"
-    elif tls.mode not in ("", "DISABLED") or tls.ca or tls.cert:
+    elif tls.mode or any(files.values()):
+        # PREFERRED becomes REQUIRED: older ones would do without TLS, which Azure refuses.
         query["ssl_check_hostname"] = "false"
     return query
 
@@ -132,30 +182,26 @@ def _mysql_query(tls: MySqlTls, others: dict[str, str], driver: str) -> dict[str
 def django_database(parts: Parts) -> dict[str, Any]:
     """Give an entry of Django's DATABASES, its TLS options under OPTIONS."""
     if parts.kind == "sqlite":
+        if _sqlite_options(parts):
+            raise ValueError("its query has no place in Django's DATABASES")
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": parts.database or ":memory:"}
     options: dict[str, Any]
+    entry: dict[str, Any] = {}
     if parts.kind == "postgresql":
         engine, options = "django.db.backends.postgresql", dict(libpq_options(parts))
     elif parts.kind == "mysql":
-        engine = "django.db.backends.mysql"
-        tls, others = mysql_tls(parts)
-        options = dict(others)
-        files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key}
-        if tls.mode:
-            options["ssl_mode"] = tls.mode
-        if any(files.values()):
-            options["ssl"] = {name: value for name, value in files.items() if value}
-        if "connect_timeout" in options:
-            options["connect_timeout"] = _whole(options["connect_timeout"], "Connection Timeout")
+        engine, options = "django.db.backends.mysql", _django_mysql(parts)
     elif parts.kind == "sqlserver":
         # mssql-django, Microsoft's own back end.
-        engine = "mssql"
-        options = {"driver": parts.options.text("Driver") or DEFAULT_ODBC_DRIVER}
-        extra = odbc_options(parts)
-        if extra:
-            options["extra_params"] = connectionsyntax.write("odbc", extra.items())
+        engine, options = "mssql", _django_sqlserver(parts)
+        if not parts.user:
+            # It would add Trusted_Connection=yes.
+            trusted = odbc_options(parts).get("Trusted_Connection", "no").lower()
+            entry = {"Trusted_Connection": trusted}
     else:
         raise ValueError("Django has no database of this kind")
+    if parts.kind != "postgresql" and ("," in parts.host or "," in parts.port):
+        raise ValueError("it names several hosts, which this back end of Django cannot")
     return {
         "ENGINE": engine,
         "NAME": parts.database,
@@ -164,7 +210,36 @@ def django_database(parts: Parts) -> dict[str, Any]:
         "HOST": parts.host,
         "PORT": parts.port,
         "OPTIONS": options,
+        **entry,
     }
+
+
+def _django_mysql(parts: Parts) -> dict[str, Any]:
+    tls, others = mysql_tls(parts)
+    options: dict[str, Any] = dict(others)
+    files = {"ca": tls.ca, "capath": tls.capath, "cert": tls.cert, "key": tls.key}
+    if tls.mode:
+        options["ssl_mode"] = tls.mode
+    if any(files.values()):
+        options["ssl"] = {name: value for name, value in files.items() if value}
+    for name in ("connect_timeout", "read_timeout", "write_timeout"):
+        if name in options:
+            options[name] = whole(options[name], name)
+    return options
+
+
+def _django_sqlserver(parts: Parts) -> dict[str, Any]:
+    dsn = parts.options.text("DSN")
+    if not (parts.host or dsn):
+        raise ValueError("it names no host")
+    texts = (parts.user, parts.database, parts.password.reveal() if parts.password else "")
+    if any(text.strip() != text for text in texts):
+        raise ValueError("its user, password or database has outer blanks, which this loses")
+    own = parts.options.text("Driver") or DEFAULT_ODBC_DRIVER
+    options = {"dsn": dsn} if dsn else {"driver": own}
+    said = {"DSN"} if parts.user else {"DSN", "Trusted_Connection"}
+    extra = [pair for pair in odbc_options(parts).items() if pair[0] not in said]
+    return options | ({"extra_params": connectionsyntax.write("odbc", extra)} if extra else {})
 
 
 def libpq_dsn(parts: Parts) -> str:
@@ -184,55 +259,35 @@ def libpq_dsn(parts: Parts) -> str:
 
 def odbc_string(parts: Parts, driver: str | None = None) -> str:
     """Give the string for an ODBC driver."""
+    given = [(name, parts.options.text(name)) for name in parts.options]
+    own = parts.options.text("Driver")
+    login = [
+        ("Database", parts.database),
+        ("Uid", parts.user),
+        ("Pwd", parts.password.reveal() if parts.password else ""),
+    ]
     if parts.kind == "sqlserver":
-        options = odbc_options(parts)
-        driver = driver or parts.options.text("Driver") or DEFAULT_ODBC_DRIVER
         dsn = parts.options.text("DSN")
         if not (parts.host or dsn):
             raise ValueError("it names no host")
+        driver = driver or own or ("" if dsn else DEFAULT_ODBC_DRIVER)
         server = f"tcp:{parts.host},{parts.port}" if parts.port else parts.host
-        pairs = [
-            ("Driver", "" if dsn and not parts.options.text("Driver") else driver),
-            ("Server", server),
-            ("Database", parts.database),
-            ("Uid", parts.user),
-            ("Pwd", parts.password.reveal() if parts.password else ""),
-            *options.items(),
-        ]
-        return _write_odbc(pairs)
+        options = odbc_options(parts).items()
+        return _write_odbc([("Driver", driver), ("Server", server), *login, *options])
     if parts.form == "odbc":
-        given = [(name, parts.options.text(name)) for name in parts.options]
-        pairs = [
-            ("Driver", driver or parts.options.text("Driver")),
-            ("Server", parts.host),
-            ("Port", parts.port),
-            ("Database", parts.database),
-            ("Uid", parts.user),
-            ("Pwd", parts.password.reveal() if parts.password else ""),
-            *(pair for pair in given if pair[0].lower() != "driver"),
-        ]
-        return _write_odbc(pairs)
+        place = [("Driver", driver or own), ("Server", parts.host), ("Port", parts.port)]
+        others = [pair for pair in given if pair[0].lower() != "driver"]
+        return _write_odbc([*place, *login, *others])
     raise ValueError("an ODBC string is made of SQL Server's, or of what is one already")
 
 
 def _write_odbc(pairs: list[tuple[str, str]]) -> str:
     words = []
     for name, value in pairs:
-        if not value:
-            continue
-        if name in ("Driver", "Server"):
-            # Braced always, as everybody writes it; a server's comma and colon stand bare.
-            words.append(
-                f"{name}={{{value.replace('}', '}}')}}}"
-                if name == "Driver" or re.search(r"[;{}\s]", value)
-                else f"{name}={value}"
-            )
-        else:
+        if name == "Driver" and value:
+            words.append(f"Driver={{{value.replace('}', '}}')}}}")  # as everybody writes it
+        elif name == "Server" and value and not re.search(r"[;{}\s]", value):
+            words.append(f"Server={value}")  # its comma and colon stand bare
+        elif value:
             words.append(connectionsyntax.write("odbc", [(name, value)]))
     return ";".join(words)
-
-
-def _whole(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise ValueError(f"its option {name!r} is no whole number")
-    return int(text)

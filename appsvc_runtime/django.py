@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import options, process
+from . import logs, options, process
 from .errors import ConfigError
 from .findings import Finding, SettingsError
 
@@ -105,10 +105,11 @@ def databases(
     return found
 
 
-def logging_config(settings: Settings, level: str = "INFO") -> dict[str, Any]:
-    """Give LOGGING: everything from `level` up to standard output, which every host collects.
+def logging_config(settings: Settings, level: str | None = None) -> dict[str, Any]:
+    """Give LOGGING: `appsvc_runtime.dict_config`, and Django's own loggers sent the same way.
 
-    Django's own console handler is silent when DEBUG is off.
+    `level` is that of `APPSVC_LOG_LEVEL` by default. Raises ConfigError for a variable that cannot
+    be used.
     """
     found: dict[str, Any] = _logging(settings, level).value
     return found
@@ -132,7 +133,7 @@ def choices(settings: Settings, base_dir: str | os.PathLike[str]) -> list[Choice
         made.append(_databases(settings, "", Path(base_dir) / "db.sqlite3", required=True))
     except SettingsError as error:
         made.append(Choice("DATABASES", None, str(error)))
-    return [*made, _logging(settings, "INFO"), _static_root(settings, base_dir)]
+    return [*made, _logging(settings, None), _static_root(settings, base_dir)]
 
 
 def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
@@ -245,29 +246,13 @@ def _no_database(message: str, hint: str) -> SettingsError:
     return SettingsError([Finding("missing", "error", "DATABASES", message, hint)])
 
 
-def _logging(settings: Settings, level: str) -> Choice:
-    config = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"}
-        },
-        "handlers": {
-            "console": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
-                "formatter": "line",
-            }
-        },
-        "root": {"handlers": ["console"], "level": level},
-        # Django's defaults would write once more, and mail the errors.
-        "loggers": {
-            "django": {"handlers": [], "level": level, "propagate": True},
-            "django.server": {"handlers": [], "level": level, "propagate": True},
-        },
-    }
-    where = "every host collects standard output" if settings.on_platform else "your terminal"
-    return Choice("LOGGING", config, f"one handler, to standard output: {where}")
+def _logging(settings: Settings, level: str | None) -> Choice:
+    config = logs.dict_config(settings, level=level)
+    # Django's defaults would write once more, and mail the errors.
+    to_root = {"handlers": [], "level": "NOTSET", "propagate": True}
+    config["loggers"] |= {"django": to_root, "django.server": dict(to_root)}
+    file = config["handlers"]["appsvc"]["file"]
+    return Choice("LOGGING", config, f"one handler, to {file or 'standard output'}")
 
 
 def _static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Choice:

@@ -28,6 +28,7 @@ __all__ = [
     "read_client",
     "read_host",
     "read_scheme",
+    "say_contradiction",
 ]
 
 _BLANKS = " \t"
@@ -170,3 +171,14 @@ class TrustedPeers:
             return False
         parsed = ipaddress.ip_address(canonical)
         return any(parsed in network for network in self._networks)
+
+
+def say_contradiction() -> None:
+    """Log that the front end's headers disagree; to be called once, every request would fill it."""
+    import logging  # 20 ms of imports that a healthy site never needs here
+
+    logging.getLogger("appsvc_runtime.middleware").warning(
+        "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are "
+        "taken as http (said once). If a proxy of yours appends to X-Forwarded-Proto, set "
+        "APPSVC_FORWARDED_HOPS."
+    )

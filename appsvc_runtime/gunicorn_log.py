@@ -1,26 +1,22 @@
 """gunicorn's logger for the container: both logs on standard output, and a cheap access line.
 
-Knows gunicorn's logger and nothing of apps, settings or the platform.
+Knows gunicorn's logger, and how probes are told from visitors; nothing of apps.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
 
 from gunicorn.glogging import Logger
 
+from . import hosts, options
+from .accesslog import is_internal_probe, quoted
 from .servers import ACCESS_LOG_FORMAT
 
 __all__ = ["StdoutLogger"]
-
-# What would end a quoted part of the line, or start a new line: nobody else may write one.
-_ESCAPES = {
-    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))},
-    ord('"'): '\\"',
-    ord("\\"): "\\\\",
-}
 
 
 class StdoutLogger(Logger):  # type: ignore[misc]
@@ -36,6 +32,12 @@ class StdoutLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Set up as gunicorn does, then move what it puts on standard error."""
         super().setup(cfg)
+        self._warmup_path = hosts.warmup_path(os.environ)
+        try:
+            self._probes = options.resolve("APPSVC_LOG_PROBES", None, os.environ)
+        except Exception as error:  # of which gunicorn would make a traceback
+            sys.stderr.write(f"Error: {error}\n")
+            raise SystemExit(2) from None
         self._own_format = cfg.access_log_format == ACCESS_LOG_FORMAT
         if cfg.errorlog == "-":
             for handler in self.error_log.handlers:
@@ -43,18 +45,21 @@ class StdoutLogger(Logger):  # type: ignore[misc]
                     handler.setStream(sys.stdout)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
-        """Write the access line: the format is `servers.ACCESS_LOG_FORMAT`."""
+        """Write the access line, but for probes: the format is `servers.ACCESS_LOG_FORMAT`."""
+        if not self._probes and is_internal_probe(environ, self._warmup_path):
+            return
         if not self._own_format:
             super().access(resp, req, environ, request_time)
         elif self.access_log_enabled:
             get = environ.get
             user = self._get_user(environ) if "HTTP_AUTHORIZATION" in environ else None
             line = (
-                f"{get('REMOTE_ADDR') or '-'} - {_quoted(user or '-')} {self._now()} "
-                f'"{get("REQUEST_METHOD")} {_quoted(get("RAW_URI", "-"))} '
+                f"{get('REMOTE_ADDR') or '-'} - {quoted(user or '-')} {self._now()} "
+                f'"{get("REQUEST_METHOD")} {quoted(get("RAW_URI", "-"))} '
                 f'{get("SERVER_PROTOCOL")}" {str(resp.status)[:3]} {resp.sent} '
-                f'"{_quoted(get("HTTP_REFERER", "-"))}" "{_quoted(get("HTTP_USER_AGENT", "-"))}" '
-                f"{request_time.seconds * 1000 + request_time.microseconds // 1000}ms"
+                f'"{quoted(get("HTTP_REFERER", "-"))}" "{quoted(get("HTTP_USER_AGENT", "-"))}" '
+                f"{request_time.seconds * 1000 + request_time.microseconds // 1000}ms "
+                f"{get('wsgi.url_scheme', '-')}"
             )
             self.access_log.info(line)
 
@@ -64,10 +69,3 @@ class StdoutLogger(Logger):  # type: ignore[misc]
         if second != self._second:
             self._stamp, self._second = self.now(), second
         return self._stamp
-
-
-def _quoted(text: str) -> str:
-    """Give `text` so that it cannot end its quotes or its line."""
-    if text.isprintable() and '"' not in text and "\\" not in text:
-        return text
-    return text.translate(_ESCAPES)

@@ -16,14 +16,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["add_hsts", "is_probe", "redirect"]
+__all__ = ["add_hsts", "is_probe", "redirect", "serve"]
 
 # What RFC 3986 allows in a path and in a query as it is; "%" stands only in the query, which
 # arrives still encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?%"
+
+
+def serve(
+    app: WSGIApplication,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    hsts: str,
+    warmup_path: str,
+    site_host: str,
+) -> Iterable[bytes]:
+    """Serve a request where https is wanted: redirect a plain one, add HSTS to a secure one."""
+    if environ.get("wsgi.url_scheme") == "https":
+        return app(environ, add_hsts(start_response, hsts))
+    if is_probe(environ, warmup_path):
+        return app(environ, start_response)
+    return redirect(environ, start_response, site_host)
 
 
 def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:

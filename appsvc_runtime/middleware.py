@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 
-from . import facts, hosts, options
+from . import facts, hosts, options, requestcontext
 from .requestinfo import RequestInfo
 
 TYPE_CHECKING = False
@@ -52,6 +52,7 @@ class AppServiceMiddleware:
     - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): where the
       visitor's host is to be taken from when it is not in `Host`.
     - `https_only` (`APPSVC_HTTPS_ONLY`), `hsts_seconds` (`APPSVC_HSTS_SECONDS`).
+    - `access_log` (`APPSVC_ACCESS_LOG`): a line for each request, where the server writes none.
 
     `environ`: the process's variables, `os.environ` by default, read here and never later.
     Raises ConfigError for a setting that cannot be used. `app` is kept as an attribute.
@@ -67,6 +68,7 @@ class AppServiceMiddleware:
         host_header: str | None = None,
         https_only: bool | None = None,
         hsts_seconds: int | None = None,
+        access_log: bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         variables = os.environ if environ is None else environ
@@ -96,6 +98,12 @@ class AppServiceMiddleware:
             self.inert, self._on_app_service, trusted, self._hops, self._second_hop_unsure,
             self._front_door_id, self._host_key,
         )  # fmt: skip
+        self._access_log = None
+        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+            from .accesslog import AccessLog
+
+            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
+            self._access_log = AccessLog(self._answer, warmup_path=self._warmup_path, probes=probes)
         self._said_contradiction = False
         self._peers: dict[str, bool] = {}
         self._clients: dict[str, tuple[str, str | None]] = {}
@@ -123,8 +131,19 @@ class AppServiceMiddleware:
             # A door's middleware around the user's own, which was given other options: the
             # user's word counts, on the request as it came.
             self._decide(environ, _restore(environ))
+        if requestcontext.enabled:
+            requestcontext.enter(environ)
+        if self._access_log is not None:
+            return self._access_log(environ, start_response)
+        return self._answer(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._https_only and not self.inert:
-            return self._secure(environ, start_response)
+            from . import https  # loaded by those who switch it on
+
+            return https.serve(
+                self.app, environ, start_response, self._hsts, self._warmup_path, self._site_host
+            )
         return self.app(environ, start_response)
 
     def _decide(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
@@ -171,8 +190,9 @@ class AppServiceMiddleware:
             scheme = "https" if environ.get("HTTP_X_ARR_SSL") else _server_scheme(environ)
         else:
             scheme = self._forwarded.read_scheme(proto, hops)
-            if scheme == "http" and environ.get("HTTP_X_ARR_SSL"):
-                self._say_contradiction()
+            if scheme == "http" and environ.get("HTTP_X_ARR_SSL") and not self._said_contradiction:
+                self._said_contradiction = True
+                self._forwarded.say_contradiction()
         environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"] = scheme
         environ["HTTPS"] = "on" if scheme == "https" else "off"
 
@@ -273,28 +293,6 @@ class AppServiceMiddleware:
             None,
             self._policy,
         )
-
-    def _say_contradiction(self) -> None:
-        """Log once that the front end's headers disagree; every request would fill the log."""
-        if not self._said_contradiction:
-            self._said_contradiction = True
-            import logging  # 20 ms of imports that a healthy site never needs here
-
-            logging.getLogger("appsvc_runtime.middleware").warning(
-                "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests "
-                "are taken as http (said once). If a proxy of yours appends to X-Forwarded-Proto, "
-                "set APPSVC_FORWARDED_HOPS."
-            )
-
-    def _secure(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a request where https is wanted: redirect a plain one, add HSTS to a secure one."""
-        from . import https  # loaded by those who switch it on
-
-        if environ.get("wsgi.url_scheme") == "https":
-            return self.app(environ, https.add_hsts(start_response, self._hsts))
-        if https.is_probe(environ, self._warmup_path):
-            return self.app(environ, start_response)
-        return https.redirect(environ, start_response, self._site_host)
 
 
 def _restore(environ: WSGIEnvironment) -> dict[str, Any]:

@@ -37,6 +37,44 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_number(text: str) -> int:
+    """Read a whole number, 0 or more; ValueError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as `10485760`, `512K`, `10M` or `1G`; ValueError for anything else."""
+    number = text.strip().upper()
+    unit = 1
+    if number[-1:] in ("K", "M", "G"):
+        unit = 1024 ** ("KMG".index(number[-1]) + 1)
+        number = number[:-1]
+    if not (number.isascii() and number.isdigit() and len(number) <= 12):
+        raise ValueError("expected a number of bytes such as 10M")
+    return int(number) * unit
+
+
+def parse_level(text: str) -> str:
+    """Read a level of logging, by its name or its number; ValueError for anything else."""
+    word = text.strip().upper()
+    found = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL"}.get(
+        word, {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(word, word)
+    )
+    if found not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ValueError("expected DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return found
+
+
+def parse_log_format(text: str) -> str:
+    """Read the form of log lines; ValueError for anything else."""
+    word = text.strip().lower()
+    if word not in ("text", "json"):
+        raise ValueError("expected text or json")
+    return word
+
+
 def parse_seconds(text: str) -> int:
     """Read a whole number of seconds, 0 or more; ValueError for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
@@ -192,6 +230,44 @@ OPTIONS: dict[str, Option] = {
             parse_seconds,
             None,
             "Seconds that running requests get when the server is told to stop.",
+        ),
+        Option(
+            "APPSVC_LOG_LEVEL",
+            parse_level,
+            "INFO",
+            "What `configure_logging` lets through: `DEBUG`, `INFO`, `WARNING`, `ERROR`, "
+            "`CRITICAL`.",
+        ),
+        Option(
+            "APPSVC_LOG_FORMAT",
+            parse_log_format,
+            "text",
+            "How log lines are written: `text` or `json`.",
+        ),
+        Option(
+            "APPSVC_LOG_MAX_BYTES",
+            parse_bytes,
+            10 * 1024 * 1024,
+            "When the file that `WSGI_LOG` names is renamed, in bytes or as `10M`; 0 is never.",
+        ),
+        Option(
+            "APPSVC_LOG_BACKUPS",
+            parse_number,
+            5,
+            "How many renamed log files are kept; with 0 the file is never renamed.",
+        ),
+        Option(
+            "APPSVC_ACCESS_LOG",
+            parse_bool,
+            False,
+            "The middleware writes an access line for each request, for waitress and wfastcgi, "
+            "which have none.",
+        ),
+        Option(
+            "APPSVC_LOG_PROBES",
+            parse_bool,
+            False,
+            "Access lines also for the platform's warm-up and health probes.",
         ),
     )
 }

@@ -32,9 +32,11 @@ MAX_WORKERS = 4
 # Longer than front ends keep a connection open, so that they close it and no request is lost on one
 # that the server is just closing.
 KEEPALIVE_SECONDS = 75
-# By the time it is written REMOTE_ADDR is the visitor's. Milliseconds come last, so that readers of
-# the combined format still read it.
-ACCESS_LOG_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms'
+# By the time it is written REMOTE_ADDR and scheme are the visitor's. Milliseconds and scheme come
+# last, so that readers of the combined format still read it.
+ACCESS_LOG_FORMAT = (
+    '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms %({wsgi.url_scheme}e)s'
+)
 # Waitress reads and writes without threads: they are only for apps that are at work or wait. The
 # 50 ms app gave 4 times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times
 # with 64, at 0.75 of its memory.

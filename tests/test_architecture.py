@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"keyvault", "redisurl", "secret"},
     "settings": PURE | {"appsettings", "connections", "dotenvfile", "findings", "ports", "readers"}
     | {"reading"},
-    "django": FOUNDATION | {"findings", "options", "process", "settings"},
+    "django": FOUNDATION | {"findings", "logs", "options", "process", "settings"},
     "pydantic": {"findings", "keyvault", "settings"},
     "settingsreport": FOUNDATION
     | {"django", "findings", "keyvault", "masking", "options", "ports", "secret", "settings"},
@@ -51,7 +51,14 @@ ALLOWED: dict[str, set[str]] = {
     "startcommand": FOUNDATION,
     "startup": FOUNDATION | {"sources", "startcommand"},
     "requestinfo": set(),
-    "middleware": PURE | {"forwarded", "https", "requestinfo"},
+    "requestcontext": set(),
+    "accesslog": FOUNDATION | {"forwarded"},
+    "middleware": PURE | {"accesslog", "forwarded", "https", "requestcontext", "requestinfo"},
+    "osfiles": {"process"},
+    "logfile": {"osfiles"},
+    "logstream": set(),
+    "logformats": {"requestcontext"},
+    "logs": PURE | {"logfile", "logformats", "logstream", "requestcontext", "settings"},
     "process": FOUNDATION,
     "console": FOUNDATION,
     "servers": PURE | {"ports", "process"},
@@ -59,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     "apps": PURE | {"appkinds", "startup", "middleware"},
     "waitress_server": FOUNDATION,
     "wsgi": FOUNDATION | {"apps"},
-    "gunicorn_log": {"servers"},
+    "gunicorn_log": {"accesslog", "hosts", "options", "servers"},
     "gunicorn_worker": set(),
     "gunicorn_user": FOUNDATION,
     "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
@@ -69,11 +76,11 @@ ALLOWED: dict[str, set[str]] = {
     | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
     | {"servers", "settings", "settingsreport", "startup"},
     "__main__": {"cli"},
-    "__init__": {"connections", "errors", "findings", "middleware", "readers", "requestinfo"}
-    | {"secret", "settings"},
+    "__init__": {"connections", "errors", "findings", "logs", "middleware", "readers"}
+    | {"requestinfo", "secret", "settings"},
 }  # fmt: skip
 # Who may ask which system this is.
-OS_ROOMS = {"process"}
+OS_ROOMS = {"process", "osfiles"}
 
 
 def rooms() -> dict[str, ast.Module]:
@@ -158,8 +165,10 @@ def test_the_web_process_stays_light() -> None:
         "appsvc_runtime",
         *(
             f"appsvc_runtime.{room}"
-            for room in ("errors", "facts", "hosts", "middleware", "options", "requestinfo")
+            for room in ("errors", "facts", "hosts", "middleware", "options")
         ),
+        "appsvc_runtime.requestcontext",
+        "appsvc_runtime.requestinfo",
     }
     for heavy in ("re", "typing", "logging", "dataclasses", "ipaddress", "socket", "asyncio"):
         assert heavy not in imported
@@ -185,6 +194,7 @@ def test_importing_a_room_does_nothing(room: str) -> None:
         "    __contains__ = has\n"
         "import click, runpy, ast, dataclasses, subprocess, gunicorn.config\n"
         "try:\n    import waitress\nexcept ImportError: pass\n"
+        "try:\n    import pydantic_settings\nexcept ImportError: pass\n"
         "real, os.environ = os.environ, Watched()\n"
         f"import appsvc_runtime.{room}\n"
         "os.environ = real\n"

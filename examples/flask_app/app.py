@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from appsvc_runtime import AppServiceMiddleware
+from appsvc_runtime import AppServiceMiddleware, configure_logging
 
 NAME_LENGTH = 40
 # What the middleware tells of a request, and the WSGI variable to show next to it.
@@ -21,6 +21,7 @@ FACTS = {
     "is_secure": "HTTP_X_FORWARDED_PROTO",
 }
 
+configure_logging()
 app = Flask(__name__)
 app.wsgi_app = AppServiceMiddleware(app.wsgi_app)
 
@@ -44,7 +45,9 @@ def greet() -> ResponseReturnValue:
 
 @app.get("/hello")
 def hello() -> ResponseReturnValue:
-    return render_template("hello.html", name=request.args.get("name") or "stranger")
+    name = request.args.get("name") or "stranger"
+    app.logger.info("Said hello to %s", name)
+    return render_template("hello.html", name=name)
 
 
 @app.get("/visitor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from urllib.parse import urlencode
 
@@ -11,6 +12,8 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
+
+logger = logging.getLogger(__name__)
 
 NAME_LENGTH = 40
 # What the middleware tells of a request, and the WSGI variable to show next to it.
@@ -50,7 +53,9 @@ def greet(request: WSGIRequest) -> HttpResponse:
 
 @require_safe
 def hello(request: WSGIRequest) -> HttpResponse:
-    return render(request, "hello.html", {"name": request.GET.get("name") or "stranger"})
+    name = request.GET.get("name") or "stranger"
+    logger.info("Said hello to %s", name)
+    return render(request, "hello.html", {"name": name})
 
 
 @require_safe

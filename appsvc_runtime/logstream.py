@@ -1,0 +1,97 @@
+"""Log lines to standard output, whatever that is at the moment.
+
+wfastcgi puts another `sys.stdout` in place for every request, and tests do as well: the stream is
+looked up for each line and never kept. Must not know what a line looks like.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import Any
+
+__all__ = ["StdoutHandler"]
+
+
+class StdoutHandler(logging.Handler):
+    """Write records to `sys.stdout`, each whole in one write.
+
+    Characters that its encoding lacks are escaped. Lines that cannot be written (a full disk, a
+    reader that has gone) are counted in `lost`, and the count is written when writing works again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+        self._pending = 0  # lines that the stream took and has yet to pass on
+        self._writing = False
+
+    @property
+    def works(self) -> bool:
+        """Say whether the last line got out."""
+        return not self.lost and not self._pending
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; never raises."""
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        # A stream that logs what is written to it, as some put in place of print's, comes back
+        # here: what it logs goes past it.
+        again, self._writing = self._writing, True
+        try:
+            self._put(sys.__stdout__ if again else sys.stdout, text)
+        finally:
+            self._writing = again
+
+    def _put(self, stream: Any, text: str) -> None:
+        try:
+            _flush(stream)
+            self._pending = 0
+            if self.lost:
+                text = f"{self.format(self._loss())}\n{text}"
+            _write(stream, f"{text}\n")
+        except Exception:  # closed, None, broken: the app goes on
+            self.lost += 1
+            return
+        self._pending, self.lost = self.lost + 1, 0
+        with contextlib.suppress(Exception):  # the stream has it, and passes it on when it can
+            _flush(stream)
+            self._pending = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tell on standard error of a record that cannot be formatted, if that is anything."""
+        with contextlib.suppress(Exception):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Tell on standard error how many lines never got out."""
+        with contextlib.suppress(Exception):
+            self.lost += self._pending
+            if self.lost:
+                _write(sys.stderr, f"{self.format(self._loss())}\n")
+                self.lost = self._pending = 0
+        super().close()
+
+    def _loss(self) -> logging.LogRecord:
+        return logging.LogRecord(
+            __name__, logging.WARNING, __file__, 0,
+            "%d log lines could not be written to standard output.", (self.lost,), None,
+        )  # fmt: skip
+
+
+def _flush(stream: Any) -> None:
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()
+
+
+def _write(stream: Any, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
