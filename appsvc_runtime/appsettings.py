@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from . import facts, keyvault
+from .errors import ConfigError
 from .findings import SettingsError
 
-__all__ = ["AppSettings", "Found", "Layer"]
+__all__ = ["AppSettings", "Found", "Layer", "copy_texts"]
 
 _PREFIX = facts.APP_SETTING_PREFIX
 
@@ -98,6 +99,20 @@ class Layer:
     def _is_twin(self, variable: str) -> bool:
         start = variable[: len(_PREFIX)]
         return start == _PREFIX or (self._ignore_case and start.upper() == _PREFIX)
+
+
+def copy_texts(environ: Mapping[str, str]) -> dict[str, str]:
+    """Copy a mapping; None is what is not set (as dotenv_values says it), else only texts are."""
+    texts = {}
+    for name, value in environ.items():
+        if isinstance(value, str) and isinstance(name, str):
+            texts[name] = value
+        elif value is not None:
+            raise ConfigError(
+                f"The setting {str(name)[:100]!r} is no text but of type {type(value).__name__}.",
+                hint="Give load_settings() a mapping of texts, as os.environ is one.",
+            )
+    return texts
 
 
 class AppSettings(Mapping[str, str]):

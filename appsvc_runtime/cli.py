@@ -15,8 +15,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import __version__, apps, facts, options, ports, process, servers, settingsreport, startup
-from .console import run_command
+from . import (
+    __version__,
+    apps,
+    facts,
+    options,
+    ports,
+    process,
+    servers,
+    settingsfindings,
+    settingsreport,
+    startup,
+)
+from .console import echo, run_command
 from .errors import ConfigError
 from .middleware import AppServiceMiddleware
 from .settings import load_settings
@@ -143,25 +154,30 @@ def explain(
 def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
     """Show what the app would see: each setting, where it is from, and what is wrong."""
     loaded = load_settings(folder=_enter(site))
+    rows = choices = None
     if for_django:
-        rows = settingsreport.django_rows(loaded, show_secrets=show_secrets)
+        choices = settingsreport.django_choices(loaded, show_secrets=show_secrets)
+        lines = settingsreport.make_django_table(loaded, choices)
     else:
         rows = settingsreport.make_rows(loaded, show_secrets=show_secrets)
-    findings = settingsreport.find_problems(loaded)
+        lines = settingsreport.make_table(loaded, rows)
+    findings = settingsfindings.find_problems(loaded)
     if as_json:
         told = {
             "host": loaded.host,
             "dotenv": str(loaded.dotenv_path or ""),
-            "settings": [dataclasses.asdict(row) for row in rows],
+            "django" if for_django else "settings": [
+                dataclasses.asdict(row) for row in choices or rows or []
+            ],
             "findings": [dataclasses.asdict(finding) for finding in findings],
         }
         # ASCII, so that a value that is no UTF-8 can be printed too.
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(told, indent=2, default=str))
         return
-    for line in settingsreport.make_table(loaded, rows):
-        click.echo(line)
+    for line in lines:
+        echo(line)
     for finding in findings:
-        click.echo(f"{finding.level.capitalize()}: {finding}")
+        echo(f"{finding.level.capitalize()}: {finding}")
 
 
 def _enter(site: str) -> str:

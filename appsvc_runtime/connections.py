@@ -3,8 +3,8 @@
     settings.connection("main").sqlalchemy_url()
 
 Pure. Two strings of one name under different prefixes are found in the order of
-`facts.CONNECTION_PREFIXES`, Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last; the whole
-variable's name finds each.
+`facts.CONNECTION_PREFIXES`, Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last, and all
+variables before `.env`; the whole variable's name finds each.
 """
 
 from __future__ import annotations
@@ -171,6 +171,7 @@ def parse_connection_string(
         problem = "it is not UTF-8"
     except ValueError as error:
         problem = str(error)
+    text = ""  # Django's and Sentry's reports show the local variables of a traceback
     raise SettingsError(
         [
             Finding(
@@ -207,37 +208,47 @@ class Connections(Mapping[str, ConnectionString]):
             pass
         there = ", ".join(self) or "none"
         # Somebody may have given a connection string itself, which is not to be repeated.
-        plain = re.fullmatch(r"[\w.:-]{1,100}", name)
+        plain = isinstance(name, str) and re.fullmatch(r"[\w.:-]{1,100}", name)
         shown = name if plain else "(not a name)"
+        example = name if plain else "NAME"
+        what = f"There is no connection string {name!r}" if plain else "That is not a name of one"
         raise SettingsError(
             [
                 Finding(
                     "missing",
                     "error",
                     shown,
-                    f"There is no connection string {shown!r}; there are: {there}.",
-                    f"Add it in the portal, or as POSTGRESQLCONNSTR_{shown} (MYSQLCONNSTR_, "
+                    f"{what}; there are: {there}.",
+                    f"Add it in the portal, or as POSTGRESQLCONNSTR_{example} (MYSQLCONNSTR_, "
                     "SQLAZURECONNSTR_, CUSTOMCONNSTR_ …) to .env on your own machine.",
                 )
             ]
         )
 
     def __getitem__(self, name: str) -> ConnectionString:
-        rows = self._index().get(_fold(name), [])
-        if not rows:
-            rows = [
-                row for group in self._index().values() for row in group
-                if _fold(row[1]) == _fold(name)
-            ]  # fmt: skip
-        if not rows:
-            raise KeyError(name)
-        known, setting, kind = rows[0]
+        known, setting, kind = self._row(name)
         found: Found | None = self._settings.find(setting)
         if found is None:
             raise KeyError(name)
-        if keyvault.is_reference(found.value):
+        if keyvault.holds_reference(found.value):
             raise SettingsError([keyvault.unresolved(setting, found.value, self._settings.environ)])
         return parse_connection_string(found.value, kind=kind, name=known, setting=setting)
+
+    def _row(self, name: str) -> tuple[str, str, str]:
+        """Give name, variable and kind: of the very variable, else of the name, in any case."""
+        index = self._index()
+        if isinstance(name, str):
+            rows = [row for group in index.values() for row in group]
+            name = name.removeprefix(facts.APP_SETTING_PREFIX)
+            for row in rows:
+                if row[1] == name:
+                    return row
+            for row in [
+                *index.get(_fold(name), []),
+                *(row for row in rows if _fold(row[1]) == _fold(name)),
+            ]:
+                return row
+        raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         return (rows[0][0] for rows in self._index().values())
@@ -251,6 +262,10 @@ class Connections(Mapping[str, ConnectionString]):
             or any(_fold(setting) == _fold(name) for _, setting in self.all())
         )
 
+    def kind_by_name(self, name: str) -> str:
+        """Give the kind that the variable's own prefix tells, "" where it leaves that open."""
+        return self._row(name)[2]
+
     def __repr__(self) -> str:
         return f"<Connections: {', '.join(self) or 'none'}>"
 
@@ -262,9 +277,9 @@ class Connections(Mapping[str, ConnectionString]):
                 row = _describe(setting)
                 found = self._settings.find(setting)
                 if row and found and found.value.strip():
-                    rows.append((*row, setting))
+                    rows.append((found.origin != "environment", *row, setting))
             self._names = {}
-            for _, name, kind, setting in sorted(rows):
+            for _, _, name, kind, setting in sorted(rows):
                 self._names.setdefault(_fold(name), []).append((name, setting, kind))
         return self._names
 
@@ -284,4 +299,4 @@ def _describe(setting: str) -> tuple[int, str, str] | None:
 
 
 def _fold(name: str) -> str:
-    return name.replace(":", "__").upper()
+    return name.replace(":", "__").replace(".", "_").upper()

@@ -15,7 +15,15 @@ from .errors import AppServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["run_command"]
+__all__ = ["echo", "run_command"]
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print one line, whatever is in it: what the stream cannot say is escaped."""
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 def run_command(

@@ -18,6 +18,7 @@ would give here, and why. Must not import Django.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from .errors import ConfigError
 from .findings import Finding, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .settings import Settings
 
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_PLACE = re.compile(r"[A-Za-z0-9.*_-]+(:[0-9]{1,5})?")
 _DATABASE_KINDS = frozenset({"postgresql", "mysql", "sqlserver", "sqlite"})
 
 
@@ -117,35 +119,42 @@ def logging_config(settings: Settings, level: str | None = None) -> dict[str, An
 
 def static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Path:
     """Give STATIC_ROOT: `staticfiles` beside manage.py, where the platform's build collects to."""
-    found: Path = _static_root(settings, base_dir).value
+    found: Path = _static_root(base_dir).value
     return found
 
 
 def choices(settings: Settings, base_dir: str | os.PathLike[str]) -> list[Choice]:
-    """Give all of them, as they would be here; a SettingsError's text where one would be raised."""
-    made = [
-        _allowed_hosts(settings, ()),
-        _csrf_trusted_origins(settings, ()),
-        _secure_proxy_ssl_header(settings),
-        _secure_cookies(settings),
-    ]
-    try:
-        made.append(_databases(settings, "", Path(base_dir) / "db.sqlite3", required=True))
-    except SettingsError as error:
-        made.append(Choice("DATABASES", None, str(error)))
-    return [*made, _logging(settings, None), _static_root(settings, base_dir)]
+    """Give all of them, as they would be here; an error's text where one would be raised."""
+    makers: dict[str, Callable[[], Choice]] = {
+        "ALLOWED_HOSTS": lambda: _allowed_hosts(settings, ()),
+        "CSRF_TRUSTED_ORIGINS": lambda: _csrf_trusted_origins(settings, ()),
+        "SECURE_PROXY_SSL_HEADER": lambda: _secure_proxy_ssl_header(settings),
+        "SESSION_COOKIE_SECURE": lambda: _secure_cookies(settings, "SESSION_COOKIE_SECURE"),
+        "CSRF_COOKIE_SECURE": lambda: _secure_cookies(settings, "CSRF_COOKIE_SECURE"),
+        "DATABASES": lambda: _databases(settings, "", Path(base_dir) / "db.sqlite3", required=True),
+        "LOGGING": lambda: _logging(settings, None),
+        "STATIC_ROOT": lambda: _static_root(base_dir),
+    }
+    made = []
+    for name, make in makers.items():
+        try:
+            made.append(make())
+        except ConfigError as error:
+            made.append(Choice(name, None, f"it raises an error: {error}"))
+    return made
 
 
 def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
     custom = _custom_hosts(settings, hosts)
-    if not settings.on_platform:
+    if not settings.on_app_service:
         return Choice(
             "ALLOWED_HOSTS",
             list(dict.fromkeys([*_LOCAL_HOSTS, *custom])),
-            "off the platform: this machine, and what APPSVC_ALLOWED_HOSTS names",
+            "off App Service: this machine, and what APPSVC_ALLOWED_HOSTS names",
         )
-    own = [process.own_address() if settings.host == "linux" else "", settings.private_ip]
-    names = [_without_port(settings.hostname), *custom, *_LOCAL_HOSTS, *own]
+    private = f"[{settings.private_ip}]" if ":" in settings.private_ip else settings.private_ip
+    own = [process.own_address() if settings.host == "linux" else "", private.strip().lower()]
+    names = [_site_host(settings), *custom, *_LOCAL_HOSTS, *own]
     return Choice(
         "ALLOWED_HOSTS",
         [name for name in dict.fromkeys(names) if name],
@@ -155,10 +164,20 @@ def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
 
 
 def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
-    origins = [host for host in hosts if "://" in host]
-    names = _custom_hosts(settings, [host for host in hosts if "://" not in host])
-    if settings.on_platform:
-        names.insert(0, _without_port(settings.hostname))
+    hosts = list(hosts)
+    origins = [host for host in hosts if isinstance(host, str) and "://" in host]
+    for origin in origins:
+        scheme, _, place = origin.partition("://")
+        if scheme not in ("http", "https") or not re.fullmatch(
+            r"[A-Za-z0-9.*_-]+(:[0-9]+)?", place
+        ):
+            raise ConfigError(
+                "An origin given to appsvc_runtime.django cannot be used.",
+                hint="Write it as https://www.example.com, with nothing behind host and port.",
+            )
+    names = _custom_hosts(settings, [host for host in hosts if host not in origins])
+    if settings.on_app_service:
+        names.insert(0, _site_host(settings))
     origins += [
         f"https://*{name}" if name.startswith(".") else f"https://{name}"
         for name in names
@@ -168,14 +187,14 @@ def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
         "CSRF_TRUSTED_ORIGINS",
         list(dict.fromkeys(origins)),
         "https for WEBSITE_HOSTNAME and APPSVC_ALLOWED_HOSTS"
-        if settings.on_platform
-        else "off the platform: only what APPSVC_ALLOWED_HOSTS names",
+        if settings.on_app_service
+        else "off App Service: only what APPSVC_ALLOWED_HOSTS names",
     )
 
 
 def _secure_proxy_ssl_header(settings: Settings) -> Choice:
     trusted = options.resolve("APPSVC_TRUSTED_PROXIES", None, settings.app_settings)
-    believed = settings.on_platform or bool(trusted)
+    believed = settings.on_app_service or bool(trusted)
     return Choice(
         "SECURE_PROXY_SSL_HEADER",
         ("HTTP_X_FORWARDED_PROTO", "https") if believed else None,
@@ -185,12 +204,12 @@ def _secure_proxy_ssl_header(settings: Settings) -> Choice:
     )
 
 
-def _secure_cookies(settings: Settings) -> Choice:
+def _secure_cookies(settings: Settings, name: str = "SESSION_COOKIE_SECURE") -> Choice:
     return Choice(
-        "SESSION_COOKIE_SECURE, CSRF_COOKIE_SECURE",
-        settings.on_platform,
+        name,
+        settings.on_app_service,
         "the platform serves https"
-        if settings.on_platform
+        if settings.on_app_service
         else "off the platform sites are tried with plain http",
     )
 
@@ -200,17 +219,20 @@ def _databases(
 ) -> Choice:
     strings = settings.connection_strings
     fallback = sqlite is not None and not settings.on_platform
+    wanted = f"no connection string {name!r}" if name else "no connection string for a database"
     if not name:
-        if "default" in strings:
-            name = "default"
+        leading = _leading_to_databases(settings)
+        by_name = {known.lower(): setting for known, setting in reversed(leading)}
+        if "default" in by_name:
+            name = by_name["default"]
+        elif len(leading) > 1:
+            there = ", ".join(known for known, _ in leading)
+            raise _no_database(
+                f"There are several connection strings for databases ({there}).",
+                "Give databases() the name of one, or call one `default`.",
+            )
         else:
-            leading = _leading_to_databases(settings)
-            if len(leading) > 1:
-                raise _no_database(
-                    f"There are several connection strings for databases ({', '.join(leading)}).",
-                    "Give databases() the name of one, or call one `default`.",
-                )
-            name = leading[0] if leading else ""
+            name = leading[0][1] if leading else ""
     if name and (name in strings or (required and not fallback)):
         connection = settings.connection(name)
         why = f"the connection string {connection.setting}"
@@ -220,25 +242,26 @@ def _databases(
         return Choice(
             "DATABASES",
             {"default": entry},
-            "off the platform, and there is no connection string: a file of your own",
+            f"off the platform, and there is {wanted}: a file of your own",
         )
     if not required:
-        return Choice("DATABASES", {}, "there is no connection string, and none is required")
+        return Choice("DATABASES", {}, f"there is {wanted}, and none is required")
     raise _no_database(
         "There is no connection string for a database.",
         "Add one to the site (its type tells the kind), or Service Connector's; at home to .env.",
     )
 
 
-def _leading_to_databases(settings: Settings) -> list[str]:
-    """Give the names of the connection strings that lead to databases; unreadable ones may."""
+def _leading_to_databases(settings: Settings) -> list[tuple[str, str]]:
+    """Give name and variable of each connection string that leads to a database, or may."""
     found = []
-    for name in settings.connection_strings:
+    for name, setting in settings.connection_strings.all():
         try:
-            if settings.connection(name).kind in _DATABASE_KINDS:
-                found.append(name)
+            kind: str = settings.connection(setting).kind
         except SettingsError:
-            found.append(name)
+            kind = settings.connection_strings.kind_by_name(setting) or "sqlite"
+        if kind in _DATABASE_KINDS:
+            found.append((name, setting))
     return found
 
 
@@ -255,7 +278,7 @@ def _logging(settings: Settings, level: str | None) -> Choice:
     return Choice("LOGGING", config, f"one handler, to {file or 'standard output'}")
 
 
-def _static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Choice:
+def _static_root(base_dir: str | os.PathLike[str]) -> Choice:
     why = "beside manage.py, where the platform's build runs collectstatic"
     return Choice("STATIC_ROOT", Path(base_dir) / "staticfiles", why)
 
@@ -263,15 +286,23 @@ def _static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Choice
 def _custom_hosts(settings: Settings, hosts: Iterable[str]) -> list[str]:
     try:
         given = [options.parse_host_pattern(host) for host in hosts]
-    except ValueError as error:
+    except (ValueError, AttributeError):
         raise ConfigError(
-            f"A host given to appsvc_runtime.django is none: {error}.",
-            hint="Leave out scheme, port and path.",
+            "A host given to appsvc_runtime.django cannot be used.",
+            hint="Give each as an argument of its own, such as 'www.example.com', without scheme, "
+            "port and path; to csrf_trusted_origins() also as 'http://localhost:3000'.",
         ) from None
     named = options.resolve("APPSVC_ALLOWED_HOSTS", None, settings.app_settings)
     return [name.lower() for name in (*given, *named)]
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() and not name.endswith(":") else host
+def _site_host(settings: Settings) -> str:
+    """Give the site's own name as browsers send it, "" for what is none."""
+    name = settings.hostname.strip().lower()
+    host, colon, port = name.rpartition(":")
+    if colon and port.isdigit():
+        name = host
+    try:
+        return "" if name == "*" else options.parse_host_pattern(name)
+    except ValueError:
+        return ""

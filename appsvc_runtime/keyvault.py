@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-__all__ = ["Reference", "is_reference", "parse_reference", "unresolved"]
+__all__ = ["Reference", "holds_reference", "is_reference", "parse_reference", "unresolved"]
 
 _PREFIX = "@microsoft.keyvault("
 _STATUSES = "WEBSITE_KEYVAULT_REFERENCES"
@@ -41,15 +41,24 @@ class Reference(NamedTuple):
     vault: str
     secret: str
 
+    def __str__(self) -> str:
+        names = f"VaultName={self.vault or '?'};SecretName={self.secret or '?'}"
+        return f"@Microsoft.KeyVault({names})"
+
 
 def is_reference(text: str) -> bool:
     """Say whether a value is a reference that nobody resolved."""
     return "@" in text[:64] and text.lstrip()[: len(_PREFIX)].lower() == _PREFIX
 
 
+def holds_reference(text: str) -> bool:
+    """Say whether a connection string is one, or has one for a part, such as its password."""
+    return _PREFIX in text.lower()
+
+
 def parse_reference(text: str) -> Reference:
     """Read `@Microsoft.KeyVault(SecretUri=…)` or `(VaultName=…;SecretName=…)`; never raises."""
-    inner = text.strip()[len(_PREFIX) :].rstrip(")")
+    inner = text[text.lower().find(_PREFIX) + len(_PREFIX) :].partition(")")[0]
     pairs = {}
     for part in inner.split(";"):
         name, _, value = part.partition("=")

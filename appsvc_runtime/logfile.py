@@ -98,9 +98,7 @@ class SharedFileHandler(logging.Handler):
             if as_before:
                 self._write(data)
             elif self._ready(len(data)):
-                if self.lost or self._torn:
-                    self._tell_lost()
-                self._write(data)
+                self._write_telling(data)
             elif not self._print(data.decode("utf-8").rstrip("\n")):
                 self.lost += 1
         except OSError as error:
@@ -117,7 +115,7 @@ class SharedFileHandler(logging.Handler):
             if self.lost:
                 with contextlib.suppress(OSError):
                     if self._ready(0):
-                        self._tell_lost()
+                        self._write_telling(b"")
             if self.lost:
                 self._print(f"{self.lost} log lines could not be written to {self.path}.")
                 self.lost = 0
@@ -217,43 +215,9 @@ class SharedFileHandler(logging.Handler):
             osfiles.replace(f"{path}.{number - 1}", f"{path}.{number}", _WAIT_SECONDS)
         osfiles.replace(path, f"{path}.1", _WAIT_SECONDS)
 
-    def _write(self, data: bytes) -> None:
-        """Write all of it; `_torn` says whether a part of it is there where that fails."""
-        try:
-            written = os.write(self._descriptor, data)
-        except OSError as error:
-            if not osfiles.is_busy(error):
-                raise
-            written = 0
-        if written != len(data):
-            self._torn = self._torn or written > 0
-            self._write_rest(data[written:])
-
-    def _write_rest(self, data: bytes) -> None:
-        """Go on where a disk was full, a pipe was, or another program had locked the file."""
-        # What keeps on being busy is not waited for with every line.
-        waits = time.monotonic() >= self._wait_at
-        for last in osfiles.attempts(_WAIT_SECONDS if waits else 0):
-            try:
-                written = os.write(self._descriptor, data)
-            except OSError as error:
-                if not osfiles.is_busy(error):
-                    raise
-                written = 0
-            self._torn = self._torn or written > 0
-            data = data[written:]
-            if not data:
-                self._torn = False
-                return
-            if last:
-                self._wait_at = time.monotonic() + _RETRY_SECONDS
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-
-    def _tell_lost(self) -> None:
-        """End what was torn, and write how many lines are missing."""
-        if self._torn:
-            self._write(b"\n")
-            self._torn = False
+    def _write_telling(self, data: bytes) -> None:
+        """Write a line behind the end of what was torn, and behind how many are missing."""
+        told = b"\n" if self._torn else b""
         if self.lost:
             record = logging.LogRecord(
                 __name__, logging.WARNING, __file__, 0,
@@ -261,12 +225,50 @@ class SharedFileHandler(logging.Handler):
             )  # fmt: skip
             try:
                 self.filter(record)  # for what it adds to the record
-                data = self._encode(record)
+                told += self._encode(record)
             except Exception:  # a format that asks for more than every record has
-                data = record.getMessage().encode() + b"\n"
-            self._write(data)
+                told += record.getMessage().encode() + b"\n"
+        # In one: a disk on which there is room for the one but not for the other would fill up with
+        # nothing but counts.
+        self._write(told + data, len(told))
+        if told:
             self.lost = 0
-        self._said.clear()
+            self._torn = False
+            self._said.clear()
+
+    def _write(self, data: bytes, telling: int = 0) -> None:
+        """Write all of it, of which the first so many bytes say what was lost."""
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            if not osfiles.is_busy(error):
+                raise
+            written = 0
+        if written != len(data):
+            self._write_rest(data, written, telling)
+
+    def _write_rest(self, data: bytes, written: int, telling: int) -> None:
+        """Go on where a disk was full, a pipe was, or another program had locked the file."""
+        # What keeps on being busy is not waited for with every line.
+        waits = time.monotonic() >= self._wait_at
+        try:
+            for last in osfiles.attempts(_WAIT_SECONDS if waits else 0):
+                try:
+                    written += os.write(self._descriptor, memoryview(data)[written:])
+                except OSError as error:
+                    if not osfiles.is_busy(error):
+                        raise
+                if written == len(data):
+                    return
+                if last:
+                    self._wait_at = time.monotonic() + _RETRY_SECONDS
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        except OSError:
+            if written:
+                self._torn = data[written - 1 : written] != b"\n"
+            if telling and written >= telling:
+                self.lost = 0
+            raise
 
     def _let_go(self) -> None:
         # In this order: a child that is forked in between must not use what is closed.

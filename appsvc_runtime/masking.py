@@ -15,10 +15,15 @@ __all__ = ["is_secret_name", "mask_value"]
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = frozenset(
     {"key", "keys", "pass", "pat", "pw", "pwd", "sas", "sig", "signature", "token", "tokens"}
+    | {"creds", "jwt", "kennwort", "mnemonic", "otp", "passcode", "passwort", "pepper", "pin"}
     | {"authorization", "bearer", "connstr", "cookie", "dsn", "salt", "webhook", "webhooks"}
 )
 # Each word of a name may end so: APIKEY_2, dbpwd, AUTHTOKENS.
-_SECRET_ENDS = ("key", "keys", "pass", "pwd", "token", "tokens", "signature")
+_SECRET_ENDS = (
+    "key", "keys", "pass", "psw", "pw", "pwd", "salt", "sas", "token", "tokens", "signature",
+)  # fmt: skip
+# At the end of a name, where they are what it is: REDIS_AUTH, but not WEBSITE_AUTH_ENABLED.
+_SECRET_LAST = frozenset({"auth", "private"})
 # These may stand anywhere in a name, whatever is squeezed beside them.
 _SECRET_PARTS = (
     "password", "passwd", "passphrase", "secret", "credential", "connectionstring", "connstr",
@@ -26,7 +31,7 @@ _SECRET_PARTS = (
     "basicauth",
 )  # fmt: skip
 # These end like secrets and are none: a file's name, or nothing worth hiding.
-_NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless"})
+_NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless", "requireauth"})
 _NO_SECRET_WORDS = frozenset({"bypass", "compass", "monkey"})
 _KEY_VAULT = re.compile(r"(?<![A-Za-z])(?i:key[_-]?vault)|(?<=[a-z])Key[_-]?Vault")
 # A shell's variables for the folder one is in; elsewhere `pwd` is a password.
@@ -35,10 +40,16 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Names within a value: `AccountKey=…`, `"password": …`, `--api-key …`. They begin where a word
 # does, so that a long value is looked through once.
-_PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=]")
+_PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=>]")
 _FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
 # What is a secret by itself: private keys, JSON web tokens, credentials of a request.
-_SECRET_VALUE = re.compile(r"-----BEGIN|\beyJ[\w-]{10,1000}\.[\w-]|\bBearer\s+\S", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"-----BEGIN|\beyJ[\w-]{10,1000}\.[\w-]|\b(?:Bearer|Basic)\s+\S|"
+    # Tokens that say so themselves: Stripe, GitHub, Slack, AWS, GitLab; Oracle's login.
+    r"\b(?:sk|rk)[-_](?:live|test|proj)[-_]|\bgh[pousr]_\w|\bgithub_pat_|\bxox[abeprs]-|"
+    r"\bAKIA[0-9A-Z]{12}|\bglpat-|^[\w.-]{1,99}/\S{1,99}@",
+    re.IGNORECASE,
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -50,9 +61,13 @@ def is_secret_name(name: str) -> bool:
     if any(part in squeezed for part in _SECRET_PARTS):
         return True
     words = [word.lower() for word in _WORDS.findall(name)]
-    return any(
-        word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS)
-        for word in words
+    return (
+        (words and words[-1] in _SECRET_LAST)
+        or "sasurl" in squeezed
+        or any(
+            word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS)
+            for word in words
+        )
     )
 
 

@@ -102,8 +102,12 @@ def parse_host_pattern(text: str) -> str:
         marks, letters = ".:", name[1:-1]
     for mark in marks:
         letters = letters.replace(mark, "")
-    if name != "*" and not letters.isalnum():
-        raise ValueError("expected host names such as www.example.com")
+    if name != "*" and (
+        not (letters.isascii() and letters.isalnum())
+        or ".." in name
+        or (name.startswith("[") and ":" not in name)
+    ):
+        raise ValueError("expected host names such as www.example.com, in ASCII (xn--...)")
     return name
 
 
@@ -148,7 +152,7 @@ class Option:
             if argument is not None:
                 raise ConfigError(
                     f"The argument for {self.name} cannot be used: {error}.",
-                    hint="Correct it where the middleware is made, or on the command line.",
+                    hint="Correct it where it is given.",
                 ) from None
             raise ConfigError(
                 f"The setting {self.name} cannot be used: {error}.",

@@ -126,12 +126,12 @@ def own_address() -> str:
     That of the way to the link-local network, over which the platform asks its containers. Nothing
     is sent: connecting a datagram socket only picks the way.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("169.254.169.254", 9))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def port_error(host: str, port: int, error: OSError) -> ConfigError:

@@ -30,10 +30,16 @@ __all__ = ["Json", "Reader", "Url", "fault", "reader_for"]
 _INT = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 # Bounded: a megabyte of digits is refused at once, and not gone over from each of its places.
-_DURATION = re.compile(r"([0-9]{1,15}(\.[0-9]{1,15})?\s{0,9}(ms|s|m|h|d)\s{0,9}){1,5}", re.ASCII)
-_DURATION_PART = re.compile(r"([0-9.]{1,31})\s{0,9}(ms|s|m|h|d)", re.ASCII)
-_CLOCK = re.compile(r"(?:([0-9]{1,8})\.)?([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,7})?")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,15}(\.[0-9]{1,15})?\s{0,9}[A-Za-z]{1,7}\s{0,9}){1,5}", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9.]{1,31})\s{0,9}([A-Za-z]{1,7})", re.ASCII)
+_CLOCK = re.compile(r"(?:([0-9]{1,8})\.)?([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,7})?")
+_SECONDS = {
+    **dict.fromkeys(("ms", "msec"), 0.001),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+}
 _BRACKETED_HOST = re.compile(r"\[[0-9A-Fa-f.]{0,9}:[0-9A-Fa-f:.]{0,45}\]")
 
 
@@ -200,8 +206,11 @@ def _duration(text: str) -> timedelta:
             days=int(days), hours=int(hours), minutes=int(minutes),
             seconds=int(seconds) + float(fraction),
         )  # fmt: skip
-    parts = _DURATION_PART.findall(text) if _DURATION.fullmatch(text) else []
-    if not parts or len({unit for _, unit in parts}) < len(parts):
+    if text == "0":
+        return timedelta()
+    parts = _DURATION_PART.findall(text.lower()) if _DURATION.fullmatch(text) else []
+    units = [_SECONDS.get(unit) for _, unit in parts]
+    if not parts or None in units or len(set(units)) < len(units):
         raise ValueError
     try:
         return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))

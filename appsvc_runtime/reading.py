@@ -6,6 +6,7 @@ Pure. Must not know of hosts or files. What is set to nothing counts as not set,
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +47,13 @@ def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> A
     """Make an instance of a dataclass from settings; `SettingsError` has all that is wrong.
 
     A field `api_key` is read from `API_KEY` or `api_key`, in any case, behind `prefix`; a field's
-    metadata `{"setting": "Section:Key"}` names another. A field that is a dataclass itself is read
-    from `FIELD__…` (or `Field:…`); one that may be None is None where nothing of it is set.
+    metadata `{"setting": "Section:Key"}` names another, which no prefix changes. A field that is a
+    dataclass itself is read from `FIELD__…` (or `Field:…`); one that may be None is None where
+    nothing of it is set. A ValueError of a class's own check is one of the findings,
+    in its own words.
     """
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise TypeError(f"{cls!r} is no dataclass")
+        raise TypeError("read() wants a dataclass itself, not an instance nor another class")
     findings: list[Finding] = []
     value = _read_dataclass(settings, cls, prefix, findings)
     if findings:
@@ -65,14 +68,15 @@ def _read_dataclass(
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise TypeError(
-            f"{cls.__name__}: {error}; import it where the program runs, not for type checkers only"
+            f"{cls.__name__}: {error}; an annotation must name what is known in its module while "
+            "the program runs, not inside a function or for type checkers only"
         ) from None
     values: dict[str, Any] = {}
     failed = len(findings)
     for field in dataclasses.fields(cls):
         if not field.init:
             continue
-        name = prefix + field.metadata.get("setting", field.name.upper())
+        name = field.metadata.get("setting") or prefix + field.name.upper()
         kind = hints[field.name]
         required = field.default is MISSING and field.default_factory is MISSING
         inner = _inner_dataclass(kind)
@@ -95,13 +99,25 @@ def _read_dataclass(
         elif required and reader.optional:
             values[field.name] = None
         elif required:
-            findings.append(_missing(name, reader))
-    return cls(**values) if len(findings) == failed else None
+            findings.append(_missing(name, reader, found))
+    if len(findings) > failed:
+        return None
+    try:
+        return cls(**values)
+    except ValueError as error:
+        where = prefix.rstrip("_:") or cls.__name__
+        message = f"The settings of {cls.__name__} do not pass its own check: {error}"
+        findings.append(Finding("malformed", "error", where, message.rstrip(".") + "."))
+        return None
 
 
 def _inner_dataclass(kind: Any) -> type[Any] | None:
     """Give the dataclass that a kind is, or may be beside None."""
-    parts = [part for part in typing.get_args(kind) if part is not type(None)] or [kind]
+    if typing.get_origin(kind) is typing.Annotated:
+        return _inner_dataclass(typing.get_args(kind)[0])
+    parts = [kind]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(kind) if part is not type(None)]
     found = parts[0]
     if len(parts) == 1 and isinstance(found, type) and dataclasses.is_dataclass(found):
         return found
@@ -133,10 +149,12 @@ def _read(
 
 
 def _missing(name: str, reader: Reader, near: Found | None = None) -> Finding:
-    """Give the finding for what is not set; `near` is the same name in another case."""
+    """Give the finding for what is not set; `near` is what there is of the name, in any case."""
     hint = "Add it to the app settings, or to .env on your own machine."
     if near and near.value.strip():
         hint = f"There is {near.name}: case makes a difference here."
+    elif near:
+        hint = f"{near.name} is set to nothing, which counts as not set."
     return Finding(
         "missing",
         "error",

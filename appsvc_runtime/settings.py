@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from . import dotenvfile, facts, hosts, ports
-from .appsettings import AppSettings, Layer
+from .appsettings import AppSettings, Layer, copy_texts
 from .connections import Connections
 from .reading import MISSING, read_dataclass, read_value
 
@@ -105,6 +105,11 @@ class Settings:
     def on_platform(self) -> bool:
         """Say whether this is one of Azure's hosts."""
         return self.host != "local"
+
+    @property
+    def on_app_service(self) -> bool:
+        """Say whether this is App Service, with its front end before the app; no worker role is."""
+        return self.host not in ("local", "workerrole")
 
     @property
     def port(self) -> int:
@@ -201,7 +206,7 @@ def load_settings(
 
     Raises ConfigError for a `.env` that cannot be read, and for a path where there is none.
     """
-    variables = dict(os.environ if environ is None else environ)
+    variables = dict(os.environ) if environ is None else copy_texts(environ)
     ignore_case = hosts.on_windows(variables)
     layer = Layer("environment", variables, ignore_case=ignore_case)
     host = hosts.host_kind(variables)
@@ -264,7 +269,7 @@ def _dotenv_path(
         return None
     if dotenv is None or dotenv is True:
         return dotenvfile.find_dotenv(Path(folder or os.curdir))
-    return Path(dotenv)
+    return Path(dotenv or ".env")
 
 
 def _home(text: str, *, windows: bool) -> Path | None:

@@ -43,7 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     "django": FOUNDATION | {"findings", "logs", "options", "process", "settings"},
     "pydantic": {"findings", "keyvault", "settings"},
     "settingsreport": FOUNDATION
-    | {"django", "findings", "keyvault", "masking", "options", "ports", "secret", "settings"},
+    | {"django", "findings", "keyvault", "masking", "options", "secret", "settings"},
+    "settingsfindings": FOUNDATION
+    | {"findings", "forwarded", "keyvault", "options", "ports", "readers", "settings"},
     "forwarded": FOUNDATION,
     "https": FOUNDATION | {"forwarded"},
     "ports": FOUNDATION,
@@ -74,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
     "cli": PURE
     | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
-    | {"servers", "settings", "settingsreport", "startup"},
+    | {"servers", "settings", "settingsfindings", "settingsreport", "startup"},
     "__main__": {"cli"},
     "__init__": {"connections", "errors", "findings", "logs", "middleware", "readers"}
     | {"requestinfo", "secret", "settings"},

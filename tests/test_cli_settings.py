@@ -100,6 +100,38 @@ def test_secrets_are_shown_when_asked_for(tmp_path: Path) -> None:
     assert SECRET in shown
 
 
+LEAKS = {
+    "AZURE_POSTGRESQL_CONNECTIONSTRING": f"host=h dbname=d user=u password=p sslpassword={SECRET}",
+    "CUSTOMCONNSTR_hook": f"https://{SECRET}@sentry.example/1",
+    "REDISCACHECONNSTR_c": SECRET,
+    "A": f"@Microsoft.KeyVault({SECRET})",
+    "REDIS_AUTH": SECRET,
+    "DBPW": SECRET,
+    "BLOBSAS": SECRET,
+    "JWT": SECRET,
+    "CMD": f"Basic {SECRET}",
+    "X": f"sk_live_{SECRET}",
+}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--django", "--json"]], ids=str)
+def test_less_obvious_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
+    """Options of a database, bare keys, tokens in a URL, and names that only people know."""
+    assert SECRET not in ask(tmp_path, *arguments, **LEAKS)
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8", "ascii"])
+def test_any_output_can_say_it(tmp_path: Path, encoding: str) -> None:
+    """Also a redirected one on Windows, and names that are no UTF-8: no forged line."""
+    hostile = "a\udcff\n\x1b[31mforged"
+    text = ask(
+        tmp_path, PYTHONIOENCODING=encoding, WEBSITE_SITE_NAME=hostile, A="\U0001f600" * 90,
+        SQLCONNSTR_x="@Microsoft.KeyVault(x)", **{f"B{hostile}": "1"},
+    )  # fmt: skip
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line.startswith(("\x1b", "[31m", "forged"))]
+
+
 @pytest.mark.parametrize(
     ("variables", "code", "where", "words"),
     [
@@ -111,6 +143,13 @@ def test_secrets_are_shown_when_asked_for(tmp_path: Path) -> None:
         ({"APPSETTING_A": "1", "A": "2"}, "changed", "A", "startup command"),
         ({"APPSVC_HTTPS_ONLY": "jein"}, "malformed", "APPSVC_HTTPS_ONLY", "true or false"),
         ({"PORT": "80_00"}, "malformed", "PORT", "1 to 65535"),
+        ({"APPSVC_TRUSTED_PROXIES": "x y"}, "malformed", "APPSVC_TRUSTED_PROXIES", "address"),
+        ({"A:B": "1", "A__B": "2"}, "spelling", "A__B", "differ"),
+        ({"A": "\udcff"}, "malformed", "A", "UTF-8"),
+        (
+            {"SQLCONNSTR_a": "Server=x;Password=@Microsoft.KeyVault(VaultName=safe;SecretName=s)"},
+            "key-vault", "SQLCONNSTR_a", "vault 'safe'",
+        ),
         ({"MYSQLCONNSTR_a": "nothing"}, "connection-string", "MYSQLCONNSTR_a", "'='"),
         (
             {"MYSQLCONNSTR_a": "Server=x", "SQLCONNSTR_A": "Server=y"},
@@ -168,6 +207,9 @@ def test_django_says_why(tmp_path: Path) -> None:
     text = ask(tmp_path, "--django", **PLATFORM, POSTGRESQLCONNSTR_main="Host=db;Pwd=p")
     assert "SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')" in text
     assert "because: the connection string POSTGRESQLCONNSTR_main" in text
-    rows = ask_json(ROOT, "--django")["rows"]
-    assert rows["STATIC_ROOT"]["value"] == str(ROOT / "staticfiles")
-    assert "db.sqlite3" in rows["DATABASES"]["value"]
+    told = json.loads(ask(ROOT, "--django", "--json"))["django"]
+    values = {one["name"]: one["value"] for one in told}
+    assert values["STATIC_ROOT"] == str(ROOT / "staticfiles")
+    assert values["DATABASES"]["default"]["NAME"].endswith("db.sqlite3")
+    assert values["SECURE_PROXY_SSL_HEADER"] is None
+    assert all(one["why"] for one in told)

@@ -139,7 +139,7 @@ def test_an_unknown_name_says_what_there_is() -> None:
 @pytest.mark.parametrize("given", ["postgresql://u:S3CR3T@h", "Password=S3CR3T", "S3CR3T " * 30])
 def test_a_string_given_for_a_name_is_not_repeated(given: str) -> None:
     """Who asks with the string itself finds nothing, and nothing of it in the message."""
-    with pytest.raises(SettingsError, match="not a name") as got:
+    with pytest.raises(SettingsError, match="is not a name") as got:
         load_settings({}).connection(given)
     assert "S3CR3T" not in str(got.value)
     assert got.value.findings[0].where == "(not a name)"

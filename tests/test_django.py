@@ -53,7 +53,9 @@ def test_own_address_is_one_of_this_machine() -> None:
         process.bind(address, 0).close()
 
 
-@pytest.mark.parametrize("bad", ["https://x.example", "x.example:80", "x/y", "a b", "-"])
+@pytest.mark.parametrize(
+    "bad", ["https://x.example", "x.example:80", "x/y", "a b", "-", "m\xfcnchen.de", "a..b"]
+)
 def test_what_is_no_host_is_refused(bad: str) -> None:
     """Such an entry would match nothing, and nobody would know why."""
     with pytest.raises(ConfigError, match=r"APPSVC_ALLOWED_HOSTS.*www\.example\.com"):
@@ -143,6 +145,50 @@ def test_logging_is_a_dict_that_works() -> None:
     assert logging.config is not None
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"SERVICEBUSCONNSTR_bus": "@Microsoft.KeyVault(VaultName=v;SecretName=s)"},
+        {"REDISCACHECONNSTR_r": "=,="},
+        {"AZUREBLOBSTORAGE_default": "AccountName=a;AccountKey=k"},
+        {"SERVICEBUSCONNSTR_main": "Endpoint=sb://x"},
+    ],
+    ids=str,
+)
+def test_other_services_do_not_matter(other: dict[str, str]) -> None:
+    """What leads to no database neither takes its place nor stops the site."""
+    settings = on_platform(POSTGRESQLCONNSTR_main=POSTGRES, **other)
+    assert appsvc.databases(settings)["default"]["HOST"] == "db"
+
+
+def test_a_role_has_no_front_end() -> None:
+    """Nobody there vouches for a header, nor for https."""
+    settings = load_settings({"RoleRoot": "E:", "RoleInstanceID": "r_0"})
+    assert settings.host == "workerrole"
+    assert appsvc.secure_proxy_ssl_header(settings) is None
+    assert not appsvc.secure_cookies(settings)
+
+
+@pytest.mark.parametrize(
+    ("hostname", "host"),
+    [("MySite.azurewebsites.net", "mysite.azurewebsites.net"), (" ", ""), ("*", ""), ("a:80", "a")],
+)
+def test_the_sites_own_name(hostname: str, host: str) -> None:
+    """As browsers send it; what is no name is left out."""
+    settings = on_platform(WEBSITE_HOSTNAME=hostname, WEBSITE_PRIVATE_IP="fd00::1")
+    assert (host in appsvc.allowed_hosts(settings)) == bool(host)
+    assert "*" not in appsvc.allowed_hosts(settings)
+    assert "[fd00::1]" in appsvc.allowed_hosts(settings)
+    assert appsvc.csrf_trusted_origins(settings) == ([f"https://{host}"] if host else [])
+
+
+@pytest.mark.parametrize("origin", ["http://x/path", "://", "ftp://x", "https://", "HTTPS://X"])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    """It would match nothing."""
+    with pytest.raises(ConfigError, match="cannot be used"):
+        appsvc.csrf_trusted_origins(load_settings({}), origin)
+
+
 def test_values_are_fresh_each_time() -> None:
     """Changing what came out changes nothing for the next one."""
     settings = on_platform(POSTGRESQLCONNSTR_main=POSTGRES)
@@ -154,11 +200,16 @@ def test_values_are_fresh_each_time() -> None:
 
 def test_choices_say_why() -> None:
     """Every function is there with a reason, also where it would raise."""
-    for settings in (load_settings({}), on_platform(), on_platform(POSTGRESQLCONNSTR_a=POSTGRES)):
+    for settings in (
+        load_settings({}),
+        on_platform(),
+        on_platform(POSTGRESQLCONNSTR_a=POSTGRES),
+        load_settings({"APPSVC_ALLOWED_HOSTS": "https://x", "APPSVC_LOG_LEVEL": "loud"}),
+    ):
         made = appsvc.choices(settings, ".")
         assert [choice.name for choice in made] == [
             "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SECURE_PROXY_SSL_HEADER",
-            "SESSION_COOKIE_SECURE, CSRF_COOKIE_SECURE", "DATABASES", "LOGGING", "STATIC_ROOT",
+            "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "DATABASES", "LOGGING", "STATIC_ROOT",
         ]  # fmt: skip
         assert all(choice.why for choice in made)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -75,7 +75,8 @@ def test_missing() -> None:
     assert isinstance(error, ConfigError)
     assert error.findings[0].code == "missing"
     assert "The setting X is missing: expected a duration such as 30s" in str(error)
-    assert ".env" in str(error)
+    assert "X is set to nothing, which counts as not set" in str(error)
+    assert ".env" in str(fail(lambda: read_value(make({}), "X", timedelta)))
 
 
 def test_missing_in_this_case_only() -> None:
@@ -264,9 +265,9 @@ class Unreadable:
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        pytest.param(dict, "no dataclass", id="no-dataclass"),
-        pytest.param(Mail("h"), "no dataclass", id="instance"),
-        pytest.param(Later, "Later: name 'Decimal' is not defined; import it", id="name"),
+        pytest.param(dict, "wants a dataclass", id="no-dataclass"),
+        pytest.param(Mail("h"), "wants a dataclass", id="instance"),
+        pytest.param(Later, "Later: name 'Decimal' is not defined; an annotation", id="name"),
         pytest.param(Unreadable, "Unreadable.raw: there is no way to read", id="kind"),
     ],
 )
@@ -288,10 +289,33 @@ class Checked:
 
 
 def test_a_dataclass_may_check_itself() -> None:
-    """Its own error comes through, but not where there were mistakes already."""
-    with pytest.raises(ValueError, match="too large"):
-        read_dataclass(make({"SIZE": "10"}), Checked)
+    """Its own words are a finding, but not where there were mistakes already."""
+    error = fail(lambda: read_dataclass(make({"SIZE": "10"}), Checked))
+    assert "The settings of Checked do not pass its own check: too large" in str(error)
     assert fail(lambda: read_dataclass(make({}), Checked)).findings
+
+
+@dataclass
+class Hosts:
+    """A list of dataclasses, which no setting can hold."""
+
+    all: list[Mail]
+
+
+@dataclass
+class Wrapped:
+    """One behind Annotated, and one under a name of its own."""
+
+    mail: Annotated[Mail, 1]
+    sender: str = field(default="", metadata={"setting": "Out:Sender"})
+
+
+def test_dataclasses_within_other_kinds() -> None:
+    """A list of them is refused and not read as one; Annotated is looked through."""
+    with pytest.raises(TypeError, match=r"Hosts\.all"):
+        read_dataclass(make({"ALL__HOST": "h"}), Hosts)
+    found = read_dataclass(make({"X_MAIL__HOST": "h", "Out__Sender": "me"}), Wrapped, "X_")
+    assert (found.mail.host, found.sender) == ("h", "me")
 
 
 NAMES = st.sampled_from(["API_KEY", "WORKERS", "MODE", "HOSTS", "TIMEOUT", "LIMITS", "MAIL__PORT"])
