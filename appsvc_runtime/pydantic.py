@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["AppServiceSettingsSource"]
 
 
+def _fold(name: str) -> str:
+    return name.replace(":", "__").replace(".", "_")
+
+
+class _Names(dict[str, str | None]):
+    """Values by folded names; an alias such as `Mail:Host` finds its own in any spelling."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(_fold(key), default)
+
+
 class AppServiceSettingsSource(EnvSettingsSource):
     """Give pydantic-settings the settings an app can see on any host.
 
@@ -50,7 +61,7 @@ class AppServiceSettingsSource(EnvSettingsSource):
         super().__init__(settings_cls, **options)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        values: dict[str, str | None] = {}
+        values = _Names()
         known = self._settings.app_settings
         for name in known:
             found = known.find(name)
@@ -63,14 +74,15 @@ class AppServiceSettingsSource(EnvSettingsSource):
         return values
 
     def _spell(self, name: str) -> str:
-        name = name.replace(":", "__")
+        name = _fold(name)
         return name if self.case_sensitive else name.lower()
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Give a field's text; one that is an unresolved reference is kept for the error."""
         value, key, is_complex = super().get_field_value(field, field_name)
-        for _, name, _ in self._extract_field_info(field, field_name):
-            self._check(name, self.env_vars.get(name))
+        if field_name not in self.current_state:  # else an argument goes before it anyway
+            for _, name, _ in self._extract_field_info(field, field_name):
+                self._check(name, self.env_vars.get(name))
         if isinstance(value, str) and keyvault.is_reference(value):
             value = None
         return value, key, is_complex
@@ -84,7 +96,7 @@ class AppServiceSettingsSource(EnvSettingsSource):
             for _, name, _ in self._extract_field_info(field, field_name)
         )
         for name, value in env_vars.items():
-            if name.startswith(prefixes):
+            if name.startswith(prefixes) and field_name not in self.current_state:
                 self._check(name, value)
         kept = {name: value for name, value in env_vars.items() if name not in self._unresolved}
         return super().explode_env_vars(field_name, field, kept)

@@ -125,3 +125,20 @@ def test_secrets_stay_hidden_where_the_model_says_so() -> None:
     assert "S3CR3T" not in repr(found)
     with pytest.raises(ValidationError):
         make({"COUNT": "many"})()
+
+
+def test_an_alias_may_be_spelled_either_way() -> None:
+    """`Mail:Host` in the model is `Mail__Host` on Linux."""
+
+    class AppSettings(BaseSettings):
+        host: str = Field(validation_alias="Mail:Host")
+
+    for name in ("Mail:Host", "Mail__Host", "APPSETTING_MAIL__HOST"):
+        assert AppServiceSettingsSource(AppSettings, load_settings({name: "h"}))() == {
+            "Mail:Host": "h"
+        }
+
+
+def test_an_argument_goes_before_an_unresolved_reference() -> None:
+    """As in a model's own tests."""
+    assert make({"COLOR": REFERENCE})(color="red").model_dump()["color"] == "red"
