@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import appkinds, options, startup
-from .errors import AppLoadError, ConfigError
+from .errors import AppLoadError, AppServiceError, ConfigError
 from .middleware import AppServiceMiddleware
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class _Resolver:
             if missing == module_name or module_name.startswith(f"{missing}."):
                 return None
             raise self.failed(f"importing {module_name!r}", error) from error
+        except AppServiceError:  # a setting that the app asked this package for
+            raise
         except Exception as error:
             raise self.failed(f"importing {module_name!r}", error) from error
         except SystemExit as error:  # a script without `if __name__ == "__main__"`
@@ -187,6 +189,8 @@ class _Resolver:
     def call(self, factory: Any, path: str) -> Any:
         try:
             return factory()
+        except AppServiceError:
+            raise
         except (Exception, SystemExit) as error:
             raise self.failed(f"calling {path}()", error) from error
 

@@ -11,6 +11,7 @@ is that of `--port`, `HTTP_PLATFORM_PORT`, `SERVER_PORT`, `PORT`, in that order,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -70,7 +71,8 @@ def command(
     if queue_log.level == logging.NOTSET:
         queue_log.setLevel(logging.ERROR)
     shown_host = f"[{host}]" if ":" in host else host
-    click.echo(f"Serving {choice.name} ({choice.reason}) on http://{shown_host}:{server.port}")
+    with contextlib.suppress(OSError):  # standard output may be full; the site runs anyway
+        click.echo(f"Serving {choice.name} ({choice.reason}) on http://{shown_host}:{server.port}")
     cut = server.run(seconds)
     if cut:
         click.echo(f"Stopped after {seconds} s; {cut} requests were still running.", err=True)

@@ -266,8 +266,9 @@ def test_the_example_without_its_key() -> None:
         capture_output=True, text=True, check=False, cwd=EXAMPLE, timeout=60,
         env=clean_environ(**PLATFORM),
     )  # fmt: skip
-    assert result.returncode == 1
-    assert "The setting SECRET_KEY is missing" in result.stderr
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: The setting SECRET_KEY is missing")
+    assert "Traceback" not in result.stderr
 
 
 def test_importing_it_loads_no_django() -> None:

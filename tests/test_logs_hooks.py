@@ -1,0 +1,177 @@
+"""What nobody caught reaches the log, and whoever looks at standard error; in child processes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import run
+
+SETUP = "import sys, threading, logging; from appsvc_runtime import configure_logging\n"
+CONFIGURE = SETUP + "configure_logging()\n"
+THREAD = "def f(): {}\nt = threading.Thread(target=f, name='mine'); t.start(); t.join()\n"
+
+CASES = [
+    pytest.param(
+        "def f(): raise ValueError('oh')\nf()", "CRITICAL", "Uncaught exception",
+        "ValueError: oh", 1, id="main",
+    ),
+    pytest.param(
+        "class Stop(BaseException): pass\nraise Stop('oh')", "CRITICAL", "Uncaught exception",
+        "Stop: oh", 1, id="main-other",
+    ),
+    pytest.param(
+        THREAD.format("raise ValueError('oh')"), "CRITICAL", "Uncaught exception in thread mine",
+        "ValueError: oh", 0, id="thread",
+    ),
+    pytest.param(
+        THREAD.format("raise GeneratorExit('oh')"), "CRITICAL", "Uncaught exception in thread mine",
+        "GeneratorExit: oh", 0, id="thread-other",
+    ),
+    pytest.param(
+        "import atexit\n@atexit.register\ndef last(): raise ValueError('oh')", "ERROR",
+        "Exception ignored in.* last", "ValueError: oh", 0, id="atexit",
+    ),
+    pytest.param(
+        "class A:\n    def __del__(self): raise ValueError('oh')\nA()", "ERROR",
+        "Exception ignored .*__del__", "ValueError: oh", 0, id="del",
+    ),
+    pytest.param(
+        "class A:\n    def __del__(self): raise ValueError('oh')\na = A()", "ERROR",
+        "Exception ignored .*__del__", "ValueError: oh", 0, id="del-at-the-end",
+    ),
+    pytest.param(
+        "class M(type):\n    def __repr__(cls): raise KeyError\nclass C(metaclass=M):\n"
+        "    def __call__(self): raise ValueError('oh')\n    __repr__ = None\n"
+        "import atexit; atexit.register(C())", "ERROR", "Exception ignored in",
+        "ValueError: oh", 0, id="cannot-be-shown",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "level", "message", "error", "exit_code"), CASES)
+def test_the_log_is_standard_output(
+    code: str, level: str, message: str, error: str, exit_code: int
+) -> None:
+    """There the container's user sees it, once; standard error is shown beside it."""
+    result = run("-c", CONFIGURE + code)
+    assert result.returncode == exit_code
+    head, *trace = result.stdout.splitlines()
+    assert re.search(rf" {level} appsvc_runtime\.uncaught \d+: {message}", head)
+    assert trace[0] == "    Traceback (most recent call last):"
+    assert trace[-1].endswith(error)
+    assert all(line.startswith("    ") for line in trace)
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(("code", "level", "message", "error", "exit_code"), CASES)
+def test_the_log_is_a_file(
+    code: str, level: str, message: str, error: str, exit_code: int, tmp_path: Path
+) -> None:
+    """Who started the program looks at standard error, which has it as without us."""
+    file = tmp_path / "app.log"
+    result = run("-c", CONFIGURE + code, WSGI_LOG=str(file))
+    assert (result.returncode, result.stdout) == (exit_code, "")
+    head, *_, last = file.read_text().splitlines()
+    assert re.search(rf" {level} appsvc_runtime\.uncaught \d+: {message}", head)
+    assert last.endswith(error)
+    assert error in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "stderr"),
+    [
+        pytest.param("raise KeyboardInterrupt", -2, "KeyboardInterrupt", id="interrupt"),
+        pytest.param("raise SystemExit('bye')", 1, "bye", id="exit"),
+        pytest.param(THREAD.format("raise SystemExit"), 0, "", id="exit-of-a-thread"),
+    ],
+)
+def test_what_is_no_error(code: str, exit_code: int, stderr: str) -> None:
+    """Is no matter of the log."""
+    result = run("-c", CONFIGURE + code)
+    assert (result.returncode, result.stdout) == (exit_code, "")
+    assert result.stderr.strip().endswith(stderr)
+
+
+def test_hooks_of_others_are_called_too() -> None:
+    """Those that were there, and those that came later and pass on."""
+    hooks = (
+        "def main(*a): print('first main', a[1])\n"
+        "def thread(a): print('first thread', a.exc_value)\n"
+        "def rest(a): print('first rest', a.exc_value)\n"
+        "sys.excepthook, threading.excepthook, sys.unraisablehook = main, thread, rest\n"
+        "configure_logging()\n"
+        "ours = sys.excepthook\n"
+        "def later(*a): print('later main', a[1]); ours(*a)\n"
+        "sys.excepthook = later\n"
+        "configure_logging()\n"
+        "class A:\n    def __del__(self): raise ValueError('c')\n"
+        "A()\n"
+    )
+    code = SETUP + hooks + THREAD.format("raise ValueError('b')") + "raise ValueError('a')"
+    result = run("-c", code)
+    assert result.stderr == ""
+    for once in ("first main a", "later main a", "first thread b", "first rest c"):
+        assert result.stdout.count(once) == 1
+    assert result.stdout.count("appsvc_runtime.uncaught") == 3
+
+
+SILENCED = [
+    pytest.param("logging.disable(logging.CRITICAL)", id="logging-disabled"),
+    pytest.param("logging.getLogger().handlers.clear()", id="no-handlers"),
+    pytest.param(
+        "logging.getLogger('appsvc_runtime.uncaught').disabled = True", id="logger-disabled"
+    ),
+    pytest.param("sys.stdout = None", id="no-standard-output"),
+    pytest.param("sys.stdout.close()", id="standard-output-closed"),
+    pytest.param(
+        "h = logging.Handler(); h.emit = lambda record: 1 / 0\n"
+        "logging.getLogger().handlers.insert(0, h)", id="a-handler-of-somebody-fails",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("silence", SILENCED)
+def test_an_error_is_never_lost(silence: str) -> None:
+    """Where the log does not have it, standard error does."""
+    code = "class A:\n    def __del__(self): raise ValueError('c')\nA()\n"
+    code += THREAD.format("raise ValueError('b')") + "raise ValueError('a')"
+    result = run("-c", f"{CONFIGURE}{silence}\n{code}")
+    assert result.returncode == 1
+    for error in "abc":
+        assert f"ValueError: {error}" in result.stderr
+
+
+def test_warnings() -> None:
+    """In the log, one line each, and not on standard error."""
+    code = "import warnings; warnings.warn('careful\\nnow'); warnings.warn('old', FutureWarning)"
+    result = run("-c", CONFIGURE + code)
+    first, second = result.stdout.splitlines()
+    assert re.search(r" WARNING py\.warnings \d+: <string>:3: UserWarning: careful\\nnow$", first)
+    assert first.count("careful") == 1
+    assert "FutureWarning: old" in second
+    assert result.stderr == ""
+
+
+def test_warnings_that_are_errors_stay_errors() -> None:
+    """`-W error` is the user's word."""
+    result = run("-W", "error", "-c", CONFIGURE + "import warnings; warnings.warn('careful')")
+    assert result.returncode == 1
+    assert "UserWarning: careful" in result.stdout
+
+
+def test_a_forked_child_writes_too(tmp_path: Path) -> None:
+    """As gunicorn's workers do, with the handler that the master made; by its own id."""
+    code = (
+        "import os\n"
+        "pid = os.fork()\n"
+        "logging.getLogger('shop').warning('%s', 'parent' if pid else 'child')\n"
+        "if pid: os.waitpid(pid, 0); print(os.getpid(), pid)\n"
+    )
+    file = tmp_path / "app.log"
+    result = run("-c", CONFIGURE + code, WSGI_LOG=str(file))
+    parent, child = result.stdout.split()
+    lines = [re.findall(r"shop (\d+): (\w+)", line)[0] for line in file.read_text().splitlines()]
+    assert sorted(lines) == sorted([(parent, "parent"), (child, "child")])
