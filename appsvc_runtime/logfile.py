@@ -168,7 +168,7 @@ class SharedFileHandler(logging.Handler):
             self._retry_at = 0.0
             self._said.clear()
         self._descriptor, self._inode, self._device = descriptor, found.st_ino, found.st_dev
-        if self._last_opened != (self._inode, self._device):
+        if not found.st_size or self._last_opened != (self._inode, self._device):
             self._last_opened = (self._inode, self._device)
             self._torn = False
             self._rotate_at = 0.0
@@ -192,6 +192,7 @@ class SharedFileHandler(logging.Handler):
             # Otherwise another process was faster, or somebody emptied it.
             if os.path.samestat(mine, named) and named.st_size + size > self._limit:
                 self._rename(path)
+                osfiles.make_like(path, named)
         except FileNotFoundError:
             pass  # renamed or deleted just now
         except OSError as error:

@@ -21,6 +21,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from . import options, requestcontext
+from .errors import ConfigError
 from .logfile import SharedFileHandler
 from .logformats import RequestFilter, TextFormatter, make_json_formatter
 from .logstream import StdoutHandler
@@ -33,6 +34,9 @@ __all__ = ["configure_logging", "dict_config", "make_handler"]
 
 UNCAUGHT = "appsvc_runtime.uncaught"
 _hooked = False
+# Names of this process's own standard output: opened anew it would have a place of its own in a
+# file, and write over what is printed.
+_STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # The handlers made here, so that those of others are left alone.
 _own: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
 
@@ -153,23 +157,28 @@ class _Plan:
         else:
             self.level = options.resolve("APPSVC_LOG_LEVEL", level, known)
         self.format: str = options.resolve("APPSVC_LOG_FORMAT", form, known)
+        for number in (max_bytes, backups):
+            if number is not None and not isinstance(number, int | str):
+                raise ConfigError(
+                    "max_bytes and backups are whole numbers.", hint="Correct them where given."
+                )
         self.max_bytes: int = options.resolve("APPSVC_LOG_MAX_BYTES", max_bytes, known)
         self.backups: int = options.resolve("APPSVC_LOG_BACKUPS", backups, known)
         self.instance = settings.instance_id
+        if file is not None and not isinstance(file, str | bytes | os.PathLike):
+            raise ConfigError("The log file is no path.", hint="Correct it where it is given.")
         if file is None:
             file = settings.value("WSGI_LOG", default="")
             if not file and settings.host == "fastcgi" and settings.log_folder is not None:
                 file = settings.log_folder / "python.log"
-        self.file = os.path.abspath(file) if os.fspath(file) else ""
+        name = os.fsdecode(file).strip()
+        self.file = "" if not name or name in _STDOUT_NAMES else os.path.abspath(name)
 
 
 def _catch_the_uncaught() -> None:
     """Send what nobody caught to the log: once, and where others have hooks, to theirs too."""
     global _hooked
     logging.captureWarnings(True)
-    if _hooked:
-        return
-    _hooked = True
     main_hook, thread_hook, unraisable_hook = (
         sys.excepthook, threading.excepthook, sys.unraisablehook,
     )  # fmt: skip
@@ -204,19 +213,23 @@ def _catch_the_uncaught() -> None:
         if not quiet or unraisable_hook is not sys.__unraisablehook__:
             unraisable_hook(what)
 
-    sys.excepthook, threading.excepthook = in_main, in_thread
-    sys.unraisablehook = unraisable
+    # Later only in place of the interpreter's own: what others put there since may call ours.
+    if not _hooked or main_hook is sys.__excepthook__:
+        sys.excepthook = in_main
+    if not _hooked or thread_hook is threading.__excepthook__:
+        threading.excepthook = in_thread
+    if not _hooked or unraisable_hook is sys.__unraisablehook__:
+        sys.unraisablehook = unraisable
+    _hooked = True
 
 
 def _log_uncaught(level: int, text: str, error: Any) -> bool:
     """Write it to the log; say whether who looks at standard error sees it there."""
     try:
-        logger = logging.getLogger(UNCAUGHT)
-        logger.log(level, "%s", text, exc_info=error)
-        return logger.isEnabledFor(level) and any(
-            isinstance(handler, StdoutHandler) and handler.works
-            for handler in logging.getLogger().handlers
-        )
+        handlers = [h for h in logging.getLogger().handlers if isinstance(h, StdoutHandler)]
+        before = sum(handler.written for handler in handlers)
+        logging.getLogger(UNCAUGHT).log(level, "%s", text, exc_info=error)
+        return sum(handler.written for handler in handlers) > before
     except Exception:  # the interpreter is ending, or a handler of somebody's failed
         return False
 

@@ -24,13 +24,9 @@ class StdoutHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lost = 0
+        self.written = 0  # lines that got out
         self._pending = 0  # lines that the stream took and has yet to pass on
         self._writing = False
-
-    @property
-    def works(self) -> bool:
-        """Say whether the last line got out."""
-        return not self.lost and not self._pending
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; never raises."""
@@ -51,16 +47,19 @@ class StdoutHandler(logging.Handler):
         try:
             _flush(stream)
             self._pending = 0
-            if self.lost:
+            told = self.lost
+            if told:
                 text = f"{self.format(self._loss())}\n{text}"
             _write(stream, f"{text}\n")
         except Exception:  # closed, None, broken: the app goes on
             self.lost += 1
             return
-        self._pending, self.lost = self.lost + 1, 0
+        # What was lost meanwhile, by a stream that logs or a signal's handler, is still to be told.
+        self._pending, self.lost = told + 1, self.lost - told
         with contextlib.suppress(Exception):  # the stream has it, and passes it on when it can
             _flush(stream)
             self._pending = 0
+            self.written += 1
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Tell on standard error of a record that cannot be formatted, if that is anything."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,6 +84,23 @@ def is_gone(error: OSError) -> bool:
     return error.errno == getattr(errno, "ESTALE", None) or (
         process.WINDOWS and isinstance(error, PermissionError)
     )
+
+
+def make_like(path: str, model: os.stat_result) -> None:
+    """Make a file with the mode and owner of another, as far as that is allowed.
+
+    After rotating: processes of other users that could write to the old file shall go on.
+    """
+    if process.WINDOWS:
+        return  # the folder's own rules say who may
+    with contextlib.suppress(OSError):
+        descriptor = open_append(path)
+        try:
+            if os.fstat(descriptor).st_uid != model.st_uid:
+                os.fchown(descriptor, model.st_uid, model.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(model.st_mode))
+        finally:
+            os.close(descriptor)
 
 
 def lock(path: str) -> int | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.servers import run
+from tests.support.servers import ROOT, run
 
 SETUP = "import sys, threading, logging; from appsvc_runtime import configure_logging\n"
 CONFIGURE = SETUP + "configure_logging()\n"
@@ -175,3 +177,43 @@ def test_a_forked_child_writes_too(tmp_path: Path) -> None:
     parent, child = result.stdout.split()
     lines = [re.findall(r"shop (\d+): (\w+)", line)[0] for line in file.read_text().splitlines()]
     assert sorted(lines) == sorted([(parent, "parent"), (child, "child")])
+
+
+@pytest.mark.parametrize(
+    "quieten", ["h.addFilter(lambda r: False)", "h.setLevel(100)", "logging.disable()"]
+)
+def test_an_exception_that_the_log_did_not_take(quieten: str) -> None:
+    """It is on standard error then, as without us."""
+    code = (
+        "import logging\nfrom appsvc_runtime import configure_logging\n"
+        f"h = configure_logging()\n{quieten}\nraise ValueError('dead')\n"
+    )
+    result = run("-c", code)
+    assert result.returncode == 1
+    assert "ValueError: dead" in result.stderr
+
+
+def test_hooks_that_somebody_took_away_are_put_back() -> None:
+    """Configuring again is enough."""
+    code = (
+        "import sys\nfrom appsvc_runtime import configure_logging\nconfigure_logging()\n"
+        "sys.excepthook = sys.__excepthook__\nconfigure_logging()\nraise ValueError('dead')\n"
+    )
+    result = run("-c", code)
+    assert "Uncaught exception" in result.stdout
+    assert result.stderr == ""
+
+
+def test_standard_output_by_its_name(tmp_path: Path) -> None:
+    """What is printed and what is logged do not write over each other in a file."""
+    code = (
+        "import logging\nfrom appsvc_runtime import configure_logging\n"
+        "configure_logging(file='/dev/stdout')\n"
+        "for i in range(3): print('printed', i, flush=True); logging.info('logged %d', i)\n"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True, cwd=ROOT, timeout=30)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [line.split(": ")[-1] for line in lines] == [
+        "printed 0", "logged 0", "printed 1", "logged 1", "printed 2", "logged 2",
+    ]  # fmt: skip

@@ -91,14 +91,14 @@ def test_lines_that_are_lost_are_counted(stream: Any, handler: StdoutHandler) ->
     with redirect_stdout(stream()), redirect_stderr(io.StringIO()) as err:
         for _ in range(3):
             say(handler, "lost")
-    assert (handler.lost, handler.works, err.getvalue()) == (3, False, "")
+    assert (handler.lost, handler.written, err.getvalue()) == (3, 0, "")
     with redirect_stdout(io.StringIO()) as out:
         say(handler, "there")
         say(handler, "again")
     assert [line.partition(": ")[2] for line in out.getvalue().splitlines()] == [
         "3 log lines could not be written to standard output.", "there", "again",
     ]  # fmt: skip
-    assert handler.works
+    assert handler.written
 
 
 @pytest.mark.parametrize("size", [10, 100_000], ids=["short", "long"])
