@@ -172,16 +172,16 @@ class SharedFileHandler(logging.Handler):
             self._last_opened = (self._inode, self._device)
             self._torn = False
             self._rotate_at = 0.0
-        rotated = self._max_bytes and stat.S_ISREG(found.st_mode)
-        if rotated and osfiles.file_to_rename(self.path):
-            self._limit = self._max_bytes
-        else:
-            self._limit = math.inf
+        limited = self._max_bytes and stat.S_ISREG(found.st_mode)
+        renamed = limited and osfiles.file_to_rename(self.path)
+        self._limit = self._max_bytes if renamed else math.inf
         return True
 
     def _rotate(self, size: int) -> bool:
         """Rename the files, unless another process just did; say whether to look again."""
-        path = osfiles.file_to_rename(self.path) or self.path
+        path = osfiles.file_to_rename(self.path)
+        if path is None:
+            return False
         locked = None
         try:
             locked = osfiles.lock(path)

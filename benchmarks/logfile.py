@@ -26,7 +26,7 @@ import tracemalloc
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES = 8
@@ -71,9 +71,10 @@ def write(side: str, path: str, first: int, last: int) -> None:
     logger = make_logger(make_handler(side, path))
     print("ready", flush=True)
     sys.stdin.readline()
+    begun = process_time()
     for number in range(first, last):
         logger.info("line %08d %s", number, FILLING)
-    print("done", flush=True)
+    print("done", process_time() - begun, flush=True)
 
 
 def start(*words: str) -> subprocess.Popen[str]:
@@ -84,8 +85,8 @@ def start(*words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def one_round(side: str, path: str, first: int, last: int) -> float:
-    """Have the numbers from `first` to `last` written by all; give the seconds that it took."""
+def one_round(side: str, path: str, first: int, last: int) -> tuple[float, float]:
+    """Have the numbers from `first` to `last` written; give the seconds it took, and of CPU."""
     step = (last - first) // PROCESSES
     with ExitStack() as stack:
         children = [
@@ -100,17 +101,20 @@ def one_round(side: str, path: str, first: int, last: int) -> float:
             assert child.stdin
             child.stdin.write("go\n")
             child.stdin.flush()
-        await_word(children, "done")
-        return perf_counter() - begun
+        used = sum(map(float, await_word(children, "done")))
+        return perf_counter() - begun, used
 
 
-def await_word(children: list[subprocess.Popen[str]], word: str) -> None:
-    """Wait until each has said it; stop where one says something else."""
+def await_word(children: list[subprocess.Popen[str]], word: str) -> list[str]:
+    """Wait until each has said it, and give what else it said; stop where that word is missing."""
+    found = []
     for child in children:
         assert child.stdout
-        said = child.stdout.readline().strip()
+        said, _, more = child.stdout.readline().strip().partition(" ")
         if said != word:
             raise SystemExit(f"A process said {said!r} instead of {word!r}")
+        found.append(more)
+    return found
 
 
 def count(folder: str, lines: int) -> tuple[int, int, int, int]:
@@ -136,6 +140,7 @@ def measure_writing(sides: tuple[str, ...], lines: int, rounds: int) -> None:
     """Have all sides write in turns; print times and what was found in their files."""
     each = lines // rounds // PROCESSES * PROCESSES
     times: dict[str, list[float]] = {side: [] for side in sides}
+    used: dict[str, list[float]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory(prefix="bench-logfile-") as folder:
         for side in sides:
             os.mkdir(os.path.join(folder, side))
@@ -143,21 +148,24 @@ def measure_writing(sides: tuple[str, ...], lines: int, rounds: int) -> None:
             for side in sides:
                 path = os.path.join(folder, side, "app.log")
                 first = number * each
-                times[side].append(one_round(side, path, first, first + each))
+                seconds, of_cpu = one_round(side, path, first, first + each)
+                times[side].append(seconds)
+                used[side].append(of_cpu / each * 1e6)
         print(f"{each * rounds:,} lines by {PROCESSES} processes, in {rounds} rounds")
         found = {side: median(values) for side, values in times.items()}
         for side, seconds in found.items():
             lost, torn, doubled, files = count(os.path.join(folder, side), each * rounds)
             print(
-                f"  {side:24} {each / seconds:9,.0f} lines/s   {files:3} files   "
+                f"  {side:24} {each / seconds:9,.0f} lines/s   "
+                f"{median(used[side]):5.1f} µs of CPU a line   {files:3} files   "
                 f"{lost} lost   {torn} torn   {doubled} doubled"
             )
     if sides == SIDES:
         print(
             f"  {ratio(times[OURS], times[PLAIN])} of the plain FileHandler's time, "
-            f"goal {GOAL_PLAIN}\n"
+            f"goal {GOAL_PLAIN}; {ratio(used[OURS], used[PLAIN])} of its CPU\n"
             f"  {ratio(times[CONCURRENT], times[OURS])} of concurrent-log-handler's rate, "
-            f"goal {GOAL_CONCURRENT}"
+            f"goal {GOAL_CONCURRENT}; it uses {ratio(used[CONCURRENT], used[OURS])} of our CPU"
         )
 
 

@@ -189,7 +189,7 @@ def test_the_count_is_formatted(
 def test_pipe_that_is_full(make: Make, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for without end; lines are counted, and told of when it is read."""
     waits: list[float] = []
-    real = osfiles.attempts
+    real, opening = osfiles.attempts, osfiles.open_append
 
     def attempts(seconds: float) -> Iterator[bool]:
         waits.append(seconds)
@@ -201,6 +201,7 @@ def test_pipe_that_is_full(make: Make, log: Path, monkeypatch: pytest.MonkeyPatc
         handler = make()
         line = "x" * 999
         write(handler, line)
+        monkeypatch.setattr(osfiles, "open_append", lambda path, seconds: opening(path))
         monkeypatch.setattr(osfiles, "attempts", attempts)
         monkeypatch.setattr(logfile, "_RETRY_SECONDS", 3600.0)
         write(handler, *[line] * 199)
@@ -219,7 +220,7 @@ STDOUT = """
 import sys
 from appsvc_runtime.logfile import SharedFileHandler
 import logging
-handler = SharedFileHandler(sys.argv[1], max_bytes=10, backups=5)
+handler = SharedFileHandler(sys.argv[1], max_bytes=int(sys.argv[2]), backups=5)
 for number in range(5):
     print("own", number, flush=True)
     handler.handle(logging.makeLogRecord({"msg": f"line {number}"}))
@@ -228,31 +229,56 @@ BOTH = "".join(f"own {number}\nline {number}\n" for number in range(5))
 
 
 @posix_only
-@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize(
+    ("links", "max_bytes"),
+    [
+        # Not the system's own where anything might be renamed: tests are also run as root.
+        pytest.param({"log": "/proc/self/fd/1"}, 10, id="as-dev-stdout"),
+        pytest.param({"fd": "/proc/self/fd", "log": "fd/1"}, 10, id="as-dev-fd"),
+        pytest.param({"log": "/dev/stdout"}, 0, id="dev-stdout"),
+    ],
+)
 @pytest.mark.parametrize("redirected", [True, False], ids=["to-a-file", "to-a-pipe"])
-def test_standard_output_by_its_name(tmp_path: Path, path: str, redirected: bool) -> None:
+def test_standard_output_by_its_name(
+    tmp_path: Path, links: dict[str, str], max_bytes: int, redirected: bool
+) -> None:
     """Lines and what is printed come in order, and the file it leads to is not renamed."""
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    path = str(tmp_path / "log")
     if not redirected:
-        result = run("-c", STDOUT, path)
+        result = run("-c", STDOUT, path, str(max_bytes))
         assert (result.stdout, result.stderr) == (BOTH, "")
-        return
-    out = tmp_path / "out"
-    with out.open("ab") as opened:
-        subprocess.run(
-            [sys.executable, "-c", STDOUT, path],
-            env=clean_environ(), stdout=opened, check=True, timeout=60,
-        )  # fmt: skip
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"out": BOTH}
+    else:
+        with (tmp_path / "out").open("ab") as opened:
+            subprocess.run(
+                [sys.executable, "-c", STDOUT, path, str(max_bytes)],
+                env=clean_environ(), stdout=opened, check=True, timeout=60,
+            )  # fmt: skip
+        assert (tmp_path / "out").read_text() == BOTH
+    assert {path.name for path in tmp_path.iterdir()} == {*links, *["out"] * redirected}
 
 
 @posix_only
 def test_dev_null(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
-    """It takes all, and stays what it is."""
-    handler = make("/dev/null", max_bytes=1, backups=1)
+    """It takes all."""
+    handler = make("/dev/null")
     write(handler, "one", "two")
     assert handler.lost == 0
-    assert not Path("/dev/null").is_file()
     assert capfd.readouterr() == ("", "")
+
+
+@posix_only
+def test_pipe_is_not_renamed(make: Make, log: Path) -> None:
+    """What is no ordinary file has no size to be rotated by."""
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(make(max_bytes=1, backups=1), "one", "two")
+        assert os.read(reader, 1000) == b"one\ntwo\n"
+    finally:
+        os.close(reader)
+    assert [path.name for path in log.parent.iterdir()] == [log.name]
 
 
 @posix_only

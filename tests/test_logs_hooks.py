@@ -151,8 +151,9 @@ def test_warnings() -> None:
     code = "import warnings; warnings.warn('careful\\nnow'); warnings.warn('old', FutureWarning)"
     result = run("-c", CONFIGURE + code)
     first, second = result.stdout.splitlines()
-    assert re.search(r" WARNING py\.warnings \d+: <string>:3: UserWarning: careful\\nnow$", first)
-    assert first.count("careful") == 1
+    # Python 3.13 and later add the source line, as for code in files.
+    line = r" WARNING py\.warnings \d+: <string>:3: UserWarning: careful\\nnow(\\n  import .*)?$"
+    assert re.search(line, first)
     assert "FutureWarning: old" in second
     assert result.stderr == ""
 
