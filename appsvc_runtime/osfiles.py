@@ -89,12 +89,14 @@ def is_gone(error: OSError) -> bool:
 def make_like(path: str, model: os.stat_result) -> None:
     """Make a file with the mode and owner of another, as far as that is allowed.
 
-    After rotating: processes of other users that could write to the old file shall go on.
+    After rotating: processes of other users that could write to the old file shall go on. One that
+    is there already, or a link that somebody planted, is left as it is.
     """
     if process.WINDOWS:
         return  # the folder's own rules say who may
     with contextlib.suppress(OSError):
-        descriptor = open_append(path)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
         try:
             if os.fstat(descriptor).st_uid != model.st_uid:
                 os.fchown(descriptor, model.st_uid, model.st_gid)

@@ -4,9 +4,10 @@ In turns, over several rounds: a plain ``logging.FileHandler``, which never rota
 ``SharedFileHandler``, and concurrent-log-handler's ``ConcurrentRotatingFileHandler``, the latter
 two rotating at the same size. In each round eight fresh processes append numbered lines to the
 side's file, from a common start to the moment when the last of them has written its last line.
-LINES (1,000,000) is how many each side writes in all its rounds. Printed are the median over the
-rounds, the median of the ratios within each round, and what is found when all files of a side are
-read: lines that are lost, torn or doubled.
+LINES (1,000,000) is how many each side writes in all its rounds. Printed are the medians over the
+rounds, of the time and of the writers' CPU time (which other work on the machine changes less), the
+medians of the ratios within each round, and what is found when all files of a side are read: lines
+that are lost, torn or doubled.
 
 Then, in processes of their own: what a call of a disabled level costs with either handler, and by
 how much a process grows that writes LINES lines to a file that is rotated.
@@ -232,7 +233,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("lines", type=int, nargs="?", default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--ours", action="store_true", help="without the others")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -297,7 +297,7 @@ def test_another_was_faster(
     handler = make(max_bytes=10, backups=5)
     write(handler, "x" * 9)
     real_lock, real_flock, real_replace, todo = osfiles.lock, fcntl.flock, os.replace, meanwhile[:]
-    does = {
+    does: dict[str, Callable[[], object]] = {
         "rotated": lambda: real_replace(log, f"{log}.1"),
         "filled": lambda: log.write_text("y" * 9 + "\n"),
         "emptied": lambda: log.write_text(""),

@@ -169,6 +169,8 @@ def test_waitress_and_json() -> None:
         *RUNSERVER, cwd=EXAMPLES["flask"], APPSVC_LOG_PROBES="1", **variables
     ) as server:  # fmt: skip
         server.request("/hello?name=A%0Ab", headers(1))
+        # The line comes when the response is closed, after the visitor has it.
+        wait_for(server.log, "GET /hello")
         server.request("/robots933456.txt")
         text = wait_for(server.log, "robots")
     greeting, *lines = text.splitlines()

@@ -215,3 +215,18 @@ def test_one_file_in_place_of_another(
         (tmp_path / "app.log").write_text(text)
         osfiles.replace(str(tmp_path / "app.log"), str(tmp_path / "app.log.1"))
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"app.log.1": text}
+
+
+def test_a_new_file_is_made_like_the_old_one(tmp_path: Path) -> None:
+    """Its mode is kept; what is there already, and a planted link, are left alone."""
+    old, new, other = tmp_path / "old", tmp_path / "new", tmp_path / "other"
+    old.write_text("x")
+    old.chmod(0o666)
+    osfiles.make_like(str(new), old.stat())
+    assert new.stat().st_mode & 0o777 == 0o666
+    other.write_text("y")
+    other.chmod(0o600)
+    osfiles.make_like(str(other), old.stat())
+    (tmp_path / "link").symlink_to(other)
+    osfiles.make_like(str(tmp_path / "link"), old.stat())
+    assert other.stat().st_mode & 0o777 == 0o600
