@@ -155,12 +155,6 @@ class AppSettings(Mapping[str, str]):
                     return True
         return False
 
-    def problem(self, found: Found) -> SettingsError | None:
-        """Give the error for a setting that is an unresolved Key Vault reference."""
-        if keyvault.is_reference(found.value):
-            return SettingsError([keyvault.unresolved(found.name, found.value, self.environ)])
-        return None
-
     @property
     def environ(self) -> Mapping[str, str]:
         """Give the first layer's variables as they are."""
@@ -171,9 +165,8 @@ class AppSettings(Mapping[str, str]):
         found = self.find(name) if isinstance(name, str) else None
         if found is None:
             raise KeyError(name)
-        problem = self.problem(found)
-        if problem:
-            raise problem
+        if keyvault.is_reference(found.value):
+            raise SettingsError([keyvault.unresolved(found.name, found.value, self.environ)])
         return found.value
 
     def __contains__(self, name: object) -> bool:

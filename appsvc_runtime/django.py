@@ -168,9 +168,7 @@ def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
     origins = [host for host in hosts if isinstance(host, str) and "://" in host]
     for origin in origins:
         scheme, _, place = origin.partition("://")
-        if scheme not in ("http", "https") or not re.fullmatch(
-            r"[A-Za-z0-9.*_-]+(:[0-9]+)?", place
-        ):
+        if scheme not in ("http", "https") or not _PLACE.fullmatch(place):
             raise ConfigError(
                 "An origin given to appsvc_runtime.django cannot be used.",
                 hint="Write it as https://www.example.com, with nothing behind host and port.",

@@ -19,7 +19,7 @@ from . import requestcontext
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RequestFilter", "TextFormatter", "make_json_formatter"]
+__all__ = ["RequestFilter", "TextFormatter", "make_json_formatter", "shown"]
 
 # Line ends in all their forms, control characters, what reverses the direction of text, and halves
 # of surrogate pairs, by which Python holds bytes that are no text.
@@ -169,8 +169,8 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception as error:
         return (
-            f"{_shown(record.msg)} cannot be formatted with {_shown(record.args)}: "
-            f"{_shown(error)} ({record.pathname}:{record.lineno})"
+            f"{shown(record.msg)} cannot be formatted with {shown(record.args)}: "
+            f"{shown(error)} ({record.pathname}:{record.lineno})"
         )
 
 
@@ -178,10 +178,11 @@ def _traceback(formatter: logging.Formatter, error: Any) -> str:
     try:
         return formatter.formatException(error)
     except Exception as failure:
-        return f"(the traceback cannot be formatted: {_shown(failure)})"
+        return f"(the traceback cannot be formatted: {shown(failure)})"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Give an object's `repr`, or its type's name where it has none."""
     try:
         return repr(value)
     except Exception:
@@ -200,7 +201,7 @@ def _dumps(data: dict[Any, Any], **options: Any) -> str:
     except Exception:
         text = json.dumps(
             {
-                name if isinstance(name, str) else _shown(name): _plain(value, options)
+                name if isinstance(name, str) else shown(name): _plain(value, options)
                 for name, value in data.items()
             },
             **options,
@@ -213,7 +214,7 @@ def _plain(value: Any, options: dict[str, Any]) -> Any:
     try:
         json.dumps(value, allow_nan=False, **options)
     except Exception:
-        return _shown(value)
+        return shown(value)
     return value
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from . import options, requestcontext
 from .errors import ConfigError
 from .logfile import SharedFileHandler
-from .logformats import RequestFilter, TextFormatter, make_json_formatter
+from .logformats import RequestFilter, TextFormatter, make_json_formatter, shown
 from .logstream import StdoutHandler
 from .settings import Settings, load_settings
 
@@ -206,7 +206,7 @@ def _catch_the_uncaught() -> None:
         # Made a text here: who keeps the object makes it live again.
         text = what.err_msg or "Exception ignored in"
         if what.object is not None:
-            text += f": {_shown(what.object)}"
+            text += f": {shown(what.object)}"
         quiet = _log_uncaught(
             logging.ERROR, text, (what.exc_type, what.exc_value, what.exc_traceback)
         )
@@ -232,10 +232,3 @@ def _log_uncaught(level: int, text: str, error: Any) -> bool:
         return sum(handler.written for handler in handlers) > before
     except Exception:  # the interpreter is ending, or a handler of somebody's failed
         return False
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"

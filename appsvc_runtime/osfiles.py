@@ -29,6 +29,7 @@ __all__ = [
     "is_busy",
     "is_gone",
     "lock",
+    "make_like",
     "open_append",
     "replace",
     "unlock",

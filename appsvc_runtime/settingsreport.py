@@ -87,7 +87,7 @@ def make_table(settings: Settings, rows: list[Row]) -> list[str]:
         if row.group != group:
             group = row.group
             lines += ["", f"{group.capitalize()}:"]
-        name, value = _one_line(row.name, 100), _one_line(row.value, 120)
+        name, value = _cut(row.name, 100), _cut(row.value, 120)
         lines.append(f"  {name} = {value}  [{row.origin}]")
     return [*lines, ""]
 
@@ -97,7 +97,7 @@ def make_django_table(settings: Settings, made: list[django.Choice]) -> list[str
     lines = [*_heading(settings), "", "Django:"]
     for one in made:
         shown = str(one.value) if isinstance(one.value, os.PathLike) else repr(one.value)
-        lines += [f"  {one.name} = {_one_line(shown, 2000)}", f"      because: {one.why}"]
+        lines += [f"  {one.name} = {_cut(shown, 2000)}", f"      because: {one.why}"]
     return [*lines, ""]
 
 
@@ -110,10 +110,9 @@ def _heading(settings: Settings) -> list[str]:
     ]
 
 
-def _one_line(text: str, length: int) -> str:
-    """Give a text as it can be printed on one line, whatever is in it."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:length])
-    return shown if len(text) <= length else f"{shown}... ({len(text)} characters)"
+def _cut(text: str, length: int) -> str:
+    """Give a text that is not too long for a table; what cannot be printed is the printer's."""
+    return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
 
 
 def _group(settings: Settings, name: str, origin: str) -> str:

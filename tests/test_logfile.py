@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,25 +20,6 @@ from .support.servers import run
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="as it is on POSIX")
 Make = Callable[..., SharedFileHandler]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def make(log: Path) -> Iterator[Make]:
-    """Make handlers for the file, closed at the end."""
-    made: list[SharedFileHandler] = []
-
-    def make(path: str | Path = log, **options: int) -> SharedFileHandler:
-        made.append(SharedFileHandler(path, **options))
-        return made[-1]
-
-    yield make
-    for handler in made:
-        handler.close()
 
 
 def write(handler: logging.Handler, *messages: str) -> None:

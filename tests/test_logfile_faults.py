@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,25 +17,6 @@ from appsvc_runtime.logfile import SharedFileHandler
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="as it is on POSIX")
 Make = Callable[..., SharedFileHandler]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def make(log: Path) -> Iterator[Make]:
-    """Make handlers for the file, closed at the end."""
-    made: list[SharedFileHandler] = []
-
-    def make(path: str | Path = log, **options: int) -> SharedFileHandler:
-        made.append(SharedFileHandler(path, **options))
-        return made[-1]
-
-    yield make
-    for handler in made:
-        handler.close()
 
 
 @pytest.fixture

@@ -22,25 +22,6 @@ Make = Callable[..., SharedFileHandler]
 TOLD = "%d log lines could not be written and are missing here."
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "app.log"
-
-
-@pytest.fixture
-def make(log: Path) -> Iterator[Make]:
-    """Make handlers for the file, closed at the end."""
-    made: list[SharedFileHandler] = []
-
-    def make(path: str | Path = log, **options: int) -> SharedFileHandler:
-        made.append(SharedFileHandler(path, **options))
-        return made[-1]
-
-    yield make
-    for handler in made:
-        handler.close()
-
-
 def write(handler: logging.Handler, *messages: str) -> None:
     for message in messages:
         handler.handle(logging.makeLogRecord({"msg": message, "levelname": "INFO"}))
