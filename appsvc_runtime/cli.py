@@ -27,6 +27,7 @@ from . import (
     settingsreport,
     startup,
 )
+from .cli_emulate import emulate
 from .console import echo, run_command
 from .errors import ConfigError
 from .middleware import AppServiceMiddleware
@@ -66,6 +67,9 @@ class _PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.version_option(__version__, prog_name="appsvc")
 def cli() -> None:
     """Run a Python web app right on every Azure App Service host, and see it before deploying."""
+
+
+cli.add_command(emulate)
 
 
 @cli.command()

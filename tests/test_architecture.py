@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -62,6 +63,9 @@ ALLOWED: dict[str, set[str]] = {
     "logformats": {"requestcontext"},
     "logs": PURE | {"logfile", "logformats", "logstream", "requestcontext", "settings"},
     "process": FOUNDATION,
+    "procfs": set(),
+    "winjob": set(),
+    "processtree": {"process", "procfs", "winjob"},
     "console": FOUNDATION,
     "servers": PURE | {"ports", "process"},
     "appkinds": FOUNDATION | {"middleware"},
@@ -74,17 +78,58 @@ ALLOWED: dict[str, set[str]] = {
     "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
+    "cli_emulate": {"console", "errors"}
+    | {f"emulator/{room}" for room in ("emulation", "environment", "plan", "winpaths")},
     "cli": PURE
-    | {"__init__", "apps", "console", "gunicorn_user", "middleware", "ports", "process"}
-    | {"servers", "settings", "settingsfindings", "settingsreport", "startup"},
+    | {"__init__", "apps", "cli_emulate", "console", "gunicorn_user", "middleware", "ports"}
+    | {"process", "servers", "settings", "settingsfindings", "settingsreport", "startup"},
     "__main__": {"cli"},
     "__init__": {"connections", "errors", "findings", "logs", "middleware", "readers"}
     | {"requestinfo", "secret", "settings"},
 }  # fmt: skip
+# The packages: a room may import those of the lines below its own, and what stands behind.
+WEBCONFIG = """
+    __init__
+    merging
+    documents
+    building defaults layers rulechecks
+    checks nodes
+    interpreters ports tables xmltree
+    decoding mimemap model schema variables
+"""
+EMULATOR = """
+    emulation
+    workers
+    fastcgilaunch fastcgipool frontend iis plan
+    fastcgiprocess httpplatform incoming listening rewriting websockets
+    answering fastcgiconnection fastcgipages handlers platformprocess proxy rulereading staticfiles
+    answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
+    frontpages pages passage site sitefiles substitution variables watching
+    certificates cgihead checking childoutput environment exchange fastcgi fastcgiwire filebody
+    folders frontheaders patterns publicname rapidfails readiness urlpaths winpaths
+    __init__ wfastcgi_child
+"""
+# The emulator plays the other side: neither the middleware nor the rooms it decides with.
+OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
+OUTSIDE_EMULATOR |= {"procfs", "webconfig/__init__", "webconfig/model"}
+
+
+def layered(package: str, plan: str, outside: set[str]) -> dict[str, set[str]]:
+    """Give what each room of a package may import."""
+    allowed: dict[str, set[str]] = {}
+    for line in reversed(plan.split("\n")):
+        below = set(allowed)
+        allowed.update({f"{package}/{room}": below | outside for room in line.split()})
+    return allowed
+
+
+ALLOWED.update(layered("webconfig", WEBCONFIG, {"findings"}))
+ALLOWED.update(layered("emulator", EMULATOR, OUTSIDE_EMULATOR))
 # Who may ask which system this is.
-OS_ROOMS = {"process", "osfiles"}
+OS_ROOMS = {"process", "osfiles", "processtree"}
 
 
+@functools.cache
 def rooms() -> dict[str, ast.Module]:
     return {
         path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))
@@ -92,14 +137,24 @@ def rooms() -> dict[str, ast.Module]:
     }
 
 
-def imported_rooms(tree: ast.Module) -> set[str]:
+def room_at(path: PurePosixPath) -> str:
+    """Give the room of a module's path: a folder's is its `__init__`."""
+    is_folder = (PACKAGE / path).is_dir()
+    return (path / "__init__" if is_folder else path).as_posix()
+
+
+def imported_rooms(room: str, tree: ast.Module) -> set[str]:
     """Give the names of this package's modules that a module imports, anywhere in it."""
     found = set()
+    folder = PurePosixPath(room).parent
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
+            base = folder if node.level == 1 else folder.parent
+            start = base.joinpath(*(node.module or "").split(".")) if node.module else base
             for alias in node.names:
-                is_room = not node.module and (PACKAGE / f"{alias.name}.py").exists()
-                found.add(node.module or (alias.name if is_room else "__init__"))
+                inside = (start / alias.name).as_posix()
+                is_room = (PACKAGE / f"{inside}.py").exists() or (PACKAGE / inside).is_dir()
+                found.add(room_at(PurePosixPath(inside) if is_room else start))
         elif isinstance(node, ast.ImportFrom | ast.Import):
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names]
@@ -111,7 +166,7 @@ def imported_rooms(tree: ast.Module) -> set[str]:
 def test_imports_point_downwards(room: str) -> None:
     """A room imports what the plan lets it, and nothing else."""
     assert room in ALLOWED, f"place {room} in the plan first"
-    assert imported_rooms(rooms()[room]) <= ALLOWED[room]
+    assert imported_rooms(room, rooms()[room]) <= ALLOWED[room]
 
 
 def test_the_plan_names_no_room_that_is_gone() -> None:
@@ -198,7 +253,7 @@ def test_importing_a_room_does_nothing(room: str) -> None:
         "try:\n    import waitress\nexcept ImportError: pass\n"
         "try:\n    import pydantic_settings\nexcept ImportError: pass\n"
         "real, os.environ = os.environ, Watched()\n"
-        f"import appsvc_runtime.{room}\n"
+        f"import appsvc_runtime.{room.replace('/', '.').removesuffix('.__init__')}\n"
         "os.environ = real\n"
         "assert not logging.root.handlers\n"
     )

@@ -102,6 +102,13 @@ class Server:
         while text not in self.log():
             self._tick(deadline, f"did not print {text!r}")
 
+    def wait_for_match(self, pattern: re.Pattern[str], timeout: float = 60) -> re.Match[str]:
+        """Wait until the child has printed what the pattern finds."""
+        deadline = time.monotonic() + timeout
+        while (found := pattern.search(self.log())) is None:
+            self._tick(deadline, f"did not print {pattern.pattern!r}")
+        return found
+
     def wait_until_it_listens(self, timeout: float = 30) -> None:
         """Wait until a connection is taken."""
         deadline = time.monotonic() + timeout
@@ -129,11 +136,15 @@ class Server:
 
 @contextmanager
 def serving(
-    *arguments: str, cwd: Path, port: int | None = None, **variables: str
+    *arguments: str,
+    cwd: Path,
+    port: int | None = None,
+    ready: re.Pattern[str] = re.compile(r"http://127\.0\.0\.1:([0-9]+).*\n"),
+    **variables: str,
 ) -> Iterator[Server]:
     """Run `python ARGUMENTS` until the block ends; `{port}` in them is a free port.
 
-    With `port=0` the child picks one, which is read from what it prints.
+    With `port=0` the child picks one, which is the group of `ready` in what it prints.
 
     The whole process group is ended, so that no worker outlives a failed test.
     """
@@ -155,9 +166,7 @@ def serving(
         server = Server(process, number, log_path)
         try:
             if not number:
-                server.wait_for_log("http://127.0.0.1:")
-                server.wait_for_log("\n")
-                server.port = int(re.findall(r"http://127\.0\.0\.1:([0-9]+)", server.log())[0])
+                server.port = int(server.wait_for_match(ready)[1])
             server.wait_until_it_listens()
             yield server
         finally:

@@ -1,0 +1,107 @@
+"""What a child prints: cut into lines, the last of them remembered, a copy to a file.
+
+Bytes in, lines out, however much there is: what is held is bounded. Must not know of processes,
+pipes or event loops.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .. import osfiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ChildOutput"]
+
+MAX_LINE = 4096  # bytes; a longer line is shown in pieces
+TAIL_LINES = 64
+TAIL_CHARACTERS = 8192
+
+
+class ChildOutput:
+    r"""The two streams of one child.
+
+    `line` is called with each line as text, without its end; bytes that are no UTF-8 are shown as
+    `\xNN`. What has no line end yet is held back until there is one, or the stream ends.
+    """
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+        self._unfinished: dict[int, bytes] = {}
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._path = ""
+        self._copy: int | None = None
+
+    def copy_to(self, path: str) -> None:
+        """Append everything from now on to a file, as it comes; one that cannot be is said once."""
+        self._path = path
+        try:
+            self._copy = osfiles.open_append(path)
+        except (OSError, ValueError) as error:
+            self._stop_copying(error)
+
+    def add(self, stream: int, data: bytes) -> None:
+        """Take what one of the streams, by its number, has given."""
+        if self._copy is not None:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._copy, view) :]
+            except OSError as error:
+                self._stop_copying(error)
+        *lines, rest = (self._unfinished.get(stream, b"") + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+        while len(rest) > MAX_LINE:
+            at = _whole_characters(rest)
+            self._say(rest[:at])
+            rest = rest[at:]
+        self._unfinished[stream] = rest
+
+    def end(self, stream: int | None = None) -> None:
+        """Say what was held back: of one stream, or of all, after which nothing more is taken."""
+        for number in list(self._unfinished) if stream is None else [stream]:
+            rest = self._unfinished.pop(number, b"")
+            if rest:
+                self._say(rest)
+        if stream is None and self._copy is not None:
+            os.close(self._copy)
+            self._copy = None
+
+    def tail(self) -> str:
+        """Give the last lines of both streams, in the order in which they came."""
+        unfinished = [_text(rest) for rest in self._unfinished.values() if rest]
+        return "\n".join([*self._tail, *unfinished])[-TAIL_CHARACTERS:]
+
+    def _say(self, line: bytes) -> None:
+        while True:
+            at = _whole_characters(line) if len(line) > MAX_LINE else len(line)
+            text = _text(line[:at])
+            self._tail.append(text)
+            self._line(text)
+            line = line[at:]
+            if not line:
+                return
+
+    def _stop_copying(self, error: OSError | ValueError) -> None:
+        if self._copy is not None:
+            os.close(self._copy)
+            self._copy = None
+        reason = getattr(error, "strerror", None) or error
+        self._line(f"(The log file {self._path} cannot be written: {reason}.)")
+
+
+def _whole_characters(line: bytes) -> int:
+    """Give where to cut a line that is too long: not inside a character, if it is UTF-8."""
+    for back in range(4):
+        if line[MAX_LINE - back] & 0xC0 != 0x80:  # no continuation of a character
+            return MAX_LINE - back
+    return MAX_LINE
+
+
+def _text(line: bytes) -> str:
+    return line.rstrip(b"\r").decode("utf-8", "backslashreplace")

@@ -1,0 +1,88 @@
+"""What IIS starts for a web.config, as it is on this machine: words, variables, files.
+
+Pure but for looking whether files are there. Must not know of requests or running processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from .. import facts
+from ..errors import ConfigError
+from ..webconfig.model import HttpPlatform
+from .winpaths import PathMap, expand, split_command_line
+
+__all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
+
+# Variables that hold folders: the separator is the system's own, not Windows'.
+_FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process to start."""
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    cwd: Path
+
+
+def with_variables(
+    environ: Mapping[str, str], variables: tuple[tuple[str, str], ...], paths: PathMap
+) -> dict[str, str]:
+    """Add the variables of a web.config, expanded one after another, with paths as they are here.
+
+    Windows keeps no case in their names: one that is there in another case is replaced.
+    """
+    made = dict(environ)
+    for name, text in variables:
+        value = paths.value(expand(text, made))
+        if name.upper() in _FOLDER_LISTS:
+            value = value.replace(";", os.pathsep)
+        for other in [known for known in made if known.upper() == name.upper()]:
+            del made[other]
+        made[name] = value
+    return made
+
+
+def make_command(
+    settings: HttpPlatform, port: int, environ: Mapping[str, str], paths: PathMap
+) -> Command:
+    """Give what HttpPlatformHandler starts for one process that is to listen on `port`.
+
+    ConfigError where processPath is not on this machine.
+    """
+    made = with_variables(
+        {**environ, facts.HTTP_PLATFORM_PORT: str(port)}, settings.environment_variables, paths
+    )
+    program = paths.program(expand(settings.process_path, made))
+    if program is None:
+        raise ConfigError(
+            f"{settings.place}: processPath {settings.process_path!r} is nowhere on this machine.",
+            hint=r"Say where it is with --map 'D:\folder=DIR'.",
+        )
+    words = split_command_line(expand(settings.arguments, made))
+    return Command((program, *map(paths.argument, words)), made, paths.site)
+
+
+def make_wfastcgi_config(
+    app_settings: Mapping[str, str], environ: Mapping[str, str], paths: PathMap
+) -> bytes:
+    """Give a web.config with the appSettings alone, whose values hold this machine's paths.
+
+    wfastcgi reads them itself, from a file that it opens as `Web.config`. It expands PYTHONPATH,
+    minding case, which Windows does not: here that is done already.
+    """
+    lines = []
+    for key, text in app_settings.items():
+        value = expand(text, environ) if key.strip().upper() == "PYTHONPATH" else text
+        lines.append(f"<add key={quoteattr(key)} value={quoteattr(paths.value(value))}/>")
+    body = "\n".join(lines)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        f"<configuration><appSettings>\n{body}\n</appSettings></configuration>\n"
+    ).encode()

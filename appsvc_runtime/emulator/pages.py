@@ -1,0 +1,137 @@
+"""The pages that say why: what IIS would show, and the reason that IIS keeps for its own log.
+
+Pure: words in, an answer out; everything that comes from outside is escaped. Must not know why a
+request failed. No page loads anything, and each is readable in a narrow window, light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from http import HTTPStatus
+
+from multidict import CIMultiDict
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from .exchange import Answer, Request
+
+__all__ = ["MakePage", "answer", "html_page", "text_page"]
+
+# Status, substatus, title, why, details and output to a page.
+MakePage = Callable[[int, int, str, str, str, str], str]
+
+# More of what a child printed helps nobody in a browser; the log has it all.
+MAX_OUTPUT = 64_000
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 50rem;
+  padding: 1.5rem 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; }
+h2 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+pre { border: 1px solid; border-radius: .25rem; font-size: .85rem; margin: 0; max-height: 60vh;
+  overflow: auto; padding: .75rem; white-space: pre-wrap; }
+footer { border-top: 1px solid; font-size: .85rem; margin-top: 2rem; padding-top: .5rem; }
+"""
+
+
+def answer(
+    request: Request,
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    *,
+    details: str = "",
+    output: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Give a page as an answer: HTML, or text where the client accepts that rather.
+
+    `title` is a few words, `why` a sentence or two, `details` what to do or to know, `output` what
+    a process printed. A HEAD request gets the headers alone. The note is `404.8: why`.
+    """
+    if _wants_html(request.headers.getall("Accept", [])):
+        kind, text = "text/html", html_page(status, substatus, title, why, details, output)
+    else:
+        kind, text = "text/plain", text_page(status, substatus, title, why, details, output)
+    body = text.encode("utf-8", "replace")
+    made = CIMultiDict(headers or {})
+    made["Content-Type"] = f"{kind}; charset=utf-8"
+    made["Content-Length"] = str(len(body))
+    made["Cache-Control"] = "no-store"
+    made["X-Content-Type-Options"] = "nosniff"
+    note = f"{_number(status, substatus)}: {' '.join(why.split())}"
+    return Answer(status, made, b"" if request.method == "HEAD" else body, note=note)
+
+
+def html_page(
+    status: int, substatus: int, title: str, why: str, details: str = "", output: str = ""
+) -> str:
+    """Give a whole HTML page; see `answer` for what goes in."""
+    number = _number(status, substatus)
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(number)} {escape(title)}</title>\n<style>{_STYLE}</style>\n</head>",
+        f"<body>\n<main>\n<h1>{escape(number)} {escape(title)}</h1>\n<p>{_lines(why)}</p>",
+    ]
+    if details:
+        parts.append(f"<p>{_lines(details)}</p>")
+    if output:
+        shown = escape(_shorten(output))
+        parts.append(f'<h2>What the process printed</h2>\n<pre tabindex="0">{shown}</pre>')
+    parts.append(f"</main>\n<footer>{escape(_what_iis_shows(status, substatus))}</footer>")
+    parts.append("</body>\n</html>\n")
+    return "\n".join(parts)
+
+
+def text_page(
+    status: int, substatus: int, title: str, why: str, details: str = "", output: str = ""
+) -> str:
+    """Give the same as plain text."""
+    parts = [f"{_number(status, substatus)} {title}", why]
+    if details:
+        parts.append(details)
+    if output:
+        parts.append(f"What the process printed:\n{_shorten(output)}")
+    parts.append(_what_iis_shows(status, substatus))
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _wants_html(accept: list[str]) -> bool:
+    """Say whether a client names HTML, or nothing at all.
+
+    One that takes anything, as curl does, is a terminal or a program: it gets text.
+    """
+    ranges = parse_accept_header(", ".join(accept), MIMEAccept)
+    return not ranges or any(
+        quality > 0 and kind.startswith(("text/html", "application/xhtml"))
+        for kind, quality in ranges
+    )
+
+
+def _what_iis_shows(status: int, substatus: int) -> str:
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    return (
+        f"IIS would show {_number(status, substatus)}{phrase}, to visitors without the reason. "
+        "This page is by appsvc emulate."
+    )
+
+
+def _number(status: int, substatus: int) -> str:
+    return f"{status}.{substatus}" if substatus else str(status)
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>\n")
+
+
+def _shorten(output: str) -> str:
+    if len(output) <= MAX_OUTPUT:
+        return output
+    return f"(the last {MAX_OUTPUT} characters)\n{output[-MAX_OUTPUT:]}"

@@ -1,0 +1,226 @@
+"""The patterns of rewrite rules: ECMAScript expressions, wildcards and exact texts.
+
+Pure: text in, matches out, within a time. Must not know of rules or requests. Sources: the URL
+Rewrite Module configuration reference, "Rule pattern syntax"; ECMA-262, 3rd edition, 15.10, which
+that module follows.
+
+Expressions run in the library `regex`, not in `re`: of a pattern that takes a time growing
+exponentially with the URL, `re` cannot be stopped, and one request would stop the emulator for
+good. `regex` gives up at a deadline and lets other threads run meanwhile. It also knows possessive
+and atomic groups and lookbehinds of any length before Python 3.11 does.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+import regex
+
+__all__ = ["Captures", "Pattern", "PatternError", "TooSlowError", "compile_pattern"]
+
+# Longer than any written by hand; expressions are compiled in time that grows with it.
+MAX_PATTERN = 8192
+# More than http.sys takes for a request line and its headers (MaxRequestBytes).
+MAX_INPUT = 65536
+
+# A match and its groups: the whole one first, "" for a group that took no part.
+Captures = tuple[str, ...]
+
+_WORD = "A-Za-z0-9_"
+_CLASSES = {"d": "[0-9]", "D": "[^0-9]", "w": f"[{_WORD}]", "W": f"[^{_WORD}]"}
+_IN_CLASS = {
+    "d": "0-9",
+    "D": r"\x00-/:-\U0010ffff",
+    "w": _WORD,
+    "W": r"\x00-/:-@\[-\^`\{-\U0010ffff",
+    "b": r"\x08",
+}
+_BOUNDARY = f"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"
+_NO_BOUNDARY = f"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))"
+_LINE_ENDS = r"\n\r\u2028\u2029"
+
+_TOKEN = re.compile(
+    r"""
+    \\k<\w+> | \\[pP]\{\^?\w+\} | \\x[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\c[A-Za-z]
+    | \\[1-9][0-9]? | \\. | \(\?<(?![=!]) | \(\?(?:<[=!]|[=>!:])? | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_PIECES = {"(?<": "(?P<", "$": r"\Z", ".": rf"[^{_LINE_ENDS}]", "}": r"\}"}
+_COUNT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+# What other engines know and ECMAScript does not; IIS refuses it or reads it otherwise.
+_FOREIGN = {
+    "(?<=": "a lookbehind",
+    "(?<!": "a lookbehind",
+    "(?<": "a named group",
+    "(?>": "an atomic group",
+    "(?": "an inline option",
+}
+_NET_ESCAPES = "pPAZzGk"
+_QUANTIFIERS = ("*", "+", "?")
+
+
+class PatternError(ValueError):
+    """A pattern that cannot be read; says why."""
+
+
+class TooSlowError(Exception):
+    """A pattern was not done with its input at the deadline, or the input is too long for any."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern that was read; `foreign` names what of it ECMAScript does not know, "" for none."""
+
+    text: str
+    foreign: str
+    _engine: regex.Pattern[str] | None
+    _ignore_case: bool
+
+    def search(self, text: str, deadline: float) -> Captures | None:
+        """Give the captures of the first match in a text, None for none.
+
+        `deadline` is of time.monotonic(). Raises TooSlowError.
+        """
+        if len(text) > MAX_INPUT:
+            raise TooSlowError(f"the input is longer than {MAX_INPUT} characters")
+        if self._engine is None:
+            same = text == self.text or (
+                self._ignore_case and text.casefold() == self.text.casefold()
+            )
+            return (text,) if same else None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TooSlowError("the time for all rules is over")
+        try:
+            found = self._engine.search(text, timeout=left, concurrent=True)
+        except TimeoutError:
+            raise TooSlowError("the expression backtracks without end") from None
+        except (MemoryError, RecursionError) as error:
+            raise TooSlowError("the expression takes too much memory") from error
+        return None if found is None else (found[0], *found.groups(""))
+
+
+def compile_pattern(text: str, syntax: str, ignore_case: bool) -> Pattern:
+    r"""Read a pattern of a rule or condition; `syntax` is ECMAScript, Wildcard or ExactMatch.
+
+    Of expressions ECMAScript's meaning is kept: `\d`, `\w`, `\b` are of ASCII, `$` is the very
+    end, `.` no end of a line. Raises PatternError.
+    """
+    if len(text) > MAX_PATTERN:
+        raise PatternError(f"it is longer than {MAX_PATTERN} characters")
+    if syntax == "ExactMatch":
+        return Pattern(text, "", None, ignore_case)
+    foreign = ""
+    if syntax == "Wildcard":
+        source = _wildcard(text)
+    else:
+        source, foreign = _translate(text)
+    flags = regex.VERSION0 | (regex.IGNORECASE if ignore_case else 0)
+    try:
+        return Pattern(text, foreign, regex.compile(source, flags), ignore_case)
+    except (regex.error, RecursionError, OverflowError, ValueError, MemoryError, IndexError) as e:
+        raise PatternError(str(e).partition(" at position")[0] or "it is no expression") from None
+
+
+def _wildcard(text: str) -> str:
+    """Translate `*`, which is captured, and `?`, which is not; the whole input has to match."""
+    pieces = {"*": "(.*)", "?": "."}
+    inner = "".join(pieces.get(letter) or regex.escape(letter) for letter in text)
+    return rf"(?s)\A{inner}\Z"
+
+
+def _translate(text: str) -> tuple[str, str]:
+    """Give an ECMAScript expression as `regex` is to read it, and what in it is foreign."""
+    out: list[str] = []
+    foreign = ""
+    repeated = False  # what stands before is a quantifier
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        piece = token[0] if token else text[at]
+        at += len(piece)
+        was_repeated, repeated = repeated, piece in _QUANTIFIERS
+        foreign = foreign or _FOREIGN.get(piece, "")
+        if piece == "[":
+            piece, at = _translate_class(text, at - 1)
+        elif piece.startswith("\\"):
+            if piece[1:2] and piece[1] in _NET_ESCAPES:
+                foreign = foreign or "an escape of .NET"
+            piece = _escape(piece)
+        elif piece == "{":
+            count = _COUNT.match(text, at - 1)
+            # Without one it is a brace; `regex` would take some for its own approximate matching.
+            piece, at = (count[0], count.end()) if count else (r"\{", at)
+            repeated = count is not None
+        elif was_repeated and piece in ("+", "?"):
+            foreign = foreign or ("a possessive quantifier" if piece == "+" else "")
+            repeated = False
+        else:
+            piece = _PIECES.get(piece, piece)
+        out.append(piece)
+    return "".join(out), foreign
+
+
+def _escape(piece: str) -> str:
+    if piece == "\\":
+        raise PatternError("it ends with a backslash")
+    letter = piece[1]
+    if letter == "b":
+        return _BOUNDARY
+    if letter == "B":
+        return _NO_BOUNDARY
+    return _CLASSES.get(letter) or _plain_escape(piece)
+
+
+def _plain_escape(piece: str) -> str:
+    """Give an escape that means the same inside and outside of a class."""
+    letter = piece[1]
+    if letter == "c" and len(piece) == 3:
+        return f"\\x{ord(piece[2]) % 32:02x}"
+    if letter == "0":
+        return r"\x00"
+    if letter in "sSfnrtv" or (letter in "xu" and len(piece) > 2) or letter in "123456789":
+        return piece
+    if letter == "k" and len(piece) > 2:
+        return f"(?P={piece[3:-1]})"
+    if (letter in "pP" and len(piece) > 2) or letter in "AZzG":  # reported, and read as .NET does
+        return {"z": r"\Z", "Z": r"(?=\n?\Z)", "G": r"\A"}.get(letter, piece)
+    return regex.escape(letter)
+
+
+def _translate_class(text: str, start: int) -> tuple[str, int]:
+    """Give a class of characters, and where it ends."""
+    at = start + 1
+    negated = text[at : at + 1] == "^"
+    at += negated
+    out: list[str] = []
+    while at < len(text):
+        letter = text[at]
+        if letter == "]":
+            inner = "".join(out)
+            if not inner:  # ECMAScript: nothing, or anything
+                return (r"[\s\S]" if negated else r"(?!)"), at + 1
+            return f"[{'^' if negated else ''}{inner}]", at + 1
+        if letter == "\\":
+            token = _TOKEN.match(text, at)
+            if token is None or len(token[0]) == 1:
+                raise PatternError("it ends with a backslash")
+            inner = _IN_CLASS.get(token[0][1], "")
+            out.append(inner or _in_class(token[0]))
+            at = token.end()
+        else:
+            out.append(f"\\{letter}" if letter in "[&|~^" else letter)
+            at += 1
+    raise PatternError("a class of characters is not closed")
+
+
+def _in_class(piece: str) -> str:
+    if piece[1] in "123456789":  # no reference in here, but an octal number
+        digits = re.match("[0-7]+", piece[1:])
+        return f"\\x{int(digits[0], 8):02x}" if digits else piece[1:]
+    if piece[1] in "AZzGkB":
+        return regex.escape(piece[1:])
+    return _plain_escape(piece)

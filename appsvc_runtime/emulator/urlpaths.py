@@ -1,0 +1,161 @@
+"""The path of a request, decoded and cleaned as http.sys does it before IIS sees it.
+
+Pure: text in, text out. Must not know of files, configuration or what a path leads to. Sources: the
+Http.sys registry settings (KB 820129) for what is refused and how it is decoded; "Naming Files,
+Paths, and Namespaces" of the Windows documentation for what can be no name of a file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+__all__ = [
+    "BadPathError",
+    "decode_path",
+    "encode_path",
+    "is_file_name",
+    "is_web_config",
+    "split_target",
+    "windows_name",
+]
+
+# UrlSegmentMaxLength and UrlSegmentMaxCount as they are by default.
+MAX_SEGMENT = 260
+MAX_SEGMENTS = 255
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ESCAPE = re.compile(r"%(?:u([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
+# AllowRestrictedChars is off: neither escaped nor plain, and the same for what no URL may hold.
+_RESTRICTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NO_NAME = re.compile(r'[<>:"|?*\x00-\x1f/\\]')
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(?:\..*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class BadPathError(ValueError):
+    """A request target that http.sys answers with 400 before IIS sees it; says why."""
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Give path and query of a request target, undecoded; of `http://host/a?b` only `/a` and `b`.
+
+    A fragment has no business in a target; it stays where it stands.
+    """
+    if not target.startswith("/"):
+        absolute = _ABSOLUTE.match(target)
+        if absolute:
+            target = target[absolute.end() :]
+            if not target.startswith("/"):
+                target = "/" + target
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def decode_path(target: str) -> str:
+    r"""Give the path of a request target as IIS sees it: `/a/b`, decoded once.
+
+    Backslashes become slashes, several slashes one, and `.` and `..` are resolved, escaped or not.
+    Text that is no UTF-8 is read as windows-1252, and `%u0041` as well as `%41` (EnableNonUTF8,
+    PercentUAllowed). A slash at the end stays. Raises BadPathError for what http.sys refuses: `..`
+    past the root, escapes that are none, restricted characters, segments too long or too many.
+    """
+    path, _ = split_target(target)
+    if not path.startswith("/"):
+        raise BadPathError("The path does not begin with a slash.")
+    path = _unescape(path)
+    if _RESTRICTED.search(path):
+        raise BadPathError("The path holds a control character, or one that Unicode has not.")
+    return _resolve(path.replace("\\", "/"))
+
+
+def encode_path(path: str) -> str:
+    """Give a decoded path as it goes into a URL: letters beyond ASCII as UTF-8, `%` escaped."""
+    return quote(path, safe="/!$&'()*+,;=:@~", errors="replace")
+
+
+def windows_name(segment: str) -> str:
+    """Give the name that Windows would look for: without dots and blanks at its end."""
+    return segment.rstrip(". ")
+
+
+def is_file_name(segment: str) -> bool:
+    r"""Say whether Windows would take a segment for the name of a file or folder, as it stands.
+
+    Not so for devices (`NUL`, `con.txt`), streams (`a.txt::$DATA`), wildcards, and dots or blanks
+    at the end, which it would drop.
+    """
+    return (
+        bool(segment)
+        and windows_name(segment) == segment
+        and not _NO_NAME.search(segment)
+        and not _DEVICE.fullmatch(segment)
+    )
+
+
+def is_web_config(segment: str) -> bool:
+    """Say whether a segment means web.config in any case or spelling that some system folds.
+
+    Dots, blanks and a stream behind the name are dropped; `WEB~1.CON` is its short name.
+    """
+    name = unicodedata.normalize("NFKC", segment).casefold()
+    name = windows_name(name.partition(":")[0])
+    name = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return name == "web.config" or bool(re.fullmatch(r"web(?:[0-9a-f]{4})?~\d+\.con", name))
+
+
+def _unescape(path: str) -> str:
+    """Decode the escapes of a path, once. Raises BadPathError."""
+    if "%" not in path and path.isascii():
+        return path
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(path):
+        if path[at] == "%":
+            escape = _ESCAPE.match(path, at)
+            if escape is None:
+                raise BadPathError("The path has a percent sign that begins no escape.")
+            wide, byte = escape.groups()
+            if wide:
+                pieces.append(chr(int(wide, 16)).encode("utf-8", "surrogatepass"))
+            else:
+                pieces.append(bytes([int(byte, 16)]))
+            at = escape.end()
+        else:
+            end = path.find("%", at)
+            end = len(path) if end < 0 else end
+            try:  # bytes that came over the wire as they are stand as surrogate escapes
+                pieces.append(path[at:end].encode("utf-8", "surrogateescape"))
+            except UnicodeEncodeError:
+                raise BadPathError("The path holds what is no character.") from None
+            at = end
+    raw = b"".join(pieces)
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return "".join(
+            bytes([byte]).decode("windows-1252", "replace") if byte > 127 else chr(byte)
+            for byte in raw
+        ).replace("\ufffd", "\x81")  # the holes of windows-1252 are C1 controls, and refused
+
+
+def _resolve(path: str) -> str:
+    """Resolve dots and doubled slashes of a decoded path with only forward slashes."""
+    segments: list[str] = []
+    pieces = path.split("/")
+    for piece in pieces:
+        if piece == "..":
+            if not segments:
+                raise BadPathError("The path leads above the site's root.")
+            segments.pop()
+        elif piece not in ("", "."):
+            if len(piece) > MAX_SEGMENT:
+                raise BadPathError(f"The path has a segment of more than {MAX_SEGMENT} characters.")
+            segments.append(piece)
+    if len(segments) > MAX_SEGMENTS:
+        raise BadPathError(f"The path has more than {MAX_SEGMENTS} segments.")
+    end = "/" if segments and pieces[-1] in ("", ".", "..") else ""
+    return "/" + "/".join(segments) + end

@@ -1,0 +1,133 @@
+"""What Linux tells of processes in /proc: parents, sessions, variables, listening sockets.
+
+Reads only. Where there is no /proc, or a process is gone or another user's, there is nothing to
+tell and no error. Must not know why anybody asks, nor signal anybody.
+Source: proc(5), of it stat, environ, fd, net/tcp.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "says"]
+
+PROC = "/proc"
+_LISTENING = "0A"
+_NOTHING_LEFT = "ZXx"  # a zombie, dead
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process; `started` in clock ticks since the system's start tells it from a successor."""
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+    running: bool  # False for one that ended and is only waited for
+
+
+def look(pid: int) -> Process | None:
+    """Give what is known of a process, None where there is none of that number."""
+    text = _read(f"{PROC}/{pid}/stat")
+    # The name stands in parentheses and may hold anything, parentheses and blanks too.
+    fields = text[text.rfind(b")") + 1 :].split()
+    if len(fields) < 20:
+        return None
+    state = fields[0].decode("ascii", "replace")
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), state not in _NOTHING_LEFT)
+
+
+def processes() -> Iterator[Process]:
+    """Give all processes there are."""
+    try:
+        names = os.listdir(PROC)
+    except OSError:
+        return
+    for name in names:
+        found = look(int(name)) if name.isdecimal() else None
+        if found:
+            yield found
+
+
+def says(pid: int, text: str) -> bool:
+    """Say whether a text is among the variables that a process was started with.
+
+    A program may write over them, as some do to change the name that `ps` shows.
+    """
+    return text.encode() in _read(f"{PROC}/{pid}/environ")
+
+
+def listeners(pids: Iterable[int]) -> list[tuple[str, int]]:
+    """Give the addresses and ports on which these processes listen, sorted."""
+    sockets: set[bytes] = set()
+    tables: dict[str, int] = {}
+    for pid in pids:
+        found = set(_sockets(pid))
+        if found:
+            sockets |= found
+            tables.setdefault(_link(f"{PROC}/{pid}/ns/net"), pid)
+    listening: set[tuple[str, int]] = set()
+    for pid in tables.values():  # one for each network
+        for table in ("tcp", "tcp6"):
+            for line in _read(f"{PROC}/{pid}/net/{table}").splitlines()[1:]:
+                fields = line.split()
+                if len(fields) > 9 and fields[3] == _LISTENING.encode() and fields[9] in sockets:
+                    listening.add(_address(fields[1].decode("ascii")))
+    return sorted(listening)
+
+
+def is_listened_on(port: int) -> bool | None:
+    """Say whether anybody listens on a port with IPv4 in this network, None if that is unknown."""
+    table = _read(f"{PROC}/self/net/tcp")
+    if not table:
+        return None
+    wanted = b":%04X" % port
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(wanted) and fields[3] == _LISTENING.encode():
+            return True
+    return False
+
+
+def _sockets(pid: int) -> Iterator[bytes]:
+    """Give the inodes of the sockets that a process has open."""
+    try:
+        descriptors = os.listdir(f"{PROC}/{pid}/fd")
+    except OSError:
+        return
+    for descriptor in descriptors:
+        target = _link(f"{PROC}/{pid}/fd/{descriptor}")
+        if target.startswith("socket:["):
+            yield target[8:-1].encode()
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Read `0100007F:1F90`: words of 32 bits in the machine's own order."""
+    digits, _, port = text.partition(":")
+    raw = bytes.fromhex(digits)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    return str(ipaddress.ip_address(raw)), int(port, 16)
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # it ended meanwhile, or is another user's
+        return b""

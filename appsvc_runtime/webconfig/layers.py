@@ -1,0 +1,87 @@
+"""One level's node laid over those above it, as IIS merges them.
+
+Nodes in, a node out. Must not know of files or paths. A merged node has entries that only add, each
+key once, in the order in which IIS tries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .model import Place
+from .nodes import Entry, Key, Node
+from .schema import Collection, Schema
+
+__all__ = ["Say", "lay"]
+
+# Where, and what is said of it: "duplicate" or "case", the entry, and the one it meets.
+Say = Callable[[str, Schema, Entry, Entry], None]
+
+
+def lay(schema: Schema, base: Node, top: Node, folder: str, say: Say) -> Node:
+    """Lay `top`, of the level at `folder`, over `base`; neither is changed.
+
+    Attributes override one by one, child elements are merged in the same way, and collections do
+    what their words say. `say` hears of keys that meet.
+    """
+    children = dict(base.children)
+    for name, child in top.children.items():
+        children[name] = lay(
+            schema.elements[name], base.children.get(name, Node()), child, folder, say
+        )
+    entries = base.entries
+    if top.entries and schema.collection:
+        entries = _merge(schema, schema.collection, base.entries, top.entries, folder, say)
+    place = base.place if top.place == Place() else top.place
+    return Node({**base.values, **top.values}, children, entries, place)
+
+
+def _merge(
+    schema: Schema,
+    collection: Collection,
+    base: tuple[Entry, ...],
+    top: tuple[Entry, ...],
+    folder: str,
+    say: Say,
+) -> tuple[Entry, ...]:
+    if not collection.key:
+        return base + tuple(replace(entry, folder=folder) for entry in top if entry.kind == "add")
+    inherited: dict[Key, Entry] = {entry.key: entry for entry in base}
+    by_case = _by_case(collection, base)
+    own: dict[Key, Entry] = {}
+    for entry in top:
+        if entry.kind == "clear":
+            inherited.clear()
+            own.clear()
+        elif entry.kind == "remove":
+            # Nothing to remove is no error to IIS; a name in another spelling is worth a word.
+            gone = (inherited.pop(entry.key, None), own.pop(entry.key, None))
+            if gone == (None, None):
+                other = by_case.get(_lower(entry.key))
+                if other is not None and other.key in inherited:
+                    say("case", schema, entry, other)
+        else:
+            met = inherited.get(entry.key)
+            if met is not None and not collection.override:
+                say("duplicate", schema, entry, met)
+            if met is not None and not collection.append:
+                del inherited[entry.key]
+            if met is not None and collection.append:
+                inherited[entry.key] = replace(entry, folder=folder)
+            else:
+                own[entry.key] = replace(entry, folder=folder)
+    first, second = (inherited, own) if collection.append else (own, inherited)
+    return (*first.values(), *second.values())
+
+
+def _by_case(collection: Collection, base: tuple[Entry, ...]) -> dict[Key, Entry]:
+    """Give the inherited entries by their keys in lower case, where case makes a difference."""
+    attributes = (collection.item.attributes[name] for name in collection.key)
+    if not any(attribute.case_sensitive for attribute in attributes):
+        return {}
+    return {_lower(entry.key): entry for entry in base}
+
+
+def _lower(key: Key) -> Key:
+    return tuple(part.lower() for part in key)

@@ -1,0 +1,187 @@
+"""What a web.config says, as values: one class a section, defaults as IIS has them.
+
+Data only. Must not know of XML, files or how levels are merged. Sources: *schema* is
+IIS_schema.xml with learn.microsoft.com/iis/configuration, *HPH* the HttpPlatformHandler
+configuration reference, *rewrite* the URL Rewrite Module 2.0 configuration reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+__all__ = [
+    "Action",
+    "Condition",
+    "Config",
+    "DefaultDocument",
+    "FastCgiApplication",
+    "Handler",
+    "HttpPlatform",
+    "Place",
+    "RequestFiltering",
+    "Rule",
+    "StaticContent",
+]
+
+
+def _nothing() -> Mapping[str, Any]:
+    # A mapping proxy has no hash before Python 3.12, so dataclasses refuse it as a plain default.
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands: a file, as it is to be shown, and its line; 0 is IIS's own."""
+
+    file: str = "applicationHost.config"
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One entry of `handlers`, in the order in which IIS tries them (schema)."""
+
+    name: str
+    path: str  # one or more patterns with * and ?, separated by commas
+    verb: str  # "*", or verbs separated by commas
+    modules: str = ""  # names separated by commas
+    script_processor: str = ""  # for FastCgiModule: full path, a bar, arguments
+    resource_type: str = "Unspecified"  # File, Directory, Either, Unspecified
+    require_access: str = "Script"  # None, Read, Write, Script, Execute
+    allow_path_info: bool = False
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class HttpPlatform:
+    """The element `httpPlatform`, times in seconds (HPH; defaults are those of version 1)."""
+
+    process_path: str = ""
+    arguments: str = ""
+    startup_time_limit: float = 10
+    startup_retry_count: int = 10
+    rapid_fails_per_minute: int = 10
+    request_timeout: float = 120
+    stdout_log_enabled: bool = False
+    stdout_log_file: str = "httpplatform-stdout"
+    processes_per_application: int = 1
+    forward_windows_auth_token: bool = False
+    recycle_on_file_change: bool = False  # version 2 only
+    environment_variables: tuple[tuple[str, str], ...] = ()  # in their order, unexpanded
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class FastCgiApplication:
+    """One `application` of `fastCgi`, times in seconds (schema)."""
+
+    full_path: str
+    arguments: str = ""
+    max_instances: int = 4
+    idle_timeout: int = 300
+    activity_timeout: int = 70  # as the schema of IIS 10 has it; documented as 30
+    request_timeout: int = 90
+    instance_max_requests: int = 200
+    signal_before_terminate_seconds: int = 0
+    queue_length: int = 1000
+    monitor_changes_to: str = ""
+    environment_variables: tuple[tuple[str, str], ...] = ()
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of a rewrite rule (rewrite)."""
+
+    input: str
+    match_type: str = "Pattern"  # Pattern, IsFile, IsDirectory
+    pattern: str = ""
+    ignore_case: bool = True
+    negate: bool = False
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a rewrite rule does (rewrite)."""
+
+    type: str = "None"  # None, Rewrite, Redirect, CustomResponse, AbortRequest
+    url: str = ""
+    append_query_string: bool = True
+    redirect_status: int = 301
+    status_code: int = 0
+    sub_status_code: int = 0
+    status_reason: str = ""
+    status_description: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of `rewrite/rules` that is enabled (rewrite).
+
+    `folder` is that of the web.config (or location) it stands in, "" or "a/b": inherited rules
+    still match the URL below the folder of the request's own configuration, as IIS does it.
+    """
+
+    name: str
+    url: str = ""  # the pattern of match
+    pattern_syntax: str = "ECMAScript"  # or Wildcard, ExactMatch
+    ignore_case: bool = True
+    negate: bool = False
+    stop_processing: bool = False
+    match_any: bool = False  # logicalGrouping: MatchAny instead of MatchAll
+    track_all_captures: bool = False
+    conditions: tuple[Condition, ...] = ()
+    action: Action = Action()
+    folder: str = ""
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class StaticContent:
+    """Types by extension (".css", lower case) and the cache header, "" for none (schema)."""
+
+    types: Mapping[str, str] = field(default_factory=_nothing)
+    cache_control: str = ""
+    default_doc_footer: str = ""
+
+
+@dataclass(frozen=True)
+class DefaultDocument:
+    """What a folder's URL shows (schema)."""
+
+    enabled: bool = True
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestFiltering:
+    """Which requests are refused before anything else sees them (schema); sizes in bytes."""
+
+    max_allowed_content_length: int = 30_000_000
+    max_url: int = 4096
+    max_query_string: int = 2048
+    header_limits: Mapping[str, int] = field(default_factory=_nothing)  # by name, lower case
+    hidden_segments: tuple[str, ...] = ()
+    denied_extensions: tuple[str, ...] = ()  # with the dot, lower case
+    allow_double_escaping: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """What holds for one path of the site, all levels merged."""
+
+    app_settings: Mapping[str, str] = field(default_factory=_nothing)
+    handlers: tuple[Handler, ...] = ()
+    http_platform: HttpPlatform | None = None
+    fast_cgi: tuple[FastCgiApplication, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    static_content: StaticContent = StaticContent()
+    default_document: DefaultDocument = DefaultDocument()
+    request_filtering: RequestFiltering = RequestFiltering()

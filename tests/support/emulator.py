@@ -1,0 +1,74 @@
+"""The emulator for tests, started as a user starts it.
+
+Must not know the package under test: what it knows of it is its command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.servers import Server, serving
+
+__all__ = ["FASTCGI", "HTTPPLATFORM", "alive_with", "emulating", "make_site", "web_config"]
+
+# The handlers of the two kinds, as the App Service article has them.
+HTTPPLATFORM = (
+    '<handlers><add name="PythonHandler" path="*" verb="*" modules="httpPlatformHandler" '
+    'resourceType="Unspecified"/></handlers>'
+)
+FASTCGI = (
+    '<handlers><add name="PythonHandler" path="*" verb="*" modules="FastCgiModule" '
+    r'scriptProcessor="D:\home\Python311x64\python.exe|D:\home\Python311x64\wfastcgi.py" '
+    'resourceType="Unspecified" requireAccess="Script"/></handlers>'
+)
+
+
+def web_config(web_server: str, app_settings: str = "") -> str:
+    """Give a web.config with these contents of system.webServer and appSettings."""
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<configuration>\n'
+        f"<appSettings>{app_settings}</appSettings>\n"
+        f"<system.webServer>\n{web_server}\n</system.webServer>\n</configuration>\n"
+    )
+
+
+def make_site(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Make a site's folder with these files in it, text without its common indentation."""
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            file.write_text(textwrap.dedent(content).lstrip(), "utf-8")
+    return folder
+
+
+@contextmanager
+def emulating(site: Path, *options: str, **variables: str) -> Iterator[Server]:
+    """Emulate a site on a free port until the block ends, its log and port in what is given."""
+    command = ("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", *options)
+    with serving(*command, cwd=site.parent, port=0, ready=READY, **variables) as server:
+        yield server
+
+
+READY = re.compile(r"^Ready https?://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
+
+
+def alive_with(text: str) -> list[int]:
+    """Give the processes whose environment or command line holds `text` (Linux only)."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        for part in ("environ", "cmdline"):
+            try:
+                if text.encode() in Path(f"/proc/{name}/{part}").read_bytes():
+                    found.append(int(name))
+                    break
+            except OSError:
+                continue
+    return [pid for pid in found if pid != os.getpid()]

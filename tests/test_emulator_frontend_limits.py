@@ -1,0 +1,341 @@
+"""The front end's limits: requests that take too long, visitors that leave, large bodies, many of them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+from multidict import CIMultiDict
+
+from appsvc_runtime.emulator.exchange import Answer, Request
+
+from .support.frontend import PUBLIC, Running, fronted, hello, run, until
+
+
+def text(body: bytes | AsyncIterator[bytes] = b"ok") -> Answer:
+    """Make a plain answer."""
+    return Answer(200, CIMultiDict(), body)
+
+
+async def count(request: Request) -> Answer:
+    """Answer with the number of bytes that came."""
+    size = 0
+    async for chunk in request.body:
+        size += len(chunk)
+    return text(str(size).encode())
+
+
+MEGABYTES = 24
+
+
+def test_a_large_upload_is_not_held_in_memory() -> None:
+    """It passes as it comes."""
+    piece = bytes(1 << 20)
+
+    async def main() -> int:
+        async with fronted(count) as front:
+            client = await front.connect()
+            client.send("POST / HTTP/1.1", f"Host: {PUBLIC}", f"Content-Length: {MEGABYTES << 20}")
+            tracemalloc.start()
+            for _ in range(MEGABYTES):
+                client.writer.write(piece)
+                await client.writer.drain()
+            assert (await client.answer())[2] == str(MEGABYTES << 20).encode()
+            return tracemalloc.get_traced_memory()[1]
+
+    try:
+        assert run(main) < 6 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": str(MEGABYTES << 20)}])
+def test_a_large_download_is_not_held_in_memory(headers: dict[str, str]) -> None:
+    """It passes as it is read, in chunks and by its length."""
+    piece = bytes(1 << 16)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(MEGABYTES * 16):
+            yield piece
+
+    async def ask(request: Request) -> Answer:
+        return Answer(200, CIMultiDict(headers), body())
+
+    async def main() -> int:
+        async with fronted(ask) as front:
+            reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+            writer.write(f"GET / HTTP/1.1\r\nHost: {PUBLIC}\r\nConnection: close\r\n\r\n".encode())
+            tracemalloc.start()
+            size = 0
+            while data := await reader.read(1 << 16):
+                size += len(data)
+            peak = tracemalloc.get_traced_memory()[1]
+            assert size > MEGABYTES << 20
+            writer.close()
+            await writer.wait_closed()
+            return peak
+
+    try:
+        assert run(main) < 6 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_visitor_that_does_not_read_holds_the_app_back() -> None:
+    """The body is asked for its next piece when there is room for it."""
+    given = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal given
+        while True:
+            given += 1 << 16
+            yield bytes(1 << 16)
+
+    async def ask(request: Request) -> Answer:
+        return text(body())
+
+    async def main() -> None:
+        async with fronted(ask) as front:
+            client = await front.connect()
+            client.send("GET / HTTP/1.1", f"Host: {PUBLIC}")
+            before = -1
+            while given != before:  # until it stands still
+                before = given
+                await asyncio.sleep(0.2)
+            assert 0 < given < 40 << 20  # the sockets' buffers
+
+    run(main)
+
+
+def test_an_app_that_does_not_read_holds_the_visitor_back() -> None:
+    """An upload does not pile up."""
+    gate: list[asyncio.Event] = []
+
+    async def ask(request: Request) -> Answer:
+        await gate[0].wait()
+        return await count(request)
+
+    async def main() -> None:
+        gate.append(asyncio.Event())
+        async with fronted(ask) as front:
+            client = await front.connect()
+            size = 64 << 20
+            client.send("POST / HTTP/1.1", f"Host: {PUBLIC}", f"Content-Length: {size}")
+            sent = 0
+            with pytest.raises(asyncio.TimeoutError):
+                while sent < size:
+                    client.writer.write(bytes(1 << 16))
+                    sent += 1 << 16
+                    await asyncio.wait_for(client.writer.drain(), 0.5)
+            assert sent < 40 << 20  # the sockets' buffers
+            gate[0].set()
+            while sent < size:
+                client.writer.write(bytes(1 << 16))
+                sent += 1 << 16
+                await client.writer.drain()
+            assert (await client.answer())[2] == str(size).encode()
+
+    run(main)
+
+
+class Stuck:
+    """An `ask` that never answers, and notes how it was ended."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended: list[str] = []
+
+    async def __call__(self, request: Request) -> Answer:
+        """Wait until it is cancelled."""
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+        return text()
+
+
+def test_a_request_is_cut_when_nothing_comes() -> None:
+    """At the limit, with the platform's page; what answered is cancelled."""
+    stuck = Stuck()
+
+    async def main() -> None:
+        async with fronted(stuck, request_limit=0.2) as front:
+            client = await front.connect()
+            status, headers, body = await client.get()
+            assert (status, headers["Connection"]) == (500, "close")
+            assert b"500 - The request timed out." in body
+            assert stuck.ended == ["cancelled"]
+            await until(lambda: front.requests)
+            assert "cut: nothing came for 0.2 s" in front.requests[0]
+
+    run(main)
+
+
+def test_a_request_in_which_bytes_pass_is_not_cut() -> None:
+    """However long it takes; once they stop, the connection is cut."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(12):
+            yield b"."
+            await asyncio.sleep(0.05)
+        await asyncio.Event().wait()
+
+    async def ask(request: Request) -> Answer:
+        return text(body())
+
+    async def main() -> None:
+        async with fronted(ask, request_limit=0.3) as front:
+            client = await front.connect()
+            client.send("GET / HTTP/1.1", f"Host: {PUBLIC}")
+            data = await client.ended()
+            assert data.count(b"1\r\n.\r\n") == 12
+            assert not data.endswith(b"0\r\n\r\n")
+
+    run(main)
+
+
+def test_an_upload_in_which_bytes_pass_is_not_cut() -> None:
+    """The limit is about silence in either direction."""
+    kept = Kept()
+
+    async def main() -> None:
+        async with fronted(kept, request_limit=0.3) as front:
+            client = await front.connect()
+            client.send("POST / HTTP/1.1", f"Host: {PUBLIC}", "Content-Length: 12")
+            for _ in range(12):
+                client.writer.write(b".")
+                await asyncio.sleep(0.05)
+            assert (await client.answer())[0] == 200
+            assert kept.bodies == [b"." * 12]
+
+    run(main)
+
+
+def test_a_visitor_that_leaves_ends_the_work() -> None:
+    """While it waits for the answer, and while it gets it: the body is closed."""
+    stuck = Stuck()
+    closed: list[bool] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def ask(request: Request) -> Answer:
+        return text(body()) if request.target == "/stream" else await stuck(request)
+
+    async def main() -> None:
+        async with fronted(ask) as front:
+            client = await front.connect()
+            client.send("GET / HTTP/1.1", f"Host: {PUBLIC}")
+            await until(lambda: stuck.begun)
+            await client.close()
+            await until(lambda: stuck.ended)
+            client = await front.connect()
+            client.send("GET /stream HTTP/1.1", f"Host: {PUBLIC}")
+            await client.head()
+            await client.close()
+            await until(lambda: closed)
+            await until(lambda: len(front.requests) == 2)
+            assert all("the client has left" in line for line in front.requests)
+
+    run(main)
+
+
+def test_closing_lets_running_requests_end() -> None:
+    """Up to the grace; no new connection is taken, idle ones end, what is left is cut."""
+    release = asyncio.Event
+    gate: list[asyncio.Event] = []
+
+    async def ask(request: Request) -> Answer:
+        if request.target == "/never":
+            await asyncio.Event().wait()
+        if request.target == "/slow":
+            await gate[0].wait()
+        return text()
+
+    async def main() -> None:
+        gate.append(release())
+        async with fronted(ask) as front:
+            idle, slow, never = [await front.connect() for _ in range(3)]
+            await idle.get()
+            slow.send("GET /slow HTTP/1.1", f"Host: {PUBLIC}")
+            never.send("GET /never HTTP/1.1", f"Host: {PUBLIC}")
+            await asyncio.sleep(0.05)
+            closing = asyncio.ensure_future(front.front.close(0.5))
+            await asyncio.sleep(0.05)
+            with pytest.raises(OSError):
+                await front.connect()
+            gate[0].set()
+            status, headers, _ = await slow.answer()
+            assert (status, headers["Connection"]) == (200, "close")
+            assert (await never.answer())[0] == 503
+            await closing
+            for client in (idle, slow, never):
+                assert await client.ended() == b""
+
+    run(main)
+
+
+def test_a_thousand_idle_connections_are_held() -> None:
+    """And one more is answered."""
+
+    async def main() -> None:
+        async with fronted() as front:
+            sockets: list[socket.socket] = []
+            try:
+                for _ in range(1_000):
+                    sockets.append(socket.create_connection(("127.0.0.1", front.port)))
+                    if len(sockets) % 50 == 0:
+                        await asyncio.sleep(0)
+                client = await front.connect()
+                assert (await client.get())[0] == 200
+                last = sockets[-1]
+                last.sendall(f"GET / HTTP/1.1\r\nHost: {PUBLIC}\r\n\r\n".encode())
+                last.setblocking(False)
+                loop = asyncio.get_running_loop()
+                assert (await loop.sock_recv(last, 100)).startswith(b"HTTP/1.1 200")
+            finally:
+                for one in sockets:
+                    one.close()
+
+    run(main)
+
+
+def test_requests_on_many_connections_are_all_answered() -> None:
+    """Each with its own answer."""
+
+    async def ask(request: Request) -> Answer:
+        await asyncio.sleep(0)
+        return text(request.target.encode())
+
+    async def one(front: Running, number: int) -> None:
+        client = await front.connect()
+        for turn in range(20):
+            target = f"/{number}/{turn}"
+            assert (await client.get(target))[2] == target.encode()
+
+    async def main() -> None:
+        async with fronted(ask) as front:
+            await asyncio.gather(*(one(front, number) for number in range(20)))
+            assert len(front.requests) == 400
+
+    run(main)
+
+
+def test_it_can_be_closed_twice_and_without_a_start() -> None:
+    """Nothing happens."""
+
+    async def main() -> None:
+        async with fronted(hello) as front:
+            await front.front.close(0)
+            await front.front.close(0)
+
+    run(main)
