@@ -186,6 +186,8 @@ class Tree:
         return running
 
     def _is_known(self, one: procfs.Process, everyone: Mapping[int, procfs.Process]) -> bool:
+        if self._started is not None and one.started < self._started:
+            return False  # older than the program; most are, and need no further look
         if self.pid is not None and one.session == self.pid:
             leader = everyone.get(self.pid)
             if leader is None or leader.started == self._started:

@@ -235,7 +235,7 @@ def test_folder_that_does_not_exist(tmp_path: Path) -> None:
     """It is not taken for a missing interpreter."""
 
     async def check(log: Log) -> None:
-        with pytest.raises(ConfigError, match="folder .*no-such.* does not exist"):
+        with pytest.raises(ConfigError, match=r"folder .*no-such.* does not exist"):
             await start(log, SLEEP, cwd=tmp_path / "no-such")
 
     run(check)

@@ -100,6 +100,28 @@ class Platform:
         return int(answer.body)
 
 
+class Clock:
+    """Seconds as a test has them."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Give them."""
+        return self.now
+
+
+class Ahead:
+    """Seconds as they pass, and more when a test is done with waiting."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        """Give them."""
+        return time.monotonic() + self.seconds
+
+
 @asynccontextmanager
 async def platform(code: str, **options: Any) -> AsyncIterator[Platform]:
     """Give a handler; when the test is over no process is left."""
@@ -205,13 +227,16 @@ def test_process_that_never_listens(version: int, tries: int, number: str) -> No
     """It is killed and started again, as often as the version does it, and the page says why."""
 
     async def check() -> None:
-        async with platform(
-            SLEEP, startup_time_limit=0.3, startup_retry_count=2, version=version
-        ) as made:
-            answer = await made.ask()
+        clock = Ahead()
+        async with platform(SLEEP, startup_retry_count=2, version=version, clock=clock) as made:
+            asked = asyncio.ensure_future(made.ask())
+            for count in range(1, tries + 1):
+                await wait_for(lambda: made.lines.count("python-1: not listening") == count)  # noqa: B023
+                clock.seconds += 30
+            answer = await asked
             assert (answer.status, len(made.ports)) == (502, tries)
             assert answer.note.startswith(number)
-            assert "within 0.3 s (startupTimeLimit)" in text(answer)
+            assert "within 30 s (startupTimeLimit)" in text(answer)
             assert "not listening" in text(answer)
             assert "HTTP_PLATFORM_PORT" in text(answer)
             assert len(set(made.ports)) == tries
@@ -227,9 +252,15 @@ def test_process_that_listens_elsewhere(address: str) -> None:
     other = free_port()
 
     async def check() -> None:
-        code = SERVER + f"serve({address!r}, {other})"
-        async with platform(code, startup_time_limit=0.7, startup_retry_count=0) as made:
-            answer = await made.ask()
+        code = SERVER + f"print('up', flush=True); serve({address!r}, {other})"
+        clock = Ahead()
+        async with platform(code, startup_retry_count=0, clock=clock) as made:
+            asked = asyncio.ensure_future(made.ask())
+            await wait_for(lambda: made.said("up"))
+            clock.seconds += 1  # from then on it is looked for
+            await wait_for(lambda: made.said("It listens on"))
+            clock.seconds += 30
+            answer = await asked
             where = f"It listens on {address}:{other} instead of 127.0.0.1:{made.ports[0]}."
             assert answer.status == 502
             assert where in text(answer)
@@ -247,12 +278,18 @@ def test_process_that_listens_with_ipv6_only(address: str) -> None:
         "import os, socket, time\n"
         "listening = socket.socket(socket.AF_INET6)\n"
         f"listening.bind(({address!r}, int(os.environ['HTTP_PLATFORM_PORT'])))\n"
-        "listening.listen(); time.sleep(60)"
+        "listening.listen(); print('up', flush=True); time.sleep(60)"
     )
 
     async def check() -> None:
-        async with platform(code, startup_time_limit=0.7, startup_retry_count=0) as made:
-            answer = await made.ask()
+        clock = Ahead()
+        async with platform(code, startup_retry_count=0, clock=clock) as made:
+            asked = asyncio.ensure_future(made.ask())
+            await wait_for(lambda: made.said("up"))
+            clock.seconds += 1
+            await wait_for(lambda: made.said("It listens on"))
+            clock.seconds += 30
+            answer = await asked
             assert answer.status == 502
             assert f"It listens on [{address}]:{made.ports[0]}, but not with IPv4" in text(answer)
 
@@ -300,17 +337,6 @@ def test_process_that_recovers() -> None:
             assert await asked
 
     run(check)
-
-
-class Clock:
-    """Seconds as a test has them."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Give them."""
-        return self.now
 
 
 def test_no_start_after_too_many_failures() -> None:
@@ -425,11 +451,11 @@ def test_process_that_hangs() -> None:
     """The request is given up after requestTimeout; the process is not to be killed for it."""
 
     async def check() -> None:
-        async with platform(WELL, request_timeout=0.3) as made:
+        async with platform(WELL, request_timeout=0.5) as made:
             pid = await made.pid()
             answer = await made.ask("/hang")
             assert answer.note.startswith("502.3")
-            assert "sent no answer for 0.3 s" in text(answer)
+            assert "sent no answer for 0.5 s" in text(answer)
             assert "requestTimeout" in text(answer)
             assert await made.pid() == pid
 

@@ -295,7 +295,8 @@ def test_cache_header(content: str, header: str) -> None:
 def test_findings_are_in_the_order_of_the_lines() -> None:
     """Whatever finds them."""
     document = server(
-        '\n<fastCgi>\n<application fullPath="p" protocol="Tcp"/></fastCgi>\n<x/>\n<httpPlatform b=""/>'
+        '\n<fastCgi>\n<application fullPath="p" protocol="Tcp"/></fastCgi>\n<x/>'
+        '\n<httpPlatform b=""/>'
     )
     assert [each.where for each in document.findings] == [f"web.config:{n}" for n in (2, 3, 4, 5)]
 

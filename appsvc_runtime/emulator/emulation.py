@@ -131,16 +131,15 @@ class Emulation:
 
     async def _changed(self, names: list[str]) -> None:
         """Act on what changed in the site's folder."""
-        self._workers.changed([name.replace("/", "\\") for name in names])
         configs = [name for name in names if name.rpartition("/")[2].lower() == "web.config"]
         root = self._plan.site.root
         if root.parent == self._plan.site.folder and root.name in names:
             configs.append(root.name)
-        if not configs:
-            return
-        self._iis.forget()
+        if configs:
+            self._iis.forget()
         if not any("/" not in name for name in configs):
-            self._say("iis", f"{', '.join(configs)} has changed.")
+            # wfastcgi watches for itself; what web.config's own change restarts need not.
+            self._workers.changed([name.replace("/", "\\") for name in names])
             return
         await self._workers.restart("web.config has changed")
         await self._warm_again()

@@ -69,7 +69,7 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._closed = asyncio.Event()
+        self.closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -190,7 +190,7 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that there is no connection any more."""
-        self._closed.set()
+        self.closed.set()
         self._writable.set()
 
     def pause_writing(self) -> None:

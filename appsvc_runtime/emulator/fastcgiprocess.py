@@ -73,7 +73,7 @@ class FastCgiProcess(FastCgiConnection):
     async def _supervise(self, child: Child, wire: Wire) -> None:
         """See the process to its end, whichever way it comes to it."""
         ended = self._loop.create_task(child.wait())
-        closed = self._loop.create_task(self._closed.wait())
+        closed = self._loop.create_task(self.closed.wait())
         try:
             await asyncio.wait({ended, closed}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():

@@ -46,7 +46,8 @@ class FrontEnd:
     `ask` answers requests; it may be called many times at once, and is cancelled when its visitor
     leaves. `say` takes lines of the log. `request_limit` is how many seconds a request may pass
     without a byte in either direction, as the platform's load balancer counts (AD:
-    troubleshoot-http-502); a WebSocket too. `address` is the front end's own, as workers see it.
+    troubleshoot-http-502), 0 for any number; a WebSocket too. `address` is the front end's own, as
+    workers see it.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class FrontEnd:
         self._ask = ask
         self._public = public
         self._headers = headers
-        self._say = say
+        self.say = say
         self._limit = request_limit
         self._address = address
         self._server: Server | None = None
@@ -90,7 +91,8 @@ class FrontEnd:
                     self._server, sock=bound, ssl=context, backlog=_BACKLOG
                 )
                 self._listeners.append(listener)
-        self._timer = loop.call_later(self._interval(), self._sweep)
+        if self._limit > 0:
+            self._sweep()
 
     async def close(self, grace: float = 5.0) -> None:
         """Take no more requests, let running ones end for `grace` seconds, then cut them."""
@@ -120,18 +122,22 @@ class FrontEnd:
         if tasks and seconds > 0:
             await asyncio.wait(tasks, timeout=seconds)
 
-    def _report(self, text: str) -> None:
-        self._say(_FRONT_END, text)
+    def _tell(self, label: str, text: str) -> None:
+        try:
+            self.say(label, text)
+        except Exception:
+            return  # who reads the log has gone, which is nothing to a visitor
 
-    def _interval(self) -> float:
-        return min(1.0, self._limit / 4)
+    def _report(self, text: str) -> None:
+        self._tell(_FRONT_END, text)
 
     def _sweep(self) -> None:
         """Cut what has been still for too long; one timer, as one for each request costs more."""
         still = self._clock() - self._limit
         for flight in [f for f in self._flights if f.seen <= still]:
             self._cut(flight)
-        self._timer = asyncio.get_running_loop().call_later(self._interval(), self._sweep)
+        interval = min(1.0, self._limit / 4)
+        self._timer = asyncio.get_running_loop().call_later(interval, self._sweep)
 
     @staticmethod
     def _cut(flight: Flight) -> None:
@@ -160,7 +166,7 @@ class FrontEnd:
             line = (
                 f"{request.method} {shown(request.raw_path)} {flight.status or '-'} {took:.0f} ms"
             )
-            self._say(_REQUEST, f"{line} ({shown(note)})" if note else line)
+            self._tell(_REQUEST, f"{line} ({shown(note)})" if note else line)
         return self._answered[keep]
 
     async def _end(self, request: web.BaseRequest, flight: Flight) -> str:

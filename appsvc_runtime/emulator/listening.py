@@ -74,6 +74,9 @@ class Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no request with 400 and one line in the log; it ends the connection."""
+        if status != 400:  # an error behind the answer, which has gone out: there is no other
+            self.log_exception(exc_info=exc)
+            return Sent(False)
         reason = (message or str(exc)).strip().partition("\n")[0].rstrip(": ")
         if any(sign in f"{message}{exc}" for sign in _TLS_SIGNS) and not self.visitor.secure:
             reason = "it speaks https to the http port (--https starts an https one)"

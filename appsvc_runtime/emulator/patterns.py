@@ -22,6 +22,9 @@ __all__ = ["Captures", "Pattern", "PatternError", "TooSlowError", "compile_patte
 
 # Longer than any written by hand; expressions are compiled in time that grows with it.
 MAX_PATTERN = 8192
+# The engine writes out what has to be there at least so many times, and once more for the rest:
+# each count or `+` around others multiplies, and twenty of them would fill any memory.
+MAX_WRITTEN_OUT = 20_000
 # More than http.sys takes for a request line and its headers (MaxRequestBytes).
 MAX_INPUT = 65536
 
@@ -49,7 +52,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PIECES = {"(?<": "(?P<", "$": r"\Z", ".": rf"[^{_LINE_ENDS}]", "}": r"\}"}
-_COUNT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+_COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
 # What other engines know and ECMAScript does not; IIS refuses it or reads it otherwise.
 _FOREIGN = {
     "(?<=": "a lookbehind",
@@ -137,6 +140,7 @@ def _translate(text: str) -> tuple[str, str]:
     out: list[str] = []
     foreign = ""
     repeated = False  # what stands before is a quantifier
+    size = _Size()
     at = 0
     while at < len(text):
         token = _TOKEN.match(text, at)
@@ -144,6 +148,10 @@ def _translate(text: str) -> tuple[str, str]:
         at += len(piece)
         was_repeated, repeated = repeated, piece in _QUANTIFIERS
         foreign = foreign or _FOREIGN.get(piece, "")
+        if piece == "+" and not was_repeated:
+            size.repeat("1")
+        elif piece not in "*+?{":
+            size.add(piece)
         if piece == "[":
             piece, at = _translate_class(text, at - 1)
         elif piece.startswith("\\"):
@@ -152,9 +160,12 @@ def _translate(text: str) -> tuple[str, str]:
             piece = _escape(piece)
         elif piece == "{":
             count = _COUNT.match(text, at - 1)
-            # Without one it is a brace; `regex` would take some for its own approximate matching.
-            piece, at = (count[0], count.end()) if count else (r"\{", at)
-            repeated = count is not None
+            if count:
+                piece, at, repeated = count[0], count.end(), True
+                size.repeat(count[1])
+            else:  # it is a brace; `regex` would take some for its own approximate matching
+                piece = r"\{"
+                size.add(piece)
         elif was_repeated and piece in ("+", "?"):
             foreign = foreign or ("a possessive quantifier" if piece == "+" else "")
             repeated = False
@@ -162,6 +173,34 @@ def _translate(text: str) -> tuple[str, str]:
             piece = _PIECES.get(piece, piece)
         out.append(piece)
     return "".join(out), foreign
+
+
+class _Size:
+    """How many pieces an expression has once its counts are written out."""
+
+    def __init__(self) -> None:
+        self._groups = [0]  # those of each group that is open, the outermost first
+        self._last = 0  # those of the piece that a count would repeat
+
+    def add(self, token: str) -> None:
+        """Count one more token of the expression."""
+        if token.startswith("("):
+            self._groups.append(0)
+        elif token == ")" and len(self._groups) > 1:
+            self._last = self._groups.pop()
+            self._groups[-1] += self._last
+        else:
+            self._last = 1
+            self._groups[-1] += 1
+
+    def repeat(self, digits: str) -> None:
+        """Count the last piece so many times more. Raises PatternError past MAX_WRITTEN_OUT."""
+        times = int(digits[:9])
+        if times:
+            self._groups[-1] += self._last * times
+            self._last *= times + 1
+        if self._groups[-1] > MAX_WRITTEN_OUT:
+            raise PatternError(f"what it repeats comes to more than {MAX_WRITTEN_OUT} pieces")
 
 
 def _escape(piece: str) -> str:

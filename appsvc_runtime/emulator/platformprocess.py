@@ -89,12 +89,10 @@ class PlatformProcess:
         All who wait share one start. It goes on when those who wait give up.
         """
         while self.port is None and not self._closed:
-            if self._starting is None:
+            if self._starting is None or self._starting.done():
                 self._starting = asyncio.create_task(self._start())
             starting = self._starting
             await asyncio.wait({starting})
-            if self._starting is starting:
-                self._starting = None
             if not starting.cancelled():
                 return starting.result()
         return Failure("The application is being stopped.") if self._closed else None
@@ -111,7 +109,7 @@ class PlatformProcess:
             return True
         if child.returncode is None or await readiness.is_ready(child.tree, port):
             return False
-        self.forget("What the process started does not listen any more.")
+        self._forget(child, "What the process started does not listen any more.")
         return True
 
     def output(self) -> str:
@@ -236,14 +234,14 @@ class PlatformProcess:
         if await readiness.is_ready(child.tree, port):
             self._shared.say(self.label, f"(It {how}; what it started goes on listening.)")
         else:
-            self.forget(f"The process {how}.")
+            self._forget(child, f"The process {how}.")
 
-    def forget(self, why: str) -> None:
+    def _forget(self, child: Child, why: str) -> None:
         """Count the process as failed, and have the next request start another."""
-        child, self._child = self._child, None
-        self._forget_port()
-        if child is None or self._closed:
+        if self._child is not child or self._closed:
             return
+        self._child = None
+        self._forget_port()
         self.last_words, self.last_end = child.tail(), why
         self._shared.fails.count()
         self._shared.say(self.label, f"({why} The next request starts it again.)")

@@ -155,13 +155,15 @@ class Dialler:
         finally:
             for pump in pumps:
                 pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            # A close frame that came just before its connection ended is still for the other side.
-            _flush(up.reader, theirs.transport)
-            _flush(down.reader, request.transport)
-            response.close()
-            if request.transport is not None:
-                request.transport.close()
+            try:
+                await asyncio.gather(*pumps, return_exceptions=True)
+            finally:  # a visitor may leave while the front end ends, which cancels twice
+                # A close frame that came just before its connection's end is for the other side.
+                _flush(up.reader, theirs.transport)
+                _flush(down.reader, request.transport)
+                response.close()
+                if request.transport is not None:
+                    request.transport.close()
 
 
 async def _rest(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -191,6 +193,9 @@ async def _pump(
 def _flush(reader: aiohttp.StreamReader, transport: asyncio.Transport | None) -> None:
     if transport is None or transport.is_closing() or reader.exception() is not None:
         return
-    data = reader.read_nowait()
+    try:
+        data = reader.read_nowait()
+    except RuntimeError:  # it is waited for: there is nothing in it
+        return
     if data:
         transport.write(data)

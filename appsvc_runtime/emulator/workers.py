@@ -6,6 +6,7 @@ Knows how a handler's words become processes. Must not know how a request comes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
+# What requests in hand get when web.config has changed (IIS: shutdownTimeLimit of a pool is 90 s).
+_PATIENCE = 10.0
+
 
 class Workers:
     """All processes of the site that `plan` describes, by what starts them."""
@@ -38,6 +42,7 @@ class Workers:
         self._platforms: dict[HttpPlatform, HttpPlatformHandler] = {}
         self._pools: dict[FastCgiApplication, tuple[Pool, Launcher]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asked = _Asked()
         self._token = str(uuid.uuid4())
         self._fixed = site_params(plan.site.folder)
 
@@ -65,9 +70,9 @@ class Workers:
     async def restart(self, why: str) -> None:
         """End every process and forget it; new requests get new ones at once."""
         self._say("iis", f"Restarting: {why}.")
-        platforms, self._platforms = self._platforms, {}
-        pools, self._pools = self._pools, {}
-        task = asyncio.create_task(_close_all(platforms, pools))
+        old = self._platforms, self._pools, self._asked
+        self._platforms, self._pools, self._asked = {}, {}, _Asked()
+        task = asyncio.create_task(_replace(*old))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -98,7 +103,8 @@ class Workers:
         request.headers = httpplatform_headers(
             request.headers, version, request.client, request.client_port, token=self._token
         )
-        return await self._platform(settings).ask(request)
+        with self._asked:
+            return await self._platform(settings).ask(request)
 
     def _platform(self, settings: HttpPlatform) -> HttpPlatformHandler:
         if settings not in self._platforms:
@@ -128,12 +134,13 @@ class Workers:
     # FastCGI.
 
     async def _ask_fastcgi(self, request: Request, mapped: Mapped) -> Answer:
-        pool, _ = self._pool(mapped.config, mapped.handler)
         params = make_params(
             request, self._plan.site.folder, path=mapped.path, script=mapped.script
         )
         params.update(self._fixed)
-        return await pool.ask(params, request.body, request.length)
+        with self._asked:
+            pool, _ = self._pool(mapped.config, mapped.handler)
+            return await pool.ask(params, request.body, request.length)
 
     def _pool(self, config: Config, handler: Handler) -> tuple[Pool, Launcher]:
         application = _application(config, handler)
@@ -179,6 +186,39 @@ def _application(config: Config, handler: Handler) -> FastCgiApplication:
         ):
             return application
     return FastCgiApplication(full_path, arguments, place=handler.place)
+
+
+class _Asked:
+    """How many requests the workers of one configuration have in hand."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._none.clear()
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def ended(self, seconds: float) -> None:
+        """Wait until there are none, but not longer than this."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._none.wait(), seconds)
+
+
+async def _replace(
+    platforms: dict[HttpPlatform, HttpPlatformHandler],
+    pools: dict[FastCgiApplication, tuple[Pool, Launcher]],
+    asked: _Asked,
+) -> None:
+    """End workers that have been replaced, once they have answered what they were asked."""
+    await asked.ended(_PATIENCE)
+    await _close_all(platforms, pools)
 
 
 async def _close_all(

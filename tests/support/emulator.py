@@ -49,15 +49,17 @@ def make_site(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder
 
 
+READY = re.compile(r"^Ready https?://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
+
+
 @contextmanager
-def emulating(site: Path, *options: str, **variables: str) -> Iterator[Server]:
+def emulating(
+    site: Path, *options: str, ready: re.Pattern[str] = READY, **variables: str
+) -> Iterator[Server]:
     """Emulate a site on a free port until the block ends, its log and port in what is given."""
     command = ("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", *options)
-    with serving(*command, cwd=site.parent, port=0, ready=READY, **variables) as server:
+    with serving(*command, cwd=site.parent, port=0, ready=ready, **variables) as server:
         yield server
-
-
-READY = re.compile(r"^Ready https?://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
 
 
 def alive_with(text: str) -> list[int]:

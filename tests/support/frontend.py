@@ -33,7 +33,7 @@ def run(main: Callable[[], Awaitable[T]], timeout: float = 30) -> T:
         return await asyncio.wait_for(main(), timeout)
 
     result = asyncio.run(watched())
-    assert problems == []
+    assert [str(problem) for problem in problems] == []
     return result
 
 

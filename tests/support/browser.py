@@ -1,0 +1,175 @@
+"""A real browser for tests: headless Chromium, spoken to over its DevTools protocol.
+
+It trusts one certificate authority, keeps its profile in a temporary folder, and is ended by its
+id. Must not know the package under test. The protocol: chromedevtools.github.io/devtools-protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+__all__ = ["Page", "browse", "missing"]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+)
+_ENDPOINT = re.compile(r"DevTools listening on (ws://\S+)")
+_SECONDS = 60.0
+
+
+def missing() -> str:
+    """Say what is not here, "" where there is a Chromium."""
+    return "" if _program() else "Chromium is not installed"
+
+
+def _program() -> str:
+    return next(filter(None, map(shutil.which, _NAMES)), "")
+
+
+class Page:
+    """One page, driven by `go`, `run` and `wait_for`."""
+
+    def __init__(self, devtools: aiohttp.ClientWebSocketResponse, session: str) -> None:
+        self._socket = devtools
+        self._session = session
+        self._number = 0
+
+    async def go(self, url: str) -> None:
+        """Show a page, and wait until it is loaded."""
+        answer = await self.send("Page.navigate", url=url)
+        assert "errorText" not in answer, answer
+        await self.wait_for("document.readyState == 'complete'")
+
+    async def run(self, code: str) -> Any:
+        """Run JavaScript in the page; give what it gives."""
+        answer = await self.send("Runtime.evaluate", expression=code, returnByValue=True)
+        return answer["result"].get("value")
+
+    async def wait_for(self, code: str) -> None:
+        """Wait until some JavaScript gives true."""
+        deadline = time.monotonic() + _SECONDS
+        while not await self.run(code):
+            assert time.monotonic() < deadline, (
+                f"{code}: {await self.run('document.body.innerText')}"
+            )
+            await asyncio.sleep(0.05)
+
+    async def screenshot(self, path: Path) -> None:
+        """Write what the page looks like, as PNG."""
+        answer = await self.send("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    async def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send one command, and give its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        await self._socket.send_json(message)
+        while True:
+            answer = json.loads((await self._socket.receive(_SECONDS)).data)
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                result = answer["result"]
+                assert isinstance(result, dict)
+                return result
+
+
+Drive = Callable[[Page], Coroutine[Any, Any, None]]
+
+
+def browse(drive: Drive, port: int, authority: Path) -> None:
+    """Start a browser, have `drive` use a page of it, and end the browser.
+
+    It trusts the certificate that the server on `port` shows, once that is found to be signed by
+    the authority in the PEM file `authority`.
+    """
+    trusted = ssl.create_default_context(cafile=str(authority))
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        trusted.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        certificate = secure.getpeercert(binary_form=True) or b""
+    asyncio.run(_browse(drive, _fingerprint(certificate)))
+
+
+async def _browse(drive: Drive, fingerprint: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
+        flags = [*_FLAGS, f"--user-data-dir={folder}/profile"]
+        flags.append(f"--ignore-certificate-errors-spki-list={fingerprint}")
+        log_path = Path(folder, "log.txt")
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [_program(), *flags, "about:blank"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "HOME": folder},
+            )
+        try:
+            endpoint = await _endpoint(process, log_path)
+            async with (
+                aiohttp.ClientSession() as client,
+                client.ws_connect(endpoint, max_msg_size=0) as devtools,
+            ):
+                browser = Page(devtools, "")
+                target = await browser.send("Target.createTarget", url="about:blank")
+                session = await browser.send(
+                    "Target.attachToTarget", targetId=target["targetId"], flatten=True
+                )
+                await drive(Page(devtools, session["sessionId"]))
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)
+
+
+async def _endpoint(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _SECONDS
+    while not (found := _ENDPOINT.search(log.read_text("utf-8", "replace"))):
+        text = log.read_text("utf-8", "replace")
+        assert process.poll() is None, f"Chromium ended with {process.returncode}:\n{text}"
+        assert time.monotonic() < deadline, f"Chromium was not ready:\n{text}"
+        await asyncio.sleep(0.05)
+    return found[1]
+
+
+def _fingerprint(certificate: bytes) -> str:
+    """Give the hash of a certificate's key, by which Chromium is told to trust it."""
+    key = (
+        x509.load_der_x509_certificate(certificate)
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return base64.b64encode(hashlib.sha256(key).digest()).decode()

@@ -1,0 +1,151 @@
+"""The emulator's FastCGI side, on a folder made for a test: fakes and the real wfastcgi."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from multidict import CIMultiDict
+
+from appsvc_runtime.emulator.exchange import Answer, Request
+from appsvc_runtime.emulator.fastcgiexchange import Response
+from appsvc_runtime.emulator.fastcgilaunch import Launcher
+from appsvc_runtime.emulator.fastcgiparams import make_params, site_params
+from appsvc_runtime.webconfig.model import FastCgiApplication
+
+__all__ = [
+    "APP", "Log", "application", "body_of", "fake", "gone", "params", "pieces", "real", "until",
+]  # fmt: skip
+
+FAKE = Path(__file__).with_name("fastcgi_fake.py")
+# An app with a page for everything that is asked here.
+APP = """\
+import os, sys, time
+NUMBER = 1
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/raise":
+        raise RuntimeError("the app broke")
+    if path == "/exit":
+        os._exit(3)
+    if path == "/slow":
+        time.sleep(0.3)
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Pid", str(os.getpid()))])
+    if path == "/late":
+        def late():
+            yield b"x" * 100
+            raise RuntimeError("late")
+        return late()
+    if path == "/big":
+        return (b"x" * 65536 for _ in range(int(environ["QUERY_STRING"])))
+    if path == "/python":
+        import __main__
+        return [repr((sys.argv, sys.path[0], os.getcwd(), __main__.__name__, __main__.__file__,
+            getattr(sys, "orig_argv", None), os.environ.get("GREETING"),
+            environ["APPL_PHYSICAL_PATH"])).encode()]
+    if path == "/environ":
+        return [repr(sorted((k, v) for k, v in environ.items() if isinstance(v, str))).encode()]
+    return [b"number %d, %d bytes" % (NUMBER, len(body))]
+"""
+
+
+class Log:
+    """What is said, to be called as `say`."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def __call__(self, label: str, text: str) -> None:
+        """Take a line."""
+        self.lines.append((label, text))
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(f"{label}: {text}" for label, text in self.lines)
+
+
+def application(**settings: float) -> FastCgiApplication:
+    """Give settings."""
+    return FastCgiApplication("python", **settings)  # type: ignore[arg-type]
+
+
+def environ() -> dict[str, str]:
+    """Give a small environment."""
+    kept = ("HOME", "LANG", "LC_ALL", "PATH", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def fake(folder: Path, log: Log, *words: str, **settings: float) -> Launcher:
+    """Give what starts a fake, which misbehaves as `words` say."""
+    return Launcher(
+        [sys.executable, str(FAKE), *words], application(**settings), log,
+        environ=environ(), folder=folder, label="fake",
+    )  # fmt: skip
+
+
+def real(
+    folder: Path, log: Log, *, app: str = APP, python: str = sys.executable,
+    settings: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None,
+    **limits: float,
+) -> Launcher:  # fmt: skip
+    """Give what starts the real wfastcgi on an app, written to `folder`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "site_app.py").write_text(app)
+    found = importlib.util.find_spec("wfastcgi")
+    assert found is not None
+    assert found.origin is not None
+    values = {"WSGI_HANDLER": "site_app.application", "GREETING": "hello", **(settings or {})}
+    lines = "".join(
+        f"<add key={quoteattr(name)} value={quoteattr(value)}/>" for name, value in values.items()
+    )
+    config = f"<configuration><appSettings>{lines}</appSettings></configuration>".encode()
+    return Launcher(
+        [python, found.origin], application(**limits), log,
+        environ={**environ(), **(environment or {})}, folder=folder, config=config,
+    )  # fmt: skip
+
+
+def params(folder: Path, target: str = "/", method: str = "GET", **more: str) -> dict[str, str]:
+    """Give all parameters of a request."""
+    request = Request(method, target, CIMultiDict({"Host": "site.example"}))
+    return {**site_params(folder), **make_params(request, folder), **more}
+
+
+async def pieces(size: int, piece: int = 65_536) -> AsyncIterator[bytes]:
+    """Be a body of so many bytes."""
+    while size > 0:
+        yield b"u" * min(size, piece)
+        size -= piece
+        await asyncio.sleep(0)
+
+
+async def body_of(answer: Answer | Response) -> bytes:
+    """Read an answer to its end."""
+    if isinstance(answer.body, bytes):
+        return answer.body
+    return b"".join([piece async for piece in answer.body])
+
+
+async def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+    """Wait for something, not for ever."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended and been waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
