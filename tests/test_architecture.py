@@ -250,6 +250,7 @@ def test_importing_a_room_does_nothing(room: str) -> None:
         "        except KeyError: return False\n"
         "    __contains__ = has\n"
         "import click, runpy, ast, dataclasses, subprocess, gunicorn.config\n"
+        "import aiohttp, regex, watchfiles, werkzeug\n"
         "try:\n    import waitress\nexcept ImportError: pass\n"
         "try:\n    import pydantic_settings\nexcept ImportError: pass\n"
         "real, os.environ = os.environ, Watched()\n"

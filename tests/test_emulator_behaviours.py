@@ -1,6 +1,6 @@
 """What IIS does with a request, recorded as a table, each row shown over the wire.
 
-One site with an app that tells what reached it; nested web.config files and rewrite rules around it.
+One site with an app that tells what reached it, nested web.config files and rewrite rules around.
 Sources are those of the rooms that do each: filtering, rewriting, handlers, staticfiles.
 """
 
@@ -63,7 +63,8 @@ RULES = """
       </rule>
       <rule name="gone" stopProcessing="true">
         <match url="^gone$"/>
-        <action type="CustomResponse" statusCode="410" statusReason="Gone" statusDescription="No more"/>
+        <action type="CustomResponse" statusCode="410" statusReason="Gone"
+                statusDescription="No more"/>
       </rule>
       <rule name="secure" stopProcessing="true">
         <match url="^secure$"/>
@@ -72,7 +73,9 @@ RULES = """
       </rule>
       <rule name="by host" stopProcessing="true">
         <match url="^host$"/>
-        <conditions><add input="{HTTP_HOST}" pattern="^([a-z-]+)\\.azurewebsites\\.net$"/></conditions>
+        <conditions>
+          <add input="{HTTP_HOST}" pattern="^([a-z-]+)\\.azurewebsites\\.net$"/>
+        </conditions>
         <action type="Rewrite" url="was/{C:1}"/>
       </rule>
       <rule name="missing" stopProcessing="true">
@@ -96,7 +99,10 @@ PLATFORM = (
     r'<httpPlatform processPath="D:\home\Python311x64\python.exe" '
     r'arguments="D:\home\site\wwwroot\runserver.py" startupTimeLimit="60"/>'
 )
-LOCATED = '<location path="located"><system.webServer><handlers><remove name="PythonHandler"/></handlers></system.webServer></location></configuration>'
+LOCATED = (
+    '<location path="located"><system.webServer><handlers><remove name="PythonHandler"/>'
+    "</handlers></system.webServer></location></configuration>"
+)
 
 
 def files(kind: str) -> dict[str, str | bytes]:
@@ -231,7 +237,8 @@ TABLE = [
     pytest.param(Row("/static/%C3%A4%20b.txt", text="umlaut"), id="static-with-a-blank"),
     pytest.param(Row("/static/page/", text="<p>index"), id="default-document"),
     pytest.param(
-        Row("/static/page", 301, answer={"location": "http://127.0.0.1:{port}/static/page/"}), id="folder-without-slash"
+        Row("/static/page", 301, answer={"location": "http://127.0.0.1:{port}/static/page/"}),
+        id="folder-without-slash",
     ),
     pytest.param(Row("/static/empty/", 403), id="no-listing"),
     pytest.param(Row("/static/none.css", 404), id="static-missing"),

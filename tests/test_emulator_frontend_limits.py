@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -259,26 +261,32 @@ def test_closing_lets_running_requests_end() -> None:
             await asyncio.Event().wait()
         if request.target == "/slow":
             await gate[0].wait()
+        if request.target == "/upload":
+            return await count(request)
         return text()
 
     async def main() -> None:
         gate.append(release())
         async with fronted(ask) as front:
-            idle, slow, never = [await front.connect() for _ in range(3)]
+            idle, slow, never, upload = [await front.connect() for _ in range(4)]
             await idle.get()
             slow.send("GET /slow HTTP/1.1", f"Host: {PUBLIC}")
             never.send("GET /never HTTP/1.1", f"Host: {PUBLIC}")
+            upload.send("POST /upload HTTP/1.1", f"Host: {PUBLIC}", "Content-Length: 4", body=b"ab")
             await asyncio.sleep(0.05)
             closing = asyncio.ensure_future(front.front.close(0.5))
             await asyncio.sleep(0.05)
             with pytest.raises(OSError):
                 await front.connect()
+            assert await idle.ended() == b""
+            upload.writer.write(b"cd")
+            assert (await upload.answer())[2] == b"4"
             gate[0].set()
             status, headers, _ = await slow.answer()
             assert (status, headers["Connection"]) == (200, "close")
             assert (await never.answer())[0] == 503
             await closing
-            for client in (idle, slow, never):
+            for client in (slow, never, upload):
                 assert await client.ended() == b""
 
     run(main)
@@ -328,6 +336,57 @@ def test_requests_on_many_connections_are_all_answered() -> None:
             assert len(front.requests) == 400
 
     run(main)
+
+
+SEEDS = (
+    b"GET /a?b HTTP/1.1\r\nHost: site.azurewebsites.net\r\nX-A: b\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nxx",
+    b"OPTIONS * HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+)
+
+
+def mutated(chance: random.Random) -> bytes:
+    """Give requests that something has happened to."""
+    data = bytearray(b"".join(chance.choices(SEEDS, k=chance.randint(1, 3))))
+    for _ in range(chance.randint(0, 6)):
+        at = chance.randrange(len(data))
+        what = chance.randrange(4)
+        if what == 0:
+            data[at] = chance.randrange(256)
+        elif what == 1:
+            data[at:at] = chance.choice((b"\r\n", b"\0", b" ", b":", b"\xff", b"#", b"9" * 30))
+        elif what == 2:
+            del data[at : at + chance.randint(1, 20)]
+        else:
+            data[at:at] = data[at : at + chance.randint(1, 40)]
+        data = data or bytearray(b"\n")
+    return bytes(data)
+
+
+def test_no_bytes_do_harm(capfd: pytest.CaptureFixture[str]) -> None:
+    """Mutated requests get answers or an end; the next visitor is served, nothing is printed."""
+    chance = random.Random(5)
+
+    async def one(front: Running) -> None:
+        client = await front.connect()
+        client.writer.write(mutated(chance))
+        if chance.random() < 0.5:
+            client.writer.write_eof()
+        with contextlib.suppress(asyncio.TimeoutError, ConnectionError):
+            await asyncio.wait_for(client.reader.read(100), 0.1)
+        await client.close()
+
+    async def main() -> None:
+        async with fronted(count) as front:
+            for _ in range(20):
+                await asyncio.gather(*(one(front) for _ in range(20)))
+            assert (await (await front.connect()).get())[0] == 200
+            assert all(line.isascii() and line.isprintable() for line in front.log)
+
+    run(main)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_a_limit_nothing_is_cut() -> None:

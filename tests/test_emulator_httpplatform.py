@@ -231,6 +231,8 @@ def test_process_that_never_listens(version: int, tries: int, number: str) -> No
         async with platform(SLEEP, startup_retry_count=2, version=version, clock=clock) as made:
             asked = asyncio.ensure_future(made.ask())
             for count in range(1, tries + 1):
+                await wait_for(lambda: len(made.ports) == count)  # noqa: B023
+                clock.seconds += 1  # from then on what is printed again is not held back
                 await wait_for(lambda: made.lines.count("python-1: not listening") == count)  # noqa: B023
                 clock.seconds += 30
             answer = await asked

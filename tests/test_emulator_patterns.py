@@ -80,6 +80,29 @@ def test_what_is_no_expression(pattern: str) -> None:
     assert 0 < len(str(caught.value)) < 100
 
 
+@pytest.mark.parametrize(
+    ("pattern", "readable"),
+    [
+        pytest.param(".{0,65536}", True, id="at-most"),
+        pytest.param("^.{2048}$", True, id="as-long-as-a-query"),
+        pytest.param("(?:[^/]{50}/){20}", True, id="counts-in-counts"),
+        pytest.param("((a+)+b+)+", True, id="plus-in-plus"),
+        pytest.param("a{30000}", False, id="longer-than-any-url"),
+        pytest.param("a{" + "9" * 5000 + "}", False, id="longer-than-int-reads"),
+        pytest.param("(?:(?:a{1000}){1000}){1000}", False, id="many-counts-in-counts"),
+        pytest.param("(" * 20 + "a" + ")+" * 20, False, id="many-plus-in-plus"),
+        pytest.param("(?:" * 30 + "a" + "){1,9}" * 30, False, id="many-ranges-in-ranges"),
+    ],
+)
+def test_expressions_that_would_fill_the_memory(pattern: str, readable: bool) -> None:
+    """The engine would write their repetitions out; they are refused before it sees them."""
+    if readable:
+        compile_pattern(pattern, "ECMAScript", True)
+    else:
+        with pytest.raises(PatternError, match="pieces"):
+            compile_pattern(pattern, "ECMAScript", True)
+
+
 @pytest.mark.parametrize("syntax", ["ECMAScript", "Wildcard", "ExactMatch"])
 def test_an_input_longer_than_any_url(syntax: str) -> None:
     """Is not even looked at."""

@@ -279,6 +279,9 @@ CASES = [
     pytest.param([rule("b", to("}x}"))], "/}x}?q=1", id="brace-closed"),
     pytest.param([rule("b", to("x{}"))], "/x?q=1", id="braces-empty"),
     pytest.param([rule("b", to("x{Map:{R:0}}"))], "/x?q=1", id="rewrite-map-is-empty"),
+    pytest.param(
+        [rule("b", to("x?u=ü #%&v=%20"))], "/x?u=%C3%BC%20%23%25&v=%20&q=1", id="query-clean"
+    ),
     # where a rewritten URL may lead
     pytest.param([rule("b", to("x/../y"))], "/y?q=1", id="dots-resolved"),
     pytest.param([rule("b", to("../y"))], "error 500.50", id="above-the-root"),
@@ -423,12 +426,12 @@ def test_decoded_path_is_matched_and_the_original_url_kept() -> None:
 
 
 def test_custom_response_keeps_its_words() -> None:
-    """Reason and description arrive as the rule has them."""
+    """Reason and description arrive as the rule has them, the reason on one line."""
     action = Action(
-        "CustomResponse", status_code=403, status_reason="Nope", status_description="Why"
+        "CustomResponse", status_code=403, status_reason="No\r\npe", status_description="Why"
     )
     outcome = run([rule("b", action)])
-    assert (outcome.reason, outcome.description, outcome.rule) == ("Nope", "Why", "r")
+    assert (outcome.reason, outcome.description, outcome.rule) == ("No  pe", "Why", "r")
 
 
 def test_no_rules_leave_a_request_alone() -> None:
@@ -529,4 +532,5 @@ def test_no_rule_and_no_request_raises(
         assert outcome.location.isprintable()
         assert outcome.location.isascii()
         if outcome.rewritten:
+            assert outcome.query == query or outcome.query.isascii() or query in outcome.query
             assert ".." not in outcome.path.split("/")

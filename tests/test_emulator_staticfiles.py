@@ -107,9 +107,13 @@ def test_what_is_found(site: Path, path: str, expected: str) -> None:
 
 def test_the_exact_name_comes_first(site: Path) -> None:
     """Where two files differ in case only; else the first by name, which is always the same."""
-    assert ask(site, "/case.css")[1] == b"lower"
-    assert ask(site, "/CASE.css")[1] == b"upper"
-    assert ask(site, "/Case.css")[1] == b"upper"
+    for name in ("case.css", "CASE.css"):
+        (site / name).write_bytes(name.encode())
+    if not {"case.css", "CASE.css"} <= set(os.listdir(site)):
+        pytest.skip("here the two names are one file")
+    assert ask(site, "/case.css")[1] == b"case.css"
+    assert ask(site, "/CASE.css")[1] == b"CASE.css"
+    assert ask(site, "/Case.css")[1] == b"CASE.css"
 
 
 @pytest.mark.parametrize(
@@ -196,6 +200,9 @@ def test_a_default_document_does_not_lead_out(site: Path) -> None:
         pytest.param("/sub", {"Host": "h:81"}, "http://h:81/sub/", id="http"),
         pytest.param("/sub?a=%20", {"Host": "h"}, "http://h/sub/?a=%20", id="query"),
         pytest.param("/sub", {"Host": "h", "secure": True}, "https://h/sub/", id="https"),
+        pytest.param(
+            "/sub?\udcfcü %", {"Host": "h"}, "http://h/sub/?%FC%C3%BC%20%25", id="raw-query"
+        ),
         pytest.param("/sub", {}, "/sub/", id="without-host"),
         pytest.param("/%C3%BCn%C3%AF", {"Host": "h"}, "http://h/%C3%BCn%C3%AF/", id="letters"),
     ],

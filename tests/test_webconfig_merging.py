@@ -282,10 +282,10 @@ def test_order_is_by_path_then_by_file() -> None:
     ]  # fmt: skip
 
 
-def test_rules_of_a_location_know_its_folder() -> None:
-    """The location's path counts from the file's own folder."""
+def test_rules_of_a_location_match_below_the_files_folder() -> None:
+    """The location says for which paths they hold, not what they match."""
     found = clean([level("x", location("y", rules(rule("r"))))], "X/Y/z").rules
-    assert [each.folder for each in found] == ["x/y"]
+    assert [each.folder for each in found] == ["x"]
 
 
 def test_versions_of_the_module() -> None:

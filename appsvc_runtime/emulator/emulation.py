@@ -196,7 +196,8 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
     )
     if found.good:
         return 0
-    show(found.text)
+    for line in found.text.splitlines():
+        show(line)
     return 1
 
 

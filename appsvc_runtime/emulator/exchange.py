@@ -1,6 +1,7 @@
 """One request and its answer, as they pass between the front end and what stands behind it.
 
-Data only: bodies are streams, so that nobody holds a whole one. Must not know of any server.
+Data only: bodies are streams, so that nobody holds a whole one. Must not know of any server. Text
+of targets and headers stands for bytes as aiohttp reads them: UTF-8, surrogates for what is none.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
         """See whether the request has taken too long; look again when it could have."""
         self._timer = None
         exchange = self._exchange
-        if exchange is None or self.error is not None:
+        if exchange is None or self.error is not None or self.closed.is_set():
             return
         now = self._loop.time()
         since = now if self._paused or self._waits_for_visitor else self._activity

@@ -108,11 +108,13 @@ class Launcher:
         """Tell every process's watcher of files that were made or written, relative to the site.
 
         Those that are not there any more are left out, as Windows does for the filter that wfastcgi
-        asks with (FILE_NOTIFY_CHANGE_LAST_WRITE).
+        asks with (FILE_NOTIFY_CHANGE_LAST_WRITE). A process without a request so far has not loaded
+        the app, and watches nothing.
         """
         there = [name for name in names if os.path.lexists(self._folder / name)]
-        for wire in self._wires.values():
-            wire.tell(there)
+        for process, wire in self._wires.items():
+            if process.served:
+                wire.tell(there)
 
 
 def _is_latin(text: str) -> bool:

@@ -96,7 +96,7 @@ def make_params(
 @lru_cache(1024)
 def _variable(name: str) -> str:
     """Name a header as CGI does."""
-    return "HTTP_" + _text(name).upper().replace("-", "_")
+    return "HTTP_" + _raw(name).upper().replace(b"-", b"_").decode("latin-1")
 
 
 def _raw(text: str) -> bytes:

@@ -80,17 +80,24 @@ class FrontEnd:
         https: socket.socket | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Listen on `http`, and with `tls` on `https`; both belong to the front end from now on."""
+        """Listen on `http`, and with `tls` on `https`; both belong to the front end from now on.
+
+        OSError where that is not possible; what has been begun is then undone.
+        """
         max_connections()
         loop = asyncio.get_running_loop()
         self._clock = loop.time
         self._server = Server(self._handle, self._report)
-        for bound, context in ((http, None), (https, tls)):
-            if bound is not None:
-                listener = await loop.create_server(
-                    self._server, sock=bound, ssl=context, backlog=_BACKLOG
-                )
-                self._listeners.append(listener)
+        try:
+            for bound, context in ((http, None), (https, tls)):
+                if bound is not None:
+                    listener = await loop.create_server(
+                        self._server, sock=bound, ssl=context, backlog=_BACKLOG
+                    )
+                    self._listeners.append(listener)
+        except BaseException:
+            await self.close(0)
+            raise
         if self._limit > 0:
             self._sweep()
 
@@ -102,7 +109,7 @@ class FrontEnd:
         server, self._server = self._server, None
         if server is None:
             return
-        server.pre_shutdown()
+        server.end_idle()
         await self._running(grace)
         for flight in self._flights:
             self._cut(flight)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Iis", "Mapped"]
 
+_COMPILED = 256
 _TITLES = {
     400: "Bad request",
     403: "Forbidden",
@@ -109,14 +110,31 @@ class Iis:
         return await self._handle(request, path, config)
 
     async def _handle(self, request: Request, path: str, config: Config) -> Answer | Tunnel:
+        mapped = self._map(request, path, config)
+        if not isinstance(mapped, Mapped):
+            return mapped
+        if mapped.kind == "static" and path.endswith("/"):
+            # What a folder shows may be another handler's: index.py, say.
+            try:
+                document = staticfiles.default_document(self._site.folder, path, config)
+            except OSError:
+                document = None
+            if document is not None:
+                mapped = self._map(request, document, config)
+                if not isinstance(mapped, Mapped):
+                    return mapped
+        if mapped.kind == "static":
+            return await staticfiles.serve(self._site.folder, path, config, request)
+        return await self._work(request, mapped)
+
+    def _map(self, request: Request, path: str, config: Config) -> Mapped | Answer:
+        """Give the handler that takes a path, or why there is none."""
         choice = handlers.choose(
             config.handlers, path, request.method, self._file_at, self._directory_at
         )
         if isinstance(choice, filtering.Refusal):
             return _refuse(request, choice)
         kind = handlers.kind(choice.handler)
-        if kind == "static":
-            return await staticfiles.serve(self._site.folder, path, config, request)
         if kind == "other":
             return _refuse(
                 request,
@@ -127,10 +145,7 @@ class Iis:
                     f"{choice.handler.modules!r}, which is not emulated.",
                 ),
             )
-        return await self._work(
-            request,
-            Mapped(config, choice.handler, kind, path, choice.script, choice.path_info),
-        )
+        return Mapped(config, choice.handler, kind, path, choice.script, choice.path_info)
 
     async def _rewrite(
         self, request: Request, path: str, config: Config
@@ -138,6 +153,8 @@ class Iis:
         """Apply the rules; give where the request goes on, or the answer."""
         known = self._rules.get(id(config))
         if known is None:
+            if len(self._rules) >= _COMPILED:
+                self._rules.clear()
             known = self._rules[id(config)] = (config, rewriting.compile_rules(config.rules))
         _, query = urlpaths.split_target(request.target)
         facts = rewriting.Facts(
@@ -196,7 +213,10 @@ class Iis:
 
 def _refuse(request: Request, refusal: filtering.Refusal) -> Answer:
     title = _TITLES.get(refusal.status, "Refused")
-    return pages.answer(request, refusal.status, refusal.substatus, title, refusal.text)
+    headers = {"Allow": "GET, HEAD, OPTIONS, TRACE"} if refusal.status == 405 else None
+    return pages.answer(
+        request, refusal.status, refusal.substatus, title, refusal.text, headers=headers
+    )
 
 
 def _broken(request: Request, why: str) -> Answer:

@@ -54,6 +54,11 @@ class Protocol(web.RequestHandler):
             self.visitor = Visitor.of("127.0.0.1", 0, version)
         super().connection_made(transport)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self._current_request is None and not self._messages
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; who reads a body is told that what follows is none.
 
@@ -104,6 +109,12 @@ class Server(web.Server):
         # A handler is cancelled when its visitor leaves: what works for nobody is to stop.
         super().__init__(handler, handler_cancellation=True)
         self._report = report
+
+    def end_idle(self) -> None:
+        """Close the connections on which nothing happens; uploads under way go on."""
+        for connection in self.connections:
+            if isinstance(connection, Protocol) and connection.idle:
+                connection.force_close()
 
     def __call__(self) -> web.RequestHandler:
         """Make one."""

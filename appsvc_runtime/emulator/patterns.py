@@ -85,7 +85,8 @@ class Pattern:
     def search(self, text: str, deadline: float) -> Captures | None:
         """Give the captures of the first match in a text, None for none.
 
-        `deadline` is of time.monotonic(). Raises TooSlowError.
+        `deadline` is of time.monotonic(); on a busy machine it may take longer, for the engine
+        counts processor time. Raises TooSlowError.
         """
         if len(text) > MAX_INPUT:
             raise TooSlowError(f"the input is longer than {MAX_INPUT} characters")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import AppServiceError
 from . import readiness
 from .children import Child
+from .repeats import Repeats
 
 if TYPE_CHECKING:
     from ..webconfig.model import HttpPlatform
@@ -82,6 +83,7 @@ class PlatformProcess:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Failure | None] | None = None
         self._closed = False
+        self._printed = Repeats(shared.say)
 
     async def ready(self) -> Failure | None:
         """Wait until there is a process that listens, started if need be; or say why there is none.
@@ -173,11 +175,12 @@ class PlatformProcess:
             port = readiness.free_port(shared.ports)
             command = shared.command(port)
             port = _own_port(command, port)
+            self._printed.begin()
             child = await Child.start(
                 command.argv,
                 environ=command.environ,
                 cwd=command.cwd,
-                say=shared.say,
+                say=self._printed,
                 label=self.label,
                 log_file=shared.log_file,
             )
@@ -195,7 +198,9 @@ class PlatformProcess:
             shared.ports.discard(port)
             self.last_words, self.last_end = failure.output, failure.why
             await _end(child)
+            self._printed.end()
             return failure
+        self._printed.release()
         self._child, self.port = child, port
         self._watch = asyncio.create_task(self._watch_over(child, port, exited))
         return None
@@ -207,6 +212,8 @@ class PlatformProcess:
         began, pause, elsewhere = clock(), _SHORTEST_LOOK, ""
         while not await readiness.is_ready(child.tree, port):
             passed = clock() - began
+            if passed >= _PATIENCE:
+                self._printed.release()
             if not elsewhere and (passed >= min(_PATIENCE, limit)):
                 elsewhere = readiness.listens_elsewhere(child.tree, port)
                 if elsewhere:

@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 from . import variables
 from .patterns import Captures, TooSlowError
 from .rulereading import ReadRule, read_rule
 from .substitution import Lookup, TooLongError
-from .urlpaths import BadPathError, decode_path, encode_path
+from .urlpaths import BadPathError, clean_url, decode_path, encode_path
 from .variables import Facts
 
 if TYPE_CHECKING:
@@ -33,18 +32,18 @@ __all__ = ["CompiledRules", "Facts", "Outcome", "compile_rules", "rewrite"]
 # For all rules of one request, in seconds. ASP.NET Core gives each single expression as much.
 BUDGET = 1.0
 _ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
-_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What is to be done with a request.
 
-    "pass": go on with `path` and `query`, decoded and without a question mark, which differ from
-    the request's where `rewritten`. "redirect": `status` and `location`, ready for the header.
-    "respond": `status`, `sub_status`, `reason` and `description`, as the rule has them. "abort":
-    cut the connection. "error": IIS answers 500.50, `description` says why. `rule` is the name of
-    the rule that decided. A URL that was rewritten passes request filtering once more.
+    "pass": go on with `path`, decoded, and `query`, without a question mark and ready for a request
+    line, which differ from the request's where `rewritten`. "redirect": `status` and `location`,
+    ready for the header. "respond": `status`, `sub_status`, `reason` and `description`, as the rule
+    has them. "abort": cut the connection. "error": IIS answers 500.50, `description` says why.
+    `rule` is the name of the rule that decided. A URL that was rewritten passes request filtering
+    once more.
     """
 
     kind: Literal["pass", "redirect", "respond", "abort", "error"]
@@ -117,7 +116,7 @@ class CompiledRules:
                 kind="respond",
                 status=action.status_code,
                 sub_status=action.sub_status_code,
-                reason=action.status_reason,
+                reason=_one_line(action.status_reason),
                 description=action.status_description,
             )
         if action.type not in ("Rewrite", "Redirect"):
@@ -146,10 +145,12 @@ class CompiledRules:
         path, _, own_query = url.partition("?")
         path = self._absolute(path)
         try:
-            path = decode_path(_clean(path.replace("?", "%3f").replace("#", "%23")))
+            path = decode_path(clean_url(path.replace("?", "%3f"), keep=""))
         except BadPathError:  # escapes in it are none, or make what no path may hold
             path = decode_path(encode_path(path))
-        return replace(outcome, path=path, query=_join(own_query, query), rewritten=True)
+        return replace(
+            outcome, path=path, query=_join(clean_url(own_query, keep=""), query), rewritten=True
+        )
 
     def _location(self, url: str, query: str, facts: Facts) -> str:
         """Give an absolute URL, as IIS does it, with nothing in it that a header may not hold."""
@@ -157,7 +158,7 @@ class CompiledRules:
         query = _join(own_query, query)
         if not _ABSOLUTE.match(path):
             path = facts.origin + self._absolute(path)
-        return _clean(path) + (f"?{_clean(query)}" if query or mark else "")
+        return clean_url(path) + (f"?{clean_url(query)}" if query or mark else "")
 
     def _absolute(self, path: str) -> str:
         """Give a path from the site's root; one without a slash is below the rules' folder."""
@@ -248,7 +249,5 @@ def _join(own: str, appended: str) -> str:
     return f"{own}&{appended}" if own and appended else own or appended
 
 
-def _clean(url: str) -> str:
-    """Escape what a header may not hold or no URL has; escapes that are there stay."""
-    escaped = quote(url, safe="/:?#[]@!$&'()*+,;=-._~%", errors="replace")
-    return _STRAY_PERCENT.sub("%25", escaped)
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -126,8 +126,8 @@ class _Report:
             wrong = "has an action without a url"
         elif action.type == "Redirect" and action.redirect_status not in _REDIRECTS:
             wrong = f"redirects with {action.redirect_status}, which the module does not know"
-        elif action.type == "CustomResponse" and not 100 <= action.status_code <= 999:
-            wrong = f"answers with the status {action.status_code}, which is none"
+        elif action.type == "CustomResponse" and not 200 <= action.status_code <= 999:
+            wrong = f"answers with the status {action.status_code}, which is none of an answer"
         if wrong:
             self._add("rewrite-action", "error", f"The {self._name} {wrong}.", _LEFT_OUT)
         return not wrong

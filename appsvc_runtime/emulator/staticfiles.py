@@ -21,7 +21,7 @@ from .conditions import select
 from .exchange import Answer, Request
 from .filebody import FileBody
 from .sitefiles import Found, find, open_found
-from .urlpaths import encode_path, is_web_config, split_target
+from .urlpaths import clean_url, encode_path, is_web_config, split_target
 
 if TYPE_CHECKING:
     from ..webconfig.model import Config, StaticContent
@@ -113,7 +113,7 @@ def _serve_folder(site: Path, path: str, config: Config, request: Request) -> An
         _, query = split_target(request.target)
         host = request.headers.get("Host", "")
         origin = f"{'https' if request.secure else 'http'}://{host}" if host else ""
-        location = f"{origin}{encode_path(path)}/" + (f"?{query}" if query else "")
+        location = f"{origin}{encode_path(path)}/" + (f"?{clean_url(query)}" if query else "")
         headers = CIMultiDict({"Location": location, "Content-Length": "0"})
         return Answer(301, headers, note="a folder's URL ends with a slash")
     document = default_document(site, path, config)

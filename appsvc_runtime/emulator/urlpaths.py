@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 __all__ = [
     "BadPathError",
+    "clean_url",
     "decode_path",
     "encode_path",
     "is_file_name",
@@ -26,6 +27,8 @@ MAX_SEGMENT = 260
 MAX_SEGMENTS = 255
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_IN_URLS = "/:?[]@!$&'()*+,;=-._~%"
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%(?:u([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
 # AllowRestrictedChars is off: neither escaped nor plain, and the same for what no URL may hold.
 _RESTRICTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -75,6 +78,19 @@ def decode_path(target: str) -> str:
 def encode_path(path: str) -> str:
     """Give a decoded path as it goes into a URL: letters beyond ASCII as UTF-8, `%` escaped."""
     return quote(path, safe="/!$&'()*+,;=:@~", errors="replace")
+
+
+def clean_url(url: str, *, keep: str = "#") -> str:
+    """Escape what no URL may hold, blanks and letters beyond ASCII, in a whole one or a part.
+
+    Escapes that are there stay; a percent sign that begins none is escaped, and so is a hash that
+    is not to be kept. Gives what fits into a header or a request line.
+    """
+    try:
+        raw = url.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = url.encode("utf-8", "replace")
+    return _STRAY_PERCENT.sub("%25", quote(raw, safe=_IN_URLS + keep))
 
 
 def windows_name(segment: str) -> str:

@@ -35,7 +35,6 @@ async def watch(folder: Path, changed: Callable[[list[str]], Awaitable[None]], s
             step=_STEP,
             rust_timeout=1000,
             stop_event=stop,
-            raise_interrupt=False,
         ):
             names = {_relative(folder, path) for _, path in changes}
             await changed(sorted(name for name in names if name))

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import struct
 import sys
 import threading
@@ -35,6 +34,10 @@ __all__ = ["main"]
 _HANDLE = 1  # neither NULL nor INVALID_HANDLE_VALUE, either of which means "no watcher"
 _MODIFIED = 3  # FILE_ACTION_MODIFIED
 _ENUM_DIR = 1022  # ERROR_NOTIFY_ENUM_DIR: more has changed than the buffer holds
+# wfastcgi reads names as this system's wide characters, of which not all have two bytes, and takes
+# their number for half the length that is said.
+_WIDE_SIZE = ctypes.sizeof(ctypes.c_wchar)
+_WIDE = "utf-16-le" if _WIDE_SIZE == 2 else "utf-32-le"
 _ENTRY = struct.Struct("<III")  # FILE_NOTIFY_INFORMATION: next entry, action, length of the name
 _EVENT = "_FCGI_SHUTDOWN_EVENT_"
 
@@ -60,13 +63,6 @@ class Changes:
         self._held = b""
         self._names: list[bytes] = []
 
-    def forget(self) -> None:
-        """Drop what came before somebody watches, as Windows does."""
-        while self._descriptor >= 0 and select.select([self._descriptor], [], [], 0)[0]:
-            if not self._read():
-                return
-        self._names.clear()
-
     def next(self) -> bytes:
         """Wait for a name, as UTF-8 with backslashes; empty where some were lost."""
         while not self._names:
@@ -75,7 +71,7 @@ class Changes:
         return self._names.pop(0)
 
     def more(self, size: int) -> bytes | None:
-        """Give the next name if there is one of at most `size` bytes of UTF-16."""
+        """Give the next name if there is one of at most `size` bytes."""
         if self._names and self._names[0] and len(_wide(self._names[0])) <= size:
             return self._names.pop(0)
         return None
@@ -88,7 +84,7 @@ class Changes:
 
 
 def _wide(name: bytes) -> bytes:
-    return name.decode("utf-8", "surrogateescape").encode("utf-16-le", "surrogatepass")
+    return name.decode("utf-8", "surrogateescape").encode(_WIDE, "surrogatepass")
 
 
 def _park() -> NoReturn:
@@ -104,16 +100,12 @@ class Kernel32:
         self._changes = changes
         self._shutdown = shutdown
         self._error = 0
-        self.CreateFileW = Function(self._create_file)
+        self.CreateFileW = Function(lambda *_args: _HANDLE)
         self.CloseHandle = Function(lambda _handle: 1)
         self.GetLastError = Function(lambda: self._error)
         self.ExitProcess = Function(_exit_process)
         self.ReadDirectoryChangesW = Function(self._read_directory_changes)
         self.WaitForSingleObject = Function(self._wait_for_single_object)
-
-    def _create_file(self, *_args: Any) -> int:
-        self._changes.forget()
-        return _HANDLE
 
     def _read_directory_changes(self, *args: Any) -> int:
         """Fill the buffer (second argument, size third) with what changed; wait for it."""
@@ -137,7 +129,7 @@ class Kernel32:
         data = b""
         for number, (padded, wide) in enumerate(entries):
             offset = padded if number < len(entries) - 1 else 0
-            entry = _ENTRY.pack(offset, _MODIFIED, len(wide)) + wide
+            entry = _ENTRY.pack(offset, _MODIFIED, len(wide) // _WIDE_SIZE * 2) + wide
             data += entry.ljust(padded if offset else 0, b"\0")
         ctypes.memmove(buffer, data, len(data))
         getattr(returned, "_obj", returned).value = len(data)

@@ -88,8 +88,10 @@ def _scopes(levels: Sequence[Level], path: str) -> Iterator[tuple[str, Any]]:
         for scope in level.document.scopes:
             parts = _parts(level.folder) + _parts(scope.path)
             if [part.lower() for part in parts] == wanted[: len(parts)]:
-                # Sorting is stable: in one folder, the outer file's location comes first.
-                found.append((len(parts), number, "/".join(parts), scope.sections))
+                # Sorting is stable: in one folder, the outer file's location comes first. Rules
+                # match below the file's own folder, also those of a location, as IIS 10 was seen
+                # to do it.
+                found.append((len(parts), number, level.folder, scope.sections))
     found.sort(key=lambda item: item[:2])
     for _, _, folder, sections_there in found:
         yield folder, sections_there

@@ -45,8 +45,6 @@ def make_site(folder: Path) -> Path:
     (root / "empty.txt").write_bytes(b"")
     (root / "index.html").write_bytes(b"index")
     (root / "sub" / "index.html").write_bytes(b"sub index")
-    (root / "case.css").write_bytes(b"lower")
-    (root / "CASE.css").write_bytes(b"upper")
     return root
 
 
