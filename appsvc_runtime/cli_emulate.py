@@ -6,6 +6,7 @@ of the platform's.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from pathlib import Path
@@ -132,5 +133,9 @@ def _say_findings(made: object) -> None:
 def _say(label: str, text: str) -> None:
     """Print a line of the emulator's log: the time of day, who says it, what."""
     now = time.time()
-    clock = time.strftime("%H:%M:%S", time.localtime(now))
-    echo(f"{clock}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
+    echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
+
+
+@functools.lru_cache(2)
+def _clock(seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))

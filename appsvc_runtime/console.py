@@ -21,6 +21,10 @@ __all__ = ["echo", "run_command"]
 def echo(text: str, *, err: bool = False) -> None:
     """Print one line, whatever is in it: what the stream cannot say is escaped."""
     stream = sys.stderr if err else sys.stdout
+    if stream is not None and text.isascii() and text.isprintable():
+        stream.write(f"{text}\n")
+        stream.flush()
+        return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err)

@@ -17,9 +17,8 @@ __all__ = ["MAX_HEAD", "CgiHeadError", "Head", "HeadParser"]
 
 MAX_HEAD = 64 * 1024
 
-# What may stand in a head. A control character, or a return that ends no line, breaks it up.
-_ALLOWED = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# A line without its end. A control character, or a return that ends no line, would break a head up.
+_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00-\x08\x0a-\x1f\x7f]*)\r?")
 _END = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(r"([2-9][0-9]{2})(?:[ \t]+(.*))?")
 
@@ -83,27 +82,35 @@ def _read(block: bytes | bytearray) -> Head:
 
     Bytes that are no UTF-8 become surrogates, which the front end turns back into what they were.
     """
-    if block.translate(None, _ALLOWED) or block.count(b"\r") != block.count(b"\r\n"):
-        raise CgiHeadError("The answer has a control character in its headers.")
     status = None
     reason = ""
     headers = []
     location = False
     for line in block.decode("utf-8", "surrogateescape")[:-1].split("\n"):
-        name, colon, value = line.partition(":")
-        lower = _lower(name) if colon else ""
+        lower, header = _known_line(line) if len(line) < 256 else _line(line)
         if lower == "status":
             if status is not None:
                 raise CgiHeadError("The answer has two lines with a status.")
-            status, reason = _status(value.strip(" \t\r"))
-        elif lower:
-            location = location or lower == "location"
-            headers.append((name, value.strip(" \t\r")))
+            status, reason = _status(header[1])
         else:
-            raise CgiHeadError(f"The answer has a line that is no header: {line[:80]!r}.")
+            location = location or lower == "location"
+            headers.append(header)
     if status is None:
         status = 302 if location else 200  # RFC 3875, 6.2.3 and 6.3.3
     return Head(status, reason, headers)
+
+
+def _line(line: str) -> tuple[str, tuple[str, str]]:
+    """Give a header's name in lower case, and the header as it came."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise CgiHeadError(f"The answer has a line that is no header: {line[:80]!r}.")
+    name, value = match.groups()
+    return name.lower(), (name, value.strip(" \t"))
+
+
+# The same lines come again and again.
+_known_line = lru_cache(1024)(_line)
 
 
 @lru_cache(64)
@@ -112,9 +119,3 @@ def _status(value: str) -> tuple[int, str]:
     if match is None:
         raise CgiHeadError(f"The answer's status {value[:80]!r} cannot be used.")
     return int(match[1]), match[2] or ""
-
-
-@lru_cache(1024)
-def _lower(name: str) -> str:
-    """Give a header's name in lower case, "" for what is none."""
-    return name.lower() if _NAME.fullmatch(name) else ""

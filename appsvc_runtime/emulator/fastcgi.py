@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import AppServiceError
@@ -38,7 +39,6 @@ _unpack_header = _HEADER.unpack_from
 _EXPECTED = (_STDOUT, _STDERR, _END)
 _END_BODY = struct.Struct(">IB3x")  # §5.5
 _LONG = 1 << 31  # marks a length of four bytes (§3.4)
-_SHORT = tuple(map(chr, range(128)))
 _PROBLEMS = {1: "FCGI_CANT_MPX_CONN", 2: "FCGI_OVERLOADED", 3: "FCGI_UNKNOWN_ROLE"}
 
 
@@ -84,11 +84,9 @@ def encode_params(params: Mapping[str, str]) -> bytes:
     Raises FastCgiError for a text that is no Latin-1, or longer than can be said.
     """
     pairs = [
-        f"{_SHORT[len(name)]}{_SHORT[len(value)]}{name}{value}"
-        if len(name) < 128 and len(value) < 128
-        else f"{_long(len(name))}{_long(len(value))}{name}{value}"
+        _known_pair(name, value) if len(value) < 256 else _pair(name, value)
         for name, value in params.items()
-    ]  # a character a byte
+    ]
     text = "".join(pairs)
     try:
         if 0 < len(text) <= MAX_CONTENT:  # as it is nearly always
@@ -96,6 +94,17 @@ def encode_params(params: Mapping[str, str]) -> bytes:
         return b"".join([_record(_PARAMS, piece) for piece in _filled(pairs)])
     except UnicodeEncodeError:
         raise FastCgiError("A parameter has characters that are no Latin-1.") from None
+
+
+def _pair(name: str, value: str) -> str:
+    """Give a name-value pair (§3.4), a character a byte."""
+    if len(name) < 128 and len(value) < 128:
+        return f"{len(name):c}{len(value):c}{name}{value}"
+    return f"{_long(len(name))}{_long(len(value))}{name}{value}"
+
+
+# The same headers come again and again.
+_known_pair = lru_cache(1024)(_pair)
 
 
 def _filled(pairs: list[str]) -> Iterator[bytes]:

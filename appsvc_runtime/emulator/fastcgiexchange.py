@@ -127,11 +127,16 @@ class Exchange:
     request cannot be made anew; `answered`: a byte of the answer has come.
     """
 
-    __slots__ = (
-        "_buffer", "_head", "_limit", "_parser", "_refused", "_stderr", "_stream",
-        "answered", "began", "body", "carrier", "future", "length", "message", "retried", "sent",
-        "touched",
-    )  # fmt: skip
+    # Defaults, so that a request sets no more than it needs.
+    began = 0.0
+    retried = touched = answered = False
+    carrier: Carrier | None = None
+    _parser: HeadParser | None = None
+    _head: Head | None = None
+    _buffer: bytes | bytearray = b""
+    _stderr: bytes | bytearray = b""
+    _stream: ResponseStream | None = None
+    _refused = False
 
     def __init__(
         self,
@@ -145,17 +150,8 @@ class Exchange:
         self.body = body
         self.length = length
         self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.began = 0.0
         self.sent = body is None
-        self.retried = self.touched = self.answered = False
-        self.carrier: Carrier | None = None
         self._limit = limit
-        self._parser: HeadParser | None = None
-        self._head: Head | None = None
-        self._buffer: bytes | bytearray = b""
-        self._stderr: bytes | bytearray = b""
-        self._stream: ResponseStream | None = None
-        self._refused = False
 
     @property
     def has_errors(self) -> bool:

@@ -19,7 +19,7 @@ from ..errors import AppServiceError
 from ..webconfig.model import FastCgiApplication
 from .cgihead import CgiHeadError
 from .exchange import Answer, Request, Say
-from .fastcgi import BEGIN_REQUEST, FastCgiError, encode_params
+from .fastcgi import BEGIN_REQUEST, PARAMS_END, STDIN_END, FastCgiError, encode_params
 from .fastcgiexchange import RESPONSE_BUFFER, Exchange
 from .fastcgipages import (
     RefusedError,
@@ -104,8 +104,11 @@ class Pool:
         """
         label = ""
         try:
-            opening = self._opening + encode_params(params)
-            message, body = await open_request(opening, body, length)
+            message = b"".join((self._opening, encode_params(params), PARAMS_END))
+            if body is None or length == 0:
+                message, body = message + STDIN_END, None
+            else:
+                message, body = await open_request(message, body, length)
             exchange: Exchange | None = Exchange(message, body, length, limit=limit)
             while exchange is not None:
                 self._hand_over(exchange)

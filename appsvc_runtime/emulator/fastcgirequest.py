@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from .fastcgi import PARAMS_END, STDIN_END, encode_stdin
+from .fastcgi import STDIN_END, encode_stdin
 from .fastcgipages import RefusedError
 
 __all__ = ["READ_AHEAD", "open_request"]
@@ -17,17 +17,15 @@ READ_AHEAD = 49152  # IIS's uploadReadAheadSize (serverRuntime)
 
 
 async def open_request(
-    opening: bytes, body: AsyncIterator[bytes] | None, length: int | None
+    opening: bytes, body: AsyncIterator[bytes], length: int | None
 ) -> tuple[bytes, AsyncIterator[bytes] | None]:
     """Give what is to be sent at once, and the body that is to follow, None where that is all.
 
-    `opening` is FCGI_BEGIN_REQUEST and the parameters. RefusedError for a short body that is not as
-    long as `length` says.
+    `opening` is what comes before FCGI_STDIN. RefusedError for a short body that is not as long as
+    `length` says.
     """
-    if body is None or length == 0:
-        return b"".join((opening, PARAMS_END, STDIN_END)), None
     if length is None or length > READ_AHEAD:
-        return opening + PARAMS_END, body
+        return opening, body
     data = bytearray()
     async for piece in body:
         data += piece
@@ -35,4 +33,4 @@ async def open_request(
             break
     if len(data) != length:
         raise RefusedError(400, "Bad request", f"The body is not of the {length} bytes it said.")
-    return b"".join((opening, PARAMS_END, *encode_stdin(data), STDIN_END)), None
+    return b"".join((opening, *encode_stdin(data), STDIN_END)), None

@@ -147,6 +147,8 @@ def _refuse_headers(
 
 def _is_double_escaped(path: str) -> bool:
     """Say whether decoding a path twice gives another text than doing it once (UrlScan's test)."""
+    if "%" not in path and "+" not in path:
+        return False
     once = unquote_to_bytes(path.encode("utf-8", "surrogatepass"))
     return b"+" in once or unquote_to_bytes(once) != once
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote
 
 __all__ = [
@@ -58,6 +59,7 @@ def split_target(target: str) -> tuple[str, str]:
     return path, query
 
 
+@lru_cache(256)
 def decode_path(target: str) -> str:
     r"""Give the path of a request target as IIS sees it: `/a/b`, decoded once.
 

@@ -137,7 +137,6 @@ class Workers:
         params = make_params(
             request, self._plan.site.folder, path=mapped.path, script=mapped.script
         )
-        params.update(self._fixed)
         with self._asked:
             pool, _ = self._pool(mapped.config, mapped.handler)
             return await pool.ask(params, request.body, request.length)
@@ -155,7 +154,8 @@ class Workers:
                 folder=plan.site.folder,
                 config=make_wfastcgi_config(config.app_settings, environ, plan.paths),
             )
-            self._pools[application] = (Pool(application, launcher.start, self._say), launcher)
+            pool = Pool(application, launcher.start, self._say, params=self._fixed)
+            self._pools[application] = (pool, launcher)
         return self._pools[application]
 
     def _fastcgi_command(self, application: FastCgiApplication, handler: Handler) -> list[str]:
