@@ -18,6 +18,7 @@ from appsvc_runtime.errors import ConfigError
 from tests.support.fastcgi_emulated import (
     APP,
     Log,
+    Varying,
     application,
     body_of,
     fake,
@@ -186,15 +187,13 @@ def test_a_process_without_work_is_ended(tmp_path: Path) -> None:
         pytest.param("exit=3", 502, "last words", id="exit"),
         pytest.param("hangup", 502, "hung up", id="hang-up"),
         pytest.param("hang", 500, "activity timeout", id="hang"),
-        pytest.param("head=00", 502, "control character", id="head"),
+        pytest.param("head=00", 502, "no header", id="head"),
         pytest.param("stderr", 500, "it broke", id="standard-error"),
     ],
 )
 def test_a_failure_costs_one_request(tmp_path: Path, word: str, status: int, text: str) -> None:
     """The page says what happened; the next request is answered."""
     log = Log()
-    words = iter([word, "fine", "fine"])
-    launchers = []
 
     async def work(running: Running) -> None:
         answer = await running.get()
@@ -203,17 +202,8 @@ def test_a_failure_costs_one_request(tmp_path: Path, word: str, status: int, tex
         assert "fake-1" in answer.note
         assert await running.text() == "fine"
 
-    class Varying(Launcher):
-        async def start(self):  # type: ignore[no-untyped-def]
-            launchers.append(fake(tmp_path, log, next(words), "fine", activity_timeout=0.5))
-            return await launchers[-1].start()
-
-    with fake(tmp_path, log, "fine") as unused:
-        varying = Varying(["x"], application(), log, environ={}, folder=tmp_path)
-        run(varying, tmp_path, log, work)
-        unused.close()
-    for launcher in launchers:
-        launcher.close()
+    launcher = Varying(tmp_path, log, [word, "fine"], ["fine"], activity_timeout=0.5)
+    run(launcher, tmp_path, log, work)
 
 
 def test_a_page_is_of_the_visitors_kind(tmp_path: Path) -> None:
@@ -279,48 +269,31 @@ def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
 def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
     """As when wfastcgi ends for a changed file just then; a second time is a 502."""
     log = Log()
-    words = [["exit=0"], ["fine", "exit=0"], ["exit=0"]]
-    made: list[Launcher] = []
-
-    class Varying(Launcher):
-        async def start(self):  # type: ignore[no-untyped-def]
-            made.append(fake(tmp_path, log, *words[len(made)]))
-            return await made[-1].start()
+    launcher = Varying(tmp_path, log, ["exit=0"], ["fine", "exit=0"], ["exit=0"])
 
     async def work(running: Running) -> None:
         assert await running.text() == "fine"
         answer = await running.get()
         assert answer.status == 502
-        assert len(made) == 3
+        assert len(launcher.made) == 3
 
-    run(Varying(["x"], application(), log, environ={}, folder=tmp_path), tmp_path, log, work)
-    for launcher in made:
-        launcher.close()
+    run(launcher, tmp_path, log, work)
 
 
 def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
     """A long one cannot be read again; a short one was kept."""
     log = Log()
+    launcher = Varying(tmp_path, log, ["exit=0"], ["exit=0"], ["size"])
 
     async def work(running: Running) -> None:
         answer = await running.pool.ask(params(tmp_path), pieces(100_000), 100_000)
         assert answer.status == 502
-        assert len(made) == 1
+        assert len(launcher.made) == 1
         answer = await running.pool.ask(params(tmp_path), pieces(1000), 1000)
         assert await body_of(answer) == b"1000"
+        assert len(launcher.made) == 3
 
-    words = [["exit=0"], ["exit=0"], ["size"]]
-    made: list[Launcher] = []
-
-    class Varying(Launcher):
-        async def start(self):  # type: ignore[no-untyped-def]
-            made.append(fake(tmp_path, log, *words[len(made)]))
-            return await made[-1].start()
-
-    # The first warm process, then one that ends under the short body, then one that takes it.
-    run(Varying(["x"], application(), log, environ={}, folder=tmp_path), tmp_path, log, work)
-    for launcher in made:
-        launcher.close()
+    run(launcher, tmp_path, log, work)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self.connected = asyncio.Event()
         self.closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
 
@@ -162,6 +163,7 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         self._transport = cast("asyncio.Transport", transport)
+        self.connected.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the place for what is read: always the same, since it is parsed at once."""
@@ -192,6 +194,9 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
         """Note that there is no connection any more."""
         self.closed.set()
         self._writable.set()
+        if self._timer is not None:  # it would keep all of this until it goes off
+            self._timer.cancel()
+            self._timer = None
 
     def pause_writing(self) -> None:
         """Stop sending: the process does not read."""

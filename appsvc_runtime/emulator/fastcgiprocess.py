@@ -90,8 +90,6 @@ class FastCgiProcess(FastCgiConnection):
         await asyncio.wait({ended}, timeout=_EXIT)
         self.returncode = child.returncode
         self._settle(by_itself, child)
-        if self._timer is not None:
-            self._timer.cancel()
         if self._sender is not None:
             self._sender.cancel()
         self.gone.set()

@@ -13,9 +13,12 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import process
+
+if TYPE_CHECKING:
+    from .fastcgiconnection import FastCgiConnection
 
 __all__ = ["Wire"]
 
@@ -40,7 +43,7 @@ class Wire:
         self._lost = False
 
     @classmethod
-    async def open(cls, protocol: asyncio.BufferedProtocol, *, signal: bool = False) -> Wire:
+    async def open(cls, protocol: FastCgiConnection, *, signal: bool = False) -> Wire:
         """Connect `protocol`; with `signal`, make a shutdown event. Raises OSError."""
         wire = cls()
         try:
@@ -107,7 +110,7 @@ class Wire:
                 return True
         return False
 
-    async def _open(self, protocol: asyncio.BufferedProtocol, signal: bool) -> None:
+    async def _open(self, protocol: FastCgiConnection, signal: bool) -> None:
         ours, theirs = socket.socketpair()
         self._theirs.append(theirs)
         self.stdin = theirs
@@ -128,20 +131,14 @@ class Wire:
             self.pass_fds += (listening.fileno(),)
             self.arguments += ("--shutdown", str(listening.fileno()))
 
-    async def _open_on_windows(self, protocol: asyncio.BufferedProtocol, signal: bool) -> None:
+    async def _open_on_windows(self, protocol: FastCgiConnection, signal: bool) -> None:
         name = rf"\\.\pipe\appsvc-{secrets.token_hex(16)}"
         loop = cast("Any", asyncio.get_running_loop())
-        connected = loop.create_future()
-
-        def connect() -> asyncio.BufferedProtocol:
-            connected.set_result(None)
-            return protocol
-
-        [server] = await loop.start_serving_pipe(connect, name)
+        [server] = await loop.start_serving_pipe(lambda: protocol, name)
         try:
             flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
             self.stdin = os.fdopen(os.open(name, flags), "r+b", buffering=0)
-            await asyncio.wait_for(connected, 10)
+            await asyncio.wait_for(protocol.connected.wait(), 10)
         finally:
             server.close()
         if signal:

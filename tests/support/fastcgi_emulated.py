@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -17,10 +17,11 @@ from appsvc_runtime.emulator.exchange import Answer, Request
 from appsvc_runtime.emulator.fastcgiexchange import Response
 from appsvc_runtime.emulator.fastcgilaunch import Launcher
 from appsvc_runtime.emulator.fastcgiparams import make_params, site_params
+from appsvc_runtime.emulator.fastcgiprocess import FastCgiProcess
 from appsvc_runtime.webconfig.model import FastCgiApplication
 
 __all__ = [
-    "APP", "Log", "application", "body_of", "fake", "gone", "params", "pieces", "real", "until",
+    "APP", "Log", "Varying", "application", "body_of", "fake", "gone", "params", "pieces", "real", "until",
 ]  # fmt: skip
 
 FAKE = Path(__file__).with_name("fastcgi_fake.py")
@@ -89,6 +90,26 @@ def fake(folder: Path, log: Log, *words: str, **settings: float) -> Launcher:
         [sys.executable, str(FAKE), *words], application(**settings), log,
         environ=environ(), folder=folder, label="fake",
     )  # fmt: skip
+
+
+class Varying(Launcher):
+    """Starts a fake of other words each time; `made` are those so far, the last words stay."""
+
+    def __init__(self, folder: Path, log: Log, *words: Sequence[str], **settings: float) -> None:
+        super().__init__(["x"], application(), log, environ={}, folder=folder)
+        self.made: list[Launcher] = []
+        self._make = [lambda some=some: fake(folder, log, *some, **settings) for some in words]
+
+    async def start(self) -> FastCgiProcess:
+        """Start the next one."""
+        self.made.append(self._make[min(len(self.made), len(self._make) - 1)]())
+        return await self.made[-1].start()
+
+    def close(self) -> None:
+        """Remove what all of them have."""
+        super().close()
+        for launcher in self.made:
+            launcher.close()
 
 
 def real(
