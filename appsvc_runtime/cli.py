@@ -108,10 +108,7 @@ def serve(app: str | None, site: str, host: str | None, port: str | None) -> int
         # gunicorn tries a port in use for five seconds before it says so.
         process.bind(address, number).close()
     if named:
-        arguments += [
-            "--bind",
-            f"[{address}]:{number}" if ":" in address else f"{address}:{number}",
-        ]
+        arguments += ["--bind", ports.with_port(address, number)]
     choice = apps.choose_app(folder, os.environ, app)
     os.environ["APPSVC_APP"] = choice.name
     click.echo(f"Serving {choice.name} ({choice.reason}) from {folder} with gunicorn.")

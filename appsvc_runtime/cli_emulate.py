@@ -6,6 +6,7 @@ of the platform's.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -81,8 +82,8 @@ def emulate(
     r"""Run SITE's own web.config as IIS on App Service would, on this machine.
 
     Windows paths in it stay as they are: every python.exe is this Python (or --python),
-    D:\home\site\wwwroot is SITE, the rest of D:\home is the folder .appsvc beside it. Ctrl-C ends
-    everything.
+    D:\home\site\wwwroot is SITE, the rest of D:\home is a folder in .appsvc beside it. Ctrl-C ends
+    everything, a second one at once.
     """
     try:
         from .emulator import emulation, environment, plan, winpaths
@@ -91,12 +92,12 @@ def emulate(
             f"The emulator needs a package that is not here: {error.name}.",
             hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
         ) from None
-    if check is not None and not check.startswith("/"):
-        if site != ".":
-            raise ConfigError(
-                f"--check {check!r} is no path.", hint="Write it with a slash: --check /health."
-            )
+    if check is not None and site == "." and os.path.isdir(check):
         site, check = check, "/"  # `--check SITE`: the option has taken the argument
+    if check is not None and not check.startswith("/"):
+        raise ConfigError(
+            f"--check {check!r} is no path.", hint="Write it with a slash: --check /health."
+        )
     made = plan.make_plan(
         plan.Options(
             folder=Path(site),
@@ -110,7 +111,8 @@ def emulate(
         ),
         os.environ,
     )
-    _say_findings(made)
+    for finding in made.findings:
+        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
     return emulation.run(
         made,
         emulation.Serving(
@@ -125,15 +127,11 @@ def emulate(
     )
 
 
-def _say_findings(made: object) -> None:
-    for finding in getattr(made, "findings", ()):
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
-
-
 def _say(label: str, text: str) -> None:
     """Print a line of the emulator's log: the time of day, who says it, what."""
     now = time.time()
-    echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
+    with contextlib.suppress(OSError):  # who reads it may have gone; the site goes on
+        echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
 
 
 @functools.lru_cache(2)

@@ -14,7 +14,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Finding", "SettingsError"]
+__all__ = ["Finding", "SettingsError", "errors"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Give those that are errors, in their order."""
+    return [finding for finding in findings if finding.level == "error"]
 
 
 class SettingsError(ConfigError):

@@ -15,7 +15,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["PLATFORM_SOURCES", "choose_port", "parse_port"]
+__all__ = ["PLATFORM_SOURCES", "choose_port", "parse_port", "with_port"]
 
 # HttpPlatformHandler's own variable, then the one its older templates read, then the containers'.
 PLATFORM_SOURCES = (facts.HTTP_PLATFORM_PORT, "SERVER_PORT", "PORT")
@@ -51,3 +51,8 @@ def choose_port(
         if environ.get(name):
             return parse_port(environ[name], name)
     return facts.DEFAULT_PORT
+
+
+def with_port(address: str, port: int) -> str:
+    """Write an address with a port; one of IPv6 stands in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

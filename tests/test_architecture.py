@@ -91,8 +91,7 @@ ALLOWED: dict[str, set[str]] = {
 WEBCONFIG = """
     __init__
     merging
-    documents
-    building defaults layers rulechecks
+    building defaults documents layers
     checks nodes
     interpreters ports tables xmltree
     decoding mimemap model schema variables
@@ -106,7 +105,7 @@ EMULATOR = """
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
     frontpages pages passage repeats site sitefiles substitution variables watching
     certificates cgihead checking childoutput environment exchange fastcgi fastcgiwire filebody
-    folders frontheaders patterns publicname rapidfails readiness urlpaths winpaths
+    folders frontheaders patterns publicname rapidfails readiness surroundings urlpaths winpaths
     __init__ wfastcgi_child
 """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.

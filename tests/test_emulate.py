@@ -111,7 +111,7 @@ def test_a_site_answers_and_ends_whole(make: Callable[[str], Path], kind: str) -
         assert answer["scheme"] == "http"
         assert answer["proto"] == ""
         assert answer["settings"] == ["a value", "a value"]
-        home = site.parent / ".appsvc"
+        home = site.parent / ".appsvc" / site.name
         assert answer["home"] == str(home)
         if kind == "fastcgi":
             assert answer["log"] == str(home / "LogFiles" / "wfastcgi.log")
@@ -167,7 +167,7 @@ def test_editing_code_restarts_wfastcgi(make: Callable[[str], Path]) -> None:
         first = told(server)["pid"]
         (site / "app.py").write_text((site / "app.py").read_text("utf-8") + "\n# new\n", "utf-8")
         wait_for(lambda: told(server)["pid"] != first, server)
-        log = site.parent / ".appsvc" / "LogFiles" / "wfastcgi.log"
+        log = site.parent / ".appsvc" / site.name / "LogFiles" / "wfastcgi.log"
         assert "exiting because app.py has changed" in log.read_text("utf-8")
 
 
@@ -222,7 +222,9 @@ def test_public_name_and_https(make: Callable[[str], Path]) -> None:
     """Over TLS the app sees https, and the name that it will have."""
     site = make("httpplatform")
     with emulating(site, "--https", "--public-name", "shop.example.com") as server:
-        trusted = ssl.create_default_context(cafile=str(site.parent / ".appsvc" / "authority.pem"))
+        trusted = ssl.create_default_context(
+            cafile=str(site.parent / ".appsvc" / site.name / "authority.pem")
+        )
         connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=trusted)
         connection.request("GET", "/x")
         answer = json.loads(connection.getresponse().read())

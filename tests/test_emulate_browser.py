@@ -36,5 +36,5 @@ def test_a_form_is_sent_as_deployed(tmp_path: Path, example: str, kind: str) -> 
         assert f"https://{example.replace('_', '-')}.azurewebsites.net/visitor" in text
 
     with emulating(site, "--as", kind, "--https", "--set", "SECRET_KEY=for-tests") as server:
-        browser.browse(drive, server.port, tmp_path / ".appsvc" / "authority.pem")
+        browser.browse(drive, server.port, tmp_path / ".appsvc" / example / "authority.pem")
         assert "GET /static/style.css 200" in server.log()

@@ -51,7 +51,7 @@ def test_the_articles_files_verbatim(tmp_path: Path, example: str, kind: str) ->
         file.write(FACTORIES[example])
     with emulating(site, "--set", "SECRET_KEY=for-tests") as server:
         assert "Welcome" in page(server.port)
-        logs = [file.name for file in (tmp_path / ".appsvc" / "LogFiles").iterdir()]
+        logs = [file.name for file in (tmp_path / ".appsvc" / example / "LogFiles").iterdir()]
         assert [name for name in logs if name.startswith(("python", "wfastcgi"))]
         if kind == "httpplatform":
             assert "Warning: web.config:7:" in server.log()  # one log for 16 processes

@@ -34,7 +34,7 @@ def test_the_command_of_the_article(paths: PathMap) -> None:
         arguments=r"D:\home\site\wwwroot\runserver.py --port %HTTP_PLATFORM_PORT%",
         environment_variables=(("SERVER_PORT", "%HTTP_PLATFORM_PORT%"),),
     )
-    made = make_command(settings, 1234, {"A": "1"}, paths)
+    made = make_command(settings, 1234, {"A": "1"}, paths, {})
     assert made.argv == (sys.executable, str(paths.site / "runserver.py"), "--port", "1234")
     assert made.environ == {"A": "1", "HTTP_PLATFORM_PORT": "1234", "SERVER_PORT": "1234"}
     assert made.cwd == paths.site
@@ -44,19 +44,19 @@ def test_a_program_that_is_not_here(paths: PathMap) -> None:
     """It is one sentence with the place in web.config."""
     settings = HttpPlatform(process_path=r"D:\Java\java.exe", place=Place("web.config", 7))
     with pytest.raises(ConfigError, match=r"^web.config:7: processPath 'D:\\\\Java\\\\java.exe'"):
-        make_command(settings, 1, {}, paths)
+        make_command(settings, 1, {}, paths, {})
 
 
 def test_variables_build_on_one_another(paths: PathMap) -> None:
     """They are expanded in their order, replace those in another case, and lists are split here."""
     variables = (
         ("Root", r"D:\home\site\wwwroot"),
-        ("PYTHONPATH", r"%ROOT%\lib;D:\home\more"),
+        ("PYTHONPATH", r"%ROOT%\lib;%DRIVE%\home\more"),
         ("path", "x"),
         ("PLAIN", "a;b"),
     )
     (paths.site / "lib").mkdir(parents=True)
-    made = with_variables({"PATH": "/bin", "KEEP": "%x%"}, variables, paths)
+    made = with_variables({"PATH": "/bin", "KEEP": "%x%"}, variables, paths, {"Drive": "D:"})
     assert made == {
         "KEEP": "%x%",
         "Root": str(paths.site),

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -135,6 +135,7 @@ def test_folders_in_any_language(name: str) -> None:
     assert params["APPL_PHYSICAL_PATH"].startswith(os.path.join("/srv", "")[:4])
 
 
+@settings(max_examples=60)
 @given(
     st.text(st.characters(exclude_categories=[]), max_size=20),
     st.lists(st.tuples(st.text(max_size=5), st.text(st.characters(exclude_categories=[])))),

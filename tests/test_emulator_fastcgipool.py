@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,71 +12,20 @@ from multidict import CIMultiDict
 from appsvc_runtime.emulator.exchange import Answer, Request
 from appsvc_runtime.emulator.fastcgilaunch import Launcher
 from appsvc_runtime.emulator.fastcgipool import Pool
-from appsvc_runtime.emulator.watching import watch
 from appsvc_runtime.errors import ConfigError
 from tests.support.fastcgi_emulated import (
-    APP,
     Log,
+    Running,
     Varying,
     application,
     body_of,
     fake,
-    gone,
     params,
     pieces,
     real,
+    run_pool,
     until,
 )
-
-
-class Running:
-    """A pool that runs, and what it started."""
-
-    def __init__(self, pool: Pool, launcher: Launcher, folder: Path, log: Log) -> None:
-        self.pool = pool
-        self.launcher = launcher
-        self.folder = folder
-        self.log = log
-
-    async def get(self, target: str = "/", **more: object) -> Answer:
-        """Ask for something."""
-        return await self.pool.ask(params(self.folder, target), **more)  # type: ignore[arg-type]
-
-    async def text(self, target: str = "/") -> str:
-        """Ask for something that is there."""
-        answer = await self.get(target)
-        assert answer.status == 200, answer
-        return (await body_of(answer)).decode()
-
-
-def run(
-    launcher: Launcher, folder: Path, log: Log, work: Callable[[Running], Awaitable[None]],
-    *, warm: bool = True, rapid: int = 10, **settings: float,
-) -> None:  # fmt: skip
-    """Run a pool, work with it, close it; see that no process is left."""
-    pids = []
-
-    async def all_of_it() -> None:
-        async def start():  # type: ignore[no-untyped-def]
-            process = await launcher.start()
-            pids.append(process.pid)
-            return process
-
-        pool = Pool(application(**settings), start, log, rapid_fails_per_minute=rapid)
-        try:
-            if warm:
-                await pool.start()
-            await asyncio.wait_for(work(Running(pool, launcher, folder, log)), 30)
-        finally:
-            await pool.close()
-        assert pool.labels == []
-        refused = await pool.ask(params(folder))
-        assert refused.status == 503
-
-    with launcher:
-        asyncio.run(all_of_it())
-    assert pids
-    assert [pid for pid in pids if not gone(pid)] == []
 
 
 def pid_of(answer: Answer) -> str:
@@ -96,7 +44,7 @@ def test_one_process_answers_one_after_the_other(tmp_path: Path) -> None:
         assert answers[0].reason == "OK"
         assert running.pool.labels == ["python-1"]
 
-    run(real(tmp_path, log), tmp_path, log, work)
+    run_pool(real(tmp_path, log), tmp_path, log, work)
 
 
 @pytest.mark.parametrize("most", [1, 3])
@@ -110,7 +58,7 @@ def test_as_many_processes_as_there_may_be(tmp_path: Path, most: int) -> None:
         assert len({pid_of(answer) for answer in answers}) == most
         assert len(running.pool.labels) == most
 
-    run(real(tmp_path, log), tmp_path, log, work, max_instances=most)
+    run_pool(real(tmp_path, log), tmp_path, log, work, max_instances=most)
 
 
 def test_none_means_the_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +70,7 @@ def test_none_means_the_number_of_cores(tmp_path: Path, monkeypatch: pytest.Monk
         await asyncio.gather(*(running.get("/slow") for _ in range(4)))
         assert len(running.pool.labels) == 2
 
-    run(real(tmp_path, log), tmp_path, log, work, max_instances=0)
+    run_pool(real(tmp_path, log), tmp_path, log, work, max_instances=0)
 
 
 def test_a_full_queue_is_a_503(tmp_path: Path) -> None:
@@ -135,7 +83,7 @@ def test_a_full_queue_is_a_503(tmp_path: Path) -> None:
         refused = next(answer for answer in answers if answer.status == 503)
         assert b"queueLength" in await body_of(refused)
 
-    run(fake(tmp_path, log, "slow"), tmp_path, log, work, max_instances=1, queue_length=2)
+    run_pool(fake(tmp_path, log, "slow=3"), tmp_path, log, work, max_instances=1, queue_length=2)
 
 
 def test_a_visitor_who_leaves_the_queue_is_not_served(tmp_path: Path) -> None:
@@ -149,7 +97,9 @@ def test_a_visitor_who_leaves_the_queue_is_not_served(tmp_path: Path) -> None:
         await asyncio.wait([first, second, third])
         assert [await body_of(task.result()) for task in (first, third)] == [b".....", b"2nd"]
 
-    run(fake(tmp_path, log, "slow", "fine=2nd", "fine=3rd"), tmp_path, log, work, max_instances=1)
+    run_pool(
+        fake(tmp_path, log, "slow", "fine=2nd", "fine=3rd"), tmp_path, log, work, max_instances=1
+    )
 
 
 def test_a_process_is_replaced_after_its_requests(tmp_path: Path) -> None:
@@ -162,7 +112,7 @@ def test_a_process_is_replaced_after_its_requests(tmp_path: Path) -> None:
             "python-1", "python-1", "python-2", "python-2", "python-3",
         ]  # fmt: skip
 
-    run(real(tmp_path, log), tmp_path, log, work, instance_max_requests=2)
+    run_pool(real(tmp_path, log), tmp_path, log, work, instance_max_requests=2)
     assert "python-1: (It has had 2 requests (instanceMaxRequests). It is replaced.)" in log.text
 
 
@@ -175,7 +125,7 @@ def test_a_process_without_work_is_ended(tmp_path: Path) -> None:
         await until(lambda: not running.pool.labels, "its end")
         assert (await running.get()).note == "python-2"
 
-    run(real(tmp_path, log), tmp_path, log, work, idle_timeout=0.3)
+    run_pool(real(tmp_path, log), tmp_path, log, work, idle_timeout=0.3)
     assert "idleTimeout" in log.text
 
 
@@ -203,7 +153,7 @@ def test_a_failure_costs_one_request(tmp_path: Path, word: str, status: int, tex
         assert await running.text() == "fine"
 
     launcher = Varying(tmp_path, log, [word, "fine"], ["fine"], activity_timeout=0.5)
-    run(launcher, tmp_path, log, work)
+    run_pool(launcher, tmp_path, log, work)
 
 
 def test_a_page_is_of_the_visitors_kind(tmp_path: Path) -> None:
@@ -216,7 +166,7 @@ def test_a_page_is_of_the_visitors_kind(tmp_path: Path) -> None:
         assert answer.headers["Content-Type"].startswith("text/html")
         assert b"last words" in await body_of(answer)
 
-    run(fake(tmp_path, log, "exit=3"), tmp_path, log, work)
+    run_pool(fake(tmp_path, log, "exit=3"), tmp_path, log, work)
 
 
 def test_processes_that_die_again_and_again_are_not_started_for_ever(tmp_path: Path) -> None:
@@ -230,7 +180,7 @@ def test_processes_that_die_again_and_again_are_not_started_for_ever(tmp_path: P
         waiting = await asyncio.gather(*(running.get() for _ in range(20)))
         assert {answer.status for answer in waiting} == {500}
 
-    run(fake(tmp_path, log, "exit=1"), tmp_path, log, work, rapid=3)
+    run_pool(fake(tmp_path, log, "exit=1"), tmp_path, log, work, rapid=3)
     assert log.text.count("last words") == 4
 
 
@@ -263,7 +213,7 @@ def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
             assert b"could not be imported" in await body_of(answer)
 
     launcher = real(tmp_path, log, settings={"WSGI_HANDLER": "nothing.there"})
-    run(launcher, tmp_path, log, work, max_instances=2)
+    run_pool(launcher, tmp_path, log, work, max_instances=2)
 
 
 def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
@@ -277,7 +227,7 @@ def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
         assert answer.status == 502
         assert len(launcher.made) == 3
 
-    run(launcher, tmp_path, log, work)
+    run_pool(launcher, tmp_path, log, work)
 
 
 def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
@@ -293,7 +243,7 @@ def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
         assert await body_of(answer) == b"1000"
         assert len(launcher.made) == 3
 
-    run(launcher, tmp_path, log, work)
+    run_pool(launcher, tmp_path, log, work)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +267,7 @@ def test_bodies(tmp_path: Path, sent: int, length: int | None, status: int) -> N
         if status == 200:
             assert await body_of(answer) == b"number 1, %d bytes" % sent
 
-    run(real(tmp_path, log), tmp_path, log, work)
+    run_pool(real(tmp_path, log), tmp_path, log, work)
 
 
 def test_a_slow_form_takes_no_process(tmp_path: Path) -> None:
@@ -336,7 +286,7 @@ def test_a_slow_form_takes_no_process(tmp_path: Path) -> None:
         go_on.set()
         assert await body_of(await form) == b"number 1, 2 bytes"
 
-    run(real(tmp_path, log), tmp_path, log, work, max_instances=1)
+    run_pool(real(tmp_path, log), tmp_path, log, work, max_instances=1)
 
 
 def test_long_answers_are_streamed(tmp_path: Path) -> None:
@@ -353,134 +303,5 @@ def test_long_answers_are_streamed(tmp_path: Path) -> None:
         await answer.body.aclose()  # type: ignore[attr-defined]
         assert await running.text() == "number 1, 0 bytes"
 
-    run(real(tmp_path, log), tmp_path, log, work, max_instances=1)
+    run_pool(real(tmp_path, log), tmp_path, log, work, max_instances=1)
     assert "python-2" not in log.text
-
-
-async def changed(running: Running, app: str, expected: str) -> None:
-    """Write the app anew and wait until it answers."""
-    (running.folder / "site_app.py").write_text(app)
-    deadline = time.monotonic() + 15
-    while await running.text() != expected:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
-def test_a_changed_file_restarts_the_app(tmp_path: Path) -> None:
-    """wfastcgi's own watcher sees it, and no visitor gets an error meanwhile."""
-    log = Log()
-
-    async def work(running: Running) -> None:
-        told: list[str] = []
-
-        async def tell(names: list[str]) -> None:
-            told.extend(names)
-            running.launcher.changed(names)
-
-        watcher = asyncio.create_task(watch(tmp_path, tell, log))
-        await until(lambda: (tmp_path / "probe").write_text("x") and told, "that it watches")
-        assert await running.text() == "number 1, 0 bytes"
-        (tmp_path / "notes.txt").write_text("not a reason")
-        # Of another length, or Python would take it for what it has compiled in the same second.
-        await changed(running, APP.replace("NUMBER = 1", "NUMBER = 22"), "number 22, 0 bytes")
-        watcher.cancel()
-        await asyncio.wait([watcher])
-
-    run(real(tmp_path, log), tmp_path, log, work)
-    assert "ended by itself, code 0" in log.text
-
-
-@pytest.mark.parametrize(
-    ("regex", "name", "restarts"),
-    [
-        pytest.param(None, "sub/page.py", True, id="python-by-default"),
-        pytest.param(None, "web.config", True, id="config-by-default"),
-        pytest.param(None, "page.html", False, id="others-not"),
-        pytest.param(r".*\.html$", "sub/page.html", True, id="own-expression"),
-        pytest.param(r"sub\\.*", "sub/é ł.txt", True, id="backslashes"),
-        pytest.param("", "page.py", False, id="switched-off"),
-    ],
-)
-def test_which_files_restart_the_app(
-    tmp_path: Path, regex: str | None, name: str, restarts: bool
-) -> None:
-    """WSGI_RESTART_FILE_REGEX, on names as Windows has them."""
-    log = Log()
-    settings = {} if regex is None else {"WSGI_RESTART_FILE_REGEX": regex}
-
-    async def work(running: Running) -> None:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-        running.launcher.changed([name])  # nobody watches before the first request
-        assert (await running.get()).note == "python-1"
-        assert (await running.get()).note == "python-1"
-        running.launcher.changed(["gone.py", name])
-        if restarts:
-            await until(lambda: running.pool.labels == ["python-2"], "its replacement")
-        else:
-            await asyncio.sleep(0.2)
-        assert await running.text() == "number 1, 0 bytes"
-        assert running.pool.labels == ["python-2" if restarts else "python-1"]
-
-    run(real(tmp_path, log, settings=settings), tmp_path, log, work)
-
-
-def test_too_many_changes_restart_the_app(tmp_path: Path) -> None:
-    """More than the watcher's buffer holds, as on Windows."""
-    log = Log()
-
-    async def work(running: Running) -> None:
-        await running.get()
-        (tmp_path / "page.html").write_text("")
-        running.launcher.changed(["page.html"] * 100_000)
-        await until(lambda: running.pool.labels == ["python-2"], "its replacement")
-
-    run(real(tmp_path, log, settings={"WSGI_LOG": str(tmp_path / "log")}), tmp_path, log, work)
-    assert "the buffer was full" in (tmp_path / "log").read_text()
-
-
-def test_a_restart_replaces_every_process(tmp_path: Path) -> None:
-    """Those with a request after it."""
-    log = Log()
-
-    async def work(running: Running) -> None:
-        await running.get()
-        slow = asyncio.create_task(running.get("/slow"))
-        await asyncio.sleep(0.05)
-        running.pool.restart("web.config has changed")
-        assert (await running.get()).note == "python-2"
-        assert (await slow).note == "python-1"
-        assert running.pool.labels == ["python-2"]
-
-    run(real(tmp_path, log), tmp_path, log, work)
-    assert "Restarting: web.config has changed." in log.text
-
-
-def test_exit_tasks_run_when_all_is_closed(tmp_path: Path) -> None:
-    """Those of wfastcgi."""
-    log = Log()
-    app = APP + "import __main__\n__main__.on_exit(lambda: open('left', 'w').close())\n"
-
-    async def work(running: Running) -> None:
-        await running.get()
-        assert not (tmp_path / "left").exists()
-
-    launcher = real(tmp_path, log, app=app, signal_before_terminate_seconds=5)
-    run(launcher, tmp_path, log, work, signal_before_terminate_seconds=5)
-    assert (tmp_path / "left").exists()
-
-
-def test_those_who_wait_are_told_when_all_is_closed(tmp_path: Path) -> None:
-    """And the request under way ends with its process."""
-    log = Log()
-    tasks = []
-
-    async def work(running: Running) -> None:
-        tasks.extend(asyncio.create_task(running.get()) for _ in range(3))
-        await asyncio.sleep(0.1)
-        begun = time.monotonic()
-        await running.pool.close()
-        assert time.monotonic() - begun < 5
-        assert [(await task).status for task in tasks] == [502, 503, 503]
-
-    run(fake(tmp_path, log, "hang"), tmp_path, log, work, max_instances=1)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,7 +13,7 @@ import pytest
 from appsvc_runtime.emulator.cgihead import CgiHeadError
 from appsvc_runtime.emulator.fastcgi import FastCgiError
 from appsvc_runtime.emulator.fastcgierrors import FastCgiExitError, FastCgiTimeoutError
-from appsvc_runtime.emulator.fastcgiexchange import Response, ResponseStream
+from appsvc_runtime.emulator.fastcgiexchange import ResponseStream
 from appsvc_runtime.emulator.fastcgilaunch import Launcher
 from appsvc_runtime.emulator.fastcgiprocess import FastCgiProcess
 from appsvc_runtime.errors import ConfigError
@@ -27,32 +23,11 @@ from tests.support.fastcgi_emulated import (
     application,
     body_of,
     fake,
-    gone,
     params,
     pieces,
-    real,
+    run_process,
     until,
 )
-
-Work = Callable[[FastCgiProcess], Awaitable[None]]
-
-
-def run(launcher: Launcher, work: Work) -> FastCgiProcess:
-    """Start a process, work with it, end it; see that nothing is left."""
-
-    async def all_of_it() -> FastCgiProcess:
-        process = await launcher.start()
-        try:
-            await work(process)
-        finally:
-            await process.close()
-        assert process.gone.is_set()
-        return process
-
-    with launcher:
-        process = asyncio.run(all_of_it())
-    assert gone(process.pid)
-    return process
 
 
 def test_requests_follow_one_another(tmp_path: Path) -> None:
@@ -66,7 +41,7 @@ def test_requests_follow_one_another(tmp_path: Path) -> None:
         assert (await process.request(params(tmp_path))).body == str(process.pid).encode()
         assert process.served == 3
 
-    assert run(fake(tmp_path, Log(), "fine", "trickle", "pid"), work).returncode == 0
+    assert run_process(fake(tmp_path, Log(), "fine", "trickle", "pid"), work).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +59,7 @@ def test_bodies_arrive(tmp_path: Path, size: int, length: int | None) -> None:
         answer = await process.request(params(tmp_path), pieces(size), length)
         assert answer.body == str(size).encode()
 
-    run(fake(tmp_path, Log(), "size"), work)
+    run_process(fake(tmp_path, Log(), "size"), work)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +88,7 @@ def test_a_process_that_fails_costs_one_request(
         await until(process.gone.is_set, "its end")
         assert process.failure
 
-    run(fake(tmp_path, Log(), word), work)
+    run_process(fake(tmp_path, Log(), word), work)
 
 
 def test_an_end_with_zero_is_clean(tmp_path: Path) -> None:
@@ -124,7 +99,7 @@ def test_an_end_with_zero_is_clean(tmp_path: Path) -> None:
             await process.request(params(tmp_path))
         assert caught.value.clean
 
-    run(fake(tmp_path, Log(), "exit=0"), work)
+    run_process(fake(tmp_path, Log(), "exit=0"), work)
 
 
 def test_a_head_that_is_none_costs_the_answer_only(tmp_path: Path) -> None:
@@ -135,7 +110,7 @@ def test_a_head_that_is_none_costs_the_answer_only(tmp_path: Path) -> None:
             await process.request(params(tmp_path))
         assert (await process.request(params(tmp_path))).body == b"fine"
 
-    run(fake(tmp_path, Log(), "head=" + b"A: b\0\r\n\r\n".hex(), "fine"), work)
+    run_process(fake(tmp_path, Log(), "head=" + b"A: b\0\r\n\r\n".hex(), "fine"), work)
 
 
 def test_what_follows_an_answer_ends_the_process(tmp_path: Path) -> None:
@@ -146,7 +121,7 @@ def test_what_follows_an_answer_ends_the_process(tmp_path: Path) -> None:
         await until(process.gone.is_set, "its end")
         assert "no request" in process.failure
 
-    run(fake(tmp_path, Log(), "surplus"), work)
+    run_process(fake(tmp_path, Log(), "surplus"), work)
 
 
 @pytest.mark.parametrize("word", ["stderr", "stderr-after"])
@@ -162,7 +137,7 @@ def test_text_on_stderr_is_a_500_with_it(tmp_path: Path, word: str) -> None:
         assert answer.body.startswith(b"it broke")
         assert not answer.body.endswith(b"part")
 
-    run(fake(tmp_path, log, word), work)
+    run_process(fake(tmp_path, log, word), work)
     assert ("fake-1", "it broke") in log.lines
 
 
@@ -174,7 +149,7 @@ def test_text_on_stderr_after_the_flush_goes_to_the_log(tmp_path: Path) -> None:
         answer = await process.request(params(tmp_path), limit=0)
         assert (answer.status, await body_of(answer)) == (200, b"part")
 
-    run(fake(tmp_path, log, "stderr-after"), work)
+    run_process(fake(tmp_path, log, "stderr-after"), work)
     assert ("fake-1", "late") in log.lines
 
 
@@ -186,7 +161,7 @@ def test_a_flood_on_stderr_is_bounded(tmp_path: Path) -> None:
         assert isinstance(answer.body, bytes)
         assert (answer.status, len(answer.body)) == (500, 65_536)
 
-    run(fake(tmp_path, Log(), "stderr-flood"), work)
+    run_process(fake(tmp_path, Log(), "stderr-flood"), work)
 
 
 def test_long_answers_are_streamed(tmp_path: Path) -> None:
@@ -203,7 +178,7 @@ def test_long_answers_are_streamed(tmp_path: Path) -> None:
         assert size == 65_535 * 200
         assert (await process.request(params(tmp_path))).body == b"fine"
 
-    run(fake(tmp_path, Log(), "big=200", "fine"), work)
+    run_process(fake(tmp_path, Log(), "big=200", "fine"), work)
 
 
 def test_an_answer_of_many_small_records_is_whole(tmp_path: Path) -> None:
@@ -213,7 +188,7 @@ def test_an_answer_of_many_small_records_is_whole(tmp_path: Path) -> None:
         answer = await process.request(params(tmp_path))
         assert await body_of(answer) == b"y" * 100_000
 
-    run(fake(tmp_path, Log(), "tiny=100000"), work)
+    run_process(fake(tmp_path, Log(), "tiny=100000"), work)
 
 
 def test_a_stream_is_cut_where_the_process_dies(tmp_path: Path) -> None:
@@ -224,7 +199,7 @@ def test_a_stream_is_cut_where_the_process_dies(tmp_path: Path) -> None:
         with pytest.raises(FastCgiExitError, match="exit code 5"):
             await body_of(answer)
 
-    run(fake(tmp_path, Log(), "cut"), work)
+    run_process(fake(tmp_path, Log(), "cut"), work)
 
 
 def test_an_answer_before_the_end_of_the_body(tmp_path: Path) -> None:
@@ -242,7 +217,7 @@ def test_an_answer_before_the_end_of_the_body(tmp_path: Path) -> None:
             assert answer.body == b"early"
         await until(process.gone.is_set, "its end")
 
-    run(fake(tmp_path, Log(), "early"), work)
+    run_process(fake(tmp_path, Log(), "early"), work)
 
 
 def test_a_process_that_reads_nothing_is_not_sent_everything(tmp_path: Path) -> None:
@@ -260,7 +235,7 @@ def test_a_process_that_reads_nothing_is_not_sent_everything(tmp_path: Path) -> 
             await process.request(params(tmp_path), counted(), None)
         assert taken < 3_000_000
 
-    run(fake(tmp_path, Log(), "deaf", activity_timeout=0.5), work)
+    run_process(fake(tmp_path, Log(), "deaf", activity_timeout=0.5), work)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +254,7 @@ def test_time_limits(tmp_path: Path, word: str, limits: dict[str, float], messag
             await process.request(params(tmp_path))
         assert 0.9 < time.monotonic() - begun < 5
 
-    run(fake(tmp_path, Log(), word, **limits), work)
+    run_process(fake(tmp_path, Log(), word, **limits), work)
 
 
 def test_signs_of_life_keep_a_slow_answer(tmp_path: Path) -> None:
@@ -290,7 +265,7 @@ def test_signs_of_life_keep_a_slow_answer(tmp_path: Path) -> None:
         await asyncio.sleep(0.6)  # without a request there is no limit
         assert (await process.request(params(tmp_path))).body == b"....."
 
-    run(fake(tmp_path, Log(), "slow", activity_timeout=0.5), work)
+    run_process(fake(tmp_path, Log(), "slow", activity_timeout=0.5), work)
 
 
 def test_a_visitor_who_leaves_leaves_the_process(tmp_path: Path) -> None:
@@ -305,7 +280,7 @@ def test_a_visitor_who_leaves_leaves_the_process(tmp_path: Path) -> None:
         await until(lambda: not process.busy, "its end")
         assert (await process.request(params(tmp_path))).body == b"fine"
 
-    run(fake(tmp_path, Log(), "slow", "fine"), work)
+    run_process(fake(tmp_path, Log(), "slow", "fine"), work)
 
 
 def test_a_visitor_who_leaves_in_a_stream(tmp_path: Path) -> None:
@@ -318,7 +293,7 @@ def test_a_visitor_who_leaves_in_a_stream(tmp_path: Path) -> None:
         await until(lambda: not process.busy, "its end")
         assert (await process.request(params(tmp_path))).body == b"fine"
 
-    run(fake(tmp_path, Log(), "big=300", "fine"), work)
+    run_process(fake(tmp_path, Log(), "big=300", "fine"), work)
 
 
 @pytest.mark.parametrize("cancel", [True, False], ids=["gone", "broken"])
@@ -343,7 +318,7 @@ def test_a_visitor_who_leaves_within_the_body_costs_the_process(
         await until(process.gone.is_set, "its end")
         assert process.failure == ""
 
-    run(fake(tmp_path, Log(), "fine"), work)
+    run_process(fake(tmp_path, Log(), "fine"), work)
 
 
 @pytest.mark.parametrize("size", [99, 101])
@@ -354,7 +329,7 @@ def test_a_body_of_another_length_is_refused(tmp_path: Path, size: int) -> None:
         with pytest.raises(FastCgiError, match=f"{size} bytes instead of 100"):
             await process.request(params(tmp_path), pieces(size), 100)
 
-    run(fake(tmp_path, Log(), "fine"), work)
+    run_process(fake(tmp_path, Log(), "fine"), work)
 
 
 def test_a_process_that_does_not_leave_is_killed(tmp_path: Path) -> None:
@@ -369,7 +344,7 @@ def test_a_process_that_does_not_leave_is_killed(tmp_path: Path) -> None:
         with pytest.raises(FastCgiExitError):
             await request
 
-    assert run(fake(tmp_path, Log(), "hang"), work).returncode == -9
+    assert run_process(fake(tmp_path, Log(), "hang"), work).returncode == -9
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
@@ -382,142 +357,6 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
         asyncio.run(launcher.start())
 
 
-# The real wfastcgi.
-
-
-async def ask(process: FastCgiProcess, folder: Path, target: str, **more: object) -> Response:
-    """Make a request."""
-    return await process.request(params(folder, target), **more)  # type: ignore[arg-type]
-
-
-def test_wfastcgi_runs_as_iis_runs_it(tmp_path: Path) -> None:
-    """Nothing in the process tells of how it was started; the settings are those of the copy."""
-    folder = tmp_path / "mit Blank und é ł"
-    folder.mkdir()
-    (folder / "Web.config").write_text("<configuration><appSettings/>this one is not read")
-    seen = []
-
-    async def work(process: FastCgiProcess) -> None:
-        seen.append((await ask(process, folder, "/python")).body)
-
-    run(real(folder, Log()), work)
-    argv, first, cwd, name, file, original, greeting, physical = ast.literal_eval(seen[0].decode())
-    assert argv == [file]
-    assert os.path.basename(file) == "wfastcgi.py"
-    assert (first, name, greeting) == (".", "__main__", "hello")
-    assert os.path.samefile(cwd, folder)
-    assert original is None or original[1:] == argv
-    assert physical == os.path.join(folder, "")
-
-
-def test_wfastcgi_answers_and_fails_as_it_does(tmp_path: Path) -> None:
-    """An exception is a 500 with its traceback, before or after the first part of the answer."""
-
-    async def work(process: FastCgiProcess) -> None:
-        for path, word in (("/raise", b"the app broke"), ("/late", b"late")):
-            answer = await ask(process, tmp_path, path)
-            assert isinstance(answer.body, bytes)
-            assert answer.status == 500
-            assert b"Traceback" in answer.body
-            assert word in answer.body
-        answer = await process.request(params(tmp_path, "/x", "POST"), pieces(300_000), 300_000)
-        assert answer.body == b"number 1, 300000 bytes"
-        with pytest.raises(FastCgiExitError, match="exit code 3"):
-            await ask(process, tmp_path, "/exit")
-
-    run(real(tmp_path, Log()), work)
-
-
-def test_an_app_that_cannot_be_loaded_is_a_500_and_the_end(tmp_path: Path) -> None:
-    """The text is wfastcgi's."""
-
-    async def work(process: FastCgiProcess) -> None:
-        answer = await ask(process, tmp_path, "/")
-        assert isinstance(answer.body, bytes)
-        assert answer.status == 500
-        assert b"could not be imported" in answer.body
-        await until(process.gone.is_set, "its end")
-        assert (process.returncode, process.failure) == (0, "")
-
-    run(real(tmp_path, Log(), settings={"WSGI_HANDLER": "nothing.there"}), work)
-
-
-EXIT_TASK = """
-import __main__, os
-__main__.on_exit(lambda: open("left", "w").write(os.environ.get("_FCGI_SHUTDOWN_EVENT_", "none")))
-"""
-
-
-@pytest.mark.parametrize("seconds", [0, 5])
-def test_exit_tasks_run_at_the_end(tmp_path: Path, seconds: int) -> None:
-    """Woken by the shutdown event where there is one, else when wfastcgi is hung up on."""
-    launcher = real(tmp_path, Log(), signal_before_terminate_seconds=seconds)
-    with (tmp_path / "site_app.py").open("a") as app:
-        app.write(EXIT_TASK)
-
-    async def work(process: FastCgiProcess) -> None:
-        await ask(process, tmp_path, "/")
-        await process.close(signal_seconds=seconds)
-
-    assert run(launcher, work).returncode == 0
-    assert ((tmp_path / "left").read_text() == "none") == (seconds == 0)
-
-
-def test_a_shutdown_event_that_nobody_waits_for_is_not_waited_for(tmp_path: Path) -> None:
-    """Thirty seconds at Ctrl-C for nothing would be long."""
-
-    async def work(process: FastCgiProcess) -> None:
-        await ask(process, tmp_path, "/")
-        begun = time.monotonic()
-        await process.close(signal_seconds=30)
-        assert time.monotonic() - begun < 5
-
-    run(real(tmp_path, Log(), signal_before_terminate_seconds=30), work)
-
-
-OLD = [Path.home() / ".pyenv/versions" / v / "bin/python" for v in ("3.8.18", "3.10.13", "3.13.0")]
-
-
-@pytest.mark.parametrize("python", OLD, ids=lambda path: path.parts[-3])
-def test_other_interpreters(tmp_path: Path, python: Path) -> None:
-    """The site's may be older than ours, and hold no package."""
-    if not python.exists():
-        pytest.skip("not installed")
-    if subprocess.run([python, "-c", "import ctypes, xml.dom.minidom"], check=False).returncode:
-        pytest.skip("not complete")
-
-    async def work(process: FastCgiProcess) -> None:
-        assert (await ask(process, tmp_path, "/")).body == b"number 1, 0 bytes"
-
-    run(real(tmp_path, Log(), python=str(python)), work)
-
-
-def test_wfastcgi_writes_its_log(tmp_path: Path) -> None:
-    """It opens WSGI_LOG itself."""
-
-    async def work(process: FastCgiProcess) -> None:
-        await ask(process, tmp_path, "/")
-
-    run(real(tmp_path, Log(), settings={"WSGI_LOG": str(tmp_path / "wsgi.log")}), work)
-    assert "initialized" in (tmp_path / "wsgi.log").read_text()
-
-
 def test_mutated_streams_through_sockets() -> None:
     """A part of the fuzz run."""
     assert fuzz_connections(100, seed=3).failures == []
-
-
-def test_the_script_knows_no_package() -> None:
-    """It is run under interpreters that have none."""
-    import appsvc_runtime.emulator.wfastcgi_child as script
-
-    assert script.__file__ is not None
-    tree = ast.parse(Path(script.__file__).read_text("utf-8"))
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
-            names.add((node.module or "").partition(".")[0])
-    assert names <= set(sys.stdlib_module_names)

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from appsvc_runtime import procfs
 from appsvc_runtime.emulator import readiness
 from appsvc_runtime.emulator.commands import Command
-from appsvc_runtime.emulator.exchange import Answer, Request, Tunnel
+from appsvc_runtime.emulator.exchange import Answer, Request, StoppedError, Tunnel
 from appsvc_runtime.emulator.httpplatform import HttpPlatformHandler, log_name
 from appsvc_runtime.emulator.rapidfails import RapidFails
 from appsvc_runtime.errors import ConfigError
@@ -488,31 +488,31 @@ def test_launcher_that_ends() -> None:
     run(check)
 
 
-def test_restart_lets_new_processes_answer() -> None:
-    """At once, while the old ones stop."""
+def test_given_up_while_it_answers() -> None:
+    """A process that is ready goes on, for those who have asked it."""
 
     async def check() -> None:
         async with platform(WELL) as made:
             pid = await made.pid()
-            await made.handler.restart("web.config has changed")
-            assert await made.pid() != pid
-            await wait_for(lambda: not is_running(pid))
-            assert made.said("Restarting: web.config has changed.")
+            made.handler.give_up()
+            assert is_running(pid)
+            assert await made.pid() == pid
 
     run(check)
 
 
-def test_restart_during_a_start() -> None:
-    """Those who wait are answered with a page, not cancelled; nothing is left."""
+def test_given_up_during_a_start() -> None:
+    """Those who wait are told to ask whoever took the place; nothing is left."""
 
     async def check() -> None:
         async with platform(SLEEP) as made:
             asked = asyncio.ensure_future(made.ask())
             await wait_for(lambda: made.said("not listening"))
-            made.code = WELL
-            await made.handler.restart("a test")
-            assert (await asked).status in (502, 503)
-            assert await made.pid()
+            made.handler.give_up()
+            with pytest.raises(StoppedError):
+                await asked
+            with pytest.raises(StoppedError):
+                await made.ask()
 
     run(check)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
@@ -66,7 +67,7 @@ def test_head_has_no_body() -> None:
 
 
 @pytest.mark.parametrize("make", [html_page, text_page], ids=["html", "text"])
-def test_a_page_says_everything(make: pages.MakePage) -> None:
+def test_a_page_says_everything(make: Callable[..., str]) -> None:
     """The number with substatus, the reason, what to do, the output, and what IIS would show."""
     page = make(502, 3, "Bad gateway", "The child went.", "Look at its log.", "Traceback")
     for words in (

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appsvc_runtime.emulator.rewriting import Facts, Outcome, compile_rules, rewrite
+from appsvc_runtime.emulator.rewriting import Facts, Outcome, compile_rules
+from appsvc_runtime.webconfig import Level, parse
 from appsvc_runtime.webconfig.model import Action, Condition, Place, Rule
+from tests.support.configs import merge
 
 
 def to(url: str, *, append: bool = True) -> Action:
@@ -50,7 +52,7 @@ FACTS = Facts(
 
 
 def run(rules: list[Rule], path: str = "/a/b.html", query: str = "q=1", **more: Any) -> Outcome:
-    return rewrite(rules, replace(FACTS, path=path, query=query, **more))
+    return compile_rules(rules).apply(replace(FACTS, path=path, query=query, **more))
 
 
 def result(outcome: Outcome) -> str:
@@ -420,7 +422,7 @@ def test_the_root_has_an_empty_input() -> None:
 def test_decoded_path_is_matched_and_the_original_url_kept() -> None:
     """Letters beyond ASCII are matched as letters; X-Original-URL has them encoded again."""
     facts = replace(FACTS, path="/enc/a b é", query="x=%20")
-    outcome = rewrite([rule("^enc/(.*) é$", to("x/{R:1}"))], facts)
+    outcome = compile_rules([rule("^enc/(.*) é$", to("x/{R:1}"))]).apply(facts)
     assert (outcome.path, outcome.query) == ("/x/a b", "x=%20")
     assert facts.original_url == "/enc/a%20b%20%C3%A9?x=%20"
 
@@ -453,12 +455,18 @@ BAD = [
     ),
     pytest.param(rule("b", to("x{NO_SUCH}")), "rewrite-variable", "warning", id="variable"),
     pytest.param(
-        rule("b", to("x"), when("{ToLower:{NO_SUCH}}", "")),
+        rule("b", to("x"), when("{ToLower:{NO_SUCH}}", ".*")),
         "rewrite-variable",
         "warning",
         id="variable-in-a-function",
     ),
     pytest.param(rule("b", to("x{Map:{R:0}}")), "rewrite-map", "warning", id="map"),
+    pytest.param(
+        rule("b", to("x"), when("{URL}", "", place=Place("web.config", 12))),
+        "rewrite-pattern",
+        "warning",
+        id="condition-without-pattern",
+    ),
     pytest.param(rule("(?<n>b)", to("x")), "rewrite-pattern-syntax", "warning", id="named-group"),
     pytest.param(rule("(?<=a/)b", to("x")), "rewrite-pattern-syntax", "warning", id="lookbehind"),
     pytest.param(rule("b++", to("x")), "rewrite-pattern-syntax", "warning", id="possessive"),
@@ -475,6 +483,20 @@ def test_bad_rules_are_reported_with_their_place(bad: Rule, code: str, level: st
     assert (finding.code, finding.level, finding.where) == (code, level, "web.config:12")
     assert len(compiled.rules) == (1 if level == "error" else 2)
     assert len(str(finding)) < 500
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^([\w-.]+)$", "[^]", "[]", r"[\d-x]", r"[\s-_]", r"\1(a)", r"\u{61}", r"\c"]
+)
+def test_patterns_that_only_python_refuses(pattern: str) -> None:
+    """Are those of many a web.config: no word of them, neither here nor where it is read."""
+    text = (
+        f"<configuration><system.webServer><rewrite><rules><rule name='r'><match url='{pattern}'/>"
+        "</rule></rules></rewrite></system.webServer></configuration>"
+    )
+    document = parse(text.encode(), "web.config")
+    assert document.findings == ()
+    assert compile_rules(merge([Level("", document)], "").rules).findings == ()
 
 
 def test_each_variable_is_reported_once_a_rule() -> None:
@@ -526,7 +548,7 @@ def test_no_rule_and_no_request_raises(
     rules = [rule(pattern, each, when(given_input, ".*(.)?")) for each in actions]
     rules += [rule(".*(.)", each, when(given_input, pattern)) for each in actions]
     for each in rules:
-        outcome = rewrite([each], replace(FACTS, path="/" + path, query=query))
+        outcome = compile_rules([each]).apply(replace(FACTS, path="/" + path, query=query))
         assert outcome.kind in ("pass", "redirect", "respond", "error")
         assert outcome.path.startswith("/")
         assert outcome.location.isprintable()

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.ports import PLATFORM_SOURCES, choose_port, parse_port
+from appsvc_runtime.ports import PLATFORM_SOURCES, choose_port, parse_port, with_port
 
 PORTS = frozenset(map(str, range(1, 65536)))
 
@@ -115,6 +115,12 @@ def test_zero_in_a_variable_is_refused(name: str, text: str) -> None:
     """Only `--port` may ask for any port: a host looks at the one it said."""
     with pytest.raises(ConfigError, match=f"from {name} "):
         choose_port(None, {name: text})
+
+
+def test_an_address_with_a_port() -> None:
+    """Brackets tell the colons of IPv6 from that of the port."""
+    assert with_port("127.0.0.1", 80) == "127.0.0.1:80"
+    assert with_port("::1", 80) == "[::1]:80"
 
 
 @example("0")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.findings import Finding
-from appsvc_runtime.webconfig import Level, check, kind, merge, parse
+from appsvc_runtime.findings import Finding, errors
+from appsvc_runtime.webconfig import Level, check, kind, parse
 from appsvc_runtime.webconfig.model import Config
+from tests.support.configs import merge
 
 DATA = Path(__file__).parent / "data" / "webconfig"
 PYTHON = '<handlers><add name="Python" path="*" verb="*" modules="httpPlatformHandler"/></handlers>'
@@ -29,7 +30,7 @@ def site(body: str, settings: str = "") -> Config:
         f"<system.webServer>{body}</system.webServer></configuration>"
     )
     document = parse(text.encode(), "web.config")
-    assert not document.failed, document.findings
+    assert not errors(document.findings)
     return merge([Level("", document)], "")
 
 
@@ -165,6 +166,29 @@ def test_handlers(body: str, expected: str, found: list[tuple[str, str]]) -> Non
             id="two-processes-one-log",
         ),
         pytest.param(f'{GOOD} processesPerApplication="2"', "", [], id="two-processes-no-log"),
+        *(
+            pytest.param(f'{GOOD} processesPerApplication="2"', f"{name}={value}", [code], id=name)
+            for code, name, value in [
+                ("shared-log", "LOG_FILE", r"%HOME%\LogFiles\app.log"),
+                ("shared-log", "LOGGING_DIR", r"D:\home\LogFiles"),
+                ("shared-log", "ACCESSLOG", "app.log"),
+                ("shared-log", "my_log_folder", "../logs"),
+                ("shared-log", "Logs", "data/logs"),
+            ]
+        ),
+        *(
+            pytest.param(f'{GOOD} processesPerApplication="2"', f"{name}={value}", [], id=name)
+            for name, value in [
+                ("APPSVC_LOG_LEVEL", "info"),
+                ("LOG_URL", "https://example.com/logs"),
+                ("LOG_FORMAT", "%(asctime)s/%(name)s"),
+                ("LOGIN_PATH", "/accounts/login"),
+                ("CATALOG", r"D:\home\data"),
+                ("DATA", r"D:\home\LogFiles\x.log"),
+                ("LOG_OF_EACH", r"D:\home\LogFiles\%HTTP_PLATFORM_PORT%.log"),
+            ]
+        ),
+        pytest.param(GOOD, r"LOG_FILE=D:\home\LogFiles\a.log", [], id="one-process-one-log"),
         pytest.param(GOOD, "A=%NONE%;%NONE% B=%NONE%", ["variable"] * 2, id="once-for-each-place"),
         pytest.param(GOOD, "A=%HOME%\\x;%SystemRoot%;%WEBSITE_X%", [], id="of-the-platform"),
         pytest.param(GOOD, "A=1 B=%a%", [], id="of-its-own"),
@@ -285,6 +309,37 @@ def test_fastcgi(settings: str, environ: tuple[str, ...], found: list[tuple[str,
     """wfastcgi.py needs WSGI_HANDLER from somewhere, and expands PYTHONPATH alone."""
     config = site(CGI.format(WFASTCGI), settings)
     assert codes(check(config, environ_names=environ)) == found
+
+
+@pytest.mark.parametrize(
+    ("instances", "settings", "variables", "found"),
+    [
+        pytest.param("2", "WSGI_LOG=b", "", ["shared-log"], id="two"),
+        pytest.param("4", "WSGI_LOG=b", "", ["shared-log"], id="the-default-written-out"),
+        pytest.param("2", "", "WSGI_LOG", ["shared-log"], id="of-the-application"),
+        pytest.param("1", "WSGI_LOG=b", "", [], id="one"),
+        pytest.param("0", "WSGI_LOG=b", "", [], id="left-to-iis"),
+        pytest.param("", "WSGI_LOG=b", "", [], id="not-said"),
+    ],
+)
+def test_log_of_fastcgi(instances: str, settings: str, variables: str, found: list[str]) -> None:
+    """Is shared by as many processes as the file asks for; IIS's own four are no news."""
+    program, script = WFASTCGI.split("|")
+    attribute = f'maxInstances="{instances}"' if instances else ""
+    variable = f'<environmentVariable name="{variables}" value="x"/>' if variables else ""
+    body = (
+        f'{CGI.format(WFASTCGI)}<fastCgi><application fullPath="{program}" arguments="{script}" '
+        f"{attribute}><environmentVariables>{variable}</environmentVariables></application>"
+        "</fastCgi>"
+    )
+    config = site(body, f"WSGI_HANDLER=a {settings}")
+    assert codes(check(config)) == [(code, "warning") for code in found]
+
+
+def test_modules_with_blanks() -> None:
+    """Between their commas they do not count."""
+    body = CGI.format("").replace("FastCgiModule", "X, FastCgiModule")
+    assert codes(check(site(body))) == [("no-processor", "error")]
 
 
 def test_fastcgi_application_has_variables() -> None:

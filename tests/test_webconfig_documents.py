@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.webconfig import Document, Level, merge, parse
+from appsvc_runtime.findings import errors
+from appsvc_runtime.webconfig import Document, Level, parse
 from appsvc_runtime.webconfig.model import (
     Action,
     Condition,
@@ -20,6 +22,7 @@ from appsvc_runtime.webconfig.model import (
     RequestFiltering,
     Rule,
 )
+from tests.support.configs import merge
 
 DATA = Path(__file__).parent / "data" / "webconfig"
 
@@ -62,11 +65,10 @@ def test_article_httpplatform() -> None:
         stdout_log_file=r"D:\home\LogFiles\python.log",
         processes_per_application=16,
         environment_variables=(("SERVER_PORT", "%HTTP_PLATFORM_PORT%"),),
-        place=Place("web.config", 7),
     )
-    assert found.handlers[0] == Handler(
-        "PythonHandler", "*", "*", "httpPlatformHandler", place=Place("web.config", 5)
-    )
+    assert found.http_platform.place == Place("web.config", 7)
+    assert found.handlers[0] == Handler("PythonHandler", "*", "*", "httpPlatformHandler")
+    assert found.handlers[0].place == Place("web.config", 5)
     assert [each.name for each in found.handlers[1:]] == [
         "TRACEVerbHandler",
         "OPTIONSVerbHandler",
@@ -114,9 +116,8 @@ def test_every_section() -> None:
         modules="httpPlatformHandlerV2",
         resource_type="Either",
         require_access="Script",
-        allow_path_info=True,
-        place=Place("web.config", 23),
     )
+    assert found.handlers[0].place == Place("web.config", 23)
     assert found.fast_cgi == (
         FastCgiApplication(
             full_path=r"D:\home\Python\python.exe",
@@ -128,11 +129,11 @@ def test_every_section() -> None:
             instance_max_requests=10000,
             signal_before_terminate_seconds=5,
             queue_length=10,
-            monitor_changes_to="web.config",
             environment_variables=(("WSGI_HANDLER", "app.app"),),
-            place=Place("web.config", 33),
         ),
     )
+    assert found.fast_cgi[0].max_instances_set
+    assert found.fast_cgi[0].place == Place("web.config", 33)
     assert found.rules == (
         Rule(
             name="https",
@@ -142,13 +143,10 @@ def test_every_section() -> None:
             match_any=True,
             track_all_captures=True,
             conditions=(
-                Condition("{HTTPS}", "Pattern", "off", place=Place("web.config", 45)),
-                Condition(
-                    "{REQUEST_FILENAME}", "IsFile", negate=True, place=Place("web.config", 46)
-                ),
+                Condition("{HTTPS}", "Pattern", "off"),
+                Condition("{REQUEST_FILENAME}", "IsFile", negate=True),
             ),
             action=Action("Redirect", "https://{HTTP_HOST}/{R:1}", False, 302),
-            place=Place("web.config", 42),
         ),
         Rule(
             name="gone",
@@ -160,9 +158,11 @@ def test_every_section() -> None:
                 status_reason="Gone",
                 status_description="Gone",
             ),
-            place=Place("web.config", 51),
         ),
     )
+    conditions = found.rules[0].conditions
+    places = [each.place.line for each in (*found.rules, *conditions)]
+    assert places == [42, 51, 45, 46]
     assert found.static_content.cache_control == "max-age=604800,public"
     assert found.static_content.types[".json"] == "application/json; charset=utf-8"
     assert found.static_content.types[".webp"] == "image/webp"
@@ -186,14 +186,13 @@ def test_every_section() -> None:
 def test_defaults_are_those_of_the_model() -> None:
     """What a web.config leaves out is as IIS has it; version 2 of the module differs in two."""
     document = server("<httpPlatform processPath='p'/>")
-    place = Place("web.config", 1)
     one, two = (config(document, version=version).http_platform for version in (1, 2))
-    assert one == HttpPlatform("p", place=place)
-    assert two == HttpPlatform("p", startup_time_limit=120, startup_retry_count=0, place=place)
+    assert one == HttpPlatform("p")
+    assert two == HttpPlatform("p", startup_time_limit=120, startup_retry_count=0)
     cgi = merge([Level("", server(f"<fastCgi>{CGI.format('')}</fastCgi>"))], "").fast_cgi
-    assert cgi == (FastCgiApplication("p", place=place),)
+    assert cgi == (FastCgiApplication("p"),)
     rule = config(server(RULE.format("<match url='a'/>"))).rules
-    assert rule == (Rule("r", url="a", place=place),)
+    assert rule == (Rule("r", url="a"),)
     filtering = config(read("")).request_filtering
     assert dataclasses.replace(filtering, hidden_segments=(), denied_extensions=()) == (
         RequestFiltering()
@@ -301,9 +300,27 @@ def test_findings_are_in_the_order_of_the_lines() -> None:
     assert [each.where for each in document.findings] == [f"web.config:{n}" for n in (2, 3, 4, 5)]
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda place: Handler("n", "*", "*", place=place), id="handler"),
+        pytest.param(lambda place: HttpPlatform("p", place=place), id="platform"),
+        pytest.param(lambda place: FastCgiApplication("p", place=place), id="application"),
+        pytest.param(lambda place: Condition("{URL}", place=place), id="condition"),
+        pytest.param(lambda place: Rule("r", place=place), id="rule"),
+    ],
+)
+def test_where_something_stands_is_no_part_of_what_it_is(make: Callable[[Place], object]) -> None:
+    """Else two handlers of one scriptProcessor would have processes of their own."""
+    here, there = make(Place("web.config", 1)), make(Place("a/web.config", 2))
+    assert here == there
+    assert hash(here) == hash(there)
+
+
 def test_unreadable_file_has_no_sections() -> None:
     """The findings of the tree are the document's."""
     document = parse(b"<configuration>", "web.config")
-    assert (document.root, document.scopes, document.failed) == (None, (), True)
-    assert not read("").failed
-    assert not read("<mine/>").failed
+    assert (document.root, document.scopes) == (None, ())
+    assert errors(document.findings)
+    assert not errors(read("").findings)
+    assert not errors(read("<mine/>").findings)

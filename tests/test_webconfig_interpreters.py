@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appsvc_runtime.webconfig import kind, split_processor
+from appsvc_runtime.webconfig import application_of, kind, split_processor
 from appsvc_runtime.webconfig.interpreters import language_of
-from appsvc_runtime.webconfig.model import Config, Handler
+from appsvc_runtime.webconfig.model import Config, FastCgiApplication, Handler, Place
 from appsvc_runtime.webconfig.variables import is_windows_variable, names_in
 
 WFASTCGI = r"D:\home\Python\python.exe|D:\home\Python\wfastcgi.py"
@@ -31,10 +31,56 @@ def test_processors(processor: str, python: bool) -> None:
     assert (language_of(handler) == "PHP") is ("php" in processor)
 
 
-def test_processor_is_cut_at_its_bar() -> None:
-    """Quotes around the program are none of its name."""
-    assert split_processor('"C:\\a b\\python.exe"|w.py x') == ("C:\\a b\\python.exe", "w.py x")
-    assert split_processor("php-cgi.exe") == ("php-cgi.exe", "")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            r"D:\Python\python.exe|D:\Python\wfastcgi.py",
+            (r"D:\Python\python.exe", r"D:\Python\wfastcgi.py"),
+            id="usual",
+        ),
+        pytest.param(
+            r'"C:\Program Files\p.exe" | C:\x y\w.py ',
+            (r"C:\Program Files\p.exe", r"C:\x y\w.py"),
+            id="quotes-and-blanks",
+        ),
+        pytest.param(r"C:\php-cgi.exe", (r"C:\php-cgi.exe", ""), id="no-arguments"),
+        pytest.param("a|b|c", ("a", "b|c"), id="two-bars"),
+        pytest.param('"', ('"', ""), id="lone-quote"),
+        pytest.param("", ("", ""), id="empty"),
+    ],
+)
+def test_script_processors(text: str, expected: tuple[str, str]) -> None:
+    """Full path and arguments of FastCGI's processor."""
+    assert split_processor(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("full_path", "arguments"),
+    [
+        pytest.param(r"D:\home\Python\python.exe", r"D:\home\Python\wfastcgi.py", id="same"),
+        pytest.param(r"d:\HOME\python\python.exe", r"D:\home\Python\WFASTCGI.py", id="case"),
+        pytest.param(r" D:\home\Python\python.exe", r"D:\home\Python\wfastcgi.py ", id="blanks"),
+    ],
+)
+def test_application_of_a_handler(full_path: str, arguments: str) -> None:
+    """Has its path and its arguments, whatever their case."""
+    handler = Handler("n", "*", "*", "FastCgiModule", WFASTCGI)
+    other = FastCgiApplication(full_path, "other.py")
+    own = FastCgiApplication(full_path, arguments, max_instances=9)
+    assert application_of(Config(fast_cgi=(other, own)), handler) is own
+
+
+def test_application_that_no_file_has() -> None:
+    """Is that of IIS's defaults, one for all handlers of one scriptProcessor."""
+    program, script = WFASTCGI.split("|")
+    made = [
+        application_of(Config(), Handler("n", "*", "*", "FastCgiModule", WFASTCGI, place=place))
+        for place in (Place("web.config", 1), Place("web.config", 2))
+    ]
+    assert made[0] == made[1] == FastCgiApplication(program, script)
+    assert len(set(made)) == 1
+    assert made[1].place.line == 2
 
 
 @pytest.mark.parametrize(

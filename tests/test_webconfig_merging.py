@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from appsvc_runtime.webconfig import Level, Merged, merge, merge_findings, parse, resolve
+from appsvc_runtime.findings import errors
+from appsvc_runtime.webconfig import Level, Merged, matching_scopes, parse, resolve
 from appsvc_runtime.webconfig.model import Config
+from tests.support.configs import merge
 
 ROOT_NAMES = ["TRACEVerbHandler", "OPTIONSVerbHandler", "StaticFile"]
 
@@ -14,7 +16,7 @@ def level(folder: str, body: str) -> Level:
     """Give the web.config of a folder; `body` begins in its first line."""
     name = f"{folder}/web.config" if folder else "web.config"
     document = parse(f"<configuration>{body}</configuration>".encode(), name)
-    assert not document.failed, document.findings
+    assert not errors(document.findings)
     return Level(folder, document)
 
 
@@ -120,12 +122,11 @@ def test_removing_in_another_case_is_said() -> None:
 def test_keys_that_are_inherited_are_errors(outer: str, inner: str) -> None:
     """IIS answers 500.19 below the folder: Cannot add duplicate collection entry."""
     levels = [server("", outer), server("static", inner)]
-    assert merge_findings(levels, "other") == ()
-    (found,) = merge_findings(levels, "static/x")
+    assert resolve(levels, "other").findings == ()
+    (found,) = resolve(levels, "static/x").findings
     assert (found.code, found.level, found.where) == ("duplicate", "error", "static/web.config:1")
     assert "web.config:1 has already" in found.message
     assert "<remove " in found.hint
-    assert resolve(levels, "static").config == merge(levels, "static")
 
 
 def test_handler_that_is_there_twice_is_tried_once() -> None:
@@ -134,6 +135,20 @@ def test_handler_that_is_there_twice_is_tried_once() -> None:
     merged = resolve(levels, "static")
     assert names(merged.config) == ["b", "a", *ROOT_NAMES]
     assert merged.config.handlers[0].place.file == "static/web.config"
+
+
+def test_paths_of_the_same_scopes() -> None:
+    """Have the same configuration, however many of them a visitor makes up."""
+    levels = [
+        level("", location("static", handlers("a")) + location("static/img", handlers("b"))),
+        server("static", handlers("c")),
+        server("other", handlers("d")),
+    ]
+    found = [matching_scopes(levels, f"static/{number}/x.css") for number in range(3)]
+    assert found == [((0, 0), (0, 1), (1, 0))] * 3
+    assert matching_scopes(levels, "STATIC/Img") == ((0, 0), (0, 1), (1, 0), (0, 2))
+    assert matching_scopes(levels, "statics/img") == ((0, 0),)
+    assert names(merge(levels, "static/img"))[:3] == ["b", "c", "a"]
 
 
 def test_clearing_takes_away_what_stands_before_it() -> None:
@@ -186,10 +201,10 @@ def test_attributes_override_one_by_one() -> None:
 def test_platform_without_a_program() -> None:
     """An error where no level has one, and only there."""
     inner = server("x", '<httpPlatform arguments="b"/>')
-    (found,) = merge_findings([level("", ""), inner], "x")
+    (found,) = resolve([level("", ""), inner], "x").findings
     assert (found.code, found.level, found.where) == ("missing", "error", "x/web.config:1")
     outer = server("", '<httpPlatform processPath="p"/>')
-    assert merge_findings([outer, inner], "x") == ()
+    assert resolve([outer, inner], "x").findings == ()
     assert merge([level("", "")], "").http_platform is None
 
 

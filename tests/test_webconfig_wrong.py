@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appsvc_runtime.webconfig import Document, Level, merge, parse
+from appsvc_runtime.webconfig import Document, Level, parse
 from appsvc_runtime.webconfig.model import Config
+from tests.support.configs import merge, walk
 
 
 def read(body: str, *, version: int = 1) -> Document:
@@ -237,15 +238,44 @@ def test_what_iis_does_not_know(body: str, part: str) -> None:
             "The attribute accessPolicy of <handlers>",
             id="attribute-of-iis",
         ),
+        *(
+            pytest.param(
+                f"<system.webServer>{frame.format(f'{name}={value!r}')}</system.webServer>",
+                f"The attribute {name} of <{owner}>",
+                id=name,
+            )
+            for frame, owner, name, value in [
+                (PLATFORM, "httpPlatform", "forwardWindowsAuthToken", "true"),
+                (f"<fastCgi>{CGI}</fastCgi>", "application", "monitorChangesTo", "app.py"),
+                (HANDLER, "add", "allowPathInfo", "true"),
+                ("<staticContent {}/>", "staticContent", "defaultDocFooter", "f"),
+                ("<staticContent {}/>", "staticContent", "enableDocFooter", "true"),
+                ("<staticContent {}/>", "staticContent", "isDocFooterFileName", "true"),
+            ]
+        ),
     ],
 )
 def test_what_is_not_emulated_is_said_once(body: str, name: str) -> None:
     """It stays in the tree, and is no error."""
     document = read(body)
-    assert codes(document) == [("not-emulated", "warning")]
-    assert document.findings[0].message == f"{name} is not emulated."
+    (found,) = (each for each in document.findings if each.code != "app-host-only")
+    assert (found.code, found.level) == ("not-emulated", "warning")
+    assert found.message == f"{name} is not emulated."
     assert document.root is not None
-    assert len(list(document.root.walk())) == body.count("<") - body.count("</") + 1
+    assert len(list(walk(document.root))) == body.count("<") - body.count("</") + 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(PLATFORM.format('forwardWindowsAuthToken="false"'), id="platform"),
+        pytest.param(HANDLER.format('allowPathInfo="false" preCondition=""'), id="handler"),
+        pytest.param('<staticContent enableDocFooter="false"/>', id="footer"),
+    ],
+)
+def test_defaults_of_what_is_not_emulated_are_worth_no_word(body: str) -> None:
+    """Written out they change nothing."""
+    assert server(body).findings == ()
 
 
 def test_connection_strings_say_where_they_come_from() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from appsvc_runtime.findings import Finding
 from appsvc_runtime.webconfig.xmltree import MAX_DEPTH, MAX_SIZE, Element, read_tree
+from tests.support.configs import walk
 
 TEXT = '<configuration>\n  <!-- é -->\n  <appSettings>\n    <add key="é€" value="1"/>\n'
 TEXT += "  </appSettings>\n</configuration>\n"
@@ -38,7 +39,7 @@ def test_elements_have_attributes_children_and_lines() -> None:
     """Attributes keep their order, elements their line; character data is dropped."""
     root = read('<configuration b="1" a="2">\ntext<x/>\n<y\n z="3"><w/></y></configuration>')
     assert list(root.attributes.items()) == [("b", "1"), ("a", "2")]
-    assert [(each.name, each.line) for each in root.walk()] == [
+    assert [(each.name, each.line) for each in walk(root)] == [
         ("configuration", 1),
         ("x", 2),
         ("y", 3),
@@ -68,7 +69,7 @@ def test_elements_have_attributes_children_and_lines() -> None:
 )
 def test_encodings_are_read(data: bytes) -> None:
     """By mark or declaration; the text is the same."""
-    (add,) = (each for each in read(data).walk() if each.name == "add")
+    (add,) = (each for each in walk(read(data)) if each.name == "add")
     assert add.attributes == {"key": "é€", "value": "1"}
 
 
@@ -192,5 +193,5 @@ def test_namespaces_are_plain_names() -> None:
         '<configuration xmlns="urn:a" xmlns:xdt="urn:b"><x xdt:Transform="Insert" y:z="1"/>'
         "<q:w/></configuration>"
     )
-    assert [each.name for each in root.walk()] == ["configuration", "x", "q:w"]
+    assert [each.name for each in walk(root)] == ["configuration", "x", "q:w"]
     assert root.children[0].attributes == {"xdt:Transform": "Insert", "y:z": "1"}

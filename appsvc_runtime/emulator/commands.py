@@ -5,7 +5,6 @@ Pure but for looking whether files are there. Must not know of requests or runni
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,6 @@ from .winpaths import PathMap, expand, split_command_line
 
 __all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
 
-# Variables that hold folders: the separator is the system's own, not Windows'.
-_FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
-
 
 @dataclass(frozen=True)
 class Command:
@@ -32,17 +28,19 @@ class Command:
 
 
 def with_variables(
-    environ: Mapping[str, str], variables: tuple[tuple[str, str], ...], paths: PathMap
+    environ: Mapping[str, str],
+    variables: tuple[tuple[str, str], ...],
+    paths: PathMap,
+    windows: Mapping[str, str],
 ) -> dict[str, str]:
     """Add the variables of a web.config, expanded one after another, with paths as they are here.
 
-    Windows keeps no case in their names: one that is there in another case is replaced.
+    `windows` are variables that count for that and are no process's here. Windows keeps no case in
+    names: one that is there in another case is replaced.
     """
     made = dict(environ)
     for name, text in variables:
-        value = paths.value(expand(text, made))
-        if name.upper() in _FOLDER_LISTS:
-            value = value.replace(";", os.pathsep)
+        value = paths.variable(name, expand(text, {**windows, **made}))
         for other in [known for known in made if known.upper() == name.upper()]:
             del made[other]
         made[name] = value
@@ -50,22 +48,30 @@ def with_variables(
 
 
 def make_command(
-    settings: HttpPlatform, port: int, environ: Mapping[str, str], paths: PathMap
+    settings: HttpPlatform,
+    port: int,
+    environ: Mapping[str, str],
+    paths: PathMap,
+    windows: Mapping[str, str],
 ) -> Command:
     """Give what HttpPlatformHandler starts for one process that is to listen on `port`.
 
     ConfigError where processPath is not on this machine.
     """
     made = with_variables(
-        {**environ, facts.HTTP_PLATFORM_PORT: str(port)}, settings.environment_variables, paths
+        {**environ, facts.HTTP_PLATFORM_PORT: str(port)},
+        settings.environment_variables,
+        paths,
+        windows,
     )
-    program = paths.program(expand(settings.process_path, made))
+    known = {**windows, **made}
+    program = paths.program(expand(settings.process_path, known))
     if program is None:
         raise ConfigError(
             f"{settings.place}: processPath {settings.process_path!r} is nowhere on this machine.",
             hint=r"Say where it is with --map 'D:\folder=DIR'.",
         )
-    words = split_command_line(expand(settings.arguments, made))
+    words = split_command_line(expand(settings.arguments, known))
     return Command((program, *map(paths.argument, words)), made, paths.site)
 
 

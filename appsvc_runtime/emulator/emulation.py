@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .. import facts, ports, process
+from .. import facts, ports, process, webconfig
 from ..errors import AppServiceError
+from ..findings import errors
 from .certificates import Certificates
 from .checking import check
-from .exchange import Say
+from .exchange import Answer, Request, Say, StoppedError, Tunnel
 from .frontend import FrontEnd
 from .frontheaders import FrontHeaders
 from .iis import Iis
@@ -34,6 +36,8 @@ _HOST = "127.0.0.1"
 # What the platform gives a stopping instance; a second Ctrl-C does not wait for it.
 _GRACE = 2.0
 _EMULATOR = "emulator"
+_CONFIG = "web.config"
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Serving:
 
 
 class Emulation:
-    """The site of `plan`, served until `close`. `url` is where, once `start` is through."""
+    """The site of `plan`, served until `close`. `url` is where, once it listens."""
 
     def __init__(self, plan: Plan, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
         self.url = ""
@@ -58,10 +62,12 @@ class Emulation:
         self._say = say
         self._show = show
         self._ready = False
+        self._hurry = False
         self._workers = Workers(plan, say)
         self._iis = Iis(plan.site, self._workers.ask)
         self._front: FrontEnd | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._warming: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, start a worker, and wait until it can answer.
@@ -69,48 +75,65 @@ class Emulation:
         ConfigError for a port that cannot be had or a worker that cannot be started at all. One
         that starts and fails is said in the log: its requests get the pages that IIS hides.
         """
-        plan, serving = self._plan, self._serving
-        main = process.bind(_HOST, ports.parse_port(serving.port, "--port", zero=True))
-        plain = process.bind(_HOST, 0) if serving.https else main
-        number = main.getsockname()[1]
-        https = number if serving.https else None
-        server_tls = None
+        await self._listen()
+        site = self._plan.site
+        self._tasks = [asyncio.create_task(watch(site.folder, self._changed, self._say))]
+        if site.root.parent != site.folder:
+            watching = watch(site.root.parent, self._root_changed, self._say, below=False)
+            self._tasks.append(asyncio.create_task(watching))
+        with contextlib.suppress(StoppedError):  # web.config was edited meanwhile
+            self._tell(await self._workers.warm_up(self._plan.config, self._plan.kind))
+
+    async def close(self) -> None:
+        """Let running requests end for a moment, then end everything, whatever fails meanwhile.
+
+        Cancelled, it ends everything at once.
+        """
         try:
-            if serving.https:
-                server_tls = self._certify()
+            for task in [*self._tasks, *([self._warming] if self._warming else [])]:
+                await _cancel(task)
+            if self._front is not None:
+                await self._front.close(_GRACE)
+        except asyncio.CancelledError:
+            self._hurry = True
+            raise
+        finally:
+            await (self._workers.kill() if self._hurry else self._workers.close())
+
+    async def _listen(self) -> None:
+        plan, serving = self._plan, self._serving
+        main = _bind(ports.parse_port(serving.port, "--port", zero=True))
+        plain = _bind(0) if serving.https else main
+        number = main.getsockname()[1]
+        try:
+            server_tls = self._certify() if serving.https else None
             self._front = FrontEnd(
-                self._iis.ask,
+                self._ask,
                 public=PublicName(
                     plan.public_name,
                     http_port=plain.getsockname()[1],
-                    https_port=https,
+                    https_port=number if serving.https else None,
                     raw=serving.raw,
                 ),
                 headers=FrontHeaders(plan.site_name, plan.default_name),
                 say=self._say,
                 request_limit=serving.request_limit,
             )
-            problem = await self._workers.warm_up(plan.config)
             await self._front.start(plain, main if serving.https else None, server_tls)
         except BaseException:
             for bound in {main, plain}:
                 bound.close()
             raise
+        self.url = f"{'https' if serving.https else 'http'}://{_HOST}:{number}"
         if serving.https:
             self._say(_EMULATOR, f"Plain http: http://{_HOST}:{plain.getsockname()[1]}")
-        self.url = f"{'https' if https else 'http'}://{_HOST}:{number}"
-        self._watcher = asyncio.create_task(watch(plan.site.folder, self._changed, self._say))
-        self._tell(problem)
 
-    async def close(self) -> None:
-        """Let running requests end for a moment, then end everything."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        if self._front is not None:
-            await self._front.close(_GRACE)
-        await self._workers.close()
+    async def _ask(self, request: Request) -> Answer | Tunnel:
+        """Have IIS answer; of workers that are replaced before they do anything, the next ones."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(StoppedError):
+                return await self._iis.ask(replace(request, headers=request.headers.copy()))
+        return Answer(503, note="the site was restarted again and again")
 
     def _certify(self) -> ssl.SSLContext:
         """Make the certificate, and leave the authority's where a user finds it."""
@@ -131,26 +154,42 @@ class Emulation:
 
     async def _changed(self, names: list[str]) -> None:
         """Act on what changed in the site's folder."""
-        configs = [name for name in names if name.rpartition("/")[2].lower() == "web.config"]
-        root = self._plan.site.root
-        if root.parent == self._plan.site.folder and root.name in names:
-            configs.append(root.name)
+        # A folder that was moved tells nothing of the web.config in it, so every change counts.
+        self._iis.forget()
+        read = {_CONFIG, self._plan.site.root.name.lower()}
+        configs = [name for name in names if name.rpartition("/")[2].lower() in read]
         if configs:
-            self._iis.forget()
-        if not any("/" not in name for name in configs):
-            # wfastcgi watches for itself; what web.config's own change restarts need not.
+            self._restart(f"{', '.join(configs)} has changed")
+        elif self._workers.recycles():
+            self._restart(f"{names[0]} has changed (recycleOnFileChange)")
+        else:
+            # wfastcgi watches for itself.
             self._workers.changed([name.replace("/", "\\") for name in names])
-            return
-        await self._workers.restart("web.config has changed")
-        await self._warm_again()
+
+    async def _root_changed(self, names: list[str]) -> None:
+        """Act on a change beside the file of `--config`."""
+        root = self._plan.site.root.name
+        if root in names:
+            self._iis.forget()
+            self._restart(f"{root} has changed")
+
+    def _restart(self, why: str) -> None:
+        self._workers.restart(why)
+        if self._warming is not None:
+            self._warming.cancel()
+        # Not waited for: the next change, which may mend it, must not wait for a start that fails.
+        self._warming = asyncio.create_task(self._warm_again())
 
     async def _warm_again(self) -> None:
         try:
             config, findings = self._plan.site.config("/")
             for finding in findings:
                 self._say("iis", f"{finding.level.capitalize()}: {finding.where}: {finding}")
-            if not any(finding.level == "error" for finding in findings):
-                self._tell(await self._workers.warm_up(config))
+            if not errors(findings):
+                kind = webconfig.kind(config) or self._plan.kind
+                self._tell(await self._workers.warm_up(config, kind))
+        except StoppedError:
+            return
         except AppServiceError as error:
             self._say("iis", f"Error: {error}")
 
@@ -167,12 +206,22 @@ def run(plan: Plan, serving: Serving, *, say: Say, show: Callable[[str], None]) 
 async def _run(plan: Plan, serving: Serving, say: Say, show: Callable[[str], None]) -> int:
     signals: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    process.on_stop_signal(lambda: (loop.call_soon_threadsafe(signals.put_nowait, None), None)[1])
+
+    def stop() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(signals.put_nowait, None)
+
+    process.on_stop_signal(stop)
     emulation = Emulation(plan, serving, say, show)
     work = asyncio.create_task(_work(emulation, serving, show))
     try:
         await _until(work, signals)
-        return work.result() if work.done() else 0
+        if work.done():
+            return work.result()
+        if serving.check is None:
+            return 0
+        show(f"GET {serving.check} was interrupted")
+        return 1
     finally:
         await _cancel(work)
         ending = asyncio.create_task(emulation.close())
@@ -199,6 +248,17 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
     for line in found.text.splitlines():
         show(line)
     return 1
+
+
+def _bind(port: int) -> socket.socket:
+    """Give a socket that listens: what is only bound, another may bind as well."""
+    bound = process.bind(_HOST, port)
+    try:
+        bound.listen(1024)
+    except OSError as error:
+        bound.close()
+        raise process.port_error(_HOST, port, error) from None
+    return bound
 
 
 async def _until(task: asyncio.Task[Any], signals: asyncio.Queue[None]) -> None:

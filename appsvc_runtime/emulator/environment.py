@@ -1,12 +1,13 @@
 """The variables that App Service gives a site's processes, for a site on a laptop.
 
-Pure: names and values in, a dict out. Must not know of web.config or of processes. Source: AD,
+Names and values in, a dict out. Must not know of web.config or of processes. Source: AD,
 reference-app-settings.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from .. import facts
 from ..errors import ConfigError
 
-__all__ = ["make_environ", "parse_setting"]
+__all__ = ["make_environ", "parse_setting", "windows_variables"]
 
 # What would tell a child of another host than the emulated one.
 _DROPPED = (
@@ -39,6 +40,26 @@ def parse_setting(text: str) -> tuple[str, str]:
             hint="Write it as --set NAME=VALUE.",
         )
     return name.strip(), value
+
+
+def windows_variables() -> dict[str, str]:
+    r"""Give what Windows and App Service set besides, for the `%VAR%` of a web.config.
+
+    Paths are Windows', so that they are found to be the site's like others: `%SystemDrive%\home`.
+    """
+    return {
+        "APP_POOL_ID": "emulator",
+        "HOMEDRIVE": "D:",
+        "OS": "Windows_NT",
+        "ProgramFiles": r"D:\Program Files",
+        "ProgramFiles(x86)": r"D:\Program Files (x86)",
+        "SystemDrive": "D:",
+        "SystemRoot": r"D:\Windows",
+        "TEMP": tempfile.gettempdir(),
+        "TMP": tempfile.gettempdir(),
+        "WEBROOT_PATH": r"D:\home\site\wwwroot",
+        "windir": r"D:\Windows",
+    }
 
 
 def make_environ(

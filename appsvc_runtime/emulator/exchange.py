@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 
 from multidict import CIMultiDict
 
-__all__ = ["Answer", "Ask", "Request", "Say", "Tunnel", "empty_body"]
+from ..errors import AppServiceError
+
+__all__ = ["Answer", "Ask", "Request", "Say", "StoppedError", "Tunnel", "empty_body"]
 
 # Writes one line of the emulator's log: a label ("front end", "python-1"), and the text.
 Say = Callable[[str, str], None]
+
+
+class StoppedError(AppServiceError):
+    """What was asked has been replaced before it did anything: ask again, of what is there now."""
 
 
 async def empty_body() -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ from .fastcgi import (
     BEGIN_REQUEST,
     PARAMS_END,
     STDIN_END,
+    End,
     FastCgiError,
     ResponseParser,
     Stderr,
@@ -26,6 +27,7 @@ from .fastcgi import (
 )
 from .fastcgierrors import FastCgiTimeoutError
 from .fastcgiexchange import RESPONSE_BUFFER, Carrier, Exchange, Response
+from .fastcgiwire import Connection
 
 if TYPE_CHECKING:
     from typing import Any
@@ -38,7 +40,7 @@ _READ = 128 * 1024
 _FOREVER = float("inf")
 
 
-class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
+class FastCgiConnection(Connection, Carrier):
     """A connection. `on_free` is called when it could take the next request.
 
     The limits are in seconds, 0 for none: `activity_timeout` between signs of life during a
@@ -181,6 +183,10 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
         except FastCgiError as error:
             self._break(error)
             return
+        if len(events) == 2 and type(events[1]) is End and type(events[0]) is Stdout:
+            # A short answer, whole: it can be looked at while the process is busy again.
+            self._finish(exchange, events[0].data)
+            return
         for event in events:
             kind = type(event)
             if kind is Stdout:
@@ -208,10 +214,11 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
 
     # Within.
 
-    def _finish(self, exchange: Exchange) -> None:
+    def _finish(self, exchange: Exchange, last: bytes = b"") -> None:
         """The answer is whole: first the next request, since the process is waiting for it."""
         self._exchange = None
-        self._unpause()
+        if self._paused:
+            self._unpause()
         self.doubtful = self.served == 1 and exchange.has_errors
         if self._parser.surplus:
             self._break(FastCgiError("The application sent something that belongs to no request."))
@@ -224,6 +231,8 @@ class FastCgiConnection(asyncio.BufferedProtocol, Carrier):
             self._hang_up()
         elif self.error is None:
             self.on_free(self)
+        if last:
+            exchange.stdout(last)
         exchange.end()
 
     def _unpause(self) -> None:

@@ -13,16 +13,19 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from .. import process
 
-if TYPE_CHECKING:
-    from .fastcgiconnection import FastCgiConnection
-
-__all__ = ["Wire"]
+__all__ = ["Connection", "Wire"]
 
 _TOO_MANY = b"\0"  # an empty name: some were lost
+
+
+class Connection(asyncio.BufferedProtocol):
+    """What is to be connected; `connected` is set when it is."""
+
+    connected: asyncio.Event
 
 
 class Wire:
@@ -43,7 +46,7 @@ class Wire:
         self._lost = False
 
     @classmethod
-    async def open(cls, protocol: FastCgiConnection, *, signal: bool = False) -> Wire:
+    async def open(cls, protocol: Connection, *, signal: bool = False) -> Wire:
         """Connect `protocol`; with `signal`, make a shutdown event. Raises OSError."""
         wire = cls()
         try:
@@ -110,7 +113,7 @@ class Wire:
                 return True
         return False
 
-    async def _open(self, protocol: FastCgiConnection, signal: bool) -> None:
+    async def _open(self, protocol: Connection, signal: bool) -> None:
         ours, theirs = socket.socketpair()
         self._theirs.append(theirs)
         self.stdin = theirs
@@ -131,7 +134,7 @@ class Wire:
             self.pass_fds += (listening.fileno(),)
             self.arguments += ("--shutdown", str(listening.fileno()))
 
-    async def _open_on_windows(self, protocol: FastCgiConnection, signal: bool) -> None:
+    async def _open_on_windows(self, protocol: Connection, signal: bool) -> None:
         name = rf"\\.\pipe\appsvc-{secrets.token_hex(16)}"
         loop = cast("Any", asyncio.get_running_loop())
         [server] = await loop.start_serving_pipe(lambda: protocol, name)

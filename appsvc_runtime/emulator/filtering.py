@@ -40,15 +40,15 @@ class BodyTooLargeError(AppServiceError):
 
 def refuse(
     filtering: RequestFiltering,
-    method: str,
+    path: str,
     target: str,
     headers: Mapping[str, str] | Iterable[tuple[str, str]],
     length: int | None,
 ) -> Refusal | None:
     """Give why a request is refused, None where it is not.
 
-    `target` is as on the wire; `length` is None for a chunked body, which only LimitedBody can
-    stop. A target that http.sys refuses gives 400. No method is refused here: verbs are not read.
+    `target` is as on the wire, and `path` what is decoded of it; `length` is None for a chunked
+    body, which only LimitedBody can stop. No method is refused: verbs are not read.
     """
     limit = filtering.max_allowed_content_length
     if length is not None and length > limit:
@@ -65,10 +65,6 @@ def refuse(
     refusal = _refuse_headers(filtering, headers)
     if refusal is not None:
         return refusal
-    try:
-        path = urlpaths.decode_path(target)
-    except urlpaths.BadPathError as error:
-        return Refusal(400, 0, str(error))
     if not filtering.allow_double_escaping and _is_double_escaped(raw_path):
         return Refusal(
             404,

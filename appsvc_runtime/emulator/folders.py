@@ -1,17 +1,35 @@
-"""Names in folders, found as Windows finds them, whatever their case, and remembered.
+"""Names in folders, found as Windows finds them, whatever their case.
 
-For what every request asks (is there a web.config on its way?); what is served is looked up in
-`sitefiles`, each time anew. Must not know of requests.
+`entry` looks each time anew; `Folders` remembers, for what every request asks (is there a
+web.config on its way?). Must not know of requests.
 """
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
-__all__ = ["Folders"]
+__all__ = ["Folders", "entry"]
 
 _REMEMBERED = 1024
+
+
+def entry(folder: str, name: str) -> str | None:
+    """Give the name of a folder's entry: the very same, else the first that differs in case.
+
+    None where nothing is called so, or the folder is none. Raises PermissionError.
+    """
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # it is no folder, or has gone
+        return None
+    if name in names:
+        return name
+    wanted = _fold(name)
+    return next((each for each in sorted(names) if _fold(each) == wanted), None)
 
 
 class Folders:
@@ -33,11 +51,11 @@ class Folders:
             if known is None or known[0] != changed:
                 names = sorted(os.listdir(folder), reverse=True)
                 # Where two differ in case alone, the one that sorts first is it.
-                known = (changed, {entry.lower(): entry for entry in names})
+                known = (changed, {_fold(each): each for each in names})
                 if len(self._names) >= _REMEMBERED:
                     self._names.clear()
                 self._names[folder] = known
-            found = known[1].get(name.lower())
+            found = known[1].get(_fold(name))
             if found is None:
                 return None
             exact = folder / name
@@ -48,3 +66,7 @@ class Folders:
     def forget(self) -> None:
         """Look anew: within a clock's tick, a change may not have changed the folder's time."""
         self._names.clear()
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).lower()

@@ -26,6 +26,7 @@ from .frontpages import page, shown, timed_out
 from .incoming import NO_BODY, BadRequestError, Incoming, NoBody, read_address
 from .listening import Protocol, Server
 from .publicname import PublicName
+from .staticfiles import SERVER_METHODS
 from .websockets import Dialler, asks_for_websocket
 
 __all__ = ["FrontEnd"]
@@ -34,8 +35,6 @@ _REQUEST = "request"
 _FRONT_END = "front end"
 _BACKLOG = 1024
 _CLOSED = "WebSocket closed"
-# IIS answers for the whole server itself.
-_METHODS = "OPTIONS, TRACE, GET, HEAD, POST"
 # How long a request that was cut gets to clean up.
 _END_SECONDS = 2.0
 
@@ -205,7 +204,9 @@ class FrontEnd:
             headers["Host"] = address.host or self._public.name
             asked = self._public.inward(headers)
             if address.target == "*":
-                answer = Answer(200, CIMultiDict({"Allow": _METHODS, "Public": _METHODS}))
+                # IIS answers for the whole server itself.
+                methods = dict.fromkeys(("Allow", "Public"), SERVER_METHODS)
+                answer = Answer(200, CIMultiDict(methods))
             else:
                 inner = self._request(request, address.target, headers, visitor, flight)
                 body = cast("Incoming | NoBody", inner.body)

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 from multidict import CIMultiDict, istr
 
+from ..ports import with_port
+
 __all__ = ["FrontHeaders", "Visitor", "httpplatform_headers"]
 
 _FORWARDED_FOR = istr("X-Forwarded-For")
@@ -57,10 +59,6 @@ _CERTIFICATE = (
 )
 
 
-def _with_port(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 class Visitor(NamedTuple):
     """One visitor's connection, as the front end reports it.
 
@@ -77,7 +75,7 @@ class Visitor(NamedTuple):
     def of(cls, address: str, port: int, tls: str = "") -> Visitor:
         """Make one; an IPv4 address written as IPv6 becomes the IPv4 one it is."""
         address = address.removeprefix("::ffff:") if "." in address else address
-        endpoint = _with_port(address, port)
+        endpoint = with_port(address, port)
         fixed: list[tuple[str, str]] = [(_CLIENT_IP, endpoint)]
         if tls:
             fixed += [
@@ -170,6 +168,6 @@ def httpplatform_headers(
     _remove(sent, ("ms-aspnetcore",))
     if token:
         sent["MS-ASPNETCORE-TOKEN"] = token
-    for name, own in ((_FORWARDED_FOR, _with_port(client, port)), (_FORWARDED_PROTO, "http")):
+    for name, own in ((_FORWARDED_FOR, with_port(client, port)), (_FORWARDED_PROTO, "http")):
         sent[name] = ", ".join([*sent.popall(name, ()), own])
     return sent

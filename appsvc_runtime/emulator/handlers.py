@@ -12,25 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..webconfig import modules_of, worker_of
 from .filtering import Refusal
 
 if TYPE_CHECKING:
     from ..webconfig.model import Handler
 
-__all__ = ["Choice", "Kind", "choose", "kind", "parse_script_processor"]
+__all__ = ["Choice", "Kind", "choose", "kind"]
 
 Kind = Literal["httpplatform", "fastcgi", "static", "other"]
 
-_KINDS: dict[str, Kind] = {
-    "httpplatformhandler": "httpplatform",
-    # The successor, whose configuration and manners are nearly the same.
-    "httpplatformhandlerv2": "httpplatform",
-    "fastcgimodule": "fastcgi",
-    "staticfilemodule": "static",
-    "defaultdocumentmodule": "static",
-    "directorylistingmodule": "static",
-    "protocolsupportmodule": "static",  # OPTIONS and TRACE, which the static part answers
-}
+_STATIC = frozenset(
+    {"StaticFileModule", "DefaultDocumentModule", "DirectoryListingModule"}
+    | {"ProtocolSupportModule"}  # OPTIONS and TRACE, which the static part answers
+)
 # What accessPolicy="Read, Script", as applicationHost.config has it, does not grant.
 _WITHOUT_ACCESS = {
     "execute": Refusal(403, 1, "The handler requires Execute, which accessPolicy does not grant."),
@@ -40,15 +35,13 @@ _WITHOUT_ACCESS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The handler that takes a request, the part of the path that is its script, and the rest.
+    """The handler that takes a request, and the part of the decoded path that is its script.
 
-    `script` and `path_info` are parts of the decoded path: `/run.fcgi` and `/a/b`; for a handler of
-    every path the script is the whole path.
+    Of `/run.fcgi/a/b` that may be `/run.fcgi`; for a handler of every path it is the whole path.
     """
 
     handler: Handler
     script: str
-    path_info: str = ""
 
 
 def choose(
@@ -76,7 +69,7 @@ def choose(
             missing = True
             continue
         refusal = _WITHOUT_ACCESS.get(handler.require_access.casefold())
-        return refusal or Choice(handler, script, path[len(script) :])
+        return refusal or Choice(handler, script)
     if missing:
         return Refusal(404, 0, "There is no such file, and no handler takes what is none.")
     if other_verb:
@@ -86,24 +79,11 @@ def choose(
 
 def kind(handler: Handler) -> Kind:
     """Say what stands behind a handler: that of the first of its modules that is known."""
-    for module in handler.modules.split(","):
-        known = _KINDS.get(module.strip().casefold())
-        if known is not None:
+    for module in modules_of(handler):
+        known: Kind | Literal[""] = worker_of(module) or ("static" if module in _STATIC else "")
+        if known:
             return known
     return "other"
-
-
-def parse_script_processor(text: str) -> tuple[str, str]:
-    r"""Give full path and arguments of `C:\python\python.exe|C:\python\wfastcgi.py`.
-
-    Quotes around the path and blanks around either part are dropped; without a bar there are no
-    arguments.
-    """
-    full_path, _, arguments = text.partition("|")
-    full_path = full_path.strip()
-    if len(full_path) > 1 and full_path[0] == full_path[-1] == '"':
-        full_path = full_path[1:-1].strip()
-    return full_path, arguments.strip()
 
 
 def _scripts(patterns: str, path: str) -> list[str]:

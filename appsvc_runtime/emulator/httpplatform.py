@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AppServiceError
 from . import pages
+from .exchange import StoppedError
 from .passage import SilentError, UpstreamError
 from .platformprocess import Failure, PlatformProcess, Shared
 from .proxy import Upstream
@@ -61,7 +62,6 @@ class HttpPlatformHandler:
         utc: Callable[[], time.struct_time] = time.gmtime,
     ) -> None:
         self._settings = settings
-        self._label = label
         self._upstream = Upstream()
         self._shared = Shared(
             settings,
@@ -74,10 +74,12 @@ class HttpPlatformHandler:
             clock,
         )
         self._closed = False
-        self._ending: set[asyncio.Task[None]] = set()
-        self._processes: list[PlatformProcess] = []
+        self._replaced = False
+        self._processes = [
+            PlatformProcess(f"{label}-{number}", self._shared)
+            for number in range(1, max(1, settings.processes_per_application) + 1)
+        ]
         self._turns = itertools.count()
-        self._fill()
 
     async def warm_up(self) -> str:
         """Start the first process and wait until it listens; give "", or why it does not.
@@ -85,6 +87,8 @@ class HttpPlatformHandler:
         Raises ConfigError for what cannot be started at all.
         """
         failure = await self._processes[0].ready()
+        if self._replaced:
+            raise StoppedError("The application has been replaced.")
         if failure is not None and failure.error is not None:
             raise failure.error
         return failure.why if failure else ""
@@ -93,11 +97,13 @@ class HttpPlatformHandler:
         """Pass a request on to the process whose turn it is, started if need be.
 
         All that the processes do wrong is answered for with a page; what the request's body raises
-        is raised.
+        is raised. StoppedError: it was given up before anything was sent.
         """
         process = self._processes[next(self._turns) % len(self._processes)]
         failure = await process.ready()
         port = process.port
+        if self._replaced and port is None:
+            raise StoppedError("The application has been replaced.")
         if failure is not None or port is None:
             return self._no_process(request, failure or Failure("The process has just ended."))
         if request.websocket:
@@ -109,28 +115,19 @@ class HttpPlatformHandler:
         except UpstreamError as error:
             return await self._no_answer(request, process, error)
 
-    async def restart(self, why: str) -> None:
-        """Let new processes answer from the next request on; the old ones get time to stop."""
-        self._shared.say(self._label, f"(Restarting: {why}.)")
+    def give_up(self) -> None:
+        """Start no process any more: another handler has taken this one's place."""
+        self._replaced = True
         for process in self._processes:
-            task = asyncio.create_task(process.close())
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        self._fill()
+            process.give_up()
 
     async def close(self) -> None:
         """End all processes at once, each of which gets 10 seconds to stop."""
         self._closed = True
-        await asyncio.gather(*(process.close() for process in self._processes), *self._ending)
-        await self._upstream.close()
-
-    def _fill(self) -> None:
-        """Have as many slots as are wanted, all of them empty."""
-        count = max(1, self._settings.processes_per_application)
-        self._processes = [
-            PlatformProcess(f"{self._label}-{number}", self._shared)
-            for number in range(1, count + 1)
-        ]
+        try:
+            await asyncio.gather(*(process.close() for process in self._processes))
+        finally:
+            await self._upstream.close()
 
     def _no_process(self, request: Request, failure: Failure) -> Answer:
         if self._closed:

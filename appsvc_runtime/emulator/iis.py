@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from multidict import CIMultiDict
 
 from ..errors import ConfigError
+from ..findings import errors
 from . import filtering, handlers, pages, rewriting, sitefiles, staticfiles, urlpaths
 from .exchange import Answer, Request, Tunnel
 
@@ -45,7 +46,6 @@ class Mapped:
     kind: handlers.Kind
     path: str
     script: str
-    path_info: str
 
 
 class Iis:
@@ -75,21 +75,18 @@ class Iis:
         except filtering.BodyTooLargeError as error:
             return _refuse(request, filtering.Refusal(error.status, error.substatus, str(error)))
         except ConfigError as error:
-            return _broken(request, str(error))
+            return _unusable(request, str(error))
 
     async def _ask(self, request: Request) -> Answer | Tunnel:
         try:
             path = urlpaths.decode_path(request.target)
         except urlpaths.BadPathError as error:
             return _refuse(request, filtering.Refusal(400, 0, str(error)))
-        config, findings = self._site.config(path)
-        errors = [finding for finding in findings if finding.level == "error"]
-        if errors:
-            return _broken(request, _told(errors))
+        config = self._config(request, path)
+        if isinstance(config, Answer):
+            return config
         limits = config.request_filtering
-        refusal = filtering.refuse(
-            limits, request.method, request.target, request.headers, request.length
-        )
+        refusal = filtering.refuse(limits, path, request.target, request.headers, request.length)
         if refusal is not None:
             return _refuse(request, refusal)
         if request.length is None:
@@ -103,11 +100,16 @@ class Iis:
                 refusal = filtering.refuse_path(limits, path)
                 if refusal is not None:
                     return _refuse(request, refusal)
-                config, findings = self._site.config(path)
-                errors = [finding for finding in findings if finding.level == "error"]
-                if errors:
-                    return _broken(request, _told(errors))
+                config = self._config(request, path)
+                if isinstance(config, Answer):
+                    return config
         return await self._handle(request, path, config)
+
+    def _config(self, request: Request, path: str) -> Config | Answer:
+        """Give what holds for a path, or what IIS answers where it cannot be used."""
+        config, findings = self._site.config(path)
+        wrong = errors(findings)
+        return _broken(request, wrong) if wrong else config
 
     async def _handle(self, request: Request, path: str, config: Config) -> Answer | Tunnel:
         mapped = self._map(request, path, config)
@@ -145,7 +147,7 @@ class Iis:
                     f"{choice.handler.modules!r}, which is not emulated.",
                 ),
             )
-        return Mapped(config, choice.handler, kind, path, choice.script, choice.path_info)
+        return Mapped(config, choice.handler, kind, path, choice.script)
 
     async def _rewrite(
         self, request: Request, path: str, config: Config
@@ -156,6 +158,9 @@ class Iis:
             if len(self._rules) >= _COMPILED:
                 self._rules.clear()
             known = self._rules[id(config)] = (config, rewriting.compile_rules(config.rules))
+        wrong = errors(known[1].findings)
+        if wrong:
+            return _broken(request, wrong)
         _, query = urlpaths.split_target(request.target)
         facts = rewriting.Facts(
             path=path,
@@ -213,15 +218,16 @@ class Iis:
 
 def _refuse(request: Request, refusal: filtering.Refusal) -> Answer:
     title = _TITLES.get(refusal.status, "Refused")
-    headers = {"Allow": "GET, HEAD, OPTIONS, TRACE"} if refusal.status == 405 else None
+    headers = {"Allow": staticfiles.FILE_METHODS} if refusal.status == 405 else None
     return pages.answer(
         request, refusal.status, refusal.substatus, title, refusal.text, headers=headers
     )
 
 
-def _broken(request: Request, why: str) -> Answer:
+def _broken(request: Request, why: list[Finding]) -> Answer:
+    told = "\n".join(f"{each.where}: {each}" for each in why)
+    return _unusable(request, told)
+
+
+def _unusable(request: Request, why: str) -> Answer:
     return pages.answer(request, 500, 19, "The configuration cannot be used", why)
-
-
-def _told(errors: list[Finding]) -> str:
-    return "\n".join(f"{error.where}: {error}" for error in errors)

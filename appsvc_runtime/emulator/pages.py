@@ -6,7 +6,7 @@ request failed. No page loads anything, and each is readable in a narrow window,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
 
@@ -16,10 +16,7 @@ from werkzeug.http import parse_accept_header
 
 from .exchange import Answer, Request
 
-__all__ = ["MakePage", "answer", "html_page", "text_page"]
-
-# Status, substatus, title, why, details and output to a page.
-MakePage = Callable[[int, int, str, str, str, str], str]
+__all__ = ["answer", "html_page", "text_page"]
 
 # More of what a child printed helps nobody in a browser; the log has it all.
 MAX_OUTPUT = 64_000

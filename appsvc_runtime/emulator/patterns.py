@@ -232,29 +232,39 @@ def _plain_escape(piece: str) -> str:
 
 
 def _translate_class(text: str, start: int) -> tuple[str, int]:
-    """Give a class of characters, and where it ends."""
+    r"""Give a class of characters, and where it ends.
+
+    A `-` beside what stands for several characters, as in `[\w-.]`, is itself, as it is at either
+    end: ECMA-262, 3rd edition, refuses it there, and every engine since reads it so (its annex B).
+    """
     at = start + 1
     negated = text[at : at + 1] == "^"
     at += negated
     out: list[str] = []
     while at < len(text):
-        letter = text[at]
-        if letter == "]":
+        if text[at] == "]":
             inner = "".join(out)
             if not inner:  # ECMAScript: nothing, or anything
                 return (r"[\s\S]" if negated else r"(?!)"), at + 1
             return f"[{'^' if negated else ''}{inner}]", at + 1
-        if letter == "\\":
-            token = _TOKEN.match(text, at)
-            if token is None or len(token[0]) == 1:
-                raise PatternError("it ends with a backslash")
-            inner = _IN_CLASS.get(token[0][1], "")
-            out.append(inner or _in_class(token[0]))
-            at = token.end()
-        else:
-            out.append(f"\\{letter}" if letter in "[&|~^" else letter)
-            at += 1
+        first, several, at = _read_member(text, at)
+        out.append(first)
+        if text[at : at + 1] == "-" and text[at + 1 : at + 2] not in ("", "]"):
+            last, also_several, at = _read_member(text, at + 1)
+            out += [r"\-" if several or also_several else "-", last]
     raise PatternError("a class of characters is not closed")
+
+
+def _read_member(text: str, at: int) -> tuple[str, bool, int]:
+    """Give one member of a class, whether it is several characters, and where it ends."""
+    if text[at] != "\\":
+        return (f"\\{text[at]}" if text[at] in "[&|~^-" else text[at]), False, at + 1
+    token = _TOKEN.match(text, at)
+    if token is None or len(token[0]) == 1:
+        raise PatternError("it ends with a backslash")
+    letter = token[0][1]
+    several = letter in "dDwWsS" or (letter in "pP" and len(token[0]) > 2)
+    return _IN_CLASS.get(letter) or _in_class(token[0]), several, token.end()
 
 
 def _in_class(piece: str) -> str:

@@ -118,6 +118,12 @@ class PlatformProcess:
         """Give the last that the process printed, or the one before it."""
         return self._child.tail() if self._child else self.last_words
 
+    def give_up(self) -> None:
+        """Start no process any more, and end one that is only starting; a ready one goes on."""
+        self._closed = self.port is None
+        if self._starting is not None:
+            self._starting.cancel()
+
     async def close(self) -> None:
         """End the process, which gets some seconds to stop; none is started afterwards."""
         self._closed = True
@@ -234,7 +240,11 @@ class PlatformProcess:
 
     async def _watch_over(self, child: Child, port: int, exited: asyncio.Task[int]) -> None:
         """Forget a process that ended on its own, unless one that it started goes on for it."""
-        await asyncio.wait({exited})
+        try:
+            await asyncio.wait({exited})
+        except asyncio.CancelledError:
+            child.kill()  # everything ends, and nobody has closed this
+            raise
         if self._child is not child:
             return
         how = _ending(exited.result())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import process, procfs
 from ..errors import ConfigError
+from ..ports import with_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,13 +63,15 @@ async def is_ready(tree: Tree, port: int) -> bool:
 
 def listens_elsewhere(tree: Tree, port: int) -> str:
     """Give where the tree listens instead, as a sentence; "" if nowhere, or that is unknown."""
+    # Asked first: what begins to listen between the two questions is the tree's own.
+    taken = procfs.is_listened_on(port)
     own = procfs.listeners(tree.alive())
     wrong = [place for place in own if place not in [(a, port) for a in _REACHES_LOOPBACK]]
     if not wrong:
-        if not own and procfs.is_listened_on(port):
+        if not own and taken:
             return f"Another program listens on port {port}, which was free before."
         return ""
-    shown = " and ".join(_place(address, number) for address, number in wrong[:3])
+    shown = " and ".join(with_port(address, number) for address, number in wrong[:3])
     if any(number == port and ipaddress.ip_address(a).version == 6 for a, number in wrong):
         return f"It listens on {shown}, but not with IPv4, where IIS looks for it."
     return f"It listens on {shown} instead of {_HOST}:{port}."
@@ -81,7 +84,3 @@ async def _takes_connections(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def _place(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..webconfig.model import Rule
 
-__all__ = ["CompiledRules", "Facts", "Outcome", "compile_rules", "rewrite"]
+__all__ = ["CompiledRules", "Facts", "Outcome", "compile_rules"]
 
 # For all rules of one request, in seconds. ASP.NET Core gives each single expression as much.
 BUDGET = 1.0
@@ -188,11 +188,6 @@ def compile_rules(rules: Sequence[Rule]) -> CompiledRules:
             compiled.append(read)
     folder = max((rule.folder.strip("/") for rule in rules), key=len, default="")
     return CompiledRules(tuple(compiled), tuple(findings), folder)
-
-
-def rewrite(rules: Sequence[Rule], request: Facts) -> Outcome:
-    """Read rules and apply them once; where they serve many requests, compile them."""
-    return compile_rules(rules).apply(request)
 
 
 def _judge(captures: Captures | None, negate: bool) -> Captures | None:

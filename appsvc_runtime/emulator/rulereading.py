@@ -14,12 +14,12 @@ from .patterns import Pattern, PatternError, compile_pattern
 from .substitution import Substitution, read_substitution
 
 if TYPE_CHECKING:
-    from ..webconfig.model import Rule
+    from ..webconfig.model import Condition, Place, Rule
 
 __all__ = ["ReadCondition", "ReadRule", "read_rule"]
 
 _REDIRECTS = (301, 302, 303, 307)
-_LEFT_OUT = "The rule is left out here; IIS answers 500 instead."
+_REFUSED = "IIS answers 500."
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def read_rule(rule: Rule, findings: list[Finding]) -> ReadRule | None:
     for condition in rule.conditions:
         condition_pattern = None
         if condition.match_type == "Pattern":
+            report.check_pattern(condition)
             condition_pattern = report.read_pattern(
                 condition.pattern, condition.ignore_case, f"condition on {condition.input[:60]}"
             )
@@ -87,7 +88,7 @@ class _Report:
                 "rewrite-pattern",
                 "error",
                 f"The {what} of the {self._name} cannot be read: {error}.",
-                _LEFT_OUT,
+                _REFUSED,
             )
             return None
         if pattern.foreign:
@@ -99,6 +100,16 @@ class _Report:
                 "IIS may refuse it or read it otherwise.",
             )
         return pattern
+
+    def check_pattern(self, condition: Condition) -> None:
+        """Report a condition that holds for everything, as one without a pattern does."""
+        if not condition.pattern and self._rule.pattern_syntax == "ECMAScript":
+            self._add(
+                "rewrite-pattern",
+                "warning",
+                f"The condition on {condition.input[:60]} of the {self._name} has no pattern.",
+                place=condition.place,
+            )
 
     def check_texts(self, texts: list[Substitution]) -> None:
         """Report each variable that is unknown and each rewrite map once."""
@@ -129,10 +140,16 @@ class _Report:
         elif action.type == "CustomResponse" and not 200 <= action.status_code <= 999:
             wrong = f"answers with the status {action.status_code}, which is none of an answer"
         if wrong:
-            self._add("rewrite-action", "error", f"The {self._name} {wrong}.", _LEFT_OUT)
+            self._add("rewrite-action", "error", f"The {self._name} {wrong}.", _REFUSED)
         return not wrong
 
     def _add(
-        self, code: str, level: Literal["error", "warning"], message: str, hint: str = ""
+        self,
+        code: str,
+        level: Literal["error", "warning"],
+        message: str,
+        hint: str = "",
+        place: Place | None = None,
     ) -> None:
-        self._findings.append(Finding(code, level, str(self._rule.place), message, hint))
+        where = str(place or self._rule.place)
+        self._findings.append(Finding(code, level, where, message, hint))

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..findings import Finding
-from ..webconfig import Level, parse, resolve
+from ..webconfig import Level, matching_scopes, parse, resolve
 from ..webconfig.model import Config
 from .folders import Folders
 
 __all__ = ["Site", "find_config"]
 
 _NAME = "web.config"
-_CACHED_PATHS = 2048
+_CACHED = 2048
 # More than IIS reads (250 KB), so that a file that is too long is told from one that is cut.
 _MAX_BYTES = 300_000
 
@@ -40,6 +40,11 @@ def find_config(folder: Path) -> Path | None:
     return folder / found[0] if found else None
 
 
+# The folders with a web.config on the way to a path, and the scopes in these that hold for it: few,
+# where visitors can make up as many paths as they like.
+_Key = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]
+
+
 class Site:
     """The web.config files of the site in `folder`; `root` is the file of the site itself.
 
@@ -53,7 +58,7 @@ class Site:
         self._folders = Folders()
         self._version = httpplatform_version
         self._levels: dict[str, Level | None] = {}
-        self._merged: dict[str, tuple[Config, tuple[Finding, ...]]] = {}
+        self._merged: dict[_Key, tuple[Config, tuple[Finding, ...]]] = {}
 
     def forget(self) -> None:
         """Read every file anew when it is next needed."""
@@ -70,24 +75,24 @@ class Site:
         levels = [self._level("")]
         folder = self.folder
         name = ""
-        for segment in path.split("/"):
-            found = self._folders.child(folder, segment) if segment else None
-            if found is None:
-                continue
-            if not found.is_dir():
+        segments = [segment for segment in path.split("/") if segment]
+        while segments:
+            found = self._folders.child(folder, segments[0])
+            if found is None or not found.is_dir():
                 break
+            del segments[0]
             folder = found
             name = f"{name}/{found.name}" if name else found.name
             levels.append(self._level(name))
         there = tuple(level for level in levels if level is not None)
-        # Without a location element all of a folder is one; a path only counts where there is one.
-        placed = any(scope.path for level in there for scope in level.document.scopes)
-        key = path if placed else f"/{name}"
+        # As the folders are spelled, and what is no folder as it was asked for.
+        path = "/".join([name, *segments])
+        key = tuple(level.folder for level in there), matching_scopes(there, path)
         known = self._merged.get(key)
         if known is None:
             told = [finding for level in there for finding in level.document.findings]
-            merged = resolve(there, key, httpplatform_version=self._version)
-            if len(self._merged) >= _CACHED_PATHS:
+            merged = resolve(there, path, httpplatform_version=self._version)
+            if len(self._merged) >= _CACHED:
                 self._merged.clear()
             known = self._merged[key] = merged.config, (*told, *merged.findings)
         return known

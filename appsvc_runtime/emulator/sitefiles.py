@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .folders import entry
 from .urlpaths import is_file_name, is_web_config, windows_name
 
 __all__ = ["Found", "exists_as", "find", "open_found", "physical_path"]
@@ -49,11 +49,11 @@ def find(site: Path, path: str) -> Found | None:
             continue
         if not is_file_name(segment) or is_web_config(segment):
             return None
-        entry = _entry(here, segment)
-        if entry is None:
+        there = entry(here, segment)
+        if there is None:
             return None
-        name = entry
-        here = os.path.join(here, entry)
+        name = there
+        here = os.path.join(here, there)
     try:
         real = os.path.realpath(here)
         if not _is_inside(real, root) or (name and is_web_config(os.path.basename(real))):
@@ -126,31 +126,13 @@ def exists_as(site: Path) -> tuple[Callable[[str], bool], Callable[[str], bool]]
             return not found.is_folder
         folder, _, name = physical.replace("\\", "/").rpartition("/")
         above = look(folder) if is_web_config(name) else None
-        return above is not None and above.is_folder and _entry(above.path, name) is not None
+        return above is not None and above.is_folder and entry(above.path, name) is not None
 
     def is_directory(physical: str) -> bool:
         found = look(physical)
         return found is not None and found.is_folder
 
     return is_file, is_directory
-
-
-def _entry(folder: str, name: str) -> str | None:
-    """Give the name of a folder's entry: the very same, else the first that differs in case."""
-    try:
-        names = os.listdir(folder)
-    except PermissionError:
-        raise
-    except (OSError, ValueError):  # it is no folder, or has gone
-        return None
-    if name in names:
-        return name
-    wanted = _fold(name)
-    return next((each for each in sorted(names) if _fold(each) == wanted), None)
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).lower()
 
 
 def _is_inside(path: str, root: str) -> bool:

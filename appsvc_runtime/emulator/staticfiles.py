@@ -26,11 +26,11 @@ from .urlpaths import clean_url, encode_path, is_web_config, split_target
 if TYPE_CHECKING:
     from ..webconfig.model import Config, StaticContent
 
-__all__ = ["default_document", "etag", "serve"]
+__all__ = ["FILE_METHODS", "SERVER_METHODS", "default_document", "etag", "serve"]
 
-_ALLOW_FILE = "GET, HEAD, OPTIONS, TRACE"
-# What IIS's OPTIONS handler says of any path.
-_ALLOW_ALL = "OPTIONS, TRACE, GET, HEAD, POST"
+# What a file takes, and what IIS's OPTIONS handler says of any path and of the whole server.
+FILE_METHODS = "GET, HEAD, OPTIONS, TRACE"
+SERVER_METHODS = "OPTIONS, TRACE, GET, HEAD, POST"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST_SECOND = 253_402_300_799  # of the year 9999; some systems hold later ones
 _EPOCH_AS_FILETIME = 116_444_736_000_000_000  # 1 January 1970, in 100 ns since 1601
@@ -44,7 +44,7 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
     web.config is never served.
     """
     if request.method == "OPTIONS":
-        headers = {"Allow": _ALLOW_ALL, "Public": _ALLOW_ALL, "Content-Length": "0"}
+        headers = {"Allow": SERVER_METHODS, "Public": SERVER_METHODS, "Content-Length": "0"}
         return Answer(200, CIMultiDict(headers))
     if request.method == "TRACE":
         return pages.answer(request, 501, 0, "Not implemented", "IIS has TRACE switched off.")
@@ -62,7 +62,7 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
                 "Method not allowed",
                 f"IIS serves this path itself, as a file, and files do not take "
                 f"{request.method[:40]}. The request does not reach the app.",
-                headers={"Allow": _ALLOW_FILE},
+                headers={"Allow": FILE_METHODS},
             )
         if found.is_folder:
             return _serve_folder(site, path, config, request)

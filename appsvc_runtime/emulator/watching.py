@@ -18,34 +18,48 @@ __all__ = ["watch"]
 # Milliseconds: how long changes are gathered, and between two looks at what was gathered.
 _GATHER = 300
 _STEP = 50
+# Seconds, after a failure: a folder may come back, a limit may be raised.
+_PAUSE = 1.0
 
 
-async def watch(folder: Path, changed: Callable[[list[str]], Awaitable[None]], say: Say) -> None:
-    """Call `changed` with the names of what was made, written or removed below `folder`.
+async def watch(
+    folder: Path, changed: Callable[[list[str]], Awaitable[None]], say: Say, *, below: bool = True
+) -> None:
+    """Call `changed` with the names of what was made, written or removed in `folder`.
 
-    Names are relative, with slashes, sorted. Runs until it is cancelled. Where the system refuses
-    to watch (a limit, a network share), that is said once, and nothing more comes.
+    Names are relative, with slashes, sorted; with `below` those in folders of it as well. Runs
+    until it is cancelled. Where something cannot be watched (a limit, a name that is no text), that
+    is said once, and it is tried again.
     """
-    stop = asyncio.Event()
-    try:
-        async for changes in awatch(
-            folder,
-            watch_filter=None,
-            debounce=_GATHER,
-            step=_STEP,
-            rust_timeout=1000,
-            stop_event=stop,
-        ):
-            names = {_relative(folder, path) for _, path in changes}
-            await changed(sorted(name for name in names if name))
-    except (OSError, RuntimeError) as error:
-        say("emulator", f"Changes in {folder} are not seen, restart by hand: {error}")
-    finally:
-        stop.set()
+    said = ""
+    while True:
+        stop = asyncio.Event()
+        try:
+            async for changes in awatch(
+                folder,
+                watch_filter=None,
+                debounce=_GATHER,
+                step=_STEP,
+                rust_timeout=1000,
+                stop_event=stop,
+                recursive=below,
+            ):
+                names = {_relative(folder, path) for _, path in changes}
+                if names - {""}:
+                    await changed(sorted(names - {""}))
+        except Exception as error:  # watchfiles' own are of several kinds, in groups
+            problem = f"{type(error).__name__}: {error}"
+            if problem != said:
+                said = problem
+                say("emulator", f"Some changes in {folder} are not seen, restart by hand: {error}")
+        finally:
+            stop.set()
+        await asyncio.sleep(_PAUSE)
 
 
 def _relative(folder: Path, path: str) -> str:
     try:
-        return Path(path).relative_to(folder).as_posix()
+        name = Path(path).relative_to(folder).as_posix()
     except ValueError:  # below a link that leads elsewhere
-        return Path(path).name
+        name = Path(path).name
+    return "" if name == "." else name

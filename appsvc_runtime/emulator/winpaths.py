@@ -13,8 +13,10 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line", "unset_names"]
+__all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
 
+# Variables that hold folders: the separator is this system's own, not Windows'.
+_FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
 _VARIABLE = re.compile("%([^%=]+)%")
 # App Service has had the site's home on either drive (facts: D:, and C: on newer workers).
 _SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
@@ -32,12 +34,6 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
         return text
     names = {name.upper(): value for name, value in environ.items()}
     return _VARIABLE.sub(lambda found: names.get(found[1].upper(), found[0]), text)
-
-
-def unset_names(text: str, environ: Mapping[str, str]) -> list[str]:
-    """Give the names that `text` has between percent signs and nothing sets."""
-    names = {name.upper() for name in environ}
-    return [name for name in _VARIABLE.findall(text) if name.upper() not in names]
 
 
 def split_command_line(text: str) -> list[str]:
@@ -125,6 +121,7 @@ class PathMap:
 
         A path that is not absolute is below the site, which is the current folder on the platform.
         """
+        text = text[4:] if text.startswith("\\\\?\\") else text
         path = ntpath.normpath(text)
         # `%HOME%\site\wwwroot`, where the variable held a path of this machine.
         inside = _rest(path, ntpath.normpath(f"{self.home}/site/wwwroot"))
@@ -170,6 +167,11 @@ class PathMap:
             found = self.local(part.strip()) if _is_absolute(part.strip()) else None
             parts.append(part if found is None else str(found))
         return ";".join(parts)
+
+    def variable(self, name: str, text: str) -> str:
+        """Give the value of a variable of that name, paths and separators being those of here."""
+        value = self.value(text)
+        return value.replace(";", os.pathsep) if name.upper() in _FOLDER_LISTS else value
 
     def program(self, text: str) -> str | None:
         r"""Give the program that a processPath means here, None where there is none.

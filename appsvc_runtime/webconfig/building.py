@@ -69,7 +69,6 @@ def _handlers(read: _Reader) -> tuple[Handler, ...]:
             script_processor=item("scriptProcessor"),
             resource_type=item("resourceType"),
             require_access=item("requireAccess"),
-            allow_path_info=item("allowPathInfo"),
             place=item.node.place,
         )
         for item, _ in read.items()
@@ -100,13 +99,13 @@ def _fast_cgi(read: _Reader) -> tuple[FastCgiApplication, ...]:
             full_path=item("fullPath"),
             arguments=item("arguments"),
             max_instances=item("maxInstances") or _SOME_INSTANCES,
+            max_instances_set=bool(item.node.values.get("maxInstances")),
             idle_timeout=item("idleTimeout"),
             activity_timeout=item("activityTimeout"),
             request_timeout=item("requestTimeout"),
             instance_max_requests=item("instanceMaxRequests"),
             signal_before_terminate_seconds=item("signalBeforeTerminateSeconds"),
             queue_length=item("queueLength"),
-            monitor_changes_to=item("monitorChangesTo"),
             environment_variables=_pairs(item.child("environmentVariables")),
             place=item.node.place,
         )
@@ -165,13 +164,11 @@ def _static_content(read: _Reader) -> StaticContent:
     mode = cache("cacheControlMode")
     parts = {"DisableCache": "no-cache", "UseMaxAge": f"max-age={cache('cacheControlMaxAge')}"}
     control = [part for part in (parts.get(mode, ""), cache("cacheControlCustom")) if part]
-    footer = read("enableDocFooter") and not read("isDocFooterFileName")
     return StaticContent(
         types=MappingProxyType(
             {item("fileExtension").lower(): item("mimeType") for item, _ in read.items()}
         ),
         cache_control=",".join(control),
-        default_doc_footer=read("defaultDocFooter") if footer else "",
     )
 
 

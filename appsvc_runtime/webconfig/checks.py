@@ -6,19 +6,21 @@ set is asked of functions that are given. What cannot be read at all was said by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Literal
 
 from ..findings import Finding
 from .interpreters import (
-    FASTCGI_MODULE,
+    application_of,
+    is_fastcgi,
     is_fastcgi_python,
     is_http_platform,
     language_of,
     python_handler,
     split_processor,
 )
-from .model import Config, FastCgiApplication, Handler, HttpPlatform, Place
+from .model import Config, Handler, HttpPlatform, Place
 from .ports import PORT, port_problem
 from .variables import is_windows_variable, names_in
 
@@ -26,6 +28,13 @@ __all__ = ["check", "kind"]
 
 # What names the program to start.
 _PROGRAMS = ("processPath", "scriptProcessor")
+
+# Of a variable: a log, not a login, logo, blog or catalog.
+_LOG_NAME = re.compile("(?<![AB])LOG(?!IN|O|IC)")
+# A place of Windows or a file of logs; no level, format or URL.
+_PATH = re.compile(
+    r"(?:[A-Za-z]:|%[^%]+%|\.{1,2})?[\\/]|[^:%{\s]+[\\/][^:%{]*$|[^:]+\.(?:log|txt)$", re.IGNORECASE
+)
 
 Names = Callable[[str], bool] | Collection[str]
 
@@ -105,8 +114,7 @@ class _Found:
 def _check_handlers(config: Config, python: Handler | None, found: _Found) -> None:
     own = [handler for handler in config.handlers if handler.place.line]
     for handler in own:
-        modules = handler.modules.split(",")
-        if FASTCGI_MODULE in modules and not handler.script_processor:
+        if is_fastcgi(handler) and not handler.script_processor:
             message = f"The handler {handler.name!r} has no scriptProcessor."
             hint = r"Write it as D:\home\Python311x64\python.exe|D:\home\Python311x64\wfastcgi.py."
             found.error("no-processor", handler.place, message, hint)
@@ -114,7 +122,7 @@ def _check_handlers(config: Config, python: Handler | None, found: _Found) -> No
             message = f"The handler {handler.name!r} is for {language}, which is not emulated."
             level = found.warning if python else found.error
             level("other-language", handler.place, message)
-        elif FASTCGI_MODULE in modules and not is_fastcgi_python(handler):
+        elif is_fastcgi(handler) and not is_fastcgi_python(handler):
             message = f"The scriptProcessor of {handler.name!r} is not python.exe|wfastcgi.py."
             level = found.warning if python else found.error
             level("no-processor", handler.place, message, "Write both, with a bar between them.")
@@ -163,6 +171,22 @@ def _check_platform(
         )
         hint = "Set processesPerApplication to 1, or log to a file from within the app."
         found.warning("shared-log", place, message, hint)
+    _check_variables_for_logs(platform, found)
+
+
+def _check_variables_for_logs(platform: HttpPlatform, found: _Found) -> None:
+    """Say which variables give one log to several processes."""
+    count = platform.processes_per_application
+    for name, value in platform.environment_variables:
+        # The port is each process's own.
+        if count > 1 and _names_a_log(name, value) and PORT not in value.upper():
+            message = f"{count} processes are given one log by the variable {name}."
+            hint = "Set processesPerApplication to 1, or put %HTTP_PLATFORM_PORT% into the name."
+            found.warning("shared-log", platform.place, message, hint)
+
+
+def _names_a_log(name: str, value: str) -> bool:
+    return bool(_LOG_NAME.search(name.upper()) and _PATH.match(value.strip()))
 
 
 def _check_program(
@@ -181,12 +205,15 @@ def _check_fastcgi(
     exists: Callable[[str], bool] | None,
     found: _Found,
 ) -> None:
-    application = _application(config, handler)
-    variables = dict(application.environment_variables) if application else {}
-    names = {name.strip().upper() for name in (*config.app_settings, *variables)}
+    application = application_of(config, handler)
+    # wfastcgi.py has the settings of web.config over the variables that it was started with.
+    values = {
+        name.strip().upper(): value
+        for name, value in (*application.environment_variables, *config.app_settings.items())
+    }
 
     def knows(name: str) -> bool:
-        return name.upper() in names or known(name)
+        return name.upper() in values or known(name)
 
     program, _ = split_processor(handler.script_processor)
     processor = handler.script_processor
@@ -204,12 +231,7 @@ def _check_fastcgi(
         message = "WSGI_LOG is not set: wfastcgi.py will not say why the app does not start."
         hint = r"Set it to a file that can be written, as in D:\home\LogFiles\wfastcgi.log."
         found.warning("no-wsgi-log", handler.place, message, hint)
-
-
-def _application(config: Config, handler: Handler) -> FastCgiApplication | None:
-    """Give the settings that IIS uses for the handler: same path, same arguments."""
-    program, arguments = (part.lower() for part in split_processor(handler.script_processor))
-    for application in config.fast_cgi:
-        if (application.full_path.lower(), application.arguments.lower()) == (program, arguments):
-            return application
-    return None
+    elif values.get("WSGI_LOG") and application.max_instances_set and application.max_instances > 1:
+        message = f"{application.max_instances} processes write to one WSGI_LOG."
+        hint = "Set maxInstances to 1, or log to a file for each process from within the app."
+        found.warning("shared-log", application.place, message, hint)

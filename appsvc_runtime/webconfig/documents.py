@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from ..findings import Finding
 from .nodes import Node, Report, read_node
-from .rulechecks import check_rules
-from .tables import GROUPS, RULES_PATH, sections
+from .tables import GROUPS, sections
 from .xmltree import Element, read_tree
 
 __all__ = ["Document", "Scope", "parse"]
@@ -61,11 +60,6 @@ class Document:
     root: Element | None = None
     scopes: tuple[Scope, ...] = ()
     findings: tuple[Finding, ...] = ()
-
-    @property
-    def failed(self) -> bool:
-        """Whether one finding at least is an error, which IIS would answer with 500.19."""
-        return any(finding.level == "error" for finding in self.findings)
 
 
 def parse(data: bytes, file: str, *, httpplatform_version: int = 1) -> Document:
@@ -121,11 +115,8 @@ class _Reader:
             message = f"The section {path} is there more than once for the same path."
             self.report.error("duplicate", element.line, message, "IIS answers 500.19.")
             return
-        node = read_node(element, self._known[path], self.report)
-        found[path] = node
-        if path == RULES_PATH:
-            check_rules(node, self.report)
-        elif path == "system.webServer/fastCgi":
+        found[path] = read_node(element, self._known[path], self.report)
+        if path == "system.webServer/fastCgi":
             self.report.warning("app-host-only", element.line, *_APP_HOST_ONLY)
 
     def _location(self, element: Element, *, nested: bool) -> None:

@@ -8,7 +8,7 @@ is how IIS's configuration system inherits: by path, not by file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from .nodes import Entry, Node
 from .schema import Schema
 from .tables import HTTP_PLATFORM, VERSIONS, sections
 
-__all__ = ["Level", "Merged", "merge", "merge_findings", "resolve"]
+__all__ = ["Level", "Merged", "matching_scopes", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -41,35 +41,43 @@ class Merged:
     findings: tuple[Finding, ...] = ()
 
 
-def merge(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Config:
-    """Give what `levels`, outermost first, say for `path`: see `resolve`. Never raises."""
-    return resolve(levels, path, httpplatform_version=httpplatform_version).config
+def matching_scopes(levels: Sequence[Level], path: str) -> tuple[tuple[int, int], ...]:
+    """Give which scopes of `levels` hold for `path`, outermost first.
 
-
-def merge_findings(
-    levels: Sequence[Level], path: str, *, httpplatform_version: int = 1
-) -> tuple[Finding, ...]:
-    """Give what is wrong in how `levels` meet for `path`; each document has its own besides."""
-    return resolve(levels, path, httpplatform_version=httpplatform_version).findings
+    Each is the index of its level and its own in the level's document; paths with the same ones
+    have the same configuration. `path` is the URL's, decoded
+    and relative to the site; letters match in either case, as on Windows. Levels of other folders
+    are passed over.
+    """
+    wanted = _parts(path.lower())
+    found = []
+    for number, level in enumerate(levels):
+        for place, scope in enumerate(level.document.scopes):
+            parts = _parts(level.folder) + _parts(scope.path)
+            if [part.lower() for part in parts] == wanted[: len(parts)]:
+                # In one folder, the outer file's location comes first.
+                found.append((len(parts), number, place))
+    return tuple((number, place) for _, number, place in sorted(found))
 
 
 def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Merged:
     """Merge `levels`, outermost first, for `path`, over what IIS has by itself. Never raises.
 
-    `path` is the URL's, decoded and relative to the site; letters match in either case, as on
-    Windows. Levels of other folders are passed over. Errors among the findings are what IIS answers
-    with 500.19: a handler, type, rule … of a name that is inherited and was not removed
-    (`duplicate`), an httpPlatform without processPath (`missing`). The merging goes on with the
-    inner one.
+    `path` is as `matching_scopes` has it. Errors among the findings are what IIS answers with
+    500.19: a handler, type, rule … of a name that is inherited and was not removed (`duplicate`),
+    an httpPlatform without processPath (`missing`). The merging goes on with the inner one.
     """
     version = httpplatform_version if httpplatform_version in VERSIONS else VERSIONS[-1]
     known = sections(version)
     nodes: dict[str, Node] = {}
     say = _Findings()
-    for folder, found in _scopes(levels, path):
-        for name, node in found.items():
+    for number, place in matching_scopes(levels, path):
+        level = levels[number]
+        for name, node in level.document.scopes[place].sections.items():
             base = nodes.get(name) or DEFAULTS.get(name) or Node()
-            nodes[name] = lay(known[name], base, node, folder, say)
+            # Rules match below the file's own folder, also those of a location, as IIS 10 was seen
+            # to do it.
+            nodes[name] = lay(known[name], base, node, level.folder, say)
     fields = dict(_BASE)
     for name, node in nodes.items():
         attribute, build = BUILDERS[name]
@@ -78,23 +86,6 @@ def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1
     if platform is not None and not platform.values.get("processPath"):
         say.missing(platform)
     return Merged(Config(**fields), tuple(say.findings))
-
-
-def _scopes(levels: Sequence[Level], path: str) -> Iterator[tuple[str, Any]]:
-    """Give the folder and the sections of each scope that holds for `path`, outermost first."""
-    wanted = _parts(path.lower())
-    found = []
-    for number, level in enumerate(levels):
-        for scope in level.document.scopes:
-            parts = _parts(level.folder) + _parts(scope.path)
-            if [part.lower() for part in parts] == wanted[: len(parts)]:
-                # Sorting is stable: in one folder, the outer file's location comes first. Rules
-                # match below the file's own folder, also those of a location, as IIS 10 was seen
-                # to do it.
-                found.append((len(parts), number, level.folder, scope.sections))
-    found.sort(key=lambda item: item[:2])
-    for _, _, folder, sections_there in found:
-        yield folder, sections_there
 
 
 def _parts(path: str) -> list[str]:

@@ -1,8 +1,10 @@
 """What a web.config says, as values: one class a section, defaults as IIS has them.
 
-Data only. Must not know of XML, files or how levels are merged. Sources: *schema* is
-IIS_schema.xml with learn.microsoft.com/iis/configuration, *HPH* the HttpPlatformHandler
-configuration reference, *rewrite* the URL Rewrite Module 2.0 configuration reference.
+Data only. Must not know of XML, files or how levels are merged. Where something stands is no part
+of what it is: two that say the same are equal, as IIS tells applications apart by what they run.
+Sources: *schema* is IIS_schema.xml with learn.microsoft.com/iis/configuration, *HPH* the
+HttpPlatformHandler configuration reference, *rewrite* the URL Rewrite Module 2.0 configuration
+reference.
 """
 
 from __future__ import annotations
@@ -54,8 +56,7 @@ class Handler:
     script_processor: str = ""  # for FastCgiModule: full path, a bar, arguments
     resource_type: str = "Unspecified"  # File, Directory, Either, Unspecified
     require_access: str = "Script"  # None, Read, Write, Script, Execute
-    allow_path_info: bool = False
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ class HttpPlatform:
     stdout_log_enabled: bool = False
     stdout_log_file: str = "httpplatform-stdout"
     processes_per_application: int = 1
-    forward_windows_auth_token: bool = False
+    forward_windows_auth_token: bool = False  # read, and nothing is done with it
     recycle_on_file_change: bool = False  # version 2 only
     environment_variables: tuple[tuple[str, str], ...] = ()  # in their order, unexpanded
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,9 @@ class FastCgiApplication:
     instance_max_requests: int = 200
     signal_before_terminate_seconds: int = 0
     queue_length: int = 1000
-    monitor_changes_to: str = ""
     environment_variables: tuple[tuple[str, str], ...] = ()
-    place: Place = Place()
+    max_instances_set: bool = field(default=False, compare=False)  # False: IIS's own choice
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Condition:
     pattern: str = ""
     ignore_case: bool = True
     negate: bool = False
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Rule:
     conditions: tuple[Condition, ...] = ()
     action: Action = Action()
     folder: str = ""
-    place: Place = Place()
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,6 @@ class StaticContent:
 
     types: Mapping[str, str] = field(default_factory=_nothing)
     cache_control: str = ""
-    default_doc_footer: str = ""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,8 @@ def _read_attributes(
             report.error(value.code, element.line, message)
             continue
         values[name] = value
-        if not attribute.emulated:
+        # IIS's own default, written out, changes nothing.
+        if not attribute.emulated and value != attribute.default:
             report.not_emulated(f"The attribute {name} of <{owner}>", element.line)
     return values
 

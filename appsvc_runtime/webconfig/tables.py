@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from .schema import Attribute, Collection, Schema
 
-__all__ = ["GROUPS", "HTTP_PLATFORM", "RULES_PATH", "SECTIONS", "VERSIONS", "sections"]
+__all__ = ["GROUPS", "HTTP_PLATFORM", "SECTIONS", "VERSIONS", "sections"]
 
 VERSIONS = (1, 2)
 # Elements that only hold sections.
 GROUPS = frozenset({"system.webServer", "system.webServer/rewrite", "system.webServer/security"})
 HTTP_PLATFORM = "system.webServer/httpPlatform"
-RULES_PATH = "system.webServer/rewrite/rules"
 
 
 def _text(name: str, **options: object) -> Attribute:
@@ -69,7 +68,7 @@ HANDLERS = Schema.of(
             _text("scriptProcessor"),
             _enum("resourceType", "File Directory Either Unspecified", "Unspecified"),
             _enum("requireAccess", "None Read Write Script Execute", "Script"),
-            _flag("allowPathInfo", False),
+            _flag("allowPathInfo", False, emulated=False),
             *_ignored("type", "preCondition", "responseBufferLimit"),
         ),
         key=("name",),
@@ -107,7 +106,7 @@ def _http_platform(version: int) -> Schema:
         _flag("stdoutLogEnabled", False),
         _text("stdoutLogFile", default="httpplatform-stdout"),
         _uint("processesPerApplication", 1, 1, 100),
-        _flag("forwardWindowsAuthToken", False),
+        _flag("forwardWindowsAuthToken", False, emulated=False),
         *(() if first else (_flag("recycleOnFileChange", False),)),
         elements=(_VARIABLES,),
     )
@@ -128,8 +127,8 @@ FAST_CGI = Schema.of(
             _uint("instanceMaxRequests", 200, 1, 10_000_000),
             _uint("signalBeforeTerminateSeconds", 0, 0, 60),
             _uint("queueLength", 1000, 1, 100_000_000),
-            _text("monitorChangesTo"),
-            *_ignored("stderrMode", "protocol", "flushNamedPipe", "rapidFailsPerMinute"),
+            *_ignored("monitorChangesTo", "stderrMode", "protocol", "flushNamedPipe"),
+            *_ignored("rapidFailsPerMinute"),
             elements=(_VARIABLES,),
         ),
         add="application",
@@ -196,9 +195,9 @@ RULES = Schema.of(
 
 STATIC_CONTENT = Schema.of(
     "staticContent",
-    _text("defaultDocFooter"),
-    _flag("isDocFooterFileName", False),
-    _flag("enableDocFooter", False),
+    *_ignored("defaultDocFooter"),
+    _flag("isDocFooterFileName", False, emulated=False),
+    _flag("enableDocFooter", False, emulated=False),
     elements=(
         Schema.of(
             "clientCache",
@@ -264,7 +263,7 @@ SECTIONS = {
     "appSettings": APP_SETTINGS,
     "system.webServer/handlers": HANDLERS,
     "system.webServer/fastCgi": FAST_CGI,
-    RULES_PATH: RULES,
+    "system.webServer/rewrite/rules": RULES,
     "system.webServer/staticContent": STATIC_CONTENT,
     "system.webServer/defaultDocument": DEFAULT_DOCUMENT,
     "system.webServer/security/requestFiltering": REQUEST_FILTERING,

@@ -7,7 +7,6 @@ nothing in a web.config and is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.handler import ContentHandler
@@ -39,14 +38,6 @@ class Element:
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element] = field(default_factory=list)
     line: int = 0
-
-    def walk(self) -> Iterator[Element]:
-        """Give this element and all below it, in the order of the file."""
-        waiting = [self]
-        while waiting:
-            element = waiting.pop()
-            yield element
-            waiting.extend(reversed(element.children))
 
 
 class _TooDeepError(Exception):

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -17,11 +17,13 @@ from appsvc_runtime.emulator.exchange import Answer, Request
 from appsvc_runtime.emulator.fastcgiexchange import Response
 from appsvc_runtime.emulator.fastcgilaunch import Launcher
 from appsvc_runtime.emulator.fastcgiparams import make_params, site_params
+from appsvc_runtime.emulator.fastcgipool import Pool
 from appsvc_runtime.emulator.fastcgiprocess import FastCgiProcess
 from appsvc_runtime.webconfig.model import FastCgiApplication
 
 __all__ = [
-    "APP", "Log", "Varying", "application", "body_of", "fake", "gone", "params", "pieces", "real", "until",
+    "APP", "Log", "Running", "Varying", "application", "body_of", "fake", "gone", "params",
+    "pieces", "real", "run_pool", "run_process", "until",
 ]  # fmt: skip
 
 FAKE = Path(__file__).with_name("fastcgi_fake.py")
@@ -170,3 +172,74 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+Work = Callable[[FastCgiProcess], Awaitable[None]]
+
+
+def run_process(launcher: Launcher, work: Work) -> FastCgiProcess:
+    """Start a process, work with it, end it; see that nothing is left."""
+
+    async def all_of_it() -> FastCgiProcess:
+        process = await launcher.start()
+        try:
+            await work(process)
+        finally:
+            await process.close()
+        assert process.gone.is_set()
+        return process
+
+    with launcher:
+        process = asyncio.run(all_of_it())
+    assert gone(process.pid)
+    return process
+
+
+class Running:
+    """A pool that runs, and what it started."""
+
+    def __init__(self, pool: Pool, launcher: Launcher, folder: Path, log: Log) -> None:
+        self.pool = pool
+        self.launcher = launcher
+        self.folder = folder
+        self.log = log
+
+    async def get(self, target: str = "/", **more: object) -> Answer:
+        """Ask for something."""
+        return await self.pool.ask(params(self.folder, target), **more)  # type: ignore[arg-type]
+
+    async def text(self, target: str = "/") -> str:
+        """Ask for something that is there."""
+        answer = await self.get(target)
+        assert answer.status == 200, answer
+        return (await body_of(answer)).decode()
+
+
+def run_pool(
+    launcher: Launcher, folder: Path, log: Log, work: Callable[[Running], Awaitable[None]],
+    *, warm: bool = True, rapid: int = 10, **settings: float,
+) -> None:  # fmt: skip
+    """Run a pool, work with it, close it; see that no process is left."""
+    pids = []
+
+    async def all_of_it() -> None:
+        async def start():  # type: ignore[no-untyped-def]
+            process = await launcher.start()
+            pids.append(process.pid)
+            return process
+
+        pool = Pool(application(**settings), start, log, rapid_fails_per_minute=rapid)
+        try:
+            if warm:
+                await pool.start()
+            await asyncio.wait_for(work(Running(pool, launcher, folder, log)), 30)
+        finally:
+            await pool.close()
+        assert pool.labels == []
+        refused = await pool.ask(params(folder))
+        assert refused.status == 503
+
+    with launcher:
+        asyncio.run(all_of_it())
+    assert pids
+    assert [pid for pid in pids if not gone(pid)] == []

@@ -1,0 +1,24 @@
+"""What tests of web.config ask again and again: what holds for a path, which elements there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from appsvc_runtime.webconfig import Element, Level, resolve
+from appsvc_runtime.webconfig.model import Config
+
+__all__ = ["merge", "walk"]
+
+
+def merge(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Config:
+    """Give what `levels` say for `path`."""
+    return resolve(levels, path, httpplatform_version=httpplatform_version).config
+
+
+def walk(element: Element) -> Iterator[Element]:
+    """Give an element and all below it, in the order of the file."""
+    waiting = [element]
+    while waiting:
+        element = waiting.pop()
+        yield element
+        waiting.extend(reversed(element.children))
