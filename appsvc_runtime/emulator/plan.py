@@ -103,6 +103,7 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         exists=lambda path: paths.program(winpaths.expand(path, windows)) is not None,
         source=lambda path: _source(paths, winpaths.expand(path, windows)),
     )
+    checked += compile_rules(config.rules).findings
     if errors(checked):
         raise _refusal(errors(checked), root)
     return Plan(
@@ -115,7 +116,7 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         site_name=names[0],
         default_name=names[1],
         public_name=names[2],
-        findings=(*notes, *found, *checked, *compile_rules(config.rules).findings),
+        findings=(*notes, *found, *checked),
         options=options,
     )
 

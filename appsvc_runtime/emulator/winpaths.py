@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
+from .folders import entry
 
 __all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
 
@@ -228,9 +229,7 @@ def _any_case(folder: Path, name: str) -> Path:
     if exact.exists():
         return exact
     try:
-        for entry in sorted(os.listdir(folder)):
-            if entry.lower() == name.lower():
-                return folder / entry
-    except OSError:
-        pass
-    return exact
+        found = entry(str(folder), name)
+    except PermissionError:
+        found = None
+    return exact if found is None else folder / found
