@@ -88,6 +88,8 @@ def emulate(
     try:
         from .emulator import emulation, environment, plan, winpaths
     except ImportError as error:
+        if (error.name or "").startswith(__package__):
+            raise
         raise ConfigError(
             f"The emulator needs a package that is not here: {error.name}.",
             hint='Install it with `pip install "appsvc-runtime[emulator]"`.',

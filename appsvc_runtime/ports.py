@@ -28,6 +28,8 @@ def parse_port(text: str, source: str, *, zero: bool = False) -> int:
         if (1 <= port <= 65535) or (zero and port == 0):
             return port
     hint = "Give a number from 1 to 65535."
+    if zero:
+        hint = "Give a number from 1 to 65535, or 0 for a free one."
     if text.startswith("%") and text.endswith("%"):
         hint = (
             f"Nothing expanded {text[:64]}: it is set when IIS's HttpPlatformHandler starts the "

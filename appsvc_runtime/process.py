@@ -85,11 +85,15 @@ def replace_process(argv: Sequence[str]) -> int:
 
 
 def on_stop_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM, SIGINT and, on Windows, SIGBREAK. From the main thread only."""
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+    """Call `stop` on SIGTERM, SIGINT, SIGHUP and, on Windows, SIGBREAK. From the main thread only.
+
+    SIGHUP comes when a terminal closes; where it is ignored, as under nohup, it stays so.
+    """
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, lambda *_: stop())
+        if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
+            continue
+        signal.signal(number, lambda *_: stop())
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -105,7 +105,7 @@ EMULATOR = """
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
     frontpages pages passage repeats site sitefiles substitution variables watching
     certificates cgihead checking childoutput environment exchange fastcgi fastcgiwire filebody
-    frontheaders patterns publicname rapidfails readiness surroundings urlpaths winpaths
+    frontheaders headonly patterns publicname rapidfails readiness surroundings urlpaths winpaths
     __init__ folders wfastcgi_child
 """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.

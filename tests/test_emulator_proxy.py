@@ -218,8 +218,8 @@ def test_answer_comes_as_it_is() -> None:
         pytest.param("PURGE", OK, b"ok", id="other-method"),
     ],
 )  # fmt: skip
-def test_kinds_of_answers_keep_the_connection(method: str, answer: bytes, body: bytes) -> None:
-    """Two requests, one connection."""
+def test_kinds_of_answers(method: str, answer: bytes, body: bytes) -> None:
+    """Each as it comes, twice, over one connection where that is safe."""
 
     async def check() -> None:
         async with raw(sender(answer)) as (upstream, port, told):
@@ -227,7 +227,9 @@ def test_kinds_of_answers_keep_the_connection(method: str, answer: bytes, body: 
                 found = await upstream.forward(request(method), port, timeout=5)
                 assert found.status == int(answer.split(b"HTTP/1.1 ")[-1][:3])
                 assert await read(found) == body
-            assert told.connections == 1
+            # What a server sends behind the heads of some is nobody's: they have one of their own.
+            bodiless = method == "HEAD" or b" 204 " in answer or b" 304 " in answer
+            assert told.connections == (2 if bodiless else 1)
             # aiohttp says that there is no body, but for the methods that have none.
             length = None if method in ("GET", "HEAD") else b"Content-Length: 0"
             lines = [one for one in told.heads[0].split(b"\r\n") if b"Content-" in one]

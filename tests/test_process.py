@@ -149,13 +149,15 @@ def test_stop_signals(
     handlers: dict[int, Callable[..., object]],
     sigbreak: int | None,
 ) -> None:
-    """SIGTERM and SIGINT, and SIGBREAK where there is one; each calls `stop` once."""
+    """SIGTERM, SIGINT, and SIGHUP and SIGBREAK where there are; each calls `stop` once."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
     monkeypatch.delattr(signal, "SIGBREAK", raising=False)
     if sigbreak is not None:
         monkeypatch.setattr(signal, "SIGBREAK", sigbreak, raising=False)
     calls: list[str] = []
     process.on_stop_signal(lambda: calls.append("stop"))
-    expected = {int(signal.SIGTERM), int(signal.SIGINT), sigbreak} - {None}
+    hangup = getattr(signal, "SIGHUP", None)
+    expected = {int(signal.SIGTERM), int(signal.SIGINT), hangup, sigbreak} - {None}
     assert set(map(int, handlers)) == expected
     for number, handler in handlers.items():
         handler(number, None)
@@ -163,10 +165,22 @@ def test_stop_signals(
 
 
 @posix_only
+def test_what_is_ignored_stays_so(
+    monkeypatch: pytest.MonkeyPatch, handlers: dict[int, Callable[..., object]]
+) -> None:
+    """Under nohup, closing the terminal ends nothing."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    process.on_stop_signal(lambda: None)
+    assert signal.SIGHUP not in handlers
+    assert signal.SIGTERM in handlers
+
+
+@posix_only
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_signal_is_received(number: signal.Signals) -> None:
     """A signal that is really sent calls `stop`, and ends nothing by itself."""
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    all_of_them = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {one: signal.getsignal(one) for one in all_of_them}
     calls: list[str] = []
     try:
         process.on_stop_signal(lambda: calls.append("stop"))

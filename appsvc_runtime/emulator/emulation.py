@@ -69,8 +69,8 @@ class Emulation:
         self._tasks: list[asyncio.Task[None]] = []
         self._warming: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen, start a worker, and wait until it can answer.
+    async def start(self) -> str:
+        """Listen, start a worker, and wait until it can answer; give "", or why it cannot.
 
         ConfigError for a port that cannot be had or a worker that cannot be started at all. One
         that starts and fails is said in the log: its requests get the pages that IIS hides.
@@ -82,7 +82,10 @@ class Emulation:
             watching = watch(site.root.parent, self._root_changed, self._say, below=False)
             self._tasks.append(asyncio.create_task(watching))
         with contextlib.suppress(StoppedError):  # web.config was edited meanwhile
-            self._tell(await self._workers.warm_up(self._plan.config, self._plan.kind))
+            problem = await self._workers.warm_up(self._plan.config, self._plan.kind)
+            self._tell(problem)
+            return problem
+        return ""
 
     async def close(self) -> None:
         """Let running requests end for a moment, then end everything, whatever fails meanwhile.
@@ -231,10 +234,14 @@ async def _run(plan: Plan, serving: Serving, say: Say, show: Callable[[str], Non
 
 async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], None]) -> int:
     began = time.monotonic()
-    await emulation.start()
+    problem = await emulation.start()
     if serving.check is None:
         return await asyncio.Event().wait()  # for ever
     ready = time.monotonic() - began
+    if problem:
+        show(f"GET {serving.check} was not asked, as the site did not start in {ready:.1f} s:")
+        show(problem)
+        return 1
     found = await check(
         emulation.url, serving.check, limit=serving.request_limit + 5, tls=emulation.tls
     )

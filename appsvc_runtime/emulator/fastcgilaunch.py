@@ -6,9 +6,10 @@ started as it is. Must not know of requests, or of how many processes there are.
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -28,6 +29,7 @@ class Launcher:
 
     `argv` is the interpreter and its words, the path of a `wfastcgi.py` among them; `config` what
     wfastcgi is to read as Web.config, in bytes. `folder` is the site's, where files change.
+    Processes are called `label` with what `number` gives, by default 1, 2 and so on.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class Launcher:
         folder: Path,
         config: bytes | None = None,
         label: str = "python",
+        number: Callable[[], int] | None = None,
     ) -> None:
         self._application = application
         self._say = say
         self._environ = environ
         self._folder = folder
         self._label = label
-        self._count = 0
+        self._number = number or itertools.count(1).__next__
         self._wires: dict[FastCgiProcess, Wire] = {}
         # wfastcgi opens it anew in each process, which nobody else should be able to change.
         self._private = tempfile.TemporaryDirectory(prefix="appsvc-fastcgi-")
@@ -69,8 +72,7 @@ class Launcher:
 
     async def start(self) -> FastCgiProcess:
         """Start one process. ConfigError says what could not be started, and why."""
-        self._count += 1
-        label = f"{self._label}-{self._count}"
+        label = f"{self._label}-{self._number()}"
         made = FastCgiProcess(
             label,
             self._say,

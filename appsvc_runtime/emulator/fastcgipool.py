@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from .. import process as system
@@ -40,6 +40,7 @@ _RAPID_FAILS_PER_MINUTE = 10  # IIS's default
 # A process whose first answer was an error is given nothing for so long: wfastcgi ends then.
 _DOUBT = 0.1
 _GRACE = 2.0
+_CHANGE_COUNTS = 3.0
 
 
 class Pool:
@@ -72,6 +73,14 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._change = ""
+        self._change_until = 0.0
+
+    def changed(self, names: Sequence[str]) -> None:
+        """Take note of files that were written, by which processes that end now explain it."""
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self._change = f", as {names[0]}{more} has changed" if names else ""
+        self._change_until = self._loop.time() + _CHANGE_COUNTS
 
     async def start(self) -> None:
         """Start a process, so that the first visitor need not wait. Raises what `start` raises."""
@@ -274,7 +283,10 @@ class Pool:
                 self._say(process.label, f"({process.error.message} It is replaced.)")
             elif not process.retired:
                 # wfastcgi ends with 0 after a changed file, and after an error at its start.
-                self._say(process.label, f"(It has ended by itself, code {process.returncode}.)")
+                why = self._change if self._loop.time() < self._change_until else ""
+                self._say(
+                    process.label, f"(It has ended by itself, code {process.returncode}{why}.)"
+                )
             if process.served and not process.doubtful:
                 self._keep_warm()
         self._grow()

@@ -44,9 +44,9 @@ class HttpPlatformHandler:
     """All processes that one `httpPlatform` element has; end them with `close`.
 
     `command` gives what is to be started so that it listens on the port it is called with, and may
-    raise ConfigError. `say` gets a line for each event, labelled `python-1` and so on. `log_file`,
-    None for none, is the path from which the names of the output's copies are made. `clock` counts
-    seconds, and `utc` gives the time of day.
+    raise ConfigError. `say` gets a line for each event, labelled `python-1` and so on; `first` is
+    the first number. `log_file`, None for none, is the path from which the names of the output's
+    copies are made. `clock` counts seconds, and `utc` gives the time of day.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class HttpPlatformHandler:
         version: int = 1,
         log_file: Path | None = None,
         label: str = "python",
+        first: int = 1,
         clock: Callable[[], float] = time.monotonic,
         utc: Callable[[], time.struct_time] = time.gmtime,
     ) -> None:
@@ -77,7 +78,7 @@ class HttpPlatformHandler:
         self._replaced = False
         self._processes = [
             PlatformProcess(f"{label}-{number}", self._shared)
-            for number in range(1, max(1, settings.processes_per_application) + 1)
+            for number in range(first, first + max(1, settings.processes_per_application))
         ]
         self._turns = itertools.count()
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from ..process import WINDOWS
 from .answerhead import make_head
@@ -82,12 +83,15 @@ class Protocol(web.RequestHandler):
         if status != 400:  # an error behind the answer, which has gone out: there is no other
             self.log_exception(exc_info=exc)
             return Sent(False)
-        reason = (message or str(exc)).strip().partition("\n")[0].rstrip(": ")
+        # What stands behind a colon quotes what came, which may be a cookie or a token.
+        first = (message or str(exc)).strip().partition("\n")[0].partition(":")[0]
+        reason = shown(first[:_MAX_REASON])
+        if isinstance(exc, LineTooLong):
+            reason = f"its first line or one of its headers is longer than {_MAX_LINE} bytes"
         if any(sign in f"{message}{exc}" for sign in _TLS_SIGNS) and not self.visitor.secure:
             reason = "it speaks https to the http port (--https starts an https one)"
-        reason = shown(reason[:_MAX_REASON])
-        self._report(f"400: no HTTP request from {self.visitor.endpoint}: {reason}")
-        answer = page(400, "Bad Request", "The request is badly formed.")
+        self._report(f"400: a request from {self.visitor.endpoint} cannot be read: {reason}")
+        answer = page(400, "Bad Request", f"The request cannot be read: {reason}.")
         body = answer.body if isinstance(answer.body, bytes) else b""
         framing = f"Content-Length: {len(body)}\r\n"
         head, _ = make_head(answer, framing, "Connection: close\r\n")

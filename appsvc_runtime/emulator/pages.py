@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from http import HTTPStatus
 
 from multidict import CIMultiDict
 from werkzeug.datastructures import MIMEAccept
@@ -21,6 +20,7 @@ __all__ = ["answer", "html_page", "text_page"]
 # More of what a child printed helps nobody in a browser; the log has it all.
 MAX_OUTPUT = 64_000
 
+_FOOTER = "IIS shows visitors no reason: this page is by appsvc emulate."
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 50rem;
@@ -79,7 +79,7 @@ def html_page(
     if output:
         shown = escape(_shorten(output))
         parts.append(f'<h2>What the process printed</h2>\n<pre tabindex="0">{shown}</pre>')
-    parts.append(f"</main>\n<footer>{escape(_what_iis_shows(status, substatus))}</footer>")
+    parts.append(f"</main>\n<footer>{_FOOTER}</footer>")
     parts.append("</body>\n</html>\n")
     return "\n".join(parts)
 
@@ -93,7 +93,7 @@ def text_page(
         parts.append(details)
     if output:
         parts.append(f"What the process printed:\n{_shorten(output)}")
-    parts.append(_what_iis_shows(status, substatus))
+    parts.append(_FOOTER)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -106,17 +106,6 @@ def _wants_html(accept: list[str]) -> bool:
     return not ranges or any(
         quality > 0 and kind.startswith(("text/html", "application/xhtml"))
         for kind, quality in ranges
-    )
-
-
-def _what_iis_shows(status: int, substatus: int) -> str:
-    try:
-        phrase = f" {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = ""
-    return (
-        f"IIS would show {_number(status, substatus)}{phrase}, to visitors without the reason. "
-        "This page is by appsvc emulate."
     )
 
 

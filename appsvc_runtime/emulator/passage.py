@@ -95,7 +95,7 @@ class Passage:
             reason = getattr(error.os_error, "strerror", None) or error.os_error
             return NotListeningError(f"{at} cannot be reached: {reason}.")
         if isinstance(error, aiohttp.ClientResponseError):
-            return BadAnswerError(f"{at} sent what is not HTTP: {_first_line(error.message)}.")
+            return BadAnswerError(f"{at} sent what is not HTTP: {_kind(error.message)}.")
         return BrokenError(f"{at} closed the connection without an answer.")
 
     def cut(self, error: BaseException) -> BaseException:
@@ -157,5 +157,7 @@ class AnswerBody:
         self._response.close()
 
 
-def _first_line(text: str) -> str:
+def _kind(text: str) -> str:
+    """Give the first line of aiohttp's text, without what it quotes of an answer too long."""
+    text = text.partition(" when reading")[0]
     return text.strip().partition("\n")[0].rstrip(" .:")[:200] or "no status line"

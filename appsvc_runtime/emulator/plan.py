@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import site as python_site
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,11 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     that cannot be emulated, with all the reasons.
     """
     folder = Path(os.path.abspath(options.folder))
+    if folder.is_file():
+        raise ConfigError(
+            f"{str(options.folder)!r} is a file, not the site's folder.",
+            hint="Name the folder; another file than its web.config is named by --config.",
+        )
     if not folder.is_dir():
         raise ConfigError(
             f"The site folder {str(options.folder)!r} is not there.",
@@ -83,6 +89,8 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     names = surroundings.names(folder, dict(options.app_settings), options.public_name)
     if errors(found):
         raise _refusal(errors(found), root)
+    if python != sys.executable:
+        surroundings.ask_interpreter(python)
     if kind == "fastcgi":
         surroundings.find_wfastcgi(python)
     homes = [place for windows, place in options.maps if winpaths.is_home(windows)]

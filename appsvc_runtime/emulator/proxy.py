@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .exchange import Answer, Request, Tunnel
+from .headonly import make_connector
 from .passage import TIMEOUTS, AnswerBody, Passage
 
 __all__ = ["Upstream"]
@@ -128,7 +129,7 @@ class Upstream:
             trace.on_connection_reuseconn.append(_note_reuse)
             trace.freeze()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_FOR),
+                connector=make_connector(limit=0, keepalive_timeout=_KEPT_FOR),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=_NOT_ADDED,

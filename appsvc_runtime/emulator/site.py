@@ -121,6 +121,7 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             return stream.read(_MAX_BYTES)
     except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read: {error.strerror}.", hint="Give yourself the right to read it."
-        ) from None
+        hint = "Give yourself the right to read it."
+        if isinstance(error, FileNotFoundError):
+            hint = "IIS cannot start Python without it: put it back."
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.", hint=hint) from None

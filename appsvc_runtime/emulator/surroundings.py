@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["find_interpreter", "find_wfastcgi", "make_home", "names"]
+__all__ = ["ask_interpreter", "find_interpreter", "find_wfastcgi", "make_home", "names"]
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _OURS = ".appsvc"
@@ -33,10 +33,8 @@ def find_interpreter(python: str) -> str:
         return sys.executable
     path = Path(python)
     inside = [path / "bin" / "python", path / "Scripts" / "python.exe"] if path.is_dir() else []
-    for candidate in [*inside, path]:
-        if candidate.is_file() and os.access(candidate, os.X_OK):
-            return os.path.abspath(candidate)
-    found = shutil.which(python) if not path.parent.name else None
+    there = [c for c in [*inside, path] if c.is_file() and os.access(c, os.X_OK)]
+    found = there[0] if there else None if path.parent.name else shutil.which(python)
     if found is None:
         raise ConfigError(
             f"--python {python!r} is no interpreter that can be run.",
@@ -46,23 +44,34 @@ def find_interpreter(python: str) -> str:
 
 
 @lru_cache
+def ask_interpreter(python: str) -> str:
+    """Have an interpreter say where its wfastcgi is, "" where it has none.
+
+    ConfigError for what is no Python.
+    """
+    code = (
+        "import importlib.util; found = importlib.util.find_spec('wfastcgi'); "
+        "print('Python:' + (found.origin if found else ''))"
+    )
+    try:
+        asked = subprocess.run(
+            [python, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+        said = asked.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        said = ""
+    if not said.startswith("Python:"):
+        raise ConfigError(
+            f"--python {python!r} does not run as Python.", hint="Name another interpreter."
+        )
+    return said.partition(":")[2]
+
+
 def find_wfastcgi(python: str) -> str:
     """Give the wfastcgi that the site's interpreter has, else the one that this one has."""
-    if python != sys.executable:
-        code = (
-            "import importlib.util; found = importlib.util.find_spec('wfastcgi'); "
-            "print(found.origin if found else '')"
-        )
-        try:
-            asked = subprocess.run(
-                [python, "-c", code], capture_output=True, text=True, timeout=30, check=True
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise ConfigError(
-                f"--python {python!r} does not run: {error}.", hint="Name another interpreter."
-            ) from None
-        if asked.stdout.strip():
-            return asked.stdout.strip()
+    found = ask_interpreter(python) if python != sys.executable else ""
+    if found:
+        return found
     spec = importlib.util.find_spec("wfastcgi")
     if spec is None or not spec.origin:
         raise ConfigError(

@@ -98,6 +98,7 @@ class Workers:
         self._token = str(uuid.uuid4())
         self._fixed = site_params(plan.site.folder)
         self._unheard: set[str] = set()
+        self._started = 0  # processes are numbered through, so that none is taken for another
 
     async def warm_up(self, config: Config, kind: str) -> str:
         """Start what answers the site's requests, and wait until it can; give "", or why it cannot.
@@ -139,7 +140,8 @@ class Workers:
 
     def changed(self, names: list[str]) -> None:
         """Tell those who watch the site's files, as wfastcgi does, what has changed."""
-        for _, launcher in self._now.pools.values():
+        for pool, launcher in self._now.pools.values():
+            pool.changed(names)
             launcher.changed(names)
 
     def recycles(self) -> bool:
@@ -200,7 +202,9 @@ class Workers:
             self._say,
             version=plan.options.httpplatform_version,
             log_file=self._log_file(settings),
+            first=self._started + 1,
         )
+        self._started += settings.processes_per_application
         return made
 
     def _log_file(self, settings: HttpPlatform) -> Path | None:
@@ -236,10 +240,15 @@ class Workers:
             environ=environ,
             folder=plan.site.folder,
             config=make_wfastcgi_config(settings, {**plan.windows, **environ}, plan.paths),
+            number=self._number,
         )
         pool = Pool(application, launcher.start, self._say, params=self._fixed)
         self._now.pools[application] = (pool, launcher)
         return pool, launcher
+
+    def _number(self) -> int:
+        self._started += 1
+        return self._started
 
     def _fastcgi_command(self, handler: Handler) -> list[str]:
         paths, windows = self._plan.paths, self._plan.windows
