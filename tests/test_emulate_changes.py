@@ -31,6 +31,7 @@ APP = """
     import os, threading, time
 
     if os.path.exists("hang.txt"):
+        print("the app hangs", flush=True)
         threading.Event().wait()
 
     def application(environ, start_response):
@@ -133,8 +134,8 @@ def test_a_start_that_hangs_is_mended_by_editing(tmp_path: Path) -> None:
         answers: list[str] = []
         asking = threading.Thread(target=lambda: answers.append(which(server)))
         asking.start()
+        server.wait_for_log("the app hangs")
         (folder / "hang.txt").unlink()
-        wait_for(lambda: len(alive_with("HTTP_PLATFORM_PORT=")) > 0, server)
         (folder / "web.config").write_text(config("httpplatform", "two"), "utf-8")
         asking.join(20)
         assert answers == ["two"], server.log()

@@ -19,8 +19,8 @@ from appsvc_runtime.options import OPTIONS, Option, resolve
 
 SOURCES = sorted(Path(appsvc_runtime.__file__).parent.rglob("*.py"))
 NAME = re.compile(r"\bAPPSVC_[A-Z][A-Z_]*")
-# The platform's own variable of that prefix; it is no setting of this package.
-PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV"}
+# The platform's own variable of that prefix, and the mark of a process tree: no settings.
+PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV", "APPSVC_TREE"}
 
 Parser = Callable[[str], Any]
 
