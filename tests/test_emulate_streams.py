@@ -133,6 +133,18 @@ def test_websockets_and_events(tmp_path: Path) -> None:
         asyncio.run(talk(server.port))
 
 
+@pytest.mark.parametrize("enabled", ["True", "False"])
+def test_who_may_say_who_is_signed_in(tmp_path: Path, enabled: str) -> None:
+    """With authentication on, nobody from outside; with it off, anybody, as on the platform."""
+    forged = {"X-MS-CLIENT-PRINCIPAL-NAME": "admin", "X-MS-TOKEN-AAD-ID-TOKEN": "x"}
+    site = platform_site(tmp_path)
+    with emulating(site, "--set", f"WEBSITE_AUTH_ENABLED={enabled}") as server:
+        status, _, body = server.request("/headers", forged)
+    assert status == 200
+    passed = {name for name in json.loads(body) if name.upper().startswith("X-MS-")}
+    assert len(passed) == (0 if enabled == "True" else 2)
+
+
 def test_version_2_of_the_module(tmp_path: Path) -> None:
     """It appends to the forwarded headers, and proves itself by a token."""
     with emulating(platform_site(tmp_path), "--httpplatform-version", "2") as server:

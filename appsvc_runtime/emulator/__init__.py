@@ -1,5 +1,23 @@
 """The emulator: plays the platform on a laptop, on a project's own files.
 
 A tool: the web process never loads it. It plays the other side, so that nothing in here may import
-the middleware or the rooms it decides with.
+the middleware or the rooms it decides with. Its rooms, from what a user starts downwards:
+
+- **the whole**: `emulation` runs what `plan` has decided (with `surroundings`, `environment`);
+  `watching` tells of changed files, `checking` asks for `--check`.
+- **the front end**: `frontend`, with `listening`, `incoming`, `answering`, `answerhead`,
+  `websockets` for the wire, `frontheaders`, `publicname`, `certificates`, `frontpages` for what
+  App Service does to a request.
+- **IIS**: `iis` takes a request through `site` (`folders`), `filtering`, `urlpaths`, `rewriting`
+  (`rulereading`, `patterns`, `substitution`, `variables`) and `handlers` to a worker, or to
+  `staticfiles` (`sitefiles`, `conditions`, `filebody`); `pages` say what IIS hides.
+- **workers**: `workers` makes them of `commands` (`winpaths`); programs run in `children`
+  (`childoutput`).
+- **HttpPlatformHandler**: `httpplatform`, `platformprocess`, `readiness`, `rapidfails`, `repeats`;
+  requests go through `proxy` (`passage`, `headonly`).
+- **FastCGI**: `fastcgipool`, `fastcgilaunch`, `fastcgiprocess`, `fastcgiconnection`,
+  `fastcgiexchange`, `fastcgiwire`, `fastcgi`, `cgihead`, `fastcgiparams`, `fastcgirequest`,
+  `fastcgipages`, `fastcgierrors`; `wfastcgi_child` is what the child runs to become wfastcgi.
+
+`exchange` is what passes between the front end and what stands behind it.
 """

@@ -118,7 +118,11 @@ class Emulation:
                     https_port=number if serving.https else None,
                     raw=serving.raw,
                 ),
-                headers=FrontHeaders(plan.site_name, plan.default_name),
+                headers=FrontHeaders(
+                    plan.site_name,
+                    plan.default_name,
+                    authentication=plan.environ["WEBSITE_AUTH_ENABLED"].lower() == "true",
+                ),
                 say=self._say,
                 request_limit=serving.request_limit,
             )
