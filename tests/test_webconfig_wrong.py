@@ -307,3 +307,15 @@ def test_same_section_twice() -> None:
     assert [(each.code, each.where) for each in document.findings] == [
         ("duplicate", "web.config:2")
     ]
+
+
+def test_an_attribute_of_the_other_version() -> None:
+    """What version 1 refuses says which version has it."""
+    text = (
+        b'<configuration><system.webServer><httpPlatform processPath="p" '
+        b'recycleOnFileChange="true"/></system.webServer></configuration>'
+    )
+    (found,) = parse(text, "web.config").findings
+    assert (found.code, found.level) == ("unknown", "error")
+    assert "--httpplatform-version 2" in found.hint
+    assert parse(text, "web.config", httpplatform_version=2).findings == ()

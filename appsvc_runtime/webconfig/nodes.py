@@ -28,6 +28,7 @@ _LOCKS = frozenset(
 _HINTS = {
     "configSource": "Put the section into the web.config itself.",
     "configProtectionProvider": "Encrypted sections can be read by their own Windows server only.",
+    "recycleOnFileChange": "Version 2 of HttpPlatformHandler has it: --httpplatform-version 2.",
 }
 
 
@@ -79,7 +80,7 @@ class Report:
     def unknown(self, what: str, name: str, line: int, known: Mapping[str, object]) -> None:
         """Add that IIS has no element or attribute of this name there."""
         near = next((word for word in known if word.lower() == name.lower()), "")
-        hint = f"Names are case-sensitive: write {near}." if near else ""
+        hint = f"Names are case-sensitive: write {near}." if near else _HINTS.get(name, "")
         message = f"IIS knows no {what} {name[:60]}, and answers 500.19."
         self.error("unknown", line, message, hint)
 
