@@ -38,7 +38,30 @@ class _Closing(Task):  # type: ignore[misc]
 
 
 class _WSGITask(_Closing, WSGITask):  # type: ignore[misc]
-    pass
+    """Answers HEAD with the head alone (RFC 9110, 9.3.2).
+
+    Waitress sends what the app gives, and Django gives a body: on a kept connection IIS or a proxy
+    would take it for the beginning of the next answer.
+    """
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        if self.request.command == "HEAD":
+            environ.pop("wsgi.file_wrapper", None)  # a file goes out by another way than `write`
+        return environ
+
+    def write(self, data: bytes) -> None:
+        if self.request.command != "HEAD":
+            super().write(data)
+            return
+        super().write(b"")
+        self.content_bytes_written += len(data)
+
+    def finish(self) -> None:
+        if self.request.command == "HEAD":
+            self.write(b"")
+            self.chunked_response = False  # nor the chunk that ends a body
+        super().finish()
 
 
 class _ErrorTask(_Closing, ErrorTask):  # type: ignore[misc]

@@ -36,10 +36,43 @@ RUNSERVER = ("-m", "appsvc_runtime.runserver", "app:app", "--port", "{port}")
 DOORS = pytest.mark.parametrize("door", [SERVE, RUNSERVER], ids=["serve", "runserver"])
 
 
+# As Django and plain WSGI apps do, it does not ask which method it is.
+HEAD_APP = """
+import io
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    sized = [("Content-Length", "6")] if path in ("/body", "/file") else []
+    write = start_response("200 OK", [("Content-Type", "text/plain"), *sized])
+    if path == "/written":
+        write(b"a body")
+        return []
+    if path == "/file" and "wsgi.file_wrapper" in environ:
+        return environ["wsgi.file_wrapper"](io.BytesIO(b"a body"))
+    return iter([b"a ", b"body"]) if path == "/stream" else [b"a body"]
+"""
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     (tmp_path / "app.py").write_text(APP)
     return tmp_path
+
+
+@DOORS
+@pytest.mark.parametrize("path", ["/body", "/stream", "/file", "/written"])
+def test_head_has_no_body(door: tuple[str, ...], tmp_path: Path, path: str) -> None:
+    """Whatever the app gives: the next answer on the connection is the next request's."""
+    (tmp_path / "app.py").write_text(HEAD_APP)
+    with serving(*door, cwd=tmp_path) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        for method, body in (("HEAD", b""), ("GET", b"a body"), ("HEAD", b""), ("GET", b"a body")):
+            connection.request(method, path)
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, body)
+            length = response.getheader("Content-Length")
+            assert length == ("6" if path in ("/body", "/file") else None)
+        connection.close()
 
 
 @DOORS
