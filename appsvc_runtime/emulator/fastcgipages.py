@@ -54,10 +54,14 @@ def rapid_failure(limit: int) -> RefusedError:
 
 
 def pass_on(response: Response, label: str) -> Answer:
-    """Give a process's own answer; the note is its name, with the first line of its error."""
+    """Give a process's own answer; the note is its name, with the line of its error that says most.
+
+    That is the last of the traceback, which wfastcgi has before what the app printed.
+    """
     note = label
     if response.stderr:
-        note += ": " + (response.stderr.strip().splitlines() or [""])[0][:200]
+        told = response.stderr.partition("\n\nStdOut: ")[0].strip()
+        note += ": " + (told.splitlines() or [""])[-1].strip()[:200]
     return Answer(
         response.status, CIMultiDict(response.headers), response.body, response.reason, note
     )
