@@ -102,23 +102,6 @@ def test_too_many_changes_restart_the_app(tmp_path: Path) -> None:
     assert "the buffer was full" in (tmp_path / "log").read_text()
 
 
-def test_a_restart_replaces_every_process(tmp_path: Path) -> None:
-    """Those with a request after it."""
-    log = Log()
-
-    async def work(running: Running) -> None:
-        await running.get()
-        slow = asyncio.create_task(running.get("/slow"))
-        await asyncio.sleep(0.05)
-        running.pool.restart("web.config has changed")
-        assert (await running.get()).note == "python-2"
-        assert (await slow).note == "python-1"
-        assert running.pool.labels == ["python-2"]
-
-    run_pool(real(tmp_path, log), tmp_path, log, work)
-    assert "Restarting: web.config has changed." in log.text
-
-
 def test_exit_tasks_run_when_all_is_closed(tmp_path: Path) -> None:
     """Those of wfastcgi."""
     log = Log()

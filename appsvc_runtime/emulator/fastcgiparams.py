@@ -43,15 +43,14 @@ def site_params(folder: Path) -> dict[str, str]:
 
 
 def make_params(
-    request: Request, folder: Path, *, path: str | None = None, script: str | None = None,
-    path_info: str | None = None,
-) -> dict[str, str]:  # fmt: skip
+    request: Request, folder: Path, *, path: str | None = None, script: str | None = None
+) -> dict[str, str]:
     """Give the parameters of one request, as Latin-1 texts (PEP 3333).
 
     `path` is the whole decoded path, by default that of the request's target; `script` the part of
     it that the handler takes for its script, by default all. PATH_INFO is the whole path as well:
-    IIS leaves the script's part in it, unless AllowPathInfoForScriptMappings is set, for which
-    `path_info` is to be given. Names of headers that differ in nothing but `-` and `_` become one.
+    IIS leaves the script's part in it. Names of headers that differ in nothing but `-` and `_`
+    become one.
     """
     target, _, query = request.target.partition("?")
     whole = unquote_to_bytes(_raw(target)).decode("latin-1") if path is None else _text(path)
@@ -62,7 +61,7 @@ def make_params(
         "REQUEST_METHOD": _text(request.method),
         "REQUEST_URI": _text(request.target),
         "URL": whole,
-        "PATH_INFO": whole if path_info is None else _text(path_info),
+        "PATH_INFO": whole,
         "SCRIPT_NAME": script,
         "PATH_TRANSLATED": file,
         "SCRIPT_FILENAME": file,

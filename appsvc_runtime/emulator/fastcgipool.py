@@ -135,14 +135,6 @@ class Pool:
             return page(error, label, request)
         raise AssertionError("not reached")
 
-    def restart(self, why: str) -> None:
-        """Replace every process: idle ones now, the others after the request that they have."""
-        self._say(_LABEL, f"Restarting: {why}.")
-        self._idle.clear()
-        for process in list(self._processes):
-            self._retire(process, "")
-        self._keep_warm()
-
     async def close(self) -> None:
         """End every process; nothing is left of them. Who waits for one is told so."""
         self._closed = True

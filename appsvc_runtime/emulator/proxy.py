@@ -49,16 +49,15 @@ class Upstream:
         port: int,
         *,
         timeout: float,
-        extra_headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Pass a request on to 127.0.0.1:`port`; give the answer when its head has come.
 
-        `timeout` is how many seconds the server may be silent, or take nothing of the body. Each of
-        `extra_headers` replaces what has its name. Raises an UpstreamError for the server's faults,
-        and as it is what the request's body raises. The answer's body raises likewise.
+        `timeout` is how many seconds the server may be silent, or take nothing of the body.
+        Raises an UpstreamError for the server's faults, and as it is what the request's body
+        raises. The answer's body raises likewise.
         """
         passage = Passage(request, port, timeout)
-        headers = _request_headers(request, extra_headers or {})
+        headers = _request_headers(request)
         try:
             response = await self._send(passage, headers)
         except (aiohttp.ClientError, OSError, *TIMEOUTS) as error:
@@ -80,14 +79,9 @@ class Upstream:
             body = AnswerBody(passage, response)
         return Answer(response.status, kept, body, reason=response.reason or "")
 
-    def tunnel(
-        self, request: Request, port: int, headers: CIMultiDict[str] | None = None
-    ) -> Tunnel:
+    def tunnel(self, request: Request, port: int) -> Tunnel:
         """Give where the WebSocket server of 127.0.0.1:`port` is to be asked, and with what."""
-        return Tunnel(
-            f"ws://{_HOST}:{port}{request.target}",
-            CIMultiDict(request.headers if headers is None else headers),
-        )
+        return Tunnel(f"ws://{_HOST}:{port}{request.target}", CIMultiDict(request.headers))
 
     async def close(self) -> None:
         """End all connections."""
@@ -148,13 +142,11 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
     context.trace_request_ctx.reused = True
 
 
-def _request_headers(request: Request, extra: Mapping[str, str]) -> CIMultiDict[str]:
+def _request_headers(request: Request) -> CIMultiDict[str]:
     given = CIMultiDict(_end_to_end(request.headers))
     given.popall(_ANSWERED, None)
     if request.length is None:
         given.popall(hdrs.CONTENT_LENGTH, None)
-    for name, value in extra.items():
-        given[name] = value
     sent: CIMultiDict[str] = CIMultiDict()
     # aiohttp takes a name in another case for another name, and keeps the last of the two.
     spelled: dict[str, str] = {}
