@@ -207,6 +207,27 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kind: str) -> None:
         wait_for(lambda: alive_with(str(folder.parent)) == [], server, 5)
 
 
+@linux_only
+@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
+def test_what_was_replaced_ends_as_well(tmp_path: Path, kind: str, signals: int) -> None:
+    """Processes that a change of web.config replaced, and that still have a request in hand."""
+    folder = site(tmp_path, kind)
+    with emulating(folder) as server:
+        assert which(server, "/spawn") == "one"
+        with socket.create_connection(("127.0.0.1", server.port), 20) as waiting:
+            waiting.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert which(server) == "one"
+            (folder / "web.config").write_text(config(kind, "two"), "utf-8")
+            wait_for(lambda: which(server) == "two", server)
+            for _ in range(signals):
+                server.process.send_signal(signal.SIGINT)
+            wait_for(lambda: server.process.poll() is not None, server)
+        assert server.process.returncode == 0
+        assert "Traceback" not in server.log()
+        wait_for(lambda: alive_with(str(folder.parent)) == [], server, 5)
+
+
 def test_a_check_that_is_interrupted(tmp_path: Path) -> None:
     """It is no success: a pipeline must not go on."""
     folder = site(tmp_path, "fastcgi")

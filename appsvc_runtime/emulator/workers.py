@@ -35,6 +35,8 @@ __all__ = ["Workers"]
 
 # What requests in hand get when web.config has changed (IIS: shutdownTimeLimit of a pool is 90 s).
 _PATIENCE = 10.0
+# Of the event loop, until what was cancelled has noticed.
+_TURNS = 10
 
 
 class _Generation:
@@ -68,12 +70,17 @@ class _Generation:
             self._none.set()
 
     async def replace(self) -> None:
-        """End all of it, once what is in hand is answered; what is only starting ends at once."""
+        """End all of it, once what is in hand is answered; what is only starting ends at once.
+
+        When this is cancelled, nothing is waited for any more; cancelled again, all is killed.
+        """
         for platform in self.platforms.values():
             platform.give_up()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._none.wait(), _PATIENCE)
-        await self.close()
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._none.wait(), _PATIENCE)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """End every process. When this is cancelled, they are killed."""
@@ -158,7 +165,7 @@ class Workers:
         """End every process now."""
         closing = asyncio.create_task(self.close())
         # So that each has begun to end, and is not merely never asked to.
-        for _ in range(3):
+        for _ in range(_TURNS):
             await asyncio.sleep(0)
         closing.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
