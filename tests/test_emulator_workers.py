@@ -17,9 +17,11 @@ class Platform:
         self.calls: list[str] = []
 
     def give_up(self) -> None:
+        """Note it."""
         self.calls.append("give up")
 
     async def close(self) -> None:
+        """Note it, and that it came to its end."""
         self.calls.append("close")
         await asyncio.sleep(0)
         self.calls.append("closed")
