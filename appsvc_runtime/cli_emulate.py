@@ -6,16 +6,13 @@ of the platform's.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .console import echo
+from .console import echo, say
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,7 +83,7 @@ def emulate(
     everything, a second one at once.
     """
     try:
-        from .emulator import emulation, environment, plan, winpaths
+        from .emulator import emulation, environment, iishost, plan, winpaths
     except ImportError as error:
         if (error.name or "").startswith(__package__):
             raise
@@ -116,7 +113,7 @@ def emulate(
     for finding in made.findings:
         echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
     return emulation.run(
-        made,
+        iishost.IisHost(made, say),
         emulation.Serving(
             port=port,
             https=https,
@@ -124,18 +121,6 @@ def emulate(
             request_limit=request_limit,
             check=check,
         ),
-        say=_say,
+        say=say,
         show=echo,
     )
-
-
-def _say(label: str, text: str) -> None:
-    """Print a line of the emulator's log: the time of day, who says it, what."""
-    now = time.time()
-    with contextlib.suppress(OSError):  # who reads it may have gone; the site goes on
-        echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
-
-
-@functools.lru_cache(2)
-def _clock(seconds: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))

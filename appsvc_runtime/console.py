@@ -5,7 +5,10 @@ Shared by the command line and the doors that are commands. Must not know what a
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +18,7 @@ from .errors import AppServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["echo", "run_command"]
+__all__ = ["echo", "run_command", "say"]
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -28,6 +31,18 @@ def echo(text: str, *, err: bool = False) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+def say(label: str, text: str) -> None:
+    """Print a line of a log: the time of day, who says it, what."""
+    now = time.time()
+    with contextlib.suppress(OSError):  # who reads it may have gone; what is told of goes on
+        echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
+
+
+@functools.lru_cache(2)
+def _clock(seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 def run_command(

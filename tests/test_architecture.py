@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
     "cli_emulate": {"console", "errors"}
-    | {f"emulator/{room}" for room in ("emulation", "environment", "plan", "winpaths")},
+    | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "plan", "winpaths")},
     "cli": PURE
     | {"__init__", "apps", "cli_emulate", "console", "gunicorn_user", "middleware", "ports"}
     | {"process", "servers", "settings", "settingsfindings", "settingsreport", "startup"},
@@ -97,8 +97,8 @@ WEBCONFIG = """
     decoding mimemap model schema variables
 """
 EMULATOR = """
-    emulation
-    workers
+    iishost
+    emulation workers
     fastcgilaunch fastcgipool frontend iis plan
     fastcgiprocess fastcgirequest httpplatform incoming listening rewriting websockets
     answering fastcgiconnection fastcgipages handlers platformprocess proxy rulereading staticfiles

@@ -3,8 +3,9 @@
 A tool: the web process never loads it. It plays the other side, so that nothing in here may import
 the middleware or the rooms it decides with. Its rooms, from what a user starts downwards:
 
-- **the whole**: `emulation` runs what `plan` has decided (with `surroundings`, `environment`);
-  `watching` tells of changed files, `checking` asks for `--check`.
+- **the whole**: `emulation` puts the front end before a host and asks for `--check` (`checking`);
+  `iishost` is IIS, as `plan` has decided (with `surroundings`, `environment`), `watching` tells it
+  of changed files.
 - **the front end**: `frontend`, with `listening`, `incoming`, `answering`, `answerhead`,
   `websockets` for the wire, `frontheaders`, `publicname`, `certificates`, `frontpages` for what
   App Service does to a request.

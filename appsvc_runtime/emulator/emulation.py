@@ -1,6 +1,6 @@
-"""One running emulator: the front end, IIS and its workers, started in order and ended whole.
+"""One running emulator: the front end and the host behind it, started in order and ended whole.
 
-Knows who is asked by whom. Must not hold a rule of any of them, and must not print.
+Knows who is asked by whom. Must not know what kind of host there is, and must not print.
 """
 
 from __future__ import annotations
@@ -11,33 +11,62 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from .. import facts, ports, process, webconfig
-from ..errors import AppServiceError
-from ..findings import errors
+from .. import facts, ports, process
 from .certificates import Certificates
 from .checking import check
-from .exchange import Answer, Request, Say, StoppedError, Tunnel
+from .exchange import Answer, Request, Say, Tunnel
 from .frontend import FrontEnd
 from .frontheaders import FrontHeaders
-from .iis import Iis
 from .publicname import PublicName
-from .watching import watch
-from .workers import Workers
 
-if TYPE_CHECKING:
-    from .plan import Plan
-
-__all__ = ["Emulation", "Serving", "run"]
+__all__ = ["Emulation", "Host", "Names", "Serving", "run"]
 
 _HOST = "127.0.0.1"
 # What the platform gives a stopping instance; a second Ctrl-C does not wait for it.
 _GRACE = 2.0
 _EMULATOR = "emulator"
-_CONFIG = "web.config"
-_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a site is called, and where what belongs to its emulator is kept.
+
+    `default` is its host name under azurewebsites.net, `public` the one that visitors ask for.
+    `authentication`: App Service authentication is on.
+    """
+
+    site: str
+    default: str
+    public: str
+    authentication: bool
+    folder: Path
+
+
+class Host(Protocol):
+    """What stands behind the front end: IIS with its workers, or Linux containers."""
+
+    names: Names
+
+    async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
+        """Start, and wait until a request can be answered; give "", or why it cannot.
+
+        `tell` takes the same of each later start, also of one that has replaced this one (then None
+        is given); `taken` is the port that the front end has. ConfigError for what cannot be
+        started at all.
+        """
+
+    async def ask(self, request: Request) -> Answer | Tunnel:
+        """Answer a request."""
+
+    async def close(self) -> None:
+        """End everything in order; cancelled, at once."""
+
+    async def kill(self) -> None:
+        """End everything at once."""
 
 
 @dataclass(frozen=True)
@@ -52,40 +81,30 @@ class Serving:
 
 
 class Emulation:
-    """The site of `plan`, served until `close`. `url` is where, once it listens."""
+    """The site of `host`, served until `close`. `url` is where, once it listens."""
 
-    def __init__(self, plan: Plan, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
+    def __init__(self, host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
         self.url = ""
         self.tls: ssl.SSLContext | None = None
-        self._plan = plan
+        self._host = host
         self._serving = serving
         self._say = say
         self._show = show
         self._ready = False
         self._hurry = False
-        self._workers = Workers(plan, say)
-        self._iis = Iis(plan.site, self._workers.ask)
         self._front: FrontEnd | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._warming: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Listen, start a worker, and wait until it can answer; give "", or why it cannot.
+        """Listen, start the host, and wait until it can answer; give "", or why it cannot.
 
-        ConfigError for a port that cannot be had or a worker that cannot be started at all. One
-        that starts and fails is said in the log: its requests get the pages that IIS hides.
+        ConfigError for a port that cannot be had or a host that cannot be started at all. One that
+        starts and fails is said in the log: its requests get the pages that the platform hides.
         """
-        await self._listen()
-        site = self._plan.site
-        self._tasks = [asyncio.create_task(watch(site.folder, self._changed, self._say))]
-        if site.root.parent != site.folder:
-            watching = watch(site.root.parent, self._root_changed, self._say, below=False)
-            self._tasks.append(asyncio.create_task(watching))
-        with contextlib.suppress(StoppedError):  # web.config was edited meanwhile
-            problem = await self._workers.warm_up(self._plan.config, self._plan.kind)
+        port = await self._listen()
+        problem = await self._host.start(self._tell, port)
+        if problem is not None:
             self._tell(problem)
-            return problem
-        return ""
+        return problem or ""
 
     async def close(self) -> None:
         """Let running requests end for a moment, then end everything, whatever fails meanwhile.
@@ -93,35 +112,31 @@ class Emulation:
         Cancelled, it ends everything at once.
         """
         try:
-            for task in [*self._tasks, *([self._warming] if self._warming else [])]:
-                await _cancel(task)
             if self._front is not None:
                 await self._front.close(_GRACE)
         except asyncio.CancelledError:
             self._hurry = True
             raise
         finally:
-            await (self._workers.kill() if self._hurry else self._workers.close())
+            await (self._host.kill() if self._hurry else self._host.close())
 
-    async def _listen(self) -> None:
-        plan, serving = self._plan, self._serving
+    async def _listen(self) -> int:
+        names, serving = self._host.names, self._serving
         main = _bind(ports.parse_port(serving.port, "--port", zero=True))
         plain = _bind(0) if serving.https else main
-        number = main.getsockname()[1]
+        number: int = main.getsockname()[1]
         try:
             server_tls = self._certify() if serving.https else None
             self._front = FrontEnd(
-                self._ask,
+                self._host.ask,
                 public=PublicName(
-                    plan.public_name,
+                    names.public,
                     http_port=plain.getsockname()[1],
                     https_port=number if serving.https else None,
                     raw=serving.raw,
                 ),
                 headers=FrontHeaders(
-                    plan.site_name,
-                    plan.default_name,
-                    authentication=plan.environ["WEBSITE_AUTH_ENABLED"].lower() == "true",
+                    names.site, names.default, authentication=names.authentication
                 ),
                 say=self._say,
                 request_limit=serving.request_limit,
@@ -134,19 +149,13 @@ class Emulation:
         self.url = f"{'https' if serving.https else 'http'}://{_HOST}:{number}"
         if serving.https:
             self._say(_EMULATOR, f"Plain http: http://{_HOST}:{plain.getsockname()[1]}")
-
-    async def _ask(self, request: Request) -> Answer | Tunnel:
-        """Have IIS answer; of workers that are replaced before they do anything, the next ones."""
-        for _ in range(_TRIES):
-            with contextlib.suppress(StoppedError):
-                return await self._iis.ask(replace(request, headers=request.headers.copy()))
-        return Answer(503, note="the site was restarted again and again")
+        return number
 
     def _certify(self) -> ssl.SSLContext:
         """Make the certificate, and leave the authority's where a user finds it."""
-        certificates = Certificates(self._plan.public_name)
+        certificates = Certificates(self._host.names.public)
         self.tls = certificates.client_context()
-        file = self._plan.paths.home / "authority.pem"
+        file = self._host.names.folder / "authority.pem"
         certificates.write_authority(file)
         self._say(_EMULATOR, f"The certificate's authority, for curl --cacert: {file}")
         return certificates.server_context()
@@ -159,58 +168,17 @@ class Emulation:
             self._ready = True
             self._show(f"Ready {self.url}")
 
-    async def _changed(self, names: list[str]) -> None:
-        """Act on what changed in the site's folder."""
-        # A folder that was moved tells nothing of the web.config in it, so every change counts.
-        self._iis.forget()
-        read = {_CONFIG, self._plan.site.root.name.lower()}
-        configs = [name for name in names if name.rpartition("/")[2].lower() in read]
-        if configs:
-            self._restart(f"{', '.join(configs)} has changed")
-        elif self._workers.recycles():
-            self._restart(f"{names[0]} has changed (recycleOnFileChange)")
-        else:
-            # wfastcgi watches for itself.
-            self._workers.changed([name.replace("/", "\\") for name in names])
 
-    async def _root_changed(self, names: list[str]) -> None:
-        """Act on a change beside the file of `--config`."""
-        root = self._plan.site.root.name
-        if root in names:
-            self._iis.forget()
-            self._restart(f"{root} has changed")
-
-    def _restart(self, why: str) -> None:
-        self._workers.restart(why)
-        if self._warming is not None:
-            self._warming.cancel()
-        # Not waited for: the next change, which may mend it, must not wait for a start that fails.
-        self._warming = asyncio.create_task(self._warm_again())
-
-    async def _warm_again(self) -> None:
-        try:
-            config, findings = self._plan.site.config("/")
-            for finding in findings:
-                self._say("iis", f"{finding.level.capitalize()}: {finding.where}: {finding}")
-            if not errors(findings):
-                kind = webconfig.kind(config) or self._plan.kind
-                self._tell(await self._workers.warm_up(config, kind))
-        except StoppedError:
-            return
-        except AppServiceError as error:
-            self._say("iis", f"Error: {error}")
-
-
-def run(plan: Plan, serving: Serving, *, say: Say, show: Callable[[str], None]) -> int:
+def run(host: Host, serving: Serving, *, say: Say, show: Callable[[str], None]) -> int:
     """Emulate until a stop signal, or ask once where that is wanted; give the exit code.
 
     `show` prints what programs wait for: the line `Ready URL`, and what `--check` found. A second
     signal ends at once what has not ended yet.
     """
-    return asyncio.run(_run(plan, serving, say, show))
+    return asyncio.run(_run(host, serving, say, show))
 
 
-async def _run(plan: Plan, serving: Serving, say: Say, show: Callable[[str], None]) -> int:
+async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> int:
     signals: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -219,7 +187,7 @@ async def _run(plan: Plan, serving: Serving, say: Say, show: Callable[[str], Non
             loop.call_soon_threadsafe(signals.put_nowait, None)
 
     process.on_stop_signal(stop)
-    emulation = Emulation(plan, serving, say, show)
+    emulation = Emulation(host, serving, say, show)
     work = asyncio.create_task(_work(emulation, serving, show))
     try:
         await _until(work, signals)
