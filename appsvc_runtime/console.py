@@ -1,4 +1,4 @@
-"""How a command ends: its error as one sentence on standard error, and its exit code.
+"""What commands share: options, lines of a log, an error as one sentence, an exit code.
 
 Shared by the command line and the doors that are commands. Must not know what a command does.
 """
@@ -18,7 +18,26 @@ from .errors import AppServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["echo", "run_command", "say"]
+__all__ = ["PythonVersion", "echo", "run_command", "say"]
+
+
+class PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`3.14` as the tuple (3, 14)."""
+
+    name = "X.Y"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read what was written."""
+        if isinstance(value, tuple):
+            return value
+        words = str(value).split(".")
+        if len(words) < 2 or not all(
+            word.isascii() and word.isdigit() and len(word) < 4 for word in words[:2]
+        ):
+            self.fail(f"{str(value)[:32]!r} is no Python version; write it as 3.13.", param, ctx)
+        return int(words[0]), int(words[1])
 
 
 def echo(text: str, *, err: bool = False) -> None:

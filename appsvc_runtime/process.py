@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "MAC",
     "WINDOWS",
     "bind",
     "cpu_count",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 WINDOWS = sys.platform == "win32"
+MAC = sys.platform == "darwin"
 
 _MAX_CONNECTIONS = 4_000
 # CPython's select() takes 512 sockets on Windows; elsewhere poll() is used.

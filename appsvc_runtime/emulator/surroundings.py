@@ -18,7 +18,14 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["ask_interpreter", "find_interpreter", "find_wfastcgi", "make_home", "names"]
+__all__ = [
+    "ask_interpreter",
+    "find_interpreter",
+    "find_wfastcgi",
+    "make_home",
+    "names",
+    "resolve_interpreter",
+]
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _OURS = ".appsvc"
@@ -41,6 +48,31 @@ def find_interpreter(python: str) -> str:
             hint="Name a python, or the folder of a virtual environment.",
         )
     return os.path.abspath(found)
+
+
+@lru_cache
+def resolve_interpreter(python: str) -> tuple[str, tuple[int, int]]:
+    """Have an interpreter say its own path and version.
+
+    A name on the path may be a script that finds one by variables which a build does not have, as
+    pyenv's are. ConfigError for what is no Python.
+    """
+    if python == sys.executable:
+        return python, sys.version_info[:2]
+    code = "import sys; print('Python', *sys.version_info[:2], sys.executable)"
+    try:
+        asked = subprocess.run(
+            [python, "-c", code], capture_output=True, text=True, timeout=30, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        words = asked.stdout.strip().split(maxsplit=3)
+        if words[0] == "Python" and os.path.isfile(words[3]):
+            return words[3], (int(words[1]), int(words[2]))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        pass
+    raise ConfigError(
+        f"--python {python!r} does not run as Python.", hint="Name another interpreter."
+    )
 
 
 @lru_cache

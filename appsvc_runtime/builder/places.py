@@ -1,0 +1,60 @@
+"""Where builds, emulated containers and what can be made again are kept.
+
+Makes folders. Must not know what is put into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .. import process
+from ..errors import ConfigError
+
+__all__ = ["cache_folder", "default_output", "linux_folder"]
+
+_OURS = ".appsvc"
+_NAME = "appsvc-runtime"
+
+
+def linux_folder(site: Path) -> Path:
+    """Make and give the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
+
+    ConfigError where it cannot be made.
+    """
+    made = site.parent / _OURS / site.name / "linux"
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+        ignore = site.parent / _OURS / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", "utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {made}, in which the site is built, cannot be made: {error.strerror}.",
+            hint="Copy the site to a folder that you may write beside.",
+        ) from None
+    return made
+
+
+def default_output(site: Path) -> Path:
+    """Give the folder in which a site is built unless another is named."""
+    return linux_folder(site) / "home" / "site" / "wwwroot"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Give the folder for what can be made again, as the system has it for each user.
+
+    It may not be there. ConfigError where nothing says whose it would be.
+    """
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"]) / _NAME
+    if process.WINDOWS and environ.get("LOCALAPPDATA"):
+        return Path(environ["LOCALAPPDATA"]) / _NAME / "cache"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ConfigError(
+            "There is no home folder, in which the image's packages would be kept.",
+            hint="Set XDG_CACHE_HOME to a folder.",
+        ) from None
+    return home / ("Library/Caches" if process.MAC else ".cache") / _NAME
