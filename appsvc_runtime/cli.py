@@ -27,8 +27,9 @@ from . import (
     settingsreport,
     startup,
 )
+from .cli_build import build
 from .cli_emulate import emulate
-from .console import echo, run_command
+from .console import PythonVersion, echo, run_command
 from .errors import ConfigError
 from .middleware import AppServiceMiddleware
 from .settings import load_settings
@@ -41,24 +42,6 @@ __all__ = ["entry_point", "main"]
 _SITE = click.argument("site", default=".", type=click.Path())
 
 
-class _PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`3.14` as the tuple (3, 14)."""
-
-    name = "X.Y"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        words = str(value).split(".")
-        if len(words) < 2 or not all(
-            word.isascii() and word.isdigit() and len(word) < 4 for word in words[:2]
-        ):
-            self.fail(f"{str(value)[:32]!r} is no Python version; write it as 3.13.", param, ctx)
-        return int(words[0]), int(words[1])
-
-
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings read from the environment:\n\n"
@@ -69,6 +52,7 @@ def cli() -> None:
     """Run a Python web app right on every Azure App Service host, and see it before deploying."""
 
 
+cli.add_command(build)
 cli.add_command(emulate)
 
 
@@ -121,7 +105,7 @@ def serve(app: str | None, site: str, host: str | None, port: str | None) -> int
 @_SITE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
-@click.option("--python-version", type=_PythonVersion(), help="Of the container. [default: this]")
+@click.option("--python-version", type=PythonVersion(), help="Of the container. [default: this]")
 def explain(
     site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
 ) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from . import process
 from .console import echo, say
 
 __all__ = ["build"]
@@ -46,25 +48,22 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
         app_settings=[environment.parse_setting(text) for text in settings],
         clean=clean,
     )
-    task: list[asyncio.Task[building.Built]] = []
-
-    async def run() -> int:
-        work = asyncio.create_task(building.build(options, os.environ, say))
-        task.append(work)
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-            return 0
-        return _INTERRUPTED
-
-    from . import process
-
-    loop = asyncio.new_event_loop()
-    process.on_stop_signal(lambda: loop.call_soon_threadsafe(lambda: task and task[0].cancel()))
-    try:
-        code = loop.run_until_complete(run())
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    code = asyncio.run(_run(building.build(options, os.environ, say)))
     if code:
         echo("Interrupted: the build is not whole.", err=True)
     return code
+
+
+async def _run(work: Coroutine[Any, Any, object]) -> int:
+    """Do the work until it is done or a stop signal comes; give the exit code."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    process.on_stop_signal(stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+        return 0
+    return _INTERRUPTED

@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import echo, say
+from .console import PythonVersion, echo, say
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from .emulator.emulation import Host
 
 __all__ = ["emulate"]
+
+# Options that only one kind of host has: the name of the parameter, and how it is written.
+_IIS_ONLY = {"config": "--config", "httpplatform_version": "--httpplatform-version"}
+_LINUX_ONLY = {
+    "startup_command": "--startup-command",
+    "python_version": "--python-version",
+    "build": "--no-build",
+    "clean": "--clean",
+    "instances": "--instances",
+    "affinity": "--affinity",
+    "health_check": "--health-check",
+    "health_check_interval": "--health-check-interval",
+}
+_PORTS = {"iis": "8000", "linux": "8080"}
 
 
 @click.command()
@@ -26,17 +40,19 @@ __all__ = ["emulate"]
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["auto", "httpplatform", "fastcgi"]),
+    type=click.Choice(["auto", "linux", "httpplatform", "fastcgi"]),
     default="auto",
     show_default=True,
-    help="The handler of IIS that starts Python; auto reads it from web.config.",
+    help="The host: the Linux container, or the handler of IIS that starts Python. auto: what "
+    "web.config says; linux where there is none.",
 )
-@click.option("--port", metavar="PORT", default="8000", show_default=True, help="0: a free one.")
+@click.option(
+    "--port", metavar="PORT", help="0: a free one. [default: 8000; 8080 before a container]"
+)
 @click.option("--https", is_flag=True, help="Speak TLS, with a certificate made on the spot.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
 @click.option("--python", default="", metavar="PATH", help="The site's Python. [default: this one]")
-@click.option("--map", "maps", multiple=True, metavar="WINPATH=DIR", help="Where a path is here.")
-@click.option("--config", type=click.Path(), help="A file to read in place of web.config.")
+@click.option("--map", "maps", multiple=True, metavar="PATH=DIR", help="Where a path is here.")
 @click.option(
     "--check",
     is_flag=False,
@@ -47,13 +63,6 @@ __all__ = ["emulate"]
 @click.option("--public-name", default="", metavar="HOST", help="[default: SITE.azurewebsites.net]")
 @click.option("--raw", is_flag=True, help="Translate no public name to the local address.")
 @click.option(
-    "--httpplatform-version",
-    type=click.IntRange(1, 2),
-    default=1,
-    show_default=True,
-    help="Of HttpPlatformHandler.",
-)
-@click.option(
     "--request-limit",
     type=click.FloatRange(min=0, min_open=True),
     default=230.0,
@@ -61,29 +70,63 @@ __all__ = ["emulate"]
     metavar="SECONDS",
     help="When the load balancer cuts a request.",
 )
-def emulate(
-    site: str,
-    kind: str,
-    port: str,
-    https: bool,
-    settings: Sequence[str],
-    python: str,
-    maps: Sequence[str],
-    config: str | None,
-    check: str | None,
-    public_name: str,
-    raw: bool,
-    httpplatform_version: int,
-    request_limit: float,
-) -> int:
-    r"""Run SITE's own web.config as IIS on App Service would, on this machine.
+@click.option("--config", type=click.Path(), help="IIS: a file to read in place of web.config.")
+@click.option(
+    "--httpplatform-version",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="IIS: of HttpPlatformHandler.",
+)
+@click.option("--startup-command", default="", metavar="CMD", help="Linux: as set for the site.")
+@click.option(
+    "--python-version",
+    type=PythonVersion(),
+    help="Linux: of the container. [default: that of --python]",
+)
+@click.option("--build/--no-build", default=True, help="Linux: build first, as a deployment does.")
+@click.option("--clean", is_flag=True, help="Linux: build from nothing.")
+@click.option(
+    "--instances",
+    type=click.IntRange(1, 30),
+    default=1,
+    show_default=True,
+    help="Linux: how many containers.",
+)
+@click.option(
+    "--affinity/--no-affinity", default=True, help="Linux: the cookie that keeps an instance."
+)
+@click.option("--health-check", default="", metavar="PATH", help="Linux: ask PATH each minute.")
+@click.option(
+    "--health-check-interval",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Linux: not each minute.",
+)
+@click.pass_context
+def emulate(context: click.Context, /, **options: Any) -> int:
+    r"""Run SITE on this machine as App Service would: in IIS, by its own web.config, or on Linux.
 
-    Windows paths in it stay as they are: every python.exe is this Python (or --python),
-    D:\home\site\wwwroot is SITE, the rest of D:\home is a folder in .appsvc beside it. Ctrl-C ends
-    everything, a second one at once.
+    IIS: Windows paths in web.config stay as they are; every python.exe is this Python (or
+    --python), D:\home\site\wwwroot is SITE, the rest of D:\home is a folder in .appsvc beside it.
+
+    Linux: a copy of SITE is built and started as the container would; it is found in .appsvc
+    beside SITE, which is never written to.
+
+    Ctrl-C ends everything, a second one at once.
     """
+    site, check = options["site"], options["check"]
+    if check is not None and site == "." and os.path.isdir(check):
+        site, check = check, "/"  # `--check SITE`: the option has taken the argument
+    if check is not None and not check.startswith("/"):
+        raise ConfigError(
+            f"--check {check!r} is no path.", hint="Write it with a slash: --check /health."
+        )
     try:
-        from .emulator import emulation, environment, iishost, plan, winpaths
+        from .emulator import emulation
+        from .emulator.site import find_config
     except ImportError as error:
         if (error.name or "").startswith(__package__):
             raise
@@ -91,36 +134,75 @@ def emulate(
             f"The emulator needs a package that is not here: {error.name}.",
             hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
         ) from None
-    if check is not None and site == "." and os.path.isdir(check):
-        site, check = check, "/"  # `--check SITE`: the option has taken the argument
-    if check is not None and not check.startswith("/"):
-        raise ConfigError(
-            f"--check {check!r} is no path.", hint="Write it with a slash: --check /health."
-        )
-    made = plan.make_plan(
-        plan.Options(
-            folder=Path(site),
-            kind=kind,
-            config=Path(config) if config else None,
-            python=python,
-            app_settings=[environment.parse_setting(text) for text in settings],
-            maps=[winpaths.parse_map(text) for text in maps],
-            public_name=public_name,
-            httpplatform_version=httpplatform_version,
-        ),
-        os.environ,
-    )
-    for finding in made.findings:
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    folder = Path(site)
+    linux = options["kind"] == "linux"
+    if options["kind"] == "auto" and folder.is_dir() and options["config"] is None:
+        linux = find_config(folder) is None
+    _refuse(context, _IIS_ONLY if linux else _LINUX_ONLY, linux)
+    host = (_linux if linux else _iis)(folder, options)
     return emulation.run(
-        iishost.IisHost(made, say),
+        host,
         emulation.Serving(
-            port=port,
-            https=https,
-            raw=raw,
-            request_limit=request_limit,
+            port=options["port"] or _PORTS["linux" if linux else "iis"],
+            https=options["https"],
+            raw=options["raw"],
+            request_limit=options["request_limit"],
             check=check,
         ),
         say=say,
         show=echo,
     )
+
+
+def _refuse(context: click.Context, others: dict[str, str], linux: bool) -> None:
+    """Raise ConfigError where an option was given that means nothing to this kind of host."""
+    for name, written in others.items():
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            kind, instead = ("the Linux container", "IIS") if linux else ("IIS", "--as linux")
+            raise ConfigError(
+                f"{written} means nothing to {kind}.", hint=f"It is for {instead}: leave it out."
+            )
+
+
+def _iis(folder: Path, options: dict[str, Any]) -> Host:
+    from .emulator import environment, iishost, plan, winpaths
+
+    made = plan.make_plan(
+        plan.Options(
+            folder=folder,
+            kind=options["kind"],
+            config=Path(options["config"]) if options["config"] else None,
+            python=options["python"],
+            app_settings=[environment.parse_setting(text) for text in options["settings"]],
+            maps=[winpaths.parse_map(text) for text in options["maps"]],
+            public_name=options["public_name"],
+            httpplatform_version=options["httpplatform_version"],
+        ),
+        os.environ,
+    )
+    for finding in made.findings:
+        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    return iishost.IisHost(made, say)
+
+
+def _linux(folder: Path, options: dict[str, Any]) -> Host:
+    from .emulator import environment, linuxhost, linuxplan
+
+    made = linuxplan.make_linux_plan(
+        linuxplan.LinuxOptions(
+            folder=folder,
+            startup_command=options["startup_command"].strip(),
+            python=options["python"],
+            python_version=options["python_version"],
+            app_settings=[environment.parse_setting(text) for text in options["settings"]],
+            home=linuxplan.parse_home(options["maps"]),
+            public_name=options["public_name"],
+            build=options["build"],
+            clean=options["clean"],
+            instances=options["instances"],
+            affinity=options["affinity"],
+            health_path=options["health_check"],
+            health_interval=options["health_check_interval"],
+        )
+    )
+    return linuxhost.LinuxHost(made, os.environ, say)

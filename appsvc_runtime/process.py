@@ -23,6 +23,7 @@ __all__ = [
     "WINDOWS",
     "bind",
     "cpu_count",
+    "is_running",
     "max_connections",
     "memory_folder",
     "on_stop_signal",
@@ -96,6 +97,19 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
         if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
             continue
         signal.signal(number, lambda *_: stop())
+
+
+def is_running(pid: int) -> bool:
+    """Say whether there is a process of that number; True where that is not known."""
+    if WINDOWS:
+        return True  # there, os.kill would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def bind(host: str, port: int) -> socket.socket:

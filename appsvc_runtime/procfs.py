@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "says"]
+__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "program", "says"]
 
 PROC = "/proc"
 _LISTENING = "0A"
@@ -55,6 +55,11 @@ def processes() -> Iterator[Process]:
         found = look(int(name)) if name.isdecimal() else None
         if found:
             yield found
+
+
+def program(pid: int) -> str:
+    """Give the name of the program that a process runs, "" where there is none of that number."""
+    return _read(f"{PROC}/{pid}/comm").decode("utf-8", "replace").strip()
 
 
 def says(pid: int, text: str) -> bool:

@@ -79,10 +79,13 @@ ALLOWED: dict[str, set[str]] = {
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
     "cli_emulate": {"console", "errors"}
-    | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "plan", "winpaths")},
+    | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
+    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")},
+    "cli_build": {"builder/building", "builder/places", "console", "process"}
+    | {"emulator/environment", "emulator/surroundings"},
     "cli": PURE
-    | {"__init__", "apps", "cli_emulate", "console", "gunicorn_user", "middleware", "ports"}
-    | {"process", "servers", "settings", "settingsfindings", "settingsreport", "startup"},
+    | {"__init__", "apps", "cli_build", "cli_emulate", "console", "gunicorn_user", "middleware"}
+    | {"ports", "process", "servers", "settings", "settingsfindings", "settingsreport", "startup"},
     "__main__": {"cli"},
     "__init__": {"connections", "errors", "findings", "logs", "middleware", "readers"}
     | {"requestinfo", "secret", "settings"},
@@ -97,20 +100,36 @@ WEBCONFIG = """
     decoding mimemap model schema variables
 """
 EMULATOR = """
-    iishost
-    emulation workers
-    fastcgilaunch fastcgipool frontend iis plan
+    iishost linuxhost
+    emulation instances workers
+    container
+    fastcgilaunch fastcgipool frontend iis linuxenviron linuxplan plan runscript warmup
     fastcgiprocess fastcgirequest httpplatform incoming listening rewriting websockets
-    answering fastcgiconnection fastcgipages handlers platformprocess proxy rulereading staticfiles
+    answering defaultsite fastcgiconnection fastcgipages handlers health image platformprocess proxy
+    rulereading staticfiles
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
     frontpages pages passage repeats site sitefiles substitution variables watching
-    certificates cgihead checking childoutput environment exchange fastcgi fastcgiwire filebody
-    frontheaders headonly patterns publicname rapidfails readiness surroundings urlpaths winpaths
-    __init__ folders wfastcgi_child
+    affinity certificates cgihead checking childoutput containerspace diagnosis environment exchange
+    fastcgi fastcgiwire filebody frontheaders headonly limits patterns probing publicname rapidfails
+    readiness surroundings urlpaths winpaths
+    __init__ default_application folders wfastcgi_child
+"""
+BUILDER = """
+    building
+    installing
+    ownpackage
+    running
+    copying output steps
+    places requirements state stepenviron
+    __init__
 """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.
 OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
-OUTSIDE_EMULATOR |= {"procfs", "webconfig/__init__", "webconfig/model"}
+OUTSIDE_EMULATOR |= {"procfs", "startup", "webconfig/__init__", "webconfig/model"}
+OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "places", "running", "stepenviron")}
+# A build is the platform's too: it runs its steps as the emulator runs programs.
+OUTSIDE_BUILDER = FOUNDATION | {"osfiles", "process"}
+OUTSIDE_BUILDER |= {"emulator/children", "emulator/exchange", "emulator/surroundings"}
 
 
 def layered(package: str, plan: str, outside: set[str]) -> dict[str, set[str]]:
@@ -124,6 +143,7 @@ def layered(package: str, plan: str, outside: set[str]) -> dict[str, set[str]]:
 
 ALLOWED.update(layered("webconfig", WEBCONFIG, {"findings"}))
 ALLOWED.update(layered("emulator", EMULATOR, OUTSIDE_EMULATOR))
+ALLOWED.update(layered("builder", BUILDER, OUTSIDE_BUILDER))
 # Who may ask which system this is.
 OS_ROOMS = {"process", "osfiles", "processtree"}
 

@@ -14,7 +14,7 @@ from tests.support.servers import run
 PLATFORM = r'<httpPlatform processPath="D:\home\Python\python.exe" arguments="-c 1"/>'
 GOOD = web_config(HTTPPLATFORM + PLATFORM)
 CASES = [
-    pytest.param({}, [], "holds no web.config", id="no-web-config"),
+    pytest.param({}, ["--as", "fastcgi"], "holds no web.config", id="no-web-config"),
     pytest.param({"web.config": ""}, [], "web.config", id="empty"),
     pytest.param({"web.config": "<configuration/>"}, [], "handler", id="no-handler"),
     pytest.param(

@@ -22,7 +22,7 @@ def test_the_help_names_every_setting() -> None:
     """`appsvc --help` and the README say the same."""
     result = run("-m", "appsvc_runtime", "--help")
     assert [name for name in OPTIONS if name not in result.stdout] == []
-    assert set(cli.cli.commands) == {"emulate", "explain", "serve", "settings"}
+    assert set(cli.cli.commands) == {"build", "emulate", "explain", "serve", "settings"}
 
 
 def test_ci_calls_the_test_command() -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..emulator.children import Child
-from ..errors import AppServiceError
+from ..errors import AppServiceError, ConfigError
+from .output import python_of
+from .steps import Step, words
 
 if TYPE_CHECKING:
     from ..emulator.exchange import Say
 
-__all__ = ["BuildError", "Ended", "run_step"]
+__all__ = ["BuildError", "Ended", "Runner", "last_words", "refuse_failure", "run_step"]
 
 # What a command ends with that a signal has ended, as a shell tells it.
 _SIGNALLED = 128
@@ -71,3 +73,44 @@ async def run_step(
     took = time.monotonic() - began
     say(label, f"done in {took:.1f} s" if not ended.code else f"failed after {took:.1f} s")
     return ended
+
+
+class Runner:
+    """Runs the steps of one build, in its folder."""
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        self.folder = folder
+        self.say = say
+
+    async def do(self, step: Step, variables: Mapping[str, str], uv: Sequence[str] = ()) -> Ended:
+        """Run a step; ConfigError, which names it, for what cannot be run at all."""
+        argv = words(step, str(python_of(self.folder)), uv)
+        shown = step.shown or " ".join(step.argv)
+        try:
+            return await run_step(
+                step.name, argv, environ=variables, cwd=self.folder, say=self.say, shown=shown
+            )
+        except ConfigError as error:
+            raise ConfigError(
+                f"The step {step.name} cannot be run: {error.message}", hint=step.hint
+            ) from None
+
+
+def refuse_failure(step: Step, ended: Ended) -> None:
+    """Raise BuildError for a step that failed."""
+    if ended.code:
+        said = last_words(ended.tail) or "it said nothing."
+        raise BuildError(
+            f"The build's step {step.name} ended with exit code {ended.code} "
+            f"({step.shown or ' '.join(step.argv)}): {said}",
+            hint=step.hint,
+            exit_code=ended.code,
+        )
+
+
+def last_words(tail: str) -> str:
+    """Give the line that tells most: pip's last ERROR, else the last line."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ")]
+    line = (errors or lines or [""])[-1].removeprefix("ERROR: ")
+    return line if not line or line[-1] in ".!?" else f"{line}."

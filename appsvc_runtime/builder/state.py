@@ -5,12 +5,13 @@ A JSON file. Must not know of sites or steps.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-__all__ = ["FILE", "LOCK", "State", "read_state", "write_state"]
+__all__ = ["FILE", "LOCK", "State", "digest", "read_state", "write_state"]
 
 FILE = ".appsvc-build.json"
 # Held while a build writes into the folder.
@@ -34,6 +35,11 @@ class State:
     finished: bool = False
     python: str = ""
     version: list[int] = field(default_factory=list)
+
+
+def digest(value: object) -> str:
+    """Give what stands for a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def read_state(folder: Path) -> State | None:

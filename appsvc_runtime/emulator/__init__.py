@@ -20,5 +20,10 @@ the middleware or the rooms it decides with. Its rooms, from what a user starts 
   `fastcgiexchange`, `fastcgiwire`, `fastcgi`, `cgihead`, `fastcgiparams`, `fastcgirequest`,
   `fastcgipages`, `fastcgierrors`; `wfastcgi_child` is what the child runs to become wfastcgi.
 
+- **Linux**: `linuxhost` builds (`..builder`) and starts what `linuxplan` has decided: `instances`
+  (`affinity`, `health`) of a `container` (`warmup`, `probing`, `diagnosis`, `limits`), in the place
+  that `containerspace` makes for it, with what the `image` brings, the variables of `linuxenviron`
+  and the script of `runscript`; `defaultsite` (`default_application`) where no app was found.
+
 `exchange` is what passes between the front end and what stands behind it.
 """

@@ -50,6 +50,8 @@ class Host(Protocol):
     """What stands behind the front end: IIS with its workers, or Linux containers."""
 
     names: Names
+    # Why an answer is not what its user wants, however good its status; "" for no such reason.
+    remark: str
 
     async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
         """Start, and wait until a request can be answered; give "", or why it cannot.
@@ -93,6 +95,11 @@ class Emulation:
         self._ready = False
         self._hurry = False
         self._front: FrontEnd | None = None
+
+    @property
+    def remark(self) -> str:
+        """Why no answer is what its user wants, "" for no such reason."""
+        return self._host.remark
 
     async def start(self) -> str:
         """Listen, start the host, and wait until it can answer; give "", or why it cannot.
@@ -222,8 +229,10 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
         f"GET {serving.check} {answer} in {found.seconds * 1000:.0f} ms "
         f"(ready after {ready * 1000:.0f} ms)"
     )
-    if found.good:
+    if found.good and not emulation.remark:
         return 0
+    if emulation.remark:
+        show(emulation.remark)
     for line in found.text.splitlines():
         show(line)
     return 1

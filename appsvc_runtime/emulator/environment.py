@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import facts
 from ..errors import ConfigError
 
-__all__ = ["make_environ", "parse_setting", "windows_variables"]
+__all__ = ["make_environ", "parse_setting", "platform_variables", "windows_variables"]
 
 # What would tell a child of another host than the emulated one.
 _DROPPED = (
@@ -62,6 +62,24 @@ def windows_variables() -> dict[str, str]:
     }
 
 
+def platform_variables(*, site_name: str, public_name: str, instance_id: str) -> dict[str, str]:
+    """Give what App Service sets on every host alike."""
+    return {
+        "REGION_NAME": "Emulator",
+        "WEBSITE_AUTH_ENABLED": "False",
+        "WEBSITE_COMPUTE_MODE": "Dedicated",
+        "WEBSITE_CORS_ALLOWED_ORIGINS": "",
+        "WEBSITE_HOSTNAME": public_name,
+        "WEBSITE_HTTPLOGGING_ENABLED": "0",
+        "WEBSITE_INSTANCE_ID": instance_id,
+        "WEBSITE_OWNER_NAME": "00000000-0000-0000-0000-000000000000+emulator",
+        "WEBSITE_RESOURCE_GROUP": "emulator",
+        "WEBSITE_ROLE_INSTANCE_ID": "0",
+        "WEBSITE_SITE_NAME": site_name,
+        "WEBSITE_SKU": "Basic",
+    }
+
+
 def make_environ(
     base: Mapping[str, str],
     *,
@@ -83,24 +101,9 @@ def make_environ(
     # The same at each start, as an instance keeps its id; 64 hexadecimal digits as there.
     instance = hashlib.sha256(f"appsvc {site_name} {uuid.getnode()}".encode()).hexdigest()
     environ.update(
-        {
-            "HOME": str(home),
-            "HOME_EXPANDED": str(home),
-            "REGION_NAME": "Emulator",
-            "SITE_BITNESS": "AMD64",
-            "WEBSITE_AUTH_ENABLED": "False",
-            "WEBSITE_COMPUTE_MODE": "Dedicated",
-            "WEBSITE_CORS_ALLOWED_ORIGINS": "",
-            "WEBSITE_HOSTNAME": public_name,
-            "WEBSITE_HTTPLOGGING_ENABLED": "0",
-            "WEBSITE_INSTANCE_ID": instance,
-            "WEBSITE_OWNER_NAME": "00000000-0000-0000-0000-000000000000+emulator",
-            "WEBSITE_RESOURCE_GROUP": "emulator",
-            "WEBSITE_ROLE_INSTANCE_ID": "0",
-            "WEBSITE_SITE_NAME": site_name,
-            "WEBSITE_SKU": "Basic",
-        }
+        platform_variables(site_name=site_name, public_name=public_name, instance_id=instance)
     )
+    environ.update({"HOME": str(home), "HOME_EXPANDED": str(home), "SITE_BITNESS": "AMD64"})
     for name, value in app_settings:
         environ[name] = value
         environ[facts.APP_SETTING_PREFIX + name] = value

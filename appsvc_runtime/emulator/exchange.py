@@ -68,10 +68,14 @@ class Answer:
 
 @dataclass
 class Tunnel:
-    """The answer to an upgrade: pass messages to and fro the WebSocket server at `url`."""
+    """The answer to an upgrade: pass messages to and fro the WebSocket server at `url`.
+
+    `source` is the address of this machine to ask from, "" for any.
+    """
 
     url: str
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+    source: str = ""
 
 
 # What stands behind the front end.

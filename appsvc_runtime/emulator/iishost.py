@@ -40,6 +40,7 @@ class IisHost:
             plan.environ["WEBSITE_AUTH_ENABLED"].lower() == "true",
             plan.paths.home,
         )
+        self.remark = ""
         self._plan = plan
         self._say = say
         self._workers = Workers(plan, say)

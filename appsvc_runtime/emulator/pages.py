@@ -20,7 +20,7 @@ __all__ = ["answer", "html_page", "text_page"]
 # More of what a child printed helps nobody in a browser; the log has it all.
 MAX_OUTPUT = 64_000
 
-_FOOTER = "IIS shows visitors no reason: this page is by appsvc emulate."
+IIS_FOOTER = "IIS shows visitors no reason: this page is by appsvc emulate."
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 50rem;
@@ -43,16 +43,18 @@ def answer(
     details: str = "",
     output: str = "",
     headers: Mapping[str, str] | None = None,
+    footer: str = IIS_FOOTER,
 ) -> Answer:
     """Give a page as an answer: HTML, or text where the client accepts that rather.
 
     `title` is a few words, `why` a sentence or two, `details` what to do or to know, `output` what
-    a process printed. A HEAD request gets the headers alone. The note is `404.8: why`.
+    a process printed, `footer` who says so. A HEAD request gets the headers alone. The note is
+    `404.8: why`.
     """
     if _wants_html(request.headers.getall("Accept", [])):
-        kind, text = "text/html", html_page(status, substatus, title, why, details, output)
+        kind, text = "text/html", html_page(status, substatus, title, why, details, output, footer)
     else:
-        kind, text = "text/plain", text_page(status, substatus, title, why, details, output)
+        kind, text = "text/plain", text_page(status, substatus, title, why, details, output, footer)
     body = text.encode("utf-8", "replace")
     made = CIMultiDict(headers or {})
     made["Content-Type"] = f"{kind}; charset=utf-8"
@@ -64,7 +66,13 @@ def answer(
 
 
 def html_page(
-    status: int, substatus: int, title: str, why: str, details: str = "", output: str = ""
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    details: str = "",
+    output: str = "",
+    footer: str = IIS_FOOTER,
 ) -> str:
     """Give a whole HTML page; see `answer` for what goes in."""
     number = _number(status, substatus)
@@ -79,13 +87,19 @@ def html_page(
     if output:
         shown = escape(_shorten(output))
         parts.append(f'<h2>What the process printed</h2>\n<pre tabindex="0">{shown}</pre>')
-    parts.append(f"</main>\n<footer>{_FOOTER}</footer>")
+    parts.append(f"</main>\n<footer>{escape(footer)}</footer>")
     parts.append("</body>\n</html>\n")
     return "\n".join(parts)
 
 
 def text_page(
-    status: int, substatus: int, title: str, why: str, details: str = "", output: str = ""
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    details: str = "",
+    output: str = "",
+    footer: str = IIS_FOOTER,
 ) -> str:
     """Give the same as plain text."""
     parts = [f"{_number(status, substatus)} {title}", why]
@@ -93,7 +107,7 @@ def text_page(
         parts.append(details)
     if output:
         parts.append(f"What the process printed:\n{_shorten(output)}")
-    parts.append(_FOOTER)
+    parts.append(footer)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

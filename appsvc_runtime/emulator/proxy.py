@@ -10,6 +10,8 @@ timeouts, which HttpPlatformHandler sets, are of each step and not of the whole
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 
@@ -38,9 +40,13 @@ _KEPT_FOR = 1.5
 
 
 class Upstream:
-    """Connections to servers on this machine, kept and used again. End it with `close`."""
+    """Connections to servers on this machine, kept and used again. End it with `close`.
 
-    def __init__(self) -> None:
+    `source` is the address that they come from, where this machine has it; "" for any.
+    """
+
+    def __init__(self, source: str = "") -> None:
+        self.source = source if source and _has_address(source) else ""
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(
@@ -81,7 +87,8 @@ class Upstream:
 
     def tunnel(self, request: Request, port: int) -> Tunnel:
         """Give where the WebSocket server of 127.0.0.1:`port` is to be asked, and with what."""
-        return Tunnel(f"ws://{_HOST}:{port}{request.target}", CIMultiDict(request.headers))
+        url = f"ws://{_HOST}:{port}{request.target}"
+        return Tunnel(url, CIMultiDict(request.headers), self.source)
 
     async def close(self) -> None:
         """End all connections."""
@@ -123,7 +130,11 @@ class Upstream:
             trace.on_connection_reuseconn.append(_note_reuse)
             trace.freeze()
             self._session = aiohttp.ClientSession(
-                connector=make_connector(limit=0, keepalive_timeout=_KEPT_FOR),
+                connector=make_connector(
+                    limit=0,
+                    keepalive_timeout=_KEPT_FOR,
+                    local_addr=(self.source, 0) if self.source else None,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=_NOT_ADDED,
@@ -136,6 +147,14 @@ class Upstream:
             # It would send again over new connections as well, where a crash is no coincidence.
             self._session._retry_connection = False
         return self._session
+
+
+def _has_address(address: str) -> bool:
+    """Say whether a connection can come from an address: Linux has all of 127.0.0.0/8."""
+    with contextlib.suppress(OSError), socket.socket() as tried:
+        tried.bind((address, 0))
+        return True
+    return False
 
 
 async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:

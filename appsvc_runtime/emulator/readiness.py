@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..processtree import Tree
 
-__all__ = ["free_port", "is_ready", "listens_elsewhere"]
+__all__ = ["free_port", "is_open", "is_ready", "listened_on", "listens_elsewhere"]
 
 _HOST = "127.0.0.1"
 _REACHES_LOOPBACK = ("0.0.0.0", _HOST)
@@ -59,6 +59,24 @@ async def is_ready(tree: Tree, port: int) -> bool:
         return False
     own = procfs.listeners(tree.alive())
     return any((address, port) in own for address in _REACHES_LOOPBACK)
+
+
+async def is_open(tree: Tree, port: int) -> bool:
+    """Say whether the tree can be reached on `port` from outside of this machine, with IPv4.
+
+    Where the system does not tell, a connection from this machine is what is tried.
+    """
+    if procfs.is_listened_on(port) is None:
+        return await _takes_connections(port)
+    return any(
+        number == port and not ipaddress.ip_address(address).is_loopback
+        for address, number in procfs.listeners(tree.alive())
+    )
+
+
+def listened_on(tree: Tree) -> list[tuple[str, int]]:
+    """Give the addresses and ports on which the tree listens, as far as the system tells."""
+    return procfs.listeners(tree.alive())
 
 
 def listens_elsewhere(tree: Tree, port: int) -> str:

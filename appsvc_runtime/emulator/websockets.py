@@ -62,12 +62,13 @@ class Dialler:
     """Opens tunnels; `close()` ends the connections that are left."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+    def _client(self, source: str) -> aiohttp.ClientSession:
+        if source not in self._sessions:
+            own = (source, 0) if source else None
+            self._sessions[source] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=True, local_addr=own),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 auto_decompress=False,
@@ -75,12 +76,12 @@ class Dialler:
                 max_line_size=_BUFFER,
                 max_field_size=_BUFFER,
             )
-        return self._session
+        return self._sessions[source]
 
     async def close(self) -> None:
         """End every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     async def dial(
         self, request: web.BaseRequest, tunnel: Tunnel, own: CIMultiDict[str]
@@ -102,7 +103,7 @@ class Dialler:
         scheme, separator, rest = tunnel.url.partition("://")
         url = URL(f"{scheme.replace('ws', 'http', 1)}{separator}{rest}", encoded=True)
         try:
-            response = await self._client().get(
+            response = await self._client(tunnel.source).get(
                 url, headers=headers, allow_redirects=False, read_until_eof=False
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -1,0 +1,190 @@
+"""How /home is another folder for a container: a mount namespace, or other paths in its texts.
+
+Knows Linux's mounts. Must not know what runs in the container. The namespace is made by `unshare`
+and `mount` of util-linux, which every Linux has; an ordinary user's are in a user namespace, where
+he is root as the container's user is. What the machine has in its /home stays there beside the
+platform's own folders: the interpreter may live in it.
+Sources: unshare(1), mount(8), user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import facts
+
+__all__ = ["HOME", "Space", "make_space", "rewrite_file"]
+
+HOME = facts.SITE_FOLDER.partition("/site/")[0]
+# A path of the platform in a text: at its beginning or behind what no path holds unescaped, and
+# followed by the end of a name.
+_PATHS = re.compile(
+    r"(?<![\w./~-])/home(?P<rest>/site/wwwroot(?![\w.-])|/(?:site|LogFiles|data)(?![\w.-]))"
+)
+_TRIAL_SECONDS = 15
+_SAFE = re.compile(r"[\w@%+=:,./-]+")
+_MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where a container finds its folders.
+
+    `site` and `home` are what the built copy and /home are called inside, `prefix` is what stands
+    before a program's own arguments. `note` says why there is no namespace, "" where there is one.
+    """
+
+    site: str
+    home: str
+    prefix: tuple[str, ...] = ()
+    note: str = ""
+
+    def inside(self, text: str) -> str:
+        """Give a text with the platform's paths as they are called inside."""
+        if self.home == HOME:
+            return text
+
+        def place(match: re.Match[str]) -> str:
+            rest = match["rest"]
+            if rest == "/site/wwwroot":
+                return self.site
+            return f"{self.home}{rest}"
+
+        return _PATHS.sub(place, text)
+
+
+async def make_space(folder: Path, home: Path, stage: Path, *, allow: bool = True) -> Space:
+    """Make the place for containers that have the built copy `folder` and `home` for their /home.
+
+    `stage` is a folder for what is mounted. Where the machine allows no namespace, or `allow` is
+    False, the paths are those of this machine.
+    """
+    try:
+        prefix, why = await asyncio.to_thread(_try_namespace, folder, home, stage, allow)
+    except OSError as error:
+        prefix, why = (), f"{error.filename}: {error.strerror}"
+    if prefix:
+        return Space(facts.SITE_FOLDER, HOME, prefix)
+    site, inner = (_without_blanks(path) for path in (folder, home))
+    note = (
+        f"There is no /home of its own ({why}): in startup commands, in their files in the copy "
+        f"and in settings, /home/site/wwwroot becomes {site}. What your app's code calls so it "
+        "will not find."
+    )
+    return Space(site, inner, (), note)
+
+
+def rewrite_file(path: Path, space: Space) -> bool:
+    """Write a text file of the copy with the paths as they are called inside; say if any changed.
+
+    Its mode stays. A file that is no text, or long, is left alone.
+    """
+    if space.home == HOME:
+        return False
+    data = path.read_bytes()
+    if len(data) > _MAX_BYTES or b"\0" in data:
+        return False
+    before = data.decode("utf-8", "surrogateescape")
+    after = space.inside(before)
+    if after == before:
+        return False
+    path.write_bytes(after.encode("utf-8", "surrogateescape"))
+    return True
+
+
+def _try_namespace(
+    folder: Path, home: Path, stage: Path, allow: bool
+) -> tuple[tuple[str, ...], str]:
+    """Give what starts a program in the namespace, or nothing and why not."""
+    if not allow:
+        return (), "switched off"
+    programs = {name: shutil.which(name) for name in ("unshare", "mount", "sh")}
+    missing = [name for name, path in programs.items() if path is None]
+    if missing:
+        return (), f"{' and '.join(missing)} are not here" if len(missing) > 1 else (
+            f"{missing[0]} is not here"
+        )
+    if not os.path.isdir(HOME):
+        return (), f"this machine has no {HOME}"
+    script = stage / "enter.sh"
+    stage.mkdir(parents=True, exist_ok=True)
+    script.write_text(_entering(folder, home, stage, os.scandir(HOME)), "utf-8")
+    prefix = [str(programs["unshare"]), "--mount", "--propagation", "private"]
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
+        prefix.append("--map-root-user")
+    prefix += ["--", str(programs["sh"]), str(script)]
+    mark = folder / f".appsvc-space-{os.getpid()}"
+    try:
+        mark.touch()
+        tried = subprocess.run(
+            [*prefix, "sh", "-c", f"rm {shlex.quote(f'{facts.SITE_FOLDER}/{mark.name}')}"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=_TRIAL_SECONDS,
+        )  # fmt: skip
+        if not tried.returncode and not mark.exists():
+            return tuple(prefix), ""
+        said = tried.stderr.strip().rpartition("\n")[2]
+    except (subprocess.SubprocessError, OSError) as error:
+        said = str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+    return (), said.rstrip(".") or "the machine allows none"
+
+
+def _entering(folder: Path, home: Path, stage: Path, existing: Iterable[os.DirEntry[str]]) -> str:
+    """Give the script that makes /home in a new namespace, and becomes its arguments.
+
+    Makes the empty folders and files on which it mounts.
+    """
+    points = stage / "home"
+    shutil.rmtree(points, ignore_errors=True)
+    points.mkdir(parents=True)
+    lines = ["#!/bin/sh", "set -e"]
+    own = {entry.name: entry for entry in os.scandir(home)}
+    entries = {entry.name: entry for entry in existing if entry.name not in own} | own
+    for name, entry in sorted(entries.items()):
+        point = points / name
+        if entry.is_symlink():
+            point.symlink_to(os.readlink(entry.path))
+            continue
+        if entry.is_dir():
+            point.mkdir()
+        else:
+            point.touch()
+        lines.append(_mount(entry.path, point))
+    wwwroot = points / "site" / "wwwroot"
+    if folder.resolve() != (home / "site" / "wwwroot").resolve():
+        (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
+        lines.append(_mount(folder, wwwroot))
+    lines += [_mount(points, Path(HOME)), 'exec "$@"', ""]
+    return "\n".join(lines)
+
+
+def _mount(what: str | os.PathLike[str], where: Path) -> str:
+    return f"mount --rbind {shlex.quote(os.fspath(what))} {shlex.quote(os.fspath(where))}"
+
+
+def _without_blanks(path: Path) -> str:
+    """Give a name for a folder that needs no quotes, in whatever quotes it may come to stand.
+
+    That is its own, or that of a link to it, which is there until this process ends.
+    """
+    if _SAFE.fullmatch(str(path)):
+        return str(path)
+    folder = tempfile.mkdtemp(prefix="appsvc-home-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    link = Path(folder) / "link"
+    link.symlink_to(path, target_is_directory=True)
+    return str(link)

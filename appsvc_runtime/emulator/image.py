@@ -1,0 +1,117 @@
+"""What the container's image brings besides Python: gunicorn, uvicorn and uvicorn-worker.
+
+A virtual environment, made once for an interpreter and kept in the user's cache folder. The
+image's own Python has these in its site-packages, behind those of the site (Oryx: the Dockerfiles
+in images/runtime/python; the tools for debugging that it has too are left out). Must not know of
+sites.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import osfiles
+from ..builder.places import cache_folder
+from ..builder.running import run_step
+from ..builder.stepenviron import step_environ
+from ..errors import ConfigError
+from .exchange import Say
+from .surroundings import resolve_interpreter
+
+__all__ = ["Image", "prepare_image"]
+
+# The image installs gunicorn as it is at that time, and uvicorn 0.46 since there is a Python 3.14.
+_PACKAGES = ("gunicorn", "uvicorn", "uvicorn-worker")
+_WHOLE = "appsvc-image"
+_LABEL = "image"
+# Between looks whether another emulator has made it, seconds; and how long that may take.
+_LOOK, _PATIENCE = 0.2, 300.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: its interpreter, the folder of its programs, its packages, its Python's version."""
+
+    python: str
+    bin: Path
+    site_packages: Path
+    version: tuple[int, int]
+
+
+async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Image:
+    """Give the image for an interpreter, made if need be.
+
+    ConfigError for what is no interpreter, or where the packages cannot be had.
+    """
+    path, version = await asyncio.to_thread(resolve_interpreter, python)
+    name = f"{version[0]}.{version[1]}"
+    key = hashlib.sha256(f"{path} {' '.join(_PACKAGES)}".encode()).hexdigest()[:12]
+    folder = cache_folder(environ) / f"image-{name}-{key}"
+    made = Image(
+        str(folder / "bin" / "python"),
+        folder / "bin",
+        folder / "lib" / f"python{name}" / "site-packages",
+        version,
+    )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_whole(made, folder):
+            await _make(made, folder, path, environ, say)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder}, for what the image brings, cannot be made: {error.strerror}.",
+            hint="Set XDG_CACHE_HOME to a folder that you may write to.",
+        ) from None
+    return made
+
+
+def _is_whole(made: Image, folder: Path) -> bool:
+    # A link to an interpreter that was removed does not exist.
+    return (folder / _WHOLE).is_file() and Path(made.python).exists()
+
+
+async def _make(
+    made: Image, folder: Path, python: str, environ: Mapping[str, str], say: Say
+) -> None:
+    lock = await _wait_for_lock(str(folder) + ".lock", say)
+    try:
+        if _is_whole(made, folder):
+            return  # another emulator has made it meanwhile
+        say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as the image brings them.")
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        variables = step_environ(environ, (), folder)
+        for argv in (
+            [python, "-m", "venv", str(folder)],
+            [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES],
+        ):
+            ended = await run_step(_LABEL, argv, environ=variables, cwd=folder.parent, say=say)
+            if ended.code:
+                last = ended.tail.strip().rpartition("\n")[2]
+                raise ConfigError(
+                    f"What the image brings cannot be installed: {last or ended.code}.",
+                    hint="Look whether pip reaches its index: `pip download gunicorn`.",
+                )
+        (folder / _WHOLE).write_text(" ".join(_PACKAGES), "utf-8")
+    finally:
+        osfiles.unlock(lock)
+
+
+async def _wait_for_lock(path: str, say: Say) -> int:
+    """Have the file's lock; another emulator may have it for as long as pip takes."""
+    said = False
+    for _ in range(int(_PATIENCE / _LOOK)):
+        lock = osfiles.lock(path)
+        if lock is not None:
+            return lock
+        if not said:
+            said = True
+            say(_LABEL, "Another emulator is making the image: waiting for it.")
+        await asyncio.sleep(_LOOK)
+    raise ConfigError(
+        f"Another program has held {path} for {_PATIENCE:.0f} s.", hint="End it, or wait for it."
+    )
