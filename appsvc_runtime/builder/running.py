@@ -6,6 +6,7 @@ Knows processes and asyncio. Must not know which steps there are.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = ["BuildError", "Ended", "Runner", "last_words", "refuse_failure", "run
 _SIGNALLED = 128
 _MAX_CODE = 255
 _SHOWN_LINES = 12
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Configured|Exit): \S")
 
 
 class BuildError(AppServiceError):
@@ -109,8 +111,8 @@ def refuse_failure(step: Step, ended: Ended) -> None:
 
 
 def last_words(tail: str) -> str:
-    """Give the line that tells most: pip's last ERROR, else the last line."""
+    """Give the line that tells most: pip's last ERROR, an exception, else the last one."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR: ")]
+    errors = [line for line in lines if line.startswith("ERROR: ") or _EXCEPTION.match(line)]
     line = (errors or lines or [""])[-1].removeprefix("ERROR: ")
     return line if not line or line[-1] in ".!?" else f"{line}."

@@ -139,7 +139,6 @@ class Container:
             await _end(child)
             self._said.end()
             self._child = None
-            self._say(self.label, f"({self.trouble.why})")
             return self.trouble
         self._said.release()
         self.port = launch.port
@@ -171,6 +170,7 @@ class Container:
                 began = self._clock()
                 if await self.start() is None:
                     break
+                self._say(self.label, f"({self.trouble})")
                 failures += 1
                 pause = self._pauses[min(failures, len(self._pauses) - 1)]
                 self._say(self.label, f"(It is started again in {pause:g} s.)")
@@ -205,9 +205,8 @@ class Container:
             elif left:
                 names = ", ".join(sorted({procfs.program(pid) or str(pid) for pid in left}))
                 said = (
-                    f"SIGTERM ended only its shell, and SIGKILL the rest ({names}), which never "
-                    "heard of it. To let running requests end, set a startup command that begins "
-                    "with `exec`."
+                    f"SIGTERM ended its shell, SIGKILL the rest ({names}), which never heard of "
+                    "it; a startup command that begins with `exec` lets running requests end."
                 )
             else:
                 said = f"SIGTERM ended it after {took:.1f} s."

@@ -67,6 +67,10 @@ _FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _EXCEPTION = re.compile(
     r"^(?P<what>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Warning|Interrupt|Configured)(?:: .*)?)$"
 )
+# Places in a traceback that are not the app's.
+_FOREIGN = ("/site-packages/", "/lib/python", "<frozen ")
+# Commands that neither the image nor a shell has, but packages do.
+_OTHERS_COMMANDS = frozenset("appsvc flask daphne hypercorn granian waitress-serve".split())
 # Modules whose package is called otherwise, of those that web apps use most.
 _PACKAGES = {
     "PIL": "pillow",
@@ -134,27 +138,24 @@ def _still_running(seen: Seen) -> tuple[str, str]:
 
 def _ended(seen: Seen) -> tuple[str, str]:
     code = seen.code or 0
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     for rule in (_command, _application, _exception, _port):
         found = rule(seen)
         if found is not None:
             why, hint = found
-            return f"{why} (The container ended with {how}.)", hint
+            return f"The container ended {how}: {why}.", hint
     if code in (-_SIGKILL, 128 + _SIGKILL):
         return (
-            f"It was killed ({how}) before it answered.",
-            "Where nobody did that by hand, the machine ran out of memory.",
+            f"The container was ended {how} before it answered.",
+            "Where nobody killed it by hand, the machine ran out of memory.",
         )
     if not code:
         return (
-            "Its startup command ended (exit code 0) before anything listened.",
+            "The container's command ended (exit code 0) before anything listened.",
             "It has to start a server that stays, in the foreground: nothing may put it into the "
             "background.",
         )
-    return (
-        f"It ended with {how} before it answered.",
-        "What it printed says why.",
-    )
+    return f"The container ended {how} before it answered.", "What it printed says why."
 
 
 def _command(seen: Seen) -> tuple[str, str] | None:
@@ -165,17 +166,17 @@ def _command(seen: Seen) -> tuple[str, str] | None:
         name = word.rstrip("\r").removeprefix(f"{facts.SITE_FOLDER}/")
         if seen.has_file(name):
             return (
-                f"The script {name} is there, but not what its first line names.",
+                f"the script {name} is there, but not what its first line names",
                 "Give it Unix line ends (LF, not CRLF), and a first line as #!/bin/sh.",
             )
-        hint = "Look for a typo in the startup command"
-        if word in ("appsvc", "flask", "daphne", "hypercorn", "granian", "waitress-serve"):
-            hint = f"Add the package that has {word} to requirements.txt"
-        return f"There is no command {word!r} in the container.", f"{hint}."
+        hint = "Look for a typo in the startup command."
+        if word in _OTHERS_COMMANDS:
+            hint = f"Add the package that has {word} to requirements.txt."
+        return f"there is no command {word!r} in it", hint
     denied = _DENIED.search(seen.output)
     if seen.code == _NOT_EXECUTABLE and denied:
         return (
-            f"{denied['word']} cannot be run: permission denied.",
+            f"{denied['word']} cannot be run, permission denied",
             "A startup command is a command, or a file that ends in .sh.",
         )
     return None
@@ -187,12 +188,15 @@ def _application(seen: Seen) -> tuple[str, str] | None:
     if found:
         module, name = found["module"], found["name"]
         return (
-            f"The module {module} has no {name!r}, which the server is told to serve.",
-            f"Call the app {name}, or name the other in a startup command: gunicorn {module}:NAME.",
+            f"the module {module} has no `{name}`, which the server is told to serve",
+            f"Call the app `{name}`, or name it in a startup command: gunicorn {module}:NAME.",
         )
     asgi = _NO_APP.search(seen.output)
     if asgi:
-        return f"The server does not find the app: {asgi['said'].rstrip('.')}.", "Name another."
+        return (
+            f"the server does not find the app ({asgi['said'].rstrip('.')})",
+            "Name the module and the app in it: uvicorn MODULE:NAME.",
+        )
     return None
 
 
@@ -209,11 +213,12 @@ def _exception(seen: Seen) -> tuple[str, str] | None:
         else:
             package = _PACKAGES.get(top, top.replace("_", "-"))
             hint = f"Add {package} to requirements.txt."
-        return f"The module {name!r} is not there (ModuleNotFoundError).", hint
+        return f"the module {name!r} is not there (ModuleNotFoundError)", hint
     what, place = _last_exception(seen.output)
     if not what:
         return None
-    return f"The app raised {what.rstrip('.')}{f' in {place}' if place else ''}.", "Mend the app."
+    where = f", at {place}" if place else ""
+    return f"the app raised {what.rstrip('.')}{where}", "Mend that, and start again."
 
 
 def _last_exception(output: str) -> tuple[str, str]:
@@ -232,7 +237,7 @@ def _last_exception(output: str) -> tuple[str, str]:
         elif inside and line and not line[0].isspace():
             inside = False
             what = line.strip()
-            own = [f for f in frames if "/site-packages/" not in f and "/lib/python" not in f]
+            own = [f for f in frames if not any(foreign in f for foreign in _FOREIGN)]
             place = (own or frames or [""])[-1]
         elif not inside and not what and _EXCEPTION.match(line.strip()):
             what = line.strip()
@@ -242,7 +247,7 @@ def _last_exception(output: str) -> tuple[str, str]:
 def _port(seen: Seen) -> tuple[str, str] | None:
     if _IN_USE.search(seen.output):
         return (
-            "The port that it binds to is taken.",
+            "the port that it binds to is taken",
             f"Have it {_ON_PORT}, which is {seen.port} here: --bind 0.0.0.0:$PORT.",
         )
     return None

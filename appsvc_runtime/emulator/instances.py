@@ -71,6 +71,9 @@ class Instances:
                 asyncio.create_task(self._check(number)) for number in range(len(troubles))
             ]
         if len(failed) < len(troubles):
+            for container, trouble in zip(self._containers, troubles, strict=True):
+                if trouble is not None:
+                    self._say(container.label, f"({trouble})")
             return ""
         return str(failed[0])
 

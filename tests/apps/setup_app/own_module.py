@@ -1,0 +1,3 @@
+"""Installed by setup.py."""
+
+TOLD = b"from the package"
