@@ -34,3 +34,9 @@ def make(log: Path) -> Iterator[Callable[..., SharedFileHandler]]:
     yield make
     for handler in made:
         handler.close()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a cache folder for all tests, so that an image is made once and nobody's own is used."""
+    return tmp_path_factory.mktemp("cache")

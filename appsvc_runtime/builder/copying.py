@@ -50,7 +50,9 @@ def copy_changes(site: Path, output: Path, state: State) -> Copied:
     try:
         _copy_folder(site, output, "", known, state.copied, copied, output.resolve())
         for name in known.keys() - state.copied.keys():
-            _remove(output / name)
+            gone = output / name
+            if not gone.is_dir() or gone.is_symlink():  # else a folder has taken its place
+                _remove(gone)
             copied.removed += 1
     except OSError as error:
         state.copied = {**known, **state.copied}

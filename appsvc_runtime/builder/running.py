@@ -107,6 +107,7 @@ def refuse_failure(step: Step, ended: Ended) -> None:
             f"({step.shown or ' '.join(step.argv)}): {said}",
             hint=step.hint,
             exit_code=ended.code,
+            output=ended.tail,
         )
 
 

@@ -134,7 +134,7 @@ def _try_namespace(
         )  # fmt: skip
         if not tried.returncode and not mark.exists():
             return tuple(prefix), ""
-        said = tried.stderr.strip().rpartition("\n")[2]
+        said = tried.stderr.strip().partition("\n")[0]
     except (subprocess.SubprocessError, OSError) as error:
         said = str(error)
     finally:
@@ -148,6 +148,7 @@ def _entering(folder: Path, home: Path, stage: Path, existing: Iterable[os.DirEn
 
     Makes the empty folders and files on which it mounts.
     """
+    (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
     points = stage / "home"
     shutil.rmtree(points, ignore_errors=True)
     points.mkdir(parents=True)
@@ -166,7 +167,6 @@ def _entering(folder: Path, home: Path, stage: Path, existing: Iterable[os.DirEn
         lines.append(_mount(entry.path, point))
     wwwroot = points / "site" / "wwwroot"
     if folder.resolve() != (home / "site" / "wwwroot").resolve():
-        (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
         lines.append(_mount(folder, wwwroot))
     lines += [_mount(points, Path(HOME)), 'exec "$@"', ""]
     return "\n".join(lines)

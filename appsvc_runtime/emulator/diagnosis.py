@@ -93,17 +93,15 @@ _PACKAGES = {
 
 
 def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
-    """Say where a container listens that does not listen where it should, "" for nowhere."""
+    """Say where a container listens in place of where it should; "" if it does, or nowhere."""
     if not listened:
         return ""
     on_port = [address for address, number in listened if number == port]
+    if any(not ipaddress.ip_address(address).is_loopback for address in on_port):
+        return ""
     if on_port:
         shown = " and ".join(with_port(address, port) for address in on_port)
-        return (
-            f"It listens on {shown} only, where nobody outside of the container reaches it"
-            if all(ipaddress.ip_address(address).is_loopback for address in on_port)
-            else f"It listens on {shown} only, which IPv4 does not reach"
-        )
+        return f"It listens on {shown} only, where nobody outside of the container reaches it"
     shown = " and ".join(with_port(address, number) for address, number in listened[:3])
     return f"It listens on {shown} instead of port {port}"
 
