@@ -85,7 +85,8 @@ def test_a_namespace(tmp_path: Path) -> None:
     if made.note:
         pytest.skip(made.note)
     assert sh(made, "cat /home/site/wwwroot/app.py") == "in the site"
-    sh(made, "echo data > /home/LogFiles/x; echo new > /home/site/wwwroot/new.txt")
+    sh(made, "echo data > /home/LogFiles/x; echo new > /home/site/wwwroot/new.txt; touch /home/y")
+    assert (tmp_path / "home/y").exists()
     assert (tmp_path / "home/LogFiles/x").read_text() == "data\n"
     assert (tmp_path / "home/site/wwwroot/new.txt").read_text() == "new\n"
     assert not os.path.exists("/home/LogFiles/x")
@@ -97,7 +98,7 @@ def test_a_namespace(tmp_path: Path) -> None:
 
 def test_another_folder_for_the_site(tmp_path: Path) -> None:
     """The copy may lie anywhere."""
-    (tmp_path / "home").mkdir()
+    (tmp_path / "home/LogFiles").mkdir(parents=True)
     other = make_site(tmp_path / "other place", {"app.py": "elsewhere"})
     made = asyncio.run(make_space(other, tmp_path / "home", tmp_path / "stage"))
     if made.note:

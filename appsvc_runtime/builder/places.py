@@ -20,8 +20,13 @@ _NAME = "appsvc-runtime"
 def linux_folder(site: Path) -> Path:
     """Make and give the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
 
-    ConfigError where it cannot be made.
+    ConfigError where it cannot be made, or the site is no folder.
     """
+    if not site.is_dir():
+        what = "is a file, not the site's folder" if site.exists() else "is not there"
+        raise ConfigError(
+            f"The site folder {str(site)!r} {what}.", hint="Name the folder that holds your app."
+        )
     made = site.parent / _OURS / site.name / "linux"
     try:
         made.mkdir(parents=True, exist_ok=True)

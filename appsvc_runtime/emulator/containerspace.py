@@ -143,36 +143,38 @@ def _try_namespace(
     return (), said.rstrip(".") or "the machine allows none"
 
 
-def _entering(folder: Path, home: Path, stage: Path, existing: Iterable[os.DirEntry[str]]) -> str:
+def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEntry[str]]) -> str:
     """Give the script that makes /home in a new namespace, and becomes its arguments.
 
-    Makes the empty folders and files on which it mounts.
+    What the machine has in its own /home is mounted on empty folders and files that are made in
+    `home`; where that has something of the name, it is what counts.
     """
     (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
-    points = stage / "home"
-    shutil.rmtree(points, ignore_errors=True)
-    points.mkdir(parents=True)
-    lines = ["#!/bin/sh", "set -e"]
-    own = {entry.name: entry for entry in os.scandir(home)}
-    entries = {entry.name: entry for entry in existing if entry.name not in own} | own
-    for name, entry in sorted(entries.items()):
-        point = points / name
+    aside = stage / "machine"
+    aside.mkdir(exist_ok=True)
+    lines = ["#!/bin/sh", "set -e", _mount(HOME, aside), _mount(home, HOME)]
+    for entry in sorted(machine, key=lambda entry: entry.name):
+        point = home / entry.name
         if entry.is_symlink():
-            point.symlink_to(os.readlink(entry.path))
-            continue
-        if entry.is_dir():
-            point.mkdir()
-        else:
-            point.touch()
-        lines.append(_mount(entry.path, point))
-    wwwroot = points / "site" / "wwwroot"
+            if not os.path.lexists(point):
+                point.symlink_to(os.readlink(entry.path))
+        elif _make_point(point, entry.is_dir()):
+            lines.append(_mount(aside / entry.name, f"{HOME}/{entry.name}"))
     if folder.resolve() != (home / "site" / "wwwroot").resolve():
-        lines.append(_mount(folder, wwwroot))
-    lines += [_mount(points, Path(HOME)), 'exec "$@"', ""]
-    return "\n".join(lines)
+        lines.append(_mount(folder, facts.SITE_FOLDER))
+    return "\n".join([*lines, 'exec "$@"', ""])
 
 
-def _mount(what: str | os.PathLike[str], where: Path) -> str:
+def _make_point(point: Path, is_folder: bool) -> bool:
+    """Make what can be mounted on; say whether it is only that, and nothing of its own."""
+    if is_folder:
+        point.mkdir(exist_ok=True)
+        return point.is_dir() and not any(os.scandir(point))
+    point.touch(exist_ok=True)
+    return point.is_file() and not point.stat().st_size
+
+
+def _mount(what: str | os.PathLike[str], where: str | os.PathLike[str]) -> str:
     return f"mount --rbind {shlex.quote(os.fspath(what))} {shlex.quote(os.fspath(where))}"
 
 

@@ -1,0 +1,187 @@
+"""`appsvc build` as its user meets it: real pip, real virtual environments, real mistakes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.apps import copy_app, digest
+from tests.support.emulator import alive_with, make_site
+from tests.support.servers import ROOT, clean_environ, run
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
+
+
+Build = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def build(cache: Path) -> Build:
+    """Give what runs `appsvc build`."""
+
+    def call(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return run(
+            "-m", "appsvc_runtime", "build", str(site), *options,
+            cwd=site.parent, timeout=240, XDG_CACHE_HOME=str(cache),
+        )  # fmt: skip
+
+    return call
+
+
+def built(site: Path) -> Path:
+    return site.parent / ".appsvc" / site.name / "linux/home/site/wwwroot"
+
+
+@posix_only
+def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> None:
+    """Each is named and timed; the second build keeps what has not changed; sources stay."""
+    site = make_site(
+        tmp_path / "my site",
+        {
+            "requirements.txt": "-r more.txt\n",
+            "more.txt": "# django is looked for in the first file only\n",
+            "manage.py": 'import os, sys\nopen("collected", "a").write("x")\n'
+            'print("collecting", os.environ["KEY"], sys.prefix != sys.base_prefix)\n',
+            "post.sh": "#!/bin/sh\necho post in $PWD with $VIRTUAL_ENV\n",
+        },
+    )
+    (site / "requirements.txt").write_text("-r more.txt\n# Django\n")
+    pre = "PRE_BUILD_COMMAND=echo pre one, echo pre two $APPSETTING_KEY"
+    post = "POST_BUILD_SCRIPT_PATH=post.sh"
+    settings = ["--set", "KEY=value", "--set", pre, "--set", post]
+    before = digest(site)
+    first = build(site, *settings)
+    assert first.returncode == 0, first.stdout + first.stderr
+    labels = re.findall(r"^\d\d:\d\d:\d\d\.\d{3} (\S+) +done in [0-9.]+ s$", first.stdout, re.M)
+    assert labels == ["pre-build", "antenv", "packages", "collectstatic", "post-build"]
+    assert "pre-build    pre two value" in first.stdout
+    assert "collectstatic collecting value True" in first.stdout
+    assert f"post in {built(site)} with {built(site)}/antenv" in first.stdout
+    assert re.search(rf"build +Built in [0-9.]+ s: {re.escape(str(built(site)))}\n", first.stdout)
+    assert digest(site) == before
+    second = build(site, *settings)
+    assert "Nothing has changed" in second.stdout
+    assert "antenv and its packages are kept" in second.stdout
+    assert "pre two value" in second.stdout  # what is the user's own runs each time
+    plain = build(site, "--set", "KEY=value")
+    assert (built(site) / "collected").read_text() == "xxx"
+    plain = build(site, "--set", "KEY=value")
+    assert "Its files are kept" in plain.stdout
+    (site / "more.txt").write_text("# changed\n")
+    third = build(site)
+    assert "$ python" in third.stdout
+    assert "-m venv antenv" in third.stdout
+
+
+@posix_only
+def test_a_step_that_fails(tmp_path: Path, build: Build) -> None:
+    """Its own exit code, its name and its last words; and no mark of success."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    failed = build(site, "--set", "PRE_BUILD_COMMAND=echo the reason; exit 7")
+    assert failed.returncode == 7
+    assert "The build's step pre-build ended with exit code 7" in failed.stderr
+    assert "the reason" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (built(site) / "antenv").exists()
+    killed = build(site, "--set", "PRE_BUILD_COMMAND=kill -9 $$")
+    assert killed.returncode == 137
+
+
+@posix_only
+def test_requirements_that_cannot_be_installed(tmp_path: Path, build: Build) -> None:
+    """pip's words, the file, what to do; a missing file is said; nothing asks for input."""
+    site = make_site(
+        tmp_path / "site", {"requirements.txt": "--no-index\nno-such-package-at-all==1\n"}
+    )
+    failed = build(site)
+    assert failed.returncode == 1
+    assert "No matching distribution found for no-such-package-at-all==1." in failed.stderr
+    assert "Mend requirements.txt" in failed.stderr
+
+
+@posix_only
+def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
+    """A prompt gets end-of-file and only warns; UTF-16 is read, and what it breaks is said."""
+    prompting = build(copy_app("prompting", tmp_path))
+    assert prompting.returncode == 0
+    assert "Warning: it ended with exit code 1" in prompting.stdout
+    assert "EOFError" in prompting.stdout
+    utf16 = build(copy_app("utf16", tmp_path), "--set", "PYTHON_FAST_BUILD_ENABLED=true")
+    assert utf16.returncode == 0
+    assert "here pip does" in utf16.stdout
+    assert "requirements.txt is in UTF-16" in utf16.stdout
+    assert "in whose bytes the platform sees no Django" in utf16.stdout
+
+
+REFUSED = [
+    pytest.param(["missing"], "is not there", id="no-site"),
+    pytest.param(["site/app.py"], "is a file", id="a-file"),
+    pytest.param(["site", "--output", "site"], "holds the site itself", id="itself"),
+    pytest.param(["site/sub", "--output", "site"], "holds the site itself", id="above"),
+    pytest.param(["site", "--output", "other"], "was not made by a build", id="in-the-way"),
+    pytest.param(["site", "--output", "site/app.py"], "was not made by a build", id="file-there"),
+    pytest.param(["site", "--python", "nonsense"], "no interpreter", id="python"),
+    pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="no-python"),
+    pytest.param(["site", "--set", "KEY"], "an equals sign", id="setting"),
+]
+
+
+@posix_only
+@pytest.mark.parametrize(("arguments", "said"), REFUSED)
+def test_refusals(tmp_path: Path, arguments: list[str], said: str) -> None:
+    """One sentence, exit code 2, nothing done."""
+    make_site(tmp_path, {"site/app.py": "", "site/sub/app.py": "", "other/precious.txt": "x"})
+    before = digest(tmp_path / "site"), digest(tmp_path / "other")
+    done = run("-m", "appsvc_runtime", "build", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert said in done.stderr
+    assert (digest(tmp_path / "site"), digest(tmp_path / "other")) == before
+
+
+@posix_only
+def test_a_folder_that_cannot_be_made(tmp_path: Path, build: Build) -> None:
+    """Where nothing may be written beside the site, another folder can be named."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    (tmp_path / ".appsvc").write_text("in the way")
+    refused = build(site)
+    assert refused.returncode == 2
+    assert "cannot be made" in refused.stderr
+    assert build(site, "--output", str(tmp_path / "out")).returncode == 0
+    assert (tmp_path / "out/antenv/pyvenv.cfg").is_file()
+    assert (
+        "include-system-site-packages = false" in (tmp_path / "out/antenv/pyvenv.cfg").read_text()
+    )
+
+
+@posix_only
+def test_ctrl_c(tmp_path: Path) -> None:
+    """The step ends with all that it started; the next build begins where it should."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    mark = f"mark-{os.getpid()}-{tmp_path.name}"
+    command = [sys.executable, "-m", "appsvc_runtime", "build", str(site)]
+    pre = "PRE_BUILD_COMMAND=echo begun; sleep 60; true"
+    started = subprocess.Popen(
+        [*command, "--set", f"MARK={mark}", "--set", pre],
+        env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert started.stdout is not None
+    line = ""
+    while not line.endswith("begun\n"):
+        line = started.stdout.readline()
+        assert line, started.communicate()
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert errors == "Interrupted: the build is not whole.\n"
+    deadline = time.monotonic() + 10
+    while alive_with(mark):
+        assert time.monotonic() < deadline
