@@ -43,7 +43,9 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     folder = Path(os.path.abspath(site))
     options = building.Options(
         site=folder,
-        output=Path(os.path.abspath(output)) if output else places.default_output(folder),
+        output=Path(os.path.abspath(output))
+        if output
+        else places.default_output(folder, os.environ),
         python=surroundings.find_interpreter(python),
         app_settings=[environment.parse_setting(text) for text in settings],
         clean=clean,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import process
 from .console import PythonVersion, echo, say
 from .errors import ConfigError
 
@@ -137,7 +138,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     folder = Path(site)
     linux = options["kind"] == "linux"
     if options["kind"] == "auto" and folder.is_dir() and options["config"] is None:
-        linux = find_config(folder) is None
+        linux = find_config(folder) is None and not process.WINDOWS
     _refuse(context, _IIS_ONLY if linux else _LINUX_ONLY, linux)
     host = (_linux if linux else _iis)(folder, options)
     return emulation.run(
@@ -203,6 +204,7 @@ def _linux(folder: Path, options: dict[str, Any]) -> Host:
             affinity=options["affinity"],
             health_path=options["health_check"],
             health_interval=options["health_check_interval"],
-        )
+        ),
+        os.environ,
     )
     return linuxhost.LinuxHost(made, os.environ, say)

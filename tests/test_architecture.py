@@ -78,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
     "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
-    "cli_emulate": {"console", "errors"}
+    "cli_emulate": {"console", "errors", "process"}
     | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
     | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")},
     "cli_build": {"builder/building", "builder/places", "console", "process"}

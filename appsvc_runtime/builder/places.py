@@ -5,6 +5,9 @@ Makes folders. Must not know what is put into them.
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,12 +18,14 @@ __all__ = ["cache_folder", "default_output", "linux_folder"]
 
 _OURS = ".appsvc"
 _NAME = "appsvc-runtime"
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def linux_folder(site: Path) -> Path:
+def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
     """Make and give the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
 
-    ConfigError where it cannot be made, or the site is no folder.
+    In the user's cache folder where nothing may be written beside the site. ConfigError where it
+    cannot be made, or the site is no folder.
     """
     if not site.is_dir():
         what = "is a file, not the site's folder" if site.exists() else "is not there"
@@ -29,10 +34,17 @@ def linux_folder(site: Path) -> Path:
         )
     made = site.parent / _OURS / site.name / "linux"
     try:
-        made.mkdir(parents=True, exist_ok=True)
-        ignore = site.parent / _OURS / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
+        try:
+            made.mkdir(parents=True, exist_ok=True)
+            ignore = site.parent / _OURS / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", "utf-8")
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED:
+                raise
+            key = hashlib.sha256(os.fsencode(site)).hexdigest()[:12]
+            made = cache_folder(environ) / "sites" / f"{site.name}-{key}" / "linux"
+            made.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"The folder {made}, in which the site is built, cannot be made: {error.strerror}.",
@@ -41,9 +53,9 @@ def linux_folder(site: Path) -> Path:
     return made
 
 
-def default_output(site: Path) -> Path:
+def default_output(site: Path, environ: Mapping[str, str]) -> Path:
     """Give the folder in which a site is built unless another is named."""
-    return linux_folder(site) / "home" / "site" / "wwwroot"
+    return linux_folder(site, environ) / "home" / "site" / "wwwroot"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

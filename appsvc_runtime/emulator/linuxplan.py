@@ -83,8 +83,8 @@ def parse_home(texts: Sequence[str]) -> Path | None:
     return home
 
 
-def make_linux_plan(options: LinuxOptions) -> LinuxPlan:
-    """Look at a site and say how it is emulated.
+def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxPlan:
+    """Look at a site and say how it is emulated; `environ` are this process's own variables.
 
     Makes its folder in `.appsvc` beside the site, and the folders in `home`. ConfigError for a site
     that cannot be emulated.
@@ -95,21 +95,15 @@ def make_linux_plan(options: LinuxOptions) -> LinuxPlan:
             hint="Run this in WSL.",
         )
     site = Path(os.path.abspath(options.folder))
-    if not site.is_dir():
-        is_file = "is a file, not the site's folder" if site.exists() else "is not there"
-        raise ConfigError(
-            f"The site folder {str(options.folder)!r} {is_file}.",
-            hint="Name the folder that holds your app.",
-        )
     if options.health_path and not options.health_path.startswith("/"):
         raise ConfigError(
             f"--health-check {options.health_path!r} is no path.",
             hint="Write it with a slash: --health-check /health.",
         )
+    linux = places.linux_folder(site, environ)
     settings = dict(options.app_settings)
     names = surroundings.names(site, settings, options.public_name)
     python = _interpreter(options)
-    linux = places.linux_folder(site)
     home = Path(os.path.abspath(options.home)) if options.home is not None else linux / "home"
     _make_home(home)
     return LinuxPlan(
