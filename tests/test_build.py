@@ -121,6 +121,25 @@ def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
     assert "in whose bytes the platform sees no Django" in utf16.stdout
 
 
+@posix_only
+@pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="one Python is enough for these tools")
+def test_other_tools(tmp_path: Path, build: Build) -> None:
+    """setup.py, uv.lock and Poetry's pyproject.toml: each tool is installed and installs."""
+    for name, command, there in (
+        ("setup_app", "python -m pip install . --prefer-binary", "own_module.py"),
+        ("uv_app", "uv sync --active --link-mode copy", ""),
+        ("poetry_app", "python -m poetry install --only main", "poetry/__init__.py"),
+    ):
+        site = copy_app(name, tmp_path)
+        before = digest(site)
+        done = build(site)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"packages     $ {command}\n" in done.stdout
+        packages = built(site) / "antenv/lib/python3.12/site-packages"
+        assert (packages / there).exists()
+        assert digest(site) == before
+
+
 REFUSED = [
     pytest.param(["missing"], "is not there", id="no-site"),
     pytest.param(["site/app.py"], "is a file", id="a-file"),

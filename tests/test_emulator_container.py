@@ -197,7 +197,7 @@ def test_the_wrong_port_is_said_early(tmp_path: Path) -> None:
         await made.container.stop()
 
     made.run(work)
-    assert f"(It listens on 0.0.0.0:{other} instead of port {made.port}" in made.log()
+    assert f"(The container listens on 0.0.0.0:{other} instead of port {made.port}" in made.log()
 
 
 def test_any_answer_counts(tmp_path: Path) -> None:

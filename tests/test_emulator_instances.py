@@ -175,7 +175,7 @@ def test_application_error(tmp_path: Path) -> None:
         text = body(answer)
         assert text.startswith("503 Application Error")
         assert "the last words" in text
-        assert "Run was: echo the last words; exit 3" in text
+        assert "What was run: echo the last words; exit 3" in text
         assert "App Service shows visitors no reason" in text
 
     site.run(work)

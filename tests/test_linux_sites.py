@@ -173,7 +173,7 @@ def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
         assert status == 503
         assert text.startswith("503 Application Error\n")
         assert "KeyError: 'SECRET_THAT_IS_NOT_SET'" in text
-        assert "Run was: GUNICORN_CMD_ARGS=" in text
+        assert "What was run: GUNICORN_CMD_ARGS=" in text
         assert "What the process printed:" in text
 
 

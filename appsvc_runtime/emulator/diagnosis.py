@@ -101,9 +101,9 @@ def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
         return ""
     if on_port:
         shown = " and ".join(with_port(address, port) for address in on_port)
-        return f"It listens on {shown} only, where nobody outside of the container reaches it"
+        return f"The container listens on {shown} only, where nobody outside of it reaches it"
     shown = " and ".join(with_port(address, number) for address, number in listened[:3])
-    return f"It listens on {shown} instead of port {port}"
+    return f"The container listens on {shown} instead of port {port}"
 
 
 def find_trouble(seen: Seen) -> Trouble:
@@ -125,11 +125,11 @@ def _still_running(seen: Seen) -> tuple[str, str]:
     if seen.listened:
         said = f" ({seen.answer})" if seen.answer else ""
         return (
-            f"It listens on port {seen.port}, but gave no answer{said} {limit}.",
+            f"The container listens on port {seen.port}, but gave no answer{said} {limit}.",
             "Look what its first request waits for: a database, another service, a lock.",
         )
     return (
-        f"It runs, but listened on no port {limit}.",
+        f"The container runs, but listened on no port {limit}.",
         "Look what it waits for before it listens; what it printed may tell.",
     )
 

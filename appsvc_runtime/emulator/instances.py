@@ -146,7 +146,7 @@ class Instances:
     def _error(self, request: Request, trouble: Trouble) -> Answer:
         """Give what the platform shows, with the reason that it hides."""
         details = "\n".join(
-            filter(None, [trouble.hint, trouble.command and f"Run was: {trouble.command}"])
+            filter(None, [trouble.hint, trouble.command and f"What was run: {trouble.command}"])
         )
         return pages.answer(
             request, 503, 0, _TITLE, trouble.why,
