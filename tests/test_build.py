@@ -128,7 +128,7 @@ def test_other_tools(tmp_path: Path, build: Build) -> None:
     for name, command, there in (
         ("setup_app", "python -m pip install . --prefer-binary", "own_module.py"),
         ("uv_app", "uv sync --active --link-mode copy", ""),
-        ("poetry_app", "python -m poetry install --only main", "poetry/__init__.py"),
+        ("poetry_app", "python -m poetry install --only main", "poetry/console"),
     ):
         site = copy_app(name, tmp_path)
         before = digest(site)

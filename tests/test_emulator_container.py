@@ -231,6 +231,22 @@ def test_a_container_that_ends_is_started_again(tmp_path: Path) -> None:
     assert "(The container ended with exit code 7; it is started again.)" in made.said
 
 
+def test_a_container_that_is_replaced(tmp_path: Path) -> None:
+    """As one that was unhealthy for too long: stopped in order, and another started."""
+    made = Made(tmp_path, "echo $$ >> pids; exec PYTHON server.py 0.0.0.0 PORT")
+
+    async def work() -> None:
+        assert await made.container.start() is None
+        assert await made.container.restart("It is replaced.") is None
+        assert made.container.port == made.port
+        await made.container.stop()
+
+    made.run(work)
+    assert len(set((tmp_path / "pids").read_text().split())) == 2
+    assert "(It is replaced.)" in made.said
+    assert made.log().count("(Stopped: SIGTERM ended it after") == 2
+
+
 def test_one_that_goes_on_failing(tmp_path: Path) -> None:
     """It is tried again and again, each time with the reason, until it is stopped."""
     (tmp_path / "once").touch()

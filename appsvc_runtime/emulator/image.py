@@ -9,6 +9,7 @@ sites.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Im
     """
     path, version = await asyncio.to_thread(resolve_interpreter, python)
     name = f"{version[0]}.{version[1]}"
-    key = hashlib.sha256(f"{path} {' '.join(_PACKAGES)}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{_installation(path)} {' '.join(_PACKAGES)}".encode()).hexdigest()[:12]
     folder = cache_folder(environ) / f"image-{name}-{key}"
     made = Image(
         str(folder / "bin" / "python"),
@@ -68,6 +69,17 @@ async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Im
             hint="Set XDG_CACHE_HOME to a folder that you may write to.",
         ) from None
     return made
+
+
+def _installation(python: str) -> str:
+    """Give the folder of the Python that a virtual environment stands on: they share an image."""
+    folder = Path(python).parent
+    with contextlib.suppress(OSError):
+        for line in (folder.parent / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "home":
+                return value.strip()
+    return str(folder)
 
 
 def _is_whole(made: Image, folder: Path) -> bool:
