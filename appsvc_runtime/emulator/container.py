@@ -83,6 +83,7 @@ class Container:
     async def restart(self, why: str) -> Trouble | None:
         """Stop it and start it anew, as the platform replaces an instance."""
         self._say(self.label, f"({why})")
+        self.trouble = Trouble("The container is being replaced.")
         await self._end_watching()
         await self._stop_child()
         return await self.start()
@@ -170,6 +171,8 @@ class Container:
                 began = self._clock()
                 if await self.start() is None:
                     break
+                if self._closed:
+                    return
                 self._say(self.label, f"({self.trouble})")
                 failures += 1
                 pause = self._pauses[min(failures, len(self._pauses) - 1)]
