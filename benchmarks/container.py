@@ -1,23 +1,15 @@
-"""The Linux container, measured: ``python -m benchmarks.container [--rounds N] [--seconds N]``.
+"""The Linux container, measured: ``python -m benchmarks.container [--rounds N]``.
 
   build    the second ``appsvc build`` without changes against the first, of a Flask site and of a
            Django site with collectstatic; each first one in a new folder. Goal: 0.10
   explain  the whole command ``appsvc explain`` on trees of 50,000 files. Goal: 0.3 s
-  latency  what the front end of ``appsvc emulate --as linux`` adds to a request, one at a time,
-           each on a new connection, against the same gunicorn asked directly; in turns. Goal: 1 ms
-  rate     requests/s through it against bare gunicorn, as the platform starts it (one sync worker,
-           access log), with ``wrk`` where it is installed; in turns. Goal: 0.6
 
-Loopback only; Linux.
+What the front end costs is measured by ``benchmarks.frontend``.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,11 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from ._load import client_name, load
-
-GOAL_BUILD, GOAL_EXPLAIN, GOAL_LATENCY, GOAL_RATE = 0.10, 0.3, 0.001, 0.6
+GOAL_BUILD, GOAL_EXPLAIN = 0.10, 0.3
 FILES = 50_000
-_READY = re.compile(r"^Ready http://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
 _APP = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "12")])
@@ -132,121 +121,13 @@ def measure_explain(folder: Path, rounds: int) -> bool:
     return good
 
 
-@contextlib.contextmanager
-def emulated(site: Path) -> Iterator[int]:
-    """Run ``appsvc emulate --as linux`` until the block ends; give its port."""
-    log = site.parent / "emulated.txt"
-    command = ["emulate", str(site), "--as", "linux", "--no-build", "--port", "0"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "appsvc_runtime", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while not (found := _READY.search(log.read_text("utf-8", "replace"))):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The emulator is not ready:\n{log.read_text()}")
-            time.sleep(0.01)
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@contextlib.contextmanager
-def bare(site: Path) -> Iterator[int]:
-    """Run gunicorn as the platform does until the block ends; give its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = "--timeout 600 --access-logfile - --error-logfile -".split()
-    log = site.parent / "bare.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *arguments, f"--bind=0.0.0.0:{port}", "app:app"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=site,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                ask(port)
-                break
-            time.sleep(0.01)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def ask(port: int) -> float:
-    """Ask once, on a connection of its own; give the seconds until all has come."""
-    began = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", port), 10) as wire:
-        wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        data = b""
-        while piece := wire.recv(65536):
-            data += piece
-    if not data.endswith(b"hello, world"):
-        raise OSError(f"no answer: {data[:200]!r}")
-    return time.perf_counter() - began
-
-
-def measure_latency(folder: Path, rounds: int) -> bool:
-    """Print both medians and the difference; say whether the goal was met."""
-    site = make(folder / "latency" / "site", {"app.py": _APP})
-    with emulated(site) as through, bare(site) as direct:
-        found = []
-        for _ in range(rounds * 200):
-            found.append((ask(direct), ask(through)))
-    added = median(second - first for first, second in found)
-    first, second = (median(times) for times in zip(*found, strict=True))
-    print(
-        f"latency: gunicorn {first * 1000:.2f} ms, through the front end {second * 1000:.2f} ms, "
-        f"added {added * 1000:.2f} ms at the median (goal {GOAL_LATENCY * 1000:g} ms)"
-    )
-    return added <= GOAL_LATENCY
-
-
-def measure_rate(folder: Path, rounds: int, seconds: float) -> bool:
-    """Print both rates and the ratio; say whether the goal was met."""
-    site = make(folder / "rate" / "site", {"app.py": _APP})
-    good = True
-    with emulated(site) as through, bare(site) as direct:
-        for connections in (8, 32):
-            load(through, connections, 1)
-            load(direct, connections, 1)
-            found = []
-            for _ in range(rounds):
-                alone, whole = (load(port, connections, seconds) for port in (direct, through))
-                if whole.failed:
-                    raise RuntimeError(f"{whole.failed} requests failed")
-                found.append((alone.rate, whole.rate))
-            ratio = median(whole / alone for alone, whole in found)
-            first, second = (median(rates) for rates in zip(*found, strict=True))
-            print(
-                f"rate, {connections} connections: gunicorn {first:.0f}/s, through the front end "
-                f"{second:.0f}/s, ratio {ratio:.2f} (goal {GOAL_RATE})"
-            )
-            good = good and ratio >= GOAL_RATE
-    return good
-
-
 def main() -> int:
     """Measure everything; 0 where all goals were met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("parts", nargs="*", default=["build", "explain", "latency", "rate"])
+    parser.add_argument("parts", nargs="*", default=["build", "explain"])
     options = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, client: {client_name()}")
+    print(f"Python {sys.version.split()[0]}")
     good = []
     with tempfile.TemporaryDirectory(prefix="container-") as name:
         folder = Path(name)
@@ -254,10 +135,6 @@ def main() -> int:
             good.append(measure_build(folder, options.rounds))
         if "explain" in options.parts:
             good.append(measure_explain(folder, options.rounds))
-        if "latency" in options.parts:
-            good.append(measure_latency(folder, options.rounds))
-        if "rate" in options.parts:
-            good.append(measure_rate(folder, options.rounds, options.seconds))
     return 0 if all(good) else 1
 
 

@@ -108,11 +108,11 @@ EMULATOR = """
     answering defaultsite fastcgiconnection fastcgipages handlers health image platformprocess proxy
     rulereading staticfiles
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
-    frontpages pages passage repeats site sitefiles substitution variables watching
-    affinity certificates cgihead checking childoutput containerspace diagnosis environment exchange
+    frontpages kept pages passage repeats site sitefiles substitution variables watching
+    affinity certificates cgihead checking childoutput containerspace diagnosis environment
     fastcgi fastcgiwire filebody frontheaders headonly limits patterns probing publicname rapidfails
-    readiness surroundings urlpaths winpaths
-    __init__ default_application folders wfastcgi_child
+    readiness requesthead slimtransport surroundings urlpaths winpaths
+    __init__ default_application exchange folders wfastcgi_child
 """
 BUILDER = """
     building

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 import pytest
 
-from appsvc_runtime.emulator.headonly import make_connector
+from appsvc_runtime.emulator.passage import BadAnswerError
+from appsvc_runtime.emulator.proxy import Upstream
+from tests.support.rawserver import read, request
 
 BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEVIL!"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Of: head\r\n\r\n"
@@ -53,13 +54,14 @@ def test_what_follows_a_head_is_nobodys(pieces: list[bytes]) -> None:
     async def check() -> None:
         server, _ = await serve(pieces)
         port = server.sockets[0].getsockname()[1]
-        async with aiohttp.ClientSession(connector=make_connector()) as client:
-            for _ in range(3):
-                async with client.head(f"http://127.0.0.1:{port}/") as answer:
-                    assert answer.status == 200
-                    assert answer.headers["X-Of"] == "head"
-                async with client.get(f"http://127.0.0.1:{port}/") as answer:
-                    assert await answer.read() == b"good"
+        upstream = Upstream()
+        for _ in range(3):
+            answer = await upstream.forward(request("HEAD"), port, timeout=5)
+            assert (answer.status, answer.headers["X-Of"]) == (200, "head")
+            assert await read(answer) == b""
+            answer = await upstream.forward(request(), port, timeout=5)
+            assert await read(answer) == b"good"
+        await upstream.close()
         server.close()
         await server.wait_closed()
 
@@ -72,11 +74,11 @@ def test_other_connections_are_used_again() -> None:
     async def check() -> None:
         server, made = await serve([HEAD])
         port = server.sockets[0].getsockname()[1]
-        async with aiohttp.ClientSession(connector=make_connector()) as client:
-            for _ in range(3):
-                async with client.get(f"http://127.0.0.1:{port}/") as answer:
-                    assert await answer.read() == b"good"
-            assert len(made) == 1
+        upstream = Upstream()
+        for _ in range(3):
+            assert await read(await upstream.forward(request(), port, timeout=5)) == b"good"
+        assert len(made) == 1
+        await upstream.close()
         server.close()
         await server.wait_closed()
 
@@ -89,9 +91,10 @@ def test_a_head_without_an_end() -> None:
     async def check() -> None:
         server, _ = await serve([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000])
         port = server.sockets[0].getsockname()[1]
-        async with aiohttp.ClientSession(connector=make_connector()) as client:
-            with pytest.raises(aiohttp.ClientError):
-                await client.head(f"http://127.0.0.1:{port}/")
+        upstream = Upstream()
+        with pytest.raises(BadAnswerError):
+            await upstream.forward(request("HEAD"), port, timeout=5)
+        await upstream.close()
         server.close()
         await server.wait_closed()
 

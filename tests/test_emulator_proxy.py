@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 
 import pytest
-from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.exchange import Answer, Request
+from appsvc_runtime.emulator import kept
 from appsvc_runtime.emulator.passage import (
     BadAnswerError,
     BrokenError,
@@ -20,97 +18,21 @@ from appsvc_runtime.emulator.passage import (
     UpstreamError,
 )
 from appsvc_runtime.emulator.proxy import Upstream
+from tests.support.rawserver import (
+    OK,
+    Raw,
+    Reader,
+    Writer,
+    pieces,
+    raw,
+    read,
+    request,
+    run,
+    sender,
+)
 from tests.support.servers import free_port
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = 2**20
-
-
-class Raw:
-    """A server that does what it is told with each connection; `heads` are those it has read."""
-
-    def __init__(self, serve: Callable[[Raw, Reader, Writer], Awaitable[None]]) -> None:
-        self._serve = serve
-        self.connections = 0
-        self.heads: list[bytes] = []
-        self.bodies: list[bytes] = []
-        self.ended = asyncio.Event()
-        self.over = asyncio.Event()
-        self.running: set[asyncio.Task[object]] = set()
-        self.writers: list[Writer] = []
-
-    async def __call__(self, reader: Reader, writer: Writer) -> None:
-        """Serve one connection."""
-        self.connections += 1
-        self.running.add(asyncio.current_task())  # type: ignore[arg-type]
-        self.writers.append(writer)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await self._serve(self, reader, writer)
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-        self.ended.set()
-
-    async def head(self, reader: Reader) -> bytes:
-        """Read one."""
-        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-        return self.heads[-1]
-
-
-@asynccontextmanager
-async def raw(
-    serve: Callable[[Raw, Reader, Writer], Awaitable[None]],
-) -> AsyncIterator[tuple[Upstream, int, Raw]]:
-    """Run a server, and give what passes requests on to it."""
-    told = Raw(serve)
-    server = await asyncio.start_server(told, "127.0.0.1", 0, backlog=500)
-    upstream = Upstream()
-    try:
-        yield upstream, server.sockets[0].getsockname()[1], told
-    finally:
-        await upstream.close()
-        server.close()
-        told.over.set()
-        for writer in told.writers:
-            writer.transport.abort()
-        await asyncio.gather(*told.running)
-
-
-def run(check: Callable[[], Awaitable[None]]) -> None:
-    """Run a test that may take half a minute at most."""
-    asyncio.run(asyncio.wait_for(check(), 30))
-
-
-def request(
-    method: str = "GET", target: str = "/", *headers: tuple[str, str], **options: object
-) -> Request:
-    return Request(method, target, CIMultiDict([("Host", "app.example"), *headers]), **options)  # type: ignore[arg-type]
-
-
-async def pieces(*given: bytes) -> AsyncIterator[bytes]:
-    for piece in given:
-        yield piece
-        await asyncio.sleep(0)
-
-
-async def read(answer: Answer) -> bytes:
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return b"".join([piece async for piece in answer.body])
-
-
-def sender(*parts: bytes) -> Callable[[Raw, Reader, Writer], Awaitable[None]]:
-    """Answer each request on a connection with these bytes, which must frame themselves."""
-
-    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
-        while True:
-            await told.head(reader)
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-
-    return serve
 
 
 async def close_after_one(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -161,21 +83,23 @@ def test_headers_are_sent_as_they_are() -> None:
                 timeout=5,
             )  # fmt: skip
             assert told.heads[0].decode().split("\r\n")[1:-2] == [
-                "Host: app.example", "X-One: 1", "Cookie: a=b", "X-Two: 2", "X-One: 3",
+                "Host: app.example", "X-One: 1", "Cookie: a=b", "X-Two: 2", "x-one: 3",
                 "Cookie: c=d", "X-Last: é",
             ]  # fmt: skip
 
     run(check)
 
 
-def test_header_that_is_no_utf_8_is_sent_as_latin_1() -> None:
-    """The bytes as aiohttp's server gives them; it could not send them on."""
+def test_bytes_that_are_no_utf_8_are_sent_as_they_are() -> None:
+    """In the target and in headers, as aiohttp's server gives them."""
 
     async def check() -> None:
         async with raw(sender(OK)) as (upstream, port, told):
-            value = b"caf\xe9".decode("utf-8", "surrogateescape")
-            await upstream.forward(request("GET", "/", ("X-Bytes", value)), port, timeout=5)
-            assert "X-Bytes: café".encode() in told.heads[0]
+            text = b"caf\xe9".decode("utf-8", "surrogateescape")
+            asked = request("GET", f"/{text}", ("X-Bytes", text))
+            await upstream.forward(asked, port, timeout=5)
+            assert told.heads[0].startswith(b"GET /caf\xe9 HTTP/1.1\r\n")
+            assert b"X-Bytes: caf\xe9\r\n" in told.heads[0]
 
     run(check)
 
@@ -289,8 +213,25 @@ def test_body_is_sent_in_its_framing(length: int | None, method: str) -> None:
     run(check)
 
 
-def test_bodies_stream_both_ways() -> None:
+@pytest.mark.parametrize("given", [b"ab", b"abcdefghi"], ids=["shorter", "longer"])
+def test_body_that_is_not_as_long_as_was_said(given: bytes) -> None:
+    """Nothing of it becomes another request's beginning: the connection is cut."""
+
+    async def check() -> None:
+        async with raw(take_body) as (upstream, port, told):
+            asked = request("POST", "/", body=pieces(given), length=6)
+            with pytest.raises(ValueError, match="not as long"):
+                await upstream.forward(asked, port, timeout=5)
+            await asyncio.wait_for(told.ended.wait(), 10)
+            assert told.bodies == []
+
+    run(check)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own-transport", "asyncio-transport"])
+def test_bodies_stream_both_ways(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer begins before the request has ended, and nothing whole is held."""
+    monkeypatch.setattr(kept, "WINDOWS", not own)  # where asyncio's own is used
     total = 40
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -605,6 +546,33 @@ def test_kept_connection_that_was_closed_meanwhile() -> None:
                 await asyncio.wait_for(told.ended.wait(), 10)
                 await asyncio.sleep(0.01)
             assert told.connections == 3
+
+    run(check)
+
+
+def test_what_was_not_asked_for_is_nobodys_answer() -> None:
+    """A server that goes on after its answer is not asked again over that connection."""
+    go_on, gone_on = asyncio.Event(), asyncio.Event()
+
+    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
+        await told.head(reader)
+        writer.write(OK)
+        await writer.drain()
+        if told.connections == 1:
+            await go_on.wait()
+            writer.write(OK.replace(b"ok", b"no"))
+            await writer.drain()
+            gone_on.set()
+        await reader.read()
+
+    async def check() -> None:
+        async with raw(serve) as (upstream, port, told):
+            assert (await upstream.forward(request(), port, timeout=5)).body == b"ok"
+            go_on.set()
+            await gone_on.wait()
+            await asyncio.sleep(0.05)
+            assert (await upstream.forward(request(), port, timeout=5)).body == b"ok"
+            assert told.connections == 2
 
     run(check)
 

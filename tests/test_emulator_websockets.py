@@ -14,6 +14,7 @@ from yarl import URL
 
 from appsvc_runtime.emulator.certificates import Certificates
 from appsvc_runtime.emulator.exchange import Answer, Request, Tunnel
+from appsvc_runtime.emulator.probing import SOURCE, front_end_source
 
 from .support.frontend import PUBLIC, Running, fronted, run, until
 
@@ -21,8 +22,8 @@ Child = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def tunnelled(child: Child, **options: object) -> AsyncIterator[Running]:
-    """A front end before a real WebSocket server."""
+async def tunnelled(child: Child, source: str = "", **options: object) -> AsyncIterator[Running]:
+    """A front end before a real WebSocket server, which is asked from the address `source`."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", child)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -34,7 +35,7 @@ async def tunnelled(child: Child, **options: object) -> AsyncIterator[Running]:
     async def ask(request: Request) -> Answer | Tunnel:
         if not request.websocket:
             return Answer(200, CIMultiDict(), b"plain")
-        return Tunnel(f"ws://127.0.0.1:{port}{request.target}", request.headers)
+        return Tunnel(f"ws://127.0.0.1:{port}{request.target}", request.headers, source)
 
     try:
         async with fronted(ask, **options) as front:  # type: ignore[arg-type]
@@ -153,6 +154,24 @@ def test_no_compression_where_the_child_has_none() -> None:
                 assert not socket.compress
                 await socket.send_str("plain")
                 assert await socket.receive_str() == "plain"
+
+    run(main)
+
+
+@pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
+def test_the_child_sees_where_it_is_asked_from() -> None:
+    """As it does of plain requests: the front end of Linux is not on loopback."""
+    echo = Echo()
+
+    async def main() -> None:
+        async with (
+            tunnelled(echo.serve, SOURCE) as front,
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"http://127.0.0.1:{front.port}/") as socket,
+        ):
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "hello"
+        assert [request.remote for request in echo.requests] == [SOURCE]
 
     run(main)
 

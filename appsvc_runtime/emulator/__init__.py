@@ -15,11 +15,11 @@ the middleware or the rooms it decides with. Its rooms, from what a user starts 
 - **workers**: `workers` makes them of `commands` (`winpaths`); programs run in `children`
   (`childoutput`).
 - **HttpPlatformHandler**: `httpplatform`, `platformprocess`, `readiness`, `rapidfails`, `repeats`;
-  requests go through `proxy` (`passage`, `headonly`).
+  requests go through `proxy` (`passage`, `requesthead`) over connections that are `kept`
+  (`headonly`, `slimtransport`).
 - **FastCGI**: `fastcgipool`, `fastcgilaunch`, `fastcgiprocess`, `fastcgiconnection`,
   `fastcgiexchange`, `fastcgiwire`, `fastcgi`, `cgihead`, `fastcgiparams`, `fastcgirequest`,
   `fastcgipages`, `fastcgierrors`; `wfastcgi_child` is what the child runs to become wfastcgi.
-
 - **Linux**: `linuxhost` builds (`..builder`) and starts what `linuxplan` has decided: `instances`
   (`affinity`, `health`) of a `container` (`warmup`, `probing`, `diagnosis`, `limits`), in the place
   that `containerspace` makes for it, with what the `image` brings, the variables of `linuxenviron`

@@ -2,45 +2,99 @@
 
 Servers that leave it to the app, as waitress does, send what the app gives for a body, which would
 be taken for the beginning of the next answer: another visitor's. Must not know what is asked, or of
-whom. Stands on aiohttp's own protocol, of which it uses two names that are not public.
+whom. Stands on aiohttp's own protocol, which is not public: its parser, its streams and their flow
+control, its read timeout.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 from typing import Any
 
-import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-__all__ = ["make_connector"]
+__all__ = ["Wire"]
 
 _END = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[0-9] 1[0-9][0-9]")
 _LONGEST_HEAD = 0x40000
+_LONGEST_LINE = 0x10000
+_BUFFER = 0x10000
 _BODILESS = (204, 304)
 
 
-class _HeadOnly(ResponseHandler):
-    """Drops what follows the head of an answer without a body; the connection is not used again."""
+class Wire(ResponseHandler):
+    """One connection to a server: requests go out by `send`, heads of answers come from `read()`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `expect` begins each exchange, `rest` ends it. `wires` are those that are open: it adds itself
+    as long as it is one of them.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wires: set[Wire]) -> None:
         super().__init__(loop)
+        self._wires = wires
         self._waits = False
         self._through = False
         self._held = b""
 
-    def set_response_params(self, *, skip_payload: bool = False, **options: Any) -> None:
-        """Take how the next answer is to be read; `skip_payload` is aiohttp's word for HEAD."""
-        self._waits = skip_payload
-        super().set_response_params(skip_payload=skip_payload, **options)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note that it is open."""
+        self._wires.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that it is not."""
+        self._wires.discard(self)
+        super().connection_lost(exc)
+
+    def expect(self, *, head_only: bool, timeout: float) -> None:
+        """Begin an exchange: how its answer is to be read; `head_only` for one to HEAD.
+
+        Once `start_timeout` is called the server may be silent for `timeout` seconds, after which
+        reading raises asyncio.TimeoutError.
+        """
+        self._waits = head_only
+        self._through = False
+        self.set_response_params(
+            skip_payload=head_only,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=timeout,
+            read_bufsize=_BUFFER,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
+
+    def rest(self) -> bool:
+        """End an exchange whose answer has been read; say whether there can be another."""
+        if self._through or self.should_close or not self.is_connected():
+            return False
+        self._through = True  # what comes now has not been asked for
+        return True
 
     @property
-    def should_close(self) -> bool:
-        """Whether the connection is of no use any more."""
-        return self._through or super().should_close
+    def rests(self) -> bool:
+        """Whether it still waits for the next exchange, and nothing has come meanwhile."""
+        return self._through and self.is_connected() and not self.should_close
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; where the connection has ended, reading tells."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until what was sent has been taken, or the connection has ended."""
+        try:
+            await self._drain_helper()
+        except ConnectionError:
+            return
+
+    def fail(self, error: BaseException) -> None:
+        """Have who reads the head or the body get an error."""
+        self.set_exception(error)
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(error)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take an answer that was read; some have no body whatever was asked."""
@@ -51,6 +105,7 @@ class _HeadOnly(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take bytes: of an answer to HEAD the head, and others' whole."""
         if self._through:
+            self.force_close()
             return
         if not self._waits:
             super().data_received(data)
@@ -67,11 +122,3 @@ class _HeadOnly(ResponseHandler):
             if not _INTERIM.match(head):
                 self._waits, self._through, self._held = False, True, b""
             super().data_received(head)
-
-
-def make_connector(**options: Any) -> aiohttp.TCPConnector:
-    """Make a connector whose connections read answers to HEAD so; `options` are aiohttp's."""
-    connector = aiohttp.TCPConnector(**options)
-    factory: Any = functools.partial(_HeadOnly, loop=asyncio.get_running_loop())
-    connector._factory = factory
-    return connector

@@ -6,17 +6,19 @@ Must not know how connections are made or kept, nor what a visitor is told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 
 from ..errors import AppServiceError
-from .exchange import Request
+from .exchange import Answer, Request
+from .headonly import Wire
+from .requesthead import end_to_end
 
 __all__ = [
     "TIMEOUTS",
-    "AnswerBody",
     "BadAnswerError",
     "BrokenError",
     "CutError",
@@ -28,6 +30,8 @@ __all__ = [
 
 # Before Python 3.11 two things.
 TIMEOUTS = (asyncio.TimeoutError, TimeoutError)
+_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, *TIMEOUTS)
+_SWITCHING = 101
 _IDEMPOTENT = frozenset("GET HEAD OPTIONS TRACE PUT DELETE".split())
 
 
@@ -56,105 +60,169 @@ class CutError(UpstreamError):
 
 
 class Passage:
-    """One request on its way: how much of its body has been taken, and whether that has stopped."""
+    """One request on its way over one connection, and its answer on the way back.
 
-    def __init__(self, request: Request, port: int, timeout: float) -> None:
-        self.request = request
-        self.port = port
-        self.timeout = timeout
-        self.reused = False
-        self.stalled = False
-        self.body_error: BaseException | None = None
-        self.task: asyncio.Task[Any] | None = None  # the one that waits for the answer's head
-        self.response: aiohttp.ClientResponse | None = None
-        self._body_begun = False
+    `release` is called with the port and the connection when both have come to their ends.
+    """
 
-    def may_be_sent_again(self, error: Exception) -> bool:
-        """Say whether a kept connection was closed by the time that the request was sent over it.
+    def __init__(
+        self, request: Request, port: int, timeout: float, release: Callable[[int, Wire], None]
+    ) -> None:
+        self._request = request
+        self._port = port
+        self._timeout = timeout
+        self._release = release
+        self._wire: Wire | None = None
+        self._upload: asyncio.Task[bool] | None = None
+        self._content: aiohttp.StreamReader | None = None
+        self._begun = False
+        self._stalled = False
+        self._body_error: Exception | None = None
 
-        Nothing of the body has been used, and by its method it may be done twice.
+    @property
+    def may_be_sent_again(self) -> bool:
+        """Whether nothing of the body has been used, and by its method it may be done twice."""
+        return not self._begun and self._request.method in _IDEMPOTENT
+
+    async def answer(self, wire: Wire, head: bytes) -> Answer:
+        """Send the request, whose head is given; give the answer when its own head has come.
+
+        Raises an UpstreamError, or what the request's body raises.
         """
-        closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        return (
-            closed and self.reused and not self._body_begun and self.request.method in _IDEMPOTENT
-        )
+        self._wire = wire
+        try:
+            wire.expect(head_only=self._request.method == "HEAD", timeout=self._timeout)
+            wire.send(head)
+            if self._request.length == 0:
+                wire.start_timeout()
+            else:
+                self._upload = asyncio.create_task(self._send_body(wire))
+            message, content = await wire.read()
+            while 100 <= message.code <= 199 and message.code != _SWITCHING:
+                if self._sent:
+                    wire.start_timeout()
+                message, content = await wire.read()
+        except _ERRORS as error:
+            self.end()
+            raise self._failure(error) from None
+        except BaseException:
+            self.end()
+            raise
+        self._content = content
+        body: bytes | AsyncIterator[bytes]
+        if content.is_eof():  # all of it came with the head
+            body = content.read_nowait()
+            self.end()
+        else:
+            body = _AnswerBody(self, content)
+        headers = CIMultiDict(end_to_end(message.headers))
+        return Answer(message.code, headers, body, reason=message.reason or "")
 
-    def body(self) -> AsyncIterator[bytes] | None:
-        """Give the body to send, None for none."""
-        return None if self.request.length == 0 else self._pieces()
-
-    def failure(self, error: BaseException) -> BaseException:
-        """Give what to raise before there is an answer."""
-        at = f"The process on port {self.port}"
-        if self.body_error is not None:
-            return self.body_error
-        if isinstance(error, TIMEOUTS):
-            what = "took nothing of the request" if self.stalled else "sent no answer"
-            return SilentError(f"{at} {what} for {self.timeout:g} s.")
-        if isinstance(error, aiohttp.ClientConnectorError):
-            reason = getattr(error.os_error, "strerror", None) or error.os_error
-            return NotListeningError(f"{at} cannot be reached: {reason}.")
-        if isinstance(error, aiohttp.ClientResponseError):
-            return BadAnswerError(f"{at} sent what is not HTTP: {_kind(error.message)}.")
-        return BrokenError(f"{at} closed the connection without an answer.")
+    def end(self) -> None:
+        """Let the connection go; it is used again only if all of both has passed."""
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        if self._sent and self._content is not None and self._content.is_eof():
+            self._release(self._port, wire)
+            return
+        if self._upload is not None:
+            self._upload.cancel()
+        wire.abort()
 
     def cut(self, error: BaseException) -> BaseException:
         """Give what to raise when part of the answer has been passed on."""
-        if self.body_error is not None:
-            return self.body_error
-        at = f"The process on port {self.port}"
-        if self.stalled or isinstance(error, TIMEOUTS):
-            return CutError(f"{at} sent nothing more of its answer for {self.timeout:g} s.")
+        if self._body_error is not None:
+            return self._body_error
+        at = f"The process on port {self._port}"
+        if self._stalled or isinstance(error, TIMEOUTS):
+            return CutError(f"{at} sent nothing more of its answer for {self._timeout:g} s.")
         return CutError(f"{at} ended the connection in the middle of its answer.")
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        self._body_begun = True
-        loop = asyncio.get_running_loop()
+    @property
+    def _sent(self) -> bool:
+        """Whether all of the request has gone out."""
+        upload = self._upload
+        return upload is None or (upload.done() and not upload.cancelled() and upload.result())
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """Give what to raise before there is an answer."""
+        if self._body_error is not None:
+            return self._body_error
+        at = f"The process on port {self._port}"
+        if isinstance(error, TIMEOUTS):
+            what = "took nothing of the request" if self._stalled else "sent no answer"
+            return SilentError(f"{at} {what} for {self._timeout:g} s.")
+        if isinstance(error, HttpProcessingError):
+            return BadAnswerError(f"{at} sent what is not HTTP: {_kind(error.message)}.")
+        return BrokenError(f"{at} closed the connection without an answer.")
+
+    async def _send_body(self, wire: Wire) -> bool:
+        """Send the body; say whether that is all of it. What it raises is left for the reader."""
+        self._begun = True
+        left = self._request.length
+        pieces = aiter(self._request.body)
         try:
-            async for piece in self.request.body:
+            while (piece := await anext(pieces, None)) is not None:
                 if not piece:
                     continue
-                watch = loop.call_later(self.timeout, self._stall)
-                try:
-                    yield piece
-                finally:
-                    watch.cancel()
+                if left is None:
+                    wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+                elif (left := left - len(piece)) < 0:
+                    break
+                else:
+                    wire.send(piece)
+                if wire.writing_paused:
+                    await self._drain(wire)
+            if left:
+                raise ValueError("The body of a request is not as long as was said.")
         except Exception as error:
-            self.body_error = error
-            raise
+            self._body_error = error
+            wire.fail(aiohttp.ClientConnectionError())
+            return False
+        if left is None:
+            wire.send(b"0\r\n\r\n")
+        if self._content is None or not self._content.is_eof():
+            wire.start_timeout()
+        return True
 
-    def _stall(self) -> None:
+    async def _drain(self, wire: Wire) -> None:
+        watch = asyncio.get_running_loop().call_later(self._timeout, self._stall, wire)
+        try:
+            await wire.drained()
+        finally:
+            watch.cancel()
+
+    def _stall(self, wire: Wire) -> None:
         """End the exchange: the server has not taken a piece for too long."""
-        self.stalled = True
-        if self.response is not None:
-            self.response.close()
-        elif self.task is not None:
-            self.task.cancel()
+        self._stalled = True
+        wire.fail(asyncio.TimeoutError())
 
 
-class AnswerBody:
+class _AnswerBody:
     """What is left of an answer; ended with `aclose`, whether or not it was begun."""
 
-    def __init__(self, passage: Passage, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, passage: Passage, content: aiohttp.StreamReader) -> None:
         self._passage = passage
-        self._response = response
+        self._content = content
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            piece = await self._response.content.readany()
-        except (aiohttp.ClientError, OSError, *TIMEOUTS) as error:
-            self._response.close()
+            piece = await self._content.readany()
+        except _ERRORS as error:
+            self._passage.end()
             raise self._passage.cut(error) from None
         if not piece:
+            self._passage.end()
             raise StopAsyncIteration
         return piece
 
     async def aclose(self) -> None:
-        """Let the connection go; it is used again only if the answer had come to its end."""
-        self._response.close()
+        """Let the connection go."""
+        self._passage.end()
 
 
 def _kind(text: str) -> str:
