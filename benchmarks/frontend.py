@@ -1,4 +1,4 @@
-"""The front end before gunicorn: ``python -m benchmarks.frontend [--rounds N] [PART…]``.
+"""The front end before three kinds of gunicorn: ``python -m benchmarks.frontend [PART…]``.
 
   latency  what ``appsvc emulate --as linux`` adds to a request of a single client, which asks for
            one after another; the median of the rounds' medians. Goal: 1 ms
