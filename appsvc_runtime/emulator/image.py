@@ -9,7 +9,6 @@ sites.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ __all__ = ["Image", "prepare_image"]
 _PACKAGES = ("gunicorn", "uvicorn", "uvicorn-worker")
 _WHOLE = "appsvc-image"
 _LABEL = "image"
+_MAX_DEPTH = 8
 # Between looks whether another emulator has made it, seconds; and how long that may take.
 _LOOK, _PATIENCE = 0.2, 300.0
 
@@ -72,13 +72,21 @@ async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Im
 
 
 def _installation(python: str) -> str:
-    """Give the folder of the Python that a virtual environment stands on: they share an image."""
+    """Give the folder of the Python that a virtual environment stands on: they share an image.
+
+    Before Python 3.11 one that was made by another names that one.
+    """
     folder = Path(python).parent
-    with contextlib.suppress(OSError):
-        for line in (folder.parent / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
-            name, _, value = line.partition("=")
-            if name.strip() == "home":
-                return value.strip()
+    for _ in range(_MAX_DEPTH):
+        try:
+            lines = (folder.parent / "pyvenv.cfg").read_text("utf-8", "replace").splitlines()
+        except OSError:
+            break
+        pairs = (line.partition("=") for line in lines)
+        homes = [value.strip() for name, _, value in pairs if name.strip() == "home"]
+        if not homes:
+            break
+        folder = Path(homes[0])
     return str(folder)
 
 
