@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ from tests.support.apps import copy_app, copy_example, digest
 from tests.support.browser import Page, browse, missing
 from tests.support.emulator import READY, alive_with, emulating, make_site
 from tests.support.postgres import skip_or_fail
-from tests.support.servers import Server, run
+from tests.support.servers import Server, clean_environ, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 NOT_READY = re.compile(r"Not ready, http://127\.0\.0\.1:([0-9]+)")
@@ -211,6 +212,41 @@ def test_a_site_that_was_not_built(tmp_path: Path, check: Check) -> None:
     assert off.returncode == 1
     assert "Not built, as SCM_DO_BUILD_DURING_DEPLOYMENT says" in off.stdout
     assert "The site was not built" in off.stdout
+
+
+def test_a_build_for_another_python(tmp_path: Path, check: Check) -> None:
+    """What it installed would not be found: that is said before anything is started."""
+    site = copy_app("counting", tmp_path)
+    told = {"format": 1, "finished": True, "python": "/a/python3.2", "version": [3, 2]}
+    (site / ".appsvc-build.json").write_text(json.dumps(told))
+    done = check(site, "--no-build")
+    assert done.returncode == 2
+    assert "was built for Python 3.2, and is to be run by Python 3." in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root mounts without more ado"
+)
+def test_a_read_only_site(tmp_path: Path, cache: Path) -> None:
+    """Where nothing may be written beside it either, the cache folder is used."""
+    copy_app("counting", tmp_path / "sites")
+    emulate = f"exec {sys.executable} -m appsvc_runtime emulate --as linux --no-build --port 0"
+    script = (
+        "mount --bind sites sites && mount -o remount,ro,bind sites || exit 99\n"
+        f"{emulate} sites/counting --check /"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], cwd=tmp_path, check=False, timeout=120,
+        env=clean_environ(XDG_CACHE_HOME=str(cache)), capture_output=True, text=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode == 99:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "GET / 200" in done.stdout
+    assert list((cache / "appsvc-runtime/sites").glob("counting-*/linux/home/site/wwwroot/app.py"))
+    assert not (tmp_path / "sites/.appsvc").exists()
 
 
 def test_instances(tmp_path: Path, cache: Path) -> None:
