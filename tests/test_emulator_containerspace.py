@@ -24,7 +24,7 @@ TEXTS = [
     pytest.param('"/home/site/wwwroot/a b"', '"/x/site/a b"', id="quoted"),
     pytest.param("PATH=/bin:/home/site/wwwroot:/x", "PATH=/bin:/x/site:/x", id="path-list"),
     pytest.param("> /home/LogFiles/x.log", "> /x/home/LogFiles/x.log", id="logs"),
-    pytest.param("sqlite:////home/data/db", "sqlite:////home/data/db", id="url-of-four-slashes"),
+    pytest.param("sqlite:////home/data/db", "sqlite:////x/home/data/db", id="absolute-url"),
     pytest.param("sqlite:///home/site/db", "sqlite:///home/site/db", id="relative-url"),
     pytest.param("/home/site/tools", "/x/home/site/tools", id="beside-the-site"),
     pytest.param("/home/site/wwwroot2", "/x/home/site/wwwroot2", id="longer-name"),
@@ -51,16 +51,27 @@ def test_other_texts_stay(text: str) -> None:
 
 def test_files_of_the_copy(tmp_path: Path) -> None:
     """Only those that change are written; mode and bytes that are no text stay."""
+    here = Space(str(tmp_path), "/x/home")
     site = make_site(
         tmp_path,
         {"a.sh": b"cd /home/site/wwwroot # \xff\r\n", "b.sh": "ls\n", "c.bin": b"\0/home/site"},
     )
     (site / "a.sh").chmod(0o755)
-    assert [rewrite_file(site / name, HERE) for name in ("a.sh", "b.sh", "c.bin")] == [
+    assert [rewrite_file(site / name, here) for name in ("a.sh", "b.sh", "c.bin")] == [
         True, False, False,
     ]  # fmt: skip
-    assert (site / "a.sh").read_bytes() == b"cd /x/site # \xff\r\n"
+    assert (site / "a.sh").read_bytes() == f"cd {tmp_path} # ".encode() + b"\xff\r\n"
     assert (site / "a.sh").stat().st_mode & 0o777 == 0o755
+
+
+def test_files_outside_of_the_copy(tmp_path: Path) -> None:
+    """They are the user's own, also where the copy has a link to one."""
+    mine = make_site(tmp_path / "mine", {"start.sh": "cd /home/site/wwwroot\n"}) / "start.sh"
+    copy = make_site(tmp_path / "copy", {"app.py": ""})
+    (copy / "start.sh").symlink_to(mine)
+    for path in (mine, copy / "start.sh", copy / "../mine/start.sh"):
+        assert not rewrite_file(path, Space(str(copy), "/x/home"))
+    assert mine.read_text() == "cd /home/site/wwwroot\n"
 
 
 def space(folder: Path, **options: bool) -> Space:
@@ -104,6 +115,74 @@ def test_another_folder_for_the_site(tmp_path: Path) -> None:
     if made.note:
         pytest.skip(made.note)
     assert sh(made, "cat /home/site/wwwroot/app.py") == "elsewhere"
+
+
+def in_a_home_of_its_own(tmp_path: Path, code: str) -> str:
+    """Run Python on a machine whose /home is `machine`; give what it prints."""
+    if any(path.startswith("/home/") for path in (sys.executable, sys.prefix, __file__)):
+        pytest.skip("what is tested lies in /home")
+    (tmp_path / "run.py").write_text(
+        "import asyncio, os, subprocess, sys\nfrom pathlib import Path\n"
+        "from appsvc_runtime.emulator.containerspace import make_space\n"
+        "folder = Path('/home/you/work')\n"
+        "made = asyncio.run(make_space(folder / 'home/site/wwwroot', folder / 'home', "
+        f"folder / 'stage'))\n{code}"
+    )
+    own = () if os.geteuid() == 0 else ("--map-root-user",)
+    mount = f"mount --rbind '{tmp_path}/machine' /home || exit 99; exec '{sys.executable}' run.py"
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", *own, "sh", "-c", mount],
+        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    if done.returncode == 99 or "unshare:" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+RUN = """
+assert made.prefix, made.note
+for script in SCRIPTS:
+    done = subprocess.run([*made.prefix, "sh", "-c", script], capture_output=True, text=True)
+    print(done.stdout + done.stderr, end="")
+print(made.note)
+"""
+
+
+def test_a_site_in_the_machines_own_home(tmp_path: Path) -> None:
+    """Where most people's sites are: both homes are seen, files and links of it as well."""
+    make_site(
+        tmp_path / "machine",
+        {
+            "you/work/home/site/wwwroot/app.py": "in the site\n",
+            "you/notes": "mine\n",
+            "list": "l\n",
+        },
+    )
+    (tmp_path / "machine/me").symlink_to("you")
+    scripts = (
+        "cat /home/site/wwwroot/app.py /home/me/notes /home/list",
+        "echo new >> /home/you/work/home/site/wwwroot/app.py; tail -n 1 /home/site/wwwroot/app.py",
+    )
+    said = in_a_home_of_its_own(tmp_path, f"SCRIPTS = {scripts!r}\n{RUN}")
+    assert said.splitlines() == ["in the site", "mine", "l", "new", ""]
+
+
+def test_what_the_machine_calls_as_the_platform(tmp_path: Path) -> None:
+    """It is not what an app finds or writes to, and that is said."""
+    make_site(
+        tmp_path / "machine",
+        {"you/work/home/site/wwwroot/app.py": "", "data/db": "mine\n", "LogFiles/x": "mine\n"},
+    )
+    (tmp_path / "machine/you/work/home/LogFiles").mkdir()
+    scripts = ("mkdir -p /home/data; echo the app > /home/data/db; ls /home/LogFiles",)
+    said = in_a_home_of_its_own(tmp_path, f"SCRIPTS = {scripts!r}\n{RUN}")
+    assert said == (
+        "This machine's own /home/LogFiles and /home/data is hidden in the container.\n"
+    )
+    assert (tmp_path / "machine/data/db").read_text() == "mine\n"
+    assert (tmp_path / "machine/you/work/home/data/db").read_text() == "the app\n"
 
 
 def test_without_a_namespace(tmp_path: Path) -> None:

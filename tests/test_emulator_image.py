@@ -50,10 +50,24 @@ def test_made_once_and_shared(cache: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_installed(tmp_path: Path) -> None:
     """One sentence with pip's words; what is half made bears no mark of being whole."""
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
-    with pytest.raises(ConfigError, match="cannot be installed: ERROR: No matching distribution"):
+    with pytest.raises(ConfigError, match=r"cannot be installed \(pip\): No matching distribution"):
         prepare(tmp_path, **nowhere)
     (folder,) = filter(Path.is_dir, (tmp_path / "appsvc-runtime").glob("image-*"))
     assert not (folder / "appsvc-image").exists()
+
+
+def test_a_python_without_venv(tmp_path: Path) -> None:
+    """As Debian's without python3-venv: that is what to install, pip's index is not at fault."""
+    python = tmp_path / "python3"
+    python.write_text(
+        f"#!/bin/sh\n[ $2 = venv ] || {{ echo Python 3 11 {python}; exit; }}\n"
+        "echo 'The virtual environment was not created: ensurepip is not available.'; exit 1\n"
+    )
+    python.chmod(0o755)
+    environ = {"PATH": os.defpath, "XDG_CACHE_HOME": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"\(venv\): .*ensurepip") as caught:
+        asyncio.run(image.prepare_image(str(python), environ, lambda *_: None))
+    assert "python3-venv" in caught.value.hint
 
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,13 @@ from .. import facts
 __all__ = ["HOME", "Space", "make_space", "rewrite_file"]
 
 HOME = facts.SITE_FOLDER.partition("/site/")[0]
-# A path of the platform in a text: at its beginning or behind what no path holds unescaped, and
-# followed by the end of a name.
+# The platform's own in /home, whether it is there yet or an app will make it.
+_OWN = ("LogFiles", "data", "site")
+# A path of the platform in a text: at its beginning or behind what no path holds unescaped, or in
+# a URL where it is absolute (SQLAlchemy's sqlite:////home), and followed by the end of a name.
 _PATHS = re.compile(
-    r"(?<![\w./~-])/home(?P<rest>/site/wwwroot(?![\w.-])|/(?:site|LogFiles|data)(?![\w.-]))"
+    r"(?:(?<![\w./~-])|(?<=\w:///))/home"
+    rf"(?P<rest>/site/wwwroot(?![\w.-])|/(?:{'|'.join(_OWN)})(?![\w.-]))"
 )
 _TRIAL_SECONDS = 15
 _SAFE = re.compile(r"[\w@%+=:,./-]+")
@@ -42,7 +45,8 @@ class Space:
     """Where a container finds its folders.
 
     `site` and `home` are what the built copy and /home are called inside, `prefix` is what stands
-    before a program's own arguments. `note` says why there is no namespace, "" where there is one.
+    before a program's own arguments. `note` says why there is no namespace; where there is one,
+    which of the machine's folders it hides, or "".
     """
 
     site: str
@@ -75,7 +79,9 @@ async def make_space(folder: Path, home: Path, stage: Path, *, allow: bool = Tru
     except OSError as error:
         prefix, why = (), f"{error.filename}: {error.strerror}"
     if prefix:
-        return Space(facts.SITE_FOLDER, HOME, prefix)
+        hidden = [name for name in _OWN if os.path.lexists(f"{HOME}/{name}")]
+        note = f"This machine's own {_listed(hidden)} is hidden in the container." if hidden else ""
+        return Space(facts.SITE_FOLDER, HOME, prefix, note)
     site, inner = (_without_blanks(path) for path in (folder, home))
     note = (
         f"There is no /home of its own ({why}): in startup commands, in their files in the copy "
@@ -88,9 +94,10 @@ async def make_space(folder: Path, home: Path, stage: Path, *, allow: bool = Tru
 def rewrite_file(path: Path, space: Space) -> bool:
     """Write a text file of the copy with the paths as they are called inside; say if any changed.
 
-    Its mode stays. A file that is no text, or long, is left alone.
+    Its mode stays. A file that is no text, or long, is left alone, as is one that does not lie in
+    the copy, be it by a link: that is the user's own.
     """
-    if space.home == HOME:
+    if space.home == HOME or not path.resolve().is_relative_to(Path(space.site).resolve()):
         return False
     data = path.read_bytes()
     if len(data) > _MAX_BYTES or b"\0" in data:
@@ -147,22 +154,26 @@ def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEnt
     """Give the script that makes /home in a new namespace, and becomes its arguments.
 
     What the machine has in its own /home is mounted on empty folders and files that are made in
-    `home`; where that has something of the name, it is what counts.
+    `home`; where that has something of the name, it is what counts, and for the platform's own
+    names always: an app must not write into a /home/data of this machine. All is put together in
+    `stage` and covers /home at last: the site, and what is mounted, may lie in the machine's own.
     """
     (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
-    aside = stage / "machine"
-    aside.mkdir(exist_ok=True)
-    lines = ["#!/bin/sh", "set -e", _mount(HOME, aside), _mount(home, HOME)]
+    whole = stage / "home"
+    whole.mkdir(exist_ok=True)
+    lines = ["#!/bin/sh", "set -e", _mount(home, whole)]
     for entry in sorted(machine, key=lambda entry: entry.name):
+        if entry.name in _OWN:
+            continue
         point = home / entry.name
         if entry.is_symlink():
             if not os.path.lexists(point):
                 point.symlink_to(os.readlink(entry.path))
         elif _make_point(point, entry.is_dir()):
-            lines.append(_mount(aside / entry.name, f"{HOME}/{entry.name}"))
+            lines.append(_mount(entry.path, whole / entry.name))
     if folder.resolve() != (home / "site" / "wwwroot").resolve():
-        lines.append(_mount(folder, facts.SITE_FOLDER))
-    return "\n".join([*lines, 'exec "$@"', ""])
+        lines.append(_mount(folder, whole / "site" / "wwwroot"))
+    return "\n".join([*lines, _mount(whole, HOME), 'exec "$@"', ""])
 
 
 def _make_point(point: Path, is_folder: bool) -> bool:
@@ -172,6 +183,10 @@ def _make_point(point: Path, is_folder: bool) -> bool:
         return point.is_dir() and not any(os.scandir(point))
     point.touch(exist_ok=True)
     return point.is_file() and not point.stat().st_size
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"{HOME}/{name}" for name in names)
 
 
 def _mount(what: str | os.PathLike[str], where: str | os.PathLike[str]) -> str:

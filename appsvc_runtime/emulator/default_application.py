@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from html import escape
 
 TYPE_CHECKING = False
@@ -32,10 +33,10 @@ _FOOTER = (
     "This one is by appsvc emulate."
 )
 _ADVICE = (
-    "Name the app by a startup command: gunicorn mypackage.mymodule:app",
+    "Name the app by a startup command: `gunicorn mypackage.mymodule:app`.",
     "Or put it where it is looked for: a file app.py with a variable app, for Django a folder with "
     "wsgi.py directly in the site.",
-    "Ask again before you deploy: appsvc explain SITE",
+    "Ask again before you deploy: `appsvc explain SITE`.",
 )
 
 
@@ -73,6 +74,11 @@ def _lead(plan: dict[str, Any]) -> str:
     )
 
 
+def _marked(line: str) -> str:
+    """Give a line as HTML; what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(line))
+
+
 def html_page(plan: dict[str, Any]) -> str:
     """Give the page for a browser."""
     parts = [
@@ -82,7 +88,7 @@ def html_page(plan: dict[str, Any]) -> str:
         f"<body>\n<main>\n<h1>{_TITLE}</h1>\n<p>{escape(_lead(plan))}</p>",
     ]
     for title, kind, lines in _sections(plan):
-        items = "\n".join(f"<li>{escape(line)}</li>" for line in lines)
+        items = "\n".join(f"<li>{_marked(line)}</li>" for line in lines)
         parts.append(f"<h2>{title}</h2>\n<{kind}>\n{items}\n</{kind}>")
     parts.append(f"</main>\n<footer>{_FOOTER}</footer>\n</body>\n</html>\n")
     return "\n".join(parts)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import osfiles
 from ..builder.places import cache_folder
-from ..builder.running import run_step
+from ..builder.running import last_words, run_step
 from ..builder.stepenviron import step_environ
 from ..errors import ConfigError
 from .exchange import Say
@@ -30,6 +30,9 @@ _PACKAGES = ("gunicorn", "uvicorn", "uvicorn-worker")
 _WHOLE = "appsvc-image"
 _LABEL = "image"
 _MAX_DEPTH = 8
+# What to do where a step fails.
+_VENV = "Name an interpreter that has venv by --python (Debian: install python3-venv)."
+_PIP = "Look whether pip reaches its index: `pip download gunicorn`."
 # Between looks whether another emulator has made it, seconds; and how long that may take.
 _LOOK, _PATIENCE = 0.2, 300.0
 
@@ -105,16 +108,13 @@ async def _make(
         say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as the image brings them.")
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         variables = step_environ(environ, (), folder)
-        for argv in (
-            [python, "-m", "venv", str(folder)],
-            [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES],
-        ):
+        install = [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES]
+        for argv, hint in (([python, "-m", "venv", str(folder)], _VENV), (install, _PIP)):
             ended = await run_step(_LABEL, argv, environ=variables, cwd=folder.parent, say=say)
             if ended.code:
-                last = ended.tail.strip().rpartition("\n")[2]
+                said = last_words(ended.tail) or f"exit code {ended.code}."
                 raise ConfigError(
-                    f"What the image brings cannot be installed: {last or ended.code}.",
-                    hint="Look whether pip reaches its index: `pip download gunicorn`.",
+                    f"What the image brings cannot be installed ({argv[2]}): {said}", hint=hint
                 )
         (folder / _WHOLE).write_text(" ".join(_PACKAGES), "utf-8")
     finally:

@@ -179,7 +179,8 @@ class LinuxHost:
         settings = {**plan.settings, "PORT": str(port)}
         for named in (command, settings.get(facts.GUNICORN_CONFIG_PATH, "")):
             file = folder / named.removeprefix(f"{facts.SITE_FOLDER}/")
-            if not named or not _is_file(file):
+            # Only what lies in the copy is changed: another file is the user's own.
+            if not named or not _is_file(file) or not _is_in(file, folder):
                 continue
             file.chmod(file.stat().st_mode | 0o111)  # the platform does that to a script
             if containerspace.rewrite_file(file, space):
@@ -259,6 +260,10 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a command, and no name of a file
         return False
+
+
+def _is_in(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _is_free(port: int) -> bool:
