@@ -106,6 +106,15 @@ def test_fastapi(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
+def test_another_asgi_app(tmp_path: Path, check: Check) -> None:
+    """It needs no requirements: uvicorn and its worker are the image's."""
+    site = copy_app("asgi_plain", tmp_path)
+    done = check(site, "--no-build", "--startup-command", "startup.txt")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Using worker: uvicorn_worker.UvicornWorker" in done.stdout
+    assert "(Stopped: SIGTERM ended it after" in done.stdout
+
+
 @contextmanager
 def taken(port: int) -> Iterator[None]:
     """Have a port in use, if it is not already."""
@@ -143,6 +152,12 @@ FAULTS = [
     ),
     pytest.param(
         "loopback", ("--startup-command", "startup.txt", *LIMIT), "nobody outside", id="loopback"
+    ),
+    pytest.param(
+        "wrong_port",
+        ("--startup-command", "startup.txt", *LIMIT),
+        "listens on 0.0.0.0:8765 instead of port",
+        id="wrong-port",
     ),
     pytest.param("pages_only", (), "by appsvc emulate", id="no-python"),
     pytest.param("subfolder", (), "by appsvc emulate", id="subfolder"),
