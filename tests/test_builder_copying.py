@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime.builder.copying import copy_changes
+from appsvc_runtime.builder.output import locked
 from appsvc_runtime.builder.state import State
 from appsvc_runtime.errors import ConfigError
 from tests.support.apps import digest
@@ -130,3 +131,15 @@ def test_what_cannot_be_copied(site: Path, tmp_path: Path) -> None:
     (tmp_path / "out").chmod(0o444)
     with pytest.raises(ConfigError, match="cannot be copied"):
         copy_changes(site, tmp_path / "out" / "deeper", State())
+
+
+def test_a_copy_that_was_interrupted(site: Path, tmp_path: Path) -> None:
+    """Its output is a build's all the same; a folder that is not stays refused."""
+    output = make_site(tmp_path / "out", {"half.py": ""})
+    with pytest.raises(ConfigError, match="was not made by a build"), locked(site, output):
+        pass
+    (output / "half.py").unlink()
+    with locked(site, output):
+        (output / "half.py").touch()
+    with locked(site, output):
+        assert (output / "half.py").exists()

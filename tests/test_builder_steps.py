@@ -135,3 +135,16 @@ def test_scripts_before_commands(tmp_path: Path) -> None:
     assert named.argv[2] == f"{site}/other.sh"
     assert steps.shell_step("PRE", site, {"POST_BUILD_COMMAND": "ls"}, "sh") is None
     assert steps.shell_step("PRE", site, {"PRE_BUILD_COMMAND": "  "}, "sh") is None
+
+
+def test_a_script_outside_the_copy(tmp_path: Path) -> None:
+    """It is the user's own: it is run, and its mode stays."""
+    site = make_site(tmp_path / "copy", {"app.py": ""})
+    own = make_site(tmp_path / "own", {"pre.sh": ""}) / "pre.sh"
+    own.chmod(0o644)
+    (site / "link.sh").symlink_to(own)
+    for named in (str(own), "../own/pre.sh", "link.sh"):
+        step = steps.shell_step("PRE", site, {"PRE_BUILD_SCRIPT_PATH": named}, "sh")
+        assert step is not None
+        assert step.argv[2].endswith(".sh")
+        assert own.stat().st_mode & 0o777 == 0o644

@@ -124,7 +124,7 @@ def in_a_home_of_its_own(tmp_path: Path, code: str) -> str:
     (tmp_path / "run.py").write_text(
         "import asyncio, os, subprocess, sys\nfrom pathlib import Path\n"
         "from appsvc_runtime.emulator.containerspace import make_space\n"
-        "folder = Path('/home/you/work')\n"
+        "folder = Path('/home/you/code')\n"
         "made = asyncio.run(make_space(folder / 'home/site/wwwroot', folder / 'home', "
         f"folder / 'stage'))\n{code}"
     )
@@ -155,7 +155,7 @@ def test_a_site_in_the_machines_own_home(tmp_path: Path) -> None:
     make_site(
         tmp_path / "machine",
         {
-            "you/work/home/site/wwwroot/app.py": "in the site\n",
+            "you/code/home/site/wwwroot/app.py": "in the site\n",
             "you/notes": "mine\n",
             "list": "l\n",
         },
@@ -163,7 +163,7 @@ def test_a_site_in_the_machines_own_home(tmp_path: Path) -> None:
     (tmp_path / "machine/me").symlink_to("you")
     scripts = (
         "cat /home/site/wwwroot/app.py /home/me/notes /home/list",
-        "echo new >> /home/you/work/home/site/wwwroot/app.py; tail -n 1 /home/site/wwwroot/app.py",
+        "echo new >> /home/you/code/home/site/wwwroot/app.py; tail -n 1 /home/site/wwwroot/app.py",
     )
     said = in_a_home_of_its_own(tmp_path, f"SCRIPTS = {scripts!r}\n{RUN}")
     assert said.splitlines() == ["in the site", "mine", "l", "new", ""]
@@ -173,16 +173,16 @@ def test_what_the_machine_calls_as_the_platform(tmp_path: Path) -> None:
     """It is not what an app finds or writes to, and that is said."""
     make_site(
         tmp_path / "machine",
-        {"you/work/home/site/wwwroot/app.py": "", "data/db": "mine\n", "LogFiles/x": "mine\n"},
+        {"you/code/home/site/wwwroot/app.py": "", "data/db": "mine\n", "LogFiles/x": "mine\n"},
     )
-    (tmp_path / "machine/you/work/home/LogFiles").mkdir()
+    (tmp_path / "machine/you/code/home/LogFiles").mkdir()
     scripts = ("mkdir -p /home/data; echo the app > /home/data/db; ls /home/LogFiles",)
     said = in_a_home_of_its_own(tmp_path, f"SCRIPTS = {scripts!r}\n{RUN}")
     assert said == (
         "This machine's own /home/LogFiles and /home/data is hidden in the container.\n"
     )
     assert (tmp_path / "machine/data/db").read_text() == "mine\n"
-    assert (tmp_path / "machine/you/work/home/data/db").read_text() == "the app\n"
+    assert (tmp_path / "machine/you/code/home/data/db").read_text() == "the app\n"
 
 
 def test_without_a_namespace(tmp_path: Path) -> None:

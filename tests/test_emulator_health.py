@@ -81,9 +81,10 @@ def test_replacement() -> None:
     for number in (0, 1):
         for _ in range(3):
             health.note(number, probed(500), 100.0)
-    assert health.to_replace(3699.0) is None
-    assert health.to_replace(3700.0) == 0
-    assert health.states[0].healthy
-    assert health.to_replace(3800.0) is None  # the other has to wait
-    assert health.to_replace(7300.0) == 1
-    assert health.to_replace(99_999.0) is None
+    asked = [
+        (number, now) for now in (3699.0, 3700.0, 7299.0, 7300.0, 99_999.0) for number in (2, 1, 0)
+    ]
+    replaced = [(number, now) for number, now in asked if health.is_replaced(number, now)]
+    # Each is asked for itself: the second has to wait for an hour, the healthy one is never.
+    assert replaced == [(1, 3700.0), (0, 7300.0)]
+    assert all(state.healthy for state in health.states)

@@ -48,16 +48,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Built:
-    """A finished build: the folder, and the interpreter of its virtual environment.
-
-    `changed`: anything was done beside looking; `seconds`: how long it took.
-    """
+    """A finished build: the folder, and the interpreter of its virtual environment."""
 
     folder: Path
     python: str
     version: tuple[int, int]
-    changed: bool = False
-    seconds: float = 0.0
 
 
 async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built:
@@ -70,10 +65,9 @@ async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built
     with locked(options.site, options.output):
         python, version = await asyncio.to_thread(resolve_interpreter, options.python)
         made = _Build(options, environ, say, python, version)
-        changed = await made.run()
-    took = time.monotonic() - began
-    say(_BUILD, f"Built in {took:.1f} s: {options.output}")
-    return Built(options.output, python, version, changed, took)
+        await made.run()
+    say(_BUILD, f"Built in {time.monotonic() - began:.1f} s: {options.output}")
+    return Built(options.output, python, version)
 
 
 async def copy_site(options: Options, say: Say) -> Path:
@@ -116,8 +110,8 @@ class _Build:
     def __post_init__(self) -> None:
         self.runner = Runner(self.options.output, self.say)
 
-    async def run(self) -> bool:
-        """Do all of it; say whether anything was done."""
+    async def run(self) -> None:
+        """Do all of it."""
         options, settings = self.options, dict(self.options.app_settings)
         folder = options.output
         self.state = read_state(folder) or State()
@@ -132,17 +126,14 @@ class _Build:
         variables = step_environ(self.environ, options.app_settings, folder)
         ran_shell = await self._shell("PRE", settings, variables)
         installer = Installer(self.runner, self.environ, self.python, self.version, self.state)
-        kept = await installer.install(
-            settings, variables, before and not copied.changed and not ran_shell
-        )
+        same = before and not copied.changed and not ran_shell
+        kept = await installer.install(settings, variables, same)
         active = activated(variables, folder)
-        same = kept and before and not copied.changed and not ran_shell
-        await self._collect(settings, active, same)
-        ran_shell = await self._shell("POST", settings, active) or ran_shell
+        await self._collect(settings, active, same and kept)
+        await self._shell("POST", settings, active)
         self.state.steps = self._steps_key()
         self.state.finished = True
         write_state(folder, self.state)
-        return not same or ran_shell
 
     async def _shell(
         self, when: str, settings: Mapping[str, str], variables: Mapping[str, str]

@@ -77,7 +77,8 @@ def locked(site: Path, output: Path) -> Iterator[None]:
 
 def _is_ours(output: Path) -> bool:
     names = {entry.name for entry in os.scandir(output)}
-    return not names or FILE in names or names <= {LOCK}
+    # A build that ended in the middle of its first copy leaves the lock's file only.
+    return not names or not names.isdisjoint((FILE, LOCK))
 
 
 def empty(folder: Path) -> None:

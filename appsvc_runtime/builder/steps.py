@@ -15,7 +15,15 @@ from pathlib import Path
 
 from .requirements import Requirements, read_requirements
 
-__all__ = ["Packages", "Step", "choose_packages", "collect_static", "shell_step", "split_commands"]
+__all__ = [
+    "Packages",
+    "Step",
+    "choose_packages",
+    "collect_static",
+    "shell_step",
+    "split_commands",
+    "words",
+]
 
 CUSTOM_REQUIREMENTS = "CUSTOM_REQUIREMENTSTXT_PATH"
 _DISABLE_COLLECTSTATIC = "DISABLE_COLLECTSTATIC"
@@ -145,7 +153,7 @@ def collect_static(
     if read is None or not read.mentions_django:
         file = settings.get(CUSTOM_REQUIREMENTS) or "requirements.txt"
         why = "is not there" if read is None else "does not mention Django"
-        if read is not None and read.encoding.startswith("utf-") and read.encoding[4:] in "16 32":
+        if read is not None and read.encoding in ("utf-16", "utf-32"):
             why = f"is in {read.encoding.upper()}, in whose bytes the platform sees no Django"
         return None, (
             f"Warning: collectstatic is not run: manage.py is here, but {file} {why}. Add django "
@@ -170,7 +178,9 @@ def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str)
         hint = f"Mend what {name} names, or try it in the built folder."
         try:
             if path.is_file():
-                path.chmod(path.stat().st_mode | 0o111)
+                # Another file than one of the copy is the user's own.
+                if path.resolve().is_relative_to(folder.resolve()):
+                    path.chmod(path.stat().st_mode | 0o111)
                 quoted = shlex.quote(os.path.abspath(path))
                 return Step(f"{when.lower()}-build", (shell, "-ec", quoted), hint, text)
         except (OSError, ValueError):

@@ -46,7 +46,8 @@ class Health:
                 return f"healthy again ({found.status}): it gets requests as before."
             if first:
                 return f"healthy ({found.status} in {found.seconds * 1000:.0f} ms)."
-            return f"healthy again after {failed} failures." if failed else ""
+            plural = "s" if failed > 1 else ""
+            return f"healthy again after {failed} failure{plural}." if failed else ""
         state.failures += 1
         state.heard = True
         what = str(found.status) if found.status else found.reason
@@ -63,16 +64,16 @@ class Health:
             )
         return f"{line}."
 
-    def to_replace(self, now: float) -> int | None:
-        """Give the instance that the platform replaces now, None for none; it counts as done."""
+    def is_replaced(self, instance: int, now: float) -> bool:
+        """Say whether the platform replaces this instance now; if so, it counts as done."""
         if self._replaced_at is not None and now - self._replaced_at < REPLACED_AFTER:
-            return None
-        for number, state in enumerate(self.states):
-            if not state.healthy and now - state.since >= REPLACED_AFTER:
-                self._replaced_at = now
-                self.states[number] = State()
-                return number
-        return None
+            return False
+        state = self.states[instance]
+        if state.healthy or now - state.since < REPLACED_AFTER:
+            return False
+        self._replaced_at = now
+        self.states[instance] = State()
+        return True
 
 
 def in_rotation(states: list[State], percent: int) -> list[int]:

@@ -176,6 +176,6 @@ class Instances:
                 said = health.note(number, found, self._clock())
                 if said:
                     self._say(_HEALTH, f"{name}{health.plan.path} {said}")
-            if health.to_replace(self._clock()) == number:
+            if health.is_replaced(number, self._clock()):
                 await container.restart("It was unhealthy for an hour, and is replaced.")
             await asyncio.sleep(health.plan.interval)
