@@ -6,8 +6,8 @@ rotating. Before each write the handler looks once whether its file is still the
 and has room: a file that another process rotated, or that somebody renamed or deleted, is let go.
 A line written in the moment between is in the rotated file.
 
-Rotating takes a lock, for which nobody waits: who does not get it goes on in the file as it is, and
-is in the new one with the line after.
+Rotating takes locks of the file and of its folder, for which nobody waits: who does not get them
+goes on in the file as it is, and is in the new one with the line after.
 
 No fault of the file's stops the app: what cannot be opened is told once on standard error and lines
 go there; lines that cannot be written (a full disk) are counted, and the count is written when
@@ -182,17 +182,16 @@ class SharedFileHandler(logging.Handler):
         path = osfiles.file_to_rename(self.path)
         if path is None:
             return False
-        locked = None
         try:
-            locked = osfiles.lock(path)
-            if locked is None:
-                self._rotate_at = time.monotonic() + _LOCKED_SECONDS
-                return False
-            mine, named = os.fstat(locked), os.stat(path)
-            # Otherwise another process was faster, or somebody emptied it.
-            if os.path.samestat(mine, named) and named.st_size + size > self._limit:
-                self._rename(path)
-                osfiles.make_like(path, named)
+            with osfiles.lock_to_rename(path) as locked:
+                if locked is None:
+                    self._rotate_at = time.monotonic() + _LOCKED_SECONDS
+                    return False
+                mine, named = os.fstat(locked), os.stat(path)
+                # Otherwise another process was faster, or somebody emptied it.
+                if os.path.samestat(mine, named) and named.st_size + size > self._limit:
+                    self._rename(path)
+                    osfiles.make_like(path, named)
         except FileNotFoundError:
             pass  # renamed or deleted just now
         except OSError as error:
@@ -200,9 +199,6 @@ class SharedFileHandler(logging.Handler):
             self._rotate_pause = min(self._rotate_pause * 2, _MAX_RETRY_SECONDS)
             self._say(f"The log file {self.path} cannot be rotated: {_reason(error)}.")
             return False
-        finally:
-            if locked is not None:
-                osfiles.unlock(locked)
         self._rotate_pause = _RETRY_SECONDS
         return True
 

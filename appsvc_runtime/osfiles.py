@@ -29,6 +29,8 @@ __all__ = [
     "is_busy",
     "is_gone",
     "lock",
+    "lock_folder",
+    "lock_to_rename",
     "make_like",
     "open_append",
     "replace",
@@ -133,6 +135,51 @@ def lock(path: str) -> int | None:
             return None
         raise
     return descriptor
+
+
+def lock_folder(path: str) -> int | None:
+    """Keep all others who ask from a folder's names; give what `unlock` takes, None if one has it.
+
+    Unlike that of a file, this lock does not go away with a file that somebody renames. Never
+    waits. Raises OSError, as it always does on Windows, which cannot lock a folder.
+    """
+    if process.WINDOWS:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), path)
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _held.add(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        _held.discard(descriptor)
+        os.close(descriptor)
+        if error.errno in _HELD_BY_OTHERS:
+            return None
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def lock_to_rename(path: str) -> Iterator[int | None]:
+    """Keep all others who ask from a file and its name; give the file's lock, None if one has it.
+
+    The file's own lock goes with it when somebody renames it just now: then another could rotate
+    the next one at the same time, and one would rename over what the other did. So the folder is
+    locked too, where the system has such locks. Never waits. Raises OSError.
+    """
+    folder = locked = None
+    folder_is_free = True
+    with contextlib.suppress(OSError):
+        folder = lock_folder(os.path.dirname(path))
+        folder_is_free = folder is not None
+    try:
+        locked = lock(path) if folder_is_free else None
+        yield locked
+    finally:
+        for descriptor in (locked, folder):
+            if descriptor is not None:
+                unlock(descriptor)
 
 
 def unlock(descriptor: int) -> None:

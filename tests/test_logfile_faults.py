@@ -216,6 +216,42 @@ def test_a_new_file_is_rotated_at_once(
     assert log.read_text() == "six\n"
 
 
+@posix_only
+def test_renamed_while_one_rotates_and_another_wants_to(
+    make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of the renamed file says nothing of the next one: it is the folder's that counts."""
+    one, other = (make(max_bytes=10, backups=5) for _ in range(2))
+    write(one, "first")
+    real = osfiles.replace
+
+    def replace(old: str, new: str, seconds: float = 0.0) -> None:
+        monkeypatch.setattr(osfiles, "replace", real)
+        log.rename(log.parent / "kept")
+        write(other, "second", "third", "fourth")
+        real(old, new, seconds)
+
+    monkeypatch.setattr(osfiles, "replace", replace)
+    write(one, "fifth")
+    files = [log.parent / "kept", *(Path(f"{log}.{n}") for n in (4, 3, 2, 1)), log]
+    lines = [line for path in files if path.exists() for line in path.read_text().split()]
+    assert lines == ["first", "second", "third", "fourth", "fifth"]
+
+
+@posix_only
+def test_folder_that_cannot_be_locked(
+    make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is rotated all the same, as it is on Windows."""
+
+    def lock_folder(path: str) -> int:
+        raise failure(errno.ENOTSUP)
+
+    monkeypatch.setattr(osfiles, "lock_folder", lock_folder)
+    write(make(max_bytes=10, backups=2), "one", "x" * 20)
+    assert Path(f"{log}.1").read_text() == "one\n"
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
 def test_name_that_cannot_be_looked_at(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -107,6 +107,32 @@ def test_locking_leaves_no_descriptor(log: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@posix_only
+def test_lock_of_a_folder(log: Path) -> None:
+    """It keeps others out whatever becomes of the files in it, and leaves no descriptor."""
+    before = osfiles._held.copy()
+    folder = osfiles.lock_folder(str(log.parent))
+    assert folder is not None
+    log.touch()
+    log.rename(log.parent / "other")
+    assert osfiles.lock_folder(str(log.parent)) is None
+    osfiles.unlock(folder)
+    again = osfiles.lock_folder(str(log.parent))
+    assert again is not None
+    osfiles.unlock(again)
+    assert osfiles._held == before
+
+
+@posix_only
+def test_what_is_no_folder_cannot_be_locked_as_one(log: Path) -> None:
+    """Nor one that is not there."""
+    log.touch()
+    with pytest.raises(NotADirectoryError):
+        osfiles.lock_folder(str(log))
+    with pytest.raises(FileNotFoundError):
+        osfiles.lock_folder(str(log.parent / "none"))
+
+
 FORKED = """
 import os, signal, sys
 from appsvc_runtime import osfiles

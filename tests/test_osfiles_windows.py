@@ -177,6 +177,13 @@ def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
         os.fstat(locked)
 
 
+def test_windows_cannot_lock_a_folder(windows: Windows) -> None:
+    """Whoever asks goes on with the lock of the file alone."""
+    with pytest.raises(OSError, match=os.strerror(errno.ENOTSUP)):
+        osfiles.lock_folder("logs")
+    assert not windows.locked
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EDEADLK])
 def test_windows_lock_of_another(windows: Windows, number: int) -> None:
     """It is not waited for."""
