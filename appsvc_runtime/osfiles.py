@@ -114,27 +114,7 @@ def lock(path: str) -> int | None:
     Never waits, and is let go by the system when this process ends in whatever way. Of a file that
     is renamed meanwhile the lock stays with the file, so look again whose it is. Raises OSError.
     """
-    descriptor = open_append(path)
-    _held.add(descriptor)
-    try:
-        if process.WINDOWS:
-            import msvcrt
-
-            windows: Any = msvcrt
-            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-            windows.locking(descriptor, windows.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            # Not lockf: that one is lost when anybody in this process closes the file.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        _held.discard(descriptor)
-        os.close(descriptor)
-        if error.errno in _HELD_BY_OTHERS:
-            return None
-        raise
-    return descriptor
+    return _keep(open_append(path))
 
 
 def lock_folder(path: str) -> int | None:
@@ -145,19 +125,7 @@ def lock_folder(path: str) -> int | None:
     """
     if process.WINDOWS:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), path)
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    _held.add(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        _held.discard(descriptor)
-        os.close(descriptor)
-        if error.errno in _HELD_BY_OTHERS:
-            return None
-        raise
-    return descriptor
+    return _keep(os.open(path, os.O_RDONLY | os.O_DIRECTORY))
 
 
 @contextlib.contextmanager
@@ -249,6 +217,30 @@ def _patiently(call: Callable[[], _Result], seconds: float) -> _Result:
             if last or not is_busy(error):
                 raise
     raise AssertionError("there is always a last attempt")
+
+
+def _keep(descriptor: int) -> int | None:
+    """Lock what is open; give its descriptor, None and close it if another has the lock."""
+    _held.add(descriptor)
+    try:
+        if process.WINDOWS:
+            import msvcrt
+
+            windows: Any = msvcrt
+            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
+            windows.locking(descriptor, windows.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            # Not lockf: that one is lost when anybody in this process closes the file.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        _held.discard(descriptor)
+        os.close(descriptor)
+        if error.errno in _HELD_BY_OTHERS:
+            return None
+        raise
+    return descriptor
 
 
 def _forget_locks() -> None:
