@@ -21,17 +21,34 @@ if TYPE_CHECKING:
 
 __all__ = ["emulate"]
 
-# Options that only one kind of host has: the name of the parameter, and how it is written.
-_IIS_ONLY = {"config": "--config", "httpplatform_version": "--httpplatform-version"}
-_LINUX_ONLY = {
-    "startup_command": "--startup-command",
-    "python_version": "--python-version",
-    "build": "--no-build",
-    "clean": "--clean",
-    "instances": "--instances",
-    "affinity": "--affinity",
-    "health_check": "--health-check",
-    "health_check_interval": "--health-check-interval",
+# Which kinds of host an option is for, where not for all; how it is written, if not as it is named.
+_FRONT_END = ("iis", "linux")
+_ONLY: dict[str, tuple[str, ...]] = {
+    "port": _FRONT_END,
+    "https": _FRONT_END,
+    "check": _FRONT_END,
+    "public_name": _FRONT_END,
+    "raw": _FRONT_END,
+    "request_limit": _FRONT_END,
+    "maps": _FRONT_END,
+    "config": ("iis",),
+    "httpplatform_version": ("iis",),
+    "startup_command": ("linux",),
+    "python_version": ("linux",),
+    "build": ("linux",),
+    "clean": ("linux",),
+    "instances": ("linux", "worker"),
+    "affinity": ("linux",),
+    "health_check": ("linux",),
+    "health_check_interval": ("linux",),
+    "trigger": ("webjob",),
+}
+_WRITTEN = {"build": "--no-build", "maps": "--map"}
+_CALLED = {
+    "iis": "IIS",
+    "linux": "the Linux container",
+    "worker": "a worker role",
+    "webjob": "WebJobs",
 }
 _PORTS = {"iis": "8000", "linux": "8080"}
 
@@ -41,11 +58,12 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["auto", "linux", "httpplatform", "fastcgi"]),
+    type=click.Choice(["auto", "linux", "httpplatform", "fastcgi", "worker", "webjob"]),
     default="auto",
     show_default=True,
-    help="The host: the Linux container, or the handler of IIS that starts Python. auto: what "
-    "web.config says; linux where there is none.",
+    help="The host: the Linux container, the handler of IIS that starts Python, the worker roles "
+    "of a Cloud Service, the WebJobs in App_Data/jobs. auto: what web.config says; worker where "
+    "there is a ServiceDefinition.csdef instead; else linux.",
 )
 @click.option(
     "--port", metavar="PORT", help="0: a free one. [default: 8000; 8080 before a container]"
@@ -90,9 +108,7 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--instances",
     type=click.IntRange(1, 30),
-    default=1,
-    show_default=True,
-    help="Linux: how many containers.",
+    help="Linux: how many containers. Worker: of each role. [default: the configuration's, else 1]",
 )
 @click.option(
     "--affinity/--no-affinity", default=True, help="Linux: the cookie that keeps an instance."
@@ -106,6 +122,7 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     metavar="SECONDS",
     help="Linux: not each minute.",
 )
+@click.option("--trigger", metavar="NAME", help="WebJob: run this triggered job once, and end.")
 @click.pass_context
 def emulate(context: click.Context, /, **options: Any) -> int:
     r"""Run SITE on this machine as App Service would: in IIS, by its own web.config, or on Linux.
@@ -115,6 +132,9 @@ def emulate(context: click.Context, /, **options: Any) -> int:
 
     Linux: a copy of SITE is built and started as the container would; it is found in .appsvc
     beside SITE, which is never written to.
+
+    Worker: each role's entry point is run as ps.cmd and LaunchWorker.ps1 run it, with the variables
+    and folders of the fabric. WebJob: everything in App_Data/jobs is run as Kudu would.
 
     Ctrl-C ends everything, a second one at once.
     """
@@ -127,7 +147,6 @@ def emulate(context: click.Context, /, **options: Any) -> int:
         )
     try:
         from .emulator import emulation
-        from .emulator.site import find_config
     except ImportError as error:
         if (error.name or "").startswith(__package__):
             raise
@@ -136,15 +155,16 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
         ) from None
     folder = Path(site)
-    linux = options["kind"] == "linux"
-    if options["kind"] == "auto" and folder.is_dir() and options["config"] is None:
-        linux = find_config(folder) is None and not process.WINDOWS
-    _refuse(context, _IIS_ONLY if linux else _LINUX_ONLY, linux)
-    host = (_linux if linux else _iis)(folder, options)
+    kind = _kind(folder, options)
+    _refuse(context, kind)
+    if kind == "worker":
+        return _worker(folder, options)
+    if kind == "webjob":
+        return _webjob(folder, options)
     return emulation.run(
-        host,
+        (_linux if kind == "linux" else _iis)(folder, options),
         emulation.Serving(
-            port=options["port"] or _PORTS["linux" if linux else "iis"],
+            port=options["port"] or _PORTS[kind],
             https=options["https"],
             raw=options["raw"],
             request_limit=options["request_limit"],
@@ -155,14 +175,72 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     )
 
 
-def _refuse(context: click.Context, others: dict[str, str], linux: bool) -> None:
+def _kind(folder: Path, options: dict[str, Any]) -> str:
+    """Say what is emulated: `iis`, `linux`, `worker` or `webjob`."""
+    from .emulator import roleplan
+    from .emulator.site import find_config
+
+    kind: str = options["kind"]
+    if kind in ("linux", "worker", "webjob"):
+        return kind
+    if kind != "auto" or options["config"] is not None:
+        return "iis"
+    if options["trigger"] is not None:
+        return "webjob"
+    if not folder.is_dir() or find_config(folder) is not None:
+        return "iis"
+    if roleplan.find_definition(folder) is not None:
+        return "worker"
+    return "iis" if process.WINDOWS else "linux"
+
+
+def _refuse(context: click.Context, kind: str) -> None:
     """Raise ConfigError where an option was given that means nothing to this kind of host."""
-    for name, written in others.items():
-        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
-            kind, instead = ("the Linux container", "IIS") if linux else ("IIS", "--as linux")
+    for name, kinds in _ONLY.items():
+        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and kind not in kinds:
+            written = _WRITTEN.get(name, f"--{name.replace('_', '-')}")
+            others = " and ".join(_CALLED[other] for other in kinds)
             raise ConfigError(
-                f"{written} means nothing to {kind}.", hint=f"It is for {instead}: leave it out."
+                f"{written} means nothing to {_CALLED[kind]}.",
+                hint=f"It is for {others}: leave it out, or name another host by --as.",
             )
+
+
+def _worker(folder: Path, options: dict[str, Any]) -> int:
+    from .emulator import background, environment, rolehost, roleplan
+
+    made = roleplan.make_role_plan(
+        roleplan.RoleOptions(
+            folder=folder,
+            python=options["python"],
+            settings=[environment.parse_setting(text) for text in options["settings"]],
+            instances=options["instances"],
+        ),
+        os.environ,
+    )
+    for finding in made.findings:
+        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    return background.run_background(rolehost.RoleHost(made, say, echo))
+
+
+def _webjob(folder: Path, options: dict[str, Any]) -> int:
+    from .emulator import background, environment, webjobplan, webjobs
+
+    trigger = options["trigger"]
+    made = webjobplan.make_webjob_plan(
+        webjobplan.WebJobOptions(
+            folder=folder,
+            python=options["python"],
+            settings=[environment.parse_setting(text) for text in options["settings"]],
+            trigger=trigger or "",
+        ),
+        os.environ,
+    )
+    for finding in made.findings:
+        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    jobs = webjobs.WebJobs(made, say, echo, once=trigger is not None)
+    return background.run_background(jobs)
 
 
 def _iis(folder: Path, options: dict[str, Any]) -> Host:
@@ -200,7 +278,7 @@ def _linux(folder: Path, options: dict[str, Any]) -> Host:
             public_name=options["public_name"],
             build=options["build"],
             clean=options["clean"],
-            instances=options["instances"],
+            instances=options["instances"] or 1,
             affinity=options["affinity"],
             health_path=options["health_check"],
             health_interval=options["health_check_interval"],

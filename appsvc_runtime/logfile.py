@@ -85,6 +85,13 @@ class SharedFileHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
+        try:
+            self.append(data)
+        except Exception:
+            self.handleError(record)
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines, in any encoding, as `emit` does with the handler's lock held."""
         try:  # nearly always all is as it was with the line before: this is what counts for speed
             found = os.stat(self.path)
             as_before = (
@@ -99,14 +106,12 @@ class SharedFileHandler(logging.Handler):
                 self._write(data)
             elif self._ready(len(data)):
                 self._write_telling(data)
-            elif not self._print(data.decode("utf-8").rstrip("\n")):
+            elif not self._print(data.decode("utf-8", "backslashreplace").rstrip("\n")):
                 self.lost += 1
         except OSError as error:
             self.lost += 1
             self._let_go()  # opening it again may help, and does no harm
             self._say(f"The log file {self.path} cannot be written: {_reason(error)}.")
-        except Exception:
-            self.handleError(record)
 
     def close(self) -> None:
         """Let the file go; what is still lost is told in it, else on standard error."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
@@ -30,6 +31,7 @@ __all__ = [
     "own_address",
     "port_error",
     "replace_process",
+    "steady_time",
 ]
 
 WINDOWS = sys.platform == "win32"
@@ -110,6 +112,17 @@ def is_running(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def steady_time() -> float:
+    """Give seconds on a clock that nobody sets, the same for all processes of this machine.
+
+    Where there is such a clock, it has gone on while the machine slept.
+    """
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot_time is not None:
+        return time.clock_gettime(boot_time)
+    return time.monotonic()
 
 
 def bind(host: str, port: int) -> socket.socket:

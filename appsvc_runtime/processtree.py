@@ -32,20 +32,25 @@ if TYPE_CHECKING:
 
     from .winjob import Job
 
-__all__ = ["MARK", "Tree"]
+__all__ = ["MARK", "TOO_LATE", "Tree", "can_find_by_mark"]
 
 # Marks of the trees that a process is in, the outermost first.
 MARK = "APPSVC_TREE"
+# What a program ends with that was to be started before a certain time, and was not.
+TOO_LATE = 75
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 class Tree:
-    """The processes of one started program. Use it for one program, from one thread at a time."""
+    """The processes of one started program. Use it for one program, from one thread at a time.
 
-    def __init__(self) -> None:
+    `mark`: that of a program which another process starts, where `can_find_by_mark`.
+    """
+
+    def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
-        self._mark = secrets.token_hex(16)
+        self.mark = mark or secrets.token_hex(16)
         self._started: int | None = None  # when the leader did, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
         self._over = False  # nobody was left: the leader's number may be anybody's by now
@@ -53,17 +58,22 @@ class Tree:
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """Give the variables of `base` with the mark, those of trees outside this one kept."""
-        marks = filter(None, [base.get(MARK, ""), self._mark])
+        marks = filter(None, [base.get(MARK, ""), self.mark])
         return {**base, MARK: ":".join(marks)}
 
-    def popen_options(self) -> dict[str, Any]:
-        """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords."""
+    def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
+        """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
+
+        `not_after`: a time by `process.steady_time`, after which what was started ends with
+        TOO_LATE before it becomes the program, however long this process was held up before. Only
+        where `can_find_by_mark`.
+        """
         if process.WINDOWS:
             # Or CTRL+BREAK would reach this process as well.
             return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
-            options["preexec_fn"] = _end_with_parent()
+            options["preexec_fn"] = _end_with_parent(not_after)
         return options
 
     def adopt(self, pid: int) -> None:
@@ -92,6 +102,18 @@ class Tree:
             asked = members if everyone else [one for one in members if one.pid == self.pid]
             return [_signal(one, signal.SIGTERM) for one in asked].count(True) > 0
         return self._signal_group(signal.SIGTERM, leader_only=not everyone)
+
+    def abort(self) -> bool:
+        """Have the program alone end by SIGABRT, on which faulthandler shows a Python's stack.
+
+        Say whether it was there to be told; never on Windows, which has no such signal.
+        """
+        if self.pid is None or process.WINDOWS:
+            return False
+        if _linux():
+            leader = [one for one in self._members() if one.pid == self.pid]
+            return any(_signal(one, signal.SIGABRT) for one in leader)
+        return self._signal_group(signal.SIGABRT, leader_only=True)
 
     def kill(self, patience: float = 2.0) -> list[int]:
         """End all of them, and again until none is left; give those left after so many seconds.
@@ -193,7 +215,12 @@ class Tree:
             if leader is None or leader.started == self._started:
                 return True
         # One seen before may have lost its mark: by writing over it, or since it is just ending.
-        return self._seen.get(one.pid) == one.started or procfs.says(one.pid, self._mark)
+        return self._seen.get(one.pid) == one.started or procfs.says(one.pid, self.mark)
+
+
+def can_find_by_mark() -> bool:
+    """Say whether a tree can be found by its mark alone, from any process."""
+    return _linux()
 
 
 def _linux() -> bool:
@@ -232,7 +259,7 @@ def _send_by_pidfd(descriptor: int, number: int) -> None:
     send(descriptor, number)
 
 
-def _end_with_parent() -> Callable[[], None]:
+def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
     """Give what a child calls before it becomes the program, all of it loaded beforehand."""
     import ctypes
 
@@ -245,5 +272,7 @@ def _end_with_parent() -> Callable[[], None]:
         prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # it ended before it was asked for
             os._exit(127)
+        if not_after is not None and process.steady_time() >= not_after:
+            os._exit(TOO_LATE)
 
     return call

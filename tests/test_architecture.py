@@ -78,9 +78,31 @@ ALLOWED: dict[str, set[str]] = {
     "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
     "runserver": FOUNDATION
     | {"apps", "console", "ports", "process", "servers", "waitress_server"},
+    # Workers: what a worker itself loads, and the launcher's rooms.
+    "stopping": set(),
+    "worker": {"stopping", "workercommand"},
+    "workercommand": {"console", "launcher", "options", "process", "singleton", "workerlog"}
+    | {"workeroptions", "workerplan"},
+    "launcher": {"liveness", "osfiles", "processtree", "restarts", "singleton", "stopping"}
+    | {"workerlog", "workerplan", "workerrun"},
+    "workerplan": FOUNDATION
+    | {"findings", "jobsettings", "restarts", "stopping", "workeroptions"},
+    "entrypoint": set(),
+    "cloudservice": {"entrypoint", "findings", "webconfig/model", "webconfig/xmltree"},
+    "rolexpath": set(),
+    "workerrun": {"process", "processtree", "workerlog"},
+    "workerlog": {"logfile"},
+    "workeroptions": {"options"},
+    "restarts": set(),
+    "liveness": set(),
+    "singleton": {"errors", "process", "processtree"},
+    "leaseguard": {"process", "processtree"},
+    "jobsettings": {"findings"},
     "cli_emulate": {"console", "errors", "process"}
     | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
-    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")},
+    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")}
+    | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
+    | {f"emulator/{room}" for room in ("webjobplan", "webjobs")},
     "cli_build": {"builder/building", "builder/places", "console", "process"}
     | {"emulator/environment", "emulator/surroundings"},
     "cli": PURE
@@ -100,18 +122,19 @@ WEBCONFIG = """
     decoding mimemap model schema variables
 """
 EMULATOR = """
-    iishost linuxhost
-    emulation instances workers
-    container
+    iishost linuxhost webjobs
+    emulation instances jobrun rolehost workers
+    container roleplan webjobplan
     fastcgilaunch fastcgipool frontend iis linuxenviron linuxplan plan runscript warmup
     fastcgiprocess fastcgirequest httpplatform incoming listening rewriting websockets
     answering defaultsite fastcgiconnection fastcgipages handlers health image platformprocess proxy
     rulereading staticfiles
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
-    frontpages kept pages passage repeats site sitefiles substitution variables watching
-    affinity certificates cgihead checking childoutput containerspace diagnosis environment
-    fastcgi fastcgiwire filebody frontheaders headonly limits patterns probing publicname rapidfails
-    readiness requesthead slimtransport surroundings urlpaths winpaths
+    frontpages jobfiles kept pages passage repeats site sitefiles substitution variables watching
+    affinity background certificates cgihead checking childoutput containerspace diagnosis
+    environment fastcgi fastcgiwire filebody frontheaders headonly joblog jobschedule limits
+    patterns probing publicname rapidfails readiness requesthead rolefolders slimtransport
+    surroundings urlpaths winpaths
     __init__ default_application exchange folders wfastcgi_child
 """
 BUILDER = """
@@ -126,6 +149,7 @@ BUILDER = """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.
 OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
 OUTSIDE_EMULATOR |= {"procfs", "startup", "webconfig/__init__", "webconfig/model"}
+OUTSIDE_EMULATOR |= {"cloudservice", "entrypoint", "jobsettings", "rolexpath"}
 OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "places", "running", "stepenviron")}
 # A build is the platform's too: it runs its steps as the emulator runs programs.
 OUTSIDE_BUILDER = FOUNDATION | {"osfiles", "process"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .. import osfiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ChildOutput"]
 
@@ -33,32 +33,42 @@ class ChildOutput:
         self._line = line
         self._unfinished: dict[int, bytes] = {}
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._path = ""
-        self._copy: int | None = None
+        self._copies: dict[int, tuple[str, int]] = {}
+        self._listener: Callable[[int, str], None] | None = None
 
-    def copy_to(self, path: str) -> None:
-        """Append everything from now on to a file, as it comes; one that cannot be is said once."""
-        self._path = path
-        try:
-            self._copy = osfiles.open_append(path)
-        except (OSError, ValueError) as error:
-            self._stop_copying(error)
+    def listen(self, listener: Callable[[int, str], None]) -> None:
+        """Have each line given to a listener as well, with the number of its stream."""
+        self._listener = listener
+
+    def copy_to(self, path: str, streams: Iterable[int] = (1, 2)) -> None:
+        """Append what comes from now on to a file, as it is; one that cannot be is said once.
+
+        `streams`: of which, by their numbers.
+        """
+        for stream in streams:
+            try:
+                self._copies[stream] = path, osfiles.open_append(path)
+            except (OSError, ValueError) as error:
+                self._say_why(path, error)
+                return
 
     def add(self, stream: int, data: bytes) -> None:
         """Take what one of the streams, by its number, has given."""
-        if self._copy is not None:
+        if stream in self._copies:
+            path, descriptor = self._copies[stream]
             try:
                 view = memoryview(data)
                 while view:
-                    view = view[os.write(self._copy, view) :]
+                    view = view[os.write(descriptor, view) :]
             except OSError as error:
-                self._stop_copying(error)
+                self._stop_copying(path)
+                self._say_why(path, error)
         *lines, rest = (self._unfinished.get(stream, b"") + data).split(b"\n")
         for line in lines:
-            self._say(line)
+            self._say(stream, line)
         while len(rest) > MAX_LINE:
             at = _whole_characters(rest)
-            self._say(rest[:at])
+            self._say(stream, rest[:at])
             rest = rest[at:]
         self._unfinished[stream] = rest
 
@@ -67,32 +77,37 @@ class ChildOutput:
         for number in list(self._unfinished) if stream is None else [stream]:
             rest = self._unfinished.pop(number, b"")
             if rest:
-                self._say(rest)
-        if stream is None and self._copy is not None:
-            os.close(self._copy)
-            self._copy = None
+                self._say(number, rest)
+        if stream is None:
+            for path, _ in list(self._copies.values()):
+                self._stop_copying(path)
 
     def tail(self) -> str:
         """Give the last lines of both streams, in the order in which they came."""
         unfinished = [_text(rest) for rest in self._unfinished.values() if rest]
         return "\n".join([*self._tail, *unfinished])[-TAIL_CHARACTERS:]
 
-    def _say(self, line: bytes) -> None:
+    def _say(self, stream: int, line: bytes) -> None:
         while True:
             at = _whole_characters(line) if len(line) > MAX_LINE else len(line)
             text = _text(line[:at])
             self._tail.append(text)
             self._line(text)
+            if self._listener is not None:
+                self._listener(stream, text)
             line = line[at:]
             if not line:
                 return
 
-    def _stop_copying(self, error: OSError | ValueError) -> None:
-        if self._copy is not None:
-            os.close(self._copy)
-            self._copy = None
+    def _stop_copying(self, path: str) -> None:
+        for stream, (copied, descriptor) in list(self._copies.items()):
+            if copied == path:
+                os.close(descriptor)
+                del self._copies[stream]
+
+    def _say_why(self, path: str, error: OSError | ValueError) -> None:
         reason = getattr(error, "strerror", None) or error
-        self._line(f"(The log file {self._path} cannot be written: {reason}.)")
+        self._line(f"(The log file {path} cannot be written: {reason}.)")
 
 
 def _whole_characters(line: bytes) -> int:

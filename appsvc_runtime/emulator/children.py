@@ -60,15 +60,20 @@ class Child(asyncio.SubprocessProtocol):
         label: str = "python",
         stdin: socket.socket | None = None,
         log_file: str | Callable[[int], str] | None = None,
+        error_file: str | None = None,
+        listener: Callable[[int, str], None] | None = None,
         pass_fds: Iterable[int] = (),
     ) -> Child:
         """Start a program; give it as soon as it runs.
 
         `say` gets each line that it prints. `log_file`, a path or a function from the process's
-        number to one, gets a copy of the bytes. ConfigError says what could not be started and why.
-        Cancelled half-way, nothing is left running.
+        number to one, gets a copy of the bytes; `error_file` of those on standard error, which then
+        are only there; `listener` each line with the number of its stream. ConfigError says what
+        could not be started and why. Cancelled half-way, nothing is left running.
         """
         child = cls(label, say)
+        if listener is not None:
+            child.output.listen(listener)
         options: dict[str, Any] = child.tree.popen_options()
         if pass_fds:
             options["pass_fds"] = tuple(pass_fds)
@@ -86,7 +91,10 @@ class Child(asyncio.SubprocessProtocol):
             raise
         child._transport = transport
         if log_file is not None:
-            child.output.copy_to(log_file(child.pid) if callable(log_file) else log_file)
+            path = log_file(child.pid) if callable(log_file) else log_file
+            child.output.copy_to(path, (1,) if error_file is not None else (1, 2))
+        if error_file is not None:
+            child.output.copy_to(error_file, (2,))
         return child
 
     async def wait(self) -> int:

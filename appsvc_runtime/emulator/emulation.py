@@ -6,16 +6,16 @@ Knows who is asked by whom. Must not know what kind of host there is, and must n
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from .. import facts, ports, process
+from .background import cancel, until
 from .certificates import Certificates
 from .checking import check
 from .exchange import Answer, Request, Say, Tunnel
@@ -197,7 +197,7 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
     emulation = Emulation(host, serving, say, show)
     work = asyncio.create_task(_work(emulation, serving, show))
     try:
-        await _until(work, signals)
+        await until(work, signals)
         if work.done():
             return work.result()
         if serving.check is None:
@@ -205,10 +205,10 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
         show(f"GET {serving.check} was interrupted")
         return 1
     finally:
-        await _cancel(work)
+        await cancel(work)
         ending = asyncio.create_task(emulation.close())
-        await _until(ending, signals)
-        await _cancel(ending)
+        await until(ending, signals)
+        await cancel(ending)
 
 
 async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], None]) -> int:
@@ -247,16 +247,3 @@ def _bind(port: int) -> socket.socket:
         bound.close()
         raise process.port_error(_HOST, port, error) from None
     return bound
-
-
-async def _until(task: asyncio.Task[Any], signals: asyncio.Queue[None]) -> None:
-    """Wait until a task is done or a signal comes."""
-    signal = asyncio.create_task(signals.get())
-    await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)
-    await _cancel(signal)
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task

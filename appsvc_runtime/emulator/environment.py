@@ -15,7 +15,13 @@ from pathlib import Path
 from .. import facts
 from ..errors import ConfigError
 
-__all__ = ["make_environ", "parse_setting", "platform_variables", "windows_variables"]
+__all__ = [
+    "make_environ",
+    "parse_setting",
+    "plain_environ",
+    "platform_variables",
+    "windows_variables",
+]
 
 # What would tell a child of another host than the emulated one.
 _DROPPED = (
@@ -80,6 +86,15 @@ def platform_variables(*, site_name: str, public_name: str, instance_id: str) ->
     }
 
 
+def plain_environ(base: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables of `base` that do not tell of a host."""
+    return {
+        name: value
+        for name, value in base.items()
+        if not name.upper().startswith(_DROPPED) and name.upper() not in _DROPPED_NAMES
+    }
+
+
 def make_environ(
     base: Mapping[str, str],
     *,
@@ -93,11 +108,7 @@ def make_environ(
     `base` is this process's own environment, of which everything stays that does not tell of
     another host; then come the platform's, then the app settings, under both of their names.
     """
-    environ = {
-        name: value
-        for name, value in base.items()
-        if not name.upper().startswith(_DROPPED) and name.upper() not in _DROPPED_NAMES
-    }
+    environ = plain_environ(base)
     # The same at each start, as an instance keeps its id; 64 hexadecimal digits as there.
     instance = hashlib.sha256(f"appsvc {site_name} {uuid.getnode()}".encode()).hexdigest()
     environ.update(

@@ -1,8 +1,8 @@
-"""web.config's XML as a tree of elements that know their lines; what cannot be read is a finding.
+"""A configuration's XML as a tree of elements that know their lines; what cannot be read is found.
 
 Bytes in, elements and findings out, never an error. Must not know what the elements mean. A DOCTYPE
 is refused, with all that could come with one: entities, files of other places. Character data means
-nothing in a web.config and is dropped.
+nothing in a web.config, nor in a cloud service's files, and is dropped.
 """
 
 from __future__ import annotations
@@ -67,10 +67,13 @@ class _Builder(ContentHandler):
         self._open.pop()
 
 
-def read_tree(data: bytes, file: str) -> tuple[Element | None, tuple[Finding, ...]]:
+def read_tree(
+    data: bytes, file: str, *, root_name: str = _ROOT, reader: str = "IIS"
+) -> tuple[Element | None, tuple[Finding, ...]]:
     """Read `data`; findings name `file` as it is to be shown, and the line.
 
-    The element is None where IIS could not read the file either: then one finding at least is an
+    `root_name` is what the root element must be called, `reader` who reads such files.
+    The element is None where that could not read the file either: then one finding at least is an
     error. Codes: `too-large`, `empty`, `encoding`, `doctype`, `malformed`, `too-deep`,
     `wrong-root`.
     """
@@ -79,8 +82,8 @@ def read_tree(data: bytes, file: str) -> tuple[Element | None, tuple[Finding, ..
         return Finding(code, "error", str(Place(file, line)), message, hint)
 
     if len(data) > MAX_SIZE:
-        size = f"{file} has {len(data):,} bytes; IIS refuses more than {MAX_SIZE:,}."
-        hint = "Move long lists, such as rewrite rules, out of it."
+        size = f"{file} has {len(data):,} bytes; {reader} refuses more than {MAX_SIZE:,}."
+        hint = "Move long lists, such as rewrite rules, out of it." if reader == "IIS" else ""
         return None, (error("too-large", 0, size, hint),)
     decoded = decode(data)
     findings: tuple[Finding, ...] = ()
@@ -92,14 +95,14 @@ def read_tree(data: bytes, file: str) -> tuple[Element | None, tuple[Finding, ..
     if not decoded.text.strip():
         return None, (
             *findings,
-            error("empty", 0, f"{file} is empty.", "It needs <configuration>."),
+            error("empty", 0, f"{file} is empty.", f"It needs <{root_name}>."),
         )
     root, failed = _parse(decoded.text, error)
     if failed:
         return None, (*findings, failed)
-    if root is None or root.name != _ROOT:
+    if root is None or root.name != root_name:
         name = root.name[:40] if root else "nothing"
-        message = f"The root element is <{name}>, and must be <{_ROOT}>."
+        message = f"The root element is <{name}>, and must be <{root_name}>."
         return None, (*findings, error("wrong-root", root.line if root else 0, message))
     return root, findings
 

@@ -1,0 +1,65 @@
+"""A cloud project's files on this disk, and the folders that the fabric gives an instance.
+
+Finds and makes. Must not know what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from .. import process
+from ..cloudservice import Role
+from ..errors import ConfigError
+
+__all__ = ["find", "make_folders", "read"]
+
+_OURS = ".appsvc"
+
+
+def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
+    """Make what the fabric gives an instance, in `.appsvc` beside the project; give that folder."""
+    made = site.parent / _OURS / site.name / "roles" / name
+    try:
+        for folder in ("DiagnosticStore/LogFiles", "temp", "LocalStorage"):
+            (made / folder).mkdir(parents=True, exist_ok=True)
+        for storage in role.storage:
+            place = made / "LocalStorage" / storage.name
+            if storage.clean:
+                shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(exist_ok=True)
+        ignore = site.parent / _OURS / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", "utf-8")
+        link = made / "approot"
+        if not process.WINDOWS and not link.exists():  # which asks for a right there
+            link.unlink(missing_ok=True)
+            link.symlink_to(root, target_is_directory=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {made}, which the fabric would give, cannot be made: {error.strerror}.",
+            hint="Copy the project to a folder that you may write beside.",
+        ) from None
+    return made
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """Find a file in any case, as Windows does."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    exact = name if name in names else None
+    found = exact or next((one for one in sorted(names) if one.lower() == name.lower()), None)
+    return folder / found if found else None
+
+
+def read(file: Path) -> bytes:
+    """Give what is in a file; ConfigError where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}.", hint="Let this user read it."
+        ) from None

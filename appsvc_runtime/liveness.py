@@ -1,0 +1,101 @@
+"""Whether a worker that runs is alive: by a file that it touches, or an address that it answers.
+
+Looks and asks only; what follows is the launcher's. Must not know of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HealthUrl", "Heartbeat"]
+
+_MOST_OFTEN, _LEAST_OFTEN = 0.2, 15.0
+
+
+class Heartbeat:
+    """A file that the worker touches at least each `timeout` seconds.
+
+    What its time is does not matter, only that it changes: clocks differ and are set.
+    """
+
+    def __init__(self, path: str, timeout: float, clock: Callable[[], float] = time.monotonic):
+        self._path = path
+        self._timeout = timeout
+        self._clock = clock
+        self._last: tuple[int, int] | None = None
+        self._changed = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew, with a worker that has just been started."""
+        self._last = self._look()
+        self._changed = self._clock()
+
+    def problem(self) -> str:
+        """Say what is wrong, "" for nothing."""
+        found = self._look()
+        now = self._clock()
+        if found != self._last:
+            self._last, self._changed = found, now
+        silent = now - self._changed
+        if silent < self._timeout:
+            return ""
+        return f"{self._path} has not been touched for {silent:.1f} s"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+
+class HealthUrl:
+    """An address that answers at least each `timeout` seconds with a status under 400."""
+
+    def __init__(self, url: str, timeout: float):
+        self._url = url
+        self._timeout = timeout
+        self._pause = min(max(timeout / 4, _MOST_OFTEN), _LEAST_OFTEN)
+        self._stop = threading.Event()
+        self._why = "it was not asked yet"
+        self.start()
+        threading.Thread(target=self._ask_always, name="health", daemon=True).start()
+
+    def start(self) -> None:
+        """Begin anew, with a worker that has just been started."""
+        self._good = time.monotonic()
+
+    def problem(self) -> str:
+        """Say what is wrong, "" for nothing."""
+        silent = time.monotonic() - self._good
+        if silent < self._timeout:
+            return ""
+        return f"its health address has not answered well for {silent:.1f} s: {self._why}"
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+
+    def _ask_always(self) -> None:
+        import urllib.request
+
+        # Its own machine is asked: never by a proxy.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        while not self._stop.wait(self._pause):
+            began = time.monotonic()
+            try:
+                with opener.open(self._url, timeout=max(self._timeout / 2, 1.0)) as answer:
+                    answer.read(1)
+                self._good = began
+            except Exception as error:  # a status of 400 or more, no answer, no HTTP
+                self._why = str(getattr(error, "reason", "") or error) or type(error).__name__

@@ -1,0 +1,79 @@
+"""What a role's variables can ask of its instance: the xpaths of RoleInstanceValue.
+
+Text in, text out. Must not know where an instance is from.
+Source: "xPath expressions for a role's configuration" in the Cloud Services documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["InstanceFacts", "resolve_xpath"]
+
+_NAMED = re.compile(
+    r"/RoleEnvironment/CurrentInstance/"
+    r"(?P<group>ConfigurationSettings|LocalResources|Endpoints)/"
+    r"(?P<kind>ConfigurationSetting|LocalResource|Endpoint)"
+    r"\[\s*@name\s*=\s*(?P<quote>['\"])(?P<name>.*?)(?P=quote)\s*\]/@(?P<attribute>\w+)"
+)
+
+
+@dataclass(frozen=True)
+class InstanceFacts:
+    """What can be asked of a running instance; `settings` may hold secrets.
+
+    `storage` gives the path of each local resource, `storage_mb` its size; `endpoints` protocol,
+    address and port of each.
+    """
+
+    deployment_id: str
+    instance_id: str
+    role_name: str
+    emulated: bool
+    fault_domain: int = 0
+    update_domain: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    storage: Mapping[str, str] = field(default_factory=dict)
+    storage_mb: Mapping[str, int] = field(default_factory=dict)
+    endpoints: Mapping[str, tuple[str, str, int]] = field(default_factory=dict)
+
+
+def resolve_xpath(xpath: str, facts: InstanceFacts) -> str | None:
+    """Give what an xpath names, None for one that is not known or names nothing."""
+    text = xpath.strip()
+    instance = "/RoleEnvironment/CurrentInstance/@"
+    simple = {
+        "/RoleEnvironment/Deployment/@id": facts.deployment_id,
+        "/RoleEnvironment/Deployment/@emulated": "true" if facts.emulated else "false",
+        f"{instance}id": facts.instance_id,
+        f"{instance}roleName": facts.role_name,
+        f"{instance}faultDomain": str(facts.fault_domain),
+        f"{instance}updateDomain": str(facts.update_domain),
+    }
+    if text in simple:
+        return simple[text]
+    found = _NAMED.fullmatch(text)
+    if found is None:
+        return None
+    group, kind, name, attribute = found["group"], found["kind"], found["name"], found["attribute"]
+    if group.removesuffix("s") != kind:
+        return None
+    if kind == "ConfigurationSetting" and attribute == "value":
+        return facts.settings.get(name)
+    if kind == "LocalResource":
+        size = facts.storage_mb.get(name)
+        return {
+            "path": facts.storage.get(name),
+            "sizeInMB": None if size is None else str(size),
+        }.get(attribute)
+    if kind == "Endpoint" and name in facts.endpoints:
+        protocol, address, port = facts.endpoints[name]
+        return {
+            "protocol": protocol,
+            "address": address,
+            "port": str(port),
+            "publicPort": str(port),
+        }.get(attribute)
+    return None

@@ -1,0 +1,39 @@
+r"""The door for worker roles and WebJobs: `python -m appsvc_runtime.worker SCRIPT [ARG ...]`.
+
+As a Cloud Service role's entry point:
+
+    bin\ps.cmd LaunchWorker.ps1 -m appsvc_runtime.worker worker.py
+
+As a WebJob's `run.py`:
+
+    from appsvc_runtime.worker import main
+    raise SystemExit(main(["worker.py"]))
+
+A worker's own loop asks here whether it shall stop, on every host, with the launcher or without:
+`stop_requested`, `wait_for_stop`, `beat`.
+"""
+
+from __future__ import annotations
+
+from .stopping import beat, stop_requested, wait_for_stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["beat", "main", "stop_requested", "wait_for_stop"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Keep a worker running with the arguments `argv` (the process's own by default).
+
+    Gives the exit code: 0 after a stop, the worker's own where it is not started again, others for
+    what cannot be run at all, as `--help` says. Messages of errors go to standard error.
+    """
+    from .workercommand import main as run  # which needs what no worker needs
+
+    return run(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
