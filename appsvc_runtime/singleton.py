@@ -40,13 +40,6 @@ _MARGIN = 1.0
 # With less left than this part of a lease, nothing is started.
 _ENOUGH = 1 / 3
 _CONFLICTS = (409, 412)
-_DEVELOPMENT = "usedevelopmentstorage=true"
-# Azurite's own account, published in its documentation: no secret.
-_AZURITE = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtl"
-    "CDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
-)
 
 
 class Singleton:
@@ -223,8 +216,6 @@ def _connect(storage: str) -> Any:
             "--singleton needs azure-storage-blob, which is not installed.",
             hint='Install it with `pip install "appsvc-runtime[singleton]"`.',
         ) from None
-    if storage.rstrip(";").lower() == _DEVELOPMENT:
-        storage = _AZURITE
     try:
         return ContainerClient.from_connection_string(
             storage,

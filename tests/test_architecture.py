@@ -132,7 +132,7 @@ EMULATOR = """
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
     frontpages jobfiles kept pages passage repeats site sitefiles substitution variables watching
     affinity background certificates cgihead checking childoutput containerspace diagnosis
-    environment fastcgi fastcgiwire filebody frontheaders headonly joblog jobschedule limits
+    environment fastcgi fastcgiwire filebody frontheaders headonly jobcopy joblog jobschedule limits
     patterns probing publicname rapidfails readiness requesthead rolefolders slimtransport
     surroundings urlpaths winpaths
     __init__ default_application exchange folders wfastcgi_child

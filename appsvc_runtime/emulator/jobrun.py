@@ -16,6 +16,7 @@ from pathlib import Path
 from .. import process
 from .children import Child
 from .exchange import Say
+from .jobcopy import JobCopy
 from .jobfiles import command_for
 from .joblog import MAX_LINES, JobLog, write_status
 from .webjobplan import JobPlan, JobsPlan
@@ -30,9 +31,12 @@ _POLL = 0.05
 class JobRun:
     """A run of `job`; `identity` is the run's id of a triggered job, "" of a continuous one."""
 
-    def __init__(self, plan: JobsPlan, job: JobPlan, say: Say, identity: str) -> None:
+    def __init__(
+        self, plan: JobsPlan, job: JobPlan, copy: JobCopy, say: Say, identity: str
+    ) -> None:
         self._plan = plan
         self._job = job
+        self._copy = copy
         self._identity = identity
         self._say = say
         self._label = job.job.name
@@ -120,11 +124,6 @@ class JobRun:
         if self._child is not None:
             self._child.kill()
 
-    @staticmethod
-    def remove_copies(job: JobPlan) -> None:
-        """Remove the copies that were made of a job."""
-        shutil.rmtree(job.temp, ignore_errors=True)
-
     def _place(self) -> Path:
         """Give the folder that the job runs in: a copy, or its own."""
         settings = self._job.job.settings
@@ -133,10 +132,7 @@ class JobRun:
             in_place = self._job.script.suffix.lower() == ".js"
         if in_place:
             return self._job.job.folder
-        self.remove_copies(self._job)
-        copy = self._job.temp / secrets.token_hex(4)
-        shutil.copytree(self._job.job.folder, copy)
-        return copy
+        return self._copy.place()
 
     def _environ(self, folder: Path) -> dict[str, str]:
         job = self._job.job

@@ -179,7 +179,7 @@ def _told(role: Role, definition: Path | None) -> list[Finding]:
             "startup-task",
             "warning",
             f"{definition.name}:{task.line}" if definition else where,
-            f"The startup task {task.command_line!r} is not run here.",
+            f'The startup task "{task.command_line}" is not run here.',
             "What it installs must be in the interpreter that --python names.",
         )
         for task in role.startup

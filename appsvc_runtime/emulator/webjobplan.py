@@ -72,13 +72,13 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         )
     python, _ = surroundings.resolve_interpreter(surroundings.find_interpreter(options.python))
     found, findings = find_jobs(site)
-    told = [*findings, *(finding for job in found for finding in job.findings)]
     if not found:
         raise ConfigError(
             f"There is no WebJob in {site / 'App_Data' / 'jobs'}.",
             hint="They lie in App_Data/jobs/continuous/NAME and App_Data/jobs/triggered/NAME.",
         )
     wanted = _choose(found, options.trigger)
+    told = [*findings, *(finding for job in wanted for finding in job.findings)]
     settings = dict(options.settings)
     name, default, public = surroundings.names(site, settings, "")
     home = surroundings.make_home(site, None)
@@ -97,8 +97,8 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         part = Path("jobs") / job.kind / job.name
         jobs.append(JobPlan(job, job.script, home / "data" / part, home / "temp" / part, schedule))
     if options.trigger and not jobs:
-        why = "; ".join(str(finding) for finding in told if finding.level)
-        raise ConfigError(f"The job {options.trigger} cannot be run: {why}")
+        why = told[-1]
+        raise ConfigError(f"The job {options.trigger} cannot be run: {why.message}", hint=why.hint)
     return JobsPlan(
         site=site,
         home=home,

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 
 from ..errors import AppServiceError
 from .exchange import Say
+from .jobcopy import JobCopy
 from .joblog import run_id
 from .jobrun import JobRun
 from .watching import watch
@@ -39,6 +40,7 @@ class WebJobs:
         self._say = say
         self._show = show
         self._once = once
+        self._copies = {_key(job): JobCopy(job.job.folder, job.temp) for job in plan.jobs}
         self._runs: dict[str, JobRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -46,7 +48,8 @@ class WebJobs:
         """Run what runs by itself until a stop, or the one job once; give its exit code."""
         if self._once:
             return await self._trigger(self._plan.jobs[0])
-        await asyncio.to_thread(self._clean)
+        for copy in self._copies.values():
+            await asyncio.to_thread(copy.remove)
         for job in self._plan.jobs:
             self._start(job)
         running = sum(1 for job in self._plan.jobs if _runs_by_itself(job))
@@ -71,17 +74,12 @@ class WebJobs:
         for run in self._runs.values():
             run.kill()
 
-    def _clean(self) -> None:
-        """Remove copies that an emulator left that was killed."""
-        for job in self._plan.jobs:
-            JobRun.remove_copies(job)
-
     def _start(self, job: JobPlan) -> None:
         label = job.job.name
         if job.job.kind == "continuous":
-            self._tasks[label] = asyncio.create_task(self._keep(job))
+            self._tasks[_key(job)] = asyncio.create_task(self._keep(job))
         elif job.schedule is not None:
-            self._tasks[label] = asyncio.create_task(self._follow(job))
+            self._tasks[_key(job)] = asyncio.create_task(self._follow(job))
         else:
             self._say(label, f"Triggered, without a schedule: --trigger {label} runs it.")
 
@@ -125,8 +123,8 @@ class WebJobs:
 
     async def _run(self, job: JobPlan, identity: str) -> int:
         """Run a job once; give its exit code, 1 where it could not be started."""
-        run = JobRun(self._plan, job, self._say, identity)
-        self._runs[job.job.name] = run
+        run = JobRun(self._plan, job, self._copies[_key(job)], self._say, identity)
+        self._runs[_key(job)] = run
         try:
             return await run.run()
         except AppServiceError as error:
@@ -150,7 +148,7 @@ class WebJobs:
             if not changed or job.job.kind != "continuous":
                 continue
             self._say(job.job.name, f"{changed[0].removeprefix(part)} has changed: started again.")
-            task, run = self._tasks.pop(job.job.name), self._runs.get(job.job.name)
+            task, run = self._tasks.pop(_key(job)), self._runs.get(_key(job))
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -161,3 +159,8 @@ class WebJobs:
 
 def _runs_by_itself(job: JobPlan) -> bool:
     return job.job.kind == "continuous" or job.schedule is not None
+
+
+def _key(job: JobPlan) -> str:
+    """Tell jobs apart: a continuous one may be called as a triggered one is."""
+    return f"{job.job.kind}/{job.job.name}"
