@@ -1,0 +1,109 @@
+"""A real Azurite, Azure Storage's emulator, for tests: in memory, ended by its id.
+
+It listens on loopback ports that it picks itself, and knows one account with a key of its own, so
+that nothing else can mix in. Must not know the package under test.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .postgres import skip_or_fail
+
+__all__ = ["Azurite", "azurite", "missing"]
+
+_LISTENING = r"{} service is successfully listening at http://127\.0\.0\.1:([0-9]+)\n"
+
+
+class Azurite:
+    """A running Azurite: `process`, its account's `connection_string`, and its `log()`."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], account: str, key: str, log_path: Path
+    ) -> None:
+        self.process = process
+        self._log_path = log_path
+        blob, queue = (self._wait_for_port(service) for service in ("Blob", "Queue"))
+        self.connection_string = (
+            f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};"
+            f"BlobEndpoint=http://127.0.0.1:{blob}/{account};"
+            f"QueueEndpoint=http://127.0.0.1:{queue}/{account};"
+        )
+
+    def log(self) -> str:
+        """Give what Azurite has printed so far."""
+        return self._log_path.read_text("utf-8", "replace")
+
+    def _wait_for_port(self, service: str, timeout: float = 60) -> int:
+        """Wait until a service says where it listens."""
+        deadline = time.monotonic() + timeout
+        pattern = re.compile(_LISTENING.format(service))
+        while (found := pattern.search(self.log())) is None:
+            code = self.process.poll()
+            if code is not None:
+                raise AssertionError(f"Azurite ended with {code}:\n{self.log()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"Azurite was not ready in {timeout} s:\n{self.log()}")
+            time.sleep(0.01)
+        return int(found[1])
+
+
+def missing() -> str:
+    """Say what is missing to run Azurite here, "" where nothing is."""
+    if shutil.which("azurite") is None:
+        return "there is no azurite on PATH (npm install --global azurite)"
+    return ""
+
+
+@contextmanager
+def azurite() -> Iterator[Azurite]:
+    """Run a new, empty Azurite, its blobs and queues, until the block ends."""
+    skip_or_fail(missing())
+    command = shutil.which("azurite")
+    assert command is not None
+    account = f"test{secrets.token_hex(8)}"
+    key = base64.b64encode(secrets.token_bytes(64)).decode()
+    with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
+        log_path = Path(folder) / "log.txt"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    *(command, "--silent", "--inMemoryPersistence", "--disableTelemetry"),
+                    # A newer SDK than this Azurite asks for a version of the API unknown to it.
+                    "--skipApiVersionCheck",
+                    # It starts all three services, and none may take a port that is in use.
+                    *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
+                ],
+                cwd=folder,
+                env={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield Azurite(process, account, key, log_path)
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End it and its children: it is asked first, and what is left of its group is killed."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
