@@ -210,7 +210,9 @@ class Launcher:
     def _end(self, run: Run, stop_file: str) -> None:
         """Stop a run in order: ask, wait for the grace time, end all that is left."""
         if run.returncode is None:
-            self._log.say(f"{self._plan.name} is asked to stop.", run.number)
+            self._log.say(
+                f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
+            )
             with contextlib.suppress(OSError), open(stop_file, "wb"):
                 pass
             run.ask_to_stop()

@@ -134,6 +134,8 @@ def make_worker_plan(
                 hint="Set it to the account's connection string, or name another setting by "
                 "--singleton-storage.",
             )
+        if not storage:
+            findings = (*findings, _left_to_the_platform(option("SINGLETON_STORAGE")))
         singleton = (option("SINGLETON_NAME") or _lease_name(environ, name)) if storage else ""
     heartbeat = option("HEARTBEAT_FILE")
     own_log = environ.get("WSGI_LOG", "").strip()
@@ -276,6 +278,18 @@ def _storage(environ: Mapping[str, str], name: str) -> str:
         if text.strip():
             return text.strip()
     return ""
+
+
+def _left_to_the_platform(setting: str) -> Finding:
+    from .findings import Finding
+
+    return Finding(
+        "singleton",
+        "warning",
+        _JOB_FILE,
+        "is_singleton is left to the platform, which keeps a job's instances of one site apart.",
+        f"Set {setting} to a storage account's connection string to have it kept here as well.",
+    )
 
 
 def _lease_name(environ: Mapping[str, str], worker: str) -> str:
