@@ -20,8 +20,8 @@ from . import osfiles
 from .processtree import Tree
 from .restarts import Restarts, exit_code
 from .stopping import HEARTBEAT_FILE, STOP_FILE
-from .workerplan import NO_INTERPRETER, WorkerError
 from .workerrun import Run
+from .workerscript import NO_INTERPRETER, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,36 +1,29 @@
 """What the launcher is to run and how, all of it checked before anything is started.
 
-Reads settings and looks at files. Must not start anything.
+Reads settings and looks at files. Must not start anything; what a script must be, `workerscript`
+says.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import AppServiceError, ConfigError
+from .errors import ConfigError
 from .restarts import KUDU_PAUSE, Mode
 from .stopping import SHUTDOWN_FILE
 from .workeroptions import WORKER_OPTIONS, parse_duration
+from .workerscript import check_module, check_script, find_interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .findings import Finding
     from .jobsettings import JobSettings
 
-__all__ = ["WorkerError", "WorkerPlan", "make_worker_plan"]
-
-# What the launcher ends with where nothing can be run: sysexits(3)'s, and two beside them.
-NO_SCRIPT = 66
-A_FOLDER = 67
-NOT_READABLE = 77
-SYNTAX_ERROR = 65
-NO_INTERPRETER = 69
+__all__ = ["WorkerPlan", "make_worker_plan"]
 
 _PREFIX = "APPSVC_WORKER_"
 _STORE = "DiagnosticStore"
@@ -44,14 +37,6 @@ _MARGIN = 1.0
 _JOB_FILE = "settings.job"
 # Names of this process's own standard output, as in `logs`.
 _STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
-
-
-class WorkerError(AppServiceError):
-    """A worker that cannot be run at all; each cause has an exit code of its own."""
-
-    def __init__(self, message: str, *, hint: str, exit_code: int) -> None:
-        super().__init__(message, hint=hint)
-        self.exit_code = exit_code
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,6 @@ def make_worker_plan(
     """
 
     def option(name: str) -> Any:
-        name = _PREFIX + name
         value = given.get(name)
         try:
             return WORKER_OPTIONS[name].resolve(str(value) if value is not None else None, environ)
@@ -109,35 +93,23 @@ def make_worker_plan(
             message = error.message.replace(f"argument for {name}", f"option {switch}")
             raise ConfigError(message, hint="Correct it, or leave it out.") from None
 
-    python = _interpreter(option("PYTHON"))
+    python = find_interpreter(option("APPSVC_WORKER_PYTHON"))
     if module:
-        _check_module(command[0], own_version=python == sys.executable)
+        check_module(command[0], own_version=python == sys.executable)
         argv = [python, "-m", *command]
         name = command[0]
     else:
-        _check_script(command[0], own_version=python == sys.executable)
+        check_script(command[0], own_version=python == sys.executable)
         argv = [python, *command]
         name = os.path.basename(command[0])
     job, findings = _job_settings(environ)
-    grace = option("GRACE")
+    grace = option("APPSVC_WORKER_GRACE")
     if grace is None:
         known = job.stopping_wait_time if job else None
         given_time = _STOPPING_WAIT if known is None else known
         grace = max(given_time - _MARGIN, given_time / 2)
-    singleton, storage = "", ""
-    if option("SINGLETON") or (job and job.is_singleton):
-        storage = _storage(environ, option("SINGLETON_STORAGE"))
-        if not storage and option("SINGLETON"):
-            raise ConfigError(
-                f"--singleton needs a storage account, and the setting "
-                f"{option('SINGLETON_STORAGE')} is not there.",
-                hint="Set it to the account's connection string, or name another setting by "
-                "--singleton-storage.",
-            )
-        if not storage:
-            findings = (*findings, _left_to_the_platform(option("SINGLETON_STORAGE")))
-        singleton = (option("SINGLETON_NAME") or _lease_name(environ, name)) if storage else ""
-    heartbeat = option("HEARTBEAT_FILE")
+    singleton, storage, more = _singleton(option, environ, name, job)
+    heartbeat = option("APPSVC_WORKER_HEARTBEAT_FILE")
     own_log = environ.get("WSGI_LOG", "").strip()
     if own_log in _STDOUT_NAMES:
         own_log = ""
@@ -146,96 +118,44 @@ def make_worker_plan(
     return WorkerPlan(
         argv=tuple(argv),
         name=name,
-        mode=option("RESTART"),
-        healthy_after=option("HEALTHY_AFTER"),
-        kudu=option("KUDU_TIMING"),
+        mode=option("APPSVC_WORKER_RESTART"),
+        healthy_after=option("APPSVC_WORKER_HEALTHY_AFTER"),
+        kudu=option("APPSVC_WORKER_KUDU_TIMING"),
         kudu_pause=_restart_time(environ),
-        give_up_after=option("GIVE_UP_AFTER"),
+        give_up_after=option("APPSVC_WORKER_GIVE_UP_AFTER"),
         grace=grace,
         heartbeat_file=os.path.abspath(heartbeat) if heartbeat else "",
-        health_url=_health_url(option("HEALTH_URL")),
-        liveness=option("LIVENESS_TIMEOUT"),
+        health_url=_health_url(option("APPSVC_WORKER_HEALTH_URL")),
+        liveness=option("APPSVC_WORKER_LIVENESS_TIMEOUT"),
         shutdown_file=environ.get(SHUTDOWN_FILE, ""),
         logs=tuple(dict.fromkeys(os.path.abspath(file) for file in files if file)),
         to_stdout=not own_log,
         singleton=singleton,
-        lease=option("SINGLETON_LEASE"),
+        lease=option("APPSVC_WORKER_SINGLETON_LEASE"),
         storage=storage,
-        findings=findings,
+        findings=(*findings, *more),
     )
 
 
-def _interpreter(python: str) -> str:
-    if not python:
-        return sys.executable
-    found = shutil.which(python)
-    if found is None:
-        reason = "cannot be run" if os.path.exists(python) else "does not exist"
-        raise WorkerError(
-            f"The interpreter {python!r} {reason}.",
-            hint="Name a python by --python, or leave that out.",
-            exit_code=NO_INTERPRETER,
+def _singleton(
+    option: Callable[[str], Any], environ: Mapping[str, str], worker: str, job: JobSettings | None
+) -> tuple[str, str, tuple[Finding, ...]]:
+    """Give the lease's name and its storage, both "" where none is asked for."""
+    asked = option("APPSVC_WORKER_SINGLETON")
+    if not asked and not (job and job.is_singleton):
+        return "", "", ()
+    setting = option("APPSVC_WORKER_SINGLETON_STORAGE")
+    storage = _storage(environ, setting)
+    if storage:
+        name = option("APPSVC_WORKER_SINGLETON_NAME") or _lease_name(environ, worker)
+        return name, storage, ()
+    if asked:
+        raise ConfigError(
+            f"--singleton needs a storage account, and the setting {setting} is not there.",
+            hint="Set it to the account's connection string, or name another setting by "
+            "--singleton-storage.",
         )
-    return os.path.abspath(found)
-
-
-def _check_script(script: str, *, own_version: bool) -> None:
-    """Raise WorkerError for what no Python would run. Another version's syntax is not judged."""
-    where = f"The script {script!r}"
-    if not os.path.isabs(script):
-        where += f" in {os.getcwd()}"
-    try:
-        if os.path.isdir(script):
-            if os.path.isfile(os.path.join(script, "__main__.py")):
-                return  # which Python runs
-            raise WorkerError(
-                f"{where} is a folder without a __main__.py.",
-                hint="Name the file that is to be run.",
-                exit_code=A_FOLDER,
-            )
-        with open(script, "rb") as file:
-            source = file.read()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise WorkerError(
-            f"{where} does not exist.",
-            hint="Name it from the folder that the launcher runs in, or start a module with -m.",
-            exit_code=NO_SCRIPT,
-        ) from None
-    except OSError as error:
-        raise WorkerError(
-            f"{where} cannot be read: {error.strerror}.",
-            hint="Let the user that runs the launcher read it.",
-            exit_code=NOT_READABLE,
-        ) from None
-    if not own_version or source[:4] == b"PK\x03\x04":  # a zip file, which Python runs as well
-        return
-    try:
-        compile(source, script, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None)
-        reason = getattr(error, "msg", None) or str(error) or "it is nested too deep"
-        raise WorkerError(
-            f"{where} has a syntax error{f' in line {line}' if line else ''}: {reason}.",
-            hint="Correct it.",
-            exit_code=SYNTAX_ERROR,
-        ) from None
-
-
-def _check_module(module: str, *, own_version: bool) -> None:
-    """Raise WorkerError for a module that this interpreter does not have; others are not asked."""
-    if own_version and not module.startswith("."):
-        try:
-            if importlib.util.find_spec(module.partition(".")[0]) is not None:
-                return
-        except (ImportError, ValueError):
-            return  # Python itself shall say what is wrong
-    elif not module.startswith("."):
-        return
-    raise WorkerError(
-        f"There is no module {module!r} that could be run.",
-        hint="Install it, or run the launcher in the folder that holds it.",
-        exit_code=NO_SCRIPT,
-    )
+    return "", "", (_left_to_the_platform(setting),)
 
 
 def _job_settings(environ: Mapping[str, str]) -> tuple[JobSettings | None, tuple[Finding, ...]]:

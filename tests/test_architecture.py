@@ -84,9 +84,10 @@ ALLOWED: dict[str, set[str]] = {
     "workercommand": {"console", "launcher", "options", "process", "singleton", "workerlog"}
     | {"workeroptions", "workerplan"},
     "launcher": {"liveness", "osfiles", "processtree", "restarts", "singleton", "stopping"}
-    | {"workerlog", "workerplan", "workerrun"},
+    | {"workerlog", "workerplan", "workerrun", "workerscript"},
     "workerplan": FOUNDATION
-    | {"findings", "jobsettings", "restarts", "stopping", "workeroptions"},
+    | {"findings", "jobsettings", "restarts", "stopping", "workeroptions", "workerscript"},
+    "workerscript": {"errors"},
     "entrypoint": set(),
     "cloudservice": {"entrypoint", "findings", "webconfig/model", "webconfig/xmltree"},
     "rolexpath": set(),

@@ -16,11 +16,13 @@ import appsvc_runtime
 from appsvc_runtime import options
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.options import OPTIONS, Option, resolve
+from appsvc_runtime.workeroptions import WORKER_OPTIONS
 
 SOURCES = sorted(Path(appsvc_runtime.__file__).parent.rglob("*.py"))
 NAME = re.compile(r"\bAPPSVC_[A-Z][A-Z_]*")
-# The platform's own variable of that prefix, and the mark of a process tree: no settings.
-PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV", "APPSVC_TREE"}
+# The platform's own variable of that prefix, and what one process tells another: no settings.
+PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV", "APPSVC_TREE", "APPSVC_STOP_FILE", "APPSVC_WORKER_"}
+ALL = {**OPTIONS, **WORKER_OPTIONS}
 
 Parser = Callable[[str], Any]
 
@@ -155,13 +157,13 @@ def names_in(path: Path, *, strings_only: bool) -> set[str]:
 def test_every_name_in_the_sources_is_in_the_table() -> None:
     """Code, comments and docstrings name no setting that does not exist."""
     named = {name: path for path in SOURCES for name in names_in(path, strings_only=False)}
-    unknown = {name: path for name, path in named.items() if name not in OPTIONS}
+    unknown = {name: path for name, path in named.items() if name not in ALL}
     assert not unknown.keys() - PLATFORM_NAMES, unknown
 
 
 def test_every_setting_of_the_table_is_used() -> None:
     """A row that nothing reads would be help for nothing."""
-    others = [path for path in SOURCES if path.name != "options.py"]
+    others = [path for path in SOURCES if path.name not in ("options.py", "workeroptions.py")]
     used = set().union(*(names_in(path, strings_only=True) for path in others))
     assert len(others) > 10
-    assert set(OPTIONS) <= used
+    assert set(ALL) <= used

@@ -6,6 +6,7 @@ import re
 
 from appsvc_runtime import cli
 from appsvc_runtime.options import OPTIONS
+from appsvc_runtime.workeroptions import WORKER_OPTIONS
 from tests.support.servers import ROOT, run
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -14,8 +15,23 @@ README = (ROOT / "README.md").read_text("utf-8")
 def test_the_table_of_settings_is_that_of_the_package() -> None:
     """One table feeds the middleware, the doors, the help and the README."""
     expected = [f"| `{row.name}` | {row.help} |" for row in OPTIONS.values()]
-    part = README.partition("a test compares -->")[2].partition("<!-- end -->")[0]
-    assert [line for line in part.splitlines() if line.startswith("| `")] == expected
+    part = README.partition("appsvc_runtime.options; a test compares -->")[2]
+    assert table(part.partition("<!-- end -->")[0]) == expected
+
+
+def test_the_table_of_the_launchers_settings_is_that_of_the_package() -> None:
+    """The launcher's help and the README are fed from one table as well."""
+    expected = [f"| `{row.name}` | {row.help} |" for row in WORKER_OPTIONS.values()]
+    part = README.partition("appsvc_runtime.workeroptions; a test compares -->")[2]
+    assert table(part.partition("<!-- end of the launcher's -->")[0]) == expected
+    shown = run("-m", "appsvc_runtime.worker", "--help").stdout
+    for name in WORKER_OPTIONS:
+        assert f"--{name.removeprefix('APPSVC_WORKER_').lower().replace('_', '-')}" in shown
+
+
+def table(part: str) -> list[str]:
+    """Give the rows of a table of settings."""
+    return [line for line in part.splitlines() if line.startswith("| `")]
 
 
 def test_the_help_names_every_setting() -> None:

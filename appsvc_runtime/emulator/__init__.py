@@ -25,5 +25,10 @@ the middleware or the rooms it decides with. Its rooms, from what a user starts 
   that `containerspace` makes for it, with what the `image` brings, the variables of `linuxenviron`
   and the script of `runscript`; `defaultsite` (`default_application`) where no app was found.
 
+- **Workers and WebJobs**: no visitor asks, so that `background` takes the place of `emulation`.
+  `rolehost` runs the instances that `roleplan` (`rolefolders`) has read of a Cloud Service;
+  `webjobs` runs, each in a `jobrun` (`jobcopy`, `joblog`), what `webjobplan` (`jobfiles`,
+  `jobschedule`) has found in App_Data/jobs.
+
 `exchange` is what passes between the front end and what stands behind it.
 """
