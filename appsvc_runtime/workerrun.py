@@ -25,7 +25,7 @@ __all__ = ["Run"]
 
 # After the end of all that had the pipes: for what is still in them. Who cannot write so much in
 # this time (a log that nobody takes) is not waited for any longer.
-_LAST_WORDS = 5.0
+_LAST_WORDS = 1.0
 
 
 class Run:

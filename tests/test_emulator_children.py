@@ -283,6 +283,32 @@ def test_output_is_copied_to_the_file(tmp_path: Path) -> None:
     run(check)
 
 
+def test_streams_are_copied_apart(tmp_path: Path) -> None:
+    """As ps.cmd does; and a listener hears which stream a line came on."""
+    heard: list[tuple[int, str]] = []
+
+    async def run() -> None:
+        code = "import sys; print('out'); print('err', file=sys.stderr)"
+        child = await Child.start(
+            [sys.executable, "-c", code],
+            environ=os.environ,
+            cwd=tmp_path,
+            say=lambda *_: None,
+            log_file=str(tmp_path / "out.txt"),
+            error_file=str(tmp_path / "err.txt"),
+            listener=lambda stream, text: heard.append((stream, text)),
+        )
+        try:
+            assert await child.wait() == 0
+        finally:
+            child.kill()
+
+    asyncio.run(run())
+    assert (tmp_path / "out.txt").read_text() == "out\n"
+    assert (tmp_path / "err.txt").read_text() == "err\n"
+    assert sorted(heard) == [(1, "out"), (2, "err")]
+
+
 def test_log_file_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     """The child runs on, and is still heard."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -64,6 +65,16 @@ def test_line_is_whole(make: Make, log: Path, message: str, written: str) -> Non
     write(handler, "before", message, "after")
     assert all_lines(log) == ["before", written, "after"]
     assert handler.lost == 0
+
+
+def test_lines_of_bytes_are_kept_as_they_are(make: Make, log: Path) -> None:
+    """Whole lines of another program's, in any encoding; they count for rotating too."""
+    handler = make(max_bytes=20, backups=2)
+    with handler.lock or contextlib.nullcontext():
+        handler.append(b"caf\xe9 \xff\n")
+        handler.append(b"a second\nand a third\n")
+    assert log.read_bytes() == b"a second\nand a third\n"
+    assert log.with_name(f"{log.name}.1").read_bytes() == b"caf\xe9 \xff\n"
 
 
 def test_rotating(make: Make, log: Path) -> None:

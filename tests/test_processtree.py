@@ -377,3 +377,32 @@ def test_ended_group_of_macos(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_this_room_asks_for_its_system() -> None:
     """The tests run where they say they do."""
     assert (sys.platform == "win32") == process.WINDOWS
+
+
+def test_abort_ends_the_program_alone_by_sigabrt(start: Start) -> None:
+    """By which a Python shows its stack; what it has started is not signalled."""
+    program = start(FORK)
+    pids = program.pids("leader", "child")
+    assert program.tree.abort()
+    assert program.popen.wait(20) == -signal.SIGABRT
+    assert is_running(pids["child"])
+    assert not program.tree.abort()  # it is gone
+
+
+@needs_proc
+def test_another_process_finds_a_tree_by_its_mark(start: Start) -> None:
+    """All who have it and their children, and nobody else."""
+    program, other = start(DAEMON), start(FORK)
+    pids = program.pids("leader", "daemon")
+    others = other.pids("leader", "child")
+    found = Tree(program.tree.mark)
+    assert set(found.alive()) >= set(pids.values())
+    assert found.kill() == []
+    assert not any(is_running(pid) for pid in pids.values())
+    assert all(is_running(pid) for pid in others.values())
+
+
+def test_marks_differ() -> None:
+    """So that no tree ends another."""
+    assert len({Tree().mark for _ in range(100)}) == 100
+    assert Tree("given").mark == "given"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import process, winjob
+from appsvc_runtime import process, processtree, winjob
 from appsvc_runtime.processtree import MARK, Tree
 
 PID = 4711
@@ -184,6 +184,18 @@ def test_program_is_asked_by_break(
     kernel32.members = [PID + 1]
     assert not adopted.ask_to_stop()
     assert breaks == [(PID, BREAK)]
+
+
+def test_no_signal_shows_a_stack(adopted: Tree, breaks: list[tuple[int, int]]) -> None:
+    """Windows has none: the program is not told, and not ended by it."""
+    assert not adopted.abort()
+    assert breaks == []
+
+
+def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
+    """Another process cannot find one by its mark, and no start is held back by the time."""
+    assert not processtree.can_find_by_mark()
+    assert Tree().popen_options(not_after=0.0) == Tree().popen_options()
 
 
 def test_no_console_to_send_a_break_through(adopted: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
