@@ -86,7 +86,12 @@ FORWARDED_HEADERS = frozenset(
         "HTTP_X_ORIGINAL_URL",
     }
 )
-FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", "HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
+IDENTITY_PREFIXES = ("HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
+FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", *IDENTITY_PREFIXES)
+# Says that App Service authentication is on: only then does the front end write those.
+AUTH_ENABLED = "WEBSITE_AUTH_ENABLED"
+AUTH_ENCRYPTION_KEY = "WEBSITE_AUTH_ENCRYPTION_KEY"
+LOGIN_PATH = "/.auth/login/"
 
 # The platform asks this path until the container answers (AD: reference-app-settings).
 WARMUP_PATH = "WEBSITE_WARMUP_PATH"

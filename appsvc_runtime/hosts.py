@@ -62,6 +62,11 @@ def host_kind(environ: Mapping[str, str]) -> HostKind:
     return "local"
 
 
+def authentication(environ: Mapping[str, str]) -> bool:
+    """Say whether App Service authentication ("Easy Auth") is on for the site."""
+    return environ.get(facts.AUTH_ENABLED, "").strip().lower() in ("true", "1")
+
+
 def warmup_path(environ: Mapping[str, str]) -> str:
     """Give the path that the platform asks until the container answers."""
     return environ.get(facts.WARMUP_PATH) or facts.DEFAULT_WARMUP_PATH

@@ -4,15 +4,16 @@
     application = AppServiceMiddleware(get_wsgi_application())      # Django
 
 On App Service it believes the platform's front end and nobody else. Elsewhere it believes the peers
-named by `trusted_proxies`; with none named it is inert: nobody is believed and nothing is changed.
-Where it is not inert, what an untrusted peer says of itself is removed before the app sees it.
+named by `trusted_proxies`; with none named it is inert: nobody is believed, and nothing is changed
+but that headers by which a visitor would pass for a signed-in user are removed. Where it is not
+inert, all that an untrusted peer says of itself is removed before the app sees it.
 
 For every request it adds two keys to the environ: `appsvc.request`, a `RequestInfo`, and
 `appsvc.original`, a dict of the WSGI variables it may change or has removed to the values they came
 with (None where there was none).
 
-Importing this room loads nothing beyond the interpreter's own start: readers of headers are loaded
-when a middleware is made that needs them. Must not know of servers, frameworks or the emulator.
+Importing this room loads nothing beyond the interpreter's own start. What is decided of a request
+is `deciding`'s. Must not know of servers, frameworks or the emulator.
 """
 
 from __future__ import annotations
@@ -20,28 +21,21 @@ from __future__ import annotations
 import os
 
 from . import facts, hosts, options, requestcontext
-from .requestinfo import RequestInfo
+from .deciding import Decider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from .health import Health
+
 __all__ = ["AppServiceMiddleware"]
 
-REQUEST_KEY = "appsvc.request"
-ORIGINAL_KEY = "appsvc.original"
-_WFASTCGI_MARK = facts.WFASTCGI_MARK  # a global of this module is found faster
 
-# Peers and clients seen are remembered: a browser asks for a page's parts from one address and
-# port. So many of each, then it starts anew: an attacker with many addresses cannot make it grow.
-_MAX_REMEMBERED = 1024
-
-
-class AppServiceMiddleware:
-    """Make the app see scheme, host and client as the visitor's, never as a forger's.
+class AppServiceMiddleware(Decider):
+    """Make the app see scheme, host, client and user as they are, never as a forger's.
 
     `app`: any WSGI app. Each option falls back to its variable, then to its default:
 
@@ -51,8 +45,13 @@ class AppServiceMiddleware:
     - `hops` (`APPSVC_FORWARDED_HOPS`): how many proxies append to `X-Forwarded-*`.
     - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): where the
       visitor's host is to be taken from when it is not in `Host`.
+    - `remote_user` (`APPSVC_REMOTE_USER`): set `REMOTE_USER` and `AUTH_TYPE` for who is signed in.
+    - `require_login` (`APPSVC_REQUIRE_LOGIN`): a provider such as `aad`, to whose sign-in those are
+      sent who are not signed in, or `401`.
     - `https_only` (`APPSVC_HTTPS_ONLY`), `hsts_seconds` (`APPSVC_HSTS_SECONDS`).
     - `access_log` (`APPSVC_ACCESS_LOG`): a line for each request, where the server writes none.
+    - `pass_warmup` (`APPSVC_PASS_WARMUP`): let the app answer the platform's warm-up request.
+    - `health`: a `Health`, whose path is answered here.
 
     `environ`: the process's variables, `os.environ` by default, read here and never later.
     Raises ConfigError for a setting that cannot be used. `app` is kept as an attribute.
@@ -66,250 +65,87 @@ class AppServiceMiddleware:
         hops: int | None = None,
         front_door_id: str | None = None,
         host_header: str | None = None,
+        remote_user: bool | None = None,
+        require_login: str | None = None,
         https_only: bool | None = None,
         hsts_seconds: int | None = None,
         access_log: bool | None = None,
+        pass_warmup: bool | None = None,
+        health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         variables = os.environ if environ is None else environ
+        super().__init__(
+            trusted_proxies=trusted_proxies,
+            hops=hops,
+            front_door_id=front_door_id,
+            host_header=host_header,
+            remote_user=remote_user,
+            environ=variables,
+        )
         self.app = app
-        self._on_app_service = hosts.on_app_service(variables)
-        trusted = options.resolve("APPSVC_TRUSTED_PROXIES", trusted_proxies, variables)
-        # An empty list given on purpose trusts nobody and still removes what forgers send.
-        self.inert = trusted == "" and not self._on_app_service
-        chosen_hops = options.resolve("APPSVC_FORWARDED_HOPS", hops, variables)
-        self._hops = chosen_hops or (2 if hosts.under_http_platform(variables) else 1)
-        # HttpPlatformHandler appends in version 2 only, which nothing but the request can show.
-        self._second_hop_unsure = chosen_hops is None and self._hops == 2
-        self._front_door_id = options.resolve(
-            "APPSVC_FRONT_DOOR_ID", front_door_id, variables
-        ).lower()
-        header = options.resolve("APPSVC_HOST_HEADER", host_header, variables)
-        self._host_key = "HTTP_" + header.upper().replace("-", "_") if header else ""
         self._https_only = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
         self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
+        self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
         self._warmup_path = hosts.warmup_path(variables)
-        self._site_host = variables.get(facts.HOSTNAME, "")
-        if trusted == "":
-            trusted = facts.FRONT_END_NETWORKS if self._on_app_service else ()
-        elif not isinstance(trusted, str):
-            trusted = tuple(trusted)
-        self._policy = (
-            self.inert, self._on_app_service, trusted, self._hops, self._second_hop_unsure,
-            self._front_door_id, self._host_key,
-        )  # fmt: skip
-        self._access_log = None
+        self._health = health
+        # What is answered here and not by the app.
+        self._own_paths = {health.path} if health is not None else set()
+        if self._on_app_service and not options.resolve(
+            "APPSVC_PASS_WARMUP", pass_warmup, variables
+        ):
+            self._own_paths.add(self._warmup_path)
+        self._serve = self._answer if self._login or self._https_only else app
+        if self._own_paths:
+            self._serve = self._answer_own(self._serve)
         if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
             from .accesslog import AccessLog
 
             probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            self._access_log = AccessLog(self._answer, warmup_path=self._warmup_path, probes=probes)
-        self._said_contradiction = False
-        self._peers: dict[str, bool] = {}
-        self._clients: dict[str, tuple[str, str | None]] = {}
-        if not self.inert:
-            # Loaded here and not above: an inert middleware costs an app's start nothing.
-            from . import forwarded
-
-            self._forwarded = forwarded
-            self._match_client = forwarded.IPV4_CLIENT.fullmatch
-            self._trusted = forwarded.TrustedPeers(trusted)
+            self._serve = AccessLog(self._serve, warmup_path=self._warmup_path, probes=probes)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
-        done = environ.get(REQUEST_KEY)
-        if done is None:
-            original = {
-                "REMOTE_ADDR": environ.get("REMOTE_ADDR", ""),
-                "REMOTE_PORT": environ.get("REMOTE_PORT"),
-                "wsgi.url_scheme": environ.get("wsgi.url_scheme"),
-                "HTTPS": environ.get("HTTPS"),
-                "HTTP_X_FORWARDED_PROTO": environ.get("HTTP_X_FORWARDED_PROTO"),
-            }
-            self._decide(environ, original)
-        elif done._policy != self._policy:
-            # A door's middleware around the user's own, which was given other options: the
-            # user's word counts, on the request as it came.
-            self._decide(environ, _restore(environ))
+        self.decide(environ)
         if requestcontext.enabled:
             requestcontext.enter(environ)
-        if self._access_log is not None:
-            return self._access_log(environ, start_response)
-        return self._answer(environ, start_response)
+        return self._serve(environ, start_response)
+
+    def _answer_own(self, app: WSGIApplication) -> WSGIApplication:
+        """Give an app that answers warm-up and health itself and passes on what is left."""
+        own = frozenset(self._own_paths)
+
+        def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            if environ.get("PATH_INFO") not in own:
+                return app(environ, start_response)
+            from . import probes  # loaded by those who are asked
+
+            path = environ["PATH_INFO"]
+            if self._health is not None and path == self._health.path:
+                return probes.answer_health(self._health, environ, start_response)
+            if path != facts.DEFAULT_WARMUP_PATH and probes.is_from_outside(environ):
+                # A page of the app's own, which the platform asks for first.
+                return app(environ, start_response)
+            return probes.answer_warmup(environ, start_response)
+
+        return serve
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._https_only and not self.inert:
             from . import https  # loaded by those who switch it on
 
             return https.serve(
-                self.app, environ, start_response, self._hsts, self._warmup_path, self._site_host
-            )
+                self._let_in, environ, start_response, self._hsts, self._warmup_path,
+                self._site_host,
+            )  # fmt: skip
+        return self._let_in(environ, start_response)
+
+    def _let_in(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Ask the app, where who is not signed in may, or the visitor is."""
+        if self._login:
+            from . import login
+
+            refusal = login.refuse(environ, self._login)
+            if refusal is not None:
+                return login.answer(refusal, environ, start_response)
         return self.app(environ, start_response)
-
-    def _decide(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
-        environ[ORIGINAL_KEY] = original
-        peer = original["REMOTE_ADDR"]
-        if self.inert:
-            self._describe(environ)
-        elif self._peers.get(peer) or self._is_trusted(peer, environ):
-            self._believe(environ, original)
-        else:
-            self._disbelieve(environ, original)
-
-    def _is_trusted(self, peer: str, environ: WSGIEnvironment) -> bool:
-        if self._on_app_service and _WFASTCGI_MARK in environ:
-            return True
-        trusted = self._peers.get(peer)
-        if trusted is None:
-            trusted = peer in self._trusted
-            if len(self._peers) >= _MAX_REMEMBERED:
-                self._peers.clear()
-            self._peers[peer] = trusted
-        return trusted
-
-    def _believe(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
-        """Take scheme, client and host from a trusted peer's headers."""
-        hops = self._hops
-        proto = original["HTTP_X_FORWARDED_PROTO"]
-        if (
-            _WFASTCGI_MARK in environ
-            and "HTTP_X_ORIGINAL_URL" in environ
-            and "PATH_INFO" not in original
-        ):
-            self._repair_path(environ, original)
-        by_front_door = False
-        if self._front_door_id:
-            by_front_door = (
-                environ.get("HTTP_X_AZURE_FDID", "").strip().lower() == self._front_door_id
-            )
-            hops += by_front_door
-
-        if proto == "https":
-            scheme = "https"
-        elif proto is None:
-            scheme = "https" if environ.get("HTTP_X_ARR_SSL") else _server_scheme(environ)
-        else:
-            scheme = self._forwarded.read_scheme(proto, hops)
-            if scheme == "http" and environ.get("HTTP_X_ARR_SSL") and not self._said_contradiction:
-                self._said_contradiction = True
-                self._forwarded.say_contradiction()
-        environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"] = scheme
-        environ["HTTPS"] = "on" if scheme == "https" else "off"
-
-        client = environ.get("HTTP_X_FORWARDED_FOR")
-        if client is not None:
-            found = self._clients.get(client)
-            if found is None:
-                match = self._match_client(client)
-                if match is None:
-                    found = self._read_client(client, proto, hops)
-                else:
-                    # One address as App Service writes it, the same for any number of hops.
-                    if len(self._clients) >= _MAX_REMEMBERED:
-                        self._clients.clear()
-                    self._clients[client] = found = match[1], match[2]
-            if found is not None:
-                environ["REMOTE_ADDR"], port = found
-                if port is not None:
-                    environ["REMOTE_PORT"] = port
-                else:
-                    # The port that stands there is the proxy's, not this client's.
-                    environ.pop("REMOTE_PORT", None)
-
-        if by_front_door:
-            self._take_host(environ, original, "HTTP_X_FORWARDED_HOST")
-        elif self._host_key:
-            self._take_host(environ, original, self._host_key)
-        environ[REQUEST_KEY] = RequestInfo(
-            scheme,
-            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("REMOTE_PORT"),
-            environ.get("HTTP_X_ARR_LOG_ID"),
-            self._policy,
-        )
-
-    def _repair_path(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
-        """Decode the path that wfastcgi copied from `X-Original-URL` as it stands there.
-
-        PEP 3333 wants PATH_INFO decoded, and App Service's front end sends that header always:
-        without this no app behind wfastcgi is asked for a path with a blank or an accent in it.
-        """
-        original["PATH_INFO"] = environ.get("PATH_INFO", "")
-        if "%" in original["PATH_INFO"]:
-            from urllib.parse import unquote
-
-            environ["PATH_INFO"] = unquote(original["PATH_INFO"], "latin-1")
-
-    def _read_client(
-        self, value: str, proto: str | None, hops: int
-    ) -> tuple[str, str | None] | None:
-        """Read the client from `X-Forwarded-For`.
-
-        Under HttpPlatformHandler only version 2 of the module appends. Counting two hops where it
-        did not would take an entry that the visitor wrote, so its hop counts only if there is a
-        sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
-        address that is a front end's, which is what it appends. (What remains: under version 1 a
-        visitor from a private address, inside the site's own virtual network, can pass for such a
-        front end. `APPSVC_FORWARDED_HOPS=1` ends that.)
-        """
-        if self._second_hop_unsure and (proto is None or "," not in proto):
-            last = self._forwarded.read_client(value, 1)
-            if last is None or last[0] not in self._trusted:
-                hops -= 1
-        return self._forwarded.read_client(value, hops)
-
-    def _take_host(self, environ: WSGIEnvironment, original: dict[str, Any], key: str) -> None:
-        """Put the host of another header in place of `Host`, if it is one."""
-        host = self._forwarded.read_host(environ.get(key, ""))
-        if host is None:
-            return
-        original["HTTP_HOST"] = environ.get("HTTP_HOST")
-        original["SERVER_NAME"] = environ.get("SERVER_NAME")
-        original["SERVER_PORT"] = environ.get("SERVER_PORT")
-        environ["HTTP_HOST"] = host.value
-        environ["SERVER_NAME"] = host.name
-        default_port = 443 if environ["wsgi.url_scheme"] == "https" else 80
-        environ["SERVER_PORT"] = str(host.port or default_port)
-
-    def _disbelieve(self, environ: WSGIEnvironment, original: dict[str, Any]) -> None:
-        """Remove what only a front end may say; what the server itself saw stands."""
-        prefixes = facts.FORWARDED_PREFIXES
-        forged = [key for key in environ if key.startswith(prefixes)]
-        forged += [key for key in facts.FORWARDED_HEADERS if key in environ]
-        for key in forged:
-            original[key] = environ.pop(key)
-        scheme = _server_scheme(environ)
-        environ["wsgi.url_scheme"] = scheme
-        environ["HTTPS"] = "on" if scheme == "https" else "off"
-        self._describe(environ)
-
-    def _describe(self, environ: WSGIEnvironment) -> None:
-        environ[REQUEST_KEY] = RequestInfo(
-            environ.get("wsgi.url_scheme", "http"),
-            environ.get("HTTP_HOST") or environ.get("SERVER_NAME", ""),
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("REMOTE_PORT"),
-            None,
-            self._policy,
-        )
-
-
-def _restore(environ: WSGIEnvironment) -> dict[str, Any]:
-    """Give the request back what it came with, and give that."""
-    original: dict[str, Any] = environ[ORIGINAL_KEY]
-    for key, value in original.items():
-        if key == "PATH_INFO":  # decoded once and for all, and changed by whoever mounts apps
-            continue
-        if value is None:
-            environ.pop(key, None)
-        else:
-            environ[key] = value
-    return original
-
-
-def _server_scheme(environ: WSGIEnvironment) -> str:
-    """Give the scheme that the server itself saw; IIS says it in `HTTPS`."""
-    if environ.get("wsgi.url_scheme") == "https":
-        return "https"
-    return "https" if str(environ.get("HTTPS", "")).lower() in ("on", "1") else "http"

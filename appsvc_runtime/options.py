@@ -121,6 +121,16 @@ def parse_text(text: str) -> str:
     return text.strip()
 
 
+def parse_login(text: str) -> str:
+    """Read what visitors who are not signed in get; ValueError for anything else."""
+    word = text.strip().lower()
+    if word in ("false", "0", "no", "off"):
+        return ""
+    if not word.isascii() or not word.replace("-", "").replace("_", "").isalnum():
+        raise ValueError("expected 401, or a provider such as aad")
+    return word
+
+
 class Option:
     """One `APPSVC_*` setting: `name`, `parser` from text, `default`, and `help` in one sentence."""
 
@@ -204,6 +214,26 @@ OPTIONS: dict[str, Option] = {
             (),
             "The site's custom domains, separated by commas, for Django's `ALLOWED_HOSTS` and "
             "`CSRF_TRUSTED_ORIGINS` (`appsvc_runtime.django`); `.example.com` is all below it.",
+        ),
+        Option(
+            "APPSVC_REMOTE_USER",
+            parse_bool,
+            True,
+            "Set `REMOTE_USER` and `AUTH_TYPE` where App Service authentication says who is "
+            "signed in.",
+        ),
+        Option(
+            "APPSVC_REQUIRE_LOGIN",
+            parse_login,
+            "",
+            "Let only signed-in visitors in: `401` answers the others so, a provider such as `aad` "
+            "sends them to its sign-in.",
+        ),
+        Option(
+            "APPSVC_PASS_WARMUP",
+            parse_bool,
+            False,
+            "Pass the platform's warm-up request on to the app, rather than answer it.",
         ),
         Option(
             "APPSVC_HTTPS_ONLY",

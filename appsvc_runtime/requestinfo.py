@@ -1,11 +1,19 @@
 """What an app may ask about a request: `environ["appsvc.request"]`.
 
-A value and nothing else; imports nothing, because the middleware makes one for every request.
+A value and nothing else; imports nothing, because the middleware makes one for every request. Who
+is signed in is read when somebody asks.
 """
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .identity import Principal
+
 __all__ = ["RequestInfo"]
+
+# What was wrong with principals, so that each is said once.
+_said: set[str] = set()
 
 
 class RequestInfo:
@@ -17,7 +25,9 @@ class RequestInfo:
     (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
     """
 
-    __slots__ = ("_policy", "_port", "arr_log_id", "client_address", "host", "scheme")
+    __slots__ = (
+        "_policy", "_port", "_principal", "arr_log_id", "client_address", "host", "scheme",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -34,12 +44,32 @@ class RequestInfo:
         self._port = client_port
         self.arr_log_id = arr_log_id
         self._policy = policy  # by which the middleware that made it decided
+        # The values of headers that may be believed, then what was read of them.
+        self._principal: tuple[str | None, ...] | Principal | None = None
 
     @property
     def client_port(self) -> int | None:
         """The visitor's port, or None where it is not known."""
         port = str(self._port)  # werkzeug's development server says it as a number
         return int(port) if port.isascii() and port.isdecimal() else None
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who is signed in, as App Service authentication says; None for nobody.
+
+        Nobody unless the platform signs visitors in and the front end says it. Read when this is
+        first asked for. What cannot be read is nobody, and is logged once, without the value.
+        """
+        found = self._principal
+        if type(found) is tuple:
+            from . import identity
+
+            found, problem = identity.read_principal(identity.PrincipalHeaders(*found))
+            self._principal = found
+            if problem and problem not in _said:
+                _said.add(problem)
+                identity.say_problem(problem)
+        return found  # type: ignore[return-value]
 
     @property
     def is_secure(self) -> bool:

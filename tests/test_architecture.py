@@ -53,10 +53,16 @@ ALLOWED: dict[str, set[str]] = {
     "sources": FOUNDATION,
     "startcommand": FOUNDATION,
     "startup": FOUNDATION | {"sources", "startcommand"},
-    "requestinfo": set(),
+    "requestinfo": {"identity"},
+    "identity": set(),
+    "deciding": PURE | {"forwarded", "requestinfo"},
+    "login": {"facts"},
+    "health": FOUNDATION,
+    "probes": {"forwarded", "health"},
     "requestcontext": set(),
     "accesslog": FOUNDATION | {"forwarded"},
-    "middleware": PURE | {"accesslog", "forwarded", "https", "requestcontext", "requestinfo"},
+    "middleware": PURE
+    | {"accesslog", "deciding", "health", "https", "login", "probes", "requestcontext"},
     "osfiles": {"process"},
     "logfile": {"osfiles"},
     "logstream": set(),
@@ -266,7 +272,7 @@ def test_the_web_process_stays_light() -> None:
         "appsvc_runtime",
         *(
             f"appsvc_runtime.{room}"
-            for room in ("errors", "facts", "hosts", "middleware", "options")
+            for room in ("deciding", "errors", "facts", "hosts", "middleware", "options")
         ),
         "appsvc_runtime.requestcontext",
         "appsvc_runtime.requestinfo",

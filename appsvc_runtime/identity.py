@@ -1,0 +1,201 @@
+"""Who is signed in, read from App Service authentication's ("Easy Auth") header values.
+
+Pure: strings in, a `Principal` or None out, and no function here raises on any value. Must not know
+of WSGI, ASGI or trust: whoever asks has made sure that the front end wrote them. Whatever is not
+exactly what that writes is nobody: never a user who is not signed in.
+Source: AD, configure-authentication-user-identities.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MAX_LENGTH", "Claim", "Principal", "PrincipalHeaders", "read_principal", "say_problem"]
+
+# Longer than any header that servers take by default; what decodes of it would be only a cost.
+MAX_LENGTH = 64 * 1024
+_NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+_OBJECT_IDENTIFIER = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+# Where an id stands, the one that Entra ID's X-MS-CLIENT-PRINCIPAL-ID repeats first.
+_ID_CLAIMS = (_OBJECT_IDENTIFIER, "oid", _NAME_IDENTIFIER, "sub", "stable_sid")
+_NAME_CLAIMS = (
+    "preferred_username",
+    "name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "email",
+)
+_DEFAULT_ROLE_TYPE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+
+
+class Claim(NamedTuple):
+    """One claim: its type, in the provider's own words, and its value."""
+
+    type: str
+    value: str
+
+
+class PrincipalHeaders(NamedTuple):
+    """The values of X-MS-CLIENT-PRINCIPAL and its -ID, -NAME and -IDP, None for a missing one."""
+
+    principal: str | None
+    id: str | None = None
+    name: str | None = None
+    provider: str | None = None
+
+
+class Principal:
+    """A signed-in user.
+
+    `id` is the provider's, stable and never reused; `name` what it shows, and may change;
+    `provider` is `aad`, `google` and so on. `claims` are all claims in their order, several of one
+    type among them. `roles` are the values of the role type that the principal itself names.
+    """
+
+    __slots__ = ("claims", "id", "name", "name_type", "provider", "role_type")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - what everybody calls it
+        name: str,
+        provider: str,
+        claims: tuple[Claim, ...] = (),
+        *,
+        name_type: str = "",
+        role_type: str = _DEFAULT_ROLE_TYPE,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.provider = provider
+        self.claims = claims
+        self.name_type = name_type
+        self.role_type = role_type
+
+    def values(self, claim_type: str) -> tuple[str, ...]:
+        """Give the values of all claims of a type, in their order."""
+        return tuple([value for kind, value in self.claims if kind == claim_type])
+
+    def value(self, claim_type: str, default: str | None = None) -> str | None:
+        """Give the first value of a type, else `default`."""
+        for kind, value in self.claims:
+            if kind == claim_type:
+                return value
+        return default
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The user's roles."""
+        # Entra ID's app roles come as `roles` as well, whatever role_typ says.
+        return frozenset(value for kind, value in self.claims if kind in (self.role_type, "roles"))
+
+    def has_role(self, role: str) -> bool:
+        """Say whether the user has a role, letter for letter."""
+        return role in self.roles
+
+    def __repr__(self) -> str:
+        # Neither name nor claims: this ends up in logs.
+        return f"Principal(id={self.id!r}, provider={self.provider!r})"
+
+
+def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
+    """Read a principal; give it and "", or None and what is wrong, which never holds a value.
+
+    The claims are the source; the other headers must agree with them. An id that is not among the
+    claims' ids is nobody's. Without the -ID header the id is the claims' own; without any, nobody.
+    """
+    encoded = headers.principal
+    if not encoded:
+        return None, ""
+    read, problem = _decode(encoded)
+    if read is None:
+        return None, problem
+    claims, problem = _claims(read)
+    if claims is None:
+        return None, problem
+    provider = _text(headers.provider) or read.get("auth_typ")
+    if not isinstance(provider, str) or not provider:
+        return None, "it names no provider"
+    known = dict(reversed(claims))  # the first of each type
+    ids = [known[kind] for kind in _ID_CLAIMS if known.get(kind)]
+    given = _text(headers.id)
+    if given and ids and given not in ids:
+        return None, "its id is not that of X-MS-CLIENT-PRINCIPAL-ID"
+    identity = given or (ids[0] if ids else "")
+    if not identity:
+        return None, "it has no id"
+    name_type, role_type = read.get("name_typ"), read.get("role_typ")
+    name_type = name_type if isinstance(name_type, str) else ""
+    name = _text(headers.name) or next(
+        (known[kind] for kind in (name_type, *_NAME_CLAIMS) if known.get(kind)), identity
+    )
+    return (
+        Principal(
+            identity,
+            name,
+            provider,
+            claims,
+            name_type=name_type,
+            role_type=role_type if isinstance(role_type, str) and role_type else _DEFAULT_ROLE_TYPE,
+        ),
+        "",
+    )
+
+
+def say_problem(problem: str) -> None:
+    """Log that a principal was not believed; never its value."""
+    import logging
+
+    logging.getLogger("appsvc_runtime.identity").warning(
+        "X-MS-CLIENT-PRINCIPAL is not believed: %s (said once).", problem
+    )
+
+
+def _decode(encoded: str) -> tuple[dict[str, Any] | None, str]:
+    """Give the JSON object in a header value."""
+    if len(encoded) > MAX_LENGTH:
+        return None, f"it is longer than {MAX_LENGTH} characters"
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:  # also for what is not ASCII
+        return None, "it is no Base64"
+    try:
+        read = json.loads(data.decode("utf-8"))
+    except RecursionError:
+        return None, "its JSON is nested too deep"
+    except ValueError:
+        return None, "it is no JSON in UTF-8"
+    if not isinstance(read, dict):
+        return None, "it is no JSON object"
+    return read, ""
+
+
+def _claims(read: Mapping[str, Any]) -> tuple[tuple[Claim, ...] | None, str]:
+    """Give the claims of a principal; one that is not whole makes all of it worth nothing."""
+    listed = read.get("claims")
+    if not isinstance(listed, list):
+        return None, "it has no list of claims"
+    # In this form, as every signed-in visitor's request may come here.
+    try:
+        pairs = [(one["typ"], one["val"]) for one in listed]
+    except (TypeError, KeyError, IndexError):
+        return None, "a claim has no typ or no val"
+    if not all(type(kind) is str is type(value) for kind, value in pairs):
+        return None, "a claim's typ or val is no text"
+    return tuple(map(Claim._make, pairs)), ""
+
+
+def _text(value: str | None) -> str:
+    """Give a header's text, which is UTF-8 where it is more than ASCII."""
+    if not value:
+        return ""
+    if value.isascii():
+        return value.strip()
+    try:
+        return value.encode("latin-1").decode("utf-8").strip()
+    except UnicodeError:
+        return value.strip()
