@@ -29,6 +29,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "check": _FRONT_END,
     "public_name": _FRONT_END,
     "raw": _FRONT_END,
+    "auth": _FRONT_END,
     "request_limit": _FRONT_END,
     "maps": _FRONT_END,
     "config": ("iis",),
@@ -88,6 +89,12 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     show_default=True,
     metavar="SECONDS",
     help="When the load balancer cuts a request.",
+)
+@click.option(
+    "--auth",
+    is_flag=True,
+    help="App Service authentication: sign in at /.auth/login/aad (google, facebook, github, "
+    "apple, x), out at /.auth/logout.",
 )
 @click.option("--config", type=click.Path(), help="IIS: a file to read in place of web.config.")
 @click.option(
@@ -157,6 +164,8 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     folder = Path(site)
     kind = _kind(folder, options)
     _refuse(context, kind)
+    if options["auth"]:
+        options["settings"] = (*options["settings"], "WEBSITE_AUTH_ENABLED=True")
     if kind == "worker":
         return _worker(folder, options)
     if kind == "webjob":
@@ -169,6 +178,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             raw=options["raw"],
             request_limit=options["request_limit"],
             check=check,
+            sign_in=options["auth"],
         ),
         say=say,
         show=echo,

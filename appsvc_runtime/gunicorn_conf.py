@@ -17,7 +17,7 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from . import apps, gunicorn_user, servers
+from . import apps, draining, gunicorn_user, servers
 from .errors import AppServiceError, ConfigError
 from .gunicorn_log import StdoutLogger
 from .wsgi import LazyApplication
@@ -48,6 +48,7 @@ def post_worker_init(worker: Any) -> None:
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
+    draining.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
 

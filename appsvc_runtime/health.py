@@ -45,7 +45,9 @@ class Health:
 
     `checks` are functions by their names; each has `timeout` seconds, or its own where it is a pair
     of function and seconds. They are run at most once in `cache_seconds`, whoever asks. A check
-    that hangs is not started again before it has ended. `environ`: the process's variables,
+    that hangs is not started again before it has ended. Told to stop, the server first goes on for
+    `drain_seconds` while this answers 503, so that the load balancer turns to others; the host must
+    give that much time (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). `environ`: the process's variables,
     `os.environ` by default, of which WEBSITE_AUTH_ENCRYPTION_KEY is read. ConfigError for what
     cannot be used.
     """
@@ -57,6 +59,7 @@ class Health:
         *,
         timeout: float = 5.0,
         cache_seconds: float = 5.0,
+        drain_seconds: float = 1.0,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if not path.startswith("/") or "?" in path:
@@ -80,6 +83,7 @@ class Health:
         self._asked = 0.0
         self._outcomes: dict[str, Outcome] | None = None
         self._was = _HEALTHY
+        self.drain_seconds = drain_seconds
         self.draining = False
 
     def drain(self) -> None:

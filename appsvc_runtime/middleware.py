@@ -89,6 +89,11 @@ class AppServiceMiddleware(Decider):
         self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
         self._warmup_path = hosts.warmup_path(variables)
         self._health = health
+        if health is not None:
+            from . import draining
+
+            draining.watch(health)
+            draining.install()
         # What is answered here and not by the app.
         self._own_paths = {health.path} if health is not None else set()
         if self._on_app_service and not options.resolve(

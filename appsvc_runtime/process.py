@@ -31,6 +31,7 @@ __all__ = [
     "own_address",
     "port_error",
     "replace_process",
+    "signal_self",
     "steady_time",
 ]
 
@@ -99,6 +100,14 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
         if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
             continue
         signal.signal(number, lambda *_: stop())
+
+
+def signal_self(number: int) -> None:
+    """Have this process handle a signal, from any thread, as if it had been sent from outside."""
+    if WINDOWS:
+        signal.raise_signal(number)  # os.kill would end the process there
+    else:
+        os.kill(os.getpid(), number)
 
 
 def is_running(pid: int) -> bool:

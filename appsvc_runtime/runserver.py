@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import apps, ports, process, servers
+from . import apps, draining, ports, process, servers
 from .console import run_command
 from .waitress_server import GracefulServer
 
@@ -65,7 +65,7 @@ def command(
         server = GracefulServer(served, bound, settings)
     except OSError as error:  # two that started together may both have bound it
         raise process.port_error(host, number, error) from None
-    process.on_stop_signal(server.stop)
+    process.on_stop_signal(draining.delay(server.stop))
     # Waitress warns of every request that waits for a thread, which under load is every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:

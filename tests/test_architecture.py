@@ -58,11 +58,14 @@ ALLOWED: dict[str, set[str]] = {
     "deciding": PURE | {"forwarded", "requestinfo"},
     "login": {"facts"},
     "health": FOUNDATION,
+    "asgi": PURE | {"deciding", "draining", "health", "https", "login", "probes"},
+    "views": {"asgi", "login"},
+    "draining": {"health", "process"},
     "probes": {"forwarded", "health"},
     "requestcontext": set(),
     "accesslog": FOUNDATION | {"forwarded"},
     "middleware": PURE
-    | {"accesslog", "deciding", "health", "https", "login", "probes", "requestcontext"},
+    | {"accesslog", "deciding", "draining", "health", "https", "login", "probes", "requestcontext"},
     "osfiles": {"process"},
     "logfile": {"osfiles"},
     "logstream": set(),
@@ -81,9 +84,10 @@ ALLOWED: dict[str, set[str]] = {
     "gunicorn_log": {"accesslog", "hosts", "options", "servers"},
     "gunicorn_worker": set(),
     "gunicorn_user": FOUNDATION,
-    "gunicorn_conf": FOUNDATION | {"gunicorn_user", "apps", "gunicorn_log", "servers", "wsgi"},
+    "gunicorn_conf": FOUNDATION
+    | {"apps", "draining", "gunicorn_log", "gunicorn_user", "servers", "wsgi"},
     "runserver": FOUNDATION
-    | {"apps", "console", "ports", "process", "servers", "waitress_server"},
+    | {"apps", "console", "draining", "ports", "process", "servers", "waitress_server"},
     # Workers: what a worker itself loads, and the launcher's rooms.
     "stopping": set(),
     "worker": {"stopping", "workercommand"},
@@ -131,7 +135,7 @@ WEBCONFIG = """
 EMULATOR = """
     iishost linuxhost webjobs
     emulation instances jobrun rolehost workers
-    container roleplan webjobplan
+    container easyauth roleplan webjobplan
     fastcgilaunch fastcgipool frontend iis linuxenviron linuxplan plan runscript warmup
     fastcgiprocess fastcgirequest httpplatform incoming listening rewriting websockets
     answering defaultsite fastcgiconnection fastcgipages handlers health image platformprocess proxy
@@ -140,8 +144,8 @@ EMULATOR = """
     frontpages jobfiles kept pages passage repeats site sitefiles substitution variables watching
     affinity background certificates cgihead checking childoutput containerspace diagnosis
     environment fastcgi fastcgiwire filebody frontheaders headonly jobcopy joblog jobschedule limits
-    patterns probing publicname rapidfails readiness requesthead rolefolders slimtransport
-    surroundings urlpaths winpaths
+    patterns probing publicname rapidfails readiness requesthead rolefolders signinpage
+    slimtransport surroundings urlpaths winpaths
     __init__ default_application exchange folders wfastcgi_child
 """
 BUILDER = """

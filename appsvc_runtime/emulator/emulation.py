@@ -18,6 +18,7 @@ from .. import facts, ports, process
 from .background import cancel, until
 from .certificates import Certificates
 from .checking import check
+from .easyauth import EasyAuth
 from .exchange import Answer, Request, Say, Tunnel
 from .frontend import FrontEnd
 from .frontheaders import FrontHeaders
@@ -73,13 +74,17 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Serving:
-    """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None."""
+    """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None.
+
+    `sign_in`: the pages of App Service authentication are served, below /.auth/.
+    """
 
     port: str = "8000"
     https: bool = False
     raw: bool = False
     request_limit: float = facts.REQUEST_LIMIT_SECONDS
     check: str | None = None
+    sign_in: bool = False
 
 
 class Emulation:
@@ -134,8 +139,9 @@ class Emulation:
         number: int = main.getsockname()[1]
         try:
             server_tls = self._certify() if serving.https else None
+            ask = EasyAuth(self._host.ask).ask if serving.sign_in else self._host.ask
             self._front = FrontEnd(
-                self._host.ask,
+                ask,
                 public=PublicName(
                     names.public,
                     http_port=plain.getsockname()[1],

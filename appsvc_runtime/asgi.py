@@ -1,0 +1,254 @@
+"""`AppServiceASGIMiddleware`: the same for FastAPI, Starlette and every other ASGI app.
+
+    app = AppServiceASGIMiddleware(app)                     # FastAPI(), Starlette()
+    app.add_middleware(AppServiceASGIMiddleware)            # or as theirs
+
+Scheme, client, host and signed-in user are decided by `deciding`, as for WSGI: a scope is read into
+an environ, and what was decided goes back into it. `scope["appsvc.request"]` is the `RequestInfo`.
+Must not know of servers or frameworks.
+Source: the ASGI specification, HTTP and WebSocket connection scope.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import facts, hosts, options
+from .deciding import ORIGINAL_KEY, REQUEST_KEY, Decider
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from .health import Health
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["AppServiceASGIMiddleware", "environ_of"]
+
+_ENVIRON = "appsvc.environ"
+# Headers that were removed or written anew are told by these; all others stay as they came.
+_SECURE = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
+_WEBSOCKET = {"https": "wss", "http": "ws"}
+
+
+def environ_of(scope: Scope) -> dict[str, Any]:
+    """Give a scope as WSGI spells it, with what the middleware has decided if it has seen it."""
+    found: dict[str, Any] | None = scope.get(_ENVIRON)
+    return found if found is not None else _read(scope)
+
+
+class AppServiceASGIMiddleware(Decider):
+    """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
+
+    `app` and options as for `AppServiceMiddleware`, but that there is no access log: uvicorn and
+    gunicorn write one. Lifespan and unknown scopes are passed on as they are.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        trusted_proxies: Any = None,
+        hops: int | None = None,
+        front_door_id: str | None = None,
+        host_header: str | None = None,
+        require_login: str | None = None,
+        https_only: bool | None = None,
+        hsts_seconds: int | None = None,
+        pass_warmup: bool | None = None,
+        health: Health | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        variables = os.environ if environ is None else environ
+        super().__init__(
+            trusted_proxies=trusted_proxies,
+            hops=hops,
+            front_door_id=front_door_id,
+            host_header=host_header,
+            remote_user=False,  # ASGI has none
+            environ=variables,
+        )
+        self.app = app
+        self._https_only = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
+        self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
+        self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
+        self._warmup_path = hosts.warmup_path(variables)
+        self._warmup = self._on_app_service and not options.resolve(
+            "APPSVC_PASS_WARMUP", pass_warmup, variables
+        )
+        self._health = health
+        if health is not None:
+            from . import draining
+
+            draining.watch(health)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            if scope["type"] == "lifespan" and self._health is not None:
+                # Now the server's own handlers are in place.
+                from . import draining
+
+                draining.install()
+            await self.app(scope, receive, send)
+            return
+        scope = dict(scope)  # the server's own stays as it is
+        environ = _read(scope)
+        self.decide(environ)
+        _write(scope, environ)
+        refusal = await self._answer(scope, environ)
+        if refusal is not None:
+            await _send(scope, receive, send, *refusal)
+            return
+        if self._https_only and not self.inert and environ["wsgi.url_scheme"] == "https":
+            send = _with_hsts(send, self._hsts)
+        await self.app(scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, environ: dict[str, Any]
+    ) -> tuple[str, list[tuple[str, str]], bytes] | None:
+        """Give an answer in place of the app's: status, headers, body; None for the app's own."""
+        from . import probes
+
+        path = environ["PATH_INFO"]
+        if scope["type"] == "http":
+            if self._health is not None and path == self._health.path:
+                import asyncio
+
+                # In a thread: checks may wait, and the loop must not.
+                return await asyncio.to_thread(
+                    _collect, probes.answer_health, self._health, environ
+                )
+            if self._warmup and (
+                path == facts.DEFAULT_WARMUP_PATH
+                or (path == self._warmup_path and not probes.is_from_outside(environ))
+            ):
+                return _collect(probes.answer_warmup, environ)
+            if self._https_only and not self.inert and environ["wsgi.url_scheme"] != "https":
+                from . import https
+
+                if not https.is_probe(environ, self._warmup_path):
+                    return _collect(https.redirect, environ, last=(self._site_host,))
+        if self._login:
+            from . import login
+
+            refusal = login.refuse(environ, self._login)
+            if refusal is not None:
+                return _collect(login.answer, refusal, environ)
+        return None
+
+
+def _read(scope: Scope) -> dict[str, Any]:
+    """Give a scope as an environ: what decisions look at, no body."""
+    client = scope.get("client") or ("", None)
+    path = scope.get("path", "")
+    root = scope.get("root_path", "")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "SCRIPT_NAME": "",
+        # Newer servers have root_path at the beginning of path, which is all that is asked for.
+        "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "REMOTE_ADDR": client[0] or "",
+        "wsgi.url_scheme": _SECURE.get(scope.get("scheme", "http"), "http"),
+    }
+    if root and not path.startswith(root):
+        environ["SCRIPT_NAME"] = root
+    if client[1] is not None:
+        environ["REMOTE_PORT"] = str(client[1])
+    server = scope.get("server") or ("", None)
+    environ["SERVER_NAME"] = server[0] or ""
+    for raw, value in scope.get("headers", ()):
+        name = raw.decode("latin-1")
+        if "_" in name:  # would pass for the one with hyphens, which the front end writes
+            continue
+        key = "HTTP_" + name.upper().replace("-", "_")
+        text = value.decode("latin-1")
+        if key not in environ:
+            environ[key] = text
+        else:
+            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
+    return environ
+
+
+def _write(scope: Scope, environ: dict[str, Any]) -> None:
+    """Put what was decided into a scope."""
+    info = environ[REQUEST_KEY]
+    scope[REQUEST_KEY] = info
+    scope[ORIGINAL_KEY] = environ[ORIGINAL_KEY]
+    scope[_ENVIRON] = environ
+    original = environ[ORIGINAL_KEY]
+    if environ["wsgi.url_scheme"] != _SECURE.get(scope.get("scheme", "http")):
+        secure = environ["wsgi.url_scheme"]
+        scope["scheme"] = _WEBSOCKET[secure] if scope["type"] == "websocket" else secure
+    if environ.get("REMOTE_ADDR", "") != original["REMOTE_ADDR"]:
+        scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
+    changed = {
+        key[5:].replace("_", "-").lower().encode("latin-1"): environ.get(key)
+        for key, before in original.items()
+        if key.startswith("HTTP_") and environ.get(key) != before
+    }
+    underscored = any(b"_" in name for name, _ in scope.get("headers", ()))
+    if changed or underscored:
+        kept = [
+            (name, value)
+            for name, value in scope.get("headers", ())
+            if name.lower() not in changed and b"_" not in name
+        ]
+        kept += [
+            (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
+        ]
+        scope["headers"] = kept
+
+
+def _collect(
+    answer: Any, *arguments: Any, last: tuple[Any, ...] = ()
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Have a room answer as it does for WSGI; give what it said."""
+    said: list[Any] = []
+    body = answer(*arguments, lambda status, headers: said.extend((status, headers)), *last)
+    return said[0], said[1], b"".join(body)
+
+
+async def _send(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: str,
+    headers: list[tuple[str, str]],
+    body: bytes,
+) -> None:
+    """Send an answer; a WebSocket is refused before it is opened, as 403 at most servers."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send(
+        {
+            "type": "http.response.start",
+            "status": int(status[:3]),
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in headers
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def _with_hsts(send: Send, seconds: str) -> Send:
+    """Give a `send` that adds Strict-Transport-Security unless the app has set it."""
+
+    async def adding(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name.lower() == b"strict-transport-security" for name, _ in headers):
+                value = f"max-age={seconds}".encode()
+                headers.append((b"strict-transport-security", value))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return adding
