@@ -9,6 +9,8 @@ from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from appsvc_runtime import AppServiceMiddleware, configure_logging
+from appsvc_runtime.health import Health
+from appsvc_runtime.views import signed_in
 
 NAME_LENGTH = 40
 # What the middleware tells of a request, and the WSGI variable to show next to it.
@@ -23,7 +25,13 @@ FACTS = {
 
 configure_logging()
 app = Flask(__name__)
-app.wsgi_app = AppServiceMiddleware(app.wsgi_app)
+app.wsgi_app = AppServiceMiddleware(
+    app.wsgi_app,
+    # What a real site looks at here: its database, its queue.
+    health=Health(
+        "/healthz", checks={"templates": lambda: app.jinja_env.get_template("base.html")}
+    ),
+)
 
 
 @app.get("/")
@@ -48,6 +56,12 @@ def hello() -> ResponseReturnValue:
     name = request.args.get("name") or "stranger"
     app.logger.info("Said hello to %s", name)
     return render_template("hello.html", name=name)
+
+
+@app.get("/account")
+@signed_in("aad")
+def account() -> ResponseReturnValue:
+    return render_template("account.html", who=request.environ["appsvc.request"].principal)
 
 
 @app.get("/visitor")

@@ -13,6 +13,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from appsvc_runtime.views import signed_in
+
 logger = logging.getLogger(__name__)
 
 NAME_LENGTH = 40
@@ -56,6 +58,12 @@ def hello(request: WSGIRequest) -> HttpResponse:
     name = request.GET.get("name") or "stranger"
     logger.info("Said hello to %s", name)
     return render(request, "hello.html", {"name": name})
+
+
+@require_safe
+@signed_in("aad")
+def account(request: WSGIRequest) -> HttpResponse:
+    return render(request, "account.html", {"who": request.environ["appsvc.request"].principal})
 
 
 @require_safe

@@ -5,6 +5,17 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from appsvc_runtime import AppServiceMiddleware
+from appsvc_runtime.health import Health
+
+
+def templates_are_there() -> None:
+    """Look at what a real site needs: its database, its queue."""
+    from django.template.loader import get_template
+
+    get_template("base.html")
+
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
-application = AppServiceMiddleware(get_wsgi_application())
+application = AppServiceMiddleware(
+    get_wsgi_application(), health=Health("/healthz", checks={"templates": templates_are_there})
+)
