@@ -238,18 +238,22 @@ def _webjob(folder: Path, options: dict[str, Any]) -> int:
     from .emulator import background, environment, webjobplan, webjobs
 
     trigger = options["trigger"]
-    made = webjobplan.make_webjob_plan(
-        webjobplan.WebJobOptions(
-            folder=folder,
-            python=options["python"],
-            settings=[environment.parse_setting(text) for text in options["settings"]],
-            trigger=trigger or "",
-        ),
-        os.environ,
+    if trigger is not None and not trigger.strip():
+        raise ConfigError("--trigger names no job.", hint="Write it as --trigger NAME.")
+    wanted = webjobplan.WebJobOptions(
+        folder=folder,
+        python=options["python"],
+        settings=[environment.parse_setting(text) for text in options["settings"]],
+        trigger=trigger or "",
     )
+
+    def plan() -> webjobplan.JobsPlan:
+        return webjobplan.make_webjob_plan(wanted, os.environ)
+
+    made = plan()
     for finding in made.findings:
         echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
-    jobs = webjobs.WebJobs(made, say, echo, once=trigger is not None)
+    jobs = webjobs.WebJobs(made, say, echo, once=trigger is not None, replan=plan)
     return background.run_background(jobs)
 
 

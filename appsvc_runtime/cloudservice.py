@@ -29,7 +29,8 @@ __all__ = [
 
 _NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
 _READER = "this reader"
-_MAX_INSTANCES = 1000
+# As many as the emulator starts.
+_MAX_INSTANCES = 30
 _MAX_PORT = 65535
 
 
@@ -119,8 +120,8 @@ def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Fin
             )  # fmt: skip
         elif kind == "WorkerRole":
             role = reader.role(element)
-            if not role.name:
-                reader.error("no-name", element, "A worker role has no name.")
+            if not _is_folder_name(role.name):
+                reader.error("no-name", element, "A worker role has no name, or none for a folder.")
             elif role.name in roles:
                 reader.error("duplicate", element, f"There are two roles {role.name!r}.")
             else:
@@ -217,16 +218,7 @@ class _Reader:
                 for setting in _children(part, "Setting")
                 if _name(setting)
             ),
-            storage=tuple(
-                LocalStorage(
-                    _name(one),
-                    self.number(one, "sizeInMB", 1, 10**9) or 0,
-                    _true(one.attributes.get("cleanOnRoleRecycle", "true")),
-                )
-                for part in _children(element, "LocalResources")
-                for one in _children(part, "LocalStorage")
-                if _is_folder_name(_name(one))
-            ),
+            storage=tuple(self.storage(element)),
             endpoints=tuple(self.endpoints(element)),
             startup=tuple(
                 StartupTask(
@@ -256,6 +248,19 @@ class _Reader:
                     self.error("variable", element, f"{name} has no value, and no xpath to one.")
                 else:
                     yield Variable(name, value, xpath)
+
+    def storage(self, role: Element) -> Iterator[LocalStorage]:
+        for part in _children(role, "LocalResources"):
+            for element in _children(part, "LocalStorage"):
+                if not _is_folder_name(_name(element)):
+                    message = "A LocalStorage has no name, or none for a folder: it is left out."
+                    self.error("no-name", element, message)
+                    continue
+                yield LocalStorage(
+                    _name(element),
+                    self.number(element, "sizeInMB", 1, 10**9) or 0,
+                    _true(element.attributes.get("cleanOnRoleRecycle", "true")),
+                )
 
     def endpoints(self, role: Element) -> Iterator[Endpoint]:
         for part in _children(role, "Endpoints"):

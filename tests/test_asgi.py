@@ -189,7 +189,7 @@ def test_inert_off_the_platform() -> None:
 def test_any_headers(sent: list[tuple[bytes, bytes]], path: str, trusted: bool) -> None:
     """Never an exception, and nobody signed in by a stranger."""
     peer = FRONT_END if trusted else "198.51.100.1"
-    scope = make_scope(path=path, headers=sent, client=(peer, 1))
+    scope = {**make_scope(path=path, client=(peer, 1)), "headers": sent}
     seen, _ = ask(scope, SIGN_IN)
     if seen is not None and not trusted:
         assert seen["appsvc.request"].principal is None

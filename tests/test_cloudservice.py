@@ -65,7 +65,6 @@ def test_everything_of_a_role() -> None:
         <ConfigurationSettings><Setting name="S"/></ConfigurationSettings>
         <LocalResources>
           <LocalStorage name="cache" sizeInMB="10" cleanOnRoleRecycle="false"/>
-          <LocalStorage name="../out" sizeInMB="10"/>
         </LocalResources>
         <Endpoints>
           <InputEndpoint name="web" protocol="TCP" port="80" localPort="8080"/>
@@ -143,6 +142,15 @@ def test_everything_of_a_role() -> None:
             [("number", "error")],
         ),
         (
+            f'<WorkerRole name="W">{ENTRY}<LocalResources><LocalStorage name="../a"/>'
+            "</LocalResources></WorkerRole>",
+            [("no-name", "error")],
+        ),
+        (
+            f'<WorkerRole name="../../x">{ENTRY}</WorkerRole>',
+            [("no-name", "error"), ("no-worker-role", "error")],
+        ),
+        (
             f'<WorkerRole name="W">{ENTRY}<Endpoints><InputEndpoint name="a" port="65536"/>'
             "</Endpoints></WorkerRole>",
             [("number", "error")],
@@ -151,7 +159,7 @@ def test_everything_of_a_role() -> None:
     ids=[
         "fine", "no-role", "no-entry-point", "net-entry-point", "not-python", "no-name", "twice",
         "web-role-beside", "web-role-only", "variable-without-name", "variable-without-value",
-        "variable-with-both", "size", "port",
+        "variable-with-both", "size", "storage-elsewhere", "role-elsewhere", "port",
     ],
 )  # fmt: skip
 def test_what_is_found(inside: str, expected: list[tuple[str, str]]) -> None:

@@ -42,7 +42,8 @@ def test_continuous_job_has_what_kudu_gives(tmp_path: Path) -> None:
         assert f"WEBJOBS_DATA_PATH={home / 'data/jobs/continuous/queue'}\n" in log
         copy = re.search(r"WEBJOBS_PATH=(.*)\n", log)
         assert copy is not None
-        assert Path(copy[1]).is_relative_to(home / "temp/jobs/continuous/queue")
+        assert Path(copy[1]).is_relative_to(home / "temp")
+        assert Path(copy[1]).parent.name == "queue"
         assert f"in {copy[1]} " in log
         assert emulator.stop() == 0
         log = emulator.log()
@@ -214,14 +215,16 @@ def test_launcher_in_a_webjob(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "options", "said"),
     [
+        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", ""], "--trigger names no job"),
+        ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob"], "No job here runs by itself"),
         ({"a.txt": ""}, ["--as", "webjob"], "There is no WebJob in"),
-        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "b"], "no triggered job 'b'; there is: none"),
+        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "b"], "There is no triggered job 'b'. There"),
         ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "a"], "a is continuous, which nobody trigg"),
         ({f"{TRIGGERED}a/x.txt": ""}, ["--trigger", "a"], "no file that could be run"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob", "--https"], "--https means nothing to W"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "linux", "--trigger", "a"], "means nothing to the"),
     ],
-    ids=["none", "no-such", "continuous", "no-script", "https", "linux"],
+    ids="empty-name nothing-runs none no-such continuous no-script https linux".split(),
 )  # fmt: skip
 def test_what_cannot_be_emulated(
     tmp_path: Path, files: dict[str, str], options: list[str], said: str
@@ -250,3 +253,81 @@ def test_job_for_windows_is_said_and_left_out(tmp_path: Path) -> None:
     assert "run.cmd, which Kudu runs, cannot be run on this machine" in result.stderr
     result = run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "b")
     assert (result.returncode, "right" in result.stdout) == (0, True)
+
+
+def test_jobs_that_come_and_go_and_change(tmp_path: Path) -> None:
+    """A new job begins, one that is gone ends, settings count from the next start on."""
+    wait = "import time\nprint('up', flush=True)\ntime.sleep(600)"
+    slow, quick = '{"stopping_wait_time": 600}', '{"stopping_wait_time": 0}'
+    site = make_site(
+        tmp_path / "mysite",
+        {f"{CONTINUOUS}a/run.py": wait, f"{CONTINUOUS}a/settings.job": quick},
+    )
+    with emulating(site, "--as", "webjob") as emulator:
+        emulator.wait_for("a +up")
+        make_site(site, {f"{CONTINUOUS}b/run.py": wait, f"{CONTINUOUS}b/settings.job": slow})
+        emulator.wait_for("b +up")
+        (site / f"{CONTINUOUS}b/settings.job").write_text(quick)
+        emulator.process.send_signal(0)
+        emulator.wait_for("b +WEBJOBS_SHUTDOWN_FILE is written; 600 s are left")
+
+
+def test_two_runs_of_a_triggered_job_never_at_once(tmp_path: Path) -> None:
+    """Nor by two emulators; and neither takes the other's copy away."""
+    site = make_site(
+        tmp_path / "mysite",
+        {
+            f"{TRIGGERED}slow/run.py": """
+                import time
+                print("begun", flush=True)
+                time.sleep(600)
+            """,
+        },
+    )
+    command = ("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "slow")
+    with emulating(site, "--trigger", "slow") as emulator:
+        emulator.wait_for("slow +begun")
+        result = run(*command)
+        assert result.returncode == 1
+        assert "Not run: it is running, and two never do at once." in result.stdout
+        assert list((tmp_path / ".appsvc/mysite/temp").glob("run-*/jobs/triggered/slow/*/run.py"))
+        emulator.process.send_signal(2)
+        emulator.process.send_signal(2)
+        assert emulator.process.wait(40) == 130  # it was cut off
+    assert not list((tmp_path / ".appsvc/mysite/temp").glob("run-*"))
+
+
+def test_arguments_are_split_as_on_a_command_line_and_not_shown(tmp_path: Path) -> None:
+    """They may be secrets."""
+    site = make_site(
+        tmp_path / "mysite", {f"{TRIGGERED}a/run.py": "import sys\nprint(len(sys.argv), 'words')"}
+    )
+    setting = "WEBJOBS_COMMAND_ARGUMENTS=one 'two three' TOPSECRET"
+    result = run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a", "--set", setting)
+    assert "4 words" in result.stdout
+    assert "TOPSECRET" not in result.stdout
+
+
+def test_log_of_a_triggered_run_is_whole(tmp_path: Path) -> None:
+    """However long; Kudu rolls only those of continuous jobs."""
+    code = "for number in range(20_000): print('line', number, 'x' * 60)"
+    site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": code})
+    assert run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a").returncode == 0
+    (log,) = (tmp_path / ".appsvc/mysite/data/jobs/triggered/a").glob("*/output_log.txt")
+    assert log.read_text().count("INFO] line ") == 20_000
+
+
+def test_stopped_by_a_setting(tmp_path: Path) -> None:
+    """WEBJOBS_STOPPED is for triggered jobs too."""
+    site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": "print('ran')"})
+    setting = "WEBJOBS_STOPPED=1"
+    result = run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a", "--set", setting)
+    assert (result.returncode, "ran" in result.stdout) == (1, False)
+
+
+def test_folder_with_a_link_to_nowhere(tmp_path: Path) -> None:
+    """It is copied without the link."""
+    site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": "print('ran')"})
+    (site / f"{TRIGGERED}a/link").symlink_to("/nowhere/at/all")
+    result = run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a")
+    assert (result.returncode, "ran" in result.stdout) == (0, True)

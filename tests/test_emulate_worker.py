@@ -201,6 +201,39 @@ def test_the_example_with_its_queue(tmp_path: Path) -> None:
             assert "AccountKey" not in emulator.log()
 
 
+def test_secrets_in_the_command_line_are_not_shown(tmp_path: Path) -> None:
+    """The definition's words are, with its variables as they stand there."""
+    site = make_site(
+        tmp_path / "S",
+        {
+            "ServiceDefinition.csdef": csdef("W", r"bin\ps.cmd LaunchWorker.ps1 worker.py %KEY%"),
+            "W/worker.py": "import sys, time\nprint(len(sys.argv[1]), flush=True)\ntime.sleep(600)",
+        },
+    )
+    with emulating(site, "--set", "KEY=TOPSECRET") as emulator:
+        log = emulator.wait_for("W +9$")
+        assert "$ python worker.py %KEY%" in log
+        assert "TOPSECRET" not in log
+
+
+def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
+    """It is emptied when the instance is recycled, and never by another emulator."""
+    code = """
+        import os, time
+        place = os.path.join(os.environ["MY_STORE"], "file")
+        print("before", os.path.exists(place), flush=True)
+        open(place, "w").close()
+        time.sleep(0.2)
+    """
+    site = make_site(tmp_path / "S", {"ServiceDefinition.csdef": csdef("W"), "W/worker.py": code})
+    with emulating(site) as emulator:
+        emulator.wait_for("before False", times=2)
+        assert "before True" not in emulator.log()
+        result = run("-m", "appsvc_runtime", "emulate", str(site))
+        assert result.returncode == 2
+        assert "Another emulator runs this project already" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("files", "options", "said"),
     [

@@ -15,7 +15,9 @@ __all__ = ["Background", "run_background"]
 
 
 class Background(Protocol):
-    """Worker roles, or WebJobs."""
+    """Worker roles, or WebJobs. `interrupted` is the exit code when a signal ends the work."""
+
+    interrupted: int
 
     async def work(self) -> int:
         """Run until there is nothing left to run; give the exit code."""
@@ -28,7 +30,7 @@ class Background(Protocol):
 
 
 def run_background(background: Background) -> int:
-    """Run until the work is done or a stop signal comes; give the exit code, 0 after a signal.
+    """Run until the work is done or a stop signal comes; give the exit code.
 
     A second signal ends at once what has not ended yet.
     """
@@ -47,13 +49,14 @@ async def _run(background: Background) -> int:
     work = asyncio.create_task(background.work())
     try:
         await until(work, signals)
-        return work.result() if work.done() else 0
+        return work.result() if work.done() else background.interrupted
     finally:
         await cancel(work)
         ending = asyncio.create_task(background.close())
         await until(ending, signals)
-        if not ending.done():
-            await cancel(ending)
+        hurry = not ending.done()
+        await cancel(ending)
+        if hurry:
             await background.kill()
 
 

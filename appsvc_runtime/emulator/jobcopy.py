@@ -1,6 +1,7 @@
 """The copy that a WebJob runs from, made anew when its files have changed.
 
-Looks at files and copies them. Must not know of runs. Source: Kudu.Core/Jobs, BaseJobRunner.cs.
+Looks at files and copies them; one thread at a time, and not any longer once it is told to stop.
+Must not know of runs. Source: Kudu.Core/Jobs, BaseJobRunner.cs.
 """
 
 from __future__ import annotations
@@ -8,9 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
 from pathlib import Path
 
 __all__ = ["JobCopy"]
+
+
+class _GivenUp(BaseException):
+    """The copy is not wanted any more."""
 
 
 class JobCopy:
@@ -21,27 +27,55 @@ class JobCopy:
         self._temp = temp
         self._folder: Path | None = None
         self._copied: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
 
     def place(self) -> Path:
         """Give the copy as the source is now; what a job left in it stays while that is the same.
 
-        Raises OSError where it cannot be made.
+        Raises OSError, with one file and one reason, where it cannot be made.
         """
-        files = _times(self._source)
-        if self._folder is not None and files == self._copied:
-            there = _times(self._folder)
-            if all(there.get(name) == time for name, time in files.items()):
-                return self._folder
-        self.remove()
-        copy = self._temp / secrets.token_hex(4)
-        shutil.copytree(self._source, copy)
-        self._folder, self._copied = copy, files
-        return copy
+        self._stopped.clear()
+        with self._lock:
+            files = _times(self._source)
+            if self._folder is not None and files == self._copied:
+                there = _times(self._folder)
+                if all(there.get(name) == time for name, time in files.items()):
+                    return self._folder
+            self._remove()
+            copy = self._temp / secrets.token_hex(4)
+            try:
+                shutil.copytree(
+                    self._source, copy, copy_function=self._copy, ignore_dangling_symlinks=True
+                )
+            except shutil.Error as error:
+                self._remove()
+                source, _, reason = error.args[0][0]
+                raise OSError(f"{os.path.relpath(source, self._source)}: {reason}") from None
+            except _GivenUp:
+                self._remove()
+                raise OSError("it was given up") from None
+            self._folder, self._copied = copy, files
+            return copy
+
+    def stop(self) -> None:
+        """Have a copy that is being made given up."""
+        self._stopped.set()
 
     def remove(self) -> None:
-        """Remove all copies that were made, also by an emulator that was killed."""
+        """Remove the copy."""
+        self.stop()
+        with self._lock:
+            self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._temp, ignore_errors=True)
         self._folder = None
+
+    def _copy(self, source: str, target: str) -> str:
+        if self._stopped.is_set():
+            raise _GivenUp
+        return shutil.copy2(source, target)
 
 
 def _times(folder: Path) -> dict[str, int]:
@@ -52,6 +86,6 @@ def _times(folder: Path) -> dict[str, int]:
             file = os.path.join(path, name)
             try:
                 found[os.path.relpath(file, folder)] = os.stat(file).st_mtime_ns
-            except OSError:  # it has just gone
+            except OSError:  # it has just gone, or is a link to nowhere
                 continue
     return found

@@ -64,7 +64,9 @@ class JobLog:
     def _write(self, level: str, text: str) -> None:
         now = datetime.now(timezone.utc).strftime("%m/%d/%Y %H:%M:%S")
         try:
-            if self._path.exists() and self._path.stat().st_size > MAX_SIZE:
+            # A triggered run's own log is kept whole.
+            rolled = self._limit is not None and self._path.exists()
+            if rolled and self._path.stat().st_size > MAX_SIZE:
                 self._path.replace(self._path.with_name("job_prev_log.txt"))
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shlex
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .. import process
+from ..errors import ConfigError
 from .children import Child
 from .exchange import Say
 from .jobcopy import JobCopy
@@ -25,7 +27,8 @@ __all__ = ["JobRun"]
 
 # What Kudu waits for a job that was told to stop, unless its settings.job says otherwise.
 _CONTINUOUS_WAIT, _TRIGGERED_WAIT = 5.0, 30.0
-_POLL = 0.05
+# WEBJOBS_HISTORY_SIZE of Kudu.
+_KEPT_RUNS = 50
 
 
 class JobRun:
@@ -39,7 +42,7 @@ class JobRun:
         self._copy = copy
         self._identity = identity
         self._say = say
-        self._label = job.job.name
+        self._label = job.label
         self._child: Child | None = None
         self._continuous = job.job.kind == "continuous"
         self._folder = job.data / identity if identity else job.data
@@ -51,14 +54,26 @@ class JobRun:
         )
         self._shutdown_file: Path | None = None
         self._stopping = False
+        self._started = _now()
+        if identity:
+            _trim(job.data)
 
     async def run(self) -> int:
         """Run to the end; give the exit code. ConfigError where it cannot be started."""
-        started = _now()
-        self._status("Initializing", started)
-        folder = await asyncio.to_thread(self._place)
+        self._status("Initializing")
+        try:
+            folder = await asyncio.to_thread(self._place)
+        except asyncio.CancelledError:
+            self._copy.stop()
+            raise
+        except OSError as error:
+            self._status("Failed", ended=True)
+            raise ConfigError(
+                f"The files of the job cannot be copied: {error}.",
+                hint="Mend that, or set is_in_place in its settings.job.",
+            ) from None
         script = folder / self._job.script.relative_to(self._job.job.folder)
-        arguments = self._plan.environ.get("WEBJOBS_COMMAND_ARGUMENTS", "").split()
+        arguments = _words(self._plan.environ.get("WEBJOBS_COMMAND_ARGUMENTS", ""))
         argv = command_for(
             script,
             self._plan.python,
@@ -70,8 +85,9 @@ class JobRun:
             return 1
         self._log.start()
         self._log.system(f"Run script '{script.name}'")
-        self._status("Running", started)
-        self._say(self._label, f"$ {' '.join([Path(argv[0]).name, *argv[1:-1], script.name])}")
+        self._status("Running")
+        # Without its arguments, which may be secrets.
+        self._say(self._label, f"$ {Path(argv[0]).name} {script.name}")
         try:
             self._child = child = await Child.start(
                 argv,
@@ -85,11 +101,13 @@ class JobRun:
             if not self._stopping:
                 child.kill()  # Kudu kills whatever has the job's variable before the next run
         finally:
-            self._end(started)
+            if self._stopping:
+                self._status("Stopped", ended=True)
         if code:
             self._log.system(f"Job failed due to exit code {code}")
             self._say(self._label, f"Job failed due to exit code {code}")
-        self._status("Success" if not code else "Failed", started, ended=True)
+        if not self._stopping:
+            self._status("Success" if not code else "Failed", ended=True)
         return code if code >= 0 else 128 - code
 
     async def stop(self) -> None:
@@ -105,7 +123,9 @@ class JobRun:
         try:
             if self._shutdown_file is not None:
                 self._say(self._label, f"WEBJOBS_SHUTDOWN_FILE is written; {wait:g} s are left.")
-                self._shutdown_file.write_text(datetime.now(timezone.utc).ctime(), "utf-8")
+                with contextlib.suppress(OSError):
+                    self._shutdown_file.parent.mkdir(parents=True, exist_ok=True)
+                    self._shutdown_file.write_text(datetime.now(timezone.utc).ctime(), "utf-8")
             else:
                 child.tree.ask_to_stop()
             with contextlib.suppress(asyncio.TimeoutError):
@@ -117,7 +137,7 @@ class JobRun:
         finally:
             self.kill()
             await child.wait()
-            self._end(_now())
+            self._status("Stopped", ended=True)
 
     def kill(self) -> None:
         """End everything of the run, at once."""
@@ -153,23 +173,35 @@ class JobRun:
         environ.setdefault("WEBJOBS_COMMAND_ARGUMENTS", "")
         self._job.data.mkdir(parents=True, exist_ok=True)
         if self._continuous:
-            shutdown = self._plan.home / "temp" / "JobsShutdown" / job.kind / job.name
+            shutdown = self._plan.temp / "JobsShutdown" / job.kind / job.name
             shutil.rmtree(shutdown, ignore_errors=True)
             shutdown.mkdir(parents=True, exist_ok=True)
             self._shutdown_file = shutdown / secrets.token_hex(6)
             environ["WEBJOBS_SHUTDOWN_FILE"] = str(self._shutdown_file)
         return environ
 
-    def _status(self, status: str, started: str, *, ended: bool = False) -> None:
+    def _status(self, status: str, *, ended: bool = False) -> None:
         if self._identity:
             times = {"end_time": _now()} if ended else {}
-            write_status(self._folder / "status", Status=status, start_time=started, **times)
+            write_status(self._folder / "status", Status=status, start_time=self._started, **times)
         else:
             write_status(self._folder / "status_emulat", Status=status)
 
-    def _end(self, started: str) -> None:
-        if self._stopping:
-            self._status("Stopped", started, ended=True)
+
+def _words(text: str) -> list[str]:
+    """Split arguments as a command line does; what cannot be split so is split at blanks."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _trim(folder: Path) -> None:
+    """Remove the oldest runs of a triggered job, of which Kudu keeps so many."""
+    with contextlib.suppress(OSError):
+        runs = sorted(path for path in folder.iterdir() if path.name.isdecimal())
+        for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _now() -> str:

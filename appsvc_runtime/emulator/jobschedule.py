@@ -1,9 +1,10 @@
 """When a triggered WebJob is due: cron expressions of six fields, seconds first, as Kudu's are.
 
 Text and times in, times out. Kudu has NCrontab do it, in which a day must fit both the day of the
-month and the day of the week, and which knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`.
-Which times fit is croniter's to find.
-Sources: Kudu.Core/Jobs/Schedule.cs; NCrontab's documentation of crontab expressions.
+month and the day of the week; which knows names by any of their beginnings, turns a range round
+that runs backwards, and knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`. So the fields are
+read here, and which times fit is croniter's to find.
+Sources: Kudu.Core/Jobs/Schedule.cs; NCrontab's CrontabField.cs and CrontabFieldImpl.cs.
 """
 
 from __future__ import annotations
@@ -18,27 +19,39 @@ from ..findings import Finding
 __all__ = ["Schedule", "read_schedule"]
 
 _FIELDS = ("second", "minute", "hour", "day", "month", "day of the week")
-_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-_DAYS = "sun|mon|tue|wed|thu|fri|sat"
 _LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-_NAMES = {4: _MONTHS, 5: _DAYS}
+_NAMES = {
+    4: "january february march april may june july august september october november december",
+    5: "sunday monday tuesday wednesday thursday friday saturday",
+}
+_PART = re.compile(r"(?:\*|([0-9a-z]{1,9})(?:-([0-9a-z]{1,9}))?)(?:/([0-9]{1,9}))?")
 _HINT = "Write it as {second} {minute} {hour} {day} {month} {day of the week}: 0 */15 * * * *."
 _LONGEST = 400
 
 
 class Schedule:
-    """A schedule that can be followed; `text` is its expression."""
+    """A schedule that can be followed; `text` is its expression, `fields` the values that fit."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fields: list[set[int]]) -> None:
         self.text = text
+        self._expression = " ".join(
+            "*" if len(values) == most - least + 1 else ",".join(map(str, sorted(values)))
+            for values, (least, most) in zip(fields, _LIMITS, strict=True)
+        )
 
     def __repr__(self) -> str:
         return f"Schedule({self.text!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schedule) and other._expression == self._expression
+
+    def __hash__(self) -> int:
+        return hash(self._expression)
+
     def next_after(self, moment: datetime) -> datetime | None:
         """Give the first time later than `moment`, None where there is none, as on 30 February."""
         try:
-            times = croniter(self.text, moment, second_at_beginning=True, day_or=False)
+            times = croniter(self._expression, moment, second_at_beginning=True, day_or=False)
             found: datetime = times.get_next(datetime)
         except (ValueError, OverflowError):
             return None
@@ -50,42 +63,59 @@ def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding
 
     None where Kudu could not read it either: the job then runs only when it is triggered.
     """
-    problem = _problem(text)
+    fields, problem = _read(text)
     if problem:
         return None, (Finding("schedule", "error", where, f"The schedule {problem}.", _HINT),)
-    schedule = Schedule(" ".join(text.lower().split()))
+    schedule = Schedule(" ".join(text.split()), fields)
     if schedule.next_after(datetime(2000, 1, 1)) is None:
         message = "The schedule has no time that ever comes."
         return None, (Finding("schedule", "error", where, message, _HINT),)
     return schedule, ()
 
 
-def _problem(text: str) -> str:
-    """Say what is wrong with an expression, "" for nothing."""
-    fields = text.split()
+def _read(text: str) -> tuple[list[set[int]], str]:
+    """Give the values that fit each field, and what is wrong, "" for nothing."""
+    words = text.split()
     if len(text) > _LONGEST:
-        return f"is longer than {_LONGEST} characters"
-    if len(fields) != len(_FIELDS):
-        return f"{text[:60]!r} has {len(fields)} fields, not {len(_FIELDS)}"
-    for number, field in enumerate(fields):
-        for part in field.split(","):
-            if not _fits(part.lower(), number):
-                return f"{text[:60]!r} has {part[:20]!r} for the {_FIELDS[number]}"
-    return ""
+        return [], f"is longer than {_LONGEST} characters"
+    if len(words) != len(_FIELDS):
+        return [], f"{text[:60]!r} has {len(words)} fields, not {len(_FIELDS)}"
+    fields = []
+    for number, word in enumerate(words):
+        values: set[int] = set()
+        for part in word.split(","):
+            found = _values(part.lower(), number)
+            if not found:
+                return [], f"{text[:60]!r} has {part[:20]!r} for the {_FIELDS[number]}"
+            values |= found
+        fields.append(values)
+    return fields, ""
 
 
-def _fits(part: str, number: int) -> bool:
-    """Say whether a part between commas is one that NCrontab takes for a field."""
-    value = rf"(?:[0-9]{{1,3}}|{_NAMES[number]})" if number in _NAMES else "[0-9]{1,3}"
-    found = re.fullmatch(rf"(?:\*|({value})(?:-({value}))?)(?:/([0-9]{{1,3}}))?", part)
+def _values(part: str, number: int) -> set[int]:
+    """Give the values of a part between commas, none where NCrontab does not take it."""
+    found = _PART.fullmatch(part) if part.isascii() else None
     if found is None:
-        return False
+        return set()
     least, most = _LIMITS[number]
-    names = _NAMES.get(number, "").split("|")
-    ends = [
-        int(end) if end.isdigit() else names.index(end) + least
-        for end in (found[1], found[2])
-        if end
-    ]
-    in_order = ends == sorted(ends) and all(least <= end <= most for end in ends)
-    return in_order and (found[3] is None or 1 <= int(found[3]) <= most)
+    first, last, step = least, most, int(found[3] or 1) or 1
+    if found[1] is not None:
+        ends = [_value(end, number) for end in (found[1], found[2]) if end is not None]
+        if None in ends:
+            return set()
+        first, last = min(ends), max(ends)  # type: ignore[type-var, assignment]
+        if found[2] is None and step > 1:
+            last = most  # from there on
+    return set(range(first, last + 1, step))
+
+
+def _value(text: str, number: int) -> int | None:
+    """Read a number or the beginning of a name; None for what is no value of the field."""
+    least, most = _LIMITS[number]
+    if text.isdigit():
+        value = int(text)
+        return value if least <= value <= most else None
+    for index, name in enumerate(_NAMES.get(number, "").split()):
+        if name.startswith(text):
+            return index + least
+    return None

@@ -5,15 +5,16 @@ Finds and makes. Must not know what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
-from .. import process
+from .. import osfiles, process
 from ..cloudservice import Role
 from ..errors import ConfigError
 
-__all__ = ["find", "make_folders", "read"]
+__all__ = ["empty", "find", "make_folders", "read"]
 
 _OURS = ".appsvc"
 
@@ -24,17 +25,18 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
     try:
         for folder in ("DiagnosticStore/LogFiles", "temp", "LocalStorage"):
             (made / folder).mkdir(parents=True, exist_ok=True)
+        _lock(made)
         for storage in role.storage:
             place = made / "LocalStorage" / storage.name
-            if storage.clean:
-                shutil.rmtree(place, ignore_errors=True)
             place.mkdir(exist_ok=True)
+            if storage.clean:
+                empty(place)
         ignore = site.parent / _OURS / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", "utf-8")
         link = made / "approot"
-        if not process.WINDOWS and not link.exists():  # which asks for a right there
-            link.unlink(missing_ok=True)
+        if not process.WINDOWS:  # which asks for a right there
+            link.unlink(missing_ok=True)  # it may lead to where the role was before
             link.symlink_to(root, target_is_directory=True)
     except OSError as error:
         raise ConfigError(
@@ -42,6 +44,21 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
             hint="Copy the project to a folder that you may write beside.",
         ) from None
     return made
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder, as the fabric does with local storage."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.mkdir()
+
+
+def _lock(made: Path) -> None:
+    """Keep an instance's folders for this emulator, as long as its process lives."""
+    if osfiles.lock(str(made / "emulator.lock")) is None:
+        raise ConfigError(
+            f"Another emulator runs this project already: {made} is in use.", hint="Stop that one."
+        )
 
 
 def find(folder: Path, name: str) -> Path | None:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from . import rolefolders
 from .children import Child
 from .exchange import Say
 from .roleplan import Instance, RolePlan
@@ -31,6 +32,7 @@ class RoleHost:
     """
 
     def __init__(self, plan: RolePlan, say: Say, show: Callable[[str], None]) -> None:
+        self.interrupted = 0
         self._plan = plan
         self._say = say
         self._show = show
@@ -58,7 +60,7 @@ class RoleHost:
         pause = _FIRST_PAUSE
         while True:
             began = time.monotonic()
-            self._say(instance.label, f"$ python {' '.join(instance.argv[1:])}")
+            self._say(instance.label, f"$ {instance.shown}")
             child = await Child.start(
                 instance.argv,
                 environ=instance.environ,
@@ -81,6 +83,8 @@ class RoleHost:
                 f"The entry point has ended after {lasted:.1f} s ({how}, which {_LOG} does not "
                 f"pass on); the fabric recycles the instance, here in {pause:g} s.",
             )
+            for folder in instance.cleaned:
+                rolefolders.empty(folder)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

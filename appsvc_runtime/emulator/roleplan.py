@@ -54,14 +54,18 @@ class RoleOptions:
 class Instance:
     """One instance of a role: a command line, its variables, its folders.
 
-    `root` is the role root, in which the command runs; `log_folder` is where ps.cmd writes.
+    `shown` is the command line as the definition has it, its variables not filled in: they may be
+    secrets. `root` is the role root, in which the command runs, `log_folder` where ps.cmd writes,
+    `cleaned` the folders that are emptied when the instance is recycled.
     """
 
     label: str
     argv: tuple[str, ...]
+    shown: str
     environ: Mapping[str, str] = field(repr=False)
     root: Path = Path()
     log_folder: Path = Path()
+    cleaned: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,18 @@ def _read(
     if file is not None:
         read, more = cloudservice.read_configuration(rolefolders.read(file), file.name)
         configurations = {one.name: one for one in read}
-        findings = (*findings, *more)
+        known = {role.name for role in roles}
+        unknown = [
+            Finding(
+                "unknown-role",
+                "warning",
+                file.name,
+                f"The role {one.name!r} is none of {definition.name}'s: it is left out.",
+            )
+            for one in read
+            if one.name not in known
+        ]
+        findings = (*findings, *more, *unknown)
     fit = tuple(role for role in roles if python_arguments(role.command_line or "") is not None)
     if not fit:
         wrong = list(errors(findings) or findings)
@@ -262,13 +277,24 @@ def _plan_instance(
             hint=rf"Write it as bin\ps.cmd {_LAUNCHER} {_SCRIPT}.",
         )
     arguments = [_local(_expand(word, variables), root) for word in words]
+    if arguments[0].endswith(".py") and not (root / arguments[0]).is_file():
+        findings.append(
+            Finding(
+                "no-script",
+                "warning",
+                role.name,
+                f"The script {words[0]} of the entry point is not in {root}.",
+            )
+        )
     return (
         Instance(
             label=label,
             argv=(python, *arguments),
+            shown=f"python {' '.join(words)}",
             environ=variables,
             root=root,
             log_folder=own / "DiagnosticStore" / "LogFiles",
+            cleaned=tuple(Path(storage[one.name]) for one in role.storage if one.clean),
         ),
         findings,
     )

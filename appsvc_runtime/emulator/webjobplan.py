@@ -7,6 +7,7 @@ Sources: Kudu.Core/Jobs (JobsManagerBase.cs, BaseJobRunner.cs); AD, webjobs-crea
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,12 @@ from . import environment, surroundings
 from .jobfiles import Job, find_jobs, program_for
 from .jobschedule import Schedule, read_schedule
 
-__all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan"]
+__all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan", "remove_old_copies"]
 
 # App settings that Kudu reads: how long it waits after a run, and a switch for all jobs.
 RESTART_TIME = "WEBJOBS_RESTART_TIME"
 DEFAULT_RESTART_SECONDS = 60.0
+_RUN = "run-"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,13 @@ class WebJobOptions:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """One job that can be run: `data` is its folder in the site's home, `temp` that of copies."""
+    """One job that can be run: `data` is its folder in the site's home, `temp` that of copies.
+
+    `label` is what it is called in the log.
+    """
 
     job: Job
+    label: str
     script: Path
     data: Path
     temp: Path
@@ -48,13 +54,17 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class JobsPlan:
-    """All jobs of a site that run. `home` stands for the site's; `restart` is in seconds."""
+    """All jobs of a site that run. `home` stands for the site's; `restart` is in seconds.
+
+    `temp` is this emulator's own folder.
+    """
 
     site: Path
     home: Path
     python: str
     jobs: tuple[JobPlan, ...]
     restart: float
+    temp: Path
     findings: tuple[Finding, ...]
     environ: Mapping[str, str] = field(repr=False)
 
@@ -82,6 +92,10 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     settings = dict(options.settings)
     name, default, public = surroundings.names(site, settings, "")
     home = surroundings.make_home(site, None)
+    temp = home / "temp" / f"{_RUN}{os.getpid()}"
+    twice = {job.name for job in wanted if job.kind == "continuous"} & {
+        job.name for job in wanted if job.kind == "triggered"
+    }
     jobs: list[JobPlan] = []
     for job in wanted:
         if job.script is None:
@@ -95,7 +109,8 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
             schedule, more = read_schedule(job.settings.schedule, where)
             told += more
         part = Path("jobs") / job.kind / job.name
-        jobs.append(JobPlan(job, job.script, home / "data" / part, home / "temp" / part, schedule))
+        label = f"{job.kind}/{job.name}" if job.name in twice else job.name
+        jobs.append(JobPlan(job, label, job.script, home / "data" / part, temp / part, schedule))
     if options.trigger and not jobs:
         why = told[-1]
         raise ConfigError(f"The job {options.trigger} cannot be run: {why.message}", hint=why.hint)
@@ -105,6 +120,7 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         python=python,
         jobs=tuple(jobs),
         restart=_restart(settings),
+        temp=temp,
         findings=tuple(told),
         environ=environment.make_environ(
             environ,
@@ -129,10 +145,19 @@ def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
             f"The job {trigger} is continuous, which nobody triggers.",
             hint="Leave --trigger out to run it.",
         )
-    known = ", ".join(job.name for job in found if job.kind == "triggered") or "none"
+    known = ", ".join(job.name for job in found if job.kind == "triggered")
     raise ConfigError(
-        f"There is no triggered job {trigger!r}; there is: {known}.", hint="Name one of these."
+        f"There is no triggered job {trigger!r}.",
+        hint=f"There is: {known}." if known else "There is none in App_Data/jobs/triggered.",
     )
+
+
+def remove_old_copies(home: Path) -> None:
+    """Remove what emulators of the site have left that were killed."""
+    for folder in (home / "temp").glob(f"{_RUN}*"):
+        number = folder.name.removeprefix(_RUN)
+        if number.isdecimal() and not process.is_running(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _not_here(job: Job, script: Path) -> Finding:
