@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import facts, hosts, options
+from . import hosts, options
 from .deciding import ORIGINAL_KEY, REQUEST_KEY, Decider
 
 if TYPE_CHECKING:
@@ -123,10 +123,8 @@ class AppServiceASGIMiddleware(Decider):
                 return await asyncio.to_thread(
                     _collect, probes.answer_health, self._health, environ
                 )
-            if self._warmup and (
-                path == facts.DEFAULT_WARMUP_PATH
-                or (path == self._warmup_path and not probes.is_from_outside(environ))
-            ):
+            warm_up = self._warmup and path == self._warmup_path
+            if warm_up and not probes.is_from_outside(environ):
                 return _collect(probes.answer_warmup, environ)
             if self._https_only and not self.inert and environ["wsgi.url_scheme"] != "https":
                 from . import https

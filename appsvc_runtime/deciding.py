@@ -23,7 +23,7 @@ REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
 _WFASTCGI_MARK = facts.WFASTCGI_MARK  # a global of this module is found faster
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-_LINK_LOCAL = "169.254."
+_LINK_LOCAL, _AFTER_LINK_LOCAL = "169.254.", "17"
 
 # Peers and clients seen are remembered: a browser asks for a page's parts from one address and
 # port. So many of each, then it starts anew: an attacker with many addresses cannot make it grow.
@@ -84,26 +84,26 @@ class Decider:
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done; never raises on any header."""
-        done = environ.get(REQUEST_KEY)
-        if done is None:
-            original = {
-                "REMOTE_ADDR": environ.get("REMOTE_ADDR", ""),
-                "REMOTE_PORT": environ.get("REMOTE_PORT"),
-                "wsgi.url_scheme": environ.get("wsgi.url_scheme"),
-                "HTTPS": environ.get("HTTPS"),
-                "HTTP_X_FORWARDED_PROTO": environ.get("HTTP_X_FORWARDED_PROTO"),
-            }
-            self._decide(environ, original)
-        elif done._policy != self._policy:
+        if REQUEST_KEY in environ:
+            if environ[REQUEST_KEY]._policy == self._policy:
+                return
             # A door's middleware around the user's own, which was given other options: the
             # user's word counts, on the request as it came.
-            self._decide(environ, _restore(environ))
-
-    def _decide(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
+            original = _restore(environ)
+        else:
+            get = environ.get
+            original = {
+                "REMOTE_ADDR": get("REMOTE_ADDR", ""),
+                "REMOTE_PORT": get("REMOTE_PORT"),
+                "wsgi.url_scheme": get("wsgi.url_scheme"),
+                "HTTPS": get("HTTPS"),
+                "HTTP_X_FORWARDED_PROTO": get("HTTP_X_FORWARDED_PROTO"),
+            }
         environ[ORIGINAL_KEY] = original
         peer = original["REMOTE_ADDR"]
         if self.inert:
-            # Nobody off the platform signs visitors in.
+            # Nobody off the platform signs visitors in. Looked for in all names at once: one by
+            # one would take longer.
             if "HTTP_X_MS_" in "".join(environ):
                 self._remove_identity(environ, original)
             self._describe(environ)
@@ -177,7 +177,8 @@ class Decider:
         elif self._host_key:
             self._take_host(environ, original, self._host_key)
         host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-        if host[:8] == _LINK_LOCAL and self._site_host:
+        # Compared whole first: no other host costs more than that.
+        if host < _AFTER_LINK_LOCAL and host[:8] == _LINK_LOCAL and self._site_host:
             # A probe of the platform's, from inside: no framework allows such a host.
             original.setdefault("HTTP_HOST", environ.get("HTTP_HOST"))
             environ["HTTP_HOST"] = host = self._site_host
@@ -189,20 +190,18 @@ class Decider:
             environ.get("HTTP_X_ARR_LOG_ID"),
             self._policy,
         )
-        # Looked for at once in all names: one by one would take as long as all the rest.
-        if "HTTP_X_MS_" in "".join(environ):
-            if self._authentication:
+        if self._authentication:
+            # The front end has removed what visitors send before it set its own.
+            if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
-            else:
-                self._remove_identity(environ, original)
+        elif "HTTP_X_MS_" in "".join(environ):
+            self._remove_identity(environ, original)
 
     def _identify(
         self, environ: dict[str, Any], original: dict[str, Any], info: RequestInfo
     ) -> None:
         """Keep who is signed in, to be read when somebody asks."""
         get = environ.get
-        if get(_PRINCIPAL) is None:
-            return
         info._principal = (
             get(_PRINCIPAL), get(f"{_PRINCIPAL}_ID"), get(f"{_PRINCIPAL}_NAME"),
             get(f"{_PRINCIPAL}_IDP"),

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 
-from . import facts, hosts, options, requestcontext
+from . import hosts, options, requestcontext
 from .deciding import Decider
 
 TYPE_CHECKING = False
@@ -101,39 +101,42 @@ class AppServiceMiddleware(Decider):
         ):
             self._own_paths.add(self._warmup_path)
         self._serve = self._answer if self._login or self._https_only else app
-        if self._own_paths:
-            self._serve = self._answer_own(self._serve)
+        self._passed_on = self._serve  # for what is not answered here after all
+        self._own: frozenset[str] = frozenset(self._own_paths)
         if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
             from .accesslog import AccessLog
 
             probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            self._serve = AccessLog(self._serve, warmup_path=self._warmup_path, probes=probes)
+            inner = self._answer_own if probes else self._serve
+            self._serve = AccessLog(inner, warmup_path=self._warmup_path, probes=probes)
+            if probes:  # what is answered here is then in the log as well
+                self._own = frozenset()
+            else:
+                self._passed_on = self._serve
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
         self.decide(environ)
         if requestcontext.enabled:
             requestcontext.enter(environ)
+        if environ.get("PATH_INFO") in self._own:
+            return self._answer_own(environ, start_response)
         return self._serve(environ, start_response)
 
-    def _answer_own(self, app: WSGIApplication) -> WSGIApplication:
-        """Give an app that answers warm-up and health itself and passes on what is left."""
-        own = frozenset(self._own_paths)
-
-        def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            if environ.get("PATH_INFO") not in own:
-                return app(environ, start_response)
+    def _answer_own(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer warm-up and health for the app, and have it answer what is left."""
+        path = environ.get("PATH_INFO")
+        if path in self._own_paths:
             from . import probes  # loaded by those who are asked
 
-            path = environ["PATH_INFO"]
             if self._health is not None and path == self._health.path:
                 return probes.answer_health(self._health, environ, start_response)
-            if path != facts.DEFAULT_WARMUP_PATH and probes.is_from_outside(environ):
-                # A page of the app's own, which the platform asks for first.
-                return app(environ, start_response)
-            return probes.answer_warmup(environ, start_response)
-
-        return serve
+            # A visitor's is passed on: it may be a page of the app's, which is asked for first.
+            if not probes.is_from_outside(environ):
+                return probes.answer_warmup(environ, start_response)
+        return self._passed_on(environ, start_response)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._https_only and not self.inert:
