@@ -100,6 +100,8 @@ class Launcher:
         while True:
             if self._singleton is not None and not self._wait_for_the_lease():
                 return self._stopped()
+            if self._stopping:
+                return self._stopped()
             run = self._start(environ)
             problem = self._watch(run)
             if self._stopping:
@@ -288,8 +290,8 @@ class Launcher:
         try:
             lock = osfiles.lock(f"{path}.launcher")
         except OSError as error:
-            self._log.say(f"Nothing can be written beside {path}: {error.strerror}.")
-            lock = None
+            self._log.say(f"{path}, by which a stop is told, cannot be there: {error.strerror}.")
+            return None
         if lock is None:
             self._log.say(f"Another launcher watches {path} as well: it stops both.")
             return None

@@ -28,6 +28,7 @@ __all__ = [
     "max_connections",
     "memory_folder",
     "on_stop_signal",
+    "open_standard_streams",
     "own_address",
     "port_error",
     "replace_process",
@@ -74,6 +75,21 @@ def max_connections() -> int:
 def memory_folder() -> str | None:
     """Give a folder that lives in memory, if there is one that can be written."""
     return "/dev/shm" if not WINDOWS and os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
+def open_standard_streams() -> None:
+    """Open standard input, output and error on nothing where they are closed.
+
+    Or the next file or pipe that is opened would be one of them, and what is printed go there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:  # not the lowest that was free
+                os.dup2(opened, descriptor)
+                os.close(opened)
 
 
 def replace_process(argv: Sequence[str]) -> int:

@@ -78,6 +78,7 @@ def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], *
 
 def launch(plan: WorkerPlan) -> int:
     """Run a plan in this process, until it ends or a signal comes; give the exit code."""
+    process.open_standard_streams()
     log = WorkerLog(_targets(plan), options.resolve("APPSVC_LOG_FORMAT", None, os.environ))
     for finding in plan.findings:
         log.say(f"{finding.level.capitalize()}: {finding.where}: {finding}")

@@ -122,6 +122,7 @@ class WorkerLog:
         self._targets = list(targets)
         self._form = form
         self._queue: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._stuck = False  # nobody has taken what was last said
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
@@ -131,20 +132,25 @@ class WorkerLog:
             self._queue.put((stream, run, lines))
 
     def say(self, text: str, run: int = 0) -> None:
-        """Take a line of the launcher's own, which must not wait for ever: for a second at most."""
+        """Take a line of the launcher's own, which must not wait for ever: for a second at most.
+
+        And not again and again: a stop must be done in the time that the platform gives.
+        """
         line = text.replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n"
         try:
-            self._queue.put((LAUNCHER, run, line), timeout=_SAY_SECONDS)
+            self._queue.put((LAUNCHER, run, line), timeout=0.001 if self._stuck else _SAY_SECONDS)
+            self._stuck = False
         except queue.Full:
-            return
+            self._stuck = True
 
     def close(self, patience: float = 2.0) -> None:
         """Have everything written, for so many seconds at most."""
+        deadline = time.monotonic() + (0.0 if self._stuck else patience)
         try:
-            self._queue.put(None, timeout=patience)
+            self._queue.put(None, timeout=max(0.001, deadline - time.monotonic()))
         except queue.Full:
             return
-        self._writer.join(patience)
+        self._writer.join(max(0.001, deadline - time.monotonic()))
 
     def _write(self) -> None:
         while (taken := self._queue.get()) is not None:

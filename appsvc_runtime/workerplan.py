@@ -110,6 +110,11 @@ def make_worker_plan(
         grace = max(given_time - _MARGIN, given_time / 2)
     singleton, storage, more = _singleton(option, environ, name, job)
     heartbeat = option("APPSVC_WORKER_HEARTBEAT_FILE")
+    if heartbeat and not os.path.isdir(os.path.dirname(os.path.abspath(heartbeat))):
+        raise ConfigError(
+            f"The heartbeat file {heartbeat!r} cannot be made: its folder is not there.",
+            hint="Make it, or name another file by --heartbeat-file.",
+        )
     own_log = environ.get("WSGI_LOG", "").strip()
     if own_log in _STDOUT_NAMES:
         own_log = ""

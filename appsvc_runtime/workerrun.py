@@ -90,7 +90,8 @@ class Run:
     def finish(self) -> list[int]:
         """End all that is left and take the last output; give those that cannot be ended."""
         left = self.tree.kill()
-        self._popen.wait()
+        if not left:  # else nobody knows when it ends
+            self._popen.wait()
         deadline = time.monotonic() + (_LAST_WORDS if not left else 0.5)
         for thread in self._readers:
             thread.join(max(0.0, deadline - time.monotonic()))

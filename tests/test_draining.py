@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -144,6 +145,13 @@ def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str)
         assert server.process.wait(20) == 0
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No health of another test counts."""
+    monkeypatch.setattr(draining, "_healths", weakref.WeakSet())
+
+
+@pytest.mark.usefixtures("alone")
 def test_delay_calls_at_once_the_second_time() -> None:
     """And at once where nobody has to be waited for."""
     calls: list[str] = []
@@ -159,6 +167,7 @@ def test_delay_calls_at_once_the_second_time() -> None:
     assert calls == ["stopped", "again"]
 
 
+@pytest.mark.usefixtures("alone")
 def test_install_wraps_a_servers_handler_once() -> None:
     """And leaves alone what the system does where no server handles it."""
     before = signal.getsignal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Django's RemoteUserMiddleware, as the example's README has it: signed-in visitors are its users."""
+"""Django's RemoteUserMiddleware, as the example's README has it: who signs in is its user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from django.urls import path
 
 
 def who(request):
-    return JsonResponse({"user": request.user.get_username(), "known": request.user.is_authenticated})
+    user = request.user
+    return JsonResponse({"user": user.get_username(), "known": user.is_authenticated})
 
 
 urlpatterns = [path("", who)]

@@ -204,16 +204,6 @@ def test_what_cannot_be_run(
     assert "Traceback" not in result.stderr + result.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
-def test_script_that_cannot_be_read(tmp_path: Path) -> None:
-    """It is told from one that is not there."""
-    (tmp_path / "worker.py").write_text("pass")
-    (tmp_path / "worker.py").chmod(0)
-    result = run("-m", "appsvc_runtime.worker", "worker.py", cwd=tmp_path)
-    assert result.returncode == 77
-    assert "cannot be read" in result.stderr
-
-
 def test_folder_with_a_main_is_run(tmp_path: Path) -> None:
     """As Python runs it."""
     (tmp_path / "app").mkdir()
@@ -279,6 +269,79 @@ def test_health_address_that_does_not_answer(tmp_path: Path) -> None:
     ) as launched:  # fmt: skip
         log = launched.wait_for("up", times=2)
         assert "its health address has not answered well" in log
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=str)
+def test_standard_streams_that_are_closed(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """What is printed does not go into a pipe that happens to get their number."""
+    import subprocess
+
+    from tests.support.servers import clean_environ
+
+    (tmp_path / "worker.py").write_text("print('hello')\nraise SystemExit(3)\n")
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    result = subprocess.run(
+        [sys.executable, "-m", "appsvc_runtime.worker", "--once", "worker.py"],
+        cwd=tmp_path,
+        env=clean_environ(WSGI_LOG="own.log"),
+        preexec_fn=close,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 3
+    lines = (tmp_path / "own.log").read_text().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines if "out: " in line] == ["hello"]
+    assert len(lines) == 4
+
+
+def test_stop_while_nobody_takes_the_output(tmp_path: Path) -> None:
+    """A pipe that is full and not read holds the worker up, and no stop."""
+    import subprocess
+
+    from tests.support.servers import clean_environ
+
+    (tmp_path / "worker.py").write_text("while True: print('x' * 1000)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime.worker", "--grace", "0.2", "worker.py"],
+        cwd=tmp_path,
+        env=clean_environ(),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        first = os.read(process.stdout.fileno(), 200).decode()
+        found = re.search(r"started as process (\d+)", first)
+        assert found is not None
+        wait_until(lambda: _is_blocked(process.pid), "a full pipe")
+        process.terminate()
+        assert process.wait(30) == 0
+        assert not is_alive(int(found[1]))
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _is_blocked(pid: int) -> bool:
+    """Say whether a thread of a process waits in a pipe (Linux), else True."""
+    waiting = Path(f"/proc/{pid}/task").glob("*/wchan")
+    return any("pipe" in path.read_text() for path in waiting) or not os.path.exists("/proc/self")
+
+
+def test_heartbeat_file_without_a_folder(tmp_path: Path) -> None:
+    """It is said at the start, rather than a worker ended each minute."""
+    (tmp_path / "worker.py").write_text("pass")
+    result = run(
+        "-m", "appsvc_runtime.worker", "--heartbeat-file", "none/beat", "worker.py", cwd=tmp_path
+    )
+    assert result.returncode == 2
+    assert "its folder is not there" in result.stderr
 
 
 def test_launcher_itself_is_killed(tmp_path: Path) -> None:
