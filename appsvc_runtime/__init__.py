@@ -11,21 +11,28 @@ from .requestinfo import RequestInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .asgi import AppServiceASGIMiddleware
     from .connections import ConnectionString, parse_connection_string
     from .findings import Finding, SettingsError
+    from .health import Health
+    from .identity import Principal
     from .logs import configure_logging, dict_config
     from .readers import Json, Url
     from .secret import Secret
     from .settings import Settings, load_settings
+    from .views import signed_in
 
 __all__ = [
     "AppLoadError",
+    "AppServiceASGIMiddleware",
     "AppServiceError",
     "AppServiceMiddleware",
     "ConfigError",
     "ConnectionString",
     "Finding",
+    "Health",
     "Json",
+    "Principal",
     "RequestInfo",
     "Secret",
     "Settings",
@@ -35,15 +42,19 @@ __all__ = [
     "dict_config",
     "load_settings",
     "parse_connection_string",
+    "signed_in",
 ]
 
 __version__ = "0.1.0.dev0"
 
 # Loaded when asked for: an app that only wraps itself does not pay for them.
 _LATER = {
+    "AppServiceASGIMiddleware": "asgi",
     "ConnectionString": "connections",
     "Finding": "findings",
+    "Health": "health",
     "Json": "readers",
+    "Principal": "identity",
     "Secret": "secret",
     "Settings": "settings",
     "SettingsError": "findings",
@@ -52,6 +63,7 @@ _LATER = {
     "dict_config": "logs",
     "load_settings": "settings",
     "parse_connection_string": "connections",
+    "signed_in": "views",
 }
 
 

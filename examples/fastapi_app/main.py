@@ -6,9 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from appsvc_runtime.asgi import AppServiceASGIMiddleware
-from appsvc_runtime.health import Health
-from appsvc_runtime.views import signed_in
+from appsvc_runtime import AppServiceASGIMiddleware, Health, signed_in
 
 app = FastAPI()
 app.add_middleware(

@@ -8,9 +8,7 @@ from typing import Any
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from appsvc_runtime import AppServiceMiddleware, configure_logging
-from appsvc_runtime.health import Health
-from appsvc_runtime.views import signed_in
+from appsvc_runtime import AppServiceMiddleware, Health, configure_logging, signed_in
 
 NAME_LENGTH = 40
 # What the middleware tells of a request, and the WSGI variable to show next to it.

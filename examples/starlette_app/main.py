@@ -8,9 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from appsvc_runtime.asgi import AppServiceASGIMiddleware
-from appsvc_runtime.health import Health
-from appsvc_runtime.views import signed_in
+from appsvc_runtime import AppServiceASGIMiddleware, Health, signed_in
 
 
 async def visitor(request: Request) -> JSONResponse:

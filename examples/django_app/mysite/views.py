@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from appsvc_runtime.views import signed_in
+from appsvc_runtime import signed_in
 
 logger = logging.getLogger(__name__)
 

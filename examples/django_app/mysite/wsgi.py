@@ -4,8 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from appsvc_runtime import AppServiceMiddleware
-from appsvc_runtime.health import Health
+from appsvc_runtime import AppServiceMiddleware, Health
 
 
 def templates_are_there() -> None:
