@@ -63,7 +63,7 @@ def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
         log = server.log()
         assert re.search(r"packages +appsvc-runtime is taken from ", log)
         assert re.search(r"plan +Flask: app\.py is the first of", log)
-        assert re.search(r"container +GET /robots933456\.txt 404 in \d+ ms", log)
+        assert re.search(r"container +GET /robots933456\.txt 200 in \d+ ms", log)
         assert re.search(r"container +\(It answers, \d+\.\d s after its start\.\)", log)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
