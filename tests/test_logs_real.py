@@ -180,7 +180,7 @@ def test_waitress_and_json() -> None:
     assert (hello["level"], hello["logger"]) == ("INFO", "app")
     assert access["message"].startswith('203.0.113.7 https "GET /hello?name=A%0Ab HTTP/1.1" 200 ')
     assert (access["client"], access["instance"]) == ("203.0.113.7", "0123456789abcdef")
-    assert '"GET /robots933456.txt HTTP/1.1" 404' in probe["message"]
+    assert '"GET /robots933456.txt HTTP/1.1" 200' in probe["message"]
 
 
 def fastcgi(site: Path, **variables: str) -> FastCgiProcess:
