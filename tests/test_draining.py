@@ -16,6 +16,7 @@ import pytest
 
 from appsvc_runtime import draining
 from appsvc_runtime.health import Health
+from tests.support.pythons import only_on
 from tests.support.servers import Server, serving
 from tests.support.wsgi import APP_SERVICE
 
@@ -88,6 +89,7 @@ def healthy(server: Server) -> bool:
         return False
 
 
+@only_on(10, 13)
 @pytest.mark.parametrize("door", DOORS)
 def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
     """Each of two instances is replaced in turn; no visitor sees an error."""

@@ -13,6 +13,7 @@ import pytest
 from tests.support import browser
 from tests.support.emulator import emulating, make_site, web_config
 from tests.support.postgres import skip_or_fail
+from tests.support.pythons import only_on
 from tests.support.servers import ROOT, Server
 
 CONFIG = web_config(
@@ -116,6 +117,7 @@ def test_without_it_nobody_signs_in(site: Path) -> None:
         assert (told["user"], told["headers"]) == (None, [])
 
 
+@only_on(11, 13)
 @pytest.mark.parametrize("example", ["flask_app", "django_app"])
 def test_example_in_a_browser(tmp_path: Path, example: str) -> None:
     """Sign in, see the name, sign out: as a visitor does."""

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulator import alive_with, make_site
+from tests.support.pythons import only_on
 from tests.support.servers import run
 from tests.test_emulate_worker import emulating
 
+pytestmark = only_on(10, 12)
 CONTINUOUS = "App_Data/jobs/continuous/"
 TRIGGERED = "App_Data/jobs/triggered/"
 SHOW = """

@@ -17,8 +17,10 @@ import pytest
 from tests.support.apps import copy_example
 from tests.support.azurite import azurite
 from tests.support.emulator import alive_with, make_site
+from tests.support.pythons import only_on
 from tests.support.servers import clean_environ, run
 
+pytestmark = only_on(11, 13)
 NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
 SHOW = """
     import os, sys, time

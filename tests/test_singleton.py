@@ -19,6 +19,7 @@ from appsvc_runtime.process import steady_time
 from appsvc_runtime.processtree import Tree
 from tests.support.azurite import Azurite, azurite
 from tests.support.launching import is_alive, launching, wait_until
+from tests.support.pythons import only_on
 from tests.support.servers import clean_environ
 
 needs_mark = pytest.mark.skipif(
@@ -51,6 +52,7 @@ def storage() -> Iterator[Azurite]:
         yield started
 
 
+@only_on(11, 12)
 @needs_mark
 def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
     """The others wait; one follows when the first stops, the next when that is held up."""

@@ -24,7 +24,10 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from .support.azurite import Azurite, azurite
+from .support.pythons import only_on
 from .support.servers import ROOT, clean_environ, run
+
+pytestmark = only_on(10)
 
 EXAMPLE = ROOT / "examples" / "worker"
 ROLE = EXAMPLE / "QueueWorker"
