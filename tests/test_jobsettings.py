@@ -43,7 +43,7 @@ def test_what_is_said(text: str, expected: JobSettings) -> None:
     [
         (b"", "malformed", "It is no JSON in line 1"),
         (b"{", "malformed", "It is no JSON in line 1"),
-        (b'{\n"a": 1,\n}', "malformed", "It is no JSON in line 3"),
+        (b'{\n"a": 1,\n"b"}', "malformed", "It is no JSON in line 3"),
         (b"[1]", "malformed", "It holds no object"),
         (b"null", "malformed", "It holds no object"),
         (b'"text"', "malformed", "It holds no object"),
