@@ -163,6 +163,8 @@ def _decode(encoded: str) -> tuple[dict[str, Any] | None, str]:
         data = base64.b64decode(encoded, validate=True)
     except ValueError:  # also for what is not ASCII
         return None, "it is no Base64"
+    if len(encoded) % 4:  # Python 3.10 lets a padding pass that is too long
+        return None, "it is no Base64"
     try:
         read = json.loads(data.decode("utf-8"))
     except RecursionError:
