@@ -9,6 +9,7 @@ Everything happens in the main thread, as a worker on Linux ends with the thread
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
 import shutil
@@ -40,6 +41,8 @@ _IDLE_SECONDS = 1.0
 # After SIGABRT, for a Python to write its stack.
 _STACK_SECONDS = 2.0
 _GIVEN_TO_KILL = 0.5
+# Too many processes or files, too little memory: that goes by.
+_FOR_NOW = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 class Launcher:
@@ -103,22 +106,25 @@ class Launcher:
             if self._stopping:
                 return self._stopped()
             run = self._start(environ)
-            problem = self._watch(run)
-            if self._stopping:
-                self._end(run, stop_file)
-                return self._stopped()
-            self._tell_end(run, problem)
-            if self._no_fault:
-                continue
-            decision = self._restarts.after(run.seconds, run.returncode or 0)
+            seconds, code = 0.0, NO_INTERPRETER
+            if run is not None:
+                problem = self._watch(run)
+                if self._stopping:
+                    self._end(run, stop_file)
+                    return self._stopped()
+                self._tell_end(run, problem)
+                if self._no_fault:
+                    continue
+                seconds, code = run.seconds, run.returncode or 0
+            decision = self._restarts.after(seconds, code)
             if decision.note:
-                self._log.say(decision.note, run.number)
+                self._log.say(decision.note, self._number)
             if decision.pause is None:
-                code = exit_code(run.returncode or 0)
+                code = exit_code(code)
                 self._log.say(f"It is not started again; ending with exit code {code}.")
                 return code
             if decision.pause:
-                self._log.say(f"It is started again in {decision.pause:.1f} s.", run.number)
+                self._log.say(f"It is started again in {decision.pause:.1f} s.", self._number)
             if self._pause(decision.pause):
                 return self._stopped()
 
@@ -142,7 +148,8 @@ class Launcher:
                 self._liveness = liveness.HealthUrl(plan.health_url, plan.liveness)
         return environ
 
-    def _start(self, environ: Mapping[str, str]) -> Run:
+    def _start(self, environ: Mapping[str, str]) -> Run | None:
+        """Start a run; None where the machine has no room for it just now."""
         self._number += 1
         tree, not_after = Tree(), None
         if self._singleton is not None:
@@ -158,6 +165,9 @@ class Launcher:
                 not_after=not_after,
             )
         except OSError as error:
+            if error.errno in _FOR_NOW:
+                self._log.say(f"It cannot be started now: {error.strerror}.", self._number)
+                return None
             raise WorkerError(
                 f"The interpreter {self._plan.argv[0]!r} cannot be started: {error.strerror}.",
                 hint="Name a python by --python.",

@@ -5,6 +5,7 @@ Knows processes and threads. Must not know why a run is stopped, nor what follow
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import threading
@@ -69,8 +70,21 @@ class Run:
             threading.Thread(target=self._read, args=(name, stream), name=name, daemon=True)
             for name, stream in (("out", self._popen.stdout), ("err", self._popen.stderr))
         ]
-        for thread in (*self._readers, threading.Thread(target=self._wait, daemon=True)):
-            thread.start()
+        try:
+            for thread in (*self._readers, threading.Thread(target=self._wait, daemon=True)):
+                thread.start()
+        except RuntimeError:  # no more threads can be had: nobody would see it end
+            tree.kill()
+            self._popen.wait()
+            tree.close()
+            for thread, stream in zip(
+                self._readers, (self._popen.stdout, self._popen.stderr), strict=True
+            ):
+                if thread.ident is not None:  # which closes it
+                    thread.join(_LAST_WORDS)
+                elif stream is not None:
+                    stream.close()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 
     @property
     def seconds(self) -> float:

@@ -1,0 +1,92 @@
+"""The launcher in this process: what the machine refuses for a moment is tried again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appsvc_runtime import launcher, workerrun
+from appsvc_runtime.launcher import Launcher
+from appsvc_runtime.workerlog import WorkerLog
+from appsvc_runtime.workerplan import make_worker_plan
+from appsvc_runtime.workerscript import WorkerError
+
+
+class Kept:
+    """A target that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def append(self, data: bytes) -> None:
+        """Keep lines."""
+        self.data += data
+
+    def close(self) -> None:
+        """Keep no more."""
+
+
+def launch(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> tuple[int, str]:
+    """Run a worker that prints a word and ends with 3; give the exit code and the log."""
+    (folder / "worker.py").write_text("print('ran')\nraise SystemExit(3)\n")
+    monkeypatch.chdir(folder)
+    named = {f"APPSVC_WORKER_{name}": value for name, value in given.items()}
+    plan = make_worker_plan(["worker.py"], {}, module=False, given=named)
+    kept = Kept()
+    log = WorkerLog([kept])
+    try:
+        code = Launcher(plan, os.environ, log).run()
+    finally:
+        log.close()
+    return code, kept.data.decode()
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_no_room_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The launcher goes on, with its pauses, and the worker runs when there is room."""
+    real, refusals = launcher.Run, [1, 2]
+
+    def refuse(*arguments: Any, **named: Any) -> Any:
+        if refusals:
+            refusals.pop()
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(launcher, "Run", refuse)
+    code, log = launch(tmp_path, monkeypatch, GIVE_UP_AFTER="3")
+    assert code == 3
+    assert log.count("It cannot be started now: ") == 2
+    assert "run=3 out: ran" in log
+
+
+def test_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That does not go by: one sentence and an end."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(launcher, "Run", refuse)
+    with pytest.raises(WorkerError, match="cannot be started: No such file"):
+        launch(tmp_path, monkeypatch)
+
+
+def test_no_thread_to_listen_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started then is ended: nobody would see its output, nor its end."""
+    real, refusals = threading.Thread.start, [1]
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "err" and refusals:
+            refusals.pop()
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(workerrun.threading.Thread, "start", refuse)  # type: ignore[attr-defined]
+    code, log = launch(tmp_path, monkeypatch, GIVE_UP_AFTER="2")
+    assert code == 3
+    assert log.count("It cannot be started now: ") == 1
+    assert "run=2 out: ran" in log
