@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appsvc_runtime.cloudservice import (
@@ -260,6 +260,7 @@ def elements(draw: st.DrawFn, depth: int = 4) -> str:
     return f"<{name}{attributes}>{inside}</{name}>"
 
 
+@settings(max_examples=30)  # trees take long to make
 @given(inside=st.lists(elements(), max_size=4))
 def test_any_tree_is_read(inside: list[str]) -> None:
     """Never an exception, whatever stands in what."""
