@@ -32,6 +32,13 @@ _READER = "this reader"
 # As many as the emulator starts.
 _MAX_INSTANCES = 30
 _MAX_PORT = 65535
+# What the fabric gives where sizeInMB is not said.
+_STORAGE_MB = 100
+_ENDPOINTS = {
+    "InputEndpoint": "input",
+    "InternalEndpoint": "internal",
+    "InstanceInputEndpoint": "instanceinput",
+}
 
 
 @dataclass(frozen=True)
@@ -106,10 +113,9 @@ def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Fin
     `duplicate`, `no-entry-point`, `not-python`, `variable`, `number`.
     """
     reader = _Reader(file)
-    root, findings = read_tree(data, file, root_name="ServiceDefinition", reader=_READER)
+    root, findings = reader.root(data, "ServiceDefinition")
     if root is None:
         return (), findings
-    reader.check_namespace(root, "ServiceDefinition")
     roles: dict[str, Role] = {}
     for element in root.children:
         kind = _local(element)
@@ -134,14 +140,23 @@ def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Fin
 def read_configuration(
     data: bytes, file: str
 ) -> tuple[tuple[RoleConfiguration, ...], tuple[Finding, ...]]:
-    """Read a ServiceConfiguration's .cscfg, as `read_definition` reads the definition."""
+    """Read a ServiceConfiguration's .cscfg, as `read_definition` reads the definition.
+
+    Of two roles with one name the first counts. No finding holds the value of a setting.
+    """
     reader = _Reader(file)
-    root, findings = read_tree(data, file, root_name="ServiceConfiguration", reader=_READER)
+    root, findings = reader.root(data, "ServiceConfiguration")
     if root is None:
         return (), findings
-    reader.check_namespace(root, "ServiceConfiguration")
-    found = []
+    found: dict[str, RoleConfiguration] = {}
     for role in _children(root, "Role"):
+        name = _name(role)
+        if not name:
+            reader.error("no-name", role, "A role has no name: it is left out.")
+            continue
+        if name in found:
+            reader.error("duplicate", role, f"There are two roles {name!r}: the first counts.")
+            continue
         instances = 1
         for element in _children(role, "Instances"):
             instances = reader.number(element, "count", 1, _MAX_INSTANCES) or 1
@@ -151,8 +166,8 @@ def read_configuration(
             for setting in _children(part, "Setting")
             if _name(setting)
         }
-        found.append(RoleConfiguration(_name(role), instances, settings))
-    return tuple(found), (*findings, *reader.findings)
+        found[name] = RoleConfiguration(name, instances, settings)
+    return tuple(found.values()), (*findings, *reader.findings)
 
 
 class _Reader:
@@ -170,12 +185,18 @@ class _Reader:
         where = str(Place(self._file, element.line))
         self.findings.append(Finding(code, "error", where, message, hint))
 
-    def check_namespace(self, root: Element, name: str) -> None:
-        if root.attributes.get("xmlns") != _NAMESPACE + name:
-            self.warn(
-                "namespace", root, f"The platform takes no namespace but {_NAMESPACE}{name}.",
-                "Give it to the root element as xmlns.",
-            )  # fmt: skip
+    def root(self, data: bytes, name: str) -> tuple[Element | None, tuple[Finding, ...]]:
+        root, findings = read_tree(
+            data, self._file, root_name=name, reader=_READER, prefixed=True
+        )  # fmt: skip
+        if root is not None:
+            prefix = root.name.rpartition(":")[0]
+            if root.attributes.get(f"xmlns:{prefix}" if prefix else "xmlns") != _NAMESPACE + name:
+                self.warn(
+                    "namespace", root, f"The platform takes no namespace but {_NAMESPACE}{name}.",
+                    "Give it to the root element as xmlns.",
+                )  # fmt: skip
+        return root, findings
 
     def number(self, element: Element, attribute: str, least: int, most: int) -> int | None:
         text = element.attributes.get(attribute, "").strip()
@@ -201,9 +222,9 @@ class _Reader:
                 r'<ProgramEntryPoint commandLine="bin\ps.cmd LaunchWorker.ps1 worker.py"/>.',
             )  # fmt: skip
         elif python_arguments(command) is None:
+            # The command line is not shown: arguments may be keys and passwords.
             self.warn(
-                "not-python", programs[0],
-                f"The entry point of {name!r} is not Python's: {command[:80]!r}.",
+                "not-python", programs[0], f"The entry point of {name!r} is not Python's.",
                 r"A Python's is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
             )  # fmt: skip
         ready = programs[0].attributes.get("setReadyOnProcessStart", "") if programs else ""
@@ -258,15 +279,15 @@ class _Reader:
                     continue
                 yield LocalStorage(
                     _name(element),
-                    self.number(element, "sizeInMB", 1, 10**9) or 0,
+                    self.number(element, "sizeInMB", 1, 10**9) or _STORAGE_MB,
                     _true(element.attributes.get("cleanOnRoleRecycle", "true")),
                 )
 
     def endpoints(self, role: Element) -> Iterator[Endpoint]:
         for part in _children(role, "Endpoints"):
             for element in part.children:
-                kind = _local(element).lower().removesuffix("endpoint")
-                if kind in ("input", "internal", "instanceinput") and _name(element):
+                kind = _ENDPOINTS.get(_local(element))
+                if kind and _name(element):
                     yield Endpoint(
                         _name(element),
                         kind,

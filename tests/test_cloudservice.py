@@ -188,6 +188,70 @@ def test_what_is_no_definition(data: bytes, expected: str) -> None:
     assert all("IIS" not in str(finding) for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "expected"),
+    [
+        pytest.param(f"{NAMESPACE}ServiceDefinition", [], id="the-platform's"),
+        pytest.param("urn:x", ["namespace"], id="another"),
+    ],
+)
+def test_prefixes_are_dropped(namespace: str, expected: list[str]) -> None:
+    """A file whose every name has a prefix is read; the prefix's namespace is what counts."""
+    entry = ENTRY.replace("</", "</s:").replace("<", "<s:").replace("<s:/s:", "</s:")
+    data = (
+        f'<s:ServiceDefinition xmlns:s="{namespace}"><s:WorkerRole name="W">{entry}'
+        "</s:WorkerRole></s:ServiceDefinition>"
+    )
+    roles, findings = read_definition(data.encode(), "a.csdef")
+    assert [role.command_line for role in roles] == [r"bin\ps.cmd LaunchWorker.ps1 worker.py"]
+    assert [finding.code for finding in findings] == expected
+
+
+def test_command_lines_are_not_shown() -> None:
+    """What an entry point is given may be a secret."""
+    program = '<ProgramEntryPoint commandLine="App.exe --key=SECRET"/>'
+    runtime = f"<Runtime><EntryPoint>{program}</EntryPoint></Runtime>"
+    findings = read_definition(definition(f'<WorkerRole name="W">{runtime}</WorkerRole>'), "x")[1]
+    assert [finding.code for finding in findings] == ["not-python"]
+    assert "SECRET" not in repr(findings)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "wrong"),
+    [
+        pytest.param("", 100, [], id="not-said"),
+        pytest.param('sizeInMB="7"', 7, [], id="said"),
+        pytest.param('sizeInMB="0"', 100, ["number"], id="too-small"),
+        pytest.param('sizeInMB="1e3"', 100, ["number"], id="no-number"),
+    ],
+)
+def test_size_of_storage(attributes: str, expected: int, wrong: list[str]) -> None:
+    """100 MB where none is said that can be read, as the fabric gives."""
+    storage = f'<LocalResources><LocalStorage name="a" {attributes}/></LocalResources>'
+    inside = f'<WorkerRole name="W">{ENTRY}{storage}</WorkerRole>'
+    roles, findings = read_definition(definition(inside), "a.csdef")
+    assert roles[0].storage == (LocalStorage("a", expected, True),)
+    assert [finding.code for finding in findings] == wrong
+
+
+@pytest.mark.parametrize(
+    ("element", "expected"),
+    [
+        pytest.param("InputEndpoint", ["input"], id="input"),
+        pytest.param("InternalEndpoint", ["internal"], id="internal"),
+        pytest.param("InstanceInputEndpoint", ["instanceinput"], id="instance"),
+        pytest.param("inputEndpoint", [], id="other-case"),
+        pytest.param("Input", [], id="half-a-name"),
+    ],
+)
+def test_kinds_of_endpoints(element: str, expected: list[str]) -> None:
+    """Each by its element, whose name is matched in its case."""
+    endpoints = f'<Endpoints><{element} name="a" protocol="tcp" localPort="*"/></Endpoints>'
+    inside = f'<WorkerRole name="W">{ENTRY}{endpoints}</WorkerRole>'
+    roles, _ = read_definition(definition(inside), "a.csdef")
+    assert [endpoint.kind for endpoint in roles[0].endpoints] == expected
+
+
 def test_other_namespace_is_said() -> None:
     """The platform's tools refuse it; it is read all the same."""
     data = definition(f'<WorkerRole name="W">{ENTRY}</WorkerRole>', 'xmlns="urn:x"')
@@ -221,8 +285,14 @@ def configuration(inside: str) -> bytes:
             [("W", 1, {"A": "x=y;z", "B": ""})],
             [],
         ),
+        (
+            '<Role name="W"><Instances count="2"/></Role><Role name="W"/>',
+            [("W", 2, {})],
+            ["duplicate"],
+        ),
+        ('<Role><Instances count="2"/></Role>', [], ["no-name"]),
     ],
-    ids=["empty", "bare", "three", "none", "no-number", "settings"],
+    ids=["empty", "bare", "three", "none", "no-number", "settings", "twice", "no-name"],
 )
 def test_configuration(
     inside: str, expected: list[tuple[str, int, dict[str, str]]], wrong: list[str]

@@ -68,11 +68,17 @@ class _Builder(ContentHandler):
 
 
 def read_tree(
-    data: bytes, file: str, *, root_name: str = _ROOT, reader: str = "IIS"
+    data: bytes,
+    file: str,
+    *,
+    root_name: str = _ROOT,
+    reader: str = "IIS",
+    prefixed: bool = False,
 ) -> tuple[Element | None, tuple[Finding, ...]]:
     """Read `data`; findings name `file` as it is to be shown, and the line.
 
-    `root_name` is what the root element must be called, `reader` who reads such files.
+    `root_name` is what the root element must be called, after a prefix too where `prefixed`;
+    `reader` is who reads such files.
     The element is None where that could not read the file either: then one finding at least is an
     error. Codes: `too-large`, `empty`, `encoding`, `doctype`, `malformed`, `too-deep`,
     `wrong-root`.
@@ -100,7 +106,7 @@ def read_tree(
     root, failed = _parse(decoded.text, error)
     if failed:
         return None, (*findings, failed)
-    if root is None or root.name != root_name:
+    if root is None or (_local(root.name) if prefixed else root.name) != root_name:
         name = root.name[:40] if root else "nothing"
         message = f"The root element is <{name}>, and must be <{root_name}>."
         return None, (*findings, error("wrong-root", root.line if root else 0, message))
@@ -134,6 +140,10 @@ def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:
         # The parser and its handlers hold one another: let them go without the collector.
         parser.setContentHandler(ContentHandler())
     return builder.root, None
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def _line(parser: Any) -> int:
