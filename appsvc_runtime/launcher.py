@@ -103,13 +103,13 @@ class Launcher:
         while True:
             if self._singleton is not None and not self._wait_for_the_lease():
                 return self._stopped()
-            if self._stopping:
+            if self.stopping:
                 return self._stopped()
             run = self._start(environ)
             seconds, code = 0.0, NO_INTERPRETER
             if run is not None:
                 problem = self._watch(run)
-                if self._stopping:
+                if self.stopping:
                     self._end(run, stop_file)
                     return self._stopped()
                 self._tell_end(run, problem)
@@ -129,7 +129,8 @@ class Launcher:
                 return self._stopped()
 
     @property
-    def _stopping(self) -> bool:
+    def stopping(self) -> bool:
+        """Whether a stop is asked for."""
         return self._signals > 0 or self._told
 
     def _worker_environ(self, stop_file: str) -> dict[str, str]:
@@ -185,7 +186,7 @@ class Launcher:
         """
         self._no_fault = False
         while run.returncode is None:
-            if self._stopping:
+            if self.stopping:
                 return ""
             problem = self._liveness.problem() if self._liveness is not None else ""
             if problem:
@@ -253,7 +254,7 @@ class Launcher:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if problem:
             how = f"{how}: {problem}"
-        elif self._stopping:
+        elif self.stopping:
             how += ": it was asked to stop"
         self._log.say(f"{self._plan.name} ended after {run.seconds:.1f} s with {how}.", run.number)
 
@@ -261,15 +262,15 @@ class Launcher:
         """Wait until this launcher may run the worker; say whether it may, or has been stopped."""
         singleton = self._singleton
         while singleton is not None and not singleton.may_start():
-            if self._stopping:
+            if self.stopping:
                 return False
             self._sleep(_LOOK_SECONDS)
-        return not self._stopping
+        return not self.stopping
 
     def _pause(self, seconds: float) -> bool:
         """Wait, unless a stop is asked for; say whether it is."""
         deadline = time.monotonic() + seconds
-        while not self._stopping:
+        while not self.stopping:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

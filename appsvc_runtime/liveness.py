@@ -98,4 +98,5 @@ class HealthUrl:
                     answer.read(1)
                 self._good = began
             except Exception as error:  # a status of 400 or more, no answer, no HTTP
-                self._why = str(getattr(error, "reason", "") or error) or type(error).__name__
+                # Others' texts may hold the address, and a password with it.
+                self._why = str(getattr(error, "reason", "")) or type(error).__name__

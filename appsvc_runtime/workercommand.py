@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _STDOUT = 1
+_LOOK_SECONDS = 0.05
 # Written as a flag, whatever the variable takes.
 _FLAGS = frozenset({"APPSVC_WORKER_KUDU_TIMING", "APPSVC_WORKER_SINGLETON"})
 _PREFIX = "APPSVC_WORKER_"
@@ -90,7 +92,11 @@ def launch(plan: WorkerPlan) -> int:
             singleton = Singleton(plan.storage, plan.singleton, plan.lease, log.say)
         launcher = Launcher(plan, os.environ, log, singleton)
         process.on_stop_signal(launcher.stop)
-        return launcher.run()
+        code = launcher.run()
+        # Nobody is in a hurry unless a stop is asked for: a slow reader gets all of it.
+        while not launcher.stopping and not log.idle():
+            time.sleep(_LOOK_SECONDS)
+        return code
     finally:
         log.close()
 

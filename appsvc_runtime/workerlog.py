@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from .logfile import SharedFileHandler
@@ -29,6 +30,8 @@ MAX_LINE = 64 * 1024
 _QUEUE_LENGTH = 8
 # How long the launcher waits to say something of its own when nobody takes the output.
 _SAY_SECONDS = 1.0
+# Lines of its own that are kept until somebody does.
+_MOST_LATE = 100
 LAUNCHER = "launcher"
 
 
@@ -121,15 +124,26 @@ class WorkerLog:
     def __init__(self, targets: Sequence[Target], form: str = "text") -> None:
         self._targets = list(targets)
         self._form = form
+        self._count = threading.Lock()
         self._queue: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(_QUEUE_LENGTH)
         self._stuck = False  # nobody has taken what was last said
+        self._waiting = 0  # threads that wait for room
+        self._late: deque[tuple[str, int, bytes]] = deque(maxlen=_MOST_LATE)  # said, with no room
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
     def put(self, stream: str, run: int, lines: bytes) -> None:
         """Take whole lines of a run's stream; waits while too much is on its way."""
         if lines:
+            with self._count:
+                self._waiting += 1
             self._queue.put((stream, run, lines))
+            with self._count:
+                self._waiting -= 1
+
+    def idle(self) -> bool:
+        """Say whether everything that was taken has been written."""
+        return not (self._queue.unfinished_tasks or self._waiting or self._late)
 
     def say(self, text: str, run: int = 0) -> None:
         """Take a line of the launcher's own, which must not wait for ever: for a second at most.
@@ -142,6 +156,7 @@ class WorkerLog:
             self._stuck = False
         except queue.Full:
             self._stuck = True
+            self._late.append((LAUNCHER, run, line))
 
     def close(self, patience: float = 2.0) -> None:
         """Have everything written, for so many seconds at most."""
@@ -157,6 +172,11 @@ class WorkerLog:
             data = stamp(self._form, *taken)
             for target in self._targets:
                 target.append(data)
+            while self._late:
+                data = stamp(self._form, *self._late.popleft())
+                for target in self._targets:
+                    target.append(data)
+            self._queue.task_done()
         for target in self._targets:
             target.close()
 

@@ -328,6 +328,32 @@ def test_stop_while_nobody_takes_the_output(tmp_path: Path) -> None:
         process.stdout.close()
 
 
+def test_slow_reader_gets_everything_of_a_run_that_ended_by_itself(tmp_path: Path) -> None:
+    """Nobody has asked for a stop: what is printed is waited for, the last lines too."""
+    import subprocess
+
+    from tests.support.servers import clean_environ
+
+    (tmp_path / "worker.py").write_text("for i in range(3000): print('line', i)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime.worker", "--once", "worker.py"],
+        cwd=tmp_path,
+        env=clean_environ(),
+        stdout=subprocess.PIPE,
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(4)  # it waits for its reader
+        output = process.communicate(timeout=30)[0].decode()
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert output.count("out: line ") == 3000
+    assert "ended after" in output
+    assert "It is not started again; ending with exit code 0." in output
+
+
 def _is_blocked(pid: int) -> bool:
     """Say whether a thread of a process waits in a pipe (Linux), else True."""
     waiting = Path(f"/proc/{pid}/task").glob("*/wchan")
