@@ -113,7 +113,8 @@ class Launcher:
                     self._end(run, stop_file)
                     return self._stopped()
                 self._tell_end(run, problem)
-                if self._no_fault:
+                # One that has begun and is never to be started again is not, whoever ended it.
+                if self._no_fault and (run.was_too_late or self._plan.mode != "never"):
                     continue
                 seconds, code = run.seconds, run.returncode or 0
             decision = self._restarts.after(seconds, code)
