@@ -1,15 +1,14 @@
 """A WebJob's `settings.job`: JSON in, settings out; what cannot be used is a finding.
 
 Never an error: Kudu takes the default for whatever it cannot read, in silence. So does this, and
-says so. Names are matched in any letter case and text counts for what it says, as Newtonsoft's
-conversions have it. Pure and light, as the launcher loads it.
+says so. Names are matched letter by letter and nothing is converted: `"true"` is no boolean, `"60"`
+no number. Pure and light, as the launcher loads it.
 Source: Kudu.Contracts/Jobs/JobSettings.cs.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["JobSettings", "read_job_settings"]
 
 # Longer than any job is waited for: a number that size is a mistake.
-_LONGEST = 24 * 3600.0
+_LONGEST = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,13 @@ def read_job_settings(data: bytes, where: str) -> tuple[JobSettings, tuple[Findi
         return JobSettings(), (_malformed(where, "It holds no object"),)
     found: dict[str, Any] = {}
     findings: list[Finding] = []
-    values = {str(name).lower(): value for name, value in read.items()}
     for name, parse, wanted in (
         ("is_singleton", _boolean, "true or false"),
-        ("stopping_wait_time", _seconds, "a number of seconds"),
+        ("stopping_wait_time", _seconds, "a whole number of seconds"),
         ("is_in_place", _boolean, "true or false"),
         ("schedule", _text, "a text"),
     ):
-        _take(found, findings, values, name, parse, wanted, where)
+        _take(found, findings, read, name, parse, wanted, where)
     return JobSettings(**found), tuple(findings)
 
 
@@ -77,6 +75,12 @@ def _take(
     """Take one value into `found`, or say why it is not taken."""
     value = values.get(name)
     if value is None:  # also for null
+        other = next((one for one in values if one != name and one.lower() == name), None)
+        if other is not None and name not in values:
+            message = f"{other[:40]!r} is not {name}: the default is taken."
+            findings.append(
+                Finding("wrong-name", "warning", where, message, "Write it in small letters.")
+            )
         return
     parsed = parse(value)
     if parsed is not None:
@@ -87,21 +91,13 @@ def _take(
 
 
 def _boolean(value: object) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    if isinstance(value, int | float):  # a bool is an int
-        return bool(value)
-    return None
+    return value if isinstance(value, bool) else None
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int):  # 2.5 is none to Kudu either
         return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) and 0 <= seconds <= _LONGEST else None
+    return float(value) if 0 <= value <= _LONGEST else None
 
 
 def _text(value: object) -> str | None:

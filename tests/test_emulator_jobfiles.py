@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from appsvc_runtime.emulator.jobfiles import choose_script, command_for, find_jo
         (["worker.py", "run.py"], "run.py"),
         (["a.py", "b.py"], "a.py"),
         (["b.py", "a.py"], "a.py"),
+        (["B.py", "a.py"], "a.py"),
         (["run.py", "run.sh"], "run.sh"),
         (["run.py", "run.cmd"], "run.cmd"),
         (["run.bat", "run.cmd"], "run.cmd"),
@@ -101,6 +103,56 @@ def test_site_without_jobs(tmp_path: Path) -> None:
     """Nothing, and nothing wrong."""
     assert find_jobs(tmp_path) == ([], [])
     assert find_jobs(tmp_path / "missing") == ([], [])
+
+
+def test_job_in_one_folder(tmp_path: Path) -> None:
+    """As a zip often has it: Kudu goes through folders that hold one folder alone."""
+    inner = "App_Data/jobs/continuous/x/publish/deep"
+    site = make(tmp_path, {f"{inner}/run.py": "", f"{inner}/settings.job": '{"is_in_place": true}'})
+    (job,), _ = find_jobs(site)
+    assert job.folder == site / "App_Data/jobs/continuous/x"
+    assert job.script == site / inner / "run.py"
+    assert job.settings.is_in_place
+    make(site, {"App_Data/jobs/continuous/x/readme.txt": ""})
+    assert find_jobs(site)[0][0].script is None
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    """They are not there, and hide no other file."""
+    site = make(tmp_path, {"App_Data/jobs/continuous/x/run.py": ""})
+    jobs = site / "App_Data/jobs/continuous"
+    try:
+        (jobs / "gone").symlink_to(jobs / "nowhere")
+        (jobs / "x" / "loop.sh").symlink_to(jobs / "x" / "loop.sh")
+    except OSError:
+        pytest.skip("no links here")
+    found, findings = find_jobs(site)
+    assert [(job.name, job.script and job.script.name) for job in found] == [("x", "run.py")]
+    assert findings == []
+
+
+@pytest.mark.parametrize("wanted", ["x", "run.py"])
+def test_what_nobody_may_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """It is said, and stops nothing."""
+    site = make(
+        tmp_path, {"App_Data/jobs/continuous/x/run.py": "", "App_Data/jobs/continuous/y/run.py": ""}
+    )
+    real = os.stat
+
+    def refuse(path: object, **options: object) -> os.stat_result:
+        if str(path).endswith(f"x/{wanted}") or str(path).endswith(f"continuous/{wanted}"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("appsvc_runtime.emulator.jobfiles.os.stat", refuse)
+    found, findings = find_jobs(site)
+    monkeypatch.undo()
+    told = [*findings, *(one for job in found for one in job.findings)]
+    assert [one.where for one in told] == ["continuous/x"]
+    assert "Permission denied" in told[0].message
+    assert [job.name for job in found if job.script] == ["y"]
 
 
 def test_commands() -> None:

@@ -17,14 +17,9 @@ from appsvc_runtime.jobsettings import JobSettings, read_job_settings
         ("{}", JobSettings()),
         ('{"is_singleton": true}', JobSettings(is_singleton=True)),
         ('{"is_singleton": false}', JobSettings(is_singleton=False)),
-        ('{"Is_Singleton": true}', JobSettings(is_singleton=True)),
-        ('{"is_singleton": "True"}', JobSettings(is_singleton=True)),
-        ('{"is_singleton": 1}', JobSettings(is_singleton=True)),
         ('{"is_singleton": null}', JobSettings()),
         ('{"stopping_wait_time": 30}', JobSettings(stopping_wait_time=30)),
         ('{"stopping_wait_time": 0}', JobSettings(stopping_wait_time=0)),
-        ('{"stopping_wait_time": "60"}', JobSettings(stopping_wait_time=60)),
-        ('{"stopping_wait_time": 2.5}', JobSettings(stopping_wait_time=2.5)),
         ('{"is_in_place": true}', JobSettings(is_in_place=True)),
         ('{"schedule": "0 0 * * * *"}', JobSettings(schedule="0 0 * * * *")),
         ('{"other": [1], "nested": {"a": 1}}', JobSettings()),
@@ -34,7 +29,7 @@ from appsvc_runtime.jobsettings import JobSettings, read_job_settings
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_said(text: str, expected: JobSettings) -> None:
-    """Values are taken, in any letter case of their names, and nothing is found wrong."""
+    """Values are taken, and nothing is found wrong."""
     assert read_job_settings(text.encode(), "settings.job") == (expected, ())
 
 
@@ -48,16 +43,25 @@ def test_what_is_said(text: str, expected: JobSettings) -> None:
         (b"null", "malformed", "It holds no object"),
         (b'"text"', "malformed", "It holds no object"),
         (b"\xff\xfe{}", "malformed", "It is no JSON"),
+        (b'{"Is_Singleton": true}', "wrong-name", "'Is_Singleton' is not is_singleton"),
+        (b'{"is_singleton": "true"}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"is_singleton": 1}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"stopping_wait_time": "60"}', "wrong-type", "is not a whole number"),
         (b'{"is_singleton": "yes"}', "wrong-type", "is_singleton is not true or false"),
         (b'{"is_singleton": [true]}', "wrong-type", "is_singleton is not true or false"),
         (b'{"is_in_place": {}}', "wrong-type", "is_in_place is not true or false"),
-        (b'{"stopping_wait_time": "soon"}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": true}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": -1}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": NaN}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": 1e999}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": "Infinity"}', "wrong-type", "is not a number of seconds"),
-        (b'{"stopping_wait_time": %s}' % (b"9" * 400), "wrong-type", "is not a number of seconds"),
+        (b'{"stopping_wait_time": "soon"}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": 2.5}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": true}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": -1}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": NaN}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": 1e999}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": "Infinity"}', "wrong-type", "is not a whole number"),
+        (
+            b'{"stopping_wait_time": %s}' % (b"9" * 400),
+            "wrong-type",
+            "is not a whole number",
+        ),
         (b'{"schedule": 5}', "wrong-type", "schedule is not a text"),
     ],
     ids=lambda value: value.decode("latin-1")[:40] if isinstance(value, bytes) else "",

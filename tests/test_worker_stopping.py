@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -161,20 +160,17 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
 
 
 def test_stop_while_it_waits_to_start_again(tmp_path: Path) -> None:
-    """The pause is not waited for."""
-    with launching(tmp_path, "worker.py", code="raise SystemExit(1)") as launched:
-        launched.wait_for("It is started again in", times=6, seconds=60)
-        before = time.monotonic()
+    """The pause, here of a minute, is not waited for."""
+    with launching(tmp_path, "--kudu-timing", "worker.py", code="raise SystemExit(1)") as launched:
+        launched.wait_for("It is started again in 60.0 s.")
         assert launched.stop() == 0
-        # No figure, but a pause of 2.5 seconds or more was not waited for.
-        assert "run=7" not in launched.log()
-        assert time.monotonic() - before < 2.4
+        assert "run=2" not in launched.log()
 
 
 @pytest.mark.parametrize(
     ("text", "grace"),
-    [('{"stopping_wait_time": 0.5}', "0.25"), ("{", "4"), ('{"stopping_wait_time": [1]}', "4")],
-    ids=["half-a-second", "no-json", "wrong-type"],
+    [('{"stopping_wait_time": 1}', "0.5"), ("{", "4"), ('{"stopping_wait_time": [1]}', "4")],
+    ids=["a-second", "no-json", "wrong-type"],
 )
 def test_grace_of_settings_job(tmp_path: Path, text: str, grace: str) -> None:
     """A little less than the platform gives; what cannot be read is said, the default taken."""

@@ -6,9 +6,11 @@ script hosts); AD, webjobs-create.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,12 +33,16 @@ _PROGRAMS = {
     ".js": ("node",),
     ".fsx": ("fsi",),
 }
+_ARGUMENTS = {".ps1": ("-ExecutionPolicy", "RemoteSigned", "-File")}
 _SETTINGS = "settings.job"
+_DEEPEST = 32  # a link may lead back
+# What a link to nowhere, or to itself, is: not there.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A WebJob: `folder` is App_Data/jobs/KIND/NAME, `script` what Kudu would run.
+    """A WebJob: `folder` is App_Data/jobs/KIND/NAME, `script` what Kudu would run, at any depth.
 
     `script` is None where there is nothing to run, or nothing that can be run on this machine.
     """
@@ -66,7 +72,13 @@ def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
             message = f"The folder {folder} cannot be read: {error.strerror}."
             findings.append(Finding("folder", "warning", kind, message))
             continue
-        found += [_read(folder / name, kind) for name in names if (folder / name).is_dir()]
+        for name in names:
+            try:
+                if _is(folder / name, stat.S_ISDIR):
+                    found.append(_read(folder / name, kind))
+            except OSError as error:
+                message = f"It cannot be looked at: {error.strerror}."
+                findings.append(_finding(f"{kind}/{name}", message))
     return found, findings
 
 
@@ -77,7 +89,7 @@ def choose_script(names: Sequence[str]) -> str | None:
             if name.lower() == f"run{extension}":
                 return name
     for extension in _EXTENSIONS:
-        for name in sorted(names):
+        for name in sorted(names, key=str.upper):  # as NTFS lists them
             if os.path.splitext(name)[1].lower() == extension:
                 return name
     return None
@@ -92,7 +104,7 @@ def program_for(extension: str, python: str, *, windows: bool) -> list[str] | No
     for program in _PROGRAMS.get(extension, ()):
         found = shutil.which(program)
         if found:
-            return [found, "-File"] if extension == ".ps1" else [found]
+            return [found, *_ARGUMENTS.get(extension, ())]
     return None
 
 
@@ -107,7 +119,8 @@ def command_for(
 def _read(folder: Path, kind: Kind) -> Job:
     where = f"{kind}/{folder.name}"
     try:
-        names = sorted(name for name in os.listdir(folder) if (folder / name).is_file())
+        inner = _script_folder(folder)
+        names = sorted(n for n in os.listdir(inner) if _is(inner / n, stat.S_ISREG))
     except OSError as error:
         message = f"Its folder cannot be read: {error.strerror}."
         return Job(folder.name, kind, folder, None, JobSettings(), (_finding(where, message),))
@@ -116,7 +129,7 @@ def _read(folder: Path, kind: Kind) -> Job:
     file = next((name for name in names if name.lower() == _SETTINGS), None)
     if file is not None:
         try:
-            data = (folder / file).read_bytes()
+            data = (inner / file).read_bytes()
         except OSError as error:
             findings = (_finding(where, f"{file} cannot be read: {error.strerror}."),)
         else:
@@ -125,19 +138,41 @@ def _read(folder: Path, kind: Kind) -> Job:
     if chosen is None:
         message = "It has no file that could be run: Kudu does not see it."
         findings = (*findings, _finding(where, message, "Add a run.py or run.sh."))
-    script = folder / chosen if chosen is not None else None
+    script = inner / chosen if chosen is not None else None
     return Job(folder.name, kind, folder, script, settings, findings)
+
+
+def _script_folder(folder: Path) -> Path:
+    """Give the folder of a job's script: what holds one folder alone is gone through."""
+    for _ in range(_DEEPEST):
+        names = os.listdir(folder)
+        if len(names) != 1 or not _is(folder / names[0], stat.S_ISDIR):
+            break
+        folder = folder / names[0]
+    return folder
+
+
+def _is(path: Path, test: Callable[[int], bool]) -> bool:
+    """Say whether a path is of a kind, no for what has just gone; OSError where nobody may look."""
+    try:
+        return test(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise
 
 
 def _inside(folder: Path, name: str) -> Path | None:
     """Give the folder of that name in any letter case, as on Windows."""
-    if (folder / name).is_dir():
+    if os.path.isdir(folder / name):
         return folder / name
     try:
         names = os.listdir(folder)
     except OSError:
         return None
-    found = sorted(one for one in names if one.lower() == name.lower() and (folder / one).is_dir())
+    found = sorted(
+        one for one in names if one.lower() == name.lower() and os.path.isdir(folder / one)
+    )
     return folder / found[0] if found else None
 
 

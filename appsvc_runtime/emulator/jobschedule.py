@@ -75,7 +75,7 @@ def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding
 
 def _read(text: str) -> tuple[list[set[int]], str]:
     """Give the values that fit each field, and what is wrong, "" for nothing."""
-    words = text.split()
+    words = [word for word in text.split(" ") if word]  # not at tabs, as NCrontab
     if len(text) > _LONGEST:
         return [], f"is longer than {_LONGEST} characters"
     if len(words) != len(_FIELDS):
@@ -104,7 +104,7 @@ def _values(part: str, number: int) -> set[int]:
         if None in ends:
             return set()
         first, last = min(ends), max(ends)  # type: ignore[type-var, assignment]
-        if found[2] is None and step > 1:
+        if found[2] is None and found[3] is not None and int(found[3]) != 1:
             last = most  # from there on
     return set(range(first, last + 1, step))
 

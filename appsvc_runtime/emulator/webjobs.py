@@ -188,7 +188,7 @@ class WebJobs:
         return None
 
     def _disabled(self, job: JobPlan) -> bool:
-        return self._stopped() or (job.job.folder / "disable.job").exists()
+        return self._stopped() or (job.script.parent / "disable.job").exists()
 
     def _stopped(self) -> bool:
         return self._plan.environ.get("WEBJOBS_STOPPED", "").strip() == "1"
