@@ -11,16 +11,18 @@ Source: the ASGI specification, HTTP and WebSocket connection scope.
 
 from __future__ import annotations
 
-import os
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from . import hosts, options
-from .deciding import ORIGINAL_KEY, REQUEST_KEY, Decider
+from . import draining
+from .deciding import ORIGINAL_KEY, REQUEST_KEY
+from .replying import Replier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from .health import Health
+    from .reply import Reply
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +43,7 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     return found if found is not None else _read(scope)
 
 
-class AppServiceASGIMiddleware(Decider):
+class AppServiceASGIMiddleware(Replier):
     """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
 
     `app` and options as for `AppServiceMiddleware`, but that there is no access log: uvicorn and
@@ -63,81 +65,45 @@ class AppServiceASGIMiddleware(Decider):
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = os.environ if environ is None else environ
         super().__init__(
             trusted_proxies=trusted_proxies,
             hops=hops,
             front_door_id=front_door_id,
             host_header=host_header,
             remote_user=False,  # ASGI has none
-            environ=variables,
+            require_login=require_login,
+            https_only=https_only,
+            hsts_seconds=hsts_seconds,
+            pass_warmup=pass_warmup,
+            health=health,
+            environ=environ,
         )
         self.app = app
-        self._https_only = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
-        self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
-        self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
-        self._warmup_path = hosts.warmup_path(variables)
-        self._warmup = self._on_app_service and not options.resolve(
-            "APPSVC_PASS_WARMUP", pass_warmup, variables
-        )
-        self._health = health
-        if health is not None:
-            from . import draining
-
-            draining.watch(health)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
             if scope["type"] == "lifespan" and self._health is not None:
-                # Now the server's own handlers are in place.
-                from . import draining
-
-                draining.install()
+                draining.install()  # now the server's own handlers are in place
             await self.app(scope, receive, send)
             return
         scope = dict(scope)  # the server's own stays as it is
         environ = _read(scope)
         self.decide(environ)
         _write(scope, environ)
-        refusal = await self._answer(scope, environ)
-        if refusal is not None:
-            await _send(scope, receive, send, *refusal)
-            return
-        if self._https_only and not self.inert and environ["wsgi.url_scheme"] == "https":
+        if self._https_only and environ["wsgi.url_scheme"] == "https":
             send = _with_hsts(send, self._hsts)
+        reply = await self._reply(environ)
+        if reply is not None:
+            await _send(scope, receive, send, reply)
+            return
         await self.app(scope, receive, send)
 
-    async def _answer(
-        self, scope: Scope, environ: dict[str, Any]
-    ) -> tuple[str, list[tuple[str, str]], bytes] | None:
-        """Give an answer in place of the app's: status, headers, body; None for the app's own."""
-        from . import probes
-
-        path = environ["PATH_INFO"]
-        if scope["type"] == "http":
-            if self._health is not None and path == self._health.path:
-                import asyncio
-
-                # In a thread: checks may wait, and the loop must not.
-                return await asyncio.to_thread(
-                    _collect, probes.answer_health, self._health, environ
-                )
-            warm_up = self._warmup and path == self._warmup_path
-            if warm_up and not probes.is_from_outside(environ):
-                return _collect(probes.answer_warmup, environ)
-            if self._https_only and not self.inert and environ["wsgi.url_scheme"] != "https":
-                from . import https
-
-                if not https.is_probe(environ, self._warmup_path):
-                    return _collect(https.redirect, environ, last=(self._site_host,))
-        if self._login:
-            from . import login
-
-            refusal = login.refuse(environ, self._login)
-            if refusal is not None:
-                return _collect(login.answer, refusal, environ)
-        return None
+    async def _reply(self, environ: dict[str, Any]) -> Reply | None:
+        if self._health is not None and environ["PATH_INFO"] == self._health.path:
+            # In a thread: checks may wait, and the loop must not.
+            return await asyncio.to_thread(self.reply, environ)
+        return self.reply(environ)
 
 
 def _read(scope: Scope) -> dict[str, Any]:
@@ -203,49 +169,26 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
         scope["headers"] = kept
 
 
-def _collect(
-    answer: Any, *arguments: Any, last: tuple[Any, ...] = ()
-) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Have a room answer as it does for WSGI; give what it said."""
-    said: list[Any] = []
-    body = answer(*arguments, lambda status, headers: said.extend((status, headers)), *last)
-    return said[0], said[1], b"".join(body)
-
-
-async def _send(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    status: str,
-    headers: list[tuple[str, str]],
-    body: bytes,
-) -> None:
+async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:
     """Send an answer; a WebSocket is refused before it is opened, as 403 at most servers."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
         return
-    await send(
-        {
-            "type": "http.response.start",
-            "status": int(status[:3]),
-            "headers": [
-                (name.lower().encode(), value.encode("latin-1")) for name, value in headers
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    status = int(reply.status[:3])
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
-def _with_hsts(send: Send, seconds: str) -> Send:
+def _with_hsts(send: Send, value: str) -> Send:
     """Give a `send` that adds Strict-Transport-Security unless the app has set it."""
 
     async def adding(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             if not any(name.lower() == b"strict-transport-security" for name, _ in headers):
-                value = f"max-age={seconds}".encode()
-                headers.append((b"strict-transport-security", value))
+                headers.append((b"strict-transport-security", value.encode()))
             message = {**message, "headers": headers}
         await send(message)
 

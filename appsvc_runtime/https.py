@@ -11,35 +11,20 @@ from urllib.parse import quote
 
 from . import facts
 from .forwarded import read_host
+from .reply import Reply, make_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["add_hsts", "is_probe", "redirect", "serve"]
+__all__ = ["add_hsts", "is_probe", "redirect"]
 
 # What RFC 3986 allows in a path and in a query as it is; "%" stands only in the query, which
 # arrives still encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?%"
-
-
-def serve(
-    app: WSGIApplication,
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
-    hsts: str,
-    warmup_path: str,
-    site_host: str,
-) -> Iterable[bytes]:
-    """Serve a request where https is wanted: redirect a plain one, add HSTS to a secure one."""
-    if environ.get("wsgi.url_scheme") == "https":
-        return app(environ, add_hsts(start_response, hsts))
-    if is_probe(environ, warmup_path):
-        return app(environ, start_response)
-    return redirect(environ, start_response, site_host)
 
 
 def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
@@ -49,14 +34,14 @@ def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
     return str(environ.get("HTTP_USER_AGENT", "")).startswith(facts.PROBE_AGENTS)
 
 
-def add_hsts(start_response: StartResponse, seconds: str) -> StartResponse:
+def add_hsts(start_response: StartResponse, value: str) -> StartResponse:
     """Give a `start_response` that adds Strict-Transport-Security unless the app has set it."""
 
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], object]:
         if not any(name.lower() == "strict-transport-security" for name, _ in headers):
-            headers = [*headers, ("Strict-Transport-Security", f"max-age={seconds}")]
+            headers = [*headers, ("Strict-Transport-Security", value)]
         if exc_info is None:
             return start_response(status, headers)
         return start_response(status, headers, exc_info)
@@ -64,16 +49,14 @@ def add_hsts(start_response: StartResponse, seconds: str) -> StartResponse:
     return start
 
 
-def redirect(
-    environ: WSGIEnvironment, start_response: StartResponse, site_host: str
-) -> Iterable[bytes]:
-    """Answer 308 to the same address by https, or 400 where the visitor named no usable host.
+def redirect(environ: WSGIEnvironment, site_host: str) -> Reply:
+    """Give 308 to the same address by https, or 400 where the visitor named no usable host.
 
     `site_host` is the site's own name, for the clients that send no Host at all.
     """
     host = read_host(environ.get("HTTP_HOST") or site_host)
     if host is None:
-        return _answer(environ, start_response, "400 Bad Request", b"Bad Host header.\n", [])
+        return make_reply("400 Bad Request", b"Bad Host header.\n")
     path = quote(
         (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode(
             "latin-1", "replace"
@@ -85,24 +68,4 @@ def redirect(
     query = quote(environ.get("QUERY_STRING", "").encode("latin-1", "replace"), safe=_QUERY_SAFE)
     # The port is dropped: the one in a plain request is not where https is.
     target = f"https://{host.name}{path}{'?' if query else ''}{query}"
-    return _answer(
-        environ, start_response, "308 Permanent Redirect", b"Use https.\n", [("Location", target)]
-    )
-
-
-def _answer(
-    environ: WSGIEnvironment,
-    start_response: StartResponse,
-    status: str,
-    body: bytes,
-    headers: list[tuple[str, str]],
-) -> Iterable[bytes]:
-    start_response(
-        status,
-        [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(body))),
-            *headers,
-        ],
-    )
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+    return make_reply("308 Permanent Redirect", b"Use https.\n", ("Location", target))

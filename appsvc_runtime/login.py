@@ -1,7 +1,7 @@
 """Who is not signed in: 401, or on to the platform's own sign-in.
 
-Pure decisions over an environ that the middleware has seen, and WSGI answers. Must not know of
-frameworks: `views` does.
+Pure decisions over an environ that the middleware has seen. Must not know of frameworks: `views`
+does.
 Source: AD, configure-authentication-customize-sign-in-out.
 """
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from . import facts
+from .reply import Reply, make_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["UNAUTHORIZED", "Refusal", "answer", "login_url", "refuse"]
+__all__ = ["UNAUTHORIZED", "Refusal", "login_url", "refuse", "reply"]
 
 UNAUTHORIZED = "401"
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
@@ -71,17 +72,9 @@ def refuse(environ: WSGIEnvironment, to: str, roles: Iterable[str] = ()) -> Refu
     return Refusal("302 Found", login_url(to, path, query))
 
 
-def answer(
-    refusal: Refusal, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
-    """Answer with a refusal."""
-    body = f"{refusal.status.partition(' ')[2]}.\n".encode()
-    headers = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-    ]
+def reply(refusal: Refusal) -> Reply:
+    """Give the answer that a refusal is."""
+    headers = [("Cache-Control", "no-store")]
     if refusal.location:
         headers.append(("Location", refusal.location))
-    start_response(refusal.status, headers)
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+    return make_reply(refusal.status, f"{refusal.status.partition(' ')[2]}.\n".encode(), *headers)

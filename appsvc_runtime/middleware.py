@@ -13,15 +13,16 @@ For every request it adds two keys to the environ: `appsvc.request`, a `RequestI
 with (None where there was none).
 
 Importing this room loads nothing beyond the interpreter's own start. What is decided of a request
-is `deciding`'s. Must not know of servers, frameworks or the emulator.
+is `deciding`'s, what is answered for the app `replying`'s. Must not know of servers, frameworks or
+the emulator.
 """
 
 from __future__ import annotations
 
 import os
 
-from . import hosts, options, requestcontext
-from .deciding import Decider
+from . import options, requestcontext
+from .replying import Replier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["AppServiceMiddleware"]
 
 
-class AppServiceMiddleware(Decider):
+class AppServiceMiddleware(Replier):
     """Make the app see scheme, host, client and user as they are, never as a forger's.
 
     `app`: any WSGI app. Each option falls back to its variable, then to its default:
@@ -81,79 +82,41 @@ class AppServiceMiddleware(Decider):
             front_door_id=front_door_id,
             host_header=host_header,
             remote_user=remote_user,
+            require_login=require_login,
+            https_only=https_only,
+            hsts_seconds=hsts_seconds,
+            pass_warmup=pass_warmup,
+            health=health,
             environ=variables,
         )
         self.app = app
-        self._https_only = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
-        self._hsts = str(options.resolve("APPSVC_HSTS_SECONDS", hsts_seconds, variables))
-        self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
-        self._warmup_path = hosts.warmup_path(variables)
-        self._health = health
         if health is not None:
             from . import draining
 
-            draining.watch(health)
             draining.install()
-        # What is answered here and not by the app.
-        self._own_paths = {health.path} if health is not None else set()
-        if self._on_app_service and not options.resolve(
-            "APPSVC_PASS_WARMUP", pass_warmup, variables
-        ):
-            self._own_paths.add(self._warmup_path)
-        self._serve = self._answer if self._login or self._https_only else app
-        self._passed_on = self._serve  # for what is not answered here after all
-        self._own: frozenset[str] = frozenset(self._own_paths)
+        self._serve: WSGIApplication = self._answer
         if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
             from .accesslog import AccessLog
 
             probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            inner = self._answer_own if probes else self._serve
-            self._serve = AccessLog(inner, warmup_path=self._warmup_path, probes=probes)
-            if probes:  # what is answered here is then in the log as well
-                self._own = frozenset()
-            else:
-                self._passed_on = self._serve
+            self._serve = AccessLog(self._answer, warmup_path=self._warmup_path, probes=probes)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
         self.decide(environ)
         if requestcontext.enabled:
             requestcontext.enter(environ)
-        if environ.get("PATH_INFO") in self._own:
-            return self._answer_own(environ, start_response)
         return self._serve(environ, start_response)
 
-    def _answer_own(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Answer warm-up and health for the app, and have it answer what is left."""
-        path = environ.get("PATH_INFO")
-        if path in self._own_paths:
-            from . import probes  # loaded by those who are asked
-
-            if self._health is not None and path == self._health.path:
-                return probes.answer_health(self._health, environ, start_response)
-            # A visitor's is passed on: it may be a page of the app's, which is asked for first.
-            if not probes.is_from_outside(environ):
-                return probes.answer_warmup(environ, start_response)
-        return self._passed_on(environ, start_response)
-
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._https_only and not self.inert:
-            from . import https  # loaded by those who switch it on
+        if self._for_all or environ.get("PATH_INFO") in self._own_paths:
+            if self._https_only and environ["wsgi.url_scheme"] == "https":
+                from . import https  # loaded by those who switch it on
 
-            return https.serve(
-                self._let_in, environ, start_response, self._hsts, self._warmup_path,
-                self._site_host,
-            )  # fmt: skip
-        return self._let_in(environ, start_response)
+                start_response = https.add_hsts(start_response, self._hsts)
+            found = self.reply(environ)
+            if found is not None:
+                from . import reply  # loaded by those who are answered here
 
-    def _let_in(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Ask the app, where who is not signed in may, or the visitor is."""
-        if self._login:
-            from . import login
-
-            refusal = login.refuse(environ, self._login)
-            if refusal is not None:
-                return login.answer(refusal, environ, start_response)
+                return reply.send(found, environ, start_response)
         return self.app(environ, start_response)

@@ -21,7 +21,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import login
-from .login import Refusal
+from .reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,13 +66,13 @@ def _refuse(
     for request in (*arguments, *named.values()):
         if isinstance(getattr(request, "META", None), dict):
             refusal = login.refuse(request.META, to, roles)
-            return None if refusal is None else _django(refusal)
+            return None if refusal is None else _django(login.reply(refusal))
         scope = getattr(request, "scope", None)
         if isinstance(scope, dict) and "type" in scope:
             from .asgi import environ_of
 
             refusal = login.refuse(environ_of(scope), to, roles)
-            return None if refusal is None else _starlette(refusal)
+            return None if refusal is None else _starlette(login.reply(refusal))
     try:
         from flask import request as current
     except ImportError:
@@ -81,42 +81,22 @@ def _refuse(
         ) from None
 
     refusal = login.refuse(current.environ, to, roles)
-    return None if refusal is None else _flask(refusal)
+    return None if refusal is None else _flask(login.reply(refusal))
 
 
-def _text(refusal: Refusal) -> str:
-    return refusal.status.partition(" ")[2] + ".\n"
-
-
-def _headers(refusal: Refusal) -> dict[str, str]:
-    headers = {"Cache-Control": "no-store"}
-    if refusal.location:
-        headers["Location"] = refusal.location
-    return headers
-
-
-def _flask(refusal: Refusal) -> Any:
+def _flask(reply: Reply) -> Any:
     from flask import Response
 
-    return Response(
-        _text(refusal), refusal.status, headers=_headers(refusal), mimetype="text/plain"
-    )
+    return Response(reply.body, reply.status, headers=reply.headers)
 
 
-def _django(refusal: Refusal) -> Any:
+def _django(reply: Reply) -> Any:
     from django.http import HttpResponse  # type: ignore[import-untyped,unused-ignore]
 
-    return HttpResponse(
-        _text(refusal),
-        status=int(refusal.status[:3]),
-        headers=_headers(refusal),
-        content_type="text/plain; charset=utf-8",
-    )
+    return HttpResponse(reply.body, status=int(reply.status[:3]), headers=dict(reply.headers))
 
 
-def _starlette(refusal: Refusal) -> Any:
-    from starlette.responses import PlainTextResponse  # type: ignore[import-not-found,unused-ignore]
+def _starlette(reply: Reply) -> Any:
+    from starlette.responses import Response  # type: ignore[import-not-found,unused-ignore]
 
-    return PlainTextResponse(
-        _text(refusal), status_code=int(refusal.status[:3]), headers=_headers(refusal)
-    )
+    return Response(reply.body, status_code=int(reply.status[:3]), headers=dict(reply.headers))

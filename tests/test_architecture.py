@@ -48,7 +48,9 @@ ALLOWED: dict[str, set[str]] = {
     "settingsfindings": FOUNDATION
     | {"findings", "forwarded", "keyvault", "options", "ports", "readers", "settings"},
     "forwarded": FOUNDATION,
-    "https": FOUNDATION | {"forwarded"},
+    "https": FOUNDATION | {"forwarded", "reply"},
+    "reply": set(),
+    "replying": PURE | {"deciding", "draining", "health", "https", "login", "probes", "reply"},
     "ports": FOUNDATION,
     "sources": FOUNDATION,
     "startcommand": FOUNDATION,
@@ -56,16 +58,16 @@ ALLOWED: dict[str, set[str]] = {
     "requestinfo": {"identity"},
     "identity": set(),
     "deciding": PURE | {"forwarded", "requestinfo"},
-    "login": {"facts"},
+    "login": {"facts", "reply"},
     "health": FOUNDATION,
-    "asgi": PURE | {"deciding", "draining", "health", "https", "login", "probes"},
-    "views": {"asgi", "login"},
+    "asgi": {"deciding", "draining", "health", "reply", "replying"},
+    "views": {"asgi", "login", "reply"},
     "draining": {"health", "process"},
-    "probes": {"forwarded", "health"},
+    "probes": {"forwarded", "health", "reply"},
     "requestcontext": set(),
     "accesslog": FOUNDATION | {"forwarded"},
     "middleware": PURE
-    | {"accesslog", "deciding", "draining", "health", "https", "login", "probes", "requestcontext"},
+    | {"accesslog", "draining", "health", "https", "reply", "replying", "requestcontext"},
     "osfiles": {"process"},
     "logfile": {"osfiles"},
     "logstream": set(),
@@ -278,6 +280,7 @@ def test_the_web_process_stays_light() -> None:
             f"appsvc_runtime.{room}"
             for room in ("deciding", "errors", "facts", "hosts", "middleware", "options")
         ),
+        "appsvc_runtime.replying",
         "appsvc_runtime.requestcontext",
         "appsvc_runtime.requestinfo",
     }

@@ -1,0 +1,39 @@
+"""An answer in an app's place, as a value: whoever speaks WSGI or ASGI sends it.
+
+Pure. Must not know what is answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["Reply", "make_reply", "send"]
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+class Reply(NamedTuple):
+    """A whole answer: `status` with its reason, headers, body."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def make_reply(
+    status: str, body: bytes, *headers: tuple[str, str], content_type: str = _TEXT
+) -> Reply:
+    """Make one, with the headers that every answer has."""
+    length = ("Content-Length", str(len(body)))
+    return Reply(status, [("Content-Type", content_type), length, *headers], body)
+
+
+def send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a request with it, by WSGI; HEAD gets the head alone."""
+    start_response(reply.status, reply.headers)
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [reply.body]
