@@ -230,6 +230,20 @@ def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
     run_pool(launcher, tmp_path, log, work)
 
 
+@pytest.mark.parametrize("size", [3, 30, 50, 56], ids=lambda size: f"{size}-bytes")
+def test_a_clean_end_in_the_middle_of_an_answer_is_made_good(tmp_path: Path, size: int) -> None:
+    """No visitor has seen what IIS still held; whoever has, is told of the end."""
+    log = Log()
+    launcher = Varying(tmp_path, log, [f"part={size}"], ["fine"])
+
+    async def work(running: Running) -> None:
+        assert await running.text() == "fine"
+        assert len(launcher.made) == 2
+        assert "It has ended by itself, code 0.)" in log.text
+
+    run_pool(launcher, tmp_path, log, work)
+
+
 def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
     """A long one cannot be read again; a short one was kept."""
     log = Log()

@@ -124,12 +124,12 @@ class Exchange:
     """One request: `message` opens it, `body` follows where there is one of unread bytes.
 
     `future` gives the Response, or raises. `touched`: some of `body` has been taken, so that the
-    request cannot be made anew; `answered`: a byte of the answer has come.
+    request cannot be made anew.
     """
 
     # Defaults, so that a request sets no more than it needs.
     began = 0.0
-    retried = touched = answered = False
+    retried = touched = False
     carrier: Carrier | None = None
     _parser: HeadParser | None = None
     _head: Head | None = None
@@ -170,8 +170,12 @@ class Exchange:
             raise
 
     def again(self) -> Exchange | None:
-        """Give the same request anew, once, if nothing of it has been used up; else None."""
-        if self.retried or self.touched or self.answered:
+        """Give the same request anew, once, if nothing of it has been used up; else None.
+
+        What is held of an answer does not count, as no visitor has seen it: wfastcgi sends an
+        answer in several pieces, and its watcher may end the process between any two of them.
+        """
+        if self.retried or self.touched or self._stream is not None or self._stderr:
             return None
         anew = Exchange(self.message, self.body, self.length, limit=self._limit)
         anew.retried = True
@@ -179,7 +183,6 @@ class Exchange:
 
     def stdout(self, data: bytes) -> None:
         """Take a piece of the answer."""
-        self.answered = True
         if self._stream is not None:
             self._stream.put(data)
             return
@@ -208,7 +211,6 @@ class Exchange:
 
     def stderr(self, data: bytes) -> None:
         """Take a piece of what went wrong."""
-        self.answered = True
         if self._stream is None:
             if not self._stderr:
                 self._stderr = bytearray()

@@ -100,7 +100,7 @@ class FastCgiProcess(FastCgiConnection):
         exchange, self._exchange = self._exchange, None
         error = self.error
         code = self.returncode
-        clean = by_itself and code == 0 and error is None and not self._parser.partial
+        clean = by_itself and code == 0 and error is None
         if error is not None:
             message = error.message
         elif by_itself:

@@ -97,6 +97,9 @@ def act(word: str) -> None:
     elif name == "half":
         say(answer()[:30])
         leave(4)
+    elif name == "part":  # as wfastcgi does when its watcher ends it in the middle of an answer
+        say(answer()[: int(value)])
+        leave(0)
     elif name == "cut":
         say(record(STDOUT, HEAD + b"x" * 50_000))
         leave(5)
