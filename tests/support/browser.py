@@ -71,9 +71,13 @@ class Page:
         await self.wait_for("document.readyState == 'complete'")
 
     async def run(self, code: str) -> Any:
-        """Run JavaScript in the page; give what it gives."""
-        answer = await self.send("Runtime.evaluate", expression=code, returnByValue=True)
-        return answer["result"].get("value")
+        """Run JavaScript in the page; give what it gives, None where the page was just left."""
+        params = {"expression": code, "returnByValue": True}
+        answer = await self._answer("Runtime.evaluate", params)
+        if answer.get("error", {}).get("message") == "Inspected target navigated or closed":
+            return None
+        assert "error" not in answer, answer
+        return answer["result"]["result"].get("value")
 
     async def wait_for(self, code: str) -> None:
         """Wait until some JavaScript gives true."""
@@ -91,18 +95,22 @@ class Page:
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one command, and give its result."""
+        answer = await self._answer(method, params)
+        assert "error" not in answer, answer
+        result = answer["result"]
+        assert isinstance(result, dict)
+        return result
+
+    async def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
         await self._socket.send_json(message)
         while True:
-            answer = json.loads((await self._socket.receive(_SECONDS)).data)
+            answer: dict[str, Any] = json.loads((await self._socket.receive(_SECONDS)).data)
             if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                result = answer["result"]
-                assert isinstance(result, dict)
-                return result
+                return answer
 
 
 Drive = Callable[[Page], Coroutine[Any, Any, None]]
