@@ -1,7 +1,7 @@
-"""Access lines for servers that write none: waitress, wfastcgi.
+"""Access lines for servers that write none: all but gunicorn.
 
-WSGI around an app, loaded by the middleware where it is switched on. Must not know of trust: by the
-time it is asked, the environ is the visitor's.
+Loaded by the middlewares where they are switched on. Must not know of trust: by the time it is
+asked, the environ is the visitor's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["AccessLog", "is_internal_probe", "quoted"]
+__all__ = ["AccessLines", "AccessLog", "Line", "is_internal_probe", "quoted", "show"]
 
 LOGGER = "appsvc_runtime.access"
 DONE_KEY = "appsvc.access_log"
@@ -47,20 +47,30 @@ def is_internal_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
     return environ.get("REMOTE_ADDR", "") in _internal
 
 
-class AccessLog:
-    """A WSGI app that writes a line to the logger `appsvc_runtime.access` for each request.
+def show() -> None:
+    """Have lines that nobody else takes written to standard output."""
+    logger = logging.getLogger(LOGGER)
+    if not logger.hasHandlers():
+        from .logformats import TextFormatter  # loaded by those who need them
+        from .logstream import StdoutHandler
+
+        handler = StdoutHandler()
+        handler.setFormatter(TextFormatter())
+        logger.addHandler(handler)
+
+
+class AccessLines:
+    """Which requests have a line in the logger `appsvc_runtime.access`.
 
         203.0.113.7 https "GET /shop?page=2 HTTP/1.1" 200 5120 "referrer" "agent" 12ms
 
     The path is shown percent-encoded, as it came. Bytes are those of the body that were handed to
-    the server. The line comes when the response is closed; an app's exception makes it a 500 unless
-    a part of the answer is under way. The platform's probes are left out unless `probes`.
+    the server. The platform's probes are left out unless `probes`.
 
     That logger lets INFO through whatever the root logger's level, unless it has one of its own.
     """
 
-    def __init__(self, app: WSGIApplication, *, warmup_path: str, probes: bool = False) -> None:
-        self._app = app
+    def __init__(self, *, warmup_path: str, probes: bool = False) -> None:
         self._warmup_path = warmup_path
         self._probes = probes
         self._logger = logging.getLogger(LOGGER)
@@ -68,18 +78,44 @@ class AccessLog:
             self._logger.setLevel(logging.INFO)
         self._checked = False
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request, as PEP 3333 says."""
+    def begin(self, environ: WSGIEnvironment) -> Line | None:
+        """Give the line of a request that begins, None for one that has none."""
         if (
             DONE_KEY in environ  # a door's middleware around the user's own
             or not self._logger.isEnabledFor(logging.INFO)
             or (not self._probes and is_internal_probe(environ, self._warmup_path))
         ):
-            return self._app(environ, start_response)
+            return None
         if not self._checked:
             self._check()
         environ[DONE_KEY] = True
-        line = _Line(self._logger, environ)
+        return Line(self._logger, environ)
+
+    def _check(self) -> None:
+        """Say, once, if the lines lead nowhere."""
+        self._checked = True
+        if not self._logger.hasHandlers():
+            self._logger.warning(
+                "Access lines are asked for, but this process writes no log: "
+                "call appsvc_runtime.configure_logging()."
+            )
+
+
+class AccessLog(AccessLines):
+    """A WSGI app that writes the line of each request when its response is closed.
+
+    An app's exception makes it a 500 unless a part of the answer is under way.
+    """
+
+    def __init__(self, app: WSGIApplication, *, warmup_path: str, probes: bool = False) -> None:
+        super().__init__(warmup_path=warmup_path, probes=probes)
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request, as PEP 3333 says."""
+        line = self.begin(environ)
+        if line is None:
+            return self._app(environ, start_response)
 
         def start(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -105,18 +141,9 @@ class AccessLog:
         # Servers make Content-Length of the only part of a body that says it has one part.
         return _SizedBody(body, line) if hasattr(body, "__len__") else _Body(body, line)
 
-    def _check(self) -> None:
-        """Say, once, if the lines lead nowhere."""
-        self._checked = True
-        if not self._logger.hasHandlers():
-            self._logger.warning(
-                "Access lines are asked for, but this process writes no log: "
-                "call appsvc_runtime.configure_logging()."
-            )
 
-
-class _Line:
-    """What is known of a request until its line is written."""
+class Line:
+    """What is known of a request until its line is written: set `status`, count in `sent`."""
 
     def __init__(self, logger: logging.Logger, environ: WSGIEnvironment) -> None:
         self._logger = logger
@@ -136,6 +163,7 @@ class _Line:
             self.status = "500"
 
     def write(self) -> None:
+        """Write it, once."""
         environ, self._environ = self._environ, None
         if environ is None:
             return
@@ -162,7 +190,7 @@ class _Line:
 class _Body:
     """The app's body, counted; the line is written when it is closed."""
 
-    def __init__(self, body: Iterable[bytes], line: _Line) -> None:
+    def __init__(self, body: Iterable[bytes], line: Line) -> None:
         self._body = body
         self._parts: Iterator[bytes] | None = None
         self._line = line

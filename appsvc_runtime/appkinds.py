@@ -9,9 +9,18 @@ import inspect
 from typing import Any
 
 from . import facts
+from .asgi import AppServiceASGIMiddleware
 from .middleware import AppServiceMiddleware
 
-__all__ = ["refuse"]
+__all__ = ["is_asgi", "refuse"]
+
+
+def is_asgi(app: Any) -> bool:
+    """Say whether an object is an ASGI app, behind whatever middleware of ours."""
+    inner = app
+    while isinstance(inner, AppServiceMiddleware | AppServiceASGIMiddleware):
+        inner = inner.app
+    return _is_asgi(inner)
 
 
 def refuse(app: Any, name: str) -> tuple[str, str] | None:
@@ -19,14 +28,11 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
 
     `name` is how its user would write it, for the advice.
     """
-    inner = app
-    while isinstance(inner, AppServiceMiddleware):
-        inner = inner.app
-    if _is_asgi(inner):
+    if is_asgi(app):
         return (
             "is an ASGI app, which a WSGI server cannot run.",
-            f"Serve it with `gunicorn -k {facts.FASTAPI_WORKER} {name}` "
-            "(pip install gunicorn uvicorn uvicorn-worker).",
+            f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn), or with "
+            f"`gunicorn -k {facts.FASTAPI_WORKER} {name}` (pip install gunicorn uvicorn-worker).",
         )
     if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
         kind = "class" if inspect.isclass(app) else type(app).__name__

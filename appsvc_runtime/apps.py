@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import appkinds, options, startup
+from .asgi import AppServiceASGIMiddleware
 from .errors import AppLoadError, AppServiceError, ConfigError
 from .middleware import AppServiceMiddleware
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["AppChoice", "check_app", "choose_app", "load_app", "wrap"]
+__all__ = ["AppChoice", "check_app", "choose_app", "load_any", "load_app", "wrap", "wrap_any"]
 
 # What WSGI_HANDLER may say when it means this package, which then has to look for the app itself.
 _OURSELVES = re.compile(r"appsvc_runtime\.wsgi([.:].*)?")
@@ -79,12 +80,26 @@ def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIAppli
     `django.core.wsgi.get_wsgi_application()`. `site` is put on the import path if it is not there.
     Raises AppLoadError.
     """
+    resolver = _Resolver(name.strip(), _put_on_path(site))
+    return resolver.checked(resolver.resolve())
+
+
+def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
+    """Import and give what `name` stands for as `load_app` does: a WSGI or an ASGI app.
+
+    Raises AppLoadError.
+    """
+    resolver = _Resolver(name.strip(), _put_on_path(site))
+    found = resolver.resolve()
+    return found if appkinds.is_asgi(found) else resolver.checked(found)
+
+
+def _put_on_path(site: str | os.PathLike[str] | None) -> str:
     folder = os.fspath(site) if site is not None else os.getcwd()
     if not {folder, os.path.abspath(folder)} & set(sys.path):
         sys.path.insert(0, os.path.abspath(folder))
     importlib.invalidate_caches()
-    resolver = _Resolver(name.strip(), folder)
-    return resolver.checked(resolver.resolve())
+    return folder
 
 
 def check_app(app: Any, name: str) -> WSGIApplication:
@@ -99,6 +114,14 @@ def wrap(app: WSGIApplication) -> WSGIApplication:
     and where his has other options its word counts.
     """
     return app if isinstance(app, AppServiceMiddleware) else AppServiceMiddleware(app)
+
+
+def wrap_any(app: Any) -> tuple[Any, str]:
+    """Give a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
+    if not appkinds.is_asgi(app):
+        return wrap(app), "wsgi"
+    wrapped = app if isinstance(app, AppServiceASGIMiddleware) else AppServiceASGIMiddleware(app)
+    return wrapped, "asgi"
 
 
 class _Resolver:

@@ -12,15 +12,17 @@ Source: the ASGI specification, HTTP and WebSocket connection scope.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
-from . import draining
+from . import draining, options
 from .deciding import ORIGINAL_KEY, REQUEST_KEY
 from .replying import Replier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
+    from .accesslog import AccessLines, Line
     from .health import Health
     from .reply import Reply
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["AppServiceASGIMiddleware", "environ_of"]
 
 _ENVIRON = "appsvc.environ"
+# The scope as it came, for a middleware behind this one that decides by other options.
+_CAME = "appsvc.scope"
+_DECIDED = ("headers", "client", "scheme")
 # Headers that were removed or written anew are told by these; all others stay as they came.
 _SECURE = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 _WEBSOCKET = {"https": "wss", "http": "ws"}
@@ -46,8 +51,9 @@ def environ_of(scope: Scope) -> dict[str, Any]:
 class AppServiceASGIMiddleware(Replier):
     """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
 
-    `app` and options as for `AppServiceMiddleware`, but that there is no access log: uvicorn and
-    gunicorn write one. Lifespan and unknown scopes are passed on as they are.
+    `app` and options as for `AppServiceMiddleware`. Lifespan and unknown scopes are passed on as
+    they are. Around another one, as a door's is around the user's own, the inner one's options
+    count.
     """
 
     def __init__(
@@ -61,10 +67,12 @@ class AppServiceASGIMiddleware(Replier):
         require_login: str | None = None,
         https_only: bool | None = None,
         hsts_seconds: int | None = None,
+        access_log: bool | None = None,
         pass_warmup: bool | None = None,
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        variables = os.environ if environ is None else environ
         super().__init__(
             trusted_proxies=trusted_proxies,
             hops=hops,
@@ -76,9 +84,15 @@ class AppServiceASGIMiddleware(Replier):
             hsts_seconds=hsts_seconds,
             pass_warmup=pass_warmup,
             health=health,
-            environ=environ,
+            environ=variables,
         )
         self.app = app
+        self._lines: AccessLines | None = None
+        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+            from .accesslog import AccessLines
+
+            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
+            self._lines = AccessLines(warmup_path=self._warmup_path, probes=probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -87,10 +101,30 @@ class AppServiceASGIMiddleware(Replier):
                 draining.install()  # now the server's own handlers are in place
             await self.app(scope, receive, send)
             return
-        scope = dict(scope)  # the server's own stays as it is
-        environ = _read(scope)
+        environ = environ_of(scope)
+        before = environ.get(REQUEST_KEY)
         self.decide(environ)
-        _write(scope, environ)
+        if environ[REQUEST_KEY] is not before:
+            came = scope.get(_CAME, scope)
+            scope = {**scope, **{key: came[key] for key in _DECIDED if key in came}, _CAME: came}
+            _write(scope, environ)
+        line = None
+        if self._lines is not None and scope["type"] == "http":
+            line = self._lines.begin(environ)
+        if line is None:
+            await self._serve(scope, receive, send, environ)
+            return
+        try:
+            await self._serve(scope, receive, _counting(send, line), environ)
+        except BaseException:
+            line.failed()
+            raise
+        finally:
+            line.write()
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, environ: dict[str, Any]
+    ) -> None:
         if self._https_only and environ["wsgi.url_scheme"] == "https":
             send = _with_hsts(send, self._hsts)
         reply = await self._reply(environ)
@@ -118,6 +152,7 @@ def _read(scope: Scope) -> dict[str, Any]:
         "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
         "REMOTE_ADDR": client[0] or "",
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
         "wsgi.url_scheme": _SECURE.get(scope.get("scheme", "http"), "http"),
     }
     if root and not path.startswith(root):
@@ -179,6 +214,19 @@ async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> Non
     status = int(reply.status[:3])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def _counting(send: Send, line: Line) -> Send:
+    """Give a `send` that tells an access line what is answered."""
+
+    async def counting(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            line.status = str(message["status"])
+        elif message["type"] == "http.response.body":
+            line.sent += len(message.get("body", b""))
+        await send(message)
+
+    return counting
 
 
 def _with_hsts(send: Send, value: str) -> Send:

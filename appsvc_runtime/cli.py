@@ -7,7 +7,6 @@ platform's.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import os
 import sys
@@ -17,12 +16,9 @@ import click
 
 from . import (
     __version__,
-    apps,
-    facts,
     options,
-    ports,
     process,
-    servers,
+    serving,
     settingsfindings,
     settingsreport,
     startup,
@@ -31,7 +27,6 @@ from .cli_build import build
 from .cli_emulate import emulate
 from .console import PythonVersion, echo, run_command
 from .errors import ConfigError
-from .middleware import AppServiceMiddleware
 from .settings import load_settings
 
 if TYPE_CHECKING:
@@ -61,43 +56,39 @@ cli.add_command(emulate)
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
 @click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
 @click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, else 8000]")
-def serve(app: str | None, site: str, host: str | None, port: str | None) -> int:
-    """Serve APP with gunicorn, set up for the Linux container.
+@serving.SERVER
+@serving.THREADS
+@serving.GRACEFUL_TIMEOUT
+def serve(
+    app: str | None,
+    site: str,
+    host: str | None,
+    port: str | None,
+    server: str | None,
+    threads: int | None,
+    graceful_timeout: int | None,
+) -> int:
+    """Serve APP, set up for the Linux container; with gunicorn unless told otherwise.
 
     APP is module:attr, module:factory() or module; left out, it is what the platform would detect
     in the site's folder. gunicorn takes this process's place, so that a signal to it reaches
     gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
     PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
     """
-    if importlib.util.find_spec("gunicorn") is None or process.WINDOWS:
-        raise ConfigError(
-            "gunicorn, which `appsvc serve` starts, is not here (it does not run on Windows).",
-            hint="Serve with `python -m appsvc_runtime.runserver`, or `pip install gunicorn`.",
+    return serving.serve(
+        serving.Launch(
+            app=app,
+            site=_enter(site),
+            host=host,
+            port=port,
+            server=server,
+            default_server="gunicorn",
+            default_host="0.0.0.0",
+            port_sources=("PORT",),
+            threads=threads,
+            graceful_timeout=graceful_timeout,
+            container=True,
         )
-    folder = _enter(site)
-    arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
-    number = ports.choose_port(port, os.environ, ["PORT"])
-    # What gunicorn and its workers will read; here a mistake is said before anything is started.
-    servers.gunicorn_settings(os.environ)
-    AppServiceMiddleware(lambda *_: [])
-    from . import gunicorn_user  # gunicorn, which not every machine has
-
-    own_config, _ = gunicorn_user.config_location(os.environ)
-    if not own_config and os.path.isfile("gunicorn.conf.py"):
-        # gunicorn reads this one by itself where it is given no other, as it is here.
-        own_config = os.environ[facts.GUNICORN_CONFIG_PATH] = "gunicorn.conf.py"
-    named = host is not None or port is not None
-    address = host or "0.0.0.0"
-    if number and (named or not (own_config or gunicorn_user.binds())):
-        # gunicorn tries a port in use for five seconds before it says so.
-        process.bind(address, number).close()
-    if named:
-        arguments += ["--bind", ports.with_port(address, number)]
-    choice = apps.choose_app(folder, os.environ, app)
-    os.environ["APPSVC_APP"] = choice.name
-    click.echo(f"Serving {choice.name} ({choice.reason}) from {folder} with gunicorn.")
-    return process.replace_process(
-        [sys.executable, "-m", "gunicorn", *arguments, "appsvc_runtime.wsgi:application"]
     )
 
 

@@ -1,7 +1,7 @@
 """The door for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
 
-A gunicorn configuration, read when gunicorn imports it: the settings of `servers`, over them the
-user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
+A gunicorn configuration, read when gunicorn imports it: the settings of `serversettings`, over them
+the user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
 `GUNICORN_CMD_ARGS`), and over both what gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command
 line. Every worker's app is put behind the middleware.
 """
@@ -17,7 +17,7 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from . import apps, draining, gunicorn_user, servers
+from . import apps, draining, gunicorn_user, serversettings, startuptime
 from .errors import AppServiceError, ConfigError
 from .gunicorn_log import StdoutLogger
 from .wsgi import LazyApplication
@@ -48,6 +48,8 @@ def post_worker_init(worker: Any) -> None:
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
+    if worker.age <= worker.cfg.workers:  # those that take a dead one's place say nothing
+        worker.log.info(startuptime.ready())
     draining.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
@@ -78,7 +80,7 @@ def _user_settings() -> dict[str, Any]:
 
 _user_hook: Any = None
 logger_class = StdoutLogger
-_settings = servers.gunicorn_settings(os.environ)
+_settings = serversettings.gunicorn_settings(os.environ)
 # gunicorn reads this module's names. Ours first: the user's own file may import them.
 globals().update(_settings)
 _user = _user_settings()

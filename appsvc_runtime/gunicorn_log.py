@@ -14,7 +14,7 @@ from gunicorn.glogging import Logger
 
 from . import hosts, options
 from .accesslog import is_internal_probe, quoted
-from .servers import ACCESS_LOG_FORMAT
+from .serversettings import ACCESS_LOG_FORMAT
 
 __all__ = ["StdoutLogger"]
 
@@ -45,7 +45,7 @@ class StdoutLogger(Logger):  # type: ignore[misc]
                     handler.setStream(sys.stdout)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
-        """Write the access line, but for probes: the format is `servers.ACCESS_LOG_FORMAT`."""
+        """Write the access line, but for probes, in the format ACCESS_LOG_FORMAT."""
         if not self._probes and is_internal_probe(environ, self._warmup_path):
             return
         if not self._own_format:

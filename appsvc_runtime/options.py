@@ -248,16 +248,23 @@ OPTIONS: dict[str, Option] = {
             "How long browsers shall remember to use https, where `APPSVC_HTTPS_ONLY` is on.",
         ),
         Option(
+            "APPSVC_SERVER",
+            parse_text,
+            "",
+            "The server: `gunicorn`, `waitress`, `granian` or `uvicorn`. When not set, `appsvc "
+            "serve` takes gunicorn, `runserver` waitress.",
+        ),
+        Option(
             "APPSVC_WORKERS",
             parse_count,
             None,
-            "Worker processes of gunicorn. Chosen by the cores when not set.",
+            "Worker processes of gunicorn, granian or uvicorn. Chosen by the cores when not set.",
         ),
         Option(
             "APPSVC_THREADS",
             parse_count,
             None,
-            "Threads of each gunicorn worker, or of waitress.",
+            "Threads for the app: of each gunicorn or granian worker, or of waitress.",
         ),
         Option(
             "APPSVC_GRACEFUL_TIMEOUT",
@@ -294,8 +301,8 @@ OPTIONS: dict[str, Option] = {
             "APPSVC_ACCESS_LOG",
             parse_bool,
             False,
-            "The middleware writes an access line for each request, for waitress and wfastcgi, "
-            "which have none.",
+            "The middleware writes an access line for each request, for servers that write none: "
+            "all but gunicorn. `appsvc serve` switches it on with these.",
         ),
         Option(
             "APPSVC_LOG_PROBES",

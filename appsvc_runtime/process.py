@@ -5,6 +5,7 @@ The only room that may ask which system this is. Must not know of apps, servers 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -17,16 +18,20 @@ from typing import TYPE_CHECKING
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
     "MAC",
     "WINDOWS",
     "bind",
     "cpu_count",
+    "holding_stop_signals",
     "is_running",
+    "let_stop_signals_in",
     "max_connections",
     "memory_folder",
+    "on_loop_stop",
     "on_stop_signal",
     "open_standard_streams",
     "own_address",
@@ -34,6 +39,7 @@ __all__ = [
     "replace_process",
     "signal_self",
     "steady_time",
+    "stopping_by",
 ]
 
 WINDOWS = sys.platform == "win32"
@@ -111,11 +117,68 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
 
     SIGHUP comes when a terminal closes; where it is ignored, as under nohup, it stays so.
     """
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
-            continue
+    for number in _stop_numbers():
         signal.signal(number, lambda *_: stop())
+
+
+def _stop_numbers() -> list[int]:
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")
+    found = {name: getattr(signal, name) for name in names if hasattr(signal, name)}
+    if signal.getsignal(found.get("SIGHUP", signal.SIGTERM)) == signal.SIG_IGN:
+        found.pop("SIGHUP", None)
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def stopping_by(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on the signals of `on_stop_signal` within the block; then all is as before."""
+    before = {number: signal.getsignal(number) for number in _stop_numbers()}
+    on_stop_signal(stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def holding_stop_signals() -> Iterator[None]:
+    """Keep stop signals waiting within the block, also those of processes that begin in it.
+
+    Each of these lets them in by `let_stop_signals_in` when it can hear them. Windows has no such
+    thing: there nothing is done.
+    """
+    mask = getattr(signal, "pthread_sigmask", None)
+    if mask is None:
+        yield
+        return
+    mask(signal.SIG_BLOCK, _stop_numbers())
+    try:
+        yield
+    finally:
+        let_stop_signals_in()
+
+
+def let_stop_signals_in() -> None:
+    """Hear the stop signals that have waited."""
+    mask = getattr(signal, "pthread_sigmask", None)
+    if mask is not None:
+        mask(signal.SIG_UNBLOCK, _stop_numbers())
+
+
+def on_loop_stop(loop: AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call `stop` in the thread of an event loop on SIGTERM, SIGINT and, on Windows, SIGBREAK.
+
+    From the main thread only.
+    """
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: stop())
 
 
 def signal_self(number: int) -> None:

@@ -1,140 +1,152 @@
-"""What gunicorn and waitress are told: their settings, chosen from the environment.
+"""The servers that can run an app: one table, and the choice of a row.
 
-A Mapping in, values out; asks `process` about the machine. Must not start anything. Where the
-platform or the user says a number, that one is taken; the reasons for ours stand beside them, with
-what was measured (`python -m benchmarks.serve` measures again).
+A row says what a server needs, what it can run, which options it can honour and where it is told
+to. Must not import a server, nor start anything. Nobody else asks for a server by its name.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import facts, options, process
+from . import facts, options, process, serversettings
 from .errors import ConfigError
-from .ports import choose_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["ACCESS_LOG_FORMAT", "graceful_seconds", "gunicorn_settings", "waitress_settings"]
+    from .serving import Launch
 
-# A visitor who stalls in the middle of a request holds a thread of a gunicorn worker for as long
-# as he likes, and all of a hundred such may reach one worker. Threads are made when they are
-# needed, so that a high number costs nothing until then. Measured on two cores with a hundred such
-# visitors: with 2 workers of 32 threads 22 of 100 others were answered, with 3 of 64 between 64 and
-# 100, with 2 of 128 always 100. An app that waits 50 ms then gives 56 to 62 times the requests of
-# one sync worker at 64 connections, a fast one 1.2 to 1.5 times, on one core 0.97 to 1.0 times.
-GUNICORN_THREADS = 128
-# One worker a core: two took 1.5 times the memory of one sync worker (proportional, small app),
-# three 1.9 times. More than four cost memory that small plans do not have; who has more cores says
-# so.
-MAX_WORKERS = 4
-# Longer than front ends keep a connection open, so that they close it and no request is lost on one
-# that the server is just closing.
-KEEPALIVE_SECONDS = 75
-# By the time it is written REMOTE_ADDR and scheme are the visitor's. Milliseconds and scheme come
-# last, so that readers of the combined format still read it.
-ACCESS_LOG_FORMAT = (
-    '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms %({wsgi.url_scheme}e)s'
-)
-# Waitress reads and writes without threads: they are only for apps that are at work or wait. The
-# 50 ms app gave 4 times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times
-# with 64, at 0.75 of its memory.
-WAITRESS_THREADS = 64
-GRACEFUL_SECONDS = 10
+__all__ = ["SERVERS", "Server", "choose"]
+
+_WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", facts.CUSTOM_WORKERS)
+_THREADS = ("APPSVC_THREADS", facts.CUSTOM_THREADS)
+_GUNICORN = ("GUNICORN_CMD_ARGS", facts.GUNICORN_CONFIG_PATH)
 
 
-def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> dict[str, Any]:
-    """Give gunicorn's settings for the Linux container, by the names of its configuration file.
+@dataclass(frozen=True)
+class Server:
+    """One server.
 
-    `cores` is this machine's number by default. Raises ConfigError for a variable that cannot be
-    used.
+    `module` must be importable for it, `install` is how to get it, `door` is the room of ours that
+    runs it, told `settings`, which raises ConfigError for a variable that cannot be used.
+    `interfaces`: `wsgi`, `asgi`. `reads`: the variables that mean something to it, of
+    those that mean something to any. `stop_signals`: on these it finishes what it has begun.
+    `why`: when to take it, for people. With an `own_access_line` it writes one for each request;
+    else the middleware can.
     """
-    cores = cores or process.cpu_count()
-    return {
-        "bind": [f"0.0.0.0:{choose_port(None, environ, ['PORT'])}"],
-        "worker_class": "appsvc_runtime.gunicorn_worker.AppServiceWorker",
-        "workers": _workers(environ, cores),
-        "threads": _threads(environ),
-        "timeout": facts.GUNICORN_TIMEOUT,
-        "graceful_timeout": _graceful_seconds(environ),
-        "keepalive": KEEPALIVE_SECONDS,
-        # The heartbeat file of a worker on a slow disk can stop the worker for longer than its
-        # own timeout.
-        "worker_tmp_dir": process.memory_folder(),
-        "accesslog": "-",
-        "errorlog": "-",
-        "access_log_format": ACCESS_LOG_FORMAT,
-        # Only the middleware decides the scheme: gunicorn believes any loopback peer, and does not
-        # believe the container's front end, which is link-local.
-        "secure_scheme_headers": {},
-        # Nobody in a container talks to it, and it is one more thing in the user's home.
-        "control_socket_disable": True,
-    }
+
+    name: str
+    module: str
+    install: str
+    door: str
+    interfaces: tuple[str, ...]
+    reads: tuple[str, ...]
+    stop_signals: tuple[str, ...]
+    settings: Callable[[Mapping[str, str]], dict[str, Any]]
+    why: str
+    windows: bool = True
+    own_access_line: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigError where this server cannot run on this machine."""
+        if process.WINDOWS and not self.windows:
+            raise ConfigError(
+                f"The server {self.name} does not run on Windows.",
+                hint=f"Take another: {_names(windows=True)}.",
+            )
+        if importlib.util.find_spec(self.module) is None:
+            raise ConfigError(
+                f"The server {self.name} is not installed for this Python.",
+                hint=f"Run `{self.install}`, and add it to requirements.txt.",
+            )
+
+    def load(self) -> Callable[[Launch], int]:
+        """Give the function that runs it until it is stopped, and gives the exit code."""
+        run: Callable[[Launch], int] = importlib.import_module(f".{self.door}", __package__).run
+        return run
+
+    def unused(self, environ: Mapping[str, str], threads: int | None = None) -> list[str]:
+        """Say which settings that are there mean nothing to this server, in a sentence each.
+
+        `threads` is the command line's.
+        """
+        known = dict.fromkeys(name for row in SERVERS.values() for name in row.reads)
+        found = [name for name in known if name not in self.reads and environ.get(name, "").strip()]
+        if threads is not None and "APPSVC_THREADS" not in self.reads:
+            found.insert(0, "--threads")
+        return [f"{name} means nothing to {self.name} and is not used." for name in found]
 
 
-def waitress_settings(environ: Mapping[str, str], threads: int | None = None) -> dict[str, Any]:
-    """Give waitress's settings, as keyword arguments of `waitress.create_server`.
+SERVERS: dict[str, Server] = {
+    row.name: row
+    for row in (
+        Server(
+            name="gunicorn",
+            module="gunicorn",
+            install="pip install gunicorn",
+            door="serve_gunicorn",
+            interfaces=("wsgi",),
+            reads=(*_WORKERS, *_THREADS, *_GUNICORN),
+            stop_signals=("SIGTERM",),  # its SIGINT is its quick stop
+            settings=serversettings.gunicorn_settings,
+            why="what the platform itself runs, with all of its settings",
+            windows=False,
+            own_access_line=True,
+        ),
+        Server(
+            name="waitress",
+            module="waitress",
+            install="pip install waitress",
+            door="serve_waitress",
+            interfaces=("wsgi",),
+            reads=("APPSVC_THREADS",),
+            stop_signals=("SIGTERM", "SIGINT"),
+            settings=serversettings.waitress_settings,
+            why="one process of pure Python, on every system",
+        ),
+        Server(
+            name="granian",
+            module="granian",
+            install='pip install "appsvc-runtime[granian]"',
+            door="serve_granian",
+            interfaces=("wsgi", "asgi"),
+            reads=(*_WORKERS, *_THREADS),
+            stop_signals=("SIGTERM", "SIGINT"),
+            settings=serversettings.granian_settings,
+            why="the fastest",
+        ),
+        Server(
+            name="uvicorn",
+            module="uvicorn",
+            install="pip install uvicorn",
+            door="serve_uvicorn",
+            interfaces=("asgi",),
+            reads=_WORKERS,
+            stop_signals=("SIGTERM", "SIGINT"),
+            settings=serversettings.uvicorn_settings,
+            why="ASGI apps, as the platform runs FastAPI",
+        ),
+    )
+}
 
-    `threads` is the command line's. Raises ConfigError for a variable that cannot be used.
+
+def choose(argument: str | None, environ: Mapping[str, str], default: str) -> Server:
+    """Give the row that `--server` names, else `APPSVC_SERVER`, else `default`.
+
+    Raises ConfigError for a name that is not in the table.
     """
-    return {
-        "threads": options.resolve("APPSVC_THREADS", threads, environ) or WAITRESS_THREADS,
-        # It removes them otherwise, before the middleware could decide.
-        "clear_untrusted_proxy_headers": False,
-        # Its own 100 let a hundred idle visitors shut out everybody else.
-        "connection_limit": process.max_connections(),
-        "backlog": 2_048,
-        "asyncore_use_poll": not process.WINDOWS,
-        "channel_timeout": KEEPALIVE_SECONDS,
-        "cleanup_interval": 10,
-        "ident": None,
-    }
-
-
-def graceful_seconds(environ: Mapping[str, str], argument: int | None = None) -> int:
-    """Give how long running requests get when waitress is told to stop."""
-    seconds = options.resolve("APPSVC_GRACEFUL_TIMEOUT", argument, environ)
-    return GRACEFUL_SECONDS if seconds is None else int(seconds)
-
-
-def _graceful_seconds(environ: Mapping[str, str]) -> int:
-    """Stay a second under the container's own limit, after which the platform kills."""
-    seconds = options.resolve("APPSVC_GRACEFUL_TIMEOUT", None, environ)
-    if seconds is not None:
-        return int(seconds)
-    limit = _count(facts.STOP_TIME_LIMIT, environ) or facts.DEFAULT_STOP_SECONDS
-    return max(1, min(limit, facts.MAX_STOP_SECONDS) - 1)
-
-
-def _workers(environ: Mapping[str, str], cores: int) -> int:
-    asked = options.resolve("APPSVC_WORKERS", None, environ)
-    if not asked and _multiworkers(environ):
-        asked = _count(facts.CUSTOM_WORKERS, environ) or 2 * cores + 1
-    # gunicorn's own variable, which its users know.
-    return asked or _count("WEB_CONCURRENCY", environ) or min(cores, MAX_WORKERS)
-
-
-def _threads(environ: Mapping[str, str]) -> int:
-    asked = options.resolve("APPSVC_THREADS", None, environ)
-    if not asked and _multiworkers(environ):
-        asked = _count(facts.CUSTOM_THREADS, environ)
-    return asked or GUNICORN_THREADS
-
-
-def _multiworkers(environ: Mapping[str, str]) -> bool:
-    """Say whether the platform's numbers count: they do only with this switch."""
-    return environ.get(facts.ENABLE_MULTIWORKERS, "").strip().lower() == "true"
-
-
-def _count(name: str, environ: Mapping[str, str]) -> int | None:
-    text = environ.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        return options.parse_count(text)
-    except ValueError as error:
+    name = options.resolve("APPSVC_SERVER", argument, environ).lower() or default
+    if name not in SERVERS:
+        source = "--server" if argument else "APPSVC_SERVER"
         raise ConfigError(
-            f"The setting {name} cannot be used: {error}.",
-            hint="Correct it in the app settings, or take it out.",
-        ) from None
+            f"{source} names {name[:32]!r}, which is no server that this package knows.",
+            hint=f"Take one of {_names()}.",
+        )
+    return SERVERS[name]
+
+
+def _names(*, windows: bool = False) -> str:
+    return ", ".join(row.name for row in SERVERS.values() if row.windows or not windows)

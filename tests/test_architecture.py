@@ -60,12 +60,12 @@ ALLOWED: dict[str, set[str]] = {
     "deciding": PURE | {"forwarded", "requestinfo"},
     "login": {"facts", "reply"},
     "health": FOUNDATION,
-    "asgi": {"deciding", "draining", "health", "reply", "replying"},
+    "asgi": {"accesslog", "deciding", "draining", "health", "options", "reply", "replying"},
     "views": {"asgi", "login", "reply"},
     "draining": {"health", "process"},
     "probes": {"forwarded", "health", "reply"},
     "requestcontext": set(),
-    "accesslog": FOUNDATION | {"forwarded"},
+    "accesslog": FOUNDATION | {"forwarded", "logformats", "logstream"},
     "middleware": PURE
     | {"accesslog", "draining", "health", "https", "reply", "replying", "requestcontext"},
     "osfiles": {"process"},
@@ -78,18 +78,33 @@ ALLOWED: dict[str, set[str]] = {
     "winjob": set(),
     "processtree": {"process", "procfs", "winjob"},
     "console": FOUNDATION,
-    "servers": PURE | {"ports", "process"},
-    "appkinds": FOUNDATION | {"middleware"},
-    "apps": PURE | {"appkinds", "startup", "middleware"},
+    "serversettings": PURE | {"ports", "process"},
+    "appkinds": FOUNDATION | {"asgi", "middleware"},
+    "apps": PURE | {"appkinds", "asgi", "middleware", "startup"},
+    # Servers: the table, what their doors share, and a room for each.
+    "startuptime": set(),
+    "servers": PURE | {"process", "serversettings", "serving"},
+    "serving": PURE | {"apps", "middleware", "ports", "servers", "serversettings", "startuptime"},
+    "serve_gunicorn": FOUNDATION | {"gunicorn_user", "ports", "process", "serving"},
+    "serve_waitress": FOUNDATION
+    | {"accesslog", "apps", "draining", "process", "serversettings", "serving", "waitress_server"},
+    "granian_wsgi": set(),
+    "granian_threads": {"granian_wsgi"},
+    "serve_granian": FOUNDATION
+    | {"accesslog", "apps", "draining", "granian_threads", "process", "serversettings", "serving"}
+    | {"startuptime"},
+    "serve_uvicorn": FOUNDATION | {"asgi_app", "process", "serversettings", "serving"}
+    | {"startuptime"},
+    "asgi_app": FOUNDATION | {"accesslog", "apps"},
     "waitress_server": FOUNDATION,
     "wsgi": FOUNDATION | {"apps"},
-    "gunicorn_log": {"accesslog", "hosts", "options", "servers"},
+    "gunicorn_log": {"accesslog", "hosts", "options", "serversettings"},
     "gunicorn_worker": set(),
     "gunicorn_user": FOUNDATION,
     "gunicorn_conf": FOUNDATION
-    | {"apps", "draining", "gunicorn_log", "gunicorn_user", "servers", "wsgi"},
-    "runserver": FOUNDATION
-    | {"apps", "console", "draining", "ports", "process", "servers", "waitress_server"},
+    | {"apps", "draining", "gunicorn_log", "gunicorn_user", "serversettings", "startuptime"}
+    | {"wsgi"},
+    "runserver": FOUNDATION | {"console", "ports", "serving"},
     # Workers: what a worker itself loads, and the launcher's rooms.
     "stopping": set(),
     "worker": {"stopping", "workercommand"},
@@ -119,8 +134,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli_build": {"builder/building", "builder/places", "console", "process"}
     | {"emulator/environment", "emulator/surroundings"},
     "cli": PURE
-    | {"__init__", "apps", "cli_build", "cli_emulate", "console", "gunicorn_user", "middleware"}
-    | {"ports", "process", "servers", "settings", "settingsfindings", "settingsreport", "startup"},
+    | {"__init__", "cli_build", "cli_emulate", "console", "process", "serving", "settings"}
+    | {"settingsfindings", "settingsreport", "startup"},
     "__main__": {"cli"},
     "__init__": {"asgi", "connections", "errors", "findings", "health", "identity", "logs"}
     | {"middleware", "readers", "requestinfo", "secret", "settings", "views"},

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from waitress.adjustments import Adjustments
 
-from appsvc_runtime import process, servers
+from appsvc_runtime import process, serversettings
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.servers import graceful_seconds, gunicorn_settings, waitress_settings
+from appsvc_runtime.serversettings import graceful_seconds, gunicorn_settings, waitress_settings
 
 MULTI = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
 WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
@@ -135,7 +135,7 @@ def test_workers_follow_the_cores_up_to_a_limit() -> None:
     """Never fewer on more cores, never more than the limit, and the machine's own by default."""
     chosen = [gunicorn({}, cores)["workers"] for cores in range(1, 65)]
     assert chosen == sorted(chosen)
-    assert 1 <= chosen[0] <= chosen[-1] == servers.MAX_WORKERS
+    assert 1 <= chosen[0] <= chosen[-1] == serversettings.MAX_WORKERS
     assert gunicorn_settings({}) == gunicorn({}, process.cpu_count())
 
 
@@ -158,7 +158,7 @@ def test_graceful_timeout_of_the_user_counts() -> None:
     assert gunicorn(environ)["graceful_timeout"] == 0
     assert graceful_seconds(environ) == 0
     assert graceful_seconds(environ, 3) == 3
-    assert graceful_seconds({}) == servers.GRACEFUL_SECONDS
+    assert graceful_seconds({}) == serversettings.GRACEFUL_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_graceful_timeout_of_the_user_counts() -> None:
     [
         pytest.param({"APPSVC_THREADS": "3"}, 5, 5, id="argument"),
         pytest.param({"APPSVC_THREADS": "3"}, None, 3, id="variable"),
-        pytest.param({**ALL}, None, servers.WAITRESS_THREADS, id="not-gunicorns"),
+        pytest.param({**ALL}, None, serversettings.WAITRESS_THREADS, id="not-gunicorns"),
     ],
 )
 def test_threads_of_waitress(environ: dict[str, str], argument: int | None, threads: int) -> None:

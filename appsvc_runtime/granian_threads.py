@@ -1,0 +1,106 @@
+"""The threads in which granian's requests run a WSGI app.
+
+Requests come from granian's own thread into a queue, without an event loop between, which is what
+makes this fast. Granian's threads for blocking work will not do: what a body is waited for by runs
+in them, too, and once all of them wait nobody would be left. Knows granian's `CallbackScheduler`
+and the watcher of a request; nothing of apps, settings or the platform.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from granian._granian import CallbackScheduler
+
+from .granian_wsgi import LoopThread, serve
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["Scheduler", "Threads"]
+
+# Threads that are there from the start, how long requests may wait for one before there are more,
+# and how many: an app that answers at once is slower with many.
+_FIRST_THREADS = 2
+_PATIENCE_SECONDS = 0.002
+_AT_ONCE = 16
+
+
+class Threads:
+    """Runs a WSGI app for requests that come from granian; `put` takes one.
+
+    At most `most` of them at a time; threads are started as requests wait.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        loop: asyncio.AbstractEventLoop,
+        most: int,
+        *,
+        multiprocess: bool = False,
+    ) -> None:
+        self._app = app
+        self._loop = LoopThread(loop)
+        self._most = most
+        self._multiprocess = multiprocess
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._taken = 0
+        self._count = 0
+        self._waiting = threading.Event()
+        self._grow(min(_FIRST_THREADS, most))
+        threading.Thread(target=self._watch, name="wsgi-threads", daemon=True).start()
+
+    def put(self, watcher: Any) -> None:
+        """Take a request: a watcher of granian's, with `scope` and `proto`."""
+        self._queue.put(watcher)
+        if not self._waiting.is_set():
+            self._waiting.set()
+
+    def _grow(self, count: int) -> None:
+        for _ in range(count):
+            self._count += 1
+            name = f"wsgi-{self._count}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Start more threads where requests wait and none is taken."""
+        while self._count < self._most:
+            self._waiting.wait()
+            self._waiting.clear()
+            while waiting := self._queue.qsize():
+                before = self._taken
+                time.sleep(_PATIENCE_SECONDS)
+                if self._taken == before:
+                    self._grow(min(waiting, _AT_ONCE, self._most - self._count))
+
+    def _work(self) -> None:
+        take, app, loop, multiprocess = self._queue.get, self._app, self._loop, self._multiprocess
+        while True:
+            watcher = take()
+            self._taken += 1
+            try:
+                serve(app, watcher.scope, watcher.proto, loop, multiprocess=multiprocess)
+            except BaseException as error:
+                watcher.err(error)  # logged by granian, and answered with 500 or cut off
+            else:
+                watcher.done()
+            del watcher  # and with it the request, while this thread waits for another
+
+
+class Scheduler(CallbackScheduler):  # type: ignore[misc]
+    """What granian calls with each request: it goes to `threads`, and to no event loop."""
+
+    def __new__(cls, loop: Any, callback: Any, threads: Threads) -> Scheduler:
+        """Make one for the event loop `loop`."""
+        made: Scheduler = super().__new__(cls, loop, callback, None, None, None)
+        return made
+
+    def __init__(self, loop: Any, callback: Any, threads: Threads) -> None:
+        super().__init__()
+        self._schedule_fn = threads.put

@@ -1,0 +1,108 @@
+"""Serve with uvicorn: ASGI apps, one event loop in each worker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from . import asgi_app, process, serversettings, startuptime
+from .errors import AppServiceError
+from .serving import hide_main
+
+if TYPE_CHECKING:
+    from .serving import Launch
+
+__all__ = ["make", "run"]
+
+# The first worker whose app cannot be loaded says why; the others wait so long to be ended.
+_OTHERS_WAIT = 10.0
+_WORKER = "APPSVC_WORKER_NUMBER"
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(levelname)s: %(message)s"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "stream": "ext://sys.stdout",
+        }
+    },
+    "loggers": {"uvicorn": {"handlers": ["stdout"], "level": "WARNING", "propagate": False}},
+}
+
+
+def run(launch: Launch) -> int:
+    """Serve until a stop signal; give 0, or 1 for an app that cannot be loaded.
+
+    Raises ConfigError, AppLoadError where no app is found.
+    """
+    number = launch.choose_port()
+    settings = serversettings.uvicorn_settings(os.environ)
+    seconds = serversettings.graceful_seconds(
+        os.environ, launch.graceful_timeout, container=launch.container
+    )
+    bound = process.bind(launch.address, number)
+    number = bound.getsockname()[1]
+    choice = launch.choose_app()
+    os.chdir(launch.site)
+    config = uvicorn.Config(
+        f"{__name__}:make",
+        factory=True,
+        timeout_graceful_shutdown=seconds,
+        log_config=_LOGGING,
+        **settings,
+    )
+    launch.tell(choice, "uvicorn", number, ready=False)
+    bound.listen(config.backlog)
+    bound.set_inheritable(True)
+    hide_main()
+    # Also for one worker: who dies is replaced.
+    supervisor = _Supervisor(config, [bound])
+    supervisor.run()
+    return supervisor.failed
+
+
+def make() -> Any:
+    """Give the app to a worker of uvicorn; end it with a sentence where there is none."""
+    try:
+        with process.stopping_by(lambda: os._exit(0)):  # uvicorn's own waits until it serves
+            app = asgi_app.make()
+    except AppServiceError as error:
+        if os.environ.get(_WORKER, "1") != "1":
+            process.on_stop_signal(lambda: os._exit(STARTUP_FAILURE))  # uvicorn's waits for us
+            time.sleep(_OTHERS_WAIT)
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(STARTUP_FAILURE) from None
+    with contextlib.suppress(OSError):  # standard output may be full
+        click.echo(startuptime.ready())
+    return app
+
+
+class _Supervisor(Multiprocess):
+    """Uvicorn's own; `failed` is 1 where a worker's app could not be loaded."""
+
+    failed = 0
+
+    def init_processes(self) -> None:
+        """Start the workers, each of which knows its number."""
+        wanted, self.processes_num = self.processes_num, 1
+        for number in range(wanted):
+            os.environ[_WORKER] = str(number + 1)
+            super().init_processes()
+        self.processes_num = wanted
+        os.environ[_WORKER] = "0"
+        startuptime.end()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start dead workers again, unless there is no app."""
+        super().keep_subprocess_alive()
+        if any(one.exitcode == STARTUP_FAILURE for one in self.processes):
+            self.failed = 1

@@ -1,0 +1,204 @@
+"""The same promises of every server, each a real one: addresses, headers, bodies, errors, logs."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.serverapps import PLATFORM, ROWS, Row, asked, rows
+from tests.support.servers import free_port, run, serving
+
+FRONT = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7:51234"}
+READY = re.compile(r"ready after \d+\.\d\d s")
+
+
+@rows()
+@pytest.mark.parametrize("door", ["serve", "runserver"])
+def test_listens_where_the_platform_says(row: Row, door: str, tmp_path: Path) -> None:
+    """PORT in the container, HTTP_PLATFORM_PORT under IIS; and it says how long it took."""
+    command = row.serve[:-4] if door == "serve" else row.runserver
+    name = "PORT" if door == "serve" else "HTTP_PLATFORM_PORT"
+    with serving(*command, cwd=row.site(tmp_path), **{name: "{port}"}) as server:
+        assert asked(server)["path"] == "/"
+        server.wait_for_match(READY)
+        assert server.stop() == 0
+
+
+@rows()
+@pytest.mark.parametrize("door", ["serve", "runserver"])
+def test_a_port_that_is_none(row: Row, door: str, tmp_path: Path) -> None:
+    """Is refused by name, before anything is started."""
+    command = row.serve[:-2] if door == "serve" else row.runserver
+    result = run(*command, cwd=row.site(tmp_path), PORT="8_000")
+    assert result.returncode == 2, result.stderr
+    assert "The port from PORT is '8_000'" in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@rows()
+def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
+    """Is said at once; also where the other is a server of the same kind."""
+    command = row.serve
+    with serving(*command, cwd=row.site(tmp_path)) as server:
+        words = [word.replace("{port}", str(server.port)) for word in command]
+        result = run(*words, cwd=tmp_path)
+        assert result.returncode == 2, result.stderr
+        assert f"Port {server.port} on 127.0.0.1 is already in use" in result.stderr
+        assert asked(server)["path"] == "/"
+
+
+@rows()
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        pytest.param("import nothing_of_this_name\n", "nothing_of_this_name", id="import"),
+        pytest.param("app = 5\n", "is no WSGI app but a int", id="no-app"),
+        pytest.param("x = 1\n", "has no 'app'", id="no-name"),
+    ],
+)
+def test_an_app_that_cannot_be_loaded(row: Row, source: str, said: str, tmp_path: Path) -> None:
+    """Ends the server, with one message and a code that says so."""
+    (tmp_path / "app.py").write_text(source)
+    words = [word.replace("{port}", str(free_port())) for word in row.serve]
+    result = run(*words, cwd=tmp_path, APPSVC_WORKERS="2")
+    assert result.returncode == row.no_app, result.stderr
+    assert result.stderr.count("Error: The app 'app:app'") == 1, result.stderr
+    assert said in result.stderr
+
+
+@rows()
+def test_an_app_of_the_other_kind(row: Row, tmp_path: Path) -> None:
+    """Is said, where the server cannot run it; granian runs both."""
+    other = ROWS["uvicorn"] if row.source == ROWS["gunicorn"].source else ROWS["gunicorn"]
+    other.site(tmp_path)
+    if row.server == "granian":
+        with serving(*row.serve, cwd=tmp_path) as server:
+            assert asked(server)["path"] == "/"
+        return
+    words = [word.replace("{port}", str(free_port())) for word in row.serve]
+    result = run(*words, cwd=tmp_path)
+    assert result.returncode == row.no_app
+    assert re.search("is an? (ASGI|WSGI) app, which", result.stderr), result.stderr
+
+
+@rows()
+def test_the_front_end_is_believed(row: Row, tmp_path: Path) -> None:
+    """Its headers reach the middleware as they came, which alone decides; the line says whom."""
+    with serving(*row.serve, cwd=row.site(tmp_path), **PLATFORM) as server:
+        seen = asked(server, FRONT)
+        assert (seen["scheme"], seen["client"]) == ("https", "203.0.113.7")
+        seen = asked(server, {"X-Forwarded-Proto": "http"})
+        assert (seen["scheme"], seen["client"]) == ("http", "127.0.0.1")
+        line = server.wait_for_match(re.compile(r".*203\.0\.113\.7.*"))[0]
+        assert '"GET / HTTP/1.1" 200 ' in line
+        assert "https" in line
+
+
+@rows()
+def test_nobody_is_believed_at_home(row: Row, tmp_path: Path) -> None:
+    """Not even from loopback."""
+    with serving(*row.serve, cwd=row.site(tmp_path)) as server:
+        seen = asked(server, FRONT)
+        assert (seen["scheme"], seen["client"]) == ("http", "127.0.0.1")
+
+
+@rows()
+def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(row: Row, tmp_path: Path) -> None:
+    """WSGI would make them one variable, and any visitor could say what the front end says."""
+    forged = [
+        ("X_Forwarded_Proto", "https"),
+        ("X-Forwarded-Proto", "http"),
+        ("X_Forwarded_Proto", "https"),
+        ("X_Forwarded_For", "6.6.6.6"),
+        ("X-Forwarded-For", "203.0.113.7:51234"),
+        ("X_MS_CLIENT_PRINCIPAL", "eyJjbGFpbXMiOltdfQ=="),
+        ("X_MS-Client_Principal_NAME", "root"),
+        ("Remote_User", "root"),
+    ]
+    variables = {**PLATFORM, "WEBSITE_AUTH_ENABLED": "True"}
+    with serving(*row.serve, cwd=row.site(tmp_path), **variables) as server:
+        seen = asked(server, forged)
+        assert (seen["scheme"], seen["client"]) == ("http", "203.0.113.7")
+        assert seen["principal"] is None
+        assert "X_MS_CLIENT_PRINCIPAL" not in seen["headers"]
+        assert "REMOTE_USER" not in seen["headers"]
+
+
+@rows()
+def test_variables_of_the_process_are_no_headers(row: Row, tmp_path: Path) -> None:
+    """HTTP_PROXY, REMOTE_USER and the like mean something else there."""
+    variables = {"HTTP_PROXY": "x", "REMOTE_USER": "root", "HTTP_X_ARR_SSL": "2048|256"}
+    with serving(*row.serve, cwd=row.site(tmp_path), **PLATFORM, **variables) as server:
+        seen = asked(server)
+        assert not set(variables) & {*seen["environment"], *seen["headers"]}
+        assert seen["scheme"] == "http"
+
+
+@rows()
+def test_big_bodies_both_ways(row: Row, tmp_path: Path) -> None:
+    """10 MB up and down, sized and in pieces."""
+    with serving(*row.serve, cwd=row.site(tmp_path)) as server:
+        for path in ("/big", "/stream"):
+            assert len(server.request(path)[2]) == 160 * 65536
+        sent = b"y" * 10_000_000
+        assert server.request("/length", method="POST", body=sent)[2] == b"10000000"
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        pieces = (b"z" * 100_000 for _ in range(100))
+        connection.request("POST", "/length", pieces, encode_chunked=True)
+        assert connection.getresponse().read() == b"10000000"
+        connection.close()
+
+
+@rows()
+def test_an_error_of_the_apps_costs_one_request(row: Row, tmp_path: Path) -> None:
+    """500 for it, the traceback in the log, and the next one is answered."""
+    with serving(*row.serve, cwd=row.site(tmp_path)) as server:
+        assert server.request("/raise")[0] == 500
+        assert asked(server)["path"] == "/"
+        server.wait_for_log("RuntimeError: the app broke")
+
+
+STALLS = {
+    "idle": b"",
+    "half-a-header": b"GET / HTTP/1.1\r\nHost: loc",
+    "half-a-body": b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789",
+}
+
+
+@rows()
+@pytest.mark.parametrize("kind", STALLS)
+def test_stalled_visitors_do_not_block_the_rest(row: Row, kind: str, tmp_path: Path) -> None:
+    """Sixty of them, and others are answered."""
+    with serving(*row.serve, cwd=row.site(tmp_path)) as server:
+        stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(60)]
+        for connection in stalled:
+            connection.sendall(STALLS[kind])
+        for _ in range(20):
+            assert asked(server)["path"] == "/"
+        for connection in stalled:
+            connection.close()
+
+
+@rows("gunicorn", "granian", "granian-asgi", "uvicorn")
+def test_a_worker_that_dies_is_replaced(row: Row, tmp_path: Path) -> None:
+    """Again and again, and the server stays."""
+    with serving(*row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="1") as server:
+        for _ in range(3):
+            before = asked(server)["pid"]
+            with pytest.raises((OSError, http.client.HTTPException)):
+                server.request("/die")
+            deadline = time.monotonic() + 20
+            while True:
+                try:
+                    now = asked(server)["pid"]
+                    break
+                except (OSError, http.client.HTTPException):
+                    assert time.monotonic() < deadline, server.log()
+            assert now != before
+        assert server.stop() == 0
