@@ -19,7 +19,7 @@ from . import requestcontext
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RequestFilter", "TextFormatter", "make_json_formatter", "shown"]
+__all__ = ["Clock", "RequestFilter", "TextFormatter", "make_json_formatter", "shown"]
 
 # Line ends in all their forms, control characters, what reverses the direction of text, and halves
 # of surrogate pairs, by which Python holds bytes that are no text.
@@ -71,7 +71,7 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._clock = _Clock()
+        self._clock = Clock()
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line, without the newline at its end; never raises."""
@@ -111,7 +111,7 @@ def make_json_formatter() -> logging.Formatter:
     class Formatter(JsonFormatter):
         """python-json-logger's, with the time in ISO form, nothing empty and nothing forged."""
 
-        _clock = _Clock()
+        _clock = Clock()
 
         def format(self, record: logging.LogRecord) -> str:
             try:
@@ -146,21 +146,25 @@ def make_json_formatter() -> logging.Formatter:
     return Formatter("%(message)s", json_serializer=_dumps)
 
 
-class _Clock:
-    """Writes records' times with their zone; the greater part is made once a second."""
+class Clock:
+    """Writes times with their zone; the greater part is made once a second."""
 
     def __init__(self) -> None:
         self._made = (-1, "", "")
 
     def time_of(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
+        """Give a record's."""
+        return self.text(int(record.created), int(record.msecs))
+
+    def text(self, second: int, milliseconds: int) -> str:
+        """Give the time so many milliseconds after a second of `time.time()`."""
         known, stamp, zone = self._made
         if second != known:
             local = time.localtime(second)
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
             zone = time.strftime("%z", local)
             self._made = (second, stamp, zone)
-        return f"{stamp}.{int(record.msecs):03d}{zone}"
+        return f"{stamp}.{milliseconds:03d}{zone}"
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -43,6 +43,11 @@ class StdoutHandler(logging.Handler):
         finally:
             self._writing = again
 
+    def put(self, text: str) -> None:
+        """Write a line that is made already; never raises."""
+        with self.lock or contextlib.nullcontext():
+            self._put(sys.stdout, text)
+
     def _put(self, stream: Any, text: str) -> None:
         try:
             _flush(stream)
