@@ -24,7 +24,7 @@ from . import options, requestcontext
 from .errors import ConfigError
 from .logfile import SharedFileHandler
 from .logformats import RequestFilter, TextFormatter, make_json_formatter, shown
-from .logstream import StdoutHandler
+from .logstream import STDOUT_NAMES, StdoutHandler
 from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ __all__ = ["configure_logging", "dict_config", "make_handler"]
 
 UNCAUGHT = "appsvc_runtime.uncaught"
 _hooked = False
-# Names of this process's own standard output: opened anew it would have a place of its own in a
-# file, and write over what is printed.
-_STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # The handlers made here, so that those of others are left alone.
 _own: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
 
@@ -172,7 +169,7 @@ class _Plan:
             if not file and settings.host == "fastcgi" and settings.log_folder is not None:
                 file = settings.log_folder / "python.log"
         name = os.fsdecode(file).strip()
-        self.file = "" if not name or name in _STDOUT_NAMES else os.path.abspath(name)
+        self.file = "" if not name or name in STDOUT_NAMES else os.path.abspath(name)
 
 
 def _catch_the_uncaught() -> None:

@@ -11,7 +11,11 @@ import logging
 import sys
 from typing import Any
 
-__all__ = ["StdoutHandler"]
+__all__ = ["STDOUT_NAMES", "StdoutHandler"]
+
+# Files that are this process's own standard output: opened anew it would have a place of its own in
+# a file, and write over what is printed.
+STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
 class StdoutHandler(logging.Handler):

@@ -248,7 +248,7 @@ def load_settings(
             (text("IDENTITY_ENDPOINT") and text("IDENTITY_HEADER"))
             or (text("MSI_ENDPOINT") and text("MSI_SECRET"))
         ),
-        auth_enabled=text("WEBSITE_AUTH_ENABLED").strip().lower() in {"true", "1"},
+        auth_enabled=hosts.authentication(variables),
         run_from_package=text("WEBSITE_RUN_FROM_PACKAGE").strip() not in {"", "0"},
         webjob=_webjob(text) if host == "webjob" else None,
         role=role,

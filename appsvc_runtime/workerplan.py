@@ -11,7 +11,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import facts
 from .errors import ConfigError
+from .logstream import STDOUT_NAMES
 from .restarts import KUDU_PAUSE, Mode
 from .stopping import SHUTDOWN_FILE
 from .workeroptions import WORKER_OPTIONS, parse_duration
@@ -35,8 +37,8 @@ _STOPPING_WAIT = 5.0
 # The platform ends a worker's launcher together with the worker: it must be done before.
 _MARGIN = 1.0
 _JOB_FILE = "settings.job"
-# Names of this process's own standard output, as in `logs`.
-_STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+# Not all of `facts.CONNECTION_PREFIXES`: an account for file shares may have no blobs.
+_STORAGE_PREFIXES = ("", facts.APP_SETTING_PREFIX, "CUSTOMCONNSTR_", "AZUREBLOBSTORAGE_")
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def make_worker_plan(
             hint="Make it, or name another file by --heartbeat-file.",
         )
     own_log = environ.get("WSGI_LOG", "").strip()
-    if own_log in _STDOUT_NAMES:
+    if own_log in STDOUT_NAMES:
         own_log = ""
     store = environ.get(_STORE) or environ.get(_STORE.upper(), "")
     files = [own_log, os.path.join(store, _ROLE_LOG) if store else ""]
@@ -198,7 +200,7 @@ def _health_url(url: str) -> str:
 
 def _storage(environ: Mapping[str, str], name: str) -> str:
     """Give a connection string from an app setting, or from the portal's connection strings."""
-    for prefix in ("", "APPSETTING_", "CUSTOMCONNSTR_", "AZUREBLOBSTORAGE_"):
+    for prefix in _STORAGE_PREFIXES:
         text = environ.get(prefix + name) or environ.get((prefix + name).upper(), "")
         if text.strip():
             return text.strip()

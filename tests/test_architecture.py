@@ -113,7 +113,8 @@ ALLOWED: dict[str, set[str]] = {
     "launcher": {"liveness", "osfiles", "processtree", "restarts", "singleton", "stopping"}
     | {"workerlog", "workerplan", "workerrun", "workerscript"},
     "workerplan": FOUNDATION
-    | {"findings", "jobsettings", "restarts", "stopping", "workeroptions", "workerscript"},
+    | {"findings", "jobsettings", "logstream", "restarts", "stopping", "workeroptions"}
+    | {"workerscript"},
     "workerscript": {"errors"},
     "entrypoint": set(),
     "cloudservice": {"entrypoint", "findings", "webconfig/model", "webconfig/xmltree"},
@@ -177,7 +178,7 @@ BUILDER = """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.
 OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
 OUTSIDE_EMULATOR |= {"procfs", "startup", "webconfig/__init__", "webconfig/model"}
-OUTSIDE_EMULATOR |= {"cloudservice", "entrypoint", "jobsettings", "rolexpath"}
+OUTSIDE_EMULATOR |= {"cloudservice", "entrypoint", "jobsettings", "restarts", "rolexpath"}
 OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "places", "running", "stepenviron")}
 # A build is the platform's too: it runs its steps as the emulator runs programs.
 OUTSIDE_BUILDER = FOUNDATION | {"osfiles", "process"}

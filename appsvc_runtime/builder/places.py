@@ -1,4 +1,4 @@
-"""Where builds, emulated containers and what can be made again are kept.
+"""Where builds, what belongs to an emulated site, and what can be made again are kept.
 
 Makes folders. Must not know what is put into them.
 """
@@ -14,11 +14,26 @@ from pathlib import Path
 from .. import process
 from ..errors import ConfigError
 
-__all__ = ["cache_folder", "default_output", "linux_folder"]
+__all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
 
 _OURS = ".appsvc"
 _NAME = "appsvc-runtime"
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def own_path(site: Path, *parts: str) -> Path:
+    """Give where this package keeps what belongs to a site: in `.appsvc/SITE` beside it."""
+    return site.parent.joinpath(_OURS, site.name, *parts)
+
+
+def own_folder(site: Path, *parts: str) -> Path:
+    """Make and give the folder at `own_path`, in what git leaves out; OSError where it cannot."""
+    made = own_path(site, *parts)
+    made.mkdir(parents=True, exist_ok=True)
+    ignore = site.parent / _OURS / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", "utf-8")
+    return made
 
 
 def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
@@ -32,13 +47,10 @@ def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
         raise ConfigError(
             f"The site folder {str(site)!r} {what}.", hint="Name the folder that holds your app."
         )
-    made = site.parent / _OURS / site.name / "linux"
+    made = own_path(site, "linux")
     try:
         try:
-            made.mkdir(parents=True, exist_ok=True)
-            ignore = site.parent / _OURS / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", "utf-8")
+            own_folder(site, "linux")
         except OSError as error:
             if error.errno not in _NOT_ALLOWED:
                 raise

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import webconfig
 from ..errors import AppServiceError
 from ..findings import errors
+from .background import cancel
 from .emulation import Names
 from .exchange import Answer, Request, Say, StoppedError, Tunnel
 from .iis import Iis
@@ -80,7 +81,7 @@ class IisHost:
 
     async def _stop_watching(self) -> None:
         for task in [*self._tasks, *([self._warming] if self._warming else [])]:
-            await _cancel(task)
+            await cancel(task)
 
     async def _changed(self, names: list[str]) -> None:
         """Act on what changed in the site's folder."""
@@ -122,9 +123,3 @@ class IisHost:
             return
         except AppServiceError as error:
             self._say("iis", f"Error: {error}")
-
-
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task

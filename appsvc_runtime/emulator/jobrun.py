@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import process
 from ..errors import ConfigError
+from ..restarts import exit_code
 from .children import Child
 from .exchange import Say
 from .jobcopy import JobCopy
@@ -108,7 +109,7 @@ class JobRun:
             self._say(self._label, f"Job failed due to exit code {code}")
         if not self._stopping:
             self._status("Success" if not code else "Failed", ended=True)
-        return code if code >= 0 else 128 - code
+        return exit_code(code)
 
     async def stop(self) -> None:
         """Tell a job to stop, wait its `stopping_wait_time`, end what is left of it."""

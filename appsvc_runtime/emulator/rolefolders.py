@@ -11,29 +11,25 @@ import shutil
 from pathlib import Path
 
 from .. import osfiles, process
+from ..builder import places
 from ..cloudservice import Role
 from ..errors import ConfigError
 
 __all__ = ["empty", "find", "make_folders", "read"]
 
-_OURS = ".appsvc"
-
 
 def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
     """Make what the fabric gives an instance, in `.appsvc` beside the project; give that folder."""
-    made = site.parent / _OURS / site.name / "roles" / name
+    made = places.own_path(site, "roles", name)
     try:
         for folder in ("DiagnosticStore/LogFiles", "temp", "LocalStorage"):
-            (made / folder).mkdir(parents=True, exist_ok=True)
+            places.own_folder(site, "roles", name, folder)
         _lock(made)
         for storage in role.storage:
             place = made / "LocalStorage" / storage.name
             place.mkdir(exist_ok=True)
             if storage.clean:
                 empty(place)
-        ignore = site.parent / _OURS / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
         link = made / "approot"
         if not process.WINDOWS:  # which asks for a right there
             link.unlink(missing_ok=True)  # it may lead to where the role was before

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from ..builder import places
 from ..errors import ConfigError
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-_OURS = ".appsvc"
 
 
 def find_interpreter(python: str) -> str:
@@ -135,15 +135,13 @@ def make_home(folder: Path, home: Path | None) -> Path:
     `home` is the one that a user names, into which nothing is put that need not be; else it is
     `.appsvc` beside the site, with a folder for each site there, so that none finds another's logs.
     """
-    made = home if home is not None else folder.parent / _OURS / folder.name
+    made = home if home is not None else places.own_path(folder)
     try:
-        (made / "LogFiles").mkdir(parents=True, exist_ok=True)
         if home is not None:
-            return made
-        (made / "site").mkdir(exist_ok=True)
-        ignore = made.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", "utf-8")
+            (home / "LogFiles").mkdir(parents=True, exist_ok=True)
+            return home
+        for part in ("LogFiles", "site"):
+            places.own_folder(folder, part)
     except OSError as error:
         raise ConfigError(
             f"The folder {made}, which stands for D:\\home, cannot be made: {error.strerror}.",
