@@ -238,6 +238,7 @@ def _start_guard() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "appsvc_runtime.leaseguard"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        cwd=package,  # with -m Python looks there first: not among the worker's own files
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

@@ -15,7 +15,26 @@ A worker's own loop asks here whether it shall stop, on every host, with the lau
 
 from __future__ import annotations
 
-from .stopping import beat, stop_requested, wait_for_stop
+import os
+import sys
+
+
+def _look_here_last() -> None:
+    """Have the launcher import from the current folder last: queue.py there is the worker's.
+
+    With `-m`, and for a script there, Python looks into it first; so it does for the worker.
+    """
+    try:
+        here = os.getcwd()
+    except OSError:  # it has been removed
+        return
+    sys.path.sort(key=here.__eq__)
+
+
+if __name__ == "__main__":
+    _look_here_last()  # before any other module of the standard library is imported
+
+from .stopping import beat, stop_requested, wait_for_stop  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Gives the exit code: 0 after a stop, the worker's own where it is not started again, others for
     what cannot be run at all, as `--help` says. Messages of errors go to standard error.
     """
+    _look_here_last()
     from .workercommand import main as run  # which needs what no worker needs
 
     return run(argv)

@@ -200,6 +200,20 @@ def test_guard_ends_what_has_the_mark(how: str) -> None:
 
 
 @needs_mark
+def test_guard_beside_files_named_as_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started in the worker's folder, and does not import from there."""
+    for name in ("queue", "signal", "threading", "appsvc_runtime"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    guard = singleton._start_guard()
+    assert guard.stdin is not None
+    guard.stdin.close()
+    assert guard.wait(20) == 0
+
+
+@needs_mark
 def test_guard_that_is_told_in_time_does_nothing() -> None:
     """A renewed lease is a later time; a mark that is taken back is nobody's."""
     tree = Tree()

@@ -34,6 +34,35 @@ def test_module(tmp_path: Path) -> None:
         assert "out: __main__ ['--x']" in launched.log()
 
 
+STDLIB_NAMES = ("json", "logging", "queue", "signal", "socket", "threading")
+
+
+@pytest.mark.parametrize("arguments", [["worker.py"], ["-m", "worker"]], ids=["script", "module"])
+def test_files_named_as_the_standard_library(tmp_path: Path, arguments: list[str]) -> None:
+    """They are the worker's, as without the launcher, and the launcher's own stay Python's."""
+    for name in STDLIB_NAMES:
+        (tmp_path / f"{name}.py").write_text("")
+    names = ", ".join(STDLIB_NAMES)
+    code = f"import {names}\nfor module in ({names}): print(module.__file__)\n"
+    with launching(tmp_path, "--once", *arguments, code=code) as launched:
+        assert launched.wait() == 0, launched.log()
+        for name in STDLIB_NAMES:
+            assert f"out: {tmp_path / name}.py" in launched.log()
+
+
+def test_files_named_as_the_standard_library_beside_run_py(tmp_path: Path) -> None:
+    """As far as importing the door itself does not need them."""
+    for name in ("json", "logging", "queue", "socket"):
+        (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / "run.py").write_text(
+        "from appsvc_runtime.worker import main\nraise SystemExit(main(['--once', 'worker.py']))\n"
+    )
+    (tmp_path / "worker.py").write_text("import queue\nprint(queue.__file__)\n")
+    result = run("run.py", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"out: {tmp_path / 'queue.py'}" in result.stdout
+
+
 def test_run_py_of_a_webjob(tmp_path: Path) -> None:
     """The two lines that the manual has."""
     (tmp_path / "run.py").write_text(
