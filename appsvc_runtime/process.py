@@ -27,6 +27,7 @@ __all__ = [
     "bind",
     "cpu_count",
     "holding_stop_signals",
+    "ignore_stop_signals",
     "is_running",
     "let_stop_signals_in",
     "max_connections",
@@ -119,6 +120,15 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
     """
     for number in _stop_numbers():
         signal.signal(number, lambda *_: stop())
+
+
+def ignore_stop_signals() -> None:
+    """Go on to the end whatever stop signal comes, Python's own end included.
+
+    That takes handlers back, and a signal that comes after it would be how this process ended.
+    """
+    for number in _stop_numbers():
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stop_numbers() -> list[int]:

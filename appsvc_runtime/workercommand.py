@@ -98,6 +98,7 @@ def launch(plan: WorkerPlan) -> int:
             time.sleep(_LOOK_SECONDS)
         return code
     finally:
+        process.ignore_stop_signals()  # nothing is left to stop, and the exit code is known
         log.close()
 
 

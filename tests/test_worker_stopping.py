@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.launching import Launched, is_alive, launching
+from tests.support.servers import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent by their numbers")
 needs_proc = pytest.mark.skipif(
@@ -157,6 +158,21 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
         assert launched.stop(signal.SIGINT) == 0
         assert not is_alive(daemon)
         assert "stopped at once" in launched.log()
+
+
+def test_signal_after_the_run_is_over(tmp_path: Path) -> None:
+    """However late it comes, also while Python itself ends: the exit code is the run's."""
+    (tmp_path / "worker.py").write_text("raise SystemExit(4)")
+    (tmp_path / "run.py").write_text(
+        "import os, signal\n"
+        "from appsvc_runtime.worker import main\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, own=os.getpid(), number=signal.SIGTERM):\n"
+        "        kill(own, number)\n"
+        "late = Late()\n"
+        "raise SystemExit(main(['--once', 'worker.py']))\n"
+    )
+    assert run("run.py", cwd=tmp_path).returncode == 4
 
 
 def test_stop_while_it_waits_to_start_again(tmp_path: Path) -> None:
