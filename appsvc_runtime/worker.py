@@ -50,9 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     what cannot be run at all, as `--help` says. Messages of errors go to standard error.
     """
     _look_here_last()
-    from .workercommand import main as run  # which needs what no worker needs
+    try:
+        from .workercommand import main as run  # which needs what no worker needs
 
-    return run(argv)
+        return run(argv)
+    except KeyboardInterrupt:  # before the launcher listens for it
+        return 128 + 2  # as a shell says it
 
 
 if __name__ == "__main__":

@@ -160,6 +160,16 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
         assert "stopped at once" in launched.log()
 
 
+def test_interrupt_while_the_launcher_is_loaded(tmp_path: Path) -> None:
+    """The exit code of Ctrl-C, and no traceback."""
+    (tmp_path / "worker.py").write_text("")
+    stub = tmp_path / "stub"
+    stub.mkdir()
+    (stub / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    result = run("-m", "appsvc_runtime.worker", "worker.py", cwd=tmp_path, PYTHONPATH=str(stub))
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_signal_after_the_run_is_over(tmp_path: Path) -> None:
     """However late it comes, also while Python itself ends: the exit code is the run's."""
     (tmp_path / "worker.py").write_text("raise SystemExit(4)")
