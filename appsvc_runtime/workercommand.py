@@ -31,6 +31,7 @@ _FLAGS = frozenset({"APPSVC_WORKER_KUDU_TIMING", "APPSVC_WORKER_SINGLETON"})
 _PREFIX = "APPSVC_WORKER_"
 _METAVARS = {
     "parse_duration": "SECONDS",
+    "parse_timeout": "SECONDS",
     "parse_count": "N",
     "parse_lease": "SECONDS",
     "parse_mode": "MODE",

@@ -23,6 +23,14 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_timeout(text: str) -> float:
+    """Read seconds, more than 0; ValueError for anything else."""
+    seconds = parse_duration(text)
+    if not seconds:
+        raise ValueError("expected a number of seconds above 0, such as 2.5")
+    return seconds
+
+
 def parse_mode(text: str) -> str:
     """Read when a worker is started again; ValueError for anything else."""
     word = text.strip().lower()
@@ -95,7 +103,7 @@ WORKER_OPTIONS: dict[str, Option] = {
         ),
         Option(
             "APPSVC_WORKER_LIVENESS_TIMEOUT",
-            parse_duration,
+            parse_timeout,
             60.0,
             "After so many seconds without a sign of life the worker is ended, its stack logged, "
             "and started again.",

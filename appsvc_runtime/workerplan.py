@@ -111,12 +111,6 @@ def make_worker_plan(
         given_time = _STOPPING_WAIT if known is None else known
         grace = max(given_time - _MARGIN, given_time / 2)
     singleton, storage, more = _singleton(option, environ, name, job)
-    heartbeat = option("APPSVC_WORKER_HEARTBEAT_FILE")
-    if heartbeat and not os.path.isdir(os.path.dirname(os.path.abspath(heartbeat))):
-        raise ConfigError(
-            f"The heartbeat file {heartbeat!r} cannot be made: its folder is not there.",
-            hint="Make it, or name another file by --heartbeat-file.",
-        )
     own_log = environ.get("WSGI_LOG", "").strip()
     if own_log in STDOUT_NAMES:
         own_log = ""
@@ -131,7 +125,7 @@ def make_worker_plan(
         kudu_pause=_restart_time(environ),
         give_up_after=option("APPSVC_WORKER_GIVE_UP_AFTER"),
         grace=grace,
-        heartbeat_file=os.path.abspath(heartbeat) if heartbeat else "",
+        heartbeat_file=_heartbeat_file(option("APPSVC_WORKER_HEARTBEAT_FILE")),
         health_url=_health_url(option("APPSVC_WORKER_HEALTH_URL")),
         liveness=option("APPSVC_WORKER_LIVENESS_TIMEOUT"),
         shutdown_file=environ.get(SHUTDOWN_FILE, ""),
@@ -189,8 +183,34 @@ def _restart_time(environ: Mapping[str, str]) -> float:
         return KUDU_PAUSE  # as the platform does
 
 
+def _heartbeat_file(file: str) -> str:
+    if not file:
+        return ""
+    path = os.path.abspath(file)
+    if os.path.isdir(path):
+        raise ConfigError(
+            f"The heartbeat file {file!r} is a folder.",
+            hint="Name a file in it by --heartbeat-file.",
+        )
+    if not os.path.isdir(os.path.dirname(path)):
+        raise ConfigError(
+            f"The heartbeat file {file!r} cannot be made: its folder is not there.",
+            hint="Make it, or name another file by --heartbeat-file.",
+        )
+    return path
+
+
 def _health_url(url: str) -> str:
-    if url and not url.lower().startswith(("http://", "https://")):
+    if not url:
+        return ""
+    from urllib.parse import urlsplit  # which only this needs
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, brackets without an address
+        usable = False
+    if not usable:  # not shown: it may hold a password
         raise ConfigError(
             "--health-url is no address of http or https.",
             hint="Write it as http://127.0.0.1:8081/health.",

@@ -135,6 +135,27 @@ def test_restart_time_of_the_platform() -> None:
     assert plan({"WEBJOBS_RESTART_TIME": "soon"}).kudu_pause == 60
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8081/health", "HTTPS://worker/", "http://[::1]:80"], ids=str
+)
+def test_health_address(url: str) -> None:
+    """It is taken as it is written."""
+    assert plan(HEALTH_URL=url).health_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    "localhost ftp://x/ http:// http:///health http://:80/ http://x:99999/ http://x:port/ "
+    "http://x:0/ http://[::1/ http://user:TOPSECRET@/".split(),
+    ids=str,
+)
+def test_health_address_that_nobody_can_have(url: str) -> None:
+    """It is said at the start, and never shown."""
+    with pytest.raises(AppServiceError, match="--health-url is no address") as caught:
+        plan(HEALTH_URL=url)
+    assert "TOPSECRET" not in str(caught.value)
+
+
 def test_script_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told from one that is not there, by its own exit code."""
 
@@ -184,6 +205,7 @@ Parser = Callable[[str], Any]
         (workeroptions.parse_duration, "2.5", 2.5),
         (workeroptions.parse_duration, " 3 ", 3.0),
         (workeroptions.parse_duration, "0", 0.0),
+        (workeroptions.parse_timeout, "0.5", 0.5),
         (workeroptions.parse_mode, "Always", "always"),
         (workeroptions.parse_mode, " on-failure ", "on-failure"),
         (workeroptions.parse_lease, "15", 15),
@@ -202,6 +224,7 @@ def test_parsers_read(parser: Parser, text: str, value: object) -> None:
         (parser, text)
         for parser, texts in (
             (workeroptions.parse_duration, ["-1", "nan", "inf", "1e99", "1_0", "a", "", "\u0661"]),
+            (workeroptions.parse_timeout, ["0", "-0", "0.0", "-1", "nan"]),
             (workeroptions.parse_mode, ["", "yes", "on failure"]),
             (workeroptions.parse_lease, ["14", "61", "15.5", "-1", "nan"]),
         )
