@@ -22,7 +22,7 @@ from .processtree import Tree
 from .restarts import Restarts, exit_code
 from .stopping import HEARTBEAT_FILE, STOP_FILE
 from .workerrun import Run
-from .workerscript import NO_INTERPRETER, WorkerError
+from .workerscript import NO_INTERPRETER, start_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +82,8 @@ class Launcher:
     def run(self) -> int:
         """Run until a stop is asked for or there is no next run; give the exit code.
 
-        0 after a stop, else that of the worker's last run, 128+n for signal n. WorkerError where
-        the worker cannot be started at all.
+        0 after a stop, else that of the worker's last run, 128+n for signal n. WorkerError or
+        ConfigError where the worker cannot be started at all.
         """
         folder = tempfile.mkdtemp(prefix="appsvc-worker-")
         lock = self._clear_shutdown_file()
@@ -170,11 +170,7 @@ class Launcher:
             if error.errno in _FOR_NOW:
                 self._log.say(f"It cannot be started now: {error.strerror}.", self._number)
                 return None
-            raise WorkerError(
-                f"The interpreter {self._plan.argv[0]!r} cannot be started: {error.strerror}.",
-                hint="Name a python by --python.",
-                exit_code=NO_INTERPRETER,
-            ) from None
+            raise start_error(self._plan.argv[0], self._plan.name, error) from None
         if self._liveness is not None:
             self._liveness.start()
         self._log.say(f"{self._plan.name} has started as process {run.pid}.", run.number)

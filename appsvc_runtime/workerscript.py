@@ -6,14 +6,22 @@ that whoever reads no log still knows it.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
 import sys
 
-from .errors import AppServiceError
+from .errors import AppServiceError, ConfigError
 
-__all__ = ["NO_INTERPRETER", "WorkerError", "check_module", "check_script", "find_interpreter"]
+__all__ = [
+    "NO_INTERPRETER",
+    "WorkerError",
+    "check_module",
+    "check_script",
+    "find_interpreter",
+    "start_error",
+]
 
 # What the launcher ends with where nothing can be run: sysexits(3)'s, and two beside them.
 NO_SCRIPT = 66
@@ -102,4 +110,18 @@ def check_module(module: str, *, own_version: bool) -> None:
         f"There is no module {module!r} that could be run.",
         hint="Install it, or run the launcher in the folder that holds it.",
         exit_code=NO_SCRIPT,
+    )
+
+
+def start_error(python: str, name: str, error: OSError) -> AppServiceError:
+    """Give what to say of a worker, called `name`, that the system would not start."""
+    if error.errno == errno.E2BIG:
+        return ConfigError(
+            f"The arguments of {name}, or the variables, are too long for this system.",
+            hint="Pass the longest in a file.",
+        )
+    return WorkerError(
+        f"The interpreter {python!r} cannot be started: {error.strerror}.",
+        hint="Name a python by --python.",
+        exit_code=NO_INTERPRETER,
     )

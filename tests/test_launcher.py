@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from appsvc_runtime import launcher, workerrun
+from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.launcher import Launcher
 from appsvc_runtime.workerlog import WorkerLog
 from appsvc_runtime.workerplan import make_worker_plan
@@ -72,6 +73,17 @@ def test_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(launcher, "Run", refuse)
     with pytest.raises(WorkerError, match="cannot be started: No such file"):
+        launch(tmp_path, monkeypatch)
+
+
+def test_arguments_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the interpreter is blamed, and it is not tried again."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+
+    monkeypatch.setattr(launcher, "Run", refuse)
+    with pytest.raises(ConfigError, match=r"^The arguments of worker\.py, .* are too long"):
         launch(tmp_path, monkeypatch)
 
 
