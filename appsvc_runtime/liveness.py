@@ -68,16 +68,18 @@ class HealthUrl:
         self._pause = min(max(timeout / 4, _MOST_OFTEN), _LEAST_OFTEN)
         self._stop = threading.Event()
         self._why = "it was not asked yet"
+        self._answered = 0.0  # when the last question with a good answer was asked
         self.start()
         threading.Thread(target=self._ask_always, name="health", daemon=True).start()
 
     def start(self) -> None:
         """Begin anew, with a worker that has just been started."""
-        self._good = time.monotonic()
+        self._started = time.monotonic()
 
     def problem(self) -> str:
         """Say what is wrong, "" for nothing."""
-        silent = time.monotonic() - self._good
+        # An answer to a question of before the start, which came after it, takes nothing away.
+        silent = time.monotonic() - max(self._started, self._answered)
         if silent < self._timeout:
             return ""
         return f"its health address has not answered well for {silent:.1f} s: {self._why}"
@@ -96,7 +98,7 @@ class HealthUrl:
             try:
                 with opener.open(self._url, timeout=max(self._timeout / 2, 1.0)) as answer:
                     answer.read(1)
-                self._good = began
+                self._answered = began
             except Exception as error:  # a status of 400 or more, no answer, no HTTP
                 # Others' texts may hold the address, and a password with it.
                 self._why = str(getattr(error, "reason", "")) or type(error).__name__

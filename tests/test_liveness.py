@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from appsvc_runtime import liveness
 from appsvc_runtime.liveness import HealthUrl, Heartbeat
 
 
@@ -60,12 +62,17 @@ def test_a_new_run_has_its_whole_time(tmp_path: Path) -> None:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A server that answers with `status`."""
+    """A server that answers with `status`, when `may` be."""
 
     status = 200
+    asked: threading.Semaphore
+    may: threading.Semaphore | None
 
     def do_GET(self) -> None:
         """Answer."""
+        type(self).asked.release()
+        if type(self).may is not None:
+            type(self).may.acquire(timeout=20)
         self.send_response(type(self).status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -77,6 +84,7 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     Answers.status = 200
+    Answers.asked, Answers.may = threading.Semaphore(0), None
     server = HTTPServer(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -106,6 +114,29 @@ def test_address_that_answers_well_until_it_does_not(url: str) -> None:
         wait_for_problem(health)
     )
     health.close()
+
+
+def test_slow_answer_takes_nothing_from_a_new_run(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run before it was asked, and answered when the new one had begun."""
+    clock = Clock()
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=clock))
+    Answers.may = may = threading.Semaphore(0)
+    health = HealthUrl(url, 0.8)
+    try:
+        assert Answers.asked.acquire(timeout=20)
+        clock.now += 0.7
+        health.start()
+        may.release()
+        assert Answers.asked.acquire(timeout=20)  # the next question: the answer was taken
+        clock.now += 0.7
+        assert health.problem() == ""
+        clock.now += 0.2
+        assert "has not answered well for 0.9 s" in health.problem()
+    finally:
+        health.close()
+        may.release(100)
 
 
 def test_address_that_nobody_answers() -> None:
