@@ -269,8 +269,10 @@ def test_jobs_that_come_and_go_and_change(tmp_path: Path) -> None:
         emulator.wait_for("a +up")
         make_site(site, {f"{CONTINUOUS}b/run.py": wait, f"{CONTINUOUS}b/settings.job": slow})
         emulator.wait_for("b +up")
+        (site / f"{CONTINUOUS}a").rename(tmp_path / "a")  # at once, not file by file
+        emulator.wait_for(r"a +It is gone: stopped\.")
+        emulator.wait_for(r"a +\(It did not stop within 0 s and is killed\.\)")
         (site / f"{CONTINUOUS}b/settings.job").write_text(quick)
-        emulator.process.send_signal(0)
         emulator.wait_for("b +WEBJOBS_SHUTDOWN_FILE is written; 600 s are left")
 
 

@@ -283,7 +283,7 @@ def test_folder_that_is_not_there(tmp_path: Path) -> None:
     assert f"The project folder '{tmp_path / 'none'}' is not there." in result.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="a process group is killed")
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only /proc shows who is left")
 def test_emulator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     """What it started ends with it."""
     site = make_site(tmp_path / "W", {"worker.py": SHOW})
