@@ -107,13 +107,12 @@ class Threads:
             del watcher  # and with it the request, while this thread waits for another
 
 
-class Scheduler(CallbackScheduler):  # type: ignore[misc]
+class Scheduler(CallbackScheduler):
     """What granian calls with each request: it goes to `threads`, and to no event loop."""
 
     def __new__(cls, loop: Any, callback: Any, threads: Threads) -> Scheduler:
         """Make one for the event loop `loop`."""
-        made: Scheduler = super().__new__(cls, loop, callback, None, None, None)
-        return made
+        return super().__new__(cls, loop, callback, None, None, None)  # type: ignore[call-arg]
 
     def __init__(self, loop: Any, callback: Any, threads: Threads) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ def run(launch: Launch) -> int:
         interface=Interfaces(settings.pop("interface")),
         http=HTTPModes(settings.pop("http")),
         http1_settings=HTTP1Settings(header_read_timeout=serversettings.KEEPALIVE_SECONDS * 1000),
-        workers_kill_timeout=seconds or 0.01,
+        workers_kill_timeout=seconds or 0.01,  # type: ignore[arg-type]
         log_level=LogLevels.warning,
         **settings,
     )
@@ -81,19 +81,12 @@ def run(launch: Launch) -> int:
     return 0
 
 
-class _Server(MPServer):  # type: ignore[misc]
+class _Server(MPServer):
     """Granian that starts dead workers again, but not those whose app cannot be loaded."""
 
-    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:
-        made = super()._spawn_worker(*arguments, **options)
-        start = made.start
-
-        def start_deaf() -> None:
-            with process.holding_stop_signals():
-                start()
-
-        made.start = start_deaf
-        return made
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        with process.holding_stop_signals():
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]
 
     def _respawn_workers(
         self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
@@ -105,7 +98,8 @@ class _Server(MPServer):  # type: ignore[misc]
             self.main_loop_interrupt.set()
             return
         time.sleep(_RESPAWN_PAUSE)
-        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        with process.holding_stop_signals():
+            super()._respawn_workers(workers, spawn_target, target_loader, delay)
         # Granian ends where a worker dies twice in a few seconds; one visitor could make it.
         self.respawned_wrks.clear()
 
@@ -130,7 +124,8 @@ def _load(name: str, site: str, threads: int, asked: bool, multiprocess: bool) -
         if asked and _is_first():
             click.echo(f"Warning: {_NO_THREADS}", err=True)
         return app
-    granian.server.mp._new_cbscheduler = _scheduler(app, threads, multiprocess)
+    scheduler = _scheduler(app, threads, multiprocess)
+    granian.server.mp._new_cbscheduler = scheduler  # type: ignore[attr-defined]
     return _no_lifespan
 
 
@@ -166,7 +161,7 @@ def _hear_signals(loop: Any) -> Any:
 
 
 def _is_first() -> bool:
-    return multiprocessing.current_process()._identity[-1:] == (1,)  # type: ignore[attr-defined]
+    return multiprocessing.current_process()._identity[-1:] == (1,)
 
 
 def _leave(error: AppServiceError) -> Any:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import signal
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.load import Load
 from tests.support.servers import Server, free_port, run, serving
 
 APP = """
@@ -33,93 +31,12 @@ def app(environ, start_response):
 """
 SERVE = ("-m", "appsvc_runtime", "serve", "app:app", "--host", "127.0.0.1", "--port", "{port}")
 RUNSERVER = ("-m", "appsvc_runtime.runserver", "app:app", "--port", "{port}")
-DOORS = pytest.mark.parametrize("door", [SERVE, RUNSERVER], ids=["serve", "runserver"])
-
-
-# As Django and plain WSGI apps do, it does not ask which method it is.
-HEAD_APP = """
-import io
-
-def app(environ, start_response):
-    path = environ["PATH_INFO"]
-    sized = [("Content-Length", "6")] if path in ("/body", "/file") else []
-    write = start_response("200 OK", [("Content-Type", "text/plain"), *sized])
-    if path == "/written":
-        write(b"a body")
-        return []
-    if path == "/file" and "wsgi.file_wrapper" in environ:
-        return environ["wsgi.file_wrapper"](io.BytesIO(b"a body"))
-    return iter([b"a ", b"body"]) if path == "/stream" else [b"a body"]
-"""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     (tmp_path / "app.py").write_text(APP)
     return tmp_path
-
-
-@DOORS
-@pytest.mark.parametrize("path", ["/body", "/stream", "/file", "/written"])
-def test_head_has_no_body(door: tuple[str, ...], tmp_path: Path, path: str) -> None:
-    """Whatever the app gives: the next answer on the connection is the next request's."""
-    (tmp_path / "app.py").write_text(HEAD_APP)
-    with serving(*door, cwd=tmp_path) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        for method, body in (("HEAD", b""), ("GET", b"a body"), ("HEAD", b""), ("GET", b"a body")):
-            connection.request(method, path)
-            response = connection.getresponse()
-            assert (response.status, response.read()) == (200, body)
-            length = response.getheader("Content-Length")
-            assert length == ("6" if path in ("/body", "/file") else None)
-        connection.close()
-
-
-@DOORS
-def test_stops_under_load_without_a_broken_answer(door: tuple[str, ...], site: Path) -> None:
-    """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
-    with serving(*door, cwd=site, APPSVC_WORKERS="2") as server:
-        _wait_for_processes(server, 2 if door is SERVE else 1)
-        with Load(server.port, "/page", clients=8) as load:
-            load.wait_for(100)
-            load.stopping()
-            assert server.stop() == 0
-        assert load.broken == [], server.log()
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", server.port), 5)
-
-
-@pytest.mark.parametrize(
-    ("door", "number"),
-    [
-        # gunicorn's SIGINT is its quick stop, by its documentation.
-        pytest.param(SERVE, signal.SIGTERM, id="serve-SIGTERM"),
-        pytest.param(RUNSERVER, signal.SIGTERM, id="runserver-SIGTERM"),
-        pytest.param(RUNSERVER, signal.SIGINT, id="runserver-SIGINT"),
-    ],
-)
-def test_a_running_request_finishes(
-    door: tuple[str, ...], number: signal.Signals, site: Path
-) -> None:
-    """It was taken before the stop, so it is answered."""
-    with serving(*door, cwd=site) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request("GET", "/slow")
-        _wait_for_request(server)
-        server.process.send_signal(number)
-        answer = connection.getresponse()
-        assert (answer.status, answer.read()[-4:]) == (200, b"http")
-        assert server.process.wait(20) == 0
-        connection.close()
-
-
-def _wait_for_processes(server: Server, count: int) -> None:
-    """Wait until so many processes answer: one that is still starting is no test of stopping."""
-    deadline = time.monotonic() + 20
-    seen: set[bytes] = set()
-    while len(seen) < count:
-        assert time.monotonic() < deadline, server.log()
-        seen.add(server.request("/")[2].partition(b" ")[0])
 
 
 def _wait_for_request(server: Server) -> None:
@@ -138,21 +55,6 @@ def _wait_for_request(server: Server) -> None:
     raise AssertionError("The request did not reach the server.")
 
 
-@DOORS
-def test_connections_that_wait_to_be_accepted_are_answered(
-    door: tuple[str, ...], site: Path
-) -> None:
-    """One request on each connection, more of them than are served at a time."""
-    with (
-        serving(*door, cwd=site, APPSVC_THREADS="2", APPSVC_WORKERS="1") as server,
-        Load(server.port, "/short", clients=12, keep_alive=False) as load,
-    ):
-        load.wait_for(50)
-        load.stopping()
-        assert server.stop() == 0
-    assert load.broken == []
-
-
 def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
     """After --graceful-timeout it ends all the same, and says how many it cut."""
     with serving(*RUNSERVER, "--graceful-timeout", "0", cwd=site) as server:
@@ -164,16 +66,6 @@ def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
         connection.close()
 
 
-def test_runserver_closes_idle_connections(site: Path) -> None:
-    """A kept-alive connection does not hold a stop up."""
-    with serving(*RUNSERVER, "--graceful-timeout", "15", cwd=site) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request("GET", "/")
-        connection.getresponse().read()
-        assert server.stop(timeout=10) == 0
-        connection.close()
-
-
 def test_serve_becomes_gunicorn(site: Path) -> None:
     """The process id stays the same, so that the container's SIGTERM reaches gunicorn."""
     with serving(*SERVE, cwd=site) as server:
@@ -182,20 +74,6 @@ def test_serve_becomes_gunicorn(site: Path) -> None:
         worker, _, _ = server.request("/")[2].partition(b" ")
         parent = Path(f"/proc/{int(worker)}/stat").read_text().rpartition(")")[2].split()[1]
         assert int(parent) == server.process.pid
-
-
-@DOORS
-def test_big_bodies_both_ways(door: tuple[str, ...], site: Path) -> None:
-    """10 MB up and down."""
-    with serving(*door, cwd=site) as server:
-        assert len(server.request("/big")[2]) == 160 * 65536
-        assert server.request("/length", method="POST", body=b"y" * 10_000_000)[2] == b"10000000"
-
-
-def test_gunicorn_decides_no_scheme_itself(site: Path) -> None:
-    """Off the platform a header makes no https, not even from loopback."""
-    with serving(*SERVE, cwd=site) as server:
-        assert server.request("/", {"X-Forwarded-Proto": "https"})[2].endswith(b" http")
 
 
 def test_serve_logs_the_visitor(site: Path) -> None:
@@ -331,13 +209,6 @@ def test_runserver_does_not_run_out_of_files(site: Path) -> None:
             connection.close()
 
 
-def test_runserver_stopped_while_the_app_is_imported(site: Path) -> None:
-    """There is nothing to wait for."""
-    (site / "app.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n" + APP)
-    result = run(*(word.replace("{port}", "0") for word in RUNSERVER), cwd=site)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
 REFUSED = [
     pytest.param("%HTTP_PLATFORM_PORT%", id="not-expanded"),
     pytest.param("8_000", id="underscore"),
@@ -367,27 +238,6 @@ def test_a_bad_port_argument_is_refused(door: str, text: str, site: Path) -> Non
     module = "appsvc_runtime" if door == "serve" else "appsvc_runtime.runserver"
     result = run("-m", module, *words, "app:app", "--port", text, cwd=site)
     assert (result.returncode, "--port" in result.stderr) == (2, True)
-
-
-@DOORS
-def test_port_zero_picks_a_port_and_prints_it(door: tuple[str, ...], site: Path) -> None:
-    """`--port 0`, and only so."""
-    with serving(*door, cwd=site, port=0) as server:
-        assert server.port > 0
-        assert server.request("/")[0] == 200
-
-
-@DOORS
-def test_a_busy_port_is_named_at_once(door: tuple[str, ...], site: Path) -> None:
-    """Before the app is imported, which here would take for ever."""
-    (site / "app.py").write_text("import threading\nthreading.Event().wait()\n")
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        result = run(*(word.replace("{port}", str(port)) for word in door), cwd=site, timeout=20)
-    assert result.returncode == 2
-    assert f"Port {port}" in result.stderr
-    assert "in use" in result.stderr
-    assert "Traceback" not in result.stderr
 
 
 BROKEN = [
@@ -422,23 +272,3 @@ def test_no_app_found(door: str, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "APPSVC_APP" in result.stderr
     assert "application.py" in result.stderr
-
-
-@pytest.mark.parametrize("kind", ["idle", "half-a-header", "half-a-body"])
-@DOORS
-def test_stalled_visitors_do_not_stop_others(door: tuple[str, ...], kind: str, site: Path) -> None:
-    """A hundred of them, and a hundred others are answered."""
-    sent = {
-        "idle": b"",
-        "half-a-header": b"GET / HTTP/1.1\r\nHost: x\r\nX-",
-        "half-a-body": b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n01234",
-    }[kind]
-    with serving(*door, cwd=site) as server:
-        stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
-        for connection in stalled:
-            connection.sendall(sent)
-        try:
-            assert [server.request("/")[0] for _ in range(100)] == [200] * 100
-        finally:
-            for connection in stalled:
-                connection.close()

@@ -32,19 +32,41 @@ def slow(environ, start_response):
 
 app = AppServiceMiddleware(slow, health=Health("/healthz", drain_seconds=1.0))
 """
-PORT = ("app:app", "--host", "127.0.0.1", "--port", "{port}")
+ASGI_APP = """
+import asyncio
+from appsvc_runtime import AppServiceASGIMiddleware
+from appsvc_runtime.health import Health
+
+async def slow(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": kind + ".complete"})
+            if kind == "lifespan.shutdown":
+                return
+    await asyncio.sleep(0.05)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+
+app = AppServiceASGIMiddleware(slow, health=Health("/healthz", drain_seconds=1.0))
+"""
+# Server and app; waitress by the door where it is the default.
 DOORS = {
-    "gunicorn": ("-m", "appsvc_runtime", "serve", *PORT),
-    "waitress": ("-m", "appsvc_runtime.runserver", *PORT),
+    "gunicorn": (("-m", "appsvc_runtime", "serve"), APP),
+    "waitress": (("-m", "appsvc_runtime.runserver"), APP),
+    "granian": (("-m", "appsvc_runtime", "serve", "--server", "granian"), APP),
+    "granian-asgi": (("-m", "appsvc_runtime", "serve", "--server", "granian"), ASGI_APP),
+    "uvicorn": (("-m", "appsvc_runtime", "serve", "--server", "uvicorn"), ASGI_APP),
 }
 
 
 @contextmanager
 def instance(folder: Path, door: str) -> Iterator[Server]:
-    with serving(
-        *DOORS[door], cwd=folder, **APP_SERVICE, WEBSITES_CONTAINER_STOP_TIME_LIMIT="20",
-        APPSVC_GRACEFUL_TIMEOUT="10",
-    ) as server:  # fmt: skip
+    command, app = DOORS[door]
+    (folder / "app.py").write_text(app)
+    variables = {"WEBSITES_CONTAINER_STOP_TIME_LIMIT": "20", "APPSVC_GRACEFUL_TIMEOUT": "10"}
+    words = (*command, "app:app", "--host", "127.0.0.1", "--port", "{port}")
+    with serving(*words, cwd=folder, **APP_SERVICE, **variables) as server:  # fmt: skip
         yield server
 
 
@@ -93,7 +115,6 @@ def healthy(server: Server) -> bool:
 @pytest.mark.parametrize("door", DOORS)
 def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
     """Each of two instances is replaced in turn; no visitor sees an error."""
-    (tmp_path / "app.py").write_text(APP)
     balancer = Balancer()
     answers: list[int] = []
     wrong: list[str] = []
@@ -135,7 +156,6 @@ def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str) -> None:
     """503 with `draining`, then the end; a second signal does not wait."""
-    (tmp_path / "app.py").write_text(APP)
     with instance(tmp_path, door) as server:
         assert json.loads(server.request("/healthz")[2])["status"] == "healthy"
         server.process.send_signal(signal.SIGTERM)

@@ -42,14 +42,26 @@ def test_a_port_that_is_none(row: Row, door: str, tmp_path: Path) -> None:
 
 
 @rows()
+def test_port_zero_picks_a_port_and_says_it(row: Row, tmp_path: Path) -> None:
+    """`--port 0`, and only so."""
+    with serving(*row.serve, cwd=row.site(tmp_path), port=0) as server:
+        assert server.port > 0
+        assert asked(server)["path"] == "/"
+
+
+@rows()
 def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
-    """Is said at once; also where the other is a server of the same kind."""
+    """Is said before the app is imported; also where the other is a server of the same kind."""
     command = row.serve
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "app.py").write_text("import threading\nthreading.Event().wait()\n")
     with serving(*command, cwd=row.site(tmp_path)) as server:
         words = [word.replace("{port}", str(server.port)) for word in command]
-        result = run(*words, cwd=tmp_path)
+        result = run(*words, cwd=other, timeout=20)
         assert result.returncode == 2, result.stderr
         assert f"Port {server.port} on 127.0.0.1 is already in use" in result.stderr
+        assert "Traceback" not in result.stderr
         assert asked(server)["path"] == "/"
 
 
@@ -173,16 +185,50 @@ STALLS = {
 
 @rows()
 @pytest.mark.parametrize("kind", STALLS)
-def test_stalled_visitors_do_not_block_the_rest(row: Row, kind: str, tmp_path: Path) -> None:
-    """Sixty of them, and others are answered."""
+def test_stalled_visitors_do_not_stop_others(row: Row, kind: str, tmp_path: Path) -> None:
+    """A hundred of them, and a hundred others are answered."""
     with serving(*row.serve, cwd=row.site(tmp_path)) as server:
-        stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(60)]
+        stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
         for connection in stalled:
             connection.sendall(STALLS[kind])
-        for _ in range(20):
-            assert asked(server)["path"] == "/"
-        for connection in stalled:
-            connection.close()
+        try:
+            assert [server.request("/")[0] for _ in range(100)] == [200] * 100
+        finally:
+            for connection in stalled:
+                connection.close()
+
+
+# As Django and plain WSGI apps do, it does not ask which method it is.
+HEAD_APP = """
+import io
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    sized = [("Content-Length", "6")] if path in ("/body", "/file") else []
+    write = start_response("200 OK", [("Content-Type", "text/plain"), *sized])
+    if path == "/written":
+        write(b"a body")
+        return []
+    if path == "/file" and "wsgi.file_wrapper" in environ:
+        return environ["wsgi.file_wrapper"](io.BytesIO(b"a body"))
+    return iter([b"a ", b"body"]) if path == "/stream" else [b"a body"]
+"""
+
+
+@rows("gunicorn", "waitress", "granian")
+@pytest.mark.parametrize("path", ["/body", "/stream", "/file", "/written"])
+def test_head_has_no_body(row: Row, path: str, tmp_path: Path) -> None:
+    """Whatever the app gives: the next answer on the connection is the next request's."""
+    (tmp_path / "app.py").write_text(HEAD_APP)
+    with serving(*row.serve, cwd=tmp_path) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        for method, body in (("HEAD", b""), ("GET", b"a body"), ("HEAD", b""), ("GET", b"a body")):
+            connection.request(method, path)
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, body)
+            length = response.getheader("Content-Length")
+            assert length == ("6" if path in ("/body", "/file") else None)
+        connection.close()
 
 
 @rows("gunicorn", "granian", "granian-asgi", "uvicorn")
