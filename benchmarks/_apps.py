@@ -1,4 +1,4 @@
-"""The two apps under load, written to folders of their own as a user's ``app.py`` would be.
+"""The apps under load, written to folders of their own as a user's ``app.py`` would be.
 
 This module must not know: servers, clients, or what is measured.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["APPS", "write_site"]
+__all__ = ["APPS", "WORK", "write_pair", "write_site"]
 
 # A POST reads its body before anything else, as a form or an API does: a visitor that
 # stalls half way through a body then holds whatever the server gives to one request.
@@ -39,4 +39,56 @@ def write_site(root: Path, name: str) -> Path:
     if not APPS[name]:  # even sleep(0) is a system call that gives the lock away
         source = source.replace("    time.sleep(0.0)\n", "").replace("import time\n\n", "")
     (folder / "app.py").write_text(source, encoding="utf-8")
+    return folder
+
+
+# What an app does before it answers, in a WSGI app's thread and in an ASGI app's event loop.
+_COMPUTE = "until = time.thread_time() + 0.005\n    while time.thread_time() < until:\n        pass"
+WORK: dict[str, tuple[str, str]] = {
+    "fast": ("", ""),
+    "waits 50 ms": ("time.sleep(0.05)", "await asyncio.sleep(0.05)"),
+    "computes 5 ms": (_COMPUTE, _COMPUTE),
+}
+_FLASK = """\
+import time
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def hello():
+    {work}
+    return "hello, world"
+"""
+_STARLETTE = """\
+import asyncio
+import time
+
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+
+async def hello(request):
+    {work}
+    return PlainTextResponse("hello, world")
+
+
+app = Starlette(routes=[Route("/", hello)])
+"""
+
+
+def write_pair(root: Path, name: str) -> Path:
+    """Write the app called ``name`` of WORK as ``app.py`` (Flask) and ``asgi_app.py`` (Starlette).
+
+    Gives their folder, below ``root``.
+    """
+    folder = root / name.replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, source, work in zip(
+        ("app.py", "asgi_app.py"), (_FLASK, _STARLETTE), WORK[name], strict=True
+    ):
+        (folder / file).write_text(source.format(work=work or "pass"), encoding="utf-8")
     return folder

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from statistics import median
 
 from ._sides import HOST, pinned
@@ -36,10 +36,15 @@ STALLS: dict[str, bytes] = {
 
 @dataclass(frozen=True)
 class Load:
-    """Requests answered per second, and how many failed: errors, timeouts, not a 2xx."""
+    """Requests answered per second, and how many failed: errors, timeouts, not a 2xx.
+
+    ``p50`` and ``p99`` are seconds from asking to the whole answer; nan where it is not known.
+    """
 
     rate: float
     failed: int
+    p50: float = nan
+    p99: float = nan
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ def load(port: int, connections: int, seconds: float, cores: Iterable[int] | Non
         with pinned(cores):
             return _python_load(port, connections, seconds)
     # wrk takes whole seconds only.
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["--timeout", "10s", "--latency"]
     with pinned(cores):
         result = subprocess.run(
             [*command, f"http://{HOST}:{port}/"], capture_output=True, text=True, check=True
@@ -72,7 +78,16 @@ def load(port: int, connections: int, seconds: float, cores: Iterable[int] | Non
     errors = re.search(r"Socket errors: (.*)", result.stdout)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", result.stdout)
     failed = sum(map(int, re.findall(r"\d+", errors[1]))) if errors else 0
-    return Load(float(rate[1]), failed + (int(refused[1]) if refused else 0))
+    failed += int(refused[1]) if refused else 0
+    return Load(float(rate[1]), failed, *(_latency(result.stdout, part) for part in (50, 99)))
+
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+
+
+def _latency(printed: str, percent: int) -> float:
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", printed, re.MULTILINE)
+    return float(found[1]) * _UNITS[found[2]] if found else nan
 
 
 def drain(port: int, deadline: float = 20.0) -> bool:
