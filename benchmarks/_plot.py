@@ -29,7 +29,7 @@ def draw(values: Values, title: str, notes: Sequence[str]) -> str:
     """
     sides = list(dict.fromkeys(side for app in values.values() for side in app))
     colours = {side: _COLOURS[n % len(_COLOURS)] for n, side in enumerate(sides)}
-    height = _TOP + (_PANEL + 58) * len(values) + 18 * len(notes) + _MARGIN
+    height = _TOP + (_PANEL + 58) * len(values) + 18 * len(notes) + _MARGIN + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" '
@@ -43,7 +43,7 @@ def draw(values: Values, title: str, notes: Sequence[str]) -> str:
         parts += _panel(app, measured, sides, colours, top)
         top += _PANEL + 58
     for number, note in enumerate(notes):
-        parts.append(_text(_MARGIN, top + 18 * number, note, colour="#57606a"))
+        parts.append(_text(_MARGIN, top + 8 + 18 * number, note, colour="#57606a"))
     return "\n".join([*parts, "</svg>", ""])
 
 

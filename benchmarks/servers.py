@@ -1,8 +1,8 @@
 """Compare the rows of ``appsvc_runtime.servers``: ``python -m benchmarks.servers``.
 
 The first side of each group is what the platform runs by itself (its image's own options, one
-synchronous worker, or uvicorn's worker for an ASGI app); every other side is shown as a ratio to it.
-All sides take turns in every round, each on a server started for it, and medians are printed.
+synchronous worker, or uvicorn's worker for an ASGI app); every other side is a ratio to it. All
+sides take turns in every round, each on a server started for it, and medians are printed.
 
   fast            a Flask (WSGI) or Starlette (ASGI) app that answers at once
   waits 50 ms     as on a database

@@ -6,6 +6,7 @@ import re
 
 from appsvc_runtime import cli
 from appsvc_runtime.options import OPTIONS
+from appsvc_runtime.servers import SERVERS
 from appsvc_runtime.workeroptions import WORKER_OPTIONS
 from tests.support.servers import ROOT, run
 
@@ -27,6 +28,18 @@ def test_the_table_of_the_launchers_settings_is_that_of_the_package() -> None:
     shown = run("-m", "appsvc_runtime.worker", "--help").stdout
     for name in WORKER_OPTIONS:
         assert f"--{name.removeprefix('APPSVC_WORKER_').lower().replace('_', '-')}" in shown
+
+
+def test_the_table_of_servers_is_that_of_the_package() -> None:
+    """What each can run, where, how to get it, and why to take it."""
+    part = README.partition("appsvc_runtime.servers; a test compares -->")[2]
+    shown = table(part.partition("<!-- end of the servers -->")[0])
+    assert len(shown) == len(SERVERS)
+    for line, row in zip(shown, SERVERS.values(), strict=True):
+        name, apps, systems, install, why = (cell.strip() for cell in line.strip("|").split("|"))
+        assert (name, install, why) == (f"`{row.name}`", f"`{row.install}`", row.why)
+        assert apps.lower().split(" and ") == list(row.interfaces)
+        assert ("Windows" in systems) is row.windows
 
 
 def table(part: str) -> list[str]:

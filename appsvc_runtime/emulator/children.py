@@ -47,6 +47,7 @@ class Child(asyncio.SubprocessProtocol):
         self._exited = asyncio.Event()
         self._silent = asyncio.Event()
         self._streams = {1, 2}
+        self._copies: tuple[str | Callable[[int], str] | None, str | None] = (None, None)
         self._ending = False
 
     @classmethod
@@ -74,6 +75,7 @@ class Child(asyncio.SubprocessProtocol):
         child = cls(label, say)
         if listener is not None:
             child.output.listen(listener)
+        child._copies = (log_file, error_file)
         options: dict[str, Any] = child.tree.popen_options()
         if pass_fds:
             options["pass_fds"] = tuple(pass_fds)
@@ -90,11 +92,6 @@ class Child(asyncio.SubprocessProtocol):
             child._end()
             raise
         child._transport = transport
-        if log_file is not None:
-            path = log_file(child.pid) if callable(log_file) else log_file
-            child.output.copy_to(path, (1,) if error_file is not None else (1, 2))
-        if error_file is not None:
-            child.output.copy_to(error_file, (2,))
         return child
 
     async def wait(self) -> int:
@@ -169,10 +166,16 @@ class Child(asyncio.SubprocessProtocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have the process in its tree before anything else happens."""
+        """Have the process in its tree, and the copies of its output, before anything comes."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self.pid = self._transport.get_pid()
         self.tree.adopt(self.pid)
+        log_file, error_file = self._copies
+        if log_file is not None:
+            path = log_file(self.pid) if callable(log_file) else log_file
+            self.output.copy_to(path, (1,) if error_file is not None else (1, 2))
+        if error_file is not None:
+            self.output.copy_to(error_file, (2,))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Take output."""

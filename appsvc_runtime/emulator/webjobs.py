@@ -204,23 +204,30 @@ class WebJobs:
             jobs = {_key(job): job for job in plan.jobs}
         except ConfigError:
             jobs = {}
-        for key in [key for key in self._jobs if key not in jobs]:
+        gone = [key for key in self._jobs if key not in jobs]
+        for key in gone:
             self._say(self._jobs.pop(key).label, "It is gone: stopped.")
+        # Side by side, as each may take as long as its job has to stop.
+        await asyncio.gather(
+            *(self._end(key) for key in gone),
+            *(self._take(key, job, lower) for key, job in jobs.items()),
+        )
+
+    async def _take(self, key: str, job: JobPlan, lower: list[str]) -> None:
+        """Begin a job that is new, or begin it again where its files have changed."""
+        part = f"{_JOBS}{key}/".lower()
+        changed = [name for name in lower if name.startswith(part)]
+        before = self._jobs.get(key)
+        self._jobs[key] = job
+        if before is None:
+            self._say(job.label, "It is new.")
+        elif not changed or (job.job.kind == "triggered" and job.job == before.job):
+            return
+        else:
+            what = changed[0].removeprefix(part)
+            self._say(job.label, f"{what} has changed: started again.")
             await self._end(key)
-        for key, job in jobs.items():
-            part = f"{_JOBS}{key}/".lower()
-            changed = [name for name in lower if name.startswith(part)]
-            before = self._jobs.get(key)
-            self._jobs[key] = job
-            if before is None:
-                self._say(job.label, "It is new.")
-            elif not changed or (job.job.kind == "triggered" and job.job == before.job):
-                continue
-            else:
-                what = changed[0].removeprefix(part)
-                self._say(job.label, f"{what} has changed: started again.")
-                await self._end(key)
-            self._start(job)
+        self._start(job)
 
 
 def _key(job: JobPlan) -> str:
