@@ -70,7 +70,7 @@ def _panel(
     counts = sorted({count for side in measured.values() for count in side})
     highest = max((rate for side in measured.values() for rate in side.values()), default=1.0)
     step = _step(highest)
-    most = step * ceil(highest / step)
+    most = step * max(1, ceil(highest / step))
     bottom = top + 24 + _PANEL
     right = WIDTH - _MARGIN
     parts = [_text(_MARGIN, top + 8, app, size=14, weight="600")]

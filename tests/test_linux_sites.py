@@ -22,6 +22,7 @@ from tests.support.apps import copy_app, copy_example, digest
 from tests.support.browser import Page, browse, missing
 from tests.support.emulator import READY, alive_with, emulating, make_site
 from tests.support.postgres import skip_or_fail
+from tests.support.pythons import only_on
 from tests.support.servers import Server, clean_environ, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
@@ -106,6 +107,7 @@ def test_fastapi(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
+@only_on(11, 12)
 def test_another_asgi_app(tmp_path: Path, check: Check) -> None:
     """It needs no requirements: uvicorn and its worker are the image's."""
     site = copy_app("asgi_plain", tmp_path)
@@ -128,6 +130,7 @@ def taken(port: int) -> Iterator[None]:
         yield
 
 
+@only_on(11, 13)
 def test_startup_files(tmp_path: Path, check: Check) -> None:
     """A script that names /home/site/wwwroot and port 8000; the first line of another file."""
     site = copy_app("startup_file", tmp_path)
@@ -164,6 +167,7 @@ FAULTS = [
 ]
 
 
+@only_on(10, 13)
 @pytest.mark.parametrize(("name", "options", "said"), FAULTS)
 def test_faults(
     tmp_path: Path, check: Check, name: str, options: tuple[str, ...], said: str
@@ -264,6 +268,7 @@ def test_a_read_only_site(tmp_path: Path, cache: Path) -> None:
     assert not (tmp_path / "sites/.appsvc").exists()
 
 
+@only_on(10, 12)
 def test_instances(tmp_path: Path, cache: Path) -> None:
     """Three of them count apart; a health check takes an ill one out; a cookie keeps one."""
     site = copy_app("counting", tmp_path)
