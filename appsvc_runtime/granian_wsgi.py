@@ -11,9 +11,12 @@ settings or the platform.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import io
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +30,9 @@ __all__ = ["LoopThread", "make_environ", "serve"]
 _CHUNK = 65_536
 # A stream of more parts than this may go on for ever: then it is seen when its visitor goes.
 _SHORT_STREAM = 2
+# What is read of a body that the app has left, so that its sender gets to read the answer.
+_LEFT_BYTES = 16 * 1024 * 1024
+_LEFT_SECONDS = 5.0
 
 _BASE: dict[str, Any] = {
     "GATEWAY_INTERFACE": "CGI/1.1",
@@ -87,14 +93,22 @@ class LoopThread:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def wait(self, awaitable: Awaitable[Any]) -> Any:
-        """Give what an awaitable of granian's gives; at once where it is there already."""
+    def wait(self, awaitable: Awaitable[Any], seconds: float | None = None) -> Any:
+        """Give what an awaitable of granian's gives; at once where it is there already.
+
+        Raises TimeoutError where it takes longer than so many seconds.
+        """
         step = awaitable.__await__()
         try:
             next(step)
         except StopIteration as done:
             return done.value
-        return asyncio.run_coroutine_threadsafe(_await(awaitable), self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(_await(awaitable), self._loop)
+        try:
+            return future.result(seconds)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            raise TimeoutError from None
 
     def watch(self, protocol: Any) -> threading.Event:
         """Give an event that is set when the visitor has gone."""
@@ -121,6 +135,17 @@ class _Body(io.RawIOBase):
         self._loop = loop
         self._held = memoryview(b"")
         self.ended = False
+        self._seconds: float | None = None
+
+    def leave(self) -> None:
+        """Read what the app has not, within limits: a sender who is cut off sees no answer."""
+        self._held = memoryview(b"")
+        self._seconds, left = _LEFT_SECONDS, _LEFT_BYTES
+        until = time.monotonic() + _LEFT_SECONDS
+        buffer = bytearray(_CHUNK)
+        with contextlib.suppress(OSError):  # gone, or too slow
+            while not self.ended and left > 0 and time.monotonic() < until:
+                left -= self.readinto(buffer)
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -129,7 +154,7 @@ class _Body(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what has come, at least a byte; 0 at the end. Raises OSError when there is none."""
         while not self._held and not self.ended:
-            message = self._loop.wait(self._protocol.receive())
+            message = self._loop.wait(self._protocol.receive(), self._seconds)
             if message["type"] != "http.request":
                 self.ended = True
                 raise ConnectionError("The visitor went away in the middle of the body.")
@@ -152,6 +177,7 @@ class _Response:
         self._head: dict[str, Any] | None = None
         self._sent = 0  # parts
         self.length = -1  # of the body, where the app says it
+        self.reads_rest = False  # of the request's body, before the end of the answer
         self._gone: threading.Event | None = None
 
     def start(
@@ -183,6 +209,7 @@ class _Response:
             self.finish()
             return
         self._begin()
+        self._read_rest()
         self._put(data, more=False)
 
     def write(self, data: bytes) -> None:
@@ -203,7 +230,12 @@ class _Response:
         """End an answer that was sent in parts."""
         if not self._sent:
             self._begin()
+        self._read_rest()
         self._put(b"", more=False)
+
+    def _read_rest(self) -> None:
+        if self.reads_rest and self._body is not None and not self._body.ended:
+            self._body.leave()
 
     def _begin(self) -> None:
         if self._head is None:
@@ -237,6 +269,8 @@ def serve(
     else:
         environ["wsgi.input"] = io.BytesIO()
     response = _Response(protocol, loop, scope["method"] == "HEAD", body)
+    # Reading it would ask a sender for it who waits to be asked.
+    response.reads_rest = body is not None and "HTTP_EXPECT" not in environ
     parts = app(environ, response.start)
     try:
         _send(parts, response)
