@@ -196,6 +196,11 @@ def test_zip_file_is_run_as_python_runs_it(folder: Path) -> None:
     assert plan().name == "worker.py"
 
 
+def shown(value: object) -> str:
+    """Give an id that is the same in every process."""
+    return getattr(value, "__name__", str(value))
+
+
 Parser = Callable[[str], Any]
 
 
@@ -211,7 +216,7 @@ Parser = Callable[[str], Any]
         (workeroptions.parse_lease, "15", 15),
         (workeroptions.parse_lease, "60", 60),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_parsers_read(parser: Parser, text: str, value: object) -> None:
     """What users write."""
@@ -230,7 +235,7 @@ def test_parsers_read(parser: Parser, text: str, value: object) -> None:
         )
         for text in texts
     ],
-    ids=str,
+    ids=shown,
 )
 def test_parsers_refuse(parser: Parser, text: str) -> None:
     """ValueError with what was expected."""
