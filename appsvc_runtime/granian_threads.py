@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian._granian import CallbackScheduler
 
-from .granian_wsgi import LoopThread, serve
+from .granian_wsgi import LoopThread, VisitorGoneError, serve
 
 if TYPE_CHECKING:
     import asyncio
@@ -100,6 +100,8 @@ class Threads:
             self._taken += 1
             try:
                 serve(app, watcher.scope, watcher.proto, loop, multiprocess=multiprocess)
+            except VisitorGoneError:
+                watcher.done()
             except BaseException as error:
                 watcher.err(error)  # logged by granian, and answered with 500 or cut off
             else:

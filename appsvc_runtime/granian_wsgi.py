@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["LoopThread", "make_environ", "serve"]
+__all__ = ["LoopThread", "VisitorGoneError", "make_environ", "serve"]
 
 _CHUNK = 65_536
 # A stream of more parts than this may go on for ever: then it is seen when its visitor goes.
@@ -75,6 +75,8 @@ def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
         else:
             environ[key] = text
     environ.pop("", None)
+    if not environ.get("HTTP_HOST"):  # granian makes an empty one where none was sent
+        environ.pop("HTTP_HOST", None)
     return environ
 
 
@@ -85,6 +87,10 @@ def _name(name: bytes) -> str:
     if len(_names) < _MAX_NAMES:
         _names[name] = key
     return key
+
+
+class VisitorGoneError(ConnectionError):
+    """The visitor has gone: nobody is left to be answered."""
 
 
 class LoopThread:
@@ -157,7 +163,7 @@ class _Body(io.RawIOBase):
             message = self._loop.wait(self._protocol.receive(), self._seconds)
             if message["type"] != "http.request":
                 self.ended = True
-                raise ConnectionError("The visitor went away in the middle of the body.")
+                raise VisitorGoneError("The visitor went away in the middle of the body.")
             self._held = memoryview(message.get("body", b""))
             self.ended = not message.get("more_body")
         size = min(len(buffer), len(self._held))
@@ -221,7 +227,7 @@ class _Response:
             if self._body is None or self._body.ended:
                 self._gone = self._loop.watch(self._protocol)
         elif self._gone is not None and self._gone.is_set():
-            raise ConnectionError("The visitor went away in the middle of the answer.")
+            raise VisitorGoneError("The visitor went away in the middle of the answer.")
         self._sent += 1
         if not self._is_head:
             self._put(data, more=True)

@@ -6,10 +6,10 @@ Knows asyncio. Must not know of HTTP or FastCGI, nor which system this is: that 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import subprocess
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from .exchange import Say
 
-__all__ = ["Child"]
+__all__ = ["Child", "settle"]
 
 # After the child's own end: for the last of its output, if a child of its own keeps the pipes.
 _LAST_WORDS = 0.25
 # For what was killed to be gone, seconds. Only the system itself can hold it longer.
 _GONE = 5.0
+
+
+_running: weakref.WeakSet[Child] = weakref.WeakSet()
 
 
 class Child(asyncio.SubprocessProtocol):
@@ -100,8 +103,7 @@ class Child(asyncio.SubprocessProtocol):
         Its last output has been taken by then. What it started may still run: see `kill`.
         """
         await self._exited.wait()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._silent.wait(), _LAST_WORDS)
+        await _within(self._silent, _LAST_WORDS)
         return cast("int", self.returncode)
 
     async def stop(self, grace: float) -> bool:
@@ -113,8 +115,7 @@ class Child(asyncio.SubprocessProtocol):
             by_itself = self.returncode is not None
             if not by_itself:
                 self.tree.ask_to_stop()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._exited.wait(), grace)
+                await _within(self._exited, grace)
                 by_itself = self.returncode is not None
                 self._say(
                     self.label,
@@ -126,8 +127,7 @@ class Child(asyncio.SubprocessProtocol):
             return by_itself
         finally:
             self.kill()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._exited.wait(), _GONE)
+            await _within(self._exited, _GONE)
 
     def kill(self) -> None:
         """End the program and all that it started, now. Can be called again.
@@ -152,12 +152,11 @@ class Child(asyncio.SubprocessProtocol):
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.02)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._exited.wait(), _GONE)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._silent.wait(), _LAST_WORDS)
+        await _within(self._exited, _GONE)
+        await _within(self._silent, _LAST_WORDS)
 
     def _end(self) -> None:
+        _running.discard(self)
         if self._transport is not None:
             self._transport.close()
         self.output.end()
@@ -170,6 +169,7 @@ class Child(asyncio.SubprocessProtocol):
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self.pid = self._transport.get_pid()
         self.tree.adopt(self.pid)
+        _running.add(self)
         log_file, error_file = self._copies
         if log_file is not None:
             path = log_file(self.pid) if callable(log_file) else log_file
@@ -195,6 +195,24 @@ class Child(asyncio.SubprocessProtocol):
         self._exited.set()
         if self._ending:
             self._end()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, so many seconds at most.
+
+    Not asyncio.wait_for: before Python 3.12 a cancellation that comes with the event is lost in it.
+    """
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({waiting}, timeout=seconds)
+    finally:
+        waiting.cancel()
+
+
+async def settle() -> None:
+    """Wait a moment for programs that were killed, before the event loop is closed under them."""
+    for child in list(_running):
+        await _within(child._exited, _GONE)
 
 
 def _not_started(

@@ -18,6 +18,7 @@ from .. import facts, ports, process
 from .background import cancel, until
 from .certificates import Certificates
 from .checking import check
+from .children import settle
 from .easyauth import EasyAuth
 from .exchange import Answer, Request, Say, Tunnel
 from .frontend import FrontEnd
@@ -215,6 +216,7 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
         ending = asyncio.create_task(emulation.close())
         await until(ending, signals)
         await cancel(ending)
+        await settle()
 
 
 async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], None]) -> int:
