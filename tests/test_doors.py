@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.servers import Server, free_port, run, serving
+from tests.support.servers import free_port, run, serving
 
 APP = """
 import os, time
@@ -39,28 +38,12 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _wait_for_request(server: Server) -> None:
-    """Wait until the server has taken all that was sent to it: nothing is queued in the kernel."""
-    deadline = time.monotonic() + 10
-    port = f":{server.port:04X}"
-    while time.monotonic() < deadline:
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        # Established connections of the server's side, their receive queues, and the listener's.
-        mine = [line for line in lines if line[1].endswith(port)]
-        if any(line[3] == "01" for line in mine) and all(
-            line[4].endswith(":00000000") for line in mine
-        ):
-            return
-        time.sleep(0.01)
-    raise AssertionError("The request did not reach the server.")
-
-
 def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
     """After --graceful-timeout it ends all the same, and says how many it cut."""
     with serving(*RUNSERVER, "--graceful-timeout", "0", cwd=site) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET", "/slow")
-        _wait_for_request(server)
+        server.wait_until_taken()
         assert server.stop() == 0
         assert "1 requests were still running" in server.log()
         connection.close()

@@ -31,22 +31,6 @@ def wait_for_processes(server: Server, count: int) -> None:
         seen.add(asked(server)["pid"])
 
 
-def wait_until_taken(server: Server) -> None:
-    """Wait until the server has taken all that was sent to it: nothing is queued in the kernel."""
-    deadline = time.monotonic() + 10
-    port = f":{server.port:04X}"
-    while time.monotonic() < deadline:
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        # Established connections of the server's side, their receive queues, and the listener's.
-        mine = [line for line in lines if line[1].endswith(port)]
-        if any(line[3] == "01" for line in mine) and all(
-            line[4].endswith(":00000000") for line in mine
-        ):
-            return
-        time.sleep(0.01)
-    raise AssertionError("The request did not reach the server.")
-
-
 @rows()
 def test_stops_under_load_without_a_broken_answer(row: Row, tmp_path: Path) -> None:
     """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
@@ -68,7 +52,7 @@ def test_a_running_request_finishes(row: Row, number: signal.Signals, tmp_path: 
         asked(server)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET", "/slow")
-        wait_until_taken(server)
+        server.wait_until_taken()
         server.process.send_signal(number)
         answer = connection.getresponse()
         assert (answer.status, b"pid" in answer.read()) == (200, True)
@@ -98,7 +82,7 @@ def test_what_does_not_finish_is_cut(row: Row, tmp_path: Path) -> None:
         asked(server)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET", "/stuck")
-        wait_until_taken(server)
+        server.wait_until_taken()
         begun = time.monotonic()
         assert server.stop() == 0, server.log()
         assert 0.9 < time.monotonic() - begun < 10

@@ -117,6 +117,20 @@ class Server:
                 return
             self._tick(deadline, "did not listen")
 
+    def wait_until_taken(self, timeout: float = 10) -> None:
+        """Wait until it has taken all that was sent to it: nothing is queued in the kernel."""
+        deadline = time.monotonic() + timeout
+        port = f":{self.port:04X}"
+        while True:
+            lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            # Established connections of the server's side, their receive queues, the listener's.
+            mine = [line for line in lines if line[1].endswith(port)]
+            if any(line[3] == "01" for line in mine) and all(
+                line[4].endswith(":00000000") for line in mine
+            ):
+                return
+            self._tick(deadline, "did not take what was sent")
+
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
         """Send a signal to the child's own id, and give its exit code."""
         self.process.send_signal(number)
