@@ -70,9 +70,9 @@ class Threads:
 
     def _grow(self, count: int) -> None:
         for _ in range(count):
-            self._count += 1
-            name = f"wsgi-{self._count}"
+            name = f"wsgi-{self._count + 1}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._count += 1
 
     def _watch(self) -> None:
         """Start more threads where requests wait, and not for the processor."""
@@ -90,8 +90,12 @@ class Threads:
                 slow = waiting * passed > taken * _PATIENCE_SECONDS
                 # Where none was taken at all, all threads may be at work for long.
                 looks = looks + 1 if slow and not (busy and taken) else 0
-                if looks >= _LOOKS:
+                if looks < _LOOKS:
+                    continue
+                try:
                     self._grow(min(waiting, _AT_ONCE, self._most - self._count))
+                except RuntimeError:  # the system gives no more: it goes on with those there are
+                    return
 
     def _work(self) -> None:
         take, app, loop, multiprocess = self._queue.get, self._app, self._loop, self._multiprocess

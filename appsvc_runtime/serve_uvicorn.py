@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from . import asgi_app, process, serversettings, startuptime
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make", "run"]
 
+# Uvicorn's own code for an app that does not start.
+_NO_APP = 3
 # The first worker whose app cannot be loaded says why; the others wait so long to be ended.
 _OTHERS_WAIT = 10.0
 _WORKER = "APPSVC_WORKER_NUMBER"
@@ -64,8 +66,11 @@ def run(launch: Launch) -> int:
     bound.listen(config.backlog)
     bound.set_inheritable(True)
     hide_main()
+    options: dict[str, Any] = {"sockets": [bound]}
+    if "target" in inspect.signature(Multiprocess).parameters:  # uvicorn before 0.50
+        options["target"] = uvicorn.Server(config).run
     # Also for one worker: who dies is replaced.
-    supervisor = _Supervisor(config, [bound])
+    supervisor = _Supervisor(config, **options)
     supervisor.run()
     return supervisor.failed
 
@@ -77,10 +82,10 @@ def make() -> Any:
             app = asgi_app.make()
     except AppServiceError as error:
         if os.environ.get(_WORKER, "1") != "1":
-            process.on_stop_signal(lambda: os._exit(STARTUP_FAILURE))  # uvicorn's waits for us
+            process.on_stop_signal(lambda: os._exit(_NO_APP))  # uvicorn's waits for us
             time.sleep(_OTHERS_WAIT)
         click.echo(f"Error: {error}", err=True)
-        raise SystemExit(STARTUP_FAILURE) from None
+        raise SystemExit(_NO_APP) from None
     with contextlib.suppress(OSError):  # standard output may be full
         click.echo(startuptime.ready())
     return app
@@ -103,6 +108,8 @@ class _Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start dead workers again, unless there is no app."""
-        super().keep_subprocess_alive()
-        if any(one.exitcode == STARTUP_FAILURE for one in self.processes):
+        if any(one.process.exitcode == _NO_APP for one in self.processes):
             self.failed = 1
+            self.should_exit.set()
+        else:
+            super().keep_subprocess_alive()

@@ -64,8 +64,19 @@ class Server:
             )
 
     def load(self) -> Callable[[Launch], int]:
-        """Give the function that runs it until it is stopped, and gives the exit code."""
-        run: Callable[[Launch], int] = importlib.import_module(f".{self.door}", __package__).run
+        """Give the function that runs it until it is stopped, and gives the exit code.
+
+        Raises ConfigError for a release of it that is too old or too new.
+        """
+        try:
+            door = importlib.import_module(f".{self.door}", __package__)
+        except ImportError as error:
+            raise ConfigError(
+                f"The server {self.name} that is installed is none that this package knows: "
+                f"{error}.",
+                hint=f"Run `{self.install} --upgrade`.",
+            ) from None
+        run: Callable[[Launch], int] = door.run
         return run
 
     def unused(self, environ: Mapping[str, str], threads: int | None = None) -> list[str]:

@@ -112,6 +112,15 @@ def test_what_a_server_cannot_honour_is_said(
     assert sentences == [f"{one} means nothing to {name} and is not used." for one in said]
 
 
+def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is said with what helps, and not by a traceback."""
+    monkeypatch.setitem(sys.modules, "granian._signals", None)
+    monkeypatch.delitem(sys.modules, "appsvc_runtime.serve_granian", raising=False)
+    with pytest.raises(ConfigError, match="granian that is installed is none") as caught:
+        SERVERS["granian"].load()
+    assert "--upgrade" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_has_a_door(name: str) -> None:
     """A function that runs it; and its options are there."""
