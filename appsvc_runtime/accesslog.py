@@ -6,6 +6,8 @@ asked, the environ is the visitor's.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import re
@@ -73,21 +75,20 @@ class _Stdout:
         line = f"{stamp} INFO {LOGGER} {os.getpid()}: {text}"
         if sys.stdout is sys.__stdout__ and sys.stdout is not None:
             data = f"{line}\n".encode("ascii", "backslashreplace")
-            try:
+            with contextlib.suppress(OSError):
                 if os.write(1, data) == len(data):
                     return
-            except OSError:
-                pass
         self._handler.put(line)  # which counts what cannot be written
 
 
-_stdout: _Stdout | None = None
+_stdout = functools.cache(_Stdout)  # made with the first line
+_shown = False
 
 
 def show() -> None:
     """Have lines written to standard output that no handler of the app's takes."""
-    global _stdout
-    _stdout = _stdout or _Stdout()
+    global _shown
+    _shown = True
 
 
 class AccessLines:
@@ -125,7 +126,7 @@ class AccessLines:
     def _check(self) -> None:
         """Say, once, if the lines lead nowhere."""
         self._checked = True
-        if _stdout is None and not self._logger.hasHandlers():
+        if not _shown and not self._logger.hasHandlers():
             self._logger.warning(
                 "Access lines are asked for, but this process writes no log: "
                 "call appsvc_runtime.configure_logging()."
@@ -210,10 +211,10 @@ class Line:
             f'"{quoted(get("REQUEST_METHOD") or "-")} {self._target} '
             f'{quoted(get("SERVER_PROTOCOL") or "-")}" {self.status} {self.sent} '
             f'"{quoted(get("HTTP_REFERER") or "-")}" "{quoted(get("HTTP_USER_AGENT") or "-")}" '
-            f"{(time.perf_counter() - self._began) * 1000:.0f}ms"
+            f"{int((time.perf_counter() - self._began) * 1000)}ms"
         )
-        if _stdout is not None and not self._logger.hasHandlers():
-            _stdout.write(text)
+        if _shown and not self._logger.hasHandlers():
+            _stdout().write(text)
         else:
             self._logger.info("%s", text)
 

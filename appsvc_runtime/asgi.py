@@ -11,7 +11,6 @@ Source: the ASGI specification, HTTP and WebSocket connection scope.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +104,11 @@ class AppServiceASGIMiddleware(Replier):
         before = environ.get(REQUEST_KEY)
         self.decide(environ)
         if environ[REQUEST_KEY] is not before:
-            came = scope.get(_CAME, scope)
-            scope = {**scope, **{key: came[key] for key in _DECIDED if key in came}, _CAME: came}
+            came = scope.get(_CAME)
+            if came is None:
+                scope = {**scope, _CAME: scope}
+            else:
+                scope = {**scope, **{key: came[key] for key in _DECIDED if key in came}}
             _write(scope, environ)
         line = None
         if self._lines is not None and scope["type"] == "http":
@@ -135,6 +137,8 @@ class AppServiceASGIMiddleware(Replier):
 
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
         if self._health is not None and environ["PATH_INFO"] == self._health.path:
+            import asyncio  # by now it is there; WSGI apps never need it
+
             # In a thread: checks may wait, and the loop must not.
             return await asyncio.to_thread(self.reply, environ)
         return self.reply(environ)

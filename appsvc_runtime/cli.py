@@ -26,7 +26,6 @@ from . import (
 from .cli_build import build
 from .cli_emulate import emulate
 from .console import PythonVersion, echo, run_command
-from .errors import ConfigError
 from .settings import load_settings
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def serve(
     return serving.serve(
         serving.Launch(
             app=app,
-            site=_enter(site),
+            site=serving.enter(site),
             host=host,
             port=port,
             server=server,
@@ -129,7 +128,7 @@ def explain(
 @click.option("--django", "for_django", is_flag=True, help="Show what appsvc_runtime.django gives.")
 def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
     """Show what the app would see: each setting, where it is from, and what is wrong."""
-    loaded = load_settings(folder=_enter(site))
+    loaded = load_settings(folder=serving.enter(site))
     rows = choices = None
     if for_django:
         choices = settingsreport.django_choices(loaded, show_secrets=show_secrets)
@@ -154,18 +153,6 @@ def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool
         echo(line)
     for finding in findings:
         echo(f"{finding.level.capitalize()}: {finding}")
-
-
-def _enter(site: str) -> str:
-    """Make the app's folder the current one, and give its full path."""
-    try:
-        os.chdir(site)
-    except OSError as error:
-        raise ConfigError(
-            f"The site folder {site!r} cannot be entered: {error.strerror}.",
-            hint="Name the folder that holds your app.",
-        ) from None
-    return os.getcwd()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

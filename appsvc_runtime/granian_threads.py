@@ -76,26 +76,29 @@ class Threads:
 
     def _watch(self) -> None:
         """Start more threads where requests wait, and not for the processor."""
+        looks = 0
         while self._count < self._most:
             self._waiting.wait()
-            self._waiting.clear()
-            looks = 0
-            while self._queue.qsize():
-                taken, used, began = self._taken, time.process_time(), time.monotonic()
-                time.sleep(_LOOK_SECONDS)
-                waiting = self._queue.qsize()
-                taken = self._taken - taken
-                passed = time.monotonic() - began
-                busy = (time.process_time() - used) / passed > _BUSY
-                slow = waiting * passed > taken * _PATIENCE_SECONDS
-                # Where none was taken at all, all threads may be at work for long.
-                looks = looks + 1 if slow and not (busy and taken) else 0
-                if looks < _LOOKS:
-                    continue
+            looks = looks + 1 if self._wants_more() else 0
+            if looks >= _LOOKS:
                 try:
-                    self._grow(min(waiting, _AT_ONCE, self._most - self._count))
+                    self._grow(min(self._queue.qsize(), _AT_ONCE, self._most - self._count))
                 except RuntimeError:  # the system gives no more: it goes on with those there are
                     return
+            if not self._queue.qsize():
+                self._waiting.clear()  # a request that comes now sets it again
+                looks = 0
+
+    def _wants_more(self) -> bool:
+        """Look for a moment whether requests wait for a thread."""
+        taken, used, began = self._taken, time.process_time(), time.monotonic()
+        time.sleep(_LOOK_SECONDS)
+        taken = self._taken - taken
+        passed = time.monotonic() - began
+        busy = (time.process_time() - used) / passed > _BUSY
+        slow = self._queue.qsize() * passed > taken * _PATIENCE_SECONDS
+        # Where none was taken at all, all threads may be at work for long.
+        return slow and not (busy and taken)
 
     def _work(self) -> None:
         take, app, loop, multiprocess = self._queue.get, self._app, self._loop, self._multiprocess

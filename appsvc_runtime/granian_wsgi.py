@@ -136,15 +136,18 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
 class _Body(io.RawIOBase):
     """The body of a request, as it comes."""
 
-    def __init__(self, protocol: Any, loop: LoopThread) -> None:
+    def __init__(self, protocol: Any, loop: LoopThread, *, expects: bool) -> None:
         self._protocol = protocol
         self._loop = loop
         self._held = memoryview(b"")
-        self.ended = False
         self._seconds: float | None = None
+        self._expects = expects  # its sender waits to be asked for it (`Expect: 100-continue`)
+        self.ended = False
 
     def leave(self) -> None:
         """Read what the app has not, within limits: a sender who is cut off sees no answer."""
+        if self._expects:
+            return
         self._held = memoryview(b"")
         self._seconds, left = _LEFT_SECONDS, _LEFT_BYTES
         until = time.monotonic() + _LEFT_SECONDS
@@ -160,6 +163,7 @@ class _Body(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what has come, at least a byte; 0 at the end. Raises OSError when there is none."""
         while not self._held and not self.ended:
+            self._expects = False
             message = self._loop.wait(self._protocol.receive(), self._seconds)
             if message["type"] != "http.request":
                 self.ended = True
@@ -183,7 +187,6 @@ class _Response:
         self._head: dict[str, Any] | None = None
         self._sent = 0  # parts
         self.length = -1  # of the body, where the app says it
-        self.reads_rest = False  # of the request's body, before the end of the answer
         self._gone: threading.Event | None = None
 
     def start(
@@ -240,7 +243,7 @@ class _Response:
         self._put(b"", more=False)
 
     def _read_rest(self) -> None:
-        if self.reads_rest and self._body is not None and not self._body.ended:
+        if self._body is not None and not self._body.ended:
             self._body.leave()
 
     def _begin(self) -> None:
@@ -270,13 +273,11 @@ def serve(
     environ["wsgi.multiprocess"] = multiprocess
     body = None
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
-        body = _Body(protocol, loop)
+        body = _Body(protocol, loop, expects="HTTP_EXPECT" in environ)
         environ["wsgi.input"] = io.BufferedReader(body, _CHUNK)
     else:
         environ["wsgi.input"] = io.BytesIO()
     response = _Response(protocol, loop, scope["method"] == "HEAD", body)
-    # Reading it would ask a sender for it who waits to be asked.
-    response.reads_rest = body is not None and "HTTP_EXPECT" not in environ
     parts = app(environ, response.start)
     try:
         _send(parts, response)

@@ -48,8 +48,9 @@ def post_worker_init(worker: Any) -> None:
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
+    ready = startuptime.ready()
     if worker.age <= worker.cfg.workers:  # those that take a dead one's place say nothing
-        worker.log.info(startuptime.ready())
+        worker.log.info(ready)
     draining.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)

@@ -49,8 +49,11 @@ class StdoutHandler(logging.Handler):
 
     def put(self, text: str) -> None:
         """Write a line that is made already; never raises."""
-        with self.lock or contextlib.nullcontext():
+        self.acquire()
+        try:
             self._put(sys.stdout, text)
+        finally:
+            self.release()
 
     def _put(self, stream: Any, text: str) -> None:
         try:

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import facts, gunicorn_user, ports, process
+from .serving import enter
 
 if TYPE_CHECKING:
     from .serving import Launch
@@ -19,7 +20,8 @@ __all__ = ["run"]
 
 
 def run(launch: Launch) -> int:
-    """Become gunicorn; comes back on Windows only. Raises ConfigError, AppLoadError."""
+    """Become gunicorn. Raises ConfigError, AppLoadError."""
+    enter(launch.site)  # its workers look for the app, and gunicorn for its own file, there
     arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
     number = launch.choose_port()
     own_config, _ = gunicorn_user.config_location(os.environ)

@@ -14,7 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from . import asgi_app, process, serversettings, startuptime
 from .errors import AppServiceError
-from .serving import hide_main
+from .serving import enter, hide_main
 
 if TYPE_CHECKING:
     from .serving import Launch
@@ -51,10 +51,10 @@ def run(launch: Launch) -> int:
     seconds = serversettings.graceful_seconds(
         os.environ, launch.graceful_timeout, container=launch.container
     )
+    enter(launch.site)  # its workers look for the app there
     bound = process.bind(launch.address, number)
     number = bound.getsockname()[1]
     choice = launch.choose_app()
-    os.chdir(launch.site)
     config = uvicorn.Config(
         f"{__name__}:make",
         factory=True,

@@ -17,8 +17,6 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .serving import Launch
-
 __all__ = ["SERVERS", "Server", "choose"]
 
 _WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", facts.CUSTOM_WORKERS)
@@ -63,8 +61,8 @@ class Server:
                 hint=f"Run `{self.install}`, and add it to requirements.txt.",
             )
 
-    def load(self) -> Callable[[Launch], int]:
-        """Give the function that runs it until it is stopped, and gives the exit code.
+    def load(self) -> Callable[[Any], int]:
+        """Give the function that runs it, for a `Launch`, until it stops, and gives the exit code.
 
         Raises ConfigError for a release of it that is too old or too new.
         """
@@ -76,7 +74,7 @@ class Server:
                 f"{error}.",
                 hint=f"Run `{self.install} --upgrade`.",
             ) from None
-        run: Callable[[Launch], int] = door.run
+        run: Callable[[Any], int] = door.run
         return run
 
     def unused(self, environ: Mapping[str, str], threads: int | None = None) -> list[str]:

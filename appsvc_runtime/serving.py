@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 import click
 
 from . import apps, options, ports, servers, serversettings, startuptime
+from .errors import ConfigError
 from .middleware import AppServiceMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["GRACEFUL_TIMEOUT", "SERVER", "THREADS", "Launch", "hide_main", "serve"]
+__all__ = ["GRACEFUL_TIMEOUT", "SERVER", "THREADS", "Launch", "enter", "hide_main", "serve"]
 
+_ACCESS_LOG = "APPSVC_ACCESS_LOG"
 # Options that both doors have.
 SERVER = click.option(
     "--server",
@@ -95,8 +97,8 @@ def serve(launch: Launch) -> int:
     """
     row = servers.choose(launch.server, os.environ, launch.default_server)
     row.check()
-    if launch.container and not row.own_access_line:
-        os.environ.setdefault("APPSVC_ACCESS_LOG", "true")
+    if launch.container and not row.own_access_line and not os.environ.get(_ACCESS_LOG, "").strip():
+        os.environ[_ACCESS_LOG] = "true"
     launch.choose_port()
     # What the server and its workers will read: here a mistake is said before anything is started.
     for option in options.OPTIONS.values():
@@ -108,6 +110,18 @@ def serve(launch: Launch) -> int:
         click.echo(f"Warning: {sentence}", err=True)
     startuptime.begin(launch.began)
     return run(launch)
+
+
+def enter(site: str) -> str:
+    """Make the app's folder the current one, and give its full path; ConfigError if it is none."""
+    try:
+        os.chdir(site)
+    except OSError as error:
+        raise ConfigError(
+            f"The site folder {site!r} cannot be entered: {error.strerror}.",
+            hint="Name the folder that holds your app.",
+        ) from None
+    return os.getcwd()
 
 
 def hide_main() -> None:

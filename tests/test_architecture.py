@@ -83,7 +83,7 @@ ALLOWED: dict[str, set[str]] = {
     "apps": PURE | {"appkinds", "asgi", "middleware", "startup"},
     # Servers: the table, what their doors share, and a room for each.
     "startuptime": set(),
-    "servers": PURE | {"process", "serversettings", "serving"},
+    "servers": PURE | {"process", "serversettings"},
     "serving": PURE | {"apps", "middleware", "ports", "servers", "serversettings", "startuptime"},
     "serve_gunicorn": FOUNDATION | {"gunicorn_user", "ports", "process", "serving"},
     "serve_waitress": FOUNDATION
