@@ -296,7 +296,7 @@ class Launcher:
         if not path:
             return None
         try:
-            lock = osfiles.lock(f"{path}.launcher")
+            lock = osfiles.lock_own(f"{path}.launcher")
         except OSError as error:
             self._log.say(f"{path}, by which a stop is told, cannot be there: {error.strerror}.")
             return None

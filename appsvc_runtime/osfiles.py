@@ -30,6 +30,7 @@ __all__ = [
     "is_gone",
     "lock",
     "lock_folder",
+    "lock_own",
     "lock_to_rename",
     "make_like",
     "open_append",
@@ -54,19 +55,38 @@ _held: set[int] = set()
 _Result = TypeVar("_Result")
 
 
-def open_append(path: str, seconds: float = 0.0) -> int:
-    """Open a file so that each write goes to its end, whoever else writes; give its descriptor.
+def open_append(
+    path: str,
+    seconds: float = 0.0,
+    *,
+    follow: bool = True,
+    mode: int = 0o644,
+    folder: int | None = None,
+) -> int:
+    """Open a file so that each write goes to its end, whoever else writes; return its descriptor.
 
-    Made where it is not there. A file that another program has locked is tried again for so many
-    seconds. A pipe that nobody reads is an error, and writing to one that is full as well, rather
-    than a wait without end. Raises OSError, and ValueError for what can be no path.
+    Made, with this mode, where it is missing. A file that another program has locked is tried again
+    for so many seconds. A pipe that nobody reads is an error, and writing to one that is full as
+    well, rather than a wait without end. Without `follow` a link is an error: for a name that no
+    user has chosen. `folder` is the descriptor of the folder that a relative path starts from.
+    Raises OSError, and ValueError for what can be no path.
     """
     if process.WINDOWS:
+        if not follow and os.path.islink(path):
+            raise OSError(errno.ELOOP, "it is a link", path)
         return _patiently(lambda: _open_append_windows(path), seconds)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     # Ordinary files do not know O_NONBLOCK, and opening a terminal must not make it this process's.
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-    return _patiently(lambda: os.open(path, flags, 0o644), seconds)
+    if follow:
+        return _patiently(lambda: os.open(path, flags, mode, dir_fd=folder), seconds)
+    flags |= os.O_NOFOLLOW
+    try:
+        return _patiently(lambda: os.open(path, flags, mode, dir_fd=folder), seconds)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "it is a link"
+        raise
 
 
 def is_busy(error: OSError) -> bool:
@@ -109,12 +129,22 @@ def make_like(path: str, model: os.stat_result) -> None:
 
 
 def lock(path: str) -> int | None:
-    """Keep all others who ask from a file; give what `unlock` takes, None if another has it.
+    """Lock a file against all others who lock it; return what `unlock` takes, None if one has it.
 
-    Never waits, and is let go by the system when this process ends in whatever way. Of a file that
-    is renamed meanwhile the lock stays with the file, so look again whose it is. Raises OSError.
+    Never waits, and is released by the system when this process ends in whatever way. Of a file
+    that is renamed meanwhile the lock stays with the file, so look again whose it is. Raises
+    OSError.
     """
     return _keep(open_append(path))
+
+
+def lock_own(path: str, *, folder: int | None = None) -> int | None:
+    """Lock a file that is only there to be locked, as `lock` does.
+
+    Made, for its owner alone, where it is missing; a link in its place is an error. `folder` as for
+    `open_append`.
+    """
+    return _keep(open_append(path, follow=False, mode=0o600, folder=folder))
 
 
 def lock_folder(path: str) -> int | None:

@@ -69,6 +69,8 @@ ALLOWED: dict[str, set[str]] = {
     "middleware": PURE
     | {"accesslog", "draining", "health", "https", "reply", "replying", "requestcontext"},
     "osfiles": {"process"},
+    "ownfolder": {"osfiles"},
+    "ownfiles": {"ownfolder"},
     "logfile": {"osfiles"},
     "logstream": set(),
     "logformats": {"requestcontext"},
@@ -172,16 +174,20 @@ BUILDER = """
     ownpackage
     running
     copying output steps
-    places requirements state stepenviron
+    contents listing madeonce requirements
+    localsources places state stepenviron threads
+    progress
     __init__
 """
 # The emulator plays the other side: neither the middleware nor the rooms it decides with.
 OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
+OUTSIDE_EMULATOR |= {"ownfiles", "ownfolder"}
 OUTSIDE_EMULATOR |= {"procfs", "startup", "webconfig/__init__", "webconfig/model"}
 OUTSIDE_EMULATOR |= {"cloudservice", "entrypoint", "jobsettings", "restarts", "rolexpath"}
-OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "places", "running", "stepenviron")}
+OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "madeonce", "places", "running")}
+OUTSIDE_EMULATOR |= {"builder/stepenviron"}
 # A build is the platform's too: it runs its steps as the emulator runs programs.
-OUTSIDE_BUILDER = FOUNDATION | {"osfiles", "process"}
+OUTSIDE_BUILDER = FOUNDATION | {"osfiles", "ownfiles", "ownfolder", "process", "processtree"}
 OUTSIDE_BUILDER |= {"emulator/children", "emulator/exchange", "emulator/surroundings"}
 
 

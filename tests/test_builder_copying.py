@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.builder.copying import copy_changes
+from appsvc_runtime.builder.copying import Copied
+from appsvc_runtime.builder.copying import copy_changes as copy_into
 from appsvc_runtime.builder.output import locked
 from appsvc_runtime.builder.state import State
 from appsvc_runtime.errors import ConfigError
+from appsvc_runtime.ownfolder import OwnFolder
 from tests.support.apps import digest
 from tests.support.emulator import make_site
 
@@ -22,6 +24,12 @@ FILES: dict[str, str | bytes] = {"app.py": "app = 1\n", "static/a.css": "a", "st
 def site(tmp_path: Path) -> Path:
     """Give a site with some folders."""
     return make_site(tmp_path / "site", FILES)
+
+
+def copy_changes(site: Path, output: Path, state: State) -> Copied:
+    output.mkdir(exist_ok=True)
+    with OwnFolder.open(output) as folder:
+        return copy_into(site, folder, state)
 
 
 def names(folder: Path) -> set[str]:
@@ -125,12 +133,25 @@ def test_read_only_files(site: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out/app.py").stat().st_mode & 0o777 == 0o755
 
 
-def test_what_cannot_be_copied(site: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence names it; what is known of the copy stays true."""
-    (tmp_path / "out").write_text("in the way")
-    (tmp_path / "out").chmod(0o444)
-    with pytest.raises(ConfigError, match="cannot be copied"):
-        copy_changes(site, tmp_path / "out" / "deeper", State())
+    state, output = State(), tmp_path / "out"
+    copy_changes(site, output, state)
+    make_site(site, {"app.py": "app = 2\n", "static/a.css": "changed"})
+    create = OwnFolder.create
+
+    def refuse(folder: OwnFolder, name: str) -> int:
+        if name == "a.css":
+            raise OSError(28, "No space left on device", folder.where(name))
+        return create(folder, name)
+
+    monkeypatch.setattr(OwnFolder, "create", refuse)
+    with pytest.raises(ConfigError, match=r"out/static/a\.css: No space left"):
+        copy_changes(site, output, state)
+    assert state.copied.keys() == {"app.py", "static", "static/a.css", "static/b", "static/b/c.css"}
+    monkeypatch.undo()
+    copy_changes(site, output, state)
+    assert digest(output) == digest(site)
 
 
 def test_a_copy_that_was_interrupted(site: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ FIXED = [
     pytest.param("/opt/lib\n", False, id="absolute"),
     pytest.param("git+https://example.com/x.git\n", False, id="commit"),
     pytest.param("x @ file:///opt/x\n", False, id="direct"),
-    pytest.param("file:x.whl\n", False, id="file"),
+    pytest.param("file:x.whl\n", True, id="file"),
     pytest.param("-r other.txt\n", False, id="included"),
     pytest.param("-c constraints.txt\nflask\n", True, id="constraints"),
     pytest.param("-r missing.txt\n", True, id="missing"),
@@ -70,7 +70,7 @@ FIXED = [
 
 @pytest.mark.parametrize(("content", "fixed"), FIXED)
 def test_what_may_change_by_itself(tmp_path: Path, content: str, fixed: bool) -> None:
-    """The same names are the same packages; folders and commits may be others next time."""
+    """The same names are the same packages, files count by content; the rest may be another."""
     assert read(tmp_path, content, other="./lib\n", constraints="flask<4\n").fixed is fixed
 
 

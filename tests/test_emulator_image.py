@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime import osfiles
+from appsvc_runtime.builder import madeonce
 from appsvc_runtime.emulator import image
 from appsvc_runtime.errors import ConfigError
 
@@ -73,12 +74,12 @@ def test_a_python_without_venv(tmp_path: Path) -> None:
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second waits for the first, and says so."""
     said: list[str] = []
-    monkeypatch.setattr(image, "_PATIENCE", 0.5)
+    monkeypatch.setattr(madeonce, "_PATIENCE", 0.5)
     made = tmp_path / "appsvc-runtime"
     made.mkdir()
     name = f"image-{sys.version_info[0]}.{sys.version_info[1]}-"
     locks = []
-    real = osfiles.lock
+    real = osfiles.lock_own
 
     def lock(path: str) -> int | None:
         assert Path(path).name.startswith(name)
@@ -86,10 +87,10 @@ def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             locks.append(real(path))
         return real(path)
 
-    monkeypatch.setattr(osfiles, "lock", lock)
+    monkeypatch.setattr(osfiles, "lock_own", lock)
     try:
         with pytest.raises(ConfigError, match="has held"):
             prepare(tmp_path, said)
     finally:
         osfiles.unlock(locks[0])
-    assert said == ["Another emulator is making the image: waiting for it."]
+    assert said == ["Another process is making it: waiting for that."]

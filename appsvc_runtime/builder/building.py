@@ -6,7 +6,8 @@ nor of containers.
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -14,20 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import facts
+from .. import facts, processtree
 from ..emulator.surroundings import resolve_interpreter
+from ..ownfolder import OwnFolder
 from . import steps
 from .copying import Copied, copy_changes
 from .installing import Installer
-from .output import activated, empty, locked, remove_folder
+from .output import activated, empty, is_own_environment, locked, take_state
 from .running import BuildError, Runner, last_words, refuse_failure
-from .state import State, digest, read_state, write_state
+from .state import FILE, State, digest, read_state, write_state
 from .stepenviron import step_environ
+from .threads import in_thread, with_progress
 
 if TYPE_CHECKING:
     from ..emulator.exchange import Say
 
-__all__ = ["BuildError", "Built", "Options", "build", "copy_site", "read_built"]
+__all__ = ["BuildError", "Built", "Left", "Options", "build", "copy_site", "read_built"]
 
 _BUILD = "build"
 
@@ -55,6 +58,19 @@ class Built:
     version: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Left:
+    """What was found in a folder: a finished build, or why there is none.
+
+    `unfinished`: a build began, and did not end or has not ended yet. `problem`: why the state that
+    is there is none of a build, "" where it is one or is missing.
+    """
+
+    built: Built | None = None
+    unfinished: bool = False
+    problem: str = ""
+
+
 async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built:
     """Build the site; `environ` are this process's variables, `say` takes every line.
 
@@ -62,47 +78,56 @@ async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built
     leaves nothing running, and no mark of success.
     """
     began = time.monotonic()
-    with locked(options.site, options.output):
-        python, version = await asyncio.to_thread(resolve_interpreter, options.python)
-        made = _Build(options, environ, say, python, version)
+    with locked(options.site, options.output) as folder:
+        python, version = await in_thread(lambda: resolve_interpreter(options.python))
+        made = _Build(options, environ, say, folder, python, version)
         await made.run()
     say(_BUILD, f"Built in {time.monotonic() - began:.1f} s: {options.output}")
     return Built(options.output, python, version)
 
 
 async def copy_site(options: Options, say: Say) -> Path:
-    """Make the copy only, as a deployment without a build does; give its folder.
+    """Make the copy only, as a deployment without a build does; return its folder.
 
     A virtual environment `antenv` that the site brings itself is used from where it is.
     """
-    with locked(options.site, options.output):
-        state = State()
-        await _copy(options, state, say)
-        antenv, brought = (
-            folder / facts.VIRTUAL_ENVIRONMENT for folder in (options.output, options.site)
-        )
-        await asyncio.to_thread(remove_folder, antenv)
+    with locked(options.site, options.output) as folder:
+        state, note = take_state(folder, clean=options.clean)
+        if state is not None and state != State() and not state.deployed:
+            state, note = None, "What was built before is removed."
+        state = await _begin(folder, state, note, say)
+        state.deployed = True
+        antenv, brought = facts.VIRTUAL_ENVIRONMENT, options.site / facts.VIRTUAL_ENVIRONMENT
+        await _copy(options, folder, state, say)
+        await in_thread(lambda: folder.remove(antenv))
         if brought.is_dir():
-            antenv.symlink_to(brought, target_is_directory=True)
-        write_state(options.output, state)
+            folder.make_link(antenv, str(brought), to_folder=True)
+        write_state(folder, state)
     return options.output
 
 
-def read_built(folder: Path) -> Built | None:
-    """Give what a finished build left in a folder, None where there is none."""
-    state = read_state(folder)
-    if state is None or not state.finished or len(state.version) != 2:
-        return None
-    return Built(folder, state.python, (state.version[0], state.version[1]))
+def read_built(path: Path) -> Left:
+    """Look what a build left in a folder."""
+    try:
+        with OwnFolder.open(path) as folder:
+            state, problem = read_state(folder)
+    except OSError:
+        return Left()
+    if state is None:
+        return Left(problem=f"{path / FILE} is ignored, as {problem}" if problem else "")
+    if state.finished and len(state.version) == 2:
+        return Left(Built(path, state.python, (state.version[0], state.version[1])))
+    return Left(unfinished=not state.deployed)
 
 
 @dataclass
 class _Build:
-    """One build under way."""
+    """One build under way, in the open `folder`."""
 
     options: Options
     environ: Mapping[str, str]
     say: Say
+    folder: OwnFolder
     python: str
     version: tuple[int, int]
     state: State = field(default_factory=State)
@@ -112,24 +137,28 @@ class _Build:
 
     async def run(self) -> None:
         """Do all of it."""
-        options, settings = self.options, dict(self.options.app_settings)
-        folder = options.output
-        self.state = read_state(folder) or State()
-        if options.clean:
-            self.say(_BUILD, "All of the last build is removed (--clean).")
-            await asyncio.to_thread(empty, folder)
-            self.state = State()
+        options, settings, folder = self.options, dict(self.options.app_settings), self.folder
+        mark = _end_left_over(folder)
+        state, note = take_state(folder, clean=options.clean)
+        self.state = await _begin(folder, state, note, self.say)
         before = self.state.finished
-        self.state.finished = False
-        copied = await _copy(options, self.state, self.say)
-        write_state(folder, self.state)
-        variables = step_environ(self.environ, options.app_settings, folder)
+        self.state.finished = self.state.deployed = False
+        if not is_own_environment(folder):
+            # No step may write into a virtual environment that lies elsewhere.
+            self.state.installed = ""
+            write_state(folder, self.state)
+            await in_thread(lambda: folder.remove(facts.VIRTUAL_ENVIRONMENT))
+        copied = await _copy(options, folder, self.state, self.say)
+        variables = step_environ(self.environ, options.app_settings, options.output)
+        variables[processtree.MARK] = mark
         ran_shell = await self._shell("PRE", settings, variables)
-        installer = Installer(self.runner, self.environ, self.python, self.version, self.state)
+        installer = Installer(
+            self.runner, self.environ, self.python, self.version, self.state, folder
+        )
         same = before and not copied.changed and not ran_shell
         kept = await installer.install(settings, variables, same)
-        active = activated(variables, folder)
-        await self._collect(settings, active, same and kept)
+        active = activated(variables, options.output)
+        await self._collect(settings, active, installer.packages, same and kept)
         await self._shell("POST", settings, active)
         self.state.steps = self._steps_key()
         self.state.finished = True
@@ -146,9 +175,14 @@ class _Build:
         return True
 
     async def _collect(
-        self, settings: Mapping[str, str], variables: Mapping[str, str], same: bool
+        self,
+        settings: Mapping[str, str],
+        variables: Mapping[str, str],
+        packages: steps.Packages | None,
+        same: bool,
     ) -> None:
-        packages = steps.choose_packages(self.options.output, settings)
+        if packages is None:
+            return
         step, remark = steps.collect_static(self.options.output, settings, packages)
         if remark:
             self.say("collectstatic", remark)
@@ -169,9 +203,35 @@ class _Build:
         return digest(sorted(self.options.app_settings))
 
 
-async def _copy(options: Options, state: State, say: Say) -> Copied:
+def _end_left_over(folder: OwnFolder) -> str:
+    """End what a build of this folder that was killed has left running; return its programs' mark.
+
+    It would write into what this build makes.
+    """
+    mark = f"build-{hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:32]}"
+    if processtree.can_find_by_mark():
+        processtree.Tree(mark).kill()
+    return mark
+
+
+async def _begin(folder: OwnFolder, state: State | None, note: str, say: Say) -> State:
+    if note:
+        say(_BUILD, note)
+    if state is not None:
+        return state
+    await in_thread(lambda: empty(folder))
+    return State()
+
+
+async def _copy(options: Options, folder: OwnFolder, state: State, say: Say) -> Copied:
     began = time.monotonic()
-    copied = await asyncio.to_thread(copy_changes, options.site, options.output, state)
+    copied = await with_progress(
+        lambda progress: copy_changes(
+            options.site, folder, state, lambda: write_state(folder, state), progress
+        ),
+        lambda text: say("copy", text),
+    )
+    write_state(folder, state)
     took = time.monotonic() - began
     what = f"{copied.written} files copied, {copied.removed} removed"
     say("copy", f"{what if copied.changed else 'Nothing has changed'} ({took:.1f} s).")

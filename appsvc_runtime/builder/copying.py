@@ -1,61 +1,82 @@
 """The copy of a site that is built: what has changed is copied, what has vanished is removed.
 
 The site is only read. What a build has made in the copy stays, what it has changed is copied again.
-Must not know of steps.
+Nothing outside the two folders is written or removed, whatever links there are. Must not know of
+steps.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import stat
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import facts
 from ..errors import ConfigError
-from .state import FILE, LOCK, State
+from ..ownfolder import OwnFolder, is_folder
+from .listing import Listing, heaviest, list_site
+from .progress import Progress
+from .state import State
 
 __all__ = ["Copied", "copy_changes"]
 
-# Never deployed, or made anew by each build (Oryx: PythonPlatform.cs, directories to exclude).
-_LEFT_OUT = frozenset(
-    {facts.VIRTUAL_ENVIRONMENT, "__oryx_packages__", "__pycache__", ".git", ".appsvc", FILE, LOCK}
-)
-_MARK_OF_ENVIRONMENT = "pyvenv.cfg"
+_BLOCK = 1 << 20
+# What a state has in the place of a size, for what is no file.
+_LINK, _FOLDER = -1, -2
+# The bytecode that Python left beside files that are gone.
+_CACHES = "__pycache__"
 
 
 @dataclass
 class Copied:
-    """What a copy has done: how many files were written and removed, and which were left out."""
+    """What a copy has done: how many files were written and removed, and which were left out.
+
+    `folders`: how many were made or removed.
+    """
 
     written: int = 0
     removed: int = 0
+    folders: int = 0
     left_out: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
-        """Say whether anything was done at all."""
-        return bool(self.written or self.removed)
+        """Return whether anything was done at all."""
+        return bool(self.written or self.removed or self.folders)
 
 
-def copy_changes(site: Path, output: Path, state: State) -> Copied:
+def copy_changes(
+    site: Path,
+    output: OwnFolder,
+    state: State,
+    save: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> Copied:
     """Make `output` hold what `site` does; `state.copied` is what was known, and is what is now.
 
-    ConfigError names what cannot be read or written.
+    `save` keeps the state. It is called before anything is written, with all that may be there from
+    then on, so that a copy that is killed is known for one. ConfigError names what cannot be read
+    or written.
     """
+    progress = progress or Progress()
     copied, known = Copied(), state.copied
-    state.copied = {}
     try:
-        _copy_folder(site, output, "", known, state.copied, copied, output.resolve())
-        for name in known.keys() - state.copied.keys():
-            gone = output / name
-            if not gone.is_dir() or gone.is_symlink():  # else a folder has taken its place
-                _remove(gone)
-            copied.removed += 1
+        with OwnFolder.open(site) as source:
+            listing = list_site(source, output.status(), copied.left_out, progress)
+            keys = dict(_keys(listing))
+            progress.expect(*_expected(keys, known), lambda: heaviest(listing))
+            state.copied = {**known, **{name: _begun(known.get(name), keys[name]) for name in keys}}
+            save()
+            _narrow(output, listing.mode)
+            copy = _Copy(known, copied, progress)
+            copy.folder(listing, source, output)
+        for name in sorted(known.keys() - copy.now.keys(), reverse=True):
+            _remove_gone(output, name, known[name], copied)
+        state.copied = copy.now
     except OSError as error:
-        state.copied = {**known, **state.copied}
         raise ConfigError(
             f"The site cannot be copied: {error.filename or site}: {error.strerror or error}.",
             hint="Make the file readable, or name another output folder that has room.",
@@ -63,87 +84,148 @@ def copy_changes(site: Path, output: Path, state: State) -> Copied:
     return copied
 
 
-def _copy_folder(
-    source: Path,
-    target: Path,
-    inside: str,
-    known: dict[str, list[int]],
-    now: dict[str, list[int]],
-    copied: Copied,
-    output: Path,
-) -> None:
-    target_mode = _mode(target)
-    if target_mode is not None and not stat.S_ISDIR(target_mode):
-        _remove(target)
-        target_mode = None
-    if target_mode is None:
-        target.mkdir(parents=True)
-    with os.scandir(source) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        name = f"{inside}{entry.name}"
-        if entry.name in _LEFT_OUT:
-            if entry.name not in ("__pycache__", FILE, LOCK):
-                copied.left_out.append(name)
-        elif entry.is_dir(follow_symlinks=False):
-            path = Path(entry.path)
-            if (path / _MARK_OF_ENVIRONMENT).is_file():
-                copied.left_out.append(f"{name} (a virtual environment)")
-            elif path.resolve() != output:
-                _copy_folder(path, target / entry.name, f"{name}/", known, now, copied, output)
-        elif entry.is_symlink() or entry.is_file(follow_symlinks=False):
-            status = entry.stat(follow_symlinks=False)
-            key = _key(entry, status)
-            if known.get(name) != key or not _is_same(target / entry.name, status):
-                _copy_file(entry, target / entry.name)
-                copied.written += 1
-            now[name] = key
-        else:
-            copied.left_out.append(f"{name} (no file)")
+class _Copy:
+    """One copy under way. `now` is what has been copied, by name."""
+
+    def __init__(self, known: dict[str, list[int]], copied: Copied, progress: Progress) -> None:
+        self.now: dict[str, list[int]] = {}
+        self._known = known
+        self._copied = copied
+        self._progress = progress
+
+    def folder(self, listing: Listing, source: OwnFolder, target: OwnFolder) -> None:
+        for name, status in listing.files.items():
+            full, key = listing.name + name, _file_key(status)
+            if self._known.get(full) != key or not _is_same(target.status(name), status):
+                try:
+                    reading = source.open_file(name)
+                except FileNotFoundError:
+                    continue  # it has just gone
+                key = self._file(reading, target, name)
+                self._copied.written += 1
+                self._progress.add_file()
+            else:
+                self._progress.look()
+            self.now[full] = key
+        for name, leads_to in listing.links.items():
+            full = listing.name + name
+            there = target.status(name)
+            same = there is not None and stat.S_ISLNK(there.st_mode)
+            if not same or target.read_link(name) != leads_to:
+                target.remove(name)
+                target.make_link(name, leads_to, to_folder=os.path.isdir(source.where(name)))
+                self._copied.written += 1
+            self.now[full] = _link_key(leads_to)
+        for name, inner in listing.folders.items():
+            self._inner(name, inner, source, target)
+
+    def _inner(self, name: str, inner: Listing, source: OwnFolder, target: OwnFolder) -> None:
+        full, key = inner.name[:-1], _folder_key(inner)
+        there = target.status(name)
+        if not is_folder(there):
+            target.remove(name)
+            self._copied.folders += 1
+        with source.enter(name) as inside, target.enter(name, make=True) as made:
+            if not is_folder(there) or self._known.get(full) != key:
+                made.set_mode(_writable(inner.mode) | stat.S_IRWXU)
+            self.now[full] = key
+            self.folder(inner, inside, made)
+
+    def _file(self, reading: int, target: OwnFolder, name: str) -> list[int]:
+        """Copy a file that is open; return its key as it was then."""
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, reading)
+            status = os.fstat(reading)
+            target.remove(name)  # never written into: it may be a link, or another's file as well
+            writing = target.create(name)
+            unfinished = opened.enter_context(contextlib.ExitStack())
+            unfinished.callback(os.close, writing)
+            while block := os.read(reading, _BLOCK):
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(writing, view) :]
+                self._progress.add(len(block))
+            unfinished.pop_all()
+            # A build may change what its owner may not, as on the platform, where it is all root's.
+            # The time comes last: without it the copy is not taken for a whole one.
+            mode = _writable(stat.S_IMODE(status.st_mode))
+            target.finish(name, writing, mode, (status.st_atime_ns, status.st_mtime_ns))
+        return _file_key(status)
 
 
-def _key(entry: os.DirEntry[str], status: os.stat_result) -> list[int]:
-    if entry.is_symlink():
-        return [-1, zlib.crc32(os.fsencode(os.readlink(entry.path))), 0]
+def _keys(listing: Listing) -> list[tuple[str, list[int]]]:
+    """Return the keys of all that is listed."""
+    found = [(listing.name + name, _file_key(status)) for name, status in listing.files.items()]
+    found += [(listing.name + name, _link_key(to)) for name, to in listing.links.items()]
+    for folder in listing.folders.values():
+        found.append((folder.name[:-1], _folder_key(folder)))
+        found += _keys(folder)
+    return found
+
+
+def _expected(keys: dict[str, list[int]], known: dict[str, list[int]]) -> tuple[int, int]:
+    sizes = [key[0] for name, key in keys.items() if key[0] >= 0 and known.get(name) != key]
+    return len(sizes), sum(sizes)
+
+
+def _file_key(status: os.stat_result) -> list[int]:
     return [status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode)]
 
 
-def _is_same(target: Path, status: os.stat_result) -> bool:
-    try:
-        there = target.lstat()
-    except OSError:
-        return False
-    if stat.S_ISLNK(status.st_mode):
-        return stat.S_ISLNK(there.st_mode)
+def _link_key(leads_to: str) -> list[int]:
+    return [_LINK, zlib.crc32(os.fsencode(leads_to)), 0]
+
+
+def _folder_key(listing: Listing) -> list[int]:
+    return [_FOLDER, listing.mode, 0]
+
+
+def _begun(known: list[int] | None, key: list[int]) -> list[int]:
+    """Return what is sure of a name while the copy is under way."""
+    return known if known and min(known[0], 0) == min(key[0], 0) else []
+
+
+def _is_same(there: os.stat_result | None, status: os.stat_result) -> bool:
     return (
-        stat.S_ISREG(there.st_mode)
+        there is not None
+        and stat.S_ISREG(there.st_mode)
         and there.st_size == status.st_size
         and there.st_mtime_ns == status.st_mtime_ns
     )
 
 
-def _copy_file(entry: os.DirEntry[str], target: Path) -> None:
-    _remove(target)  # a link there would be written through, a folder be in the way
-    shutil.copy2(entry.path, target, follow_symlinks=False)
-    if not entry.is_symlink():
-        # A build may change what its owner may not, as on the platform, where all of it is root's.
-        status = target.stat()
-        if not status.st_mode & stat.S_IWUSR:
-            target.chmod(stat.S_IMODE(status.st_mode) | stat.S_IWUSR)
+def _writable(mode: int) -> int:
+    """Return a mode that lets the owner write, without rights of its own (setuid)."""
+    return mode & 0o777 | stat.S_IWUSR
 
 
-def _remove(path: Path) -> None:
-    mode = _mode(path)
-    if mode is None:
-        return
-    if stat.S_ISDIR(mode):
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+def _narrow(output: OwnFolder, mode: int) -> None:
+    """Open the copy to nobody to whom the site is not open."""
+    status = output.status()
+    now = stat.S_IMODE(status.st_mode) if status else 0
+    wanted = now & ~(0o077 & ~mode)
+    if wanted != now:
+        output.set_mode(wanted)
 
 
-def _mode(path: Path) -> int | None:
-    try:
-        return path.lstat().st_mode
-    except OSError:
-        return None
+def _remove_gone(output: OwnFolder, name: str, key: list[int], copied: Copied) -> None:
+    """Remove what was copied once; nothing where a link or another thing has its place now."""
+    *above, last = name.split("/")
+    with contextlib.ExitStack() as opened:
+        folder = output
+        for part in above:
+            try:
+                folder = opened.enter_context(folder.enter(part))
+            except OSError:  # it is a link, a file, or gone
+                return
+        there = folder.status(last)
+        if there is None:
+            return
+        if is_folder(there):
+            if not key or key[0] == _FOLDER:
+                with folder.enter(last) as inner:
+                    inner.remove(_CACHES)
+                copied.folders += folder.remove_empty(last)
+        elif not key or key[0] != _FOLDER:
+            folder.remove(last)
+            copied.removed += 1

@@ -1,43 +1,67 @@
 """Where builds, what belongs to an emulated site, and what can be made again are kept.
 
-Makes folders. Must not know what is put into them.
+Makes folders, for their owner alone. Must not know what is put into them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import process
+from .. import ownfiles, process
 from ..errors import ConfigError
+from ..ownfolder import OwnFolder, is_link
 
 __all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
 
 _OURS = ".appsvc"
+_IGNORE = ".gitignore"
 _NAME = "appsvc-runtime"
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def own_path(site: Path, *parts: str) -> Path:
-    """Give where this package keeps what belongs to a site: in `.appsvc/SITE` beside it."""
+    """Return where this package keeps what belongs to a site: in `.appsvc/SITE` beside it."""
     return site.parent.joinpath(_OURS, site.name, *parts)
 
 
 def own_folder(site: Path, *parts: str) -> Path:
-    """Make and give the folder at `own_path`, in what git leaves out; OSError where it cannot."""
+    """Make and return the folder at `own_path`, in what git leaves out.
+
+    `.appsvc` is open to its owner alone. OSError where it cannot be made, or is another user's.
+    """
     made = own_path(site, *parts)
-    made.mkdir(parents=True, exist_ok=True)
-    ignore = site.parent / _OURS / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", "utf-8")
+    with OwnFolder.open(site.parent) as parent:
+        there = parent.status(_OURS)
+        if there is None or not is_link(there):  # a link is the user's, who keeps it elsewhere
+            with parent.enter(_OURS, make=True) as ours:
+                _make_private(parent, ours)
+    ownfiles.make_folders(made)
     return made
 
 
+def _make_private(parent: OwnFolder, ours: OwnFolder) -> None:
+    """Close `.appsvc` to others; PermissionError where it is another user's, who would rule it."""
+    above, status = parent.status(), ours.status()
+    if above is None or status is None:
+        return
+    if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0, above.st_uid):
+        raise PermissionError(errno.EPERM, "it belongs to another user", ours.path)
+    if status.st_mode & _OTHERS:
+        with contextlib.suppress(PermissionError):  # that of the owner of all this
+            ours.set_mode(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    if ours.status(_IGNORE) is None:
+        ours.write(_IGNORE, b"*\n")
+
+
 def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
-    """Make and give the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
+    """Make and return the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
 
     In the user's cache folder where nothing may be written beside the site. ConfigError where it
     cannot be made, or the site is no folder.
@@ -56,7 +80,7 @@ def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
                 raise
             key = hashlib.sha256(os.fsencode(site)).hexdigest()[:12]
             made = cache_folder(environ) / "sites" / f"{site.name}-{key}" / "linux"
-            made.mkdir(parents=True, exist_ok=True)
+            ownfiles.make_folders(made)
     except OSError as error:
         raise ConfigError(
             f"The folder {made}, in which the site is built, cannot be made: {error.strerror}.",
@@ -66,12 +90,12 @@ def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
 
 
 def default_output(site: Path, environ: Mapping[str, str]) -> Path:
-    """Give the folder in which a site is built unless another is named."""
+    """Return the folder in which a site is built unless another is named."""
     return linux_folder(site, environ) / "home" / "site" / "wwwroot"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder for what can be made again, as the system has it for each user.
+    """Return the folder for what can be made again, as the system has it for each user.
 
     It may not be there. ConfigError where nothing says whose it would be.
     """

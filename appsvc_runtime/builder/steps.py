@@ -7,12 +7,16 @@ PreAndPostBuildCommandHelper.cs in src/BuildScriptGenerator).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import ownfiles
+from .contents import count
+from .localsources import PROJECT_FILES, LocalSources, in_project, in_variables
 from .requirements import Requirements, read_requirements
 
 __all__ = [
@@ -49,28 +53,54 @@ class Packages:
     """How the packages are installed: the `kind`, its steps, and what decides on their being kept.
 
     `digest`: of all that decides what is installed; `fixed`: the same digest means the same
-    packages. `fallback` are the steps that are tried where the last of `steps` fails.
+    packages, while `sources` is the same, that of folders elsewhere. `uncached`: pip is to keep and
+    use no wheels of earlier builds. `fallback` are the steps that are tried where the last of
+    `steps` fails.
     """
 
     kind: str
     file: str
     steps: tuple[Step, ...]
     digest: str = ""
+    sources: str = ""
     fixed: bool = False
+    uncached: bool = False
     names_own: bool = False
     fallback: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     requirements: Requirements | None = None
 
 
-def choose_packages(folder: Path, settings: Mapping[str, str]) -> Packages:
-    """Say what names the packages of the site in `folder`: the first of the files that is there."""
+def choose_packages(
+    folder: Path, settings: Mapping[str, str], variables: Mapping[str, str] | None = None
+) -> Packages:
+    """Return what names the packages of the site in `folder`: the first of the files that is there.
+
+    `variables` are those of the steps, of which pip and uv read some.
+    """
+    packages, local = _choose(folder, settings, variables or {})
+    if packages.kind == "none":
+        return packages
+    local.update(in_variables(variables or {}, folder))
+    counted = count(local, folder)
+    return replace(
+        packages,
+        digest=f"{packages.digest} {counted.archives}",
+        sources=counted.sources,
+        fixed=packages.fixed,
+        uncached=counted.uncached,
+    )
+
+
+def _choose(
+    folder: Path, settings: Mapping[str, str], variables: Mapping[str, str]
+) -> tuple[Packages, LocalSources]:
     name = settings.get(CUSTOM_REQUIREMENTS) or "requirements.txt"
     warnings = []
     if settings.get(_FAST_BUILD, "").strip().lower() == "true":
         warnings.append(f"{_FAST_BUILD} is set: the platform would install by uv, here pip does.")
     if (folder / name).is_file():
-        return _by_requirements(folder, name, warnings)
+        return _by_requirements(folder, name, warnings, variables)
     if settings.get(CUSTOM_REQUIREMENTS):
         warnings.append(
             f"{CUSTOM_REQUIREMENTS} names {name}, which is not there: requirements.txt is not "
@@ -85,18 +115,35 @@ def choose_packages(folder: Path, settings: Mapping[str, str]) -> Packages:
                 "Mend setup.py until `pip install .` works.",
             ),
         )
-        return Packages("setup.py", "setup.py", steps, warnings=tuple(warnings))
+        packages = Packages("setup.py", "setup.py", steps, warnings=tuple(warnings))
+        return _by_project(folder, packages)
     if (folder / "pyproject.toml").is_file():
-        return _by_pyproject(folder, warnings)
+        return _by_project(folder, _by_pyproject(folder, warnings))
     warnings.append(
         "No requirements.txt, setup.py or pyproject.toml is here: no package is installed."
     )
-    return Packages("none", "", (), digest="none", fixed=True, warnings=tuple(warnings))
+    packages = Packages("none", "", (), digest="none", fixed=True, warnings=tuple(warnings))
+    return packages, LocalSources()
 
 
-def _by_requirements(folder: Path, name: str, warnings: list[str]) -> Packages:
+def _by_project(folder: Path, packages: Packages) -> tuple[Packages, LocalSources]:
+    """Count the files of the project, and what they name."""
+    texts = []
+    for name in PROJECT_FILES:
+        try:
+            text = (folder / name).read_text("utf-8", "replace")
+        except OSError:
+            text = ""
+        texts.append(text)
+    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+    return replace(packages, digest=digest), in_project(folder, texts)
+
+
+def _by_requirements(
+    folder: Path, name: str, warnings: list[str], variables: Mapping[str, str]
+) -> tuple[Packages, LocalSources]:
     try:
-        read = read_requirements(folder / name)
+        read = read_requirements(folder / name, folder, variables)
     except OSError:
         read = None  # pip says why
     step = Step(
@@ -104,7 +151,7 @@ def _by_requirements(folder: Path, name: str, warnings: list[str]) -> Packages:
         ("python", "-m", "pip", "install", "--prefer-binary", "-r", name),
         f"Mend {name}: try `pip install -r {name}` in a new virtual environment.",
     )
-    return Packages(
+    packages = Packages(
         "requirements",
         name,
         (step,),
@@ -114,6 +161,7 @@ def _by_requirements(folder: Path, name: str, warnings: list[str]) -> Packages:
         warnings=(*warnings, *(read.warnings if read else ())),
         requirements=read,
     )
+    return packages, read.local if read else LocalSources()
 
 
 def _by_pyproject(folder: Path, warnings: list[str]) -> Packages:
@@ -179,8 +227,7 @@ def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str)
         try:
             if path.is_file():
                 # Another file than one of the copy is the user's own.
-                if path.resolve().is_relative_to(folder.resolve()):
-                    path.chmod(path.stat().st_mode | 0o111)
+                ownfiles.make_executable(folder, path)
                 quoted = shlex.quote(os.path.abspath(path))
                 return Step(f"{when.lower()}-build", (shell, "-ec", quoted), hint, text)
         except (OSError, ValueError):

@@ -12,6 +12,7 @@ import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from .. import ownfiles
 from ..errors import ConfigError
 
 __all__ = ["Certificates"]
@@ -80,7 +81,7 @@ class Certificates:
         ConfigError where it cannot be written.
         """
         try:
-            path.write_bytes(self.authority_pem)
+            ownfiles.write_file(path, self.authority_pem)
         except OSError as error:
             raise ConfigError(
                 f"The certificate cannot be written to {path}: {error.strerror}.",

@@ -40,14 +40,15 @@ class ChildOutput:
         """Have each line given to a listener as well, with the number of its stream."""
         self._listener = listener
 
-    def copy_to(self, path: str, streams: Iterable[int] = (1, 2)) -> None:
+    def copy_to(self, path: str, streams: Iterable[int] = (1, 2), *, follow: bool = True) -> None:
         """Append what comes from now on to a file, as it is; one that cannot be is said once.
 
-        `streams`: of which, by their numbers.
+        `streams`: of which, by their numbers. Without `follow`, a link in its place is refused: for
+        a name that no user has chosen.
         """
         for stream in streams:
             try:
-                self._copies[stream] = path, osfiles.open_append(path)
+                self._copies[stream] = path, osfiles.open_append(path, follow=follow)
             except (OSError, ValueError) as error:
                 self._say_why(path, error)
                 return

@@ -173,9 +173,9 @@ class Child(asyncio.SubprocessProtocol):
         log_file, error_file = self._copies
         if log_file is not None:
             path = log_file(self.pid) if callable(log_file) else log_file
-            self.output.copy_to(path, (1,) if error_file is not None else (1, 2))
+            self.output.copy_to(path, (1,) if error_file is not None else (1, 2), follow=False)
         if error_file is not None:
-            self.output.copy_to(error_file, (2,))
+            self.output.copy_to(error_file, (2,), follow=False)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Take output."""

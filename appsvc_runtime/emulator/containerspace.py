@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import facts
+from .. import facts, ownfiles
 
 __all__ = ["HOME", "Space", "make_space", "rewrite_file"]
 
@@ -97,17 +97,16 @@ def rewrite_file(path: Path, space: Space) -> bool:
     Its mode stays. A file that is no text, or long, is left alone, as is one that does not lie in
     the copy, be it by a link: that is the user's own.
     """
-    if space.home == HOME or not path.resolve().is_relative_to(Path(space.site).resolve()):
+    if space.home == HOME:
         return False
-    data = path.read_bytes()
-    if len(data) > _MAX_BYTES or b"\0" in data:
-        return False
-    before = data.decode("utf-8", "surrogateescape")
-    after = space.inside(before)
-    if after == before:
-        return False
-    path.write_bytes(after.encode("utf-8", "surrogateescape"))
-    return True
+
+    def change(data: bytes) -> bytes:
+        if len(data) > _MAX_BYTES or b"\0" in data:
+            return data
+        text = space.inside(data.decode("utf-8", "surrogateescape"))
+        return text.encode("utf-8", "surrogateescape")
+
+    return ownfiles.rewrite_inside(space.site, path, change)
 
 
 def _try_namespace(
@@ -125,28 +124,25 @@ def _try_namespace(
     if not os.path.isdir(HOME):
         return (), f"this machine has no {HOME}"
     script = stage / "enter.sh"
-    stage.mkdir(parents=True, exist_ok=True)
-    script.write_text(_entering(folder, home, stage, os.scandir(HOME)), "utf-8")
+    ownfiles.make_folders(stage)
+    with os.scandir(HOME) as machine:
+        ownfiles.write_file(script, os.fsencode(_entering(folder, home, stage, machine)))
     prefix = [str(programs["unshare"]), "--mount", "--propagation", "private"]
     if hasattr(os, "geteuid") and os.geteuid() != 0:
         prefix.append("--map-root-user")
     prefix += ["--", str(programs["sh"]), str(script)]
-    mark = folder / f".appsvc-space-{os.getpid()}"
     try:
-        mark.touch()
+        # The folder may be a user's own: it is known by its number, nothing is written into it.
         tried = subprocess.run(
-            [*prefix, "sh", "-c", f"rm {shlex.quote(f'{facts.SITE_FOLDER}/{mark.name}')}"],
+            [*prefix, "ls", "-di", facts.SITE_FOLDER],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             timeout=_TRIAL_SECONDS,
         )  # fmt: skip
-        if not tried.returncode and not mark.exists():
+        if not tried.returncode and tried.stdout.split()[:1] == [str(folder.stat().st_ino)]:
             return tuple(prefix), ""
         said = tried.stderr.strip().partition("\n")[0]
     except (subprocess.SubprocessError, OSError) as error:
         said = str(error)
-    finally:
-        with contextlib.suppress(OSError):
-            mark.unlink()
     return (), said.rstrip(".") or "the machine allows none"
 
 
@@ -158,7 +154,7 @@ def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEnt
     names always: an app must not write into a /home/data of this machine. All is put together in
     `stage` and covers /home at last: the site, and what is mounted, may lie in the machine's own.
     """
-    (home / "site" / "wwwroot").mkdir(parents=True, exist_ok=True)
+    ownfiles.make_folders(home / "site" / "wwwroot")
     whole = stage / "home"
     whole.mkdir(exist_ok=True)
     lines = ["#!/bin/sh", "set -e", _mount(home, whole)]
@@ -178,10 +174,13 @@ def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEnt
 
 def _make_point(point: Path, is_folder: bool) -> bool:
     """Make what can be mounted on; say whether it is only that, and nothing of its own."""
+    if point.is_symlink():
+        return False
     if is_folder:
         point.mkdir(exist_ok=True)
         return point.is_dir() and not any(os.scandir(point))
-    point.touch(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(point, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     return point.is_file() and not point.stat().st_size
 
 

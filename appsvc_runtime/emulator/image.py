@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import osfiles
+from ..builder.madeonce import make_once
 from ..builder.places import cache_folder
 from ..builder.running import last_words, run_step
 from ..builder.stepenviron import step_environ
@@ -33,8 +32,6 @@ _MAX_DEPTH = 8
 # What to do where a step fails.
 _VENV = "Name an interpreter that has venv by --python (Debian: install python3-venv)."
 _PIP = "Look whether pip reaches its index: `pip download gunicorn`."
-# Between looks whether another emulator has made it, seconds; and how long that may take.
-_LOOK, _PATIENCE = 0.2, 300.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,15 @@ async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Im
         folder / "lib" / f"python{name}" / "site-packages",
         version,
     )
+
+    async def make() -> None:
+        await _make(made, folder, path, environ, say)
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not _is_whole(made, folder):
-            await _make(made, folder, path, environ, say)
+        # A link to an interpreter that was removed does not exist.
+        await make_once(
+            folder, _WHOLE, Path(made.python).exists, make, lambda text: say(_LABEL, text)
+        )
     except OSError as error:
         raise ConfigError(
             f"The folder {folder}, for what the image brings, cannot be made: {error.strerror}.",
@@ -93,45 +95,16 @@ def _installation(python: str) -> str:
     return str(folder)
 
 
-def _is_whole(made: Image, folder: Path) -> bool:
-    # A link to an interpreter that was removed does not exist.
-    return (folder / _WHOLE).is_file() and Path(made.python).exists()
-
-
 async def _make(
     made: Image, folder: Path, python: str, environ: Mapping[str, str], say: Say
 ) -> None:
-    lock = await _wait_for_lock(str(folder) + ".lock", say)
-    try:
-        if _is_whole(made, folder):
-            return  # another emulator has made it meanwhile
-        say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as the image brings them.")
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        variables = step_environ(environ, (), folder)
-        install = [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES]
-        for argv, hint in (([python, "-m", "venv", str(folder)], _VENV), (install, _PIP)):
-            ended = await run_step(_LABEL, argv, environ=variables, cwd=folder.parent, say=say)
-            if ended.code:
-                said = last_words(ended.tail) or f"exit code {ended.code}."
-                raise ConfigError(
-                    f"What the image brings cannot be installed ({argv[2]}): {said}", hint=hint
-                )
-        (folder / _WHOLE).write_text(" ".join(_PACKAGES), "utf-8")
-    finally:
-        osfiles.unlock(lock)
-
-
-async def _wait_for_lock(path: str, say: Say) -> int:
-    """Have the file's lock; another emulator may have it for as long as pip takes."""
-    said = False
-    for _ in range(int(_PATIENCE / _LOOK)):
-        lock = osfiles.lock(path)
-        if lock is not None:
-            return lock
-        if not said:
-            said = True
-            say(_LABEL, "Another emulator is making the image: waiting for it.")
-        await asyncio.sleep(_LOOK)
-    raise ConfigError(
-        f"Another program has held {path} for {_PATIENCE:.0f} s.", hint="End it, or wait for it."
-    )
+    say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as the image brings them.")
+    variables = step_environ(environ, (), folder)
+    install = [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES]
+    for argv, hint in (([python, "-m", "venv", str(folder)], _VENV), (install, _PIP)):
+        ended = await run_step(_LABEL, argv, environ=variables, cwd=folder.parent, say=say)
+        if ended.code:
+            said = last_words(ended.tail) or f"exit code {ended.code}."
+            raise ConfigError(
+                f"What the image brings cannot be installed ({argv[2]}): {said}", hint=hint
+            )

@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import threading
 from pathlib import Path
+
+from .. import ownfiles
+from ..ownfolder import OwnFolder
 
 __all__ = ["JobCopy"]
 
@@ -45,13 +49,13 @@ class JobCopy:
             self._remove()
             copy = self._temp / secrets.token_hex(4)
             try:
-                shutil.copytree(
-                    self._source, copy, copy_function=self._copy, ignore_dangling_symlinks=True
-                )
-            except shutil.Error as error:
+                ownfiles.make_folders(copy)
+                with OwnFolder.open(copy) as target:
+                    self._copy(str(self._source), target, ())
+            except OSError as error:
                 self._remove()
-                source, _, reason = error.args[0][0]
-                raise OSError(f"{os.path.relpath(source, self._source)}: {reason}") from None
+                where = os.path.relpath(error.filename or self._source, self._source)
+                raise OSError(f"{where}: {error.strerror or error}") from None
             except _GivenUp:
                 self._remove()
                 raise OSError("it was given up") from None
@@ -69,13 +73,36 @@ class JobCopy:
             self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._temp, ignore_errors=True)
+        ownfiles.discard(self._temp)
         self._folder = None
 
-    def _copy(self, source: str, target: str) -> str:
-        if self._stopped.is_set():
-            raise _GivenUp
-        return shutil.copy2(source, target)
+    def _copy(self, source: str, target: OwnFolder, above: tuple[str, ...]) -> None:
+        """Copy a folder; what its links lead to too, but a folder that this one lies in."""
+        above = (*above, os.path.realpath(source))
+        target.set_mode(os.stat(source).st_mode & 0o777 | stat.S_IRWXU)
+        with os.scandir(source) as entries:
+            for entry in entries:
+                if self._stopped.is_set():
+                    raise _GivenUp
+                if entry.is_dir():
+                    if os.path.realpath(entry.path) not in above:
+                        with target.enter(entry.name, make=True) as inner:
+                            self._copy(entry.path, inner, above)
+                elif entry.is_file():  # not a pipe, and no link that leads nowhere
+                    _copy_file(entry.path, target, entry.name)
+
+
+def _copy_file(path: str, target: OwnFolder, name: str) -> None:
+    with open(path, "rb") as source:
+        status = os.fstat(source.fileno())
+        copy = target.create(name)
+        try:
+            with os.fdopen(copy, "wb", closefd=False) as written:
+                shutil.copyfileobj(source, written)
+        except BaseException:
+            os.close(copy)
+            raise
+        target.finish(name, copy, status.st_mode & 0o777, (status.st_atime_ns, status.st_mtime_ns))
 
 
 def _times(folder: Path) -> dict[str, int]:

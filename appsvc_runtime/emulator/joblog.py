@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import osfiles, ownfiles
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -68,8 +70,9 @@ class JobLog:
             rolled = self._limit is not None and self._path.exists()
             if rolled and self._path.stat().st_size > MAX_SIZE:
                 self._path.replace(self._path.with_name("job_prev_log.txt"))
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            ownfiles.make_folders(self._path.parent)
+            opened = osfiles.open_append(str(self._path), follow=False, mode=0o600)
+            with open(opened, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"[{now} > {_INSTANCE}: {level}] {text}\n")
         except OSError as error:
             if not self._broken:
@@ -80,5 +83,5 @@ class JobLog:
 def write_status(path: Path, **values: str) -> None:
     """Write a run's or a job's status, as JSON, over what was there."""
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values), "utf-8")
+        ownfiles.make_folders(path.parent)
+        ownfiles.write_file(path, json.dumps(values).encode())

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import secrets
 import shlex
-import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .. import process
+from .. import ownfiles, process
 from ..errors import ConfigError
 from ..restarts import exit_code
 from .children import Child
@@ -125,8 +124,9 @@ class JobRun:
             if self._shutdown_file is not None:
                 self._say(self._label, f"WEBJOBS_SHUTDOWN_FILE is written; {wait:g} s are left.")
                 with contextlib.suppress(OSError):
-                    self._shutdown_file.parent.mkdir(parents=True, exist_ok=True)
-                    self._shutdown_file.write_text(datetime.now(timezone.utc).ctime(), "utf-8")
+                    ownfiles.make_folders(self._shutdown_file.parent)
+                    now = datetime.now(timezone.utc).ctime()
+                    ownfiles.write_file(self._shutdown_file, now.encode())
             else:
                 child.tree.ask_to_stop()
             with contextlib.suppress(asyncio.TimeoutError):
@@ -172,11 +172,11 @@ class JobRun:
             "WEBJOBS_RUN_ID": self._identity,
         }
         environ.setdefault("WEBJOBS_COMMAND_ARGUMENTS", "")
-        self._job.data.mkdir(parents=True, exist_ok=True)
+        ownfiles.make_folders(self._job.data)
         if self._continuous:
             shutdown = self._plan.temp / "JobsShutdown" / job.kind / job.name
-            shutil.rmtree(shutdown, ignore_errors=True)
-            shutdown.mkdir(parents=True, exist_ok=True)
+            ownfiles.remove_path(shutdown)
+            ownfiles.make_folders(shutdown)
             self._shutdown_file = shutdown / secrets.token_hex(6)
             environ["WEBJOBS_SHUTDOWN_FILE"] = str(self._shutdown_file)
         return environ
@@ -202,7 +202,7 @@ def _trim(folder: Path) -> None:
     with contextlib.suppress(OSError):
         runs = sorted(path for path in folder.iterdir() if path.name.isdecimal())
         for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:
-            shutil.rmtree(old, ignore_errors=True)
+            ownfiles.discard(old)
 
 
 def _now() -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .. import facts, ports, process, startup
+from .. import facts, ownfiles, ports, process, startup
 from ..builder import building
 from ..errors import ConfigError
 from . import containerspace, defaultsite, image, linuxenviron, readiness, runscript
@@ -67,7 +66,8 @@ class LinuxHost:
             say("settings", f"{finding.level.capitalize()}: {finding.where}: {finding}")
         folder = await self._build()
         _remove_old_runs(plan.linux)
-        self._run.mkdir(exist_ok=True)
+        ownfiles.remove_path(self._run)  # of an emulator that had this number once
+        self._run.mkdir(0o700)
         made = await image.prepare_image(plan.python, self._environ, say)
         self._compare_versions(made, folder)
         space = await containerspace.make_space(folder, plan.home, self._run / "stage")
@@ -111,7 +111,7 @@ class LinuxHost:
             if self._instances is not None:
                 await self._instances.close()
         finally:
-            shutil.rmtree(self._run, ignore_errors=True)
+            ownfiles.discard(self._run)
 
     async def kill(self) -> None:
         """End the containers at once."""
@@ -119,7 +119,7 @@ class LinuxHost:
         self._made.set()
         if self._instances is not None:
             self._instances.kill()
-        shutil.rmtree(self._run, ignore_errors=True)
+        ownfiles.discard(self._run)
 
     async def _build(self) -> Path:
         """Build the site, or find what was built; give the folder that is run."""
@@ -136,14 +136,23 @@ class LinuxHost:
             return (await building.build(options, self._environ, say)).folder
         why = f"Not built, as {_BUILD_SWITCH} says" if plan.options.build else "Not built"
         for folder in (plan.site, plan.output):
-            if building.read_built(folder) is not None:
+            left = building.read_built(folder)
+            if left.problem and folder == plan.site:  # of the other the copy itself reports it
+                say("build", f"Warning: {left.problem}.")
+            if left.built is not None:
                 say("build", f"{why}: what was built before is run, {folder}.")
                 return folder
+            if left.unfinished and (folder == plan.site or not switched_off):
+                raise ConfigError(
+                    f"The last build in {folder} was not finished, so that nothing whole is there "
+                    "to be run without a build.",
+                    hint="Build it: leave out --no-build.",
+                )
         say("build", f"{why}: the site is deployed as it is.")
         return await building.copy_site(options, say)
 
     def _compare_versions(self, made: Image, folder: Path) -> None:
-        built = building.read_built(folder)
+        built = building.read_built(folder).built
         if built is not None and built.version != made.version:
             then, now = (".".join(map(str, version)) for version in (built.version, made.version))
             raise ConfigError(
@@ -180,9 +189,9 @@ class LinuxHost:
         for named in (command, settings.get(facts.GUNICORN_CONFIG_PATH, "")):
             file = folder / named.removeprefix(f"{facts.SITE_FOLDER}/")
             # Only what lies in the copy is changed: another file is the user's own.
-            if not named or not _is_file(file) or not _is_in(file, folder):
+            # The platform makes a script executable.
+            if not named or not _is_file(file) or not ownfiles.make_executable(folder, file):
                 continue
-            file.chmod(file.stat().st_mode | 0o111)  # the platform does that to a script
             if containerspace.rewrite_file(file, space):
                 self._say("emulator", f"In the copy of {named}, paths in /home are {space.home}.")
         start = startup.make_plan(
@@ -252,7 +261,7 @@ def _remove_old_runs(linux: Path) -> None:
     for folder in linux.glob(f"{_RUN}*"):
         number = folder.name.removeprefix(_RUN)
         if number.isdecimal() and not process.is_running(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
+            ownfiles.discard(folder)
 
 
 def _is_file(path: Path) -> bool:
@@ -260,10 +269,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a command, and no name of a file
         return False
-
-
-def _is_in(file: Path, folder: Path) -> bool:
-    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _is_free(port: int) -> bool:

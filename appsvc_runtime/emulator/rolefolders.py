@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
-from .. import osfiles, process
+from .. import osfiles, ownfiles, process
 from ..builder import places
 from ..cloudservice import Role
 from ..errors import ConfigError
@@ -27,7 +26,7 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
         _lock(made)
         for storage in role.storage:
             place = made / "LocalStorage" / storage.name
-            place.mkdir(exist_ok=True)
+            ownfiles.make_folders(place)
             if storage.clean:
                 empty(place)
         link = made / "approot"
@@ -44,14 +43,14 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
 
 def empty(folder: Path) -> None:
     """Remove what is in a folder, as the fabric does with local storage."""
-    shutil.rmtree(folder, ignore_errors=True)
+    ownfiles.discard(folder)
     with contextlib.suppress(OSError):
-        folder.mkdir()
+        folder.mkdir(0o700)
 
 
 def _lock(made: Path) -> None:
     """Keep an instance's folders for this emulator, as long as its process lives."""
-    if osfiles.lock(str(made / "emulator.lock")) is None:
+    if osfiles.lock_own(str(made / "emulator.lock")) is None:
         raise ConfigError(
             f"Another emulator runs this project already: {made} is in use.", hint="Stop that one."
         )

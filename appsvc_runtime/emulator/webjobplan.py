@@ -7,12 +7,11 @@ Sources: Kudu.Core/Jobs (JobsManagerBase.cs, BaseJobRunner.cs); AD, webjobs-crea
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import process
+from .. import ownfiles, process
 from ..errors import ConfigError
 from ..findings import Finding
 from . import environment, surroundings
@@ -157,7 +156,7 @@ def remove_old_copies(home: Path) -> None:
     for folder in (home / "temp").glob(f"{_RUN}*"):
         number = folder.name.removeprefix(_RUN)
         if number.isdecimal() and not process.is_running(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
+            ownfiles.discard(folder)
 
 
 def _not_here(job: Job, script: Path) -> Finding:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from .. import osfiles
+from .. import osfiles, ownfiles
 from ..errors import AppServiceError, ConfigError
 from .exchange import Say
 from .jobcopy import JobCopy
@@ -91,13 +90,13 @@ class WebJobs:
             stops = [run.stop() for run in self._runs.values()]
             await asyncio.gather(*stops, return_exceptions=True)
         finally:
-            shutil.rmtree(self._plan.temp, ignore_errors=True)
+            ownfiles.discard(self._plan.temp)
 
     async def kill(self) -> None:
         """End everything at once."""
         for run in self._runs.values():
             run.kill()
-        shutil.rmtree(self._plan.temp, ignore_errors=True)
+        ownfiles.discard(self._plan.temp)
 
     def _start(self, job: JobPlan) -> None:
         if job.job.kind == "continuous":
@@ -158,8 +157,8 @@ class WebJobs:
             self._say(job.label, "Not run: WEBJOBS_STOPPED is 1.")
             return 1
         try:
-            job.data.mkdir(parents=True, exist_ok=True)
-            lock = osfiles.lock(str(job.data / "triggeredJob.lock"))
+            ownfiles.make_folders(job.data)
+            lock = osfiles.lock_own(str(job.data / "triggeredJob.lock"))
         except OSError as error:
             self._say(job.label, f"Error: {job.data} cannot be written: {error.strerror}.")
             return 1
