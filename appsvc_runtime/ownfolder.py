@@ -23,6 +23,7 @@ __all__ = ["BY_DESCRIPTOR", "OwnFolder", "is_folder", "is_link"]
 
 _BY_NAME = {os.open, os.mkdir, os.rmdir, os.unlink, os.readlink, os.symlink, os.rename, os.stat}
 BY_DESCRIPTOR = os.supports_dir_fd >= _BY_NAME and os.scandir in os.supports_fd
+_MODES_BY_DESCRIPTOR = {os.chmod, os.utime} <= os.supports_fd
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _COMMON = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
@@ -59,13 +60,11 @@ class OwnFolder:
         self._above = above
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str], *, by_descriptor: bool = BY_DESCRIPTOR
-    ) -> OwnFolder:
+    def open(cls, path: str | os.PathLike[str]) -> OwnFolder:
         """Open the root, to which links that a user has made may lead."""
         real = os.path.realpath(path)
         try:
-            descriptor = os.open(real, _FOLDER) if by_descriptor else None
+            descriptor = os.open(real, _FOLDER) if BY_DESCRIPTOR else None
         except OSError as error:
             raise _named(error, real) from None
         made = cls(real, descriptor)
@@ -173,7 +172,7 @@ class OwnFolder:
         self.remove(new)
         with os.fdopen(self.create(new), "wb") as file:
             file.write(data)
-            if os.chmod in os.supports_fd:
+            if _MODES_BY_DESCRIPTOR:
                 os.chmod(file.fileno(), mode)
         there = self.status(name)
         if is_folder(there):  # a rename cannot take its place
@@ -201,11 +200,11 @@ class OwnFolder:
     def finish(self, name: str, descriptor: int, mode: int, times: tuple[int, int]) -> None:
         """Give a file that is open for writing its mode and times (in ns), and close it."""
         try:
-            if os.chmod in os.supports_fd and os.utime in os.supports_fd:
+            if _MODES_BY_DESCRIPTOR:
                 os.chmod(descriptor, mode)
                 os.utime(descriptor, ns=times)
             os.close(descriptor)
-            if not (os.chmod in os.supports_fd and os.utime in os.supports_fd):
+            if not _MODES_BY_DESCRIPTOR:
                 os.utime(self._at(name), ns=times)
                 os.chmod(self._at(name), mode)
         except OSError as error:

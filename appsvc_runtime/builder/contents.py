@@ -59,10 +59,17 @@ def count(local: LocalSources, folder: Path) -> Counted:
 
 
 def _files_digest(paths: Iterable[Path]) -> str:
-    """Return the digest of files, and of their names; one that cannot be read has one too."""
+    """Return the digest of files, and of their names; one that cannot be read has one too.
+
+    What comes after the first gigabytes counts by its size and times: one that was written anew has
+    others.
+    """
     total = hashlib.sha256()
+    left = _MAX_BYTES
     for path in sorted(paths):
-        total.update(f"{path}\0{_file(path)}\n".encode("utf-8", "surrogateescape"))
+        left -= _size(path)
+        what = _file(path) if left >= 0 else _times(path)
+        total.update(f"{path}\0{what}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 
@@ -135,6 +142,14 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _times(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return type(error).__name__
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _file(path: Path) -> str:

@@ -81,7 +81,8 @@ def choose_packages(
     packages, local = _choose(folder, settings, variables or {})
     if packages.kind == "none":
         return packages
-    local.update(in_variables(variables or {}, folder))
+    # What the machine's own variables name is an index of its user, as any other.
+    local.update(in_variables(settings, folder))
     counted = count(local, folder)
     return replace(
         packages,
