@@ -98,8 +98,9 @@ class OwnFolder:
         """Return what a name is, not followed, or None; of the folder itself for ""."""
         if not name:
             return os.lstat(self.path) if self._descriptor is None else os.fstat(self._descriptor)
+        at = self._at(name)
         try:
-            return os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
+            return os.stat(at, dir_fd=self._descriptor, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

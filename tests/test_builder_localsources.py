@@ -150,7 +150,7 @@ def test_too_much_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_settings_that_name_places(tmp_path: Path) -> None:
-    """App settings of pip count as its options do; a circle, a pipe or a missing file do no harm."""
+    """App settings of pip count as its options do; a circle, a pipe, a missing file do no harm."""
     site = make_site(
         tmp_path, {"requirements.txt": "x\n-r requirements.txt\n-r pipe\n-f no", f"w/{WHEEL}": ""}
     )
