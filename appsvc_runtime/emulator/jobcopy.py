@@ -6,6 +6,7 @@ Must not know of runs. Source: Kudu.Core/Jobs, BaseJobRunner.cs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -30,7 +31,7 @@ class JobCopy:
         self._source = source
         self._temp = temp
         self._folder: Path | None = None
-        self._copied: dict[str, int] = {}
+        self._copied: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
@@ -44,7 +45,7 @@ class JobCopy:
             files = _times(self._source)
             if self._folder is not None and files == self._copied:
                 there = _times(self._folder)
-                if all(there.get(name) == time for name, time in files.items()):
+                if all(there.get(name) == times for name, times in files.items()):
                     return self._folder
             self._remove()
             copy = self._temp / secrets.token_hex(4)
@@ -105,14 +106,26 @@ def _copy_file(path: str, target: OwnFolder, name: str) -> None:
         target.finish(name, copy, status.st_mode & 0o777, (status.st_atime_ns, status.st_mtime_ns))
 
 
-def _times(folder: Path) -> dict[str, int]:
-    """Give when each file below a folder was written, by its name there."""
-    found = {}
-    for path, _, names in os.walk(folder):
-        for name in names:
-            file = os.path.join(path, name)
-            try:
-                found[os.path.relpath(file, folder)] = os.stat(file).st_mtime_ns
-            except OSError:  # it has just gone, or is a link to nowhere
-                continue
+def _times(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return when each file that is copied was written, and its size, by its name there."""
+    found: dict[str, tuple[int, int]] = {}
+    _add_times(str(folder), "", (), found)
     return found
+
+
+def _add_times(
+    path: str, inside: str, above: tuple[str, ...], found: dict[str, tuple[int, int]]
+) -> None:
+    above = (*above, os.path.realpath(path))
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # it has just gone
+                    if entry.is_dir():
+                        if os.path.realpath(entry.path) not in above:
+                            _add_times(entry.path, f"{inside}{entry.name}/", above, found)
+                    elif entry.is_file():
+                        status = entry.stat()
+                        found[inside + entry.name] = status.st_mtime_ns, status.st_size
+    except OSError:  # the copy says so
+        return
