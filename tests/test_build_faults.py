@@ -22,12 +22,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc 
 
 Build = Callable[..., "subprocess.CompletedProcess[str]"]
 OURS = (".appsvc-build.json", ".appsvc-build.json.new", ".appsvc-build.lock", "antenv")
-# Stands for a Python whose virtual environments are made at once; counts what pip installs.
+# Stands for a Python whose virtual environments are made at once; pip installs what it is told of.
 PYTHON = """\
 #!/bin/sh
 case "$2" in
 venv) mkdir -p antenv/bin antenv/lib/python3.11/site-packages && cp "$0" antenv/bin/python ;;
-pip) cat requirements.txt > antenv/lib/python3.11/site-packages/installed ;;
+pip) cat requirements.txt app.py > antenv/lib/python3.11/site-packages/installed ;;
 *) echo Python 3 11 "$0" ;;
 esac
 """
@@ -66,7 +66,7 @@ def installed(site: Path) -> Path:
 def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, cache: Path) -> None:
     """kill -9: what is left claims nothing; the next build is right, and nothing old stays."""
     files: dict[str, str | bytes] = {f"f{n % 20}/f{n}.txt": f"{n}" * 2000 for n in range(600)}
-    site = make_site(tmp_path / "site", {**files, "requirements.txt": "one\n"})
+    site = make_site(tmp_path / "site", {**files, "requirements.txt": "one\n", "app.py": ""})
     command = [sys.executable, "-m", "appsvc_runtime", "build", str(site), "--python", str(python)]
     unfinished = 0
     for number in range(8):
@@ -158,15 +158,18 @@ def test_no_build_after_an_unfinished_one(tmp_path: Path, build: Build) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_folder_that_was_moved_away(tmp_path: Path, build: Build) -> None:
+@pytest.mark.parametrize("link", ["absolute", "relative"])
+def test_a_folder_that_was_moved_away(link: str, tmp_path: Path, build: Build) -> None:
     """The site's folder, replaced by a link to where it went: every file of it stays."""
     site = make_site(tmp_path / "site", {"media/one.jpg": "1", "media/two.jpg": "2"})
-    assert build(site).returncode == 0
+    # Beside the site a relative link leads to the same place from the copy.
+    options = ["--output", str(tmp_path / "out")] if link == "relative" else []
+    assert build(site, *options).returncode == 0
     (site / "media").rename(tmp_path / "big")
-    (site / "media").symlink_to("../big")
-    assert build(site).returncode == 0
+    (site / "media").symlink_to("../big" if link == "relative" else tmp_path / "big")
+    assert build(site, *options).returncode == 0
     assert snapshot(tmp_path / "big").keys() == {"one.jpg", "two.jpg"}
-    assert build(site, "--clean").returncode == 0
+    assert build(site, "--clean", *options).returncode == 0
     assert snapshot(tmp_path / "big").keys() == {"one.jpg", "two.jpg"}
 
 
@@ -176,15 +179,18 @@ MOVED = ["antenv", "antenv/lib", "antenv/lib/python3.11/site-packages"]
 @pytest.mark.parametrize("part", MOVED)
 def test_an_environment_that_was_moved_away(part: str, tmp_path: Path, build: Build) -> None:
     """pip does not write where a link leads, neither into what a user moved nor into their own."""
-    site = make_site(tmp_path / "site", {"requirements.txt": "one\n"})
+    # A folder of the site is installed again, into what is there, when anything has changed.
+    site = make_site(
+        tmp_path / "site", {"requirements.txt": "./lib\n", "app.py": "1\n", "lib/setup.py": ""}
+    )
     assert build(site).returncode == 0
     (built(site) / part).rename(tmp_path / "moved")
     (built(site) / part).symlink_to(tmp_path / "moved")
     before = snapshot(tmp_path / "moved")
-    make_site(site, {"requirements.txt": "two\n"})
+    make_site(site, {"app.py": "22\n"})
     assert build(site).returncode == 0
     assert snapshot(tmp_path / "moved") == before
-    assert installed(site).read_text() == "two\n"
+    assert installed(site).read_text() == "./lib\n22\n"
     assert not (built(site) / part).is_symlink()
 
 
