@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from . import process
+from . import process, sitefolder
 from .console import echo, say
 
 __all__ = ["build"]
@@ -40,6 +40,10 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     from .builder import building, places
     from .emulator import environment, surroundings
 
+    sitefolder.check_site(site, os.environ, "appsvc build")
+    if output:
+        output = os.path.expanduser(output)  # shells leave the ~ of --output=~ alone
+        sitefolder.check_output(output, os.environ, "--output", Path(site))
     folder = Path(os.path.abspath(site))
     options = building.Options(
         site=folder,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import process
+from . import process, sitefolder
+from .cli_check import find_folder_note, read_check_path
 from .console import PythonVersion, echo, say
 from .errors import ConfigError
 
@@ -78,7 +79,8 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     is_flag=False,
     flag_value="/",
     metavar="[PATH]",
-    help="Ask for PATH (/), print status and timing, and end: 0 for a status under 500, else 1.",
+    help="Request PATH of the site (/), print status and timing, and end: 0 for a status under "
+    "500, else 1. To name a folder, write it first: SITE --check.",
 )
 @click.option("--public-name", default="", metavar="HOST", help="[default: SITE.azurewebsites.net]")
 @click.option("--raw", is_flag=True, help="Translate no public name to the local address.")
@@ -145,13 +147,9 @@ def emulate(context: click.Context, /, **options: Any) -> int:
 
     Ctrl-C ends everything, a second one at once.
     """
-    site, check = options["site"], options["check"]
-    if check is not None and site == "." and os.path.isdir(check):
-        site, check = check, "/"  # `--check SITE`: the option has taken the argument
-    if check is not None and not check.startswith("/"):
-        raise ConfigError(
-            f"--check {check!r} is no path.", hint="Write it with a slash: --check /health."
-        )
+    site = options["site"]
+    named = context.get_parameter_source("site") == click.core.ParameterSource.COMMANDLINE
+    check = read_check_path(options["check"], site_named=named)
     try:
         from .emulator import emulation
     except ImportError as error:
@@ -161,6 +159,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             f"The emulator needs a package that is not here: {error.name}.",
             hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
         ) from None
+    sitefolder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)
     kind = _kind(folder, options)
     _refuse(context, kind)
@@ -170,6 +169,9 @@ def emulate(context: click.Context, /, **options: Any) -> int:
         return _worker(folder, options)
     if kind == "webjob":
         return _webjob(folder, options)
+    note = find_folder_note(check, site_named=named) if check is not None else ""
+    if note:
+        say("emulator", note)
     return emulation.run(
         (_linux if kind == "linux" else _iis)(folder, options),
         emulation.Serving(

@@ -129,12 +129,14 @@ ALLOWED: dict[str, set[str]] = {
     "singleton": {"errors", "process", "processtree"},
     "leaseguard": {"process", "processtree"},
     "jobsettings": {"findings"},
-    "cli_emulate": {"console", "errors", "process"}
+    "sitefolder": {"errors"},
+    "cli_check": {"errors"},
+    "cli_emulate": {"cli_check", "console", "errors", "process", "sitefolder"}
     | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
     | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")}
     | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
     | {f"emulator/{room}" for room in ("webjobplan", "webjobs")},
-    "cli_build": {"builder/building", "builder/places", "console", "process"}
+    "cli_build": {"builder/building", "builder/places", "console", "process", "sitefolder"}
     | {"emulator/environment", "emulator/surroundings"},
     "cli": PURE
     | {"__init__", "cli_build", "cli_emulate", "console", "process", "serving", "settings"}
@@ -183,6 +185,7 @@ BUILDER = """
 OUTSIDE_EMULATOR = FOUNDATION | {"findings", "osfiles", "ports", "process", "processtree"}
 OUTSIDE_EMULATOR |= {"ownfiles", "ownfolder"}
 OUTSIDE_EMULATOR |= {"procfs", "startup", "webconfig/__init__", "webconfig/model"}
+OUTSIDE_EMULATOR |= {"procfs", "sitefolder", "startup", "webconfig/__init__", "webconfig/model"}
 OUTSIDE_EMULATOR |= {"cloudservice", "entrypoint", "jobsettings", "restarts", "rolexpath"}
 OUTSIDE_EMULATOR |= {f"builder/{room}" for room in ("building", "madeonce", "places", "running")}
 OUTSIDE_EMULATOR |= {"builder/stepenviron"}

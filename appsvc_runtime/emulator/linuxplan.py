@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import facts, process
+from .. import facts, process, sitefolder
 from ..builder import places
 from ..errors import ConfigError
 from . import surroundings
@@ -79,7 +79,7 @@ def parse_home(texts: Sequence[str]) -> Path | None:
                 f"--map {text!r} cannot be done for the Linux container.",
                 hint=f"Write it as --map {_HOME}=DIR: nothing else can be mapped there.",
             )
-        home = Path(folder)
+        home = Path(os.path.expanduser(folder))  # shells leave the ~ of NAME=~ alone
     return home
 
 
@@ -99,6 +99,10 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
         raise ConfigError(
             f"--health-check {options.health_path!r} is no path.",
             hint="Write it with a slash: --health-check /health.",
+        )
+    if options.home is not None:
+        sitefolder.check_output(
+            options.home, environ, f"--map {_HOME}=DIR: DIR", site, may_hold_site=True
         )
     linux = places.linux_folder(site, environ)
     settings = dict(options.app_settings)

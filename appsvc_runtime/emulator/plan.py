@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import webconfig
+from .. import sitefolder, webconfig
 from ..errors import ConfigError
 from ..findings import Finding, errors
 from ..webconfig.model import Config, Handler
@@ -94,6 +94,10 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     if kind == "fastcgi":
         surroundings.find_wfastcgi(python)
     homes = [place for windows, place in options.maps if winpaths.is_home(windows)]
+    if homes:
+        sitefolder.check_output(
+            homes[-1], environ, r"--map D:\home=DIR: DIR", folder, may_hold_site=True
+        )
     home = surroundings.make_home(folder, homes[-1] if homes else None)
     maps = [pair for pair in options.maps if not winpaths.is_home(pair[0])]
     paths = winpaths.PathMap(folder, home, python, maps)

@@ -98,7 +98,8 @@ def parse_map(text: str) -> tuple[str, Path]:
             f"--map {text!r} is not a Windows path, an equals sign and a folder.",
             hint=r"Write it as --map 'D:\data=/home/you/data'.",
         )
-    return ntpath.normpath(windows), Path(folder).absolute()
+    # Shells leave the ~ of NAME=~ alone.
+    return ntpath.normpath(windows), Path(os.path.expanduser(folder)).absolute()
 
 
 class PathMap:
