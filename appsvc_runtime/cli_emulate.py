@@ -29,6 +29,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "https": _FRONT_END,
     "check": _FRONT_END,
     "public_name": _FRONT_END,
+    "allow_host": _FRONT_END,
     "raw": _FRONT_END,
     "auth": _FRONT_END,
     "request_limit": _FRONT_END,
@@ -83,6 +84,13 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     "500, else 1. To name a folder, write it first: SITE --check.",
 )
 @click.option("--public-name", default="", metavar="HOST", help="[default: SITE.azurewebsites.net]")
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="HOST",
+    help="Take requests for HOST too, or for all below .HOST: repeatable. [default: only the "
+    "public name, localhost and loopback addresses]",
+)
 @click.option("--raw", is_flag=True, help="Translate no public name to the local address.")
 @click.option(
     "--request-limit",
@@ -151,7 +159,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     named = context.get_parameter_source("site") == click.core.ParameterSource.COMMANDLINE
     check = read_check_path(options["check"], site_named=named)
     try:
-        from .emulator import emulation
+        from .emulator import emulation, hostnames
     except ImportError as error:
         if (error.name or "").startswith(__package__):
             raise
@@ -163,6 +171,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     folder = Path(site)
     kind = _kind(folder, options)
     _refuse(context, kind)
+    allowed = [hostnames.parse_allow_host(text) for text in options["allow_host"]]
     if options["auth"]:
         options["settings"] = (*options["settings"], "WEBSITE_AUTH_ENABLED=True")
     if kind == "worker":
@@ -181,6 +190,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             request_limit=options["request_limit"],
             check=check,
             sign_in=options["auth"],
+            allowed_hosts=allowed,
         ),
         say=say,
         show=echo,

@@ -47,7 +47,7 @@ def check_output(
     what = _describe(named, environ)
     relation = _relation(named, [site])
     if not what and relation and not (may_hold_site and relation == _HOLDS):
-        what = "is the site itself" if relation == _SAME else "holds the site itself"
+        what = "holds the site itself"
     if what:
         raise ConfigError(
             f"{option} {_shown(named)} {what}, and its files would be replaced or mixed with "

@@ -132,8 +132,8 @@ ALLOWED: dict[str, set[str]] = {
     "sitefolder": {"errors"},
     "cli_check": {"errors"},
     "cli_emulate": {"cli_check", "console", "errors", "process", "sitefolder"}
-    | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
-    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")}
+    | {f"emulator/{room}" for room in ("emulation", "environment", "hostnames", "iishost")}
+    | {f"emulator/{room}" for room in ("linuxhost", "linuxplan", "plan", "site", "winpaths")}
     | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
     | {f"emulator/{room}" for room in ("webjobplan", "webjobs")},
     "cli_build": {"builder/building", "builder/places", "console", "process", "sitefolder"}
@@ -160,12 +160,14 @@ EMULATOR = """
     container easyauth roleplan webjobplan
     fastcgilaunch fastcgipool frontend iis linuxenviron linuxplan plan runscript warmup
     fastcgiprocess fastcgirequest httpplatform incoming listening rewriting websockets
-    answering defaultsite fastcgiconnection fastcgipages handlers health image platformprocess proxy
+    answering defaultsite fastcgiconnection fastcgipages handlers health image origins
+    platformprocess proxy
     rulereading staticfiles
     answerhead children commands conditions fastcgierrors fastcgiexchange fastcgiparams filtering
     frontpages jobfiles kept pages passage repeats site sitefiles substitution variables watching
     affinity background certificates cgihead checking childoutput containerspace diagnosis
-    environment fastcgi fastcgiwire filebody frontheaders headonly jobcopy joblog jobschedule limits
+    environment exposure fastcgi fastcgiwire filebody frontheaders headonly hostnames jobcopy
+    joblog jobschedule limits
     patterns probing publicname rapidfails readiness requesthead rolefolders signinpage
     slimtransport surroundings urlpaths winpaths
     __init__ default_application exchange folders wfastcgi_child

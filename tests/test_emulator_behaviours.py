@@ -157,7 +157,11 @@ TABLE = [
     pytest.param(Row("/x", seen={"HTTP_HOST": PUBLIC}), id="public-name"),
     pytest.param(
         Row("/x", headers={"Host": "other.example"}, seen={"HTTP_HOST": "other.example"}),
-        id="another-host-passes",
+        id="an-allowed-host-passes",
+    ),
+    pytest.param(
+        Row("/x", 400, headers={"Host": "evil.example"}, text="--allow-host evil.example"),
+        id="another-host",
     ),
     pytest.param(Row("/x", seen={"HTTP_DISGUISED_HOST": PUBLIC}), id="disguised-host"),
     pytest.param(Row("/x?y=1", seen={"HTTP_X_WAWS_UNENCODED_URL": "/x?y=1"}), id="unencoded-url"),
@@ -268,7 +272,7 @@ def server(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """Emulate the site, under each of the two handlers."""
     folder = tmp_path_factory.mktemp("behaviours") / "wwwroot"
     site = make_site(folder, files(request.param))
-    with emulating(site, "--as", request.param) as server:
+    with emulating(site, "--as", request.param, "--allow-host", "other.example") as server:
         yield server
 
 

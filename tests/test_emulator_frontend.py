@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from appsvc_runtime.emulator.certificates import Certificates
 from appsvc_runtime.emulator.exchange import Answer, Request, Tunnel
+from appsvc_runtime.emulator.hostnames import AllowedHosts
 
 from .support.frontend import PUBLIC, fronted, run, until
 
@@ -282,7 +283,7 @@ def test_a_body_that_nobody_wants_is_not_asked_for() -> None:
 ADDRESSES = [
     pytest.param("GET http://site.azurewebsites.net/a?b HTTP/1.1", "/a?b", PUBLIC, id="absolute"),
     pytest.param(
-        "GET HTTP://WWW.EXAMPLE.COM:81?b HTTP/1.1", "/?b", "WWW.EXAMPLE.COM:81", id="other"
+        "GET HTTP://WWW.EXAMPLE.COM:81?b HTTP/1.1", "/?b", "WWW.EXAMPLE.COM:81", id="allowed"
     ),
     pytest.param("GET http://127.0.0.1:{port} HTTP/1.1", "/", PUBLIC, id="local"),
 ]
@@ -294,7 +295,8 @@ def test_absolute_targets_name_the_host(line: str, target: str, host: str) -> No
     kept = Kept()
 
     async def main() -> None:
-        async with fronted(kept) as front:
+        allowed = AllowedHosts([PUBLIC], ["www.example.com"])
+        async with fronted(kept, hosts=allowed) as front:
             client = await front.connect()
             client.send(line.format(port=front.port), "Host: elsewhere.example")
             assert (await client.answer())[0] == 200

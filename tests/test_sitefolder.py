@@ -172,8 +172,8 @@ OUTPUTS = [
     pytest.param("{home}", "is your home folder", id="home"),
     pytest.param("~", "is your home folder", id="tilde"),
     pytest.param("../..", "holds your home folder", id="above-home"),
-    pytest.param(".", "is the site itself", id="site"),
-    pytest.param("to-site", "is the site itself", id="link-to-site"),
+    pytest.param(".", "holds the site itself", id="site"),
+    pytest.param("to-site", "holds the site itself", id="link-to-site"),
 ]
 
 

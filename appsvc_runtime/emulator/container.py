@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 from .. import procfs
 from ..errors import AppServiceError
+from . import readiness
 from .children import Child
 from .diagnosis import Trouble
 from .exchange import Say
+from .exposure import Exposure
 from .limits import Limits
 from .repeats import Repeats
 from .warmup import Launch, WarmUp
@@ -26,12 +28,14 @@ __all__ = ["Container"]
 _PAUSES = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
 # A container that has run for so long has not failed soon.
 _LONG = 60.0
+_EVERYWHERE = "0.0.0.0"
 
 
 class Container:
     """One instance. `port` is where it answers, None while it does not; `trouble` says why.
 
-    `clock` counts seconds, `pauses` are those before it is started again.
+    `clock` counts seconds, `pauses` are those before it is started again. `exposure` is told where
+    it listens.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Container:
         *,
         clock: Callable[[], float] = time.monotonic,
         pauses: tuple[float, ...] = _PAUSES,
+        exposure: Exposure | None = None,
     ) -> None:
         self.label = label
         self.port: int | None = None
@@ -53,6 +58,7 @@ class Container:
         self._say = say
         self._clock = clock
         self._pauses = pauses
+        self._exposure = exposure
         self._child: Child | None = None
         self._starting: asyncio.Task[Trouble | None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -143,6 +149,10 @@ class Container:
             return self.trouble
         self._said.release()
         self.port = launch.port
+        if self._exposure is not None:
+            # Where the system does not tell, it listens where the platform would reach it.
+            found = readiness.listened_on(child.tree)
+            self._exposure.add(found or [(_EVERYWHERE, launch.port)])
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(child, exited))
         return None

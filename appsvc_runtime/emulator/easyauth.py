@@ -13,16 +13,20 @@ import base64
 import hashlib
 import json
 import secrets
+import unicodedata
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs
 
 from multidict import CIMultiDict
 
 from .exchange import Answer, Ask, Request, Tunnel
-from .signinpage import sign_in_page
+from .origins import local_target
+from .signinpage import message_page, sign_in_page, sign_out_page
+from .urlpaths import BadPathError, decode_path
 
 __all__ = ["PROVIDERS", "EasyAuth", "User"]
 
@@ -37,6 +41,15 @@ _MAX_FORM = 64 * 1024
 _MAX_SESSIONS = 1000
 _SESSION_HOURS = 8
 _DONE = "/.auth/login/done"
+# No other site may show these pages in a frame, over which it could lay its own buttons.
+_PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
 @dataclass(frozen=True)
@@ -87,29 +100,31 @@ class User:
 
 
 class EasyAuth:
-    """Stands before `ask`, which then gets the signed-in user's headers and nobody else's."""
+    """Stands before `ask`, which then gets the signed-in user's headers and nobody else's.
 
-    def __init__(self, ask: Ask) -> None:
+    Nobody is signed in or out by a page of another site: its forms are refused, and its links to
+    sign out ask first. `is_own` tells whether a host, with its port, is the site's beside the one
+    that Host names.
+    """
+
+    def __init__(self, ask: Ask, is_own: Callable[[str], object] = lambda _: False) -> None:
         self._ask = ask
+        self._is_own = is_own
         self._users: dict[str, User] = {}
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Answer what is below /.auth/, and hand on everything else."""
+        """Answer what is below /.auth/, however that is written, and hand on everything else."""
         path, _, query = request.target.partition("?")
         user = self._user(request)
-        if path.lower().startswith(PREFIX):
-            return await self._answer(request, path.lower(), query, user)
+        for each in (path.lower(), _decoded(request.target)):
+            if each.startswith(PREFIX):
+                return await self._answer(request, each, query, user)
         if user is not None:
             request.headers.extend(user.headers())
         return await self._ask(request)
 
     def _user(self, request: Request) -> User | None:
-        try:
-            # All of them, as a client may send several.
-            cookies = SimpleCookie("; ".join(request.headers.getall("Cookie", [])))
-        except CookieError:
-            return None
-        session = cookies[COOKIE].value if COOKIE in cookies else ""
+        session = next(iter(self._sessions(request)), "")
         user = self._users.get(session)
         if user is not None and user.expires < datetime.now(timezone.utc):
             del self._users[session]
@@ -124,27 +139,31 @@ class EasyAuth:
                 return Answer(401, note="nobody is signed in")
             return _json(user.me())
         if path == f"{PREFIX}logout":
-            return self._sign_out(request, query)
+            return await self._answer_logout(request, query)
         if path == _DONE:
-            return _page("<h1>You have successfully signed in</h1>")
+            return _page(message_page("You have successfully signed in"))
         provider = path.removeprefix(f"{PREFIX}login/") if "login/" in path else ""
         if provider not in PROVIDERS:
             return Answer(404, note="App Service authentication has no such page")
         if request.method == "POST":
+            if request.cross_site:
+                return _foreign("sign in", f"{PREFIX}login/{provider}")
             return await self._sign_in(request, provider)
         if request.method not in ("GET", "HEAD"):
             return Answer(405, CIMultiDict({"Allow": "GET, HEAD, POST"}))
-        return _page(sign_in_page(provider, _first(query, "post_login_redirect_uri")))
+        target = self._local(request, _first(query, "post_login_redirect_uri"))
+        return _page(sign_in_page(provider, target))
 
     async def _sign_in(self, request: Request, provider: str) -> Answer:
-        """Take the form, and let the visitor in."""
-        form = b""
-        async for part in request.body:
-            form += part
-            if len(form) > _MAX_FORM:
-                return Answer(413, note="the sign-in form is too long")
-        text = form.decode("utf-8", "replace")
+        """Take the form, and let the user in."""
+        text = await _form(request)
+        if text is None:
+            return Answer(413, note="the sign-in form is too long")
         name = _first(text, "name").strip() or "ann@example.com"
+        if any(unicodedata.category(letter) == "Cc" for letter in name):
+            # It goes into a header of each request.
+            why = "The name holds a line break or another control character."
+            return _page(message_page("Not signed in", why), 400)
         user = _make_user(
             provider,
             name,
@@ -158,31 +177,62 @@ class EasyAuth:
         cookie = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Lax"
         if request.secure:
             cookie += "; Secure"
-        target = relative(_first(text, "post_login_redirect_uri")) or _DONE
+        target = self._local(request, _first(text, "post_login_redirect_uri")) or _DONE
         return _go(target, cookie, f"{provider}: somebody has signed in")
 
-    def _sign_out(self, request: Request, query: str) -> Answer:
-        try:
-            cookies = SimpleCookie("; ".join(request.headers.getall("Cookie", [])))
-        except CookieError:
-            cookies = SimpleCookie()
-        if COOKIE in cookies:
-            self._users.pop(cookies[COOKIE].value, None)
+    async def _answer_logout(self, request: Request, query: str) -> Answer:
+        """Sign out; a link of another site only leads to a page that asks."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return Answer(405, CIMultiDict({"Allow": "GET, HEAD, POST"}))
+        if request.method == "POST":
+            if request.cross_site:
+                return _foreign("sign out", f"{PREFIX}logout")
+            form = await _form(request)
+            query = query if form is None else f"{form}&{query}"
+        target = self._local(request, _first(query, "post_logout_redirect_uri"))
+        if request.method == "HEAD" or (request.method == "GET" and request.cross_site):
+            return _page(sign_out_page(target))
+        for session in self._sessions(request):
+            self._users.pop(session, None)
         cookie = f"{COOKIE}=; Path=/; HttpOnly; Max-Age=0"
-        target = relative(_first(query, "post_logout_redirect_uri"))
         if target:
             return _go(target, cookie, "somebody has signed out")
-        answer = _page("<h1>You have been signed out</h1>")
+        answer = _page(message_page("You have been signed out"))
         answer.headers.add("Set-Cookie", cookie)
         return answer
 
+    def _local(self, request: Request, target: str) -> str:
+        """Return a target if it is on this site, "" for any other."""
+        own = request.headers.get("Host", "").lower()
+        return local_target(target, lambda host: host.lower() == own or self._is_own(host))
 
-def relative(target: str) -> str:
-    """Give a target if it is one of this site, "" for any other: nobody is sent elsewhere."""
-    parts = urlsplit(target.replace("\\", "/"))
-    if parts.scheme or parts.netloc or not target.startswith("/"):
-        return ""
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~-._")
+    @staticmethod
+    def _sessions(request: Request) -> list[str]:
+        """Return the session that the request's cookies name, if any."""
+        try:
+            # All of them, as a client may send several.
+            cookies = SimpleCookie("; ".join(request.headers.getall("Cookie", [])))
+        except CookieError:
+            return []
+        return [cookies[COOKIE].value] if COOKIE in cookies else []
+
+
+def _decoded(target: str) -> str:
+    """Return the path of a target as the platform's server reads it, in small letters."""
+    try:
+        return decode_path(target).lower()
+    except BadPathError:
+        return ""  # the server answers that itself
+
+
+async def _form(request: Request) -> str | None:
+    """Return the form that a request brings, None for one that is too long."""
+    form = b""
+    async for part in request.body:
+        form += part
+        if len(form) > _MAX_FORM:
+            return None
+    return form.decode("utf-8", "replace")
 
 
 def _make_user(provider: str, name: str, roles: list[str], lines: str) -> User:
@@ -210,17 +260,34 @@ def _make_user(provider: str, name: str, roles: list[str], lines: str) -> User:
 
 
 def _first(form: str, name: str) -> str:
-    return parse_qs(form, keep_blank_values=True, max_num_fields=100).get(name, [""])[0]
+    try:
+        return parse_qs(form, keep_blank_values=True, max_num_fields=100).get(name, [""])[0]
+    except ValueError:  # more fields than that
+        return ""
 
 
-def _page(body: str) -> Answer:
-    headers = CIMultiDict({"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"})
-    return Answer(200, headers, body.encode())
+def _page(html: str, status: int = 200) -> Answer:
+    headers = {"Content-Type": "text/html; charset=utf-8", **_PAGE_HEADERS}
+    return Answer(status, CIMultiDict(headers), html.encode())
+
+
+def _foreign(what: str, path: str) -> Answer:
+    """Answer a form that another site's page has sent."""
+    answer = _page(
+        message_page(
+            "Refused",
+            f"A page of another site has sent this form, and none may {what} for you. "
+            f"Open {path} here.",
+        ),
+        403,
+    )
+    answer.note = f"a page of another site tried to {what}"
+    return answer
 
 
 def _json(value: object) -> Answer:
-    headers = CIMultiDict({"Content-Type": "application/json", "Cache-Control": "no-store"})
-    return Answer(200, headers, json.dumps(value).encode())
+    headers = {"Content-Type": "application/json", **_PAGE_HEADERS}
+    return Answer(200, CIMultiDict(headers), json.dumps(value).encode())
 
 
 def _go(target: str, cookie: str, note: str) -> Answer:

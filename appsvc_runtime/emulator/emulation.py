@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +23,7 @@ from .easyauth import EasyAuth
 from .exchange import Answer, Request, Say, Tunnel
 from .frontend import FrontEnd
 from .frontheaders import FrontHeaders
+from .hostnames import AllowedHosts
 from .publicname import PublicName
 
 __all__ = ["Emulation", "Host", "Names", "Serving", "run"]
@@ -77,7 +78,8 @@ class Host(Protocol):
 class Serving:
     """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None.
 
-    `sign_in`: the pages of App Service authentication are served, below /.auth/.
+    `sign_in`: the pages of App Service authentication are served, below /.auth/. `allowed_hosts`:
+    names that requests may use beside the site's and this machine's own.
     """
 
     port: str = "8000"
@@ -86,6 +88,7 @@ class Serving:
     request_limit: float = facts.REQUEST_LIMIT_SECONDS
     check: str | None = None
     sign_in: bool = False
+    allowed_hosts: Sequence[str] = ()
 
 
 class Emulation:
@@ -140,15 +143,19 @@ class Emulation:
         number: int = main.getsockname()[1]
         try:
             server_tls = self._certify() if serving.https else None
-            ask = EasyAuth(self._host.ask).ask if serving.sign_in else self._host.ask
+            public = PublicName(
+                names.public,
+                http_port=plain.getsockname()[1],
+                https_port=number if serving.https else None,
+                raw=serving.raw,
+            )
+            ask = self._host.ask
+            if serving.sign_in:
+                ask = EasyAuth(ask, public.local_host).ask
             self._front = FrontEnd(
                 ask,
-                public=PublicName(
-                    names.public,
-                    http_port=plain.getsockname()[1],
-                    https_port=number if serving.https else None,
-                    raw=serving.raw,
-                ),
+                public=public,
+                hosts=AllowedHosts((names.public, names.default), serving.allowed_hosts),
                 headers=FrontHeaders(
                     names.site, names.default, authentication=names.authentication
                 ),

@@ -37,6 +37,7 @@ class Request:
     headers each stands as sent, Host included; Transfer-Encoding is gone where `length` is None (a
     chunked body). `client` and `client_port` are the peer's that the worker sees, the front end's.
     `secure`: the visitor speaks https to the front end. `websocket`: an upgrade is asked for.
+    `cross_site`: a page of another origin has made a browser send it.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Request:
     client: str = "127.0.0.1"
     client_port: int = 0
     websocket: bool = False
+    cross_site: bool = False
 
 
 @dataclass

@@ -23,8 +23,10 @@ from .answering import Flight, Sent, send
 from .exchange import Answer, Ask, Request, Say
 from .frontheaders import FrontHeaders, Visitor
 from .frontpages import page, shown, timed_out
+from .hostnames import AllowedHosts
 from .incoming import NO_BODY, BadRequestError, Incoming, NoBody, read_address
 from .listening import Protocol, Server
+from .origins import is_cross_site
 from .publicname import PublicName
 from .staticfiles import SERVER_METHODS
 from .websockets import Dialler, asks_for_websocket
@@ -46,7 +48,8 @@ class FrontEnd:
     leaves. `say` takes lines of the log. `request_limit` is how many seconds a request may pass
     without a byte in either direction, as the platform's load balancer counts (AD:
     troubleshoot-http-502), 0 for any number; a WebSocket too. `address` is the front end's own, as
-    workers see it.
+    workers see it. `hosts` are those that a request may name, by default the public name and this
+    machine's own.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class FrontEnd:
         say: Say,
         request_limit: float = facts.REQUEST_LIMIT_SECONDS,
         address: str = "127.0.0.1",
+        hosts: AllowedHosts | None = None,
     ) -> None:
         self._ask = ask
+        self._hosts = hosts or AllowedHosts((public.name,))
         self._public = public
         self._headers = headers
         self.say = say
@@ -198,10 +203,14 @@ class FrontEnd:
         asked = ""
         try:
             address = read_address(request.method, request.raw_path, headers.get("Host"))
+            if address.host and not self._hosts.allows(address.host):
+                raise BadRequestError("Invalid Hostname", self._hosts.explain(address.host))
         except BadRequestError as error:
-            answer = page(400, f"Bad Request - {error}", note=str(error))
+            note = ": ".join(filter(None, (str(error), error.details)))
+            answer = page(400, f"Bad Request - {error}", error.details, note=note)
         else:
             headers["Host"] = address.host or self._public.name
+            cross_site = is_cross_site(headers, headers["Host"], secure=visitor.secure)
             asked = self._public.inward(headers)
             if address.target == "*":
                 # IIS answers for the whole server itself.
@@ -209,6 +218,7 @@ class FrontEnd:
                 answer = Answer(200, CIMultiDict(methods))
             else:
                 inner = self._request(request, address.target, headers, visitor, flight)
+                inner.cross_site = cross_site
                 body = cast("Incoming | NoBody", inner.body)
                 answer = await self._answer(inner, request, flight, asked)
                 if flight.status == 101:

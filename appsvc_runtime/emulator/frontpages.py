@@ -23,7 +23,9 @@ def page(status: int, title: str, text: str = "", note: str = "") -> Answer:
     body += f"<h1>{status} - {escape(title)}</h1>\n"
     if text:
         body += f"<pre>{escape(text)}</pre>\n"
-    headers = CIMultiDict({"Content-Type": "text/html; charset=utf-8"})
+    headers = CIMultiDict(
+        {"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+    )
     return Answer(status, headers, body.encode("utf-8", "replace"), note=note)
 
 

@@ -22,7 +22,11 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 
 
 class BadRequestError(Exception):
-    """The request cannot be read; the message says what of it."""
+    """The request cannot be read; the message says what of it, `details` what to do."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class Address(NamedTuple):

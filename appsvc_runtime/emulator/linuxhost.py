@@ -19,6 +19,7 @@ from .container import Container
 from .containerspace import Space
 from .emulation import Names
 from .exchange import Answer, Request, Say, Tunnel
+from .exposure import Exposure
 from .image import Image
 from .instances import Instances
 from .limits import HealthPlan, read_health, read_limits
@@ -75,13 +76,14 @@ class LinuxHost:
             say("emulator", space.note)
         count = plan.options.instances
         containers, ids, used = [], [], {taken}
+        exposure = Exposure(say, "as the container's must")
         for number in range(count):
             port = self._choose_port(used)
             used.add(port)
             label = "container" if count == 1 else f"container-{number + 1}"
             start = self._plan_start(folder, space, made, port, tell=number == 0)
             launch = self._prepare(folder, space, made, start, port, number)
-            containers.append(Container(label, launch, limits, say))
+            containers.append(Container(label, launch, limits, say, exposure=exposure))
             ids.append(linuxenviron.instance_id(plan.site_name, number))
         self._instances = Instances(
             containers,
@@ -94,7 +96,9 @@ class LinuxHost:
         if self._closed:
             self._instances.kill()
         self._made.set()
-        return await self._instances.start()
+        problem = await self._instances.start()
+        exposure.tell()
+        return problem
 
     async def ask(self, request: Request) -> Answer | Tunnel:
         """Have an instance answer, once there is one."""

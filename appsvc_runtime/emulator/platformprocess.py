@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import AppServiceError
 from . import readiness
 from .children import Child
+from .exposure import Exposure, reachable
 from .repeats import Repeats
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class PlatformProcess:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[Failure | None] | None = None
         self._closed = False
+        self._exposed = False
         self._printed = Repeats(shared.say)
 
     async def ready(self) -> Failure | None:
@@ -208,6 +210,12 @@ class PlatformProcess:
             return failure
         self._printed.release()
         self._child, self.port = child, port
+        found = reachable(readiness.listened_on(child.tree))
+        if found and not self._exposed:
+            self._exposed = True  # once: the port is another at each start
+            exposure = Exposure(shared.say)
+            exposure.add(found)
+            exposure.tell()
         self._watch = asyncio.create_task(self._watch_over(child, port, exited))
         return None
 

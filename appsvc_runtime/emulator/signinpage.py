@@ -1,4 +1,4 @@
-"""The form in place of a provider's sign-in: who would you like to be?
+"""The pages of sign-in and sign-out: in place of a provider's, a form asks for a name.
 
 Pure: text in, HTML out. Must not know of sessions.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
-__all__ = ["sign_in_page"]
+__all__ = ["message_page", "sign_in_page", "sign_out_page"]
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}"
@@ -17,14 +17,30 @@ _STYLE = (
 )
 
 
+def message_page(title: str, text: str = "") -> str:
+    """Return a page that only says something."""
+    return _page(title, f"<p>{escape(text)}</p>\n" if text else "")
+
+
+def sign_out_page(target: str) -> str:
+    """Return the page that asks before it signs out; `target` is where the user goes then."""
+    return _page(
+        "Sign out?",
+        f"""<p>A page of another site has led you here.</p>
+<form method="post" action="/.auth/logout">
+<input type="hidden" name="post_logout_redirect_uri" value="{escape(target)}">
+<button autofocus>Sign out</button>
+</form>
+""",
+    )
+
+
 def sign_in_page(provider: str, target: str) -> str:
-    """Give the form for a provider; `target` is where the visitor wants to go then."""
+    """Return the form for a provider; `target` is where the user wants to go then."""
     shown = escape(provider)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Sign in with {shown} (emulated)</title>
-<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>
-<body><h1>Sign in with {shown}</h1>
-<p>Emulated: there is no password. Say who you would like to be.</p>
+    return _page(
+        f"Sign in with {provider}",
+        f"""<p>Emulated: there is no password. Say who you would like to be.</p>
 <form method="post" action="/.auth/login/{shown}">
 <input type="hidden" name="post_login_redirect_uri" value="{escape(target)}">
 <label for="name">Name or e-mail address</label>
@@ -34,5 +50,17 @@ def sign_in_page(provider: str, target: str) -> str:
 <label for="claims">More claims <small>type=value, one on each line</small></label>
 <textarea id="claims" name="claims" rows="3"></textarea>
 <button>Sign in</button>
-</form></body></html>
+</form>
+""",
+    )
+
+
+def _page(title: str, body: str) -> str:
+    """Return a whole page; `body` is HTML."""
+    shown = escape(title)
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{shown} (emulated)</title>
+<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>
+<body><h1>{shown}</h1>
+{body}</body></html>
 """

@@ -78,7 +78,7 @@ class Site:
         segments = [segment for segment in path.split("/") if segment]
         while segments:
             found = self._folders.child(folder, segments[0])
-            if found is None or not found.is_dir():
+            if found is None or not found.is_dir() or self._leads_out(found):
                 break
             del segments[0]
             folder = found
@@ -96,6 +96,12 @@ class Site:
                 self._merged.clear()
             known = self._merged[key] = merged.config, (*told, *merged.findings)
         return known
+
+    def _leads_out(self, folder: Path) -> bool:
+        """Return whether a folder is a link to one outside of the site, which is not the site's."""
+        if not folder.is_symlink():
+            return False
+        return not folder.resolve().is_relative_to(self.folder.resolve())
 
     def _level(self, name: str) -> Level | None:
         if name in self._levels:

@@ -28,7 +28,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-__all__ = ["Page", "browse", "missing"]
+__all__ = ["Page", "browse", "browse_plain", "missing"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
@@ -131,10 +131,16 @@ def browse(drive: Drive, port: int, authority: Path) -> None:
     asyncio.run(_browse(drive, _fingerprint(certificate)))
 
 
-async def _browse(drive: Drive, fingerprint: str) -> None:
+def browse_plain(drive: Drive, *flags: str) -> None:
+    """Start a browser with more flags, have `drive` use a page of it, and end the browser."""
+    asyncio.run(_browse(drive, "", *flags))
+
+
+async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
-        flags = [*_FLAGS, f"--user-data-dir={folder}/profile"]
-        flags.append(f"--ignore-certificate-errors-spki-list={fingerprint}")
+        flags = [*_FLAGS, f"--user-data-dir={folder}/profile", *more]
+        if fingerprint:
+            flags.append(f"--ignore-certificate-errors-spki-list={fingerprint}")
         log_path = Path(folder, "log.txt")
         with log_path.open("wb") as log:
             process = subprocess.Popen(
