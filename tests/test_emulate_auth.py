@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -90,17 +94,12 @@ def test_signing_in_and_out(site: Path) -> None:
         assert "ann@example.com" not in server.log()
 
 
-ELSEWHERE = (
-    "https://evil.example/",
-    "//evil.example",
-    "/\\evil.example",
-    "\\\\evil",
-    "javascript:x",
-)
+ELSEWHERE = ("https://evil.example/", "//evil.example", "///evil.example", "/\\evil.example",
+             "/%5cevil.example", "/\t/evil.example", "javascript:x")  # fmt: skip
 
 
 def test_nobody_is_sent_elsewhere(site: Path) -> None:
-    """After signing in or out."""
+    """After signing in or out; test_emulator_origins has more forms."""
     with emulating(site, "--auth") as server:
         for target in ELSEWHERE:
             cookie, location = sign_in(server, target)
@@ -108,6 +107,111 @@ def test_nobody_is_sent_elsewhere(site: Path) -> None:
             path = f"/.auth/logout?post_logout_redirect_uri={quote(target, safe='')}"
             status, headers, _ = server.request(path, {"Cookie": cookie})
             assert (status, headers.get("location")) == (200, None), target
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "site.azurewebsites.net"])
+def test_the_sites_own_urls_are_targets(site: Path, host: str) -> None:
+    """As a page's script or `request.url` has them: their path is where it leads."""
+    with emulating(site, "--auth") as server:
+        port = "" if "." in host and host[0] == "s" else f":{server.port}"
+        assert sign_in(server, f"http://{host}{port}/back?a=b")[1] == "/back?a=b"
+        assert sign_in(server, f"http://{host}{port}//evil.example")[1] == "/.auth/login/done"
+
+
+@pytest.mark.parametrize("raw", [(), ("--raw",)], ids=["", "raw"])
+def test_forms_of_other_sites(site: Path, raw: tuple[str, ...]) -> None:
+    """By what a browser says of where a form comes from."""
+    with emulating(site, "--auth", *raw) as server:
+        here = f"http://127.0.0.1:{server.port}"
+        for headers, status in (
+            ({}, 302),
+            ({"Origin": here}, 302),
+            ({"Origin": here, "Sec-Fetch-Site": "same-origin"}, 302),
+            ({"Origin": "http://127.0.0.1:1"}, 403),
+            ({"Origin": "http://site.azurewebsites.net"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Origin": here, "Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Sec-Fetch-Site": "same-site"}, 403),
+        ):
+            answer = server.request("/.auth/login/aad", headers, "POST", b"name=eve")
+            assert answer[0] == status, headers
+            assert ("set-cookie" in answer[1]) == (status == 302), headers
+        assert "a page of another site tried to sign in" in server.log()
+
+
+@contextmanager
+def another_site(pages: dict[str, str]) -> Iterator[int]:
+    """Serve pages on another port of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(self.path, "").encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_another_sites_pages_in_a_browser(site: Path) -> None:
+    """Forms, links and images of a page on another port; and redirects as it reads them."""
+    skip_or_fail(browser.missing())
+    text = "document.body.innerText"
+    heading = "document.querySelector('h1').innerText"
+
+    async def drive(page: browser.Page) -> None:
+        here = f"http://127.0.0.1:{server.port}"
+        evil.update(
+            {
+                "/form": f'<form method=post action="{here}/.auth/login/aad"><input name=name '
+                "value=eve></form><script>document.forms[0].submit()</script>",
+                "/link": f'<a href="{here}/.auth/logout?post_logout_redirect_uri=/bye">x</a>',
+                "/image": f'<img src="{here}/.auth/logout" onerror="document.title=1">',
+            }
+        )
+        there = f"http://127.0.0.1:{port}"
+        await page.go(f"{here}/.auth/login/aad?post_login_redirect_uri=/")
+        await page.run("document.querySelector('#name').value = 'ann'")
+        await page.run("document.querySelector('form button').click()")
+        await page.wait_for(f'{text}.includes(\'"user": "ann"\')')
+        await page.go(f"{there}/form")
+        await page.wait_for(f"document.querySelector('h1') && {heading} == 'Refused'")
+        await page.go(f"{there}/image")
+        await page.wait_for("document.title == '1'")
+        await page.go(f"{here}/")
+        assert '"user": "ann"' in await page.run(text)
+        await page.go(f"{there}/link")
+        await page.run("document.querySelector('a').click()")
+        await page.wait_for(f"document.querySelector('h1') && {heading} == 'Sign out?'")
+        await page.run("document.querySelector('form button').click()")
+        await page.wait_for(f"location.href == '{here}/bye' && {text}.includes('\"user\": null')")
+        for target in (
+            "///evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "https:evil.example",
+        ):
+            query = quote(target, safe="")
+            await page.go(f"{here}/.auth/login/aad?post_login_redirect_uri={query}")
+            await page.run("document.querySelector('form button').click()")
+            await page.wait_for(f"location.href == '{here}/.auth/login/done'")
+
+    evil: dict[str, str] = {}
+    with another_site(evil) as port, emulating(site, "--auth") as server:
+        browser.browse_plain(drive)
 
 
 def test_without_it_nobody_signs_in(site: Path) -> None:

@@ -19,7 +19,7 @@ from .urlpaths import clean_url
 __all__ = ["is_cross_site", "local_target"]
 
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
-_ORIGIN = re.compile(r"(https?)://([^/?#@\\]+)", re.IGNORECASE)
+_ORIGIN = re.compile(r"(https?)://([^/?#@\\]+)(?=[/?#]|\Z)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"https?://([^/?#@\\\s]+)([/?#].*)?", re.IGNORECASE | re.DOTALL)
 _NEVER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # A second slash, however it is written: what follows would be a host.
