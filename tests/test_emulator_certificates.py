@@ -112,3 +112,16 @@ def test_without_trustme_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigError, match="emulator"):
         Certificates(NAME)
+
+
+def test_a_link_in_its_place_is_replaced(tmp_path: Path) -> None:
+    """A project may bring one along: what it leads to stays as it is."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("mine")
+    for name in ("authority.pem", "authority.pem.new"):
+        (tmp_path / name).symlink_to(theirs)
+    Certificates("site.example").write_authority(tmp_path / "authority.pem")
+    assert theirs.read_text() == "mine"
+    assert not (tmp_path / "authority.pem").is_symlink()
+    assert (tmp_path / "authority.pem").read_bytes().startswith(b"-----BEGIN CERTIFICATE")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["authority.pem", "theirs"]

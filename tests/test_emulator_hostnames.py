@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appsvc_runtime.cli import main
+from appsvc_runtime.emulator.certificates import Certificates
 from appsvc_runtime.emulator.exchange import Answer, Request
-from appsvc_runtime.emulator.hostnames import AllowedHosts, parse_allow_host
+from appsvc_runtime.emulator.hostnames import (
+    AllowedHosts,
+    certificate_names,
+    parse_allow_host,
+)
 from appsvc_runtime.errors import ConfigError
 from tests.support import browser
 from tests.support.emulator import HTTPPLATFORM, emulating, make_site, web_config
@@ -188,3 +195,20 @@ def test_a_page_that_rebinds_its_name(tmp_path: Path) -> None:
     assert "secret" not in pages["evil.example"]
     assert "--allow-host evil.example" in pages["evil.example"]
     assert pages["allowed.example"] == pages["localhost"] == "the app's secret"
+
+
+def test_allowed_hosts_are_in_the_certificate() -> None:
+    """So that https works for them as it does for the public name."""
+    assert certificate_names(["a.b", ".c.d", ".test", "x_y.z", "10.0.0.1", "e.f."]) == [
+        "a.b", "c.d", "*.c.d", "test", "10.0.0.1", "e.f",
+    ]  # fmt: skip
+    made = Certificates(PUBLIC, *certificate_names(["shop.example", ".below.example", "[fe80::1]"]))
+    server, client = made.server_context(), made.client_context()
+    for name in ("shop.example", "below.example", "a.below.example", "fe80::1", PUBLIC):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ours = client.wrap_bio(incoming, outgoing, server_hostname=name)
+        theirs = server.wrap_bio(outgoing, incoming, server_side=True)
+        for side in (ours, theirs, ours):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        assert ours.version()

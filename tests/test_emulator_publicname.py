@@ -333,3 +333,26 @@ def test_foreign_hosts_are_never_translated(host: str, glue: str, rest: str) -> 
         url = f"http://{authority}{rest}"
         if authority != "localhost:8000":
             assert inward("Referer", url) == url
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [f"http://{NAME}", f"https://{NAME}", f"https://{NAME}:443", f"HTTPS://{NAME.upper()}"],
+)
+def test_the_page_that_really_has_the_public_name(origin: str) -> None:
+    """It is another site for a local address, where a browser says so; nothing else is changed."""
+    public = PublicName(NAME, http_port=8000)
+    sent = {"Host": "127.0.0.1:8000", "Origin": origin, "Referer": f"{origin}/a"}
+    headers = CIMultiDict(sent)
+    public.inward(headers, foreign=True)
+    assert dict(headers) == {"Host": NAME, "Origin": "null"}
+    headers = CIMultiDict(sent)
+    public.inward(headers)
+    assert headers["Origin"] == origin
+    for other in ("http://127.0.0.1:9000", "https://evil.example", f"https://{NAME}.evil.example"):
+        headers = CIMultiDict({"Host": "127.0.0.1:8000", "Origin": other, "Referer": f"{other}/a"})
+        public.inward(headers, foreign=True)
+        assert (headers["Origin"], headers["Referer"]) == (other, f"{other}/a")
+    headers = CIMultiDict(sent)
+    PublicName(NAME, http_port=8000, raw=True).inward(headers, foreign=True)
+    assert headers["Origin"] == origin

@@ -83,3 +83,14 @@ def test_forgetting(site: Site) -> None:
     assert config(site, "/sub/x") is before
     site.forget()
     assert len(config(site, "/sub/x").handlers) == 3
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_link_out_of_the_site(tmp_path: Path, *, inside: bool) -> None:
+    """No web.config is read behind one; one behind a link within the site is."""
+    site = make_site(tmp_path / "site", {"web.config": web_config("")})
+    place = site / "real" if inside else tmp_path / "elsewhere"
+    make_site(place, {"web.config": web_config("<handlers><clear/></handlers><no-such/>")})
+    (site / "link").symlink_to(place, target_is_directory=True)
+    found = Site(site, site / "web.config").config("/link/x")
+    assert (found[0].handlers == ()) is inside

@@ -23,7 +23,7 @@ from .easyauth import EasyAuth
 from .exchange import Answer, Request, Say, Tunnel
 from .frontend import FrontEnd
 from .frontheaders import FrontHeaders
-from .hostnames import AllowedHosts
+from .hostnames import AllowedHosts, certificate_names
 from .publicname import PublicName
 
 __all__ = ["Emulation", "Host", "Names", "Serving", "run"]
@@ -174,7 +174,8 @@ class Emulation:
 
     def _certify(self) -> ssl.SSLContext:
         """Make the certificate, and leave the authority's where a user finds it."""
-        certificates = Certificates(self._host.names.public)
+        names = certificate_names(self._serving.allowed_hosts)
+        certificates = Certificates(self._host.names.public, *names)
         self.tls = certificates.client_context()
         file = self._host.names.folder / "authority.pem"
         certificates.write_authority(file)

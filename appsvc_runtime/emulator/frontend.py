@@ -211,7 +211,8 @@ class FrontEnd:
         else:
             headers["Host"] = address.host or self._public.name
             cross_site = is_cross_site(headers, headers["Host"], secure=visitor.secure)
-            asked = self._public.inward(headers)
+            foreign = cross_site and "Sec-Fetch-Site" in headers
+            asked = self._public.inward(headers, foreign=foreign)
             if address.target == "*":
                 # IIS answers for the whole server itself.
                 methods = dict.fromkeys(("Allow", "Public"), SERVER_METHODS)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from ..errors import ConfigError
 
-__all__ = ["AllowedHosts", "parse_allow_host"]
+__all__ = ["AllowedHosts", "certificate_names", "parse_allow_host"]
 
 _LOCAL = "localhost"
 _PORT = re.compile(r":[0-9]*\Z", re.ASCII)
@@ -67,6 +67,23 @@ def parse_allow_host(text: str) -> str:
             "--allow-host .shop.example for every name below it.",
         )
     return host
+
+
+def certificate_names(allowed: Iterable[str]) -> list[str]:
+    """Return the names for a certificate of the values of `--allow-host`.
+
+    A name with an underscore cannot stand in one; browsers take no wildcard for a whole domain.
+    """
+    names = []
+    for host in allowed:
+        host = host.rstrip(".")
+        if "_" in host:
+            continue
+        if not host.startswith("."):
+            names.append(host)
+        else:
+            names += [host[1:], f"*{host}"] if host.count(".") > 1 else [host[1:]]
+    return names
 
 
 def _without_brackets(host: str) -> str:

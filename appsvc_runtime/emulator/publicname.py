@@ -83,17 +83,21 @@ class PublicName:
         """Give the host that a Host header names if it is one of ours, else ""."""
         return self._authorities.get(authority) or self._authorities.get(authority.lower(), "")
 
-    def inward(self, headers: CIMultiDict[str]) -> str:
+    def inward(self, headers: CIMultiDict[str], *, foreign: bool = False) -> str:
         """Translate a request: Host, Origin and Referer of the local address become public ones.
 
         Gives what `outward` wants to know for its answer: the local host that was asked, "" where
-        the visitor used another name, or where nothing is translated.
+        the visitor used another name, or where nothing is translated. `foreign`: a browser says
+        that a page of another site has sent it. Such a page may be the one that really has the
+        public name: its Origin becomes `null`, or the app would take it for its own.
         """
         if self.raw:
             return ""
         asked = self.local_host(headers.get(_HOST, ""))
         if asked:
             headers[_HOST] = self.name
+        if asked and foreign:
+            self._disown(headers)
         if _ORIGIN in headers:
             origin = headers[_ORIGIN]
             headers[_ORIGIN] = self._origins.get(origin.lower(), origin)
@@ -104,6 +108,13 @@ class PublicName:
             if match and public:
                 headers[_REFERER] = public + referer[match.end() :]
         return asked
+
+    def _disown(self, headers: CIMultiDict[str]) -> None:
+        """Take from a request what says that it is from the site's public name."""
+        if self._at_start.fullmatch(headers.get(_ORIGIN, "")):
+            headers[_ORIGIN] = "null"
+        if self._at_start.match(headers.get(_REFERER, "")):
+            headers.popall(_REFERER)
 
     def outward(self, headers: CIMultiDict[str], asked: str, *, secure: bool) -> str:
         """Translate an answer to a visitor who asked the local host `asked`; "" translates nothing.
