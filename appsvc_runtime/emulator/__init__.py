@@ -8,7 +8,8 @@ the middleware or the rooms it decides with. Its rooms, from what a user starts 
   of changed files.
 - **the front end**: `frontend`, with `listening`, `incoming`, `answering`, `answerhead`,
   `websockets` for the wire, `frontheaders`, `publicname`, `certificates`, `frontpages` for what
-  App Service does to a request; `easyauth` (`signinpage`) for signing in.
+  App Service does to a request; `easyauth` (`signinpage`) for signing in. `hostnames` and `origins`
+  keep other sites' pages out, `exposure` says what other machines can reach.
 - **IIS**: `iis` takes a request through `site` (`folders`), `filtering`, `urlpaths`, `rewriting`
   (`rulereading`, `patterns`, `substitution`, `variables`) and `handlers` to a worker, or to
   `staticfiles` (`sitefiles`, `conditions`, `filebody`); `pages` say what IIS hides.
