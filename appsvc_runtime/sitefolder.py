@@ -117,4 +117,4 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _shown(named: str | os.PathLike[str]) -> str:
     text, real = os.fspath(named), os.path.realpath(named)
-    return repr(text) if text == real else f"{text!r} ({real})"
+    return repr(text) if text == real else f"{text!r} ({real!r})"

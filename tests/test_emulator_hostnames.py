@@ -56,6 +56,15 @@ def test_hosts_that_are_refused(host: str) -> None:
     assert not HOSTS.allows(host)
 
 
+def test_hosts_that_nobody_can_count() -> None:
+    """The verdicts that are remembered stay few, and stay right."""
+    hosts = AllowedHosts([PUBLIC])
+    for number in range(1000):
+        assert not hosts.allows(f"{number}.evil.example")
+        assert hosts.allows(PUBLIC)
+    assert len(hosts._verdicts) < 100
+
+
 async def note(request: Request) -> Answer:
     return Answer(200, body=request.headers["Host"].encode())
 

@@ -54,7 +54,8 @@ class Exposure:
         more = f" and {len(places) - _MAX_SHOWN} more" if len(places) > _MAX_SHOWN else ""
         self._say(
             "emulator",
-            f"The app listens on {shown}{more}{self._why}: other machines on your network can call "
-            "it there, past the front end and its checks, and claim any host, client address, "
-            "scheme or signed-in user. Block the port on a network that you do not trust.",
+            f"The app listens on {shown}{more}{self._why}: other machines on your network, and web "
+            "pages in your browser, can call it there, past the front end and its checks, and "
+            "claim any host, client address, scheme or signed-in user. Block the port on a network "
+            "that you do not trust.",
         )

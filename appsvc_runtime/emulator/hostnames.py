@@ -20,6 +20,8 @@ _LOCAL = "localhost"
 _PORT = re.compile(r":[0-9]*\Z", re.ASCII)
 _NAME = re.compile(r"\.?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _MAX_NAME = 255
+# Clients name the same few hosts; others can make up as many as they like.
+_REMEMBERED = 64
 
 
 class AllowedHosts:
@@ -33,9 +35,18 @@ class AllowedHosts:
         given = [host.lower().rstrip(".") for host in (*names, *allowed)]
         self._names = {_LOCAL, *(_without_brackets(host.removeprefix(".")) for host in given)}
         self._suffixes = tuple(host for host in given if host.startswith("."))
+        self._verdicts: dict[str, bool] = {}
 
     def allows(self, authority: str) -> bool:
         """Return whether a Host header, or the host of an absolute target, may be named."""
+        known = self._verdicts.get(authority)
+        if known is None:
+            if len(self._verdicts) >= _REMEMBERED:
+                self._verdicts.clear()
+            known = self._verdicts[authority] = self._decide(authority)
+        return known
+
+    def _decide(self, authority: str) -> bool:
         host = _PORT.sub("", authority.lower())
         # One dot at the end is the same name, written in full.
         name = _without_brackets(host.removesuffix("."))

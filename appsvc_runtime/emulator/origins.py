@@ -38,11 +38,11 @@ def is_cross_site(headers: CIMultiDict[str], host: str, *, secure: bool) -> bool
     sites = headers.getall("Sec-Fetch-Site", ())
     if sites:
         return any(site.strip().lower() not in ("same-origin", "none") for site in sites)
+    told = headers.getall("Origin", ()) or headers.getall("Referer", ())
+    if not told:
+        return False
     own = _origin(f"{'https' if secure else 'http'}://{host}")
-    origins = headers.getall("Origin", ())
-    if origins:
-        return any(_origin(origin) != own for origin in origins)
-    return any(_origin(referer) != own for referer in headers.getall("Referer", ()))
+    return any(_origin(url) != own for url in told)
 
 
 def local_target(text: str, is_own: Callable[[str], object]) -> str:
