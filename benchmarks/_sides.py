@@ -139,7 +139,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
             raise ServerFailedError(f"ended with {process.returncode} before it answered")
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1) as client:
             client.settimeout(2)
-            client.sendall(b"GET / HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n")
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             if client.recv(64).startswith(b"HTTP/1.1 200"):
                 return
         time.sleep(0.05)
