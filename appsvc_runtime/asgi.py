@@ -63,6 +63,8 @@ class AppServiceASGIMiddleware(Replier):
         hops: int | None = None,
         front_door_id: str | None = None,
         host_header: str | None = None,
+        client_header: str | None = None,
+        arr_ssl: bool | None = None,
         require_login: str | None = None,
         https_only: bool | None = None,
         hsts_seconds: int | None = None,
@@ -77,6 +79,9 @@ class AppServiceASGIMiddleware(Replier):
             hops=hops,
             front_door_id=front_door_id,
             host_header=host_header,
+            client_header=client_header,
+            arr_ssl=arr_ssl,
+            fastcgi_identity=None,
             remote_user=False,  # ASGI has none
             require_login=require_login,
             https_only=https_only,
@@ -96,8 +101,10 @@ class AppServiceASGIMiddleware(Replier):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
-            if scope["type"] == "lifespan" and self._health is not None:
-                draining.install()  # now the server's own handlers are in place
+            if scope["type"] == "lifespan":
+                self._look_at_server()
+                if self._health is not None:
+                    draining.install()  # now the server's own handlers are in place
             await self.app(scope, receive, send)
             return
         environ = environ_of(scope)

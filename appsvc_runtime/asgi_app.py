@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import accesslog, apps
+from . import accesslog, apps, onehost
 from .errors import AppLoadError
 
 __all__ = ["make"]
@@ -31,4 +31,4 @@ def make() -> Any:
             hint=f"Serve it with `appsvc serve {choice.name}`.",
         )
     accesslog.show()
-    return app
+    return onehost.OneHost(app)

@@ -1,15 +1,16 @@
-"""What is decided of each request: its scheme, host, client and user, by whom trust allows.
+"""What is decided of each request: its scheme, client, host and user, from trusted peers alone.
 
 An environ in WSGI's spelling in, the same environ out, changed; the middlewares for WSGI and for
-ASGI both stand on it. Importing this room loads nothing beyond the interpreter's own start: readers
-of headers are loaded when something is made that needs them. Must not know of apps or servers.
+ASGI both stand on it. How headers are read is `forwarded`'s, how the others are made to agree
+`agreement`'s. Importing this module loads nothing beyond the interpreter's own start: those are
+loaded when something is made that needs them. Must not know of apps or servers.
 """
 
 from __future__ import annotations
 
 import os
 
-from . import facts, hosts, options
+from . import facts, hosts, notices, options
 from .requestinfo import RequestInfo
 
 TYPE_CHECKING = False
@@ -21,13 +22,26 @@ __all__ = ["ORIGINAL_KEY", "REQUEST_KEY", "Decider"]
 
 REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
-_WFASTCGI_MARK = facts.WFASTCGI_MARK  # a global of this module is found faster
+# Globals of this module are found faster.
+_WFASTCGI_MARK = facts.WFASTCGI_MARK
+_FORWARDED_FOR = facts.FORWARDED_FOR
+_FORWARDED_PROTO = facts.FORWARDED_PROTO
+_FORWARDED_HOST = facts.FORWARDED_HOST
+_ARR_SSL = facts.ARR_SSL
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-_LINK_LOCAL, _AFTER_LINK_LOCAL = "169.254.", "17"
-
 # Peers and clients seen are remembered: a browser asks for a page's parts from one address and
-# port. So many of each, then it starts anew: an attacker with many addresses cannot make it grow.
+# port. So many of each, then it restarts: an attacker with many addresses cannot make it grow.
 _MAX_REMEMBERED = 1024
+_CONTRADICTION = (
+    "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are taken "
+    "as http (logged once). If a proxy of yours appends to X-Forwarded-Proto, set "
+    "APPSVC_FORWARDED_HOPS."
+)
+_NO_FASTCGI_IDENTITY = (
+    "The headers that say who is signed in are removed under wfastcgi (logged once): CGI cannot "
+    "tell them from a client's own with underscores. Have web.config refuse those, then set "
+    "APPSVC_FASTCGI_IDENTITY=1."
+)
 
 
 class Decider:
@@ -43,6 +57,9 @@ class Decider:
         hops: int | None = None,
         front_door_id: str | None = None,
         host_header: str | None = None,
+        client_header: str | None = None,
+        arr_ssl: bool | None = None,
+        fastcgi_identity: bool | None = None,
         remote_user: bool | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -51,15 +68,19 @@ class Decider:
         trusted = options.resolve("APPSVC_TRUSTED_PROXIES", trusted_proxies, variables)
         # An empty list given on purpose trusts nobody and still removes what forgers send.
         self.inert = trusted == "" and not self._on_app_service
-        chosen_hops = options.resolve("APPSVC_FORWARDED_HOPS", hops, variables)
-        self._hops = chosen_hops or (2 if hosts.under_http_platform(variables) else 1)
-        # HttpPlatformHandler appends in version 2 only, which nothing but the request can show.
-        self._second_hop_unsure = chosen_hops is None and self._hops == 2
+        hops = options.resolve("APPSVC_FORWARDED_HOPS", hops, variables)
+        # Counting a hop where no proxy appended would take an entry that the client wrote.
+        self._hops = hops or (2 if hosts.under_http_platform_v2(variables) else 1)
         self._front_door_id = options.resolve(
             "APPSVC_FRONT_DOOR_ID", front_door_id, variables
         ).lower()
-        header = options.resolve("APPSVC_HOST_HEADER", host_header, variables)
-        self._host_key = "HTTP_" + header.upper().replace("-", "_") if header else ""
+        self._host_key = _key(options.resolve("APPSVC_HOST_HEADER", host_header, variables))
+        self._client_key = _key(options.resolve("APPSVC_CLIENT_HEADER", client_header, variables))
+        arr_ssl = options.resolve("APPSVC_ARR_SSL", arr_ssl, variables)
+        self._arr_ssl = self._on_app_service if arr_ssl is None else bool(arr_ssl)
+        self._fastcgi_identity = bool(
+            options.resolve("APPSVC_FASTCGI_IDENTITY", fastcgi_identity, variables)
+        )
         self._authentication = hosts.authentication(variables)
         self._remote_user = bool(options.resolve("APPSVC_REMOTE_USER", remote_user, variables))
         self._site_host = variables.get(facts.HOSTNAME, "")
@@ -68,27 +89,34 @@ class Decider:
         elif not isinstance(trusted, str):
             trusted = tuple(trusted)
         self._policy = (
-            self.inert, self._on_app_service, trusted, self._hops, self._second_hop_unsure,
-            self._front_door_id, self._host_key, self._authentication, self._remote_user,
+            self.inert, self._on_app_service, trusted, self._hops, self._front_door_id,
+            self._host_key, self._client_key, self._arr_ssl, self._fastcgi_identity,
+            self._authentication, self._remote_user,
         )  # fmt: skip
-        self._said_contradiction = False
+        self._names_host = bool(self._front_door_id or self._host_key)
+        self._under_iis = hosts.under_http_platform(variables)
+        self._server_seen = False
         self._peers: dict[str, bool] = {}
-        self._clients: dict[str, tuple[str, str | None]] = {}
         if not self.inert:
             # Loaded here and not above: an inert one costs an app's start nothing.
-            from . import forwarded
+            from . import agreement, forwarded, iisvariables, requesthost
 
+            self._agreement = agreement
             self._forwarded = forwarded
-            self._match_client = forwarded.IPV4_CLIENT.fullmatch
+            self._hosts = requesthost
+            self._iis = iisvariables
+            self._clients = forwarded.Clients(_MAX_REMEMBERED)
             self._trusted = forwarded.TrustedPeers(trusted)
+            named = {self._host_key, self._client_key} - {"", "HTTP_HOST"}
+            self._untrusted = agreement.UntrustedHeaders(named)
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done; never raises on any header."""
         if REQUEST_KEY in environ:
             if environ[REQUEST_KEY]._policy == self._policy:
                 return
-            # A door's middleware around the user's own, which was given other options: the
-            # user's word counts, on the request as it came.
+            # An entry point's middleware around the user's own, which was given other options:
+            # the user's count, on the request as it came.
             original = _restore(environ)
         else:
             get = environ.get
@@ -97,91 +125,67 @@ class Decider:
                 "REMOTE_PORT": get("REMOTE_PORT"),
                 "wsgi.url_scheme": get("wsgi.url_scheme"),
                 "HTTPS": get("HTTPS"),
-                "HTTP_X_FORWARDED_PROTO": get("HTTP_X_FORWARDED_PROTO"),
+                _FORWARDED_PROTO: get(_FORWARDED_PROTO),
+                _FORWARDED_FOR: get(_FORWARDED_FOR),
             }
         environ[ORIGINAL_KEY] = original
         peer = original["REMOTE_ADDR"]
         if self.inert:
-            # Nobody off the platform signs visitors in. Looked for in all names at once: one by
-            # one would take longer.
+            # Off the platform nobody signs users in. Looked for in all names at once: one by one
+            # would take longer.
             if "HTTP_X_MS_" in "".join(environ):
                 self._remove_identity(environ, original)
             self._describe(environ)
         elif self._peers.get(peer) or self._is_trusted(peer, environ):
-            self._believe(environ, original)
+            self._decide_by_headers(environ, original)
         else:
-            self._disbelieve(environ, original)
+            # What the server itself saw stands.
+            self._untrusted.remove(environ, original)
+            scheme = self._iis.server_scheme(environ)
+            environ["wsgi.url_scheme"] = scheme
+            environ["HTTPS"] = "on" if scheme == "https" else "off"
+            self._describe(environ)
 
     def _is_trusted(self, peer: str, environ: dict[str, Any]) -> bool:
         if self._on_app_service and _WFASTCGI_MARK in environ:
             return True
         trusted = self._peers.get(peer)
         if trusted is None:
+            self._look_at_server()
             trusted = peer in self._trusted
             if len(self._peers) >= _MAX_REMEMBERED:
                 self._peers.clear()
             self._peers[peer] = trusted
         return trusted
 
-    def _believe(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
-        """Take scheme, client and host from a trusted peer's headers."""
-        hops = self._hops
-        proto = original["HTTP_X_FORWARDED_PROTO"]
-        if (
-            _WFASTCGI_MARK in environ
-            and "HTTP_X_ORIGINAL_URL" in environ
-            and "PATH_INFO" not in original
-        ):
-            self._repair_path(environ, original)
-        by_front_door = False
-        if self._front_door_id:
-            by_front_door = (
-                environ.get("HTTP_X_AZURE_FDID", "").strip().lower() == self._front_door_id
-            )
-            hops += by_front_door
+    def _look_at_server(self) -> None:
+        """Log a warning, once, if the server itself trusts forwarded headers on App Service."""
+        if self._on_app_service and not self._server_seen:
+            self._server_seen = True
+            from . import serverproxies
 
-        if proto == "https":
-            scheme = "https"
-        elif proto is None:
-            scheme = "https" if environ.get("HTTP_X_ARR_SSL") else _server_scheme(environ)
-        else:
-            scheme = self._forwarded.read_scheme(proto, hops)
-            if scheme == "http" and environ.get("HTTP_X_ARR_SSL") and not self._said_contradiction:
-                self._said_contradiction = True
-                self._forwarded.say_contradiction()
-        environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"] = scheme
-        environ["HTTPS"] = "on" if scheme == "https" else "off"
+            found = serverproxies.describe(loopback=self._under_iis)
+            if found:
+                notices.warn_once(found)
 
-        client = environ.get("HTTP_X_FORWARDED_FOR")
-        if client is not None:
-            found = self._clients.get(client)
-            if found is None:
-                match = self._match_client(client)
-                if match is None:
-                    found = self._read_client(client, proto, hops)
-                else:
-                    # One address as App Service writes it, the same for any number of hops.
-                    if len(self._clients) >= _MAX_REMEMBERED:
-                        self._clients.clear()
-                    self._clients[client] = found = match[1], match[2]
-            if found is not None:
-                environ["REMOTE_ADDR"], port = found
-                if port is not None:
-                    environ["REMOTE_PORT"] = port
-                else:
-                    # The port that stands there is the proxy's, not this client's.
-                    environ.pop("REMOTE_PORT", None)
-
-        if by_front_door:
-            self._take_host(environ, original, "HTTP_X_FORWARDED_HOST")
-        elif self._host_key:
-            self._take_host(environ, original, self._host_key)
-        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-        # Compared whole first: no other host costs more than that.
-        if host < _AFTER_LINK_LOCAL and host[:8] == _LINK_LOCAL and self._site_host:
-            # A probe of the platform's, from inside: no framework allows such a host.
-            original.setdefault("HTTP_HOST", environ.get("HTTP_HOST"))
-            environ["HTTP_HOST"] = host = self._site_host
+    def _decide_by_headers(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
+        """Take scheme, client, host and user from a trusted peer's headers."""
+        under_wfastcgi = _WFASTCGI_MARK in environ
+        if under_wfastcgi:
+            self._iis.repair_path(environ, original)
+        hops, host_key = self._hops, self._host_key
+        if self._front_door_id and self._is_front_door(environ):
+            hops, host_key = hops + 1, _FORWARDED_HOST
+        scheme = self._decide_scheme(environ, original[_FORWARDED_PROTO], hops, under_wfastcgi)
+        client = self._decide_client(environ, hops)
+        if host_key and not self._hosts.take_host(environ, original, host_key):
+            host_key = ""
+        host = self._hosts.replace_probe_host(environ, original, self._site_host)
+        self._agreement.agree(
+            environ, original, client=client, host_key=host_key, arr_ssl=self._arr_ssl
+        )
+        if not self._names_host:
+            self._agreement.warn_of_host(original, host)
         environ[REQUEST_KEY] = info = RequestInfo(
             scheme,
             host,
@@ -190,12 +194,57 @@ class Decider:
             environ.get("HTTP_X_ARR_LOG_ID"),
             self._policy,
         )
-        if self._authentication:
-            # The front end has removed what visitors send before it set its own.
+        if self._authentication and (self._fastcgi_identity or not under_wfastcgi):
+            # The front end has removed what clients send before it set its own.
             if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
         elif "HTTP_X_MS_" in "".join(environ):
+            if self._authentication and _PRINCIPAL in environ:
+                notices.warn_once(_NO_FASTCGI_IDENTITY)
             self._remove_identity(environ, original)
+
+    def _is_front_door(self, environ: dict[str, Any]) -> bool:
+        """Return whether our own Front Door sent this: anybody can use another one."""
+        sent: str = environ.get("HTTP_X_AZURE_FDID", "")
+        return sent.strip().lower() == str(self._front_door_id)
+
+    def _decide_scheme(
+        self, environ: dict[str, Any], proto: str | None, hops: int, under_wfastcgi: bool
+    ) -> str:
+        """Decide the scheme that the client used, and return it."""
+        secure = self._arr_ssl and environ.get(_ARR_SSL)
+        if proto == "https" or (under_wfastcgi and self._iis.server_scheme(environ) == "https"):
+            # IIS sets HTTPS itself; a header could be a client's own, with underscores.
+            scheme = "https"
+        elif proto is None:
+            scheme = "https" if secure else self._iis.server_scheme(environ)
+        else:
+            scheme = self._forwarded.read_scheme(proto, hops)
+            if secure and scheme == "http":
+                notices.warn_once(_CONTRADICTION)
+        environ["wsgi.url_scheme"] = environ[_FORWARDED_PROTO] = scheme
+        environ["HTTPS"] = "on" if scheme == "https" else "off"
+        return scheme
+
+    def _decide_client(self, environ: dict[str, Any], hops: int) -> tuple[str, str | None] | None:
+        """Decide the client's address and port, and return them; None if the peer's stand."""
+        client = None
+        if self._client_key:
+            client = self._clients.of(environ.get(self._client_key, ""))
+        addresses = environ.get(_FORWARDED_FOR)
+        if client is None and addresses is not None:
+            client = self._clients.of_list(addresses, hops)
+        if client is None:
+            if addresses is not None:
+                del environ[_FORWARDED_FOR]
+            return None
+        environ["REMOTE_ADDR"] = environ[_FORWARDED_FOR] = client[0]
+        if client[1] is not None:
+            environ["REMOTE_PORT"] = client[1]
+        else:
+            # The port that stands there is the proxy's, not this client's.
+            environ.pop("REMOTE_PORT", None)
+        return client
 
     def _identify(
         self, environ: dict[str, Any], original: dict[str, Any], info: RequestInfo
@@ -217,61 +266,6 @@ class Decider:
         for key in [key for key in environ if key.startswith(facts.IDENTITY_PREFIXES)]:
             original[key] = environ.pop(key)
 
-    def _repair_path(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
-        """Decode the path that wfastcgi copied from `X-Original-URL` as it stands there.
-
-        PEP 3333 wants PATH_INFO decoded, and App Service's front end sends that header always:
-        without this no app behind wfastcgi is asked for a path with a blank or an accent in it.
-        """
-        original["PATH_INFO"] = environ.get("PATH_INFO", "")
-        if "%" in original["PATH_INFO"]:
-            from urllib.parse import unquote
-
-            environ["PATH_INFO"] = unquote(original["PATH_INFO"], "latin-1")
-
-    def _read_client(
-        self, value: str, proto: str | None, hops: int
-    ) -> tuple[str, str | None] | None:
-        """Read the client from `X-Forwarded-For`.
-
-        Under HttpPlatformHandler only version 2 of the module appends. Counting two hops where it
-        did not would take an entry that the visitor wrote, so its hop counts only if there is a
-        sign of it: a second entry in `X-Forwarded-Proto`, to which it appends as well, or a last
-        address that is a front end's, which is what it appends. (What remains: under version 1 a
-        visitor from a private address, inside the site's own virtual network, can pass for such a
-        front end. `APPSVC_FORWARDED_HOPS=1` ends that.)
-        """
-        if self._second_hop_unsure and (proto is None or "," not in proto):
-            last = self._forwarded.read_client(value, 1)
-            if last is None or last[0] not in self._trusted:
-                hops -= 1
-        return self._forwarded.read_client(value, hops)
-
-    def _take_host(self, environ: dict[str, Any], original: dict[str, Any], key: str) -> None:
-        """Put the host of another header in place of `Host`, if it is one."""
-        host = self._forwarded.read_host(environ.get(key, ""))
-        if host is None:
-            return
-        original["HTTP_HOST"] = environ.get("HTTP_HOST")
-        original["SERVER_NAME"] = environ.get("SERVER_NAME")
-        original["SERVER_PORT"] = environ.get("SERVER_PORT")
-        environ["HTTP_HOST"] = host.value
-        environ["SERVER_NAME"] = host.name
-        default_port = 443 if environ["wsgi.url_scheme"] == "https" else 80
-        environ["SERVER_PORT"] = str(host.port or default_port)
-
-    def _disbelieve(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
-        """Remove what only a front end may say; what the server itself saw stands."""
-        prefixes = facts.FORWARDED_PREFIXES
-        forged = [key for key in environ if key.startswith(prefixes)]
-        forged += [key for key in facts.FORWARDED_HEADERS if key in environ]
-        for key in forged:
-            original[key] = environ.pop(key)
-        scheme = _server_scheme(environ)
-        environ["wsgi.url_scheme"] = scheme
-        environ["HTTPS"] = "on" if scheme == "https" else "off"
-        self._describe(environ)
-
     def _describe(self, environ: dict[str, Any]) -> None:
         environ[REQUEST_KEY] = RequestInfo(
             environ.get("wsgi.url_scheme", "http"),
@@ -281,6 +275,11 @@ class Decider:
             None,
             self._policy,
         )
+
+
+def _key(header: str) -> str:
+    """Return a header's name as WSGI spells it, "" for none."""
+    return "HTTP_" + header.upper().replace("-", "_") if header else ""
 
 
 def _restore(environ: dict[str, Any]) -> dict[str, Any]:
@@ -294,10 +293,3 @@ def _restore(environ: dict[str, Any]) -> dict[str, Any]:
         else:
             environ[key] = value
     return original
-
-
-def _server_scheme(environ: dict[str, Any]) -> str:
-    """Give the scheme that the server itself saw; IIS says it in `HTTPS`."""
-    if environ.get("wsgi.url_scheme") == "https":
-        return "https"
-    return "https" if str(environ.get("HTTPS", "")).lower() in ("on", "1") else "http"

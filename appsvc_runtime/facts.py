@@ -51,6 +51,9 @@ CONNECTOR_SERVICES = {
 
 # Set by HttpPlatformHandler for the process it starts (HPH).
 HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
+# Version 2 of the module sets these as well; only this version appends to X-Forwarded-* (HPHv2:
+# github.com/lextudio/httpplatformhandlerv2).
+HTTP_PLATFORM_V2 = ("HTTP_PLATFORM_TOKEN", "HTTP_PLATFORM_APPL_PATH")
 
 # wfastcgi keeps the undecoded value of PATH_INFO under this key of every request's environ, and no
 # other server does: it is how a request is known to have come through IIS (wfastcgi.py,
@@ -72,22 +75,98 @@ FRONT_END_NETWORKS = (
 )
 
 # What a front end reports about a request (AD: overview-authentication-authorization, and recorded
-# requests): nobody else may say it. WSGI spelling.
-FORWARDED_HEADERS = frozenset(
+# requests). WSGI spelling, as everything below.
+FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
+FORWARDED_HOST = "HTTP_X_FORWARDED_HOST"
+FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
+ARR_SSL = "HTTP_X_ARR_SSL"
+IDENTITY_PREFIXES = ("HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
+FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", "HTTP_X_AZURE_", *IDENTITY_PREFIXES)
+
+# Headers of other proxies that tell one of these things as well; some library reads each of them:
+# python-ipware, tornado, webob, falcon, hypercorn, CherryPy, sentry-sdk, flask-talisman.
+# One client's address:
+ADDRESS_HEADERS = frozenset(
     {
         "HTTP_CLIENT_IP",
-        "HTTP_DISGUISED_HOST",
-        "HTTP_X_APPSERVICE_PROTO",
-        "HTTP_X_ARR_SSL",
-        "HTTP_X_AZURE_FDID",
         "HTTP_X_CLIENT_IP",
-        "HTTP_X_CLIENT_PORT",
-        "HTTP_X_ORIGINAL_HOST",
-        "HTTP_X_ORIGINAL_URL",
+        "HTTP_X_CLUSTER_CLIENT_IP",
+        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
+        "HTTP_X_ORIGINATING_IP",
+        "HTTP_X_PROXYUSER_IP",
+        "HTTP_X_REAL_IP",
+        "HTTP_X_REMOTE_ADDR",
+        "HTTP_X_REMOTE_IP",
     }
 )
-IDENTITY_PREFIXES = ("HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
-FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", *IDENTITY_PREFIXES)
+# The scheme, with their values for http and for https:
+SCHEME_HEADERS = {
+    "HTTP_FRONT_END_HTTPS": ("off", "on"),
+    "HTTP_X_APPSERVICE_PROTO": ("http", "https"),
+    "HTTP_X_FORWARDED_HTTPS": ("off", "on"),
+    "HTTP_X_FORWARDED_PROTOCOL": ("http", "https"),
+    "HTTP_X_FORWARDED_SCHEME": ("http", "https"),
+    "HTTP_X_FORWARDED_SSL": ("off", "on"),
+    "HTTP_X_SCHEME": ("http", "https"),
+    "HTTP_X_URL_SCHEME": ("http", "https"),
+}
+# A port:
+CLIENT_PORT = "HTTP_X_CLIENT_PORT"
+FORWARDED_PORT = "HTTP_X_FORWARDED_PORT"
+# Lists of addresses in forms of their own, several of these things at once, or another host:
+OTHER_FORWARDED_HEADERS = frozenset(
+    {
+        "HTTP_FORWARDED",
+        "HTTP_FORWARDED_FOR",
+        "HTTP_X_FORWARDED",
+        FORWARDED_HOST,
+        "HTTP_X_FORWARDED_SERVER",
+        "HTTP_X_HOST",
+        "HTTP_X_ORIGINAL_FOR",
+        "HTTP_X_ORIGINAL_FORWARDED_FOR",
+        "HTTP_X_ORIGINAL_HOST",
+        "HTTP_X_ORIGINAL_PROTO",
+    }
+)
+# What content delivery networks call a client's address, each its own way.
+CDN_HEADERS = frozenset(
+    {
+        "HTTP_CDN_SRC_IP",
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_CF_CONNECTING_IPV6",
+        "HTTP_CLOUDFRONT_VIEWER_ADDRESS",
+        "HTTP_DO_CONNECTING_IP",
+        "HTTP_FASTLY_CLIENT_IP",
+        "HTTP_FLY_CLIENT_IP",
+        "HTTP_INCAP_CLIENT_IP",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_X_APPENGINE_USER_IP",
+        "HTTP_X_AZURE_CLIENTIP",
+        "HTTP_X_AZURE_SOCKETIP",
+        "HTTP_X_NF_CLIENT_CONNECTION_IP",
+        "HTTP_X_SUCURI_CLIENTIP",
+    }
+)
+# All that only a front end may report; the prefixes above stand beside it.
+FORWARDED_HEADERS = (
+    ADDRESS_HEADERS
+    | SCHEME_HEADERS.keys()
+    | OTHER_FORWARDED_HEADERS
+    | CDN_HEADERS
+    | {
+        ARR_SSL,
+        CLIENT_PORT,
+        FORWARDED_FOR,
+        FORWARDED_PORT,
+        FORWARDED_PROTO,
+        "HTTP_DISGUISED_HOST",
+        "HTTP_X_ARR_CLIENTCERT",
+        "HTTP_X_AZURE_FDID",
+        "HTTP_X_ORIGINAL_URL",
+        "HTTP_X_REWRITE_URL",
+        "HTTP_X_WAWS_UNENCODED_URL",
+    }
+)
 # Says that App Service authentication is on: only then does the front end write those.
 AUTH_ENABLED = "WEBSITE_AUTH_ENABLED"
 AUTH_ENCRYPTION_KEY = "WEBSITE_AUTH_ENCRYPTION_KEY"

@@ -3,8 +3,8 @@
 Pure: strings in, values out, and no function here raises on any header. Must not know of WSGI,
 sockets or the process's environment. Lists are read by *hops*, counted from the right: each proxy
 appends what it saw, so the entry that the outermost trusted proxy wrote is the `hops`-th from the
-right, and everything left of it came from the visitor. Where a list is shorter than that, its first
-entry is taken.
+right, and everything left of it came from the client. A list of addresses that is shorter names no
+client: its first entry could be one that a client wrote who went past the outer proxy.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 __all__ = [
+    "Clients",
     "HostHeader",
     "TrustedPeers",
     "last_hop",
     "read_address",
     "read_client",
+    "read_endpoint",
     "read_host",
     "read_scheme",
-    "say_contradiction",
 ]
 
 _BLANKS = " \t"
@@ -65,17 +66,21 @@ class HostHeader(NamedTuple):
 
 
 def last_hop(value: str, hops: int) -> str:
-    """Give the entry of a comma-separated list that `hops` trusted proxies vouch for."""
+    """Return the entry of a comma-separated list that `hops` trusted proxies vouch for.
+
+    "" if the list is shorter.
+    """
     entries = value.rsplit(",", hops)
-    return entries[-hops if len(entries) > hops else 0].strip(_BLANKS)
+    return entries[-hops].strip(_BLANKS) if len(entries) >= hops else ""
 
 
 def read_scheme(value: str, hops: int) -> str:
     """Read `X-Forwarded-Proto`: "https" only where every sign says so, else "http".
 
-    With two hops `https, http` is https: the second proxy saw plain HTTP from the first. Entries
-    beyond the trusted ones are duplicates of the header or come from the visitor; where they
-    disagree with the trusted one the answer is http.
+    With two hops `https, http` is https: the second proxy saw plain HTTP from the first. A shorter
+    list counts from its first entry, because front ends overwrite this header rather than append.
+    Entries beyond the trusted ones are duplicates of the header or come from the client; where they
+    disagree with the trusted one the scheme is http.
     """
     entries = value.lower().rsplit(",", hops)
     if len(entries) <= hops:
@@ -113,16 +118,52 @@ def _read_ipv6(text: str) -> str | None:
 def read_client(value: str, hops: int) -> tuple[str, str | None] | None:
     """Read `X-Forwarded-For`: the client's canonical address and its port if one is given.
 
+    None if the list has fewer entries than `hops`, and for what `read_endpoint` does not read.
+    """
+    return read_endpoint(last_hop(value, hops))
+
+
+def read_endpoint(entry: str) -> tuple[str, str | None] | None:
+    """Read one address, with or without a port.
+
     Takes `1.2.3.4`, `1.2.3.4:5678` (as App Service writes it), `[2001:db8::1]:443`,
     `[2001:db8::1]` and `2001:db8::1`. Anything else gives None.
     """
-    entry = last_hop(value, hops)
     match = IPV4_CLIENT.fullmatch(entry)
     if match is not None:
         return match[1], match[2]
     match = _BRACKETED.fullmatch(entry)
     address = _read_ipv6(match[1] if match else entry)
     return None if address is None else (address, match[2] if match else None)
+
+
+class Clients:
+    """Readers of a client's address that remember: a page's parts come from one address and port.
+
+    So many are remembered, then they are forgotten: many addresses of an attacker's cannot fill it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: dict[str, tuple[str, str | None]] = {}
+
+    def of_list(self, value: str, hops: int) -> tuple[str, str | None] | None:
+        """Return what `read_client` returns."""
+        if hops == 1 and "," not in value:  # most of them, which need not be taken apart
+            return self._seen.get(value) or self.of(value)
+        return self.of(last_hop(value, hops))
+
+    def of(self, entry: str) -> tuple[str, str | None] | None:
+        """Return what `read_endpoint` returns; blanks around the entry do not count."""
+        entry = entry.strip(_BLANKS)
+        found = self._seen.get(entry)
+        if found is None:
+            found = read_endpoint(entry)
+            if found is not None:
+                if len(self._seen) >= self._most:
+                    self._seen.clear()
+                self._seen[entry] = found
+        return found
 
 
 def read_host(value: str) -> HostHeader | None:
@@ -171,14 +212,3 @@ class TrustedPeers:
             return False
         parsed = ipaddress.ip_address(canonical)
         return any(parsed in network for network in self._networks)
-
-
-def say_contradiction() -> None:
-    """Log that the front end's headers disagree; to be called once, every request would fill it."""
-    import logging  # 20 ms of imports that a healthy site never needs here
-
-    logging.getLogger("appsvc_runtime.middleware").warning(
-        "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are "
-        "taken as http (said once). If a proxy of yours appends to X-Forwarded-Proto, set "
-        "APPSVC_FORWARDED_HOPS."
-    )

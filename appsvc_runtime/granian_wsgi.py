@@ -20,6 +20,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from .onehost import BAD_REQUEST, has_one_host
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
@@ -268,6 +270,11 @@ def serve(
     """Have a WSGI app answer a request of granian's; raises what the app raises."""
     if scope["type"] != "http":  # a WebSocket, which WSGI has not
         loop.wait(protocol.send({"type": "websocket.close"}))
+        return
+    if not has_one_host(scope["headers"]):
+        refusal = _Response(protocol, loop, scope["method"] == "HEAD", None)
+        refusal.start("400 Bad Request", [("Content-Length", str(len(BAD_REQUEST)))])
+        refusal.whole(BAD_REQUEST)
         return
     environ = make_environ(scope)
     environ["wsgi.multiprocess"] = multiprocess

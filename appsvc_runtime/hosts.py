@@ -32,6 +32,11 @@ def under_http_platform(environ: Mapping[str, str]) -> bool:
     return on_app_service(environ) and bool(environ.get(facts.HTTP_PLATFORM_PORT))
 
 
+def under_http_platform_v2(environ: Mapping[str, str]) -> bool:
+    """Return whether that was certainly version 2 of the module, which is one more proxy."""
+    return under_http_platform(environ) and any(environ.get(n) for n in facts.HTTP_PLATFORM_V2)
+
+
 def on_windows(environ: Mapping[str, str]) -> bool:
     """Say whether `environ` is that of a Windows process, also where only its copy is here.
 

@@ -22,7 +22,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from . import accesslog, apps, draining, process, serversettings, startuptime
+from . import accesslog, apps, draining, onehost, process, serversettings, startuptime
 from .errors import AppServiceError
 from .serving import hide_main
 
@@ -123,7 +123,7 @@ def _load(name: str, site: str, threads: int, asked: bool, multiprocess: bool) -
     if interface == "asgi":
         if asked and _is_first():
             click.echo(f"Warning: {_NO_THREADS}", err=True)
-        return app
+        return onehost.OneHost(app)
     scheduler = _scheduler(app, threads, multiprocess)
     granian.server.mp._new_cbscheduler = scheduler  # type: ignore[attr-defined]
     return _no_lifespan

@@ -76,9 +76,11 @@ def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> d
         "accesslog": "-",
         "errorlog": "-",
         "access_log_format": ACCESS_LOG_FORMAT,
-        # Only the middleware decides the scheme: gunicorn believes any loopback peer, and does not
-        # believe the container's front end, which is link-local.
+        # Only the middleware decides. gunicorn would trust any loopback peer, and all that
+        # FORWARDED_ALLOW_IPS names, and let them send SCRIPT_NAME and PATH_INFO as headers.
         "secure_scheme_headers": {},
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
         # Nobody in a container talks to it, and it is one more thing in the user's home.
         "control_socket_disable": True,
     }
@@ -139,8 +141,9 @@ def uvicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> di
         "workers": _workers(environ, cores or process.cpu_count()),
         "backlog": BACKLOG,
         "timeout_keep_alive": KEEPALIVE_SECONDS,
-        # Only the middleware decides scheme and client.
+        # Only the middleware decides scheme and client; the second one is FORWARDED_ALLOW_IPS.
         "proxy_headers": False,
+        "forwarded_allow_ips": "",
         # Its line has the front end's address; the middleware's has the visitor's.
         "access_log": False,
         "server_header": False,

@@ -6,12 +6,14 @@ waitress's insides (channels, tasks, its socket map) and nothing of apps, settin
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import waitress
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, Task, WSGITask
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = ["GracefulServer"]
 # which is then answered with `Connection: close` instead of being dropped.
 LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.05
+_HOST_LINE = re.compile(rb"\nhost:", re.IGNORECASE)
 
 
 class _Closing(Task):  # type: ignore[misc]
@@ -68,7 +71,17 @@ class _ErrorTask(_Closing, ErrorTask):  # type: ignore[misc]
     pass
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses two Host headers (RFC 9112, 3.2), of which waitress makes one value."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if "," in self.headers.get("HOST", "") and len(_HOST_LINE.findall(header_plus)) > 1:
+            raise ParsingError("More than one Host header")
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
     task_class = _WSGITask
     error_task_class = _ErrorTask
 

@@ -22,8 +22,10 @@ PURE = FOUNDATION | {"hosts", "options"}
 ALLOWED: dict[str, set[str]] = {
     "facts": set(),
     "errors": set(),
+    "notices": set(),
     "hosts": FOUNDATION,
-    "options": FOUNDATION,
+    "optionparsers": set(),
+    "options": FOUNDATION | {"optionparsers"},
     "findings": FOUNDATION,
     "secret": set(),
     "readers": {"options", "secret"},
@@ -57,7 +59,13 @@ ALLOWED: dict[str, set[str]] = {
     "startup": FOUNDATION | {"sources", "startcommand"},
     "requestinfo": {"identity"},
     "identity": set(),
-    "deciding": PURE | {"forwarded", "requestinfo"},
+    "agreement": {"facts", "notices"},
+    "iisvariables": set(),
+    "requesthost": {"forwarded"},
+    "serverproxies": {"forwarded"},
+    "deciding": PURE
+    | {"agreement", "forwarded", "iisvariables", "notices", "requesthost", "requestinfo"}
+    | {"serverproxies"},
     "login": {"facts", "reply"},
     "health": FOUNDATION,
     "asgi": {"accesslog", "deciding", "draining", "health", "options", "reply", "replying"},
@@ -90,14 +98,15 @@ ALLOWED: dict[str, set[str]] = {
     "serve_gunicorn": FOUNDATION | {"gunicorn_user", "ports", "process", "serving"},
     "serve_waitress": FOUNDATION
     | {"accesslog", "apps", "draining", "process", "serversettings", "serving", "waitress_server"},
-    "granian_wsgi": set(),
+    "onehost": set(),
+    "granian_wsgi": {"onehost"},
     "granian_threads": {"granian_wsgi"},
     "serve_granian": FOUNDATION
-    | {"accesslog", "apps", "draining", "granian_threads", "process", "serversettings", "serving"}
-    | {"startuptime"},
+    | {"accesslog", "apps", "draining", "granian_threads", "onehost", "process", "serversettings"}
+    | {"serving", "startuptime"},
     "serve_uvicorn": FOUNDATION | {"asgi_app", "process", "serversettings", "serving"}
     | {"startuptime"},
-    "asgi_app": FOUNDATION | {"accesslog", "apps"},
+    "asgi_app": FOUNDATION | {"accesslog", "apps", "onehost"},
     "waitress_server": FOUNDATION,
     "wsgi": FOUNDATION | {"apps"},
     "gunicorn_log": {"accesslog", "hosts", "options", "serversettings"},
@@ -305,8 +314,9 @@ def test_the_web_process_stays_light() -> None:
         "appsvc_runtime",
         *(
             f"appsvc_runtime.{room}"
-            for room in ("deciding", "errors", "facts", "hosts", "middleware", "options")
+            for room in ("deciding", "errors", "facts", "hosts", "middleware", "notices", "options")
         ),
+        "appsvc_runtime.optionparsers",
         "appsvc_runtime.replying",
         "appsvc_runtime.requestcontext",
         "appsvc_runtime.requestinfo",

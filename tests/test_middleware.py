@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import AppServiceMiddleware, ConfigError
+from appsvc_runtime import AppServiceMiddleware, ConfigError, notices
 from tests.support.wsgi import (
     APP_SERVICE,
     FRONT_END,
@@ -99,7 +99,8 @@ CLIENTS: list[Any] = [
     pytest.param('"203.0.113.7"', {}, None, id="quoted"),
     pytest.param("1.2.3.4\n5.6.7.8", {}, None, id="newline"),
     pytest.param("203.0.113.7:5, 10.0.0.4:80", {"hops": 2}, (VISITOR, "5"), id="two-hops"),
-    pytest.param("203.0.113.7:5", {"hops": 2}, (VISITOR, "5"), id="fewer-entries-than-hops"),
+    pytest.param("203.0.113.7:5", {"hops": 2}, None, id="fewer-entries-than-hops"),
+    pytest.param("6.6.6.6, 203.0.113.7:5", {"hops": 3}, None, id="fewer-entries-than-three-hops"),
     pytest.param("6.6.6.6, 203.0.113.7:5, 10.0.0.4", {"hops": 2}, (VISITOR, "5"), id="forged-2"),
     pytest.param("6.6.6.6, " * 10_000 + "203.0.113.7:5", {}, (VISITOR, "5"), id="10000-hops"),
 ]
@@ -116,27 +117,43 @@ def test_client(
     assert seen.get("REMOTE_PORT") == port
     assert seen["appsvc.request"].client_address == address
     assert seen["appsvc.request"].client_port == (int(port) if port else None)
+    assert seen.get("HTTP_X_FORWARDED_FOR") == (address if client else None)
+    assert seen["appsvc.original"]["HTTP_X_FORWARDED_FOR"] == header
 
 
+V2 = {"HTTP_PLATFORM_TOKEN": "t0ken"}
+V2_PATH = {"HTTP_PLATFORM_APPL_PATH": "/"}
+PRIVATE = "10.0.0.9"
 SECOND_HOPS: list[Any] = [
-    pytest.param("https, http", "203.0.113.7:5, 10.0.0.4:80", "https", VISITOR, id="v2-https"),
-    pytest.param("http", "203.0.113.7:5, 10.0.0.4:80", "http", VISITOR, id="v2-plain"),
-    pytest.param("https, http", "203.0.113.7:5, 198.51.100.9:8", "https", VISITOR, id="v2-public"),
-    pytest.param("https", "203.0.113.7:5", "https", VISITOR, id="v1-https"),
-    pytest.param(None, "203.0.113.7:5", "http", VISITOR, id="v1-plain"),
-    pytest.param("https", "6.6.6.6, 203.0.113.7:5", "https", VISITOR, id="v1-forged-client"),
-    pytest.param(None, "6.6.6.6, 203.0.113.7:5", "http", VISITOR, id="v1-plain-forged-client"),
+    pytest.param(V2, "https, http", "203.0.113.7:5, 10.0.0.4:80", "https", VISITOR, id="v2-https"),
+    pytest.param(V2_PATH, "http", "203.0.113.7:5, 10.0.0.4:80", "http", VISITOR, id="v2-plain"),
     pytest.param(
-        "https, http", "6.6.6.6, 203.0.113.7:5, 10.0.0.4:80", "https", VISITOR, id="v2-forged"
+        V2, "https, http", "203.0.113.7:5, 198.51.100.9:8", "https", VISITOR, id="v2-public"
+    ),
+    pytest.param(V2, "https, http", "203.0.113.7:5", "https", "127.0.0.1", id="v2-short"),
+    pytest.param(
+        V2, "https, http", "6.6.6.6, 203.0.113.7:5, 10.0.0.4:80", "https", VISITOR, id="v2-forged"
+    ),
+    pytest.param({}, "https", "203.0.113.7:5", "https", VISITOR, id="v1-https"),
+    pytest.param({}, None, "203.0.113.7:5", "http", VISITOR, id="v1-plain"),
+    pytest.param({}, "https", "6.6.6.6, 203.0.113.7:5", "https", VISITOR, id="v1-forged-client"),
+    pytest.param({}, None, "6.6.6.6, 203.0.113.7:5", "http", VISITOR, id="v1-plain-forged-client"),
+    # A client inside the site's virtual network would pass for version 2's hop.
+    pytest.param({}, None, "6.6.6.6, 10.0.0.9:5", "http", PRIVATE, id="v1-private-client"),
+    pytest.param(
+        {"HTTP_PLATFORM_TOKEN": ""}, "https", "6.6.6.6, 10.0.0.9:5", "https", PRIVATE, id="v1-empty"
     ),
 ]
 
 
-@pytest.mark.parametrize(("proto", "client", "scheme", "address"), SECOND_HOPS)
-def test_http_platform_handler(proto: str | None, client: str, scheme: str, address: str) -> None:
-    """Both versions of the module give the visitor, and neither lets one forge an address."""
+@pytest.mark.parametrize(("variables", "proto", "client", "scheme", "address"), SECOND_HOPS)
+def test_http_platform_handler(
+    variables: dict[str, str], proto: str | None, client: str, scheme: str, address: str
+) -> None:
+    """Both versions of the module give the client, and neither lets one forge an address."""
     headers = {FOR: client} | ({PROTO: proto} if proto else {})
-    seen = call(make_environ(headers, REMOTE_ADDR="127.0.0.1"), HTTP_PLATFORM).seen
+    environ = make_environ(headers, REMOTE_ADDR="127.0.0.1")
+    seen = call(environ, {**HTTP_PLATFORM, **variables}).seen
     assert (seen["wsgi.url_scheme"], seen["REMOTE_ADDR"]) == (scheme, address)
 
 
@@ -203,6 +220,17 @@ FORGED = [
     "Client-IP",
     "X-Client-IP",
     "X-Client-Port",
+    "X-ARR-ClientCert",
+    "X-Azure-ClientIP",
+    "X-Azure-SocketIP",
+    "X-Azure-Anything",
+    "X-Real-IP",
+    "Forwarded",
+    "X-Scheme",
+    "Front-End-Https",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "X-Rewrite-URL",
     "X-Original-Host",
     "X-Original-URL",
     "DISGUISED-HOST",
@@ -249,7 +277,8 @@ WFASTCGI: list[Any] = [
     pytest.param({}, {"HTTPS": "on", "wsgi.url_scheme": "https"}, "https", id="server-says-https"),
     pytest.param({}, {"HTTPS": "ON"}, "https", id="https-variable-alone"),
     pytest.param({}, {"HTTPS": "off"}, "http", id="server-says-http"),
-    pytest.param({PROTO: "http"}, {"HTTPS": "on"}, "http", id="header-over-server"),
+    pytest.param({PROTO: "http"}, {"HTTPS": "on"}, "https", id="server-over-header"),
+    pytest.param({PROTO: "https"}, {"HTTPS": "off"}, "https", id="header-where-server-says-off"),
 ]
 
 
@@ -284,8 +313,11 @@ def test_wfastcgis_path_is_decoded() -> None:
     assert seen["appsvc.original"]["PATH_INFO"] == "/caf%C3%A9%20x"
 
 
-def test_contradiction_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Headers that disagree are said once, not per request."""
+def test_contradiction_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Headers that disagree are logged once, not per request."""
+    monkeypatch.setattr(notices, "_logged", set())
     app = Recorder()
     middleware = AppServiceMiddleware(app, environ=APP_SERVICE)
     with caplog.at_level(logging.WARNING):

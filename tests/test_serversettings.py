@@ -10,7 +10,12 @@ from waitress.adjustments import Adjustments
 
 from appsvc_runtime import process, serversettings
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.serversettings import graceful_seconds, gunicorn_settings, waitress_settings
+from appsvc_runtime.serversettings import (
+    graceful_seconds,
+    gunicorn_settings,
+    uvicorn_settings,
+    waitress_settings,
+)
 
 MULTI = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
 WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
@@ -40,8 +45,9 @@ def test_gunicorn_takes_every_setting(environ: dict[str, str]) -> None:
         if name == "control_socket_disable" and name not in config.settings:
             continue  # older gunicorns have no such thing, and pass over names they do not know
         config.set(name, value)
-        # gunicorn makes a list of the addresses, whose text is empty.
-        assert config.settings[name].get() == ([] if name == "forwarded_allow_ips" else value)
+        # gunicorn makes lists of these, whose text is empty.
+        is_list = name in ("forwarded_allow_ips", "forwarder_headers")
+        assert config.settings[name].get() == ([] if is_list else value)
 
 
 def test_waitress_takes_every_setting() -> None:
@@ -52,9 +58,12 @@ def test_waitress_takes_every_setting() -> None:
 
 
 def test_only_the_middleware_decides_about_forwarded_headers() -> None:
-    """gunicorn believes nobody's scheme; waitress leaves the headers where they are."""
-    settings = gunicorn({})
+    """gunicorn and uvicorn trust nobody themselves; waitress leaves the headers where they are."""
+    settings = gunicorn({"FORWARDED_ALLOW_IPS": "*"})
     assert settings["secure_scheme_headers"] == {}
+    assert settings["forwarded_allow_ips"] == settings["forwarder_headers"] == ""
+    settings = uvicorn_settings({"FORWARDED_ALLOW_IPS": "*"}, 1)
+    assert (settings["proxy_headers"], settings["forwarded_allow_ips"]) == (False, "")
     assert waitress_settings({})["clear_untrusted_proxy_headers"] is False
 
 

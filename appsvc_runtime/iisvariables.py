@@ -1,0 +1,34 @@
+"""Server variables that IIS sets, as wfastcgi passes them on: the scheme and the path.
+
+Environs in and out. Loaded by a middleware that is not inert. Must not know who is trusted.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["repair_path", "server_scheme"]
+
+
+def server_scheme(environ: dict[str, Any]) -> str:
+    """Return the scheme that the server itself saw; IIS reports it in `HTTPS`."""
+    if environ.get("wsgi.url_scheme") == "https":
+        return "https"
+    return "https" if str(environ.get("HTTPS", "")).lower() in ("on", "1") else "http"
+
+
+def repair_path(environ: dict[str, Any], original: dict[str, Any]) -> None:
+    """Decode the path that wfastcgi copied from `X-Original-URL` as it stands there; once.
+
+    PEP 3333 wants PATH_INFO decoded, and App Service's front end sends that header always: without
+    this no app behind wfastcgi gets a request for a path with a blank or an accent in it.
+    """
+    if "HTTP_X_ORIGINAL_URL" not in environ or "PATH_INFO" in original:
+        return
+    original["PATH_INFO"] = environ.get("PATH_INFO", "")
+    if "%" in original["PATH_INFO"]:
+        from urllib.parse import unquote
+
+        environ["PATH_INFO"] = unquote(original["PATH_INFO"], "latin-1")

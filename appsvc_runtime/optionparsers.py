@@ -1,0 +1,139 @@
+"""The parsers of `APPSVC_*` settings: text in, a value out, ValueError for anything else.
+
+Pure and light. Each error says what was expected, never what was there. Must not know which setting
+uses which.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "parse_bool",
+    "parse_bytes",
+    "parse_count",
+    "parse_header_name",
+    "parse_host_pattern",
+    "parse_host_patterns",
+    "parse_level",
+    "parse_log_format",
+    "parse_login",
+    "parse_number",
+    "parse_seconds",
+    "parse_text",
+]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def parse_bool(text: str) -> bool:
+    """Read `1/true/yes/on` or `0/false/no/off`, in any case; ValueError for anything else."""
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number of at least 1, in plain ASCII digits; ValueError for anything else.
+
+    `int()` alone also takes `8_000`, `+8`, Arabic digits and trailing newlines.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 9) or int(text) < 1:
+        raise ValueError("expected a whole number from 1")
+    return int(text)
+
+
+def parse_number(text: str) -> int:
+    """Read a whole number, 0 or more; ValueError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as `10485760`, `512K`, `10M` or `1G`; ValueError for anything else."""
+    number = text.strip().upper()
+    unit = 1
+    if number[-1:] in ("K", "M", "G"):
+        unit = 1024 ** ("KMG".index(number[-1]) + 1)
+        number = number[:-1]
+    if not (number.isascii() and number.isdigit() and len(number) <= 12):
+        raise ValueError("expected a number of bytes such as 10M")
+    return int(number) * unit
+
+
+def parse_level(text: str) -> str:
+    """Read a level of logging, by its name or its number; ValueError for anything else."""
+    word = text.strip().upper()
+    found = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL"}.get(
+        word, {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(word, word)
+    )
+    if found not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ValueError("expected DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return found
+
+
+def parse_log_format(text: str) -> str:
+    """Read the form of log lines; ValueError for anything else."""
+    word = text.strip().lower()
+    if word not in ("text", "json"):
+        raise ValueError("expected text or json")
+    return word
+
+
+def parse_seconds(text: str) -> int:
+    """Read a whole number of seconds, 0 or more; ValueError for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError("expected a whole number of seconds")
+    return int(text)
+
+
+def parse_header_name(text: str) -> str:
+    """Read the name of an HTTP header, such as `X-Original-Host`; ValueError for anything else."""
+    name = text.strip()
+    if not name.isascii() or not name.replace("-", "").isalnum():
+        raise ValueError("expected the name of a header, such as X-Original-Host")
+    return name
+
+
+def parse_host_pattern(text: str) -> str:
+    """Read a host as Django's ALLOWED_HOSTS has it: a name, an address, `.example.com` or `*`.
+
+    ValueError for anything else: a pattern with a scheme or a port would match nothing, unsaid.
+    """
+    name = text.strip()
+    marks = ".-_"
+    letters = name.removeprefix(".")
+    if name.startswith("[") and name.endswith("]"):  # an IPv6 address, as in a Host header
+        marks, letters = ".:", name[1:-1]
+    for mark in marks:
+        letters = letters.replace(mark, "")
+    if name != "*" and (
+        not (letters.isascii() and letters.isalnum())
+        or ".." in name
+        or (name.startswith("[") and ":" not in name)
+    ):
+        raise ValueError("expected host names such as www.example.com, in ASCII (xn--...)")
+    return name
+
+
+def parse_host_patterns(text: str) -> list[str]:
+    """Read host patterns with commas between them; ValueError if one is none."""
+    return [parse_host_pattern(part) for part in text.split(",") if part.strip()]
+
+
+def parse_text(text: str) -> str:
+    """Read any text, without the blanks around it."""
+    return text.strip()
+
+
+def parse_login(text: str) -> str:
+    """Read what visitors who are not signed in get; ValueError for anything else."""
+    word = text.strip().lower()
+    if word in ("false", "0", "no", "off"):
+        return ""
+    if not word.isascii() or not word.replace("-", "").replace("_", "").isalnum():
+        raise ValueError("expected 401, or a provider such as aad")
+    return word

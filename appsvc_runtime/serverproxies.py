@@ -1,0 +1,69 @@
+"""A server that reads forwarded headers itself, before the middleware can decide who may send them.
+
+Found in the calls that lead to the middleware, because no server tells an app its settings. Loaded
+on App Service alone, with a process's first request. Must not know what the middleware decides.
+Sources: uvicorn's `ProxyHeadersMiddleware`; gunicorn's `forwarded_allow_ips` and
+`forwarder_headers`, both of which read FORWARDED_ALLOW_IPS.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+__all__ = ["describe"]
+
+# One of each kind of address that the platform's front end has in a container.
+_FRONT_ENDS = ("169.254.129.1", "10.0.0.4", "172.16.0.4", "192.168.0.4")
+# Its headers with underscores go no further than the middleware.
+_GUNICORN_ASGI = "gunicorn.workers.gasgi"
+_UVICORN = (
+    "uvicorn trusts X-Forwarded-For and X-Forwarded-Proto itself (FORWARDED_ALLOW_IPS or "
+    "--forwarded-allow-ips), before the middleware: clients can choose the address that the app "
+    "sees, and signed-in users are taken for strangers. Remove that setting, or start uvicorn with "
+    "--no-proxy-headers or the app with `appsvc serve`."
+)
+_GUNICORN = (
+    "gunicorn lets every client send the headers {names} into the app's environ "
+    "(FORWARDED_ALLOW_IPS or --forwarded-allow-ips), which changes the path that the app sees. "
+    "Remove that setting, or start gunicorn with `-c python:appsvc_runtime.gunicorn_conf`."
+)
+
+
+def describe(*, loopback: bool) -> str:
+    """Return what the server above the caller trusts headers for, "" for nothing.
+
+    `loopback`: the front end has such an address, as it has under IIS.
+    """
+    front_ends = (*_FRONT_ENDS, "127.0.0.1") if loopback else _FRONT_ENDS
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module == "uvicorn.middleware.proxy_headers":
+            trusted = getattr(frame.f_locals.get("self"), "trusted_hosts", ())
+            if getattr(trusted, "always_trust", False) or any(a in trusted for a in front_ends):
+                return _UVICORN
+            return ""
+        if module.startswith("gunicorn.workers."):
+            if module == _GUNICORN_ASGI:
+                return ""
+            return _describe_gunicorn(getattr(frame.f_locals.get("self"), "cfg", None), front_ends)
+        frame = frame.f_back
+    return ""
+
+
+def _describe_gunicorn(config: Any, front_ends: tuple[str, ...]) -> str:
+    names = [name for name in getattr(config, "forwarder_headers", ()) if name]
+    allowed = getattr(config, "forwarded_allow_ips", ())
+    if not names or not allowed:
+        return ""
+    from .forwarded import TrustedPeers
+
+    trusted = TrustedPeers(allowed)
+    if any(address in trusted for address in front_ends):
+        return _GUNICORN.format(names=" and ".join(names))
+    return ""
