@@ -23,9 +23,9 @@ _FRONT_ENDS = ("169.254.129.1", "10.0.0.4", "172.16.0.4", "192.168.0.4")
 _GUNICORN_ASGI = "gunicorn.workers.gasgi"
 _UVICORN = (
     "uvicorn trusts X-Forwarded-For and X-Forwarded-Proto itself (FORWARDED_ALLOW_IPS or "
-    "--forwarded-allow-ips), before the middleware: clients can choose the address that the app "
-    "sees, and signed-in users are taken for strangers. Remove that setting, or start uvicorn with "
-    "--no-proxy-headers or the app with `appsvc serve`."
+    "--forwarded-allow-ips, loopback by default), before the middleware: clients may choose the "
+    "address that the app sees, and signed-in users are taken for strangers. Remove that setting "
+    "and start uvicorn with --no-proxy-headers, or start the app with `appsvc serve`."
 )
 _GUNICORN = (
     "gunicorn lets every client send the headers {names} into the app's environ "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -102,6 +103,14 @@ def test_header_limits() -> None:
     both = CIMultiDict([("X-Small", "1"), ("X-Small", "1234")])
     assert refuse(FILTERING, "/", "/", both, 0) is not None
     assert refuse(FILTERING, "/", "/", list(both.items()), 0) is not None
+
+
+@pytest.mark.parametrize("value", ["", "1"])
+def test_a_header_limit_of_nothing_denies_the_header(value: str) -> None:
+    """With any value, as the schema's reference has it; other headers pass."""
+    filtering = replace(FILTERING, header_limits={"X_Small": 0})
+    assert refuse(filtering, "/", "/", {"x_small": value}, 0) is not None
+    assert refuse(filtering, "/", "/", {"x-small": "1"}, 0) is None
 
 
 def test_refusals_say_which_limit() -> None:

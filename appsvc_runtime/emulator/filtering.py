@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -128,10 +129,12 @@ def _refuse_headers(
 ) -> Refusal | None:
     if not filtering.header_limits:
         return None
-    limits = {name.casefold(): limit for name, limit in filtering.header_limits.items()}
+    limits = _folded(tuple(filtering.header_limits.items()))
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     for name, value in pairs:
         limit = limits.get(name.casefold())
+        if limit == 0:
+            return Refusal(431, 0, f"headerLimits denies the header {name[:80]} (sizeLimit 0).")
         if limit is not None and _size(value) > limit:
             return Refusal(
                 431,
@@ -139,6 +142,11 @@ def _refuse_headers(
                 f"The header {name[:80]} is longer than headerLimits lets it: {limit} bytes.",
             )
     return None
+
+
+@lru_cache(8)
+def _folded(names: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    return {name.casefold(): limit for name, limit in names}
 
 
 def _is_double_escaped(path: str) -> bool:
