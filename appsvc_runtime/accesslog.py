@@ -42,13 +42,19 @@ _PLAIN = re.compile("[A-Za-z0-9/_.~-]*").fullmatch
 
 
 def is_internal_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
-    """Say whether the platform's own probe asks: by path or agent, and from inside.
+    """Return whether this is the platform's own probe: by path or agent, and from inside.
 
-    A visitor from outside who calls himself a probe stays in the log.
+    A client from outside that calls itself a probe stays in the log, also one whose address is not
+    known because X-Forwarded-For named none: then REMOTE_ADDR is the front end's.
     """
     if environ.get("PATH_INFO") != warmup_path and not str(
         environ.get("HTTP_USER_AGENT", "")
     ).startswith(facts.PROBE_AGENTS):
+        return False
+    if (
+        environ.get("appsvc.original", {}).get(facts.FORWARDED_FOR) is not None
+        and facts.FORWARDED_FOR not in environ
+    ):
         return False
     return environ.get("REMOTE_ADDR", "") in _internal
 

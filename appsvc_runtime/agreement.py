@@ -13,15 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["UntrustedHeaders", "agree"]
+__all__ = ["UntrustedHeaders", "agree", "warn_of_host"]
 
-_FORWARDED_HOST = facts.FORWARDED_HOST
+# Headers of the client's address and port, by their place in what was decided; of the scheme.
+_OF_CLIENT = {**dict.fromkeys(facts.ADDRESS_HEADERS, 0), facts.CLIENT_PORT: 1}
+_OF_SCHEME = facts.SCHEME_HEADERS
 # All that is looked at here. X-Forwarded-For and -Proto are with every request, and its decider's.
-_REPORTING = (
-    facts.ADDRESS_HEADERS
-    | facts.SCHEME_HEADERS.keys()
-    | facts.OTHER_FORWARDED_HEADERS
-    | {facts.ARR_SSL, facts.CLIENT_PORT, facts.FORWARDED_PORT}
+_REPORTING = facts.OTHER_FORWARDED_HEADERS.union(
+    _OF_CLIENT, _OF_SCHEME, {facts.ARR_SSL, facts.FORWARDED_PORT}
 )
 _HOST_IGNORED = (
     "X-Forwarded-Host differs from Host and is removed, because no setting says who may send it "
@@ -43,40 +42,38 @@ def agree(
     `client` is the decided address and port, None if the peer's stand. `host_key` is the header
     that the host was taken from, "" for `Host` itself: it stays. `arr_ssl`: X-ARR-SSL counts.
     """
-    scheme = environ["wsgi.url_scheme"]
+    secure = environ["wsgi.url_scheme"] == "https"
     for key in _REPORTING.intersection(environ):
         if key == host_key:
             continue
+        original[key] = came = environ[key]
         value: str | None = None
-        if key in facts.ADDRESS_HEADERS:
-            value = client[0] if client else None
-        elif key in facts.SCHEME_HEADERS:
-            value = facts.SCHEME_HEADERS[key][scheme == "https"]
-        elif key == facts.CLIENT_PORT:
-            value = client[1] if client else None
+        if key in _OF_CLIENT:
+            value = client[_OF_CLIENT[key]] if client else None
+        elif key in _OF_SCHEME:
+            value = _OF_SCHEME[key][secure]
         elif key == facts.ARR_SSL:
-            value = environ[key] if arr_ssl and scheme == "https" else None
+            value = came if arr_ssl and secure else None
         elif key == facts.FORWARDED_PORT:
-            value = _port(environ.get("HTTP_HOST", ""), scheme)
-        original[key] = environ[key]
+            value = _port(environ.get("HTTP_HOST", ""), secure)
         if value is None:
             del environ[key]
         else:
             environ[key] = value
 
 
-def warn_of_host(original: dict[str, Any], host: str) -> None:
+def warn_of_host(forwarded: str | None, host: str) -> None:
     """Log once that X-Forwarded-Host was removed, if it names another host than `Host`."""
-    if original.get(_FORWARDED_HOST, host) != host:
+    if forwarded is not None and forwarded != host:
         notices.warn_once(_HOST_IGNORED)
 
 
-def _port(host: str, scheme: str) -> str:
+def _port(host: str, secure: bool) -> str:
     """Return the port in a Host header, else the scheme's own."""
     port = host.rpartition("]")[2].partition(":")[2]
     if port.isascii() and port.isdigit() and len(port) <= 5:
         return port
-    return "443" if scheme == "https" else "80"
+    return "443" if secure else "80"
 
 
 class UntrustedHeaders:

@@ -50,9 +50,9 @@ def environ_of(scope: Scope) -> dict[str, Any]:
 class AppServiceASGIMiddleware(Replier):
     """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
 
-    `app` and options as for `AppServiceMiddleware`. Lifespan and unknown scopes are passed on as
-    they are. Around another one, as a door's is around the user's own, the inner one's options
-    count.
+    `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
+    unknown scopes are passed on as they are. Around another one, as an entry point's is around the
+    user's own, the inner one's options count.
     """
 
     def __init__(
@@ -173,10 +173,10 @@ def _read(scope: Scope) -> dict[str, Any]:
     server = scope.get("server") or ("", None)
     environ["SERVER_NAME"] = server[0] or ""
     for raw, value in scope.get("headers", ()):
-        name = raw.decode("latin-1")
-        if "_" in name:  # would pass for the one with hyphens, which the front end writes
+        if b"_" in raw:  # would pass for the one with hyphens, which the front end writes
             continue
-        key = "HTTP_" + name.upper().replace("-", "_")
+        # Upper case of bytes: of a text it would make SS of a sharp s, and X-ARR-SSL of another.
+        key = "HTTP_" + raw.upper().replace(b"-", b"_").decode("latin-1")
         text = value.decode("latin-1")
         if key not in environ:
             environ[key] = text
@@ -195,7 +195,10 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     if environ["wsgi.url_scheme"] != _SECURE.get(scope.get("scheme", "http")):
         secure = environ["wsgi.url_scheme"]
         scope["scheme"] = _WEBSOCKET[secure] if scope["type"] == "websocket" else secure
-    if environ.get("REMOTE_ADDR", "") != original["REMOTE_ADDR"]:
+    if (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")) != (
+        original["REMOTE_ADDR"],
+        original["REMOTE_PORT"],
+    ):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
     changed = {
         key[5:].replace("_", "-").lower().encode("latin-1"): environ.get(key)

@@ -184,8 +184,8 @@ class Decider:
         self._agreement.agree(
             environ, original, client=client, host_key=host_key, arr_ssl=self._arr_ssl
         )
-        if not self._names_host:
-            self._agreement.warn_of_host(original, host)
+        if _FORWARDED_HOST in original and not self._names_host:
+            self._agreement.warn_of_host(original[_FORWARDED_HOST], host)
         environ[REQUEST_KEY] = info = RequestInfo(
             scheme,
             host,

@@ -3,10 +3,11 @@
     app.wsgi_app = AppServiceMiddleware(app.wsgi_app)               # Flask
     application = AppServiceMiddleware(get_wsgi_application())      # Django
 
-On App Service it believes the platform's front end and nobody else. Elsewhere it believes the peers
-named by `trusted_proxies`; with none named it is inert: nobody is believed, and nothing is changed
-but that headers by which a visitor would pass for a signed-in user are removed. Where it is not
-inert, all that an untrusted peer says of itself is removed before the app sees it.
+On App Service it trusts the platform's front end and nobody else. Elsewhere it trusts the peers
+named by `trusted_proxies`; with none named it is inert: nobody is trusted, and nothing is changed
+but that headers by which a client would pass for a signed-in user are removed. Where it is not
+inert, all that an untrusted peer reports is removed before the app sees it, and all that a library
+could read of a trusted peer's headers agrees with what was decided.
 
 For every request it adds two keys to the environ: `appsvc.request`, a `RequestInfo`, and
 `appsvc.original`, a dict of the WSGI variables it may change or has removed to the values they came
@@ -45,7 +46,11 @@ class AppServiceMiddleware(Replier):
       under wfastcgi every peer, because IIS is the only way in.
     - `hops` (`APPSVC_FORWARDED_HOPS`): how many proxies append to `X-Forwarded-*`.
     - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): where the
-      visitor's host is to be taken from when it is not in `Host`.
+      client's host is to be taken from when it is not in `Host`.
+    - `client_header` (`APPSVC_CLIENT_HEADER`): the header in which a CDN names the client.
+    - `arr_ssl` (`APPSVC_ARR_SSL`): whether `X-ARR-SSL` is a sign of https.
+    - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether who is signed in is read under
+      wfastcgi; only where web.config refuses header names with underscores.
     - `remote_user` (`APPSVC_REMOTE_USER`): set `REMOTE_USER` and `AUTH_TYPE` for who is signed in.
     - `require_login` (`APPSVC_REQUIRE_LOGIN`): a provider such as `aad`, to whose sign-in those are
       sent who are not signed in, or `401`.

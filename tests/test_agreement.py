@@ -15,6 +15,7 @@ from appsvc_runtime import (
     facts,
     notices,
 )
+from appsvc_runtime.accesslog import is_internal_probe
 from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, call, make_environ, send
 
 CLIENT = "203.0.113.7"
@@ -293,3 +294,44 @@ def test_a_second_middleware_of_asgi_does_so_as_well(
     assert seen["appsvc.original"]["HTTP_X_FORWARDED_FOR"] == (
         f"{EVERYTHING['X-Forwarded-For']},9.9.9.9"
     )
+
+
+def test_a_letter_that_two_letters_are_the_upper_case_of_forges_nothing() -> None:
+    r"""`X-ARR-\xdfL` is another name than X-ARR-SSL, at a server that passes such a name on."""
+    seen: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+        "headers": [(b"x-arr-\xdfl", b"x")], "client": (FRONT_END, 1), "server": ("0.0.0.0", 80),
+    }  # fmt: skip
+    asyncio.run(AppServiceASGIMiddleware(app, environ=APP_SERVICE)(scope, None, None))  # type: ignore[arg-type]
+    assert seen["scheme"] == "http"
+
+
+def test_the_port_of_a_client_with_its_proxys_address_is_its_own() -> None:
+    """In ASGI both stand in one place."""
+    seen: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+        "headers": [(b"x-forwarded-for", f"{FRONT_END}:5".encode())], "client": (FRONT_END, 1),
+    }  # fmt: skip
+    asyncio.run(AppServiceASGIMiddleware(app, environ=APP_SERVICE)(scope, None, None))  # type: ignore[arg-type]
+    assert seen["client"] == (FRONT_END, 5)
+
+
+@pytest.mark.parametrize(
+    ("header", "internal"),
+    [("10.0.0.9:5", True), (None, True), ("203.0.113.7:5", False), ("unknown", False)],
+)
+def test_a_client_of_no_known_address_is_no_probe(header: str | None, internal: bool) -> None:
+    """It would have no access line, as its peer is the front end."""
+    headers = {"User-Agent": "AlwaysOn", **({"X-Forwarded-For": header} if header else {})}
+    seen = call(make_environ(headers)).seen
+    assert is_internal_probe(seen, "/robots933456.txt") is internal
