@@ -148,12 +148,11 @@ CDN_HEADERS = frozenset(
     }
 )
 # All that only a front end may report; the prefixes above stand beside it.
-FORWARDED_HEADERS = (
-    ADDRESS_HEADERS
-    | SCHEME_HEADERS.keys()
-    | OTHER_FORWARDED_HEADERS
-    | CDN_HEADERS
-    | {
+FORWARDED_HEADERS = ADDRESS_HEADERS.union(
+    SCHEME_HEADERS,
+    OTHER_FORWARDED_HEADERS,
+    CDN_HEADERS,
+    {
         ARR_SSL,
         CLIENT_PORT,
         FORWARDED_FOR,
@@ -165,7 +164,7 @@ FORWARDED_HEADERS = (
         "HTTP_X_ORIGINAL_URL",
         "HTTP_X_REWRITE_URL",
         "HTTP_X_WAWS_UNENCODED_URL",
-    }
+    },
 )
 # Says that App Service authentication is on: only then does the front end write those.
 AUTH_ENABLED = "WEBSITE_AUTH_ENABLED"

@@ -68,6 +68,31 @@ def test_never_raises_and_always_decides(
     if info.client_address != peer:
         assert str(ipaddress.ip_address(info.client_address)) == info.client_address
     assert info.client_port is None or info.client_port >= 0
+    for name in (facts.FORWARDED_FOR, *facts.ADDRESS_HEADERS):
+        assert seen.get(name, info.client_address) == info.client_address
+    for name, values in facts.SCHEME_HEADERS.items():
+        assert seen.get(name, values[info.is_secure]) == values[info.is_secure]
+    assert seen.get("HTTP_X_CLIENT_PORT", str(info.client_port)) == str(info.client_port)
+    assert info.is_secure or "HTTP_X_ARR_SSL" not in seen
+
+
+@given(HEADERS, ADDRESSES, SITES, SITES)
+def test_a_second_middleware_has_the_last_word(
+    headers: dict[str, str], peer: str, outer: dict[str, str], inner: dict[str, str]
+) -> None:
+    """What another one decided before leaves no trace, but that a path may be decoded by then."""
+
+    def through(*sites: dict[str, str]) -> dict[str, Any]:
+        recorder = Recorder()
+        wrapped: Any = recorder
+        for site in sites:
+            site = {name: value for name, value in site.items() if name != "APPSVC_HTTPS_ONLY"}
+            wrapped = AppServiceMiddleware(wrapped, environ=site)
+        wrapped(make_environ({}, REMOTE_ADDR=peer, **headers), lambda *_: None)
+        seen = {name: v for name, v in recorder.environ.items() if isinstance(v, str)}
+        return {**seen, "request": repr(recorder.environ["appsvc.request"])}
+
+    assert through(inner, outer) == through(inner)
 
 
 @given(HEADERS, st.ip_addresses(v=4, network="198.51.100.0/24").map(str), SITES)
