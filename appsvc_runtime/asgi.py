@@ -51,8 +51,8 @@ class AppServiceASGIMiddleware(Replier):
     """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
 
     `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
-    unknown scopes are passed on as they are. Around another one, as an entry point's is around the
-    user's own, the inner one's options count.
+    unknown scopes are passed on as they are; with `require_login` unknown ones raise RuntimeError.
+    Around another one, as an entry point's is around the user's own, the inner one's options count.
     """
 
     def __init__(
@@ -101,6 +101,11 @@ class AppServiceASGIMiddleware(Replier):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
+            if self._login is not None and scope["type"] != "lifespan":
+                raise RuntimeError(
+                    f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
+                    "in by it, and APPSVC_REQUIRE_LOGIN is set."
+                )
             if scope["type"] == "lifespan":
                 self._look_at_server()
                 if self._health is not None:
@@ -143,10 +148,12 @@ class AppServiceASGIMiddleware(Replier):
         await self.app(scope, receive, send)
 
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
-        if self._health is not None and environ["PATH_INFO"] == self._health.path:
+        health = self._health
+        if health is not None and environ["PATH_INFO"] == health.path and health.is_due():
             import asyncio  # by now it is there; WSGI apps never need it
 
-            # In a thread: checks may wait, and the loop must not.
+            # In a thread: this one may wait for checks, and the loop must not. All others are
+            # answered here, so that they do not fill the pool that the app's own threads are of.
             return await asyncio.to_thread(self.reply, environ)
         return self.reply(environ)
 

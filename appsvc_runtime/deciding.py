@@ -60,7 +60,7 @@ class Decider:
         client_header: str | None = None,
         arr_ssl: bool | None = None,
         fastcgi_identity: bool | None = None,
-        remote_user: bool | None = None,
+        remote_user: bool | str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         variables = os.environ if environ is None else environ
@@ -82,7 +82,7 @@ class Decider:
             options.resolve("APPSVC_FASTCGI_IDENTITY", fastcgi_identity, variables)
         )
         self._authentication = hosts.authentication(variables)
-        self._remote_user = bool(options.resolve("APPSVC_REMOTE_USER", remote_user, variables))
+        self._remote_user = options.resolve("APPSVC_REMOTE_USER", remote_user, variables)
         self._site_host = variables.get(facts.HOSTNAME, "")
         if trusted == "":
             trusted = facts.FRONT_END_NETWORKS if self._on_app_service else ()
@@ -257,8 +257,10 @@ class Decider:
         )  # fmt: skip
         if self._remote_user and (principal := info.principal) is not None:
             original["REMOTE_USER"], original["AUTH_TYPE"] = get("REMOTE_USER"), get("AUTH_TYPE")
-            # As PEP 3333 has text that is more than Latin-1.
-            environ["REMOTE_USER"] = principal.name.encode().decode("latin-1")
+            # As PEP 3333 has text that is more than Latin-1. No principal holds what cannot be
+            # encoded, or what would end a line.
+            name = principal.name if self._remote_user == "name" else principal.username
+            environ["REMOTE_USER"] = name.encode().decode("latin-1")
             environ["AUTH_TYPE"] = principal.provider.encode().decode("latin-1")
 
     def _remove_identity(self, environ: dict[str, Any], original: dict[str, Any]) -> None:

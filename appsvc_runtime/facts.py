@@ -169,6 +169,8 @@ FORWARDED_HEADERS = ADDRESS_HEADERS.union(
 # Says that App Service authentication is on: only then does the front end write those.
 AUTH_ENABLED = "WEBSITE_AUTH_ENABLED"
 AUTH_ENCRYPTION_KEY = "WEBSITE_AUTH_ENCRYPTION_KEY"
+# All below it is answered by the platform itself, also where the app has such a path.
+AUTH_PATH = "/.auth/"
 LOGIN_PATH = "/.auth/login/"
 
 # The platform asks this path until the container answers (AD: reference-app-settings).

@@ -3,8 +3,9 @@
     health = Health("/healthz", checks={"database": lambda: connection.execute("SELECT 1")})
     application = AppServiceMiddleware(application, health=health)
 
-A check is any function: what raises, gives False, or takes too long is a failing check, and never a
-failing request. Must not know of WSGI or ASGI.
+A check is any function: one that raises, returns False, or takes too long is a failing check, and
+never a failing request. Checks cannot be used to keep a server busy: one request at a time waits
+for a run, all others get the last outcome at once. Must not know of WSGI or ASGI.
 Source of the token: AD, monitor-instances-health-check.
 """
 
@@ -16,6 +17,7 @@ import hashlib
 import hmac
 import inspect
 import json
+import math
 import os
 import threading
 import time
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["TOKEN_HEADER", "Health", "Outcome"]
 
 TOKEN_HEADER = "x-ms-auth-internal-token"
-_HEALTHY, _FAILING, _DRAINING = "healthy", "failing", "draining"
+_HEALTHY, _FAILING, _DRAINING, _UNKNOWN = "healthy", "failing", "draining", "unknown"
+# Where a process handles one request at a time, whoever waits keeps every page waiting.
+_PATIENCE = 0.25
 
 
 class Outcome(NamedTuple):
@@ -41,15 +45,17 @@ class Outcome(NamedTuple):
 
 
 class Health:
-    """Answers for `path` with 200 or 503.
+    """Responds for `path` with 200 or 503.
 
-    `checks` are functions by their names; each has `timeout` seconds, or its own where it is a pair
-    of function and seconds. They are run at most once in `cache_seconds`, whoever asks. A check
-    that hangs is not started again before it has ended. Told to stop, the server first goes on for
-    `drain_seconds` while this answers 503, so that the load balancer turns to others; the host must
-    give that much time (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). `environ`: the process's variables,
-    `os.environ` by default, of which WEBSITE_AUTH_ENCRYPTION_KEY is read. ConfigError for what
-    cannot be used.
+    `checks` are functions by their names; each has `timeout` seconds, or its own as a pair of
+    function and seconds. They are run at most once in `cache_seconds`, however many ask. One
+    request at a time waits for a run; meanwhile the others get the last outcome, or 503 `unknown`
+    before the first run has ended. A check that hangs is not started again before it has ended.
+    Told to stop, the server first goes on for `drain_seconds` while this responds 503, so that the
+    load balancer turns to others; the host must give that much time
+    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). `environ`: the process's variables, `os.environ` by
+    default, of which WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be
+    used.
     """
 
     def __init__(
@@ -80,8 +86,9 @@ class Health:
         key = (os.environ if environ is None else environ).get(facts.AUTH_ENCRYPTION_KEY, "")
         self._token = base64.b64encode(hashlib.sha256(key.encode()).digest()) if key else b""
         self._lock = threading.Lock()
-        self._asked = 0.0
-        self._outcomes: dict[str, Outcome] | None = None
+        self._ended = 0.0
+        self._is_running = False
+        self._outcomes: dict[str, Outcome] | None = None if self._checks else {}
         self._was = _HEALTHY
         self.drain_seconds = drain_seconds
         self.draining = False
@@ -96,23 +103,33 @@ class Health:
             return False
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Run the checks, unless that was just done; give how each went. Never raises."""
-        with self._lock:  # who asks meanwhile gets the same
-            now = time.monotonic()
-            if self._outcomes is None or now - self._asked >= self._cache_seconds:
-                self._outcomes = _run(list(self._checks.values()))
-                self._asked = time.monotonic()
-                self._tell(self._outcomes)
-            return self._outcomes
+    def is_due(self) -> bool:
+        """Return whether `outcomes` may wait now: the checks are to be run, and nobody does it."""
+        return self._is_stale() and not self._lock.locked()
 
-    def answer(self, *, details: bool) -> tuple[str, bytes]:
-        """Give status and JSON; the checks' names and times only with `details`."""
-        # A stopping instance asks nobody any more.
-        outcomes = {} if self.draining and not details else self.outcomes()
-        failing = any(outcome.problem for outcome in outcomes.values())
-        status = _DRAINING if self.draining else _FAILING if failing else _HEALTHY
-        told: dict[str, Any] = {"status": status}
+    def outcomes(self, *, patience: float = math.inf) -> dict[str, Outcome] | None:
+        """Return how each check went in the last run; None before the first has ended.
+
+        Runs the checks if that is due and no other caller does, and waits for them, but not longer
+        than `patience` seconds: a later caller collects what they come to. Never raises.
+        """
+        if self._is_stale() and self._lock.acquire(blocking=False):
+            try:
+                self._run(time.monotonic() + patience)
+            finally:
+                self._lock.release()
+        return self._outcomes
+
+    def answer(self, *, details: bool, at_once: bool = False) -> tuple[str, bytes]:
+        """Return status and JSON; the checks' names and times only with `details`.
+
+        `at_once`: this process handles one request at a time, and none should wait here for long.
+        """
+        # A stopping instance calls nothing any more.
+        outcomes: dict[str, Outcome] | None = {}
+        if not self.draining or details:
+            outcomes = self.outcomes(patience=_PATIENCE if at_once else math.inf)
+        told: dict[str, Any] = {"status": self._status(outcomes)}
         if details:
             told["checks"] = {
                 name: {
@@ -120,13 +137,47 @@ class Health:
                     **({"problem": outcome.problem} if outcome.problem else {}),
                     "seconds": round(outcome.seconds, 3),
                 }
-                for name, outcome in outcomes.items()
+                for name, outcome in (outcomes or {}).items()
             }
-        good = status == _HEALTHY
+        good = told["status"] == _HEALTHY
         return ("200 OK" if good else "503 Service Unavailable"), json.dumps(told).encode()
 
+    def _status(self, outcomes: Mapping[str, Outcome] | None) -> str:
+        if self.draining:
+            return _DRAINING
+        if outcomes is None:
+            return _UNKNOWN
+        return _FAILING if any(outcome.problem for outcome in outcomes.values()) else _HEALTHY
+
+    def _is_stale(self) -> bool:
+        if not self._checks:
+            return False
+        return self._outcomes is None or time.monotonic() - self._ended >= self._cache_seconds
+
+    def _run(self, until: float) -> None:
+        """Run the checks to their end or until a moment; only under the lock."""
+        # What an impatient caller began comes first, and may be old by now.
+        self._collect(until)
+        if self._is_stale() and not self._is_running:
+            self._is_running = True
+            for check in self._checks.values():
+                check.start()
+            self._collect(until)
+
+    def _collect(self, until: float) -> None:
+        """Wait for the run that is under way, if there is one, and keep what it came to."""
+        if not self._is_running:
+            return
+        checks = self._checks.values()
+        if not all(check.wait(until) for check in checks):
+            return
+        self._is_running = False
+        self._ended = max(check.ended() for check in checks)
+        self._outcomes = {check.name: check.outcome() for check in checks}
+        self._tell(self._outcomes)
+
     def _tell(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Log when the app falls ill, and when it is well again."""
+        """Log when checks begin to fail, and when none fails any more."""
         failing = ", ".join(
             f"{name} ({outcome.problem})" for name, outcome in outcomes.items() if outcome.problem
         )
@@ -150,7 +201,7 @@ class _Check:
         self.seconds = seconds
         self._call = call
         self._running: threading.Thread | None = None
-        self._began = 0.0
+        self._began = self._ended = 0.0
         self._problem: str | None = None
         self._seconds = 0.0
 
@@ -163,16 +214,25 @@ class _Check:
         try:
             self._running.start()
         except RuntimeError:  # no more threads can be had
-            self._running, self._problem = None, "no thread"
+            self._running, self._problem, self._ended = None, "no thread", self._began
 
-    def finish(self) -> Outcome:
-        """Wait until its time is over, at most; say how it went."""
+    def wait(self, until: float) -> bool:
+        """Wait until a moment at most; return whether it has ended, or its time is over."""
+        due = self._began + self.seconds
         if self._running is not None:
-            left = self._began + self.seconds - time.monotonic()
-            self._running.join(max(0.0, left))
+            self._running.join(max(0.0, min(due, until) - time.monotonic()))
+        return self._problem is not None or until >= due or time.monotonic() >= due
+
+    def ended(self) -> float:
+        """Return for which moment the outcome holds: its end, or now while it hangs."""
+        return time.monotonic() if self._problem is None else self._ended
+
+    def outcome(self) -> Outcome:
+        """Return how it went, once `wait` has returned True."""
         if self._problem is None:
             return Outcome("timeout", time.monotonic() - self._began)
-        return Outcome(self._problem, self._seconds)
+        # It may have ended late, with nobody waiting.
+        return Outcome("timeout" if self._seconds > self.seconds else self._problem, self._seconds)
 
     def _run(self) -> None:
         problem = ""
@@ -185,15 +245,10 @@ class _Check:
         except BaseException as error:
             # The name of its kind: its message may hold an address or a password.
             problem = type(error).__name__
-        self._seconds = time.monotonic() - self._began
+        self._ended = time.monotonic()
+        self._seconds = self._ended - self._began
         self._problem = problem
 
 
 async def _awaited(found: Any) -> Any:
     return await found
-
-
-def _run(checks: list[_Check]) -> dict[str, Outcome]:
-    for check in checks:
-        check.start()
-    return {check.name: check.finish() for check in checks}

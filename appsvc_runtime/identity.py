@@ -9,7 +9,9 @@ Source: AD, configure-authentication-user-identities.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ _NAME_CLAIMS = (
     "email",
 )
 _DEFAULT_ROLE_TYPE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+# What ends a line or a text, and a half of a character, which no encoding takes.
+_UNUSABLE = re.compile("[\0\r\n\ud800-\udfff]").search
+# What REMOTE_USER has as it is: part of what Django's user names allow ("+" begins an escape).
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.@-]*").fullmatch
+_ESCAPED = re.compile(rb"[^A-Za-z0-9_.@-]")
+# Django's user names are no longer.
+_MAX_USERNAME = 150
 
 
 class Claim(NamedTuple):
@@ -88,6 +97,22 @@ class Principal:
         return default
 
     @property
+    def username(self) -> str:
+        """Provider and id as one name that is nobody else's: `aad.` and the object id.
+
+        In ASCII, with characters that Django's user names allow, and not longer than those may be:
+        other bytes of UTF-8 are `+` and two hexadecimal digits, and of what is too long the end is
+        `++` and a SHA-256.
+        """
+        # So that the first dot ends the provider.
+        provider = _escape(self.provider).replace(".", "+2E")
+        name = f"{provider}.{_escape(self.id)}"
+        if len(name) > _MAX_USERNAME:
+            digest = hashlib.sha256(name.encode()).hexdigest()
+            name = f"{provider[: _MAX_USERNAME - len(digest) - 3]}.++{digest}"
+        return name
+
+    @property
     def roles(self) -> frozenset[str]:
         """The user's roles."""
         # Entra ID's app roles come as `roles` as well, whatever role_typ says.
@@ -118,10 +143,12 @@ def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
     if claims is None:
         return None, problem
     provider = _text(headers.provider) or read.get("auth_typ")
-    if not isinstance(provider, str) or not provider:
+    if not isinstance(provider, str) or not provider.strip():
         return None, "it names no provider"
     known = dict(reversed(claims))  # the first of each type
-    ids = [known[kind] for kind in _ID_CLAIMS if known.get(kind)]
+    if any(kind in _ID_CLAIMS and known[kind] != value for kind, value in claims):
+        return None, "it has two ids of one type"
+    ids = [known[kind] for kind in _ID_CLAIMS if known.get(kind, "").strip()]
     given = _text(headers.id)
     if given and ids and given not in ids:
         return None, "its id is not that of X-MS-CLIENT-PRINCIPAL-ID"
@@ -133,6 +160,8 @@ def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
     name = _text(headers.name) or next(
         (known[kind] for kind in (name_type, *_NAME_CLAIMS) if known.get(kind)), identity
     )
+    if _UNUSABLE(f"{identity}{name}{provider}"):
+        return None, "its id, name or provider has a line break, NUL or half a character"
     return (
         Principal(
             identity,
@@ -147,11 +176,12 @@ def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
 
 
 def say_problem(problem: str) -> None:
-    """Log that a principal was not believed; never its value."""
+    """Log that a principal is not used, and why; never its value."""
     import logging
 
     logging.getLogger("appsvc_runtime.identity").warning(
-        "X-MS-CLIENT-PRINCIPAL is not believed: %s (said once).", problem
+        "X-MS-CLIENT-PRINCIPAL is not used, the request counts as not signed in: %s (logged once).",
+        problem,
     )
 
 
@@ -188,7 +218,17 @@ def _claims(read: Mapping[str, Any]) -> tuple[tuple[Claim, ...] | None, str]:
         return None, "a claim has no typ or no val"
     if not all(type(kind) is str is type(value) for kind, value in pairs):
         return None, "a claim's typ or val is no text"
+    if _UNUSABLE("".join([part for pair in pairs for part in pair])):
+        return None, "a claim has a line break, NUL or half a character"
     return tuple(map(Claim._make, pairs)), ""
+
+
+def _escape(text: str) -> str:
+    """Return a text in the characters of a user name, different for every text."""
+    if _PLAIN_ID(text):
+        return text
+    data = text.encode("utf-8", "surrogatepass")  # for one that is not from a header
+    return _ESCAPED.sub(lambda found: b"+%02X" % found[0][0], data).decode("ascii")
 
 
 def _text(value: str | None) -> str:

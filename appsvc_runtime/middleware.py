@@ -51,9 +51,10 @@ class AppServiceMiddleware(Replier):
     - `arr_ssl` (`APPSVC_ARR_SSL`): whether `X-ARR-SSL` is a sign of https.
     - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether who is signed in is read under
       wfastcgi; only where web.config refuses header names with underscores.
-    - `remote_user` (`APPSVC_REMOTE_USER`): set `REMOTE_USER` and `AUTH_TYPE` for who is signed in.
-    - `require_login` (`APPSVC_REQUIRE_LOGIN`): a provider such as `aad`, to whose sign-in those are
-      sent who are not signed in, or `401`.
+    - `remote_user` (`APPSVC_REMOTE_USER`): set `REMOTE_USER` and `AUTH_TYPE` for a signed-in user,
+      by provider and id (True, `id`), or by the name shown (`name`).
+    - `require_login` (`APPSVC_REQUIRE_LOGIN`): let only signed-in users in. A provider such as
+      `aad`, to whose sign-in all others are sent; several, `aad,google`; or `401`.
     - `https_only` (`APPSVC_HTTPS_ONLY`), `hsts_seconds` (`APPSVC_HSTS_SECONDS`).
     - `access_log` (`APPSVC_ACCESS_LOG`): a line for each request, where the server writes none.
     - `pass_warmup` (`APPSVC_PASS_WARMUP`): let the app answer the platform's warm-up request.
@@ -74,7 +75,7 @@ class AppServiceMiddleware(Replier):
         client_header: str | None = None,
         arr_ssl: bool | None = None,
         fastcgi_identity: bool | None = None,
-        remote_user: bool | None = None,
+        remote_user: bool | str | None = None,
         require_login: str | None = None,
         https_only: bool | None = None,
         hsts_seconds: int | None = None,

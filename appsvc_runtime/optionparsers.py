@@ -17,6 +17,7 @@ __all__ = [
     "parse_log_format",
     "parse_login",
     "parse_number",
+    "parse_remote_user",
     "parse_seconds",
     "parse_text",
 ]
@@ -130,10 +131,32 @@ def parse_text(text: str) -> str:
 
 
 def parse_login(text: str) -> str:
-    """Read what visitors who are not signed in get; ValueError for anything else."""
+    """Return which sign-in is asked for: "" for none, `401`, or providers with commas between them.
+
+    Raises ValueError for anything else.
+    """
     word = text.strip().lower()
-    if word in ("false", "0", "no", "off"):
+    if word in _FALSE:
         return ""
-    if not word.isascii() or not word.replace("-", "").replace("_", "").isalnum():
-        raise ValueError("expected 401, or a provider such as aad")
-    return word
+    names = [name.strip() for name in word.split(",")]
+    for name in names:
+        letters = name.replace("-", "").replace("_", "")
+        if name in _TRUE or not letters.isascii() or not letters.isalnum():
+            raise ValueError("expected 401, or a provider such as aad, or several: aad,google")
+    if word != "401" and any(name.isdigit() for name in names):
+        raise ValueError("expected 401 alone, or names of providers such as aad,google")
+    return ",".join(names)
+
+
+def parse_remote_user(text: str) -> str:
+    """Return what `REMOTE_USER` is made of: `id`, `name`, or "" for nothing.
+
+    `true` is `id`. Raises ValueError for anything else.
+    """
+    word = text.strip().lower()
+    if word in ("id", "name"):
+        return word
+    try:
+        return "id" if parse_bool(word) else ""
+    except ValueError:
+        raise ValueError("expected true, false, id or name") from None

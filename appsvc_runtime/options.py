@@ -18,6 +18,7 @@ from .optionparsers import (
     parse_log_format,
     parse_login,
     parse_number,
+    parse_remote_user,
     parse_seconds,
     parse_text,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "parse_log_format",
     "parse_login",
     "parse_number",
+    "parse_remote_user",
     "parse_seconds",
     "parse_text",
     "resolve",
@@ -153,17 +155,20 @@ OPTIONS: dict[str, Option] = {
         ),
         Option(
             "APPSVC_REMOTE_USER",
-            parse_bool,
-            True,
-            "Set `REMOTE_USER` and `AUTH_TYPE` where App Service authentication says who is "
-            "signed in.",
+            parse_remote_user,
+            "id",
+            "What `REMOTE_USER` is for a user whom App Service authentication has signed in: "
+            "`true` or `id` is provider and id, such as `aad.1234`; `name` is the name shown, "
+            "which can change and which two providers can share; `false` sets nothing. "
+            "`AUTH_TYPE` is the provider.",
         ),
         Option(
             "APPSVC_REQUIRE_LOGIN",
             parse_login,
             "",
-            "Let only signed-in visitors in: `401` answers the others so, a provider such as `aad` "
-            "sends them to its sign-in.",
+            "Let only signed-in users in: `401` refuses the others so; a provider such as `aad` "
+            "sends them to its sign-in and takes no other provider's users; `aad,google` takes "
+            "both, and sends to the first.",
         ),
         Option(
             "APPSVC_PASS_WARMUP",

@@ -37,10 +37,13 @@ def reply_warmup() -> Reply:
 
 
 def reply_health(health: Health, environ: WSGIEnvironment) -> Reply:
-    """Say how the app is: 200 or 503; details for those who may have them."""
+    """Return how the app is: 200 or 503; details for this machine and the platform's probe."""
     if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
         return make_reply("405 Method Not Allowed", b"", ("Allow", "GET, HEAD"))
     peer = environ.get("appsvc.original", {}).get("REMOTE_ADDR") or ""
     local = peer in _LOOPBACK and not is_from_outside(environ)
-    status, body = health.answer(details=local or health.is_authentic(environ.get(_TOKEN_KEY, "")))
+    details = local or health.is_authentic(environ.get(_TOKEN_KEY, ""))
+    # wfastcgi and gunicorn's sync worker handle one request at a time.
+    at_once = environ.get("wsgi.multithread") is False
+    status, body = health.answer(details=details, at_once=at_once)
     return make_reply(status, body, ("Cache-Control", "no-store"), content_type="application/json")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .health import Health
+    from .login import Requirement
     from .reply import Reply
 
 __all__ = ["Replier"]
@@ -39,7 +40,7 @@ class Replier(Decider):
         client_header: str | None,
         arr_ssl: bool | None,
         fastcgi_identity: bool | None,
-        remote_user: bool | None,
+        remote_user: bool | str | None,
         require_login: str | None,
         https_only: bool | None,
         hsts_seconds: int | None,
@@ -62,7 +63,12 @@ class Replier(Decider):
         wanted = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
         self._https_only = wanted and not self.inert
         self._hsts = f"max-age={options.resolve('APPSVC_HSTS_SECONDS', hsts_seconds, variables)}"
-        self._login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
+        self._login: Requirement | None = None
+        wanted_login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
+        if wanted_login:
+            from . import login
+
+            self._login = login.require(wanted_login)
         self._warmup_path = hosts.warmup_path(variables)
         self._health = health
         # Where an answer may be given for the app, whatever else is asked for.
@@ -71,14 +77,18 @@ class Replier(Decider):
             "APPSVC_PASS_WARMUP", pass_warmup, variables
         ):
             self._own_paths.add(self._warmup_path)
-        self._for_all = self._https_only or bool(self._login)
+        self._for_all = self._https_only or self._login is not None
         if health is not None:
             from . import draining
 
             draining.watch(health)
 
     def reply(self, environ: dict[str, Any]) -> Reply | None:
-        """Give what is answered for the app, None where it is asked. Checks of health may wait."""
+        """Return the response that is given for the app; None for a request that goes to the app.
+
+        What needs no sign-in (health, warm-up) is answered here or needs one after all: nothing
+        goes to the app on account of its path. Checks of health may wait.
+        """
         path = environ.get("PATH_INFO")
         if path in self._own_paths:
             from . import probes
@@ -93,10 +103,10 @@ class Replier(Decider):
 
             if not https.is_probe(environ, self._warmup_path):
                 return https.redirect(environ, self._site_host)
-        if self._login:
+        if self._login is not None:
             from . import login
 
-            refusal = login.refuse(environ, self._login)
+            refusal = login.refuse_for_site(environ, self._login)
             if refusal is not None:
                 return login.reply(refusal)
         return None

@@ -9,9 +9,13 @@
     @signed_in("401", roles=["admin"])
     def report(request): ...
 
-The app must be behind the middleware, and a view of Starlette's or FastAPI's must take the request.
-What is decided is `login`'s; here it becomes a framework's own response. No framework is loaded but
-the one that is there already.
+It stands directly above the function, below the route's decorator: a framework serves what its own
+decorator was given. The app must be behind the middleware, and a view of Starlette's or FastAPI's
+must take the request (`request: Request`, `websocket: WebSocket`, or `HTTPConnection`). FastAPI's
+dependencies can be decorated as well; of Django's classes a method is, by `method_decorator`.
+
+What is decided is `login`'s, what a request is `frameworks`'. No framework is loaded but the one
+that is there already.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import login
-from .reply import Reply
+from . import frameworks, login
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,72 +35,56 @@ __all__ = ["signed_in"]
 View = TypeVar("View", bound="Callable[..., Any]")
 
 
-def signed_in(to: str = login.UNAUTHORIZED, *, roles: Iterable[str] = ()) -> Callable[[View], View]:
-    """Let only signed-in users into a view; with `roles`, only those with one of them (else 403).
+def signed_in(
+    to: str = login.UNAUTHORIZED, *, roles: Iterable[str] | str | None = None
+) -> Callable[[View], View]:
+    """Let only signed-in users into a view.
 
-    `to`: a provider such as `aad`, to whose sign-in the others are sent and from which they come
-    back to this address; or `401`.
+    `to`: a provider such as `aad`, to whose sign-in all others are sent and from which they come
+    back to this address; several, `aad,google`, of which the first is that; or `401`. A user who is
+    signed in by a provider that is not named gets 403. `roles`: one role or several, of which a
+    user must have one (else 403). No path is exempt.
+
+    Raises ConfigError for what cannot be used, and TypeError when a view is called without a
+    request: it is never let in.
     """
-    wanted = (roles,) if isinstance(roles, str) else tuple(roles)
+    requirement = login.require(to, roles)
 
     def decorate(view: View) -> View:
-        if inspect.iscoroutinefunction(view):
+        if inspect.isclass(view) or not callable(view):
+            raise ConfigError(
+                f"signed_in() decorates {getattr(view, '__name__', view)!r}, which is no function.",
+                hint="Decorate its methods; for a class of Django's write "
+                '@method_decorator(signed_in("aad"), name="dispatch").',
+            )
+
+        def refuse(
+            wrapper: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+        ) -> Any:
+            found = frameworks.find_request((*arguments, *named.values()), view, wrapper)
+            if found is None:
+                raise TypeError(
+                    f"signed_in() found no request for {getattr(view, '__name__', view)!r}: give "
+                    "the view a parameter for it, `request: Request`."
+                )
+            environ, respond = found
+            refusal = login.refuse(environ, requirement)
+            return None if refusal is None else respond(login.reply(refusal))
+
+        if frameworks.is_async(view):
 
             @functools.wraps(view)
             async def later(*arguments: Any, **named: Any) -> Any:
-                refused = _refuse(to, wanted, arguments, named)
+                refused = refuse(later, arguments, named)
                 return await view(*arguments, **named) if refused is None else refused
 
             return later  # type: ignore[return-value]
 
         @functools.wraps(view)
         def now(*arguments: Any, **named: Any) -> Any:
-            refused = _refuse(to, wanted, arguments, named)
+            refused = refuse(now, arguments, named)
             return view(*arguments, **named) if refused is None else refused
 
         return now  # type: ignore[return-value]
 
     return decorate
-
-
-def _refuse(
-    to: str, roles: tuple[str, ...], arguments: tuple[Any, ...], named: dict[str, Any]
-) -> Any:
-    """Give a framework's response for who may not see a view, else None."""
-    for request in (*arguments, *named.values()):
-        if isinstance(getattr(request, "META", None), dict):
-            refusal = login.refuse(request.META, to, roles)
-            return None if refusal is None else _django(login.reply(refusal))
-        scope = getattr(request, "scope", None)
-        if isinstance(scope, dict) and "type" in scope:
-            from .asgi import environ_of
-
-            refusal = login.refuse(environ_of(scope), to, roles)
-            return None if refusal is None else _starlette(login.reply(refusal))
-    try:
-        from flask import request as current
-    except ImportError:
-        raise TypeError(
-            "signed_in() found no request: give the view a parameter for it, `request: Request`."
-        ) from None
-
-    refusal = login.refuse(current.environ, to, roles)
-    return None if refusal is None else _flask(login.reply(refusal))
-
-
-def _flask(reply: Reply) -> Any:
-    from flask import Response
-
-    return Response(reply.body, reply.status, headers=reply.headers)
-
-
-def _django(reply: Reply) -> Any:
-    from django.http import HttpResponse  # type: ignore[import-untyped,unused-ignore]
-
-    return HttpResponse(reply.body, status=int(reply.status[:3]), headers=dict(reply.headers))
-
-
-def _starlette(reply: Reply) -> Any:
-    from starlette.responses import Response  # type: ignore[import-not-found,unused-ignore]
-
-    return Response(reply.body, status_code=int(reply.status[:3]), headers=dict(reply.headers))

@@ -67,9 +67,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"agreement", "forwarded", "iisvariables", "notices", "requesthost", "requestinfo"}
     | {"serverproxies"},
     "login": {"facts", "reply"},
+    "deciding": PURE | {"forwarded", "requestinfo"},
+    "login": FOUNDATION | {"identity", "options", "reply"},
     "health": FOUNDATION,
     "asgi": {"accesslog", "deciding", "draining", "health", "options", "reply", "replying"},
-    "views": {"asgi", "login", "reply"},
+    "frameworks": {"asgi", "reply"},
+    "views": {"errors", "frameworks", "login"},
     "draining": {"health", "process"},
     "probes": {"forwarded", "health", "reply"},
     "requestcontext": set(),

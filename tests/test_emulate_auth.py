@@ -77,7 +77,7 @@ def test_signing_in_and_out(site: Path) -> None:
         cookie, target = sign_in(server, roles="admin, editor", claims="groups=a\ngroups=b")
         assert target == "/back"
         told = json.loads(server.request("/", {"Cookie": cookie, **forged})[2])
-        assert (told["user"], told["remote_user"]) == ("ann@example.com", "ann@example.com")
+        assert (told["user"], told["remote_user"]) == ("ann@example.com", f"aad.{told['id']}")
         assert told["roles"] == ["admin", "editor"]
         assert "HTTP_X_MS_CLIENT_PRINCIPAL" in told["headers"]
         assert "HTTP_X_MS_TOKEN_AAD_ID_TOKEN" not in told["headers"]

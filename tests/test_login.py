@@ -38,7 +38,7 @@ def test_middleware_option() -> None:
         "/.auth/login/aad?post_login_redirect_uri=%2Fa%2520b%2F%25C3%25BC%3Fx%3D1%26y%3D%2520"
     )
     assert ask(make_environ(headers()), require_login="aad")[0] == "200 OK"
-    assert ask(make_environ(PATH_INFO="/.auth/me"), require_login="aad")[0] == "200 OK"
+    assert ask(make_environ(PATH_INFO="/.auth/me"), require_login="aad")[0] == "404 Not Found"
     posted = ask(make_environ(REQUEST_METHOD="POST", PATH_INFO="/pay"), require_login="aad")
     assert posted[1]["Location"] == "/.auth/login/aad?post_login_redirect_uri=%2F"
 

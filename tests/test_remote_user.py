@@ -68,7 +68,7 @@ def test_visitors_are_djangos_users(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     nobody = {"user": "", "known": False}
     assert json.loads(result.stdout) == [
-        {"user": "ann@example.com", "known": True},
+        {"user": "aad.1234", "known": True},
         nobody,
         nobody,
         nobody,
