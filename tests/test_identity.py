@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appsvc_runtime import AppServiceMiddleware, requestinfo
+from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.identity import (
     MAX_LENGTH,
     Claim,
@@ -155,6 +157,37 @@ NOBODY = [
     pytest.param(principal([*CLAIMS, {"typ": "x", "val": 1}]), "is no text", id="val-number"),
     pytest.param(principal([*CLAIMS, {"typ": ["x"], "val": "1"}]), "is no text", id="typ-list"),
     pytest.param("A" * (MAX_LENGTH + 4), "is longer than", id="over-64-kib"),
+    pytest.param(
+        principal([*CLAIMS, {"typ": OID, "val": "5678"}]),
+        "two ids of one type",
+        id="two-object-ids",
+    ),
+    pytest.param(
+        encode(b'{"claims": ' + b"[" * 900 + b"]" * 900 + b"}"), "no typ", id="nested-900-deep"
+    ),
+    pytest.param(
+        encode(b'{"claims": ' + b"1" * 5000 + b"}"), "no JSON", id="number-of-5000-digits"
+    ),
+    pytest.param(encode(b'{"claims": NaN}'), "no list of claims", id="nan"),
+    pytest.param(encode(b"\xef\xbb\xbf{}"), "no JSON", id="byte-order-mark"),
+    pytest.param(encode(json.dumps({"claims": []}).encode("utf-16")), "no JSON", id="utf-16"),
+    *(
+        pytest.param(
+            principal([*CLAIMS, {"typ": "x", "val": "x", part: f"a{bad}b"}]),
+            "line break",
+            id=f"{name}-in-{part}",
+        )
+        for part in ("typ", "val")
+        for name, bad in {
+            "cr": "\r",
+            "lf": "\n",
+            "crlf": "\r\n",
+            "nul": "\0",
+            "half": "\ud800",
+            "other-half": "\udfff",
+            "halves-in-the-wrong-order": "\udc00\ud800",
+        }.items()
+    ),
 ]
 
 
@@ -187,6 +220,22 @@ def test_what_is_nobody(encoded: str, said: str) -> None:
         ),
         pytest.param(
             PrincipalHeaders(principal(auth_typ=5), "1234"), "names no provider", id="provider-5"
+        ),
+        pytest.param(
+            PrincipalHeaders(principal(auth_typ=" "), "1234"), "no provider", id="provider-blank"
+        ),
+        pytest.param(
+            PrincipalHeaders(principal(auth_typ="a\nb"), "1234"), "line break", id="provider-lf"
+        ),
+        pytest.param(GOOD._replace(name="a\0b"), "line break", id="nul-in-the-name"),
+        pytest.param(GOOD._replace(provider="a\rb"), "line break", id="cr-in-the-provider"),
+        pytest.param(GOOD._replace(provider="\ud800"), "line break", id="half-in-the-provider"),
+        pytest.param(
+            PrincipalHeaders(principal([]), "a\nb", "ann", "aad"), "line break", id="lf-in-the-id"
+        ),
+        pytest.param(
+            PrincipalHeaders(principal([{"typ": OID, "val": "  "}]), None, "ann", "aad"),
+            "it has no id", id="blank-id",
         ),
     ],
 )  # fmt: skip
@@ -264,6 +313,68 @@ def test_signed_in_through_the_front_end() -> None:
     assert who is found["appsvc.request"].principal  # read once
     assert (found["REMOTE_USER"], found["AUTH_TYPE"]) == ("aad.1234", "aad")
     assert found["HTTP_X_MS_TOKEN_AAD_ID_TOKEN"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (None, "aad.1234"), (True, "aad.1234"), ("id", "aad.1234"), ("ID", "aad.1234"),
+        ("name", "ann@example.com"), ("true", "aad.1234"), (False, None), ("false", None),
+        ("off", None), ("0", None), (0, None), (1, "aad.1234"),
+    ],
+)  # fmt: skip
+def test_what_remote_user_is(option: Any, expected: str | None) -> None:
+    """Provider and id, the name where that is wanted, or nothing; as argument and as variable."""
+    found = seen(make_environ(headers()), SIGN_IN, remote_user=option)
+    assert found.get("REMOTE_USER") == expected
+    text = "" if option is None else str(option)
+    found = seen(make_environ(headers()), {**SIGN_IN, "APPSVC_REMOTE_USER": text})
+    assert found.get("REMOTE_USER") == expected
+    assert ("AUTH_TYPE" in found) == (expected is not None)
+
+
+@pytest.mark.parametrize("option", ["email", "2", "id,name", "nam\u00e9"])
+def test_remote_user_of_something_else(option: str) -> None:
+    """Is an error."""
+    with pytest.raises(ConfigError, match="true, false, id or name"):
+        seen(make_environ(), {**SIGN_IN, "APPSVC_REMOTE_USER": option})
+
+
+USERNAMES = [
+    ("aad", "8b1c7d6e-0000-4000-8000-123456789abc", "aad.8b1c7d6e-0000-4000-8000-123456789abc"),
+    ("google", "108204268033311374519", "google.108204268033311374519"),
+    ("apple", "000123.0a1b.0456", "apple.000123.0a1b.0456"),
+    ("oidc", "auth0|5f7c8ec7", "oidc.auth0+7C5f7c8ec7"),
+    ("oidc", "a+b@example.com", "oidc.a+2Bb@example.com"),
+    ("oidc", "\u674e", "oidc.+E6+9D+8E"),
+    ("my.idp", "b", "my+2Eidp.b"),
+    ("my", "idp.b", "my.idp.b"),
+    ("aad", "+7C", "aad.+2B7C"),
+]
+
+
+@pytest.mark.parametrize(("provider", "identity", "expected"), USERNAMES)
+def test_username(provider: str, identity: str, expected: str) -> None:
+    """Provider and id as they are, but for characters that no user name has."""
+    assert Principal(identity, "admin", provider).username == expected
+
+
+@given(pairs=st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=2, unique=True))
+def test_usernames_are_all_different(pairs: list[tuple[str, str]]) -> None:
+    """And such that Django's user names allow."""
+    names = [Principal(identity, "admin", provider).username for provider, identity in pairs]
+    assert len(set(names)) == len(pairs)
+    for name in names:
+        assert re.fullmatch(r"[\w.@+-]{1,150}", name, re.ASCII)
+
+
+@pytest.mark.parametrize("provider", ["aad", "p" * 200, "\xfc" * 100])
+def test_usernames_of_long_ids(provider: str) -> None:
+    """Cut, with a digest that keeps them apart."""
+    ids = ["x" * 200 + end for end in ("", "a", "b")] + ["\u674e" * 100, "x" * 140, "x" * 150]
+    names = [Principal(identity, "admin", provider).username for identity in ids]
+    assert len(set(names)) == len(ids)
+    assert max(map(len, names)) <= 150
 
 
 def test_remote_user_can_be_left_alone() -> None:

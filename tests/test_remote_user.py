@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.servers import run
-from tests.test_identity import SIGN_IN, headers
+from tests.test_identity import NAMEID, SIGN_IN, headers, principal
 
 SITE = """
 import json, os, sys
@@ -20,6 +20,9 @@ from django.urls import path
 
 def who(request):
     user = request.user
+    if user.is_authenticated:
+        user.set_unusable_password()
+        user.full_clean()  # what its admin site checks before it saves a user
     return JsonResponse({"user": user.get_username(), "known": user.is_authenticated})
 
 
@@ -55,21 +58,49 @@ print(json.dumps(told))
 """
 
 
-def test_visitors_are_djangos_users(tmp_path: Path) -> None:
-    """By what the front end says, and never by what a visitor says."""
-    (tmp_path / "site_with_users.py").write_text(SITE)
-    asked = [
+NOBODY = {"user": "", "known": False}
+
+
+def users(folder: Path, *asked: tuple[dict[str, str], str], **variables: str) -> list[object]:
+    """Return whom Django takes for the user of each request."""
+    (folder / "site_with_users.py").write_text(SITE)
+    result = run(
+        "site_with_users.py", json.dumps(asked), cwd=folder, timeout=60, **SIGN_IN, **variables
+    )
+    assert result.returncode == 0, result.stderr
+    told: list[object] = json.loads(result.stdout)
+    return told
+
+
+def by_github(identity: str) -> dict[str, str]:
+    """Return the headers of a user of another provider, whose name is that of Entra ID's user."""
+    whole = principal([{"typ": NAMEID, "val": identity}], auth_typ="github")
+    return headers(
+        X_MS_CLIENT_PRINCIPAL=whole,
+        X_MS_CLIENT_PRINCIPAL_ID=identity,
+        X_MS_CLIENT_PRINCIPAL_IDP="github",
+    )
+
+
+def test_signed_in_users_are_djangos_users(tmp_path: Path) -> None:
+    """By what the front end reports, and never by what a client does; two providers, two users."""
+    told = users(
+        tmp_path,
         (headers(), "169.254.130.1"),
         ({}, "169.254.130.1"),
         (headers(), "198.51.100.1"),
         (headers(X_MS_CLIENT_PRINCIPAL="!!!!e30="), "169.254.130.1"),
-    ]
-    result = run("site_with_users.py", json.dumps(asked), cwd=tmp_path, timeout=60, **SIGN_IN)
-    assert result.returncode == 0, result.stderr
-    nobody = {"user": "", "known": False}
-    assert json.loads(result.stdout) == [
-        {"user": "aad.1234", "known": True},
-        nobody,
-        nobody,
-        nobody,
-    ]
+        (by_github("1234"), "169.254.130.1"),
+        (by_github("auth0|" + "x" * 200), "169.254.130.1"),
+        (headers(X_MS_CLIENT_PRINCIPAL_NAME="another name"), "169.254.130.1"),
+    )
+    assert told[:4] == [{"user": "aad.1234", "known": True}, NOBODY, NOBODY, NOBODY]
+    assert told[4] == {"user": "github.1234", "known": True}
+    assert str(told[5]).startswith("{'user': 'github.++")
+    assert told[6] == told[0]
+
+
+def test_users_by_name(tmp_path: Path) -> None:
+    """Where a site wants that, as for users that it has already."""
+    told = users(tmp_path, (headers(), "169.254.130.1"), APPSVC_REMOTE_USER="name")
+    assert told == [{"user": "ann@example.com", "known": True}]
