@@ -9,7 +9,7 @@ import re
 import socket
 from typing import NamedTuple
 
-__all__ = ["FORMS", "METHODS", "Form", "exchange"]
+__all__ = ["FORMS", "METHODS", "Form", "exchange", "is_whole"]
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
@@ -129,14 +129,14 @@ def exchange(port: int, method: str, form: Form) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
         connection.sendall(request)
         try:
-            while not _is_whole(received, method) and (data := connection.recv(65536)):
+            while not is_whole(received, method) and (data := connection.recv(65536)):
                 received += data
         except ConnectionResetError:  # a server that refuses may not have read all
             pass
     return received
 
 
-def _is_whole(received: bytes, method: str) -> bool:
+def is_whole(received: bytes, method: str = "GET") -> bool:
     """Return whether a response has come; one without a length ends with the connection."""
     head, blank, body = received.partition(b"\r\n\r\n")
     if not blank:
