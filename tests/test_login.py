@@ -62,6 +62,18 @@ def test_never_to_another_site(path: str) -> None:
     assert not urlsplit(target).netloc
 
 
+PLATFORM = [
+    "/.auth/logout", "//.auth/logout", "/.AUTH/logout", "/x/../.auth/logout", "/./.auth/logout",
+    "/x\\..\\.auth\\logout", "\\.auth\\logout", "/.auth", "/a/b/../../.auth/", ".auth/logout",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PLATFORM)
+def test_never_to_the_platforms_own_pages(path: str) -> None:
+    """A link could sign a user out with the sign-in that it asks for."""
+    assert login.login_url("aad", path, "x=1").endswith("?post_login_redirect_uri=%2F")
+
+
 @given(path=st.text(st.characters(max_codepoint=255)), query=st.text(max_size=20))
 def test_never_to_another_site_whatever_is_asked_for(path: str, query: str) -> None:
     """For any path and query."""
