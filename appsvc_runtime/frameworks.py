@@ -7,6 +7,7 @@ imported. Must not know who is signed in.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     # Returns the framework's response, or raises what the framework makes a response of.
     Respond: TypeAlias = Callable[[Reply], Any]
 
-__all__ = ["find_request", "is_async"]
+__all__ = ["find_request", "is_async", "show_signature"]
 
 _MAX_WRAPPED = 50
 _POLICY_VIOLATION = 1008
@@ -65,6 +66,15 @@ def is_async(view: Callable[..., Any]) -> bool:
     # Django marks the views that it makes of async classes.
     marked = getattr(sys.modules.get("asgiref.sync"), "iscoroutinefunction", None)
     return marked is not None and bool(marked(view))
+
+
+def show_signature(view: Callable[..., Any], wrapper: Callable[..., Any]) -> None:
+    """Let a wrapper show its view's parameters, with types where the view's are written as text.
+
+    FastAPI reads them; its older releases look for the names in the wrapper's own module.
+    """
+    with contextlib.suppress(Exception):  # a name that is defined later, or for type checkers only
+        wrapper.__signature__ = inspect.signature(view, eval_str=True)  # type: ignore[attr-defined]
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:

@@ -78,6 +78,7 @@ def signed_in(
                 refused = refuse(later, arguments, named)
                 return await view(*arguments, **named) if refused is None else refused
 
+            frameworks.show_signature(view, later)
             return later  # type: ignore[return-value]
 
         @functools.wraps(view)
@@ -85,6 +86,7 @@ def signed_in(
             refused = refuse(now, arguments, named)
             return view(*arguments, **named) if refused is None else refused
 
+        frameworks.show_signature(view, now)
         return now  # type: ignore[return-value]
 
     return decorate

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import fastapi
 import pytest
 from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.requests import HTTPConnection
@@ -213,6 +214,8 @@ def test_provider_of_a_site(value: str) -> None:
     assert statuses == ["200" if name in value else "403" for name in ("aad", "google")]
 
 
+# It does not look through a decorator for a dependency's `yield`.
+OLD_FASTAPI = tuple(map(int, fastapi.__version__.split(".")[:2])) < (0, 124)
 fast = FastAPI()
 inner = FastAPI()
 fast.mount("/inner", inner)
@@ -350,7 +353,7 @@ def test_fastapi_and_starlette(path: str, method: str) -> None:
     passed = ask(headers())
     assert passed[0]["status"] == 200
     assert len(ran) == 1
-    if method != "HEAD":
+    if method != "HEAD" and not (OLD_FASTAPI and "generator" in path):
         assert b"in" in b"".join(message.get("body", b"") for message in passed)
 
 
