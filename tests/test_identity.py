@@ -269,6 +269,25 @@ def test_any_json(value: Any, identity: str | None, name: str | None) -> None:
         assert found.provider
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\r\n\0\ud800\\"))
+
+
+@given(kind=ANY_TEXT, value=ANY_TEXT, name=ANY_TEXT, ascii_only=st.booleans())
+def test_any_claim(kind: str, value: str, name: str, ascii_only: bool) -> None:
+    """A line break, NUL or half a character makes it nobody's, however the JSON spells it."""
+    claims = [*CLAIMS, {"typ": kind, "val": value}]
+    text = json.dumps({"auth_typ": "aad", "claims": claims}, ensure_ascii=ascii_only)
+    data = text.encode("utf-8", "surrogatepass")
+    found, _ = read_principal(PrincipalHeaders(encode(data), "1234", name))
+    is_bad = re.search("[\0\r\n\ud800-\udfff]", kind + value) is not None
+    if is_bad:
+        assert found is None
+    if found is not None:
+        whole = "".join([found.id, found.name, found.provider, *map("".join, found.claims)])
+        assert re.search("[\0\r\n\ud800-\udfff]", whole) is None
+        assert found.username == "aad.1234"
+
+
 @given(text=st.text(max_size=200))
 def test_any_text(text: str) -> None:
     """Never an exception, and nobody."""
