@@ -98,7 +98,7 @@ class Health:
         self.draining = True
 
     def is_authentic(self, token: str) -> bool:
-        """Say whether a token is the platform's; never where there is no key to tell by."""
+        """Return whether a token is the platform's; never where there is no key to tell by."""
         if not self._token:
             return False
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token)

@@ -86,11 +86,11 @@ class Principal:
         self.role_type = role_type
 
     def values(self, claim_type: str) -> tuple[str, ...]:
-        """Give the values of all claims of a type, in their order."""
+        """Return the values of all claims of a type, in their order."""
         return tuple([value for kind, value in self.claims if kind == claim_type])
 
     def value(self, claim_type: str, default: str | None = None) -> str | None:
-        """Give the first value of a type, else `default`."""
+        """Return the first value of a type, else `default`."""
         for kind, value in self.claims:
             if kind == claim_type:
                 return value
@@ -119,7 +119,7 @@ class Principal:
         return frozenset(value for kind, value in self.claims if kind in (self.role_type, "roles"))
 
     def has_role(self, role: str) -> bool:
-        """Say whether the user has a role, letter for letter."""
+        """Return whether the user has a role, letter for letter."""
         return role in self.roles
 
     def __repr__(self) -> str:
@@ -243,7 +243,7 @@ def _escape(text: str) -> str:
 
 
 def _text(value: str | None) -> str:
-    """Give a header's text, which is UTF-8 where it is more than ASCII."""
+    """Return a header's text, which is UTF-8 where it is more than ASCII."""
     if not value:
         return ""
     if value.isascii():
