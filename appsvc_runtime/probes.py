@@ -26,7 +26,7 @@ _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_ARR_LOG_ID", "HTTP_FORWARDED", "HT
 
 
 def is_from_outside(environ: WSGIEnvironment) -> bool:
-    """Return whether a request has come through a front end or proxy, and not from the peer itself."""
+    """Return whether a request has come through a front end or proxy, not from the peer itself."""
     original = environ.get("appsvc.original", {})
     return any(key in environ or original.get(key) is not None for key in _FORWARDED)
 
