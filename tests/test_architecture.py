@@ -66,8 +66,6 @@ ALLOWED: dict[str, set[str]] = {
     "deciding": PURE
     | {"agreement", "forwarded", "iisvariables", "notices", "requesthost", "requestinfo"}
     | {"serverproxies"},
-    "login": {"facts", "reply"},
-    "deciding": PURE | {"forwarded", "requestinfo"},
     "login": FOUNDATION | {"identity", "options", "reply"},
     "health": FOUNDATION,
     "asgi": {"accesslog", "deciding", "draining", "health", "options", "reply", "replying"},

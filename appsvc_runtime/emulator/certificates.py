@@ -8,7 +8,6 @@ into the system's or a browser's store.
 
 from __future__ import annotations
 
-import os
 import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
