@@ -27,7 +27,9 @@ PYTHON = """\
 #!/bin/sh
 case "$2" in
 venv) mkdir -p antenv/bin antenv/lib/python3.11/site-packages && cp "$0" antenv/bin/python ;;
-pip) cat requirements.txt app.py > antenv/lib/python3.11/site-packages/installed ;;
+pip)
+    cat requirements.txt app.py > antenv/lib/python3.11/site-packages/installed
+    echo "$*" > antenv/arguments ;;
 *) echo Python 3 11 "$0" ;;
 esac
 """
@@ -219,6 +221,22 @@ def test_a_state_that_would_remove_others_files(tmp_path: Path, build: Build) ->
     assert done.returncode == 0
     assert f"{state} is ignored" in done.stdout
     assert (site / "precious").read_text() == "x"
+
+
+def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
+    """An old wheel of an archive that was built again is not used; the command is the platform's."""
+    site = make_site(
+        tmp_path / "site",
+        {"requirements.txt": "-f .\nx\n", "app.py": "", "x-1.0-py3-none-any.whl": "1"},
+    )
+    assert build(site).returncode == 0
+    arguments = built(site) / "antenv/arguments"
+    assert "--no-cache-dir" not in arguments.read_text()
+    make_site(site, {"x-1.0.tar.gz": "1"})
+    done = build(site)
+    assert done.returncode == 0
+    assert "--no-cache-dir" in arguments.read_text()
+    assert "$ python -m pip install --prefer-binary -r requirements.txt\n" in done.stdout
 
 
 def test_wheels_that_are_built_again(tmp_path: Path, cache: Path) -> None:
