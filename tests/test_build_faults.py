@@ -224,7 +224,7 @@ def test_a_state_that_would_remove_others_files(tmp_path: Path, build: Build) ->
 
 
 def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
-    """An old wheel of an archive that was built again is not used; the command is the platform's."""
+    """An old wheel of an archive that was built again is not used; the command stays as it is."""
     site = make_site(
         tmp_path / "site",
         {"requirements.txt": "-f .\nx\n", "app.py": "", "x-1.0-py3-none-any.whl": "1"},
