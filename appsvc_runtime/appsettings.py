@@ -10,29 +10,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any
 
 from . import facts, keyvault
 from .errors import ConfigError
-from .findings import SettingsError
+from .findings import SettingsError, drop_frames
+from .secret import refuse_dump
 
 __all__ = ["AppSettings", "Found", "Layer", "copy_texts"]
 
 _PREFIX = facts.APP_SETTING_PREFIX
 
 
-class Found(NamedTuple):
+class Found:
     """Where a setting was found: the variable's own `name`, its `value`, and `origin`.
 
-    `repr` leaves the value out.
+    `repr` leaves the value out. No tuple: JSON would write one with all that is in it.
     """
 
-    name: str
-    value: str
-    origin: str
+    __slots__ = ("name", "origin", "value")
+
+    def __init__(self, name: str, value: str, origin: str) -> None:
+        self.name = name
+        self.value = value
+        self.origin = origin
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Found):
+            return NotImplemented
+        mine, others = (self.name, self.value, self.origin), (other.name, other.value, other.origin)
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value, self.origin))
 
     def __repr__(self) -> str:
         return f"Found(name={self.name!r}, origin={self.origin!r})"
+
+
+class _Texts(dict[str, str]):
+    """A dictionary whose `repr` counts, and shows no value."""
+
+    def copy(self) -> _Texts:
+        """Return a copy, as pprint makes one to show it."""
+        return _Texts(self)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} settings>"
 
 
 class Layer:
@@ -43,7 +67,7 @@ class Layer:
 
     def __init__(self, origin: str, values: Mapping[str, str], *, ignore_case: bool) -> None:
         self.origin = origin
-        self.values = dict(values)
+        self.values = _Texts(values)
         self._ignore_case = ignore_case
         # Made when first asked for: most settings are found by the very name of their variable.
         self._names: dict[str, str] | None = None
@@ -159,8 +183,16 @@ class AppSettings(Mapping[str, str]):
     def environ(self) -> Mapping[str, str]:
         """Give the first layer's variables as they are."""
         # Wrapped here and not in Layer: a proxy can be neither pickled nor copied.
-        return MappingProxyType(self._layers[0].values if self._layers else {})
+        return MappingProxyType(self._layers[0].values if self._layers else _Texts())
 
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        # Pickle takes them to another process (3 and up); YAML and the like, which ask for 2,
+        # would write them where people read.
+        if protocol < 3:
+            refuse_dump(self, "Dump dict(settings.app_settings) where its values are wanted.")
+        return super().__reduce_ex__(protocol)
+
+    @drop_frames
     def __getitem__(self, name: str) -> str:
         found = self.find(name) if isinstance(name, str) else None
         if found is None:

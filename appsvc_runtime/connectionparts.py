@@ -7,18 +7,18 @@ Pure. Must not know where a string comes from, or what is made of it. The many n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote
 
 from . import connectionsyntax, masking
+from .connectionoptions import LONG, Options, squeeze
 from .secret import Secret
 
 if TYPE_CHECKING:
     from .connectionsyntax import Pairs
 
-__all__ = ["Form", "Kind", "Options", "Parts", "parse_parts", "squeeze"]
+__all__ = ["Form", "Kind", "Parts", "parse_parts"]
 
 Kind: TypeAlias = Literal[
     "sqlserver", "mysql", "postgresql", "sqlite", "redis", "mongodb", "cosmosdb", "storage",
@@ -68,44 +68,6 @@ _ALIASES = {
     "password": "password pwd psw pass passwd".split(),
 }
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
-# A value this long is not worth showing, nor worth looking through for what it may hide.
-_LONG = 1000
-
-
-def squeeze(name: str) -> str:
-    """Give a name without case, blanks, underscores and hyphens: how names are compared."""
-    return re.sub(r"[\s_-]", "", name).lower()
-
-
-class Options(Mapping[str, "str | Secret"]):
-    """What a string says beyond host and credentials; names are found in any spelling.
-
-    Values that are secret by their name, or look as if they held one, are a `Secret`. `repr` shows
-    no name either: where a `;` in a password was not quoted, what follows it is read as a name.
-    """
-
-    def __init__(self, pairs: Pairs) -> None:
-        self._items: dict[str, tuple[str, str | Secret]] = {}
-        for name, value in pairs:
-            hidden = len(value) > _LONG or masking.mask_value(name, value) != value
-            self._items[squeeze(name)] = (name, Secret(value) if hidden else value)
-
-    def text(self, name: str, default: str = "") -> str:
-        """Give a value as text, a secret's too."""
-        value = self.get(name, default)
-        return value.reveal() if isinstance(value, Secret) else value
-
-    def __getitem__(self, name: str) -> str | Secret:
-        return self._items[squeeze(name)][1]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._items.values())
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __repr__(self) -> str:
-        return f"<Options: {len(self)} names>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,7 +90,7 @@ class Parts:
     def __repr__(self) -> str:
         # Masked: where a mark is missing, a user or host may go on with `… password=`.
         names = ("host", "port", "database", "user")
-        texts = {name: getattr(self, name)[:_LONG] for name in names}
+        texts = {name: getattr(self, name)[:LONG] for name in names}
         shown = [f"{k}={masking.mask_value(k, text)!r}" for k, text in texts.items() if text]
         shown += [f"password={self.password!r}"] if self.password else []
         return ", ".join([f"kind={self.kind!r}", *shown, f"options={len(self.options)}"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from . import connectionsyntax
-from .connectionparts import squeeze
+from .connectionoptions import squeeze
 from .tlsoptions import libpq_options, mysql_tls, odbc_options, whole
 
 if TYPE_CHECKING:

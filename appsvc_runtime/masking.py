@@ -1,4 +1,4 @@
-"""What of a setting may be shown: secrets told by their names and by what they look like.
+"""What of a setting may be shown: secrets are known by their names and by what they look like.
 
 Pure. Must not know of hosts or output. In doubt a value is hidden: one hidden too many is a
 nuisance, one shown too many is a leak.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from .secret import MASK, mask_url
+from .tokenshapes import holds_token
 
 __all__ = ["is_secret_name", "mask_value"]
 
@@ -42,18 +43,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # does, so that a long value is looked through once.
 _PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=>]")
 _FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
-# What is a secret by itself: private keys, JSON web tokens, credentials of a request.
-_SECRET_VALUE = re.compile(
-    r"-----BEGIN|\beyJ[\w-]{10,1000}\.[\w-]|\b(?:Bearer|Basic)\s+\S|"
-    # Tokens that say so themselves: Stripe, GitHub, Slack, AWS, GitLab; Oracle's login.
-    r"\b(?:sk|rk)[-_](?:live|test|proj)[-_]|\bgh[pousr]_\w|\bgithub_pat_|\bxox[abeprs]-|"
-    r"\bAKIA[0-9A-Z]{12}|\bglpat-|^[\w.-]{1,99}/\S{1,99}@",
-    re.IGNORECASE,
-)
+# An image's digest stands behind an @ and is no host.
+_DIGEST = re.compile(r"@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})(?![0-9a-f])")
 
 
 def is_secret_name(name: str) -> bool:
-    """Say whether a setting, or a part of a connection string, is a secret by its name."""
+    """Return whether a setting, or a part of a connection string, is a secret by its name."""
     name = _KEY_VAULT.sub("Vault", name)  # the vault's own name and address are none
     squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
     if squeezed in _NO_SECRETS:
@@ -72,7 +67,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask_value(name: str, value: str) -> str:
-    """Give a setting's value as it may be shown: hidden, its secret parts hidden, or as it is."""
+    """Return a setting's value as it may be shown: hidden, parts of it hidden, or as it is."""
     text = value.strip()
     if not text or (name in _FOLDERS and _ABSOLUTE.match(text)):
         return value
@@ -84,12 +79,12 @@ def mask_value(name: str, value: str) -> str:
     if urls and all(_URL.match(url) for url in urls):
         pieces[::2] = [mask_url(url) for url in urls]
         return "".join(pieces)
-    if _SECRET_VALUE.search(text) or _has_secret_pair(text):
+    if holds_token(_DIGEST.sub("", text)) or _has_secret_pair(text):
         return MASK
     if "://" in text:
         return mask_url(text)
     # `user:password@host` without a scheme.
-    return MASK if 0 <= text.find(":") < text.rfind("@") else value
+    return MASK if 0 <= text.find(":") < _DIGEST.sub("", text).rfind("@") else value
 
 
 def _has_secret_pair(text: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from .connectionparts import squeeze
+from .connectionoptions import squeeze
 
 if TYPE_CHECKING:
     from .connectionparts import Parts

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from . import dotenvfile, facts, hosts, ports
 from .appsettings import AppSettings, Layer, copy_texts
 from .connections import Connections
+from .findings import drop_frames
 from .reading import MISSING, read_dataclass, read_value
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Settings:
         return self.host not in ("local", "workerrole")
 
     @property
+    @drop_frames
     def port(self) -> int:
         """Give the port to listen on, as the `runserver` door finds it; 8000 where none is set.
 
@@ -153,6 +155,7 @@ class Settings:
     def value(self, name: str, kind: type[T], default: D) -> T | D: ...
     @overload
     def value(self, name: str, *, default: D) -> str | D: ...
+    @drop_frames
     def value(self, name: str, kind: Any = str, default: Any = MISSING) -> Any:
         """Give the setting `name` read as `kind`, or `default` where it is not set (or empty).
 
@@ -162,6 +165,7 @@ class Settings:
         """
         return read_value(self.app_settings, name, kind, default)
 
+    @drop_frames
     def read(self, cls: type[T], *, prefix: str = "") -> T:
         """Read a whole dataclass: its annotations and defaults say what is wanted.
 
@@ -191,6 +195,7 @@ class Settings:
         return min(max(int(text), low), high)
 
 
+@drop_frames
 def load_settings(
     environ: Mapping[str, str] | None = None,
     *,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .connectionparts import squeeze
+from .connectionoptions import squeeze
 
 if TYPE_CHECKING:
     from .connectionparts import Parts
