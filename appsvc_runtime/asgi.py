@@ -48,7 +48,7 @@ def environ_of(scope: Scope) -> dict[str, Any]:
 
 
 class AppServiceASGIMiddleware(Replier):
-    """Make an ASGI app see scheme, host, client and user as they are, never as a forger's.
+    """Make an ASGI app see scheme, host, client and user as a trusted peer reports them.
 
     `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
     unknown scopes are passed on as they are; with `require_login` unknown ones raise RuntimeError.

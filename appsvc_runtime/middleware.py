@@ -37,7 +37,7 @@ __all__ = ["AppServiceMiddleware"]
 
 
 class AppServiceMiddleware(Replier):
-    """Make the app see scheme, host, client and user as they are, never as a forger's.
+    """Make the app see scheme, host, client and user as a trusted peer reports them, else as it is.
 
     `app`: any WSGI app. Each option falls back to its variable, then to its default:
 
