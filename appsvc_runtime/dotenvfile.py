@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_dotenv", "read_dotenv"]
 
+# More is no list of settings: an environment of that size starts no process.
+_MAX_BYTES = 5_000_000
+
 # PowerShell's `>` writes UTF-16; its Set-Content, and Notepad, a mark before UTF-8.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
@@ -28,23 +31,39 @@ _MARKS = (
 )
 
 
-def find_dotenv(folder: Path) -> Path | None:
-    """Give the nearest `.env` file in `folder` or a folder above it, None where there is none.
+def find_dotenv(folder: Path) -> tuple[Path | None, list[Finding]]:
+    """Return the nearest `.env` file in `folder` or a folder above it, None where there is none.
 
-    What is called `.env` and is no file, and folders that are closed to us, are passed over.
+    What is called `.env` and is no file, and folders that are closed to us, are passed over. So is,
+    with a finding, a file above `folder` that another user has put there: in a folder such as /tmp
+    anybody may.
     """
+    from . import process  # on the platform there is no search
+
+    findings: list[Finding] = []
     try:
         start = folder.resolve()
     except (OSError, ValueError, RuntimeError):  # gone; no path at all; links that go in circles
-        return None
+        return None, findings
     for parent in (start, *start.parents):
         path = parent / ".env"
         try:
-            if path.is_file():
-                return path
+            if not path.is_file():
+                continue
+            if parent == start or not process.is_foreign(path, start):
+                return path, findings
         except OSError:
             continue
-    return None
+        findings.append(
+            Finding(
+                "dotenv-owner",
+                "warning",
+                str(path),
+                f"The file {path} belongs to another user and is not read.",
+                "Where it is meant, name it: load_settings(dotenv=PATH).",
+            )
+        )
+    return None, findings
 
 
 def read_dotenv(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Finding]]:
@@ -87,7 +106,10 @@ def _read_text(path: Path) -> str:
     """Give the text of a file; ConfigError if there is none, or none that could be settings."""
     reason, data = "", b""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            reason = f"it is larger than {_MAX_BYTES // 1_000_000} MB"
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except ValueError:

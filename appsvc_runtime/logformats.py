@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "RequestFilter", "TextFormatter", "make_json_formatter", "shown"]
 
-# Line ends in all their forms, control characters, what reverses the direction of text, and halves
-# of surrogate pairs, by which Python holds bytes that are no text.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Line ends in all their forms, control characters, what turns the direction of text or hides in
+# it (but the joiners, of which scripts and emoji are made), and halves of surrogate pairs, by which
+# Python holds bytes that are no text.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
 _BLANK = re.compile(r"\s")
 _LINE_ENDS = "\r\n"

@@ -20,6 +20,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 __all__ = [
     "MAC",
@@ -28,6 +29,7 @@ __all__ = [
     "cpu_count",
     "holding_stop_signals",
     "ignore_stop_signals",
+    "is_foreign",
     "is_running",
     "let_stop_signals_in",
     "max_connections",
@@ -51,6 +53,19 @@ _MAX_CONNECTIONS = 4_000
 _MAX_CONNECTIONS_WINDOWS = 450
 # Files that an app has open beside its visitors' connections.
 _SPARE_FILES = 100
+
+
+def is_foreign(path: Path, folder: Path) -> bool:
+    """Return whether a file is another user's: neither root's, nor ours, nor the folder's owner's.
+
+    Of a link both the link and its file count. Always False on Windows. Raises OSError.
+    """
+    if WINDOWS:
+        return False
+    known = {0, os.geteuid()}
+    with contextlib.suppress(OSError):  # it need not be there
+        known.add(folder.stat().st_uid)
+    return not {path.lstat().st_uid, path.stat().st_uid} <= known
 
 
 def cpu_count() -> int:

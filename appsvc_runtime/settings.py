@@ -216,10 +216,11 @@ def load_settings(
     layer = Layer("environment", variables, ignore_case=ignore_case)
     host = hosts.host_kind(variables)
     layers = [layer]
-    findings: list[Finding] = []
-    path = _dotenv_path(dotenv, folder, automatic=environ is None and host == "local")
+    automatic = environ is None and host == "local"
+    path, findings = _dotenv_path(dotenv, folder, automatic=automatic)
     if path is not None:
-        values, findings = dotenvfile.read_dotenv(path, variables)
+        values, found = dotenvfile.read_dotenv(path, variables)
+        findings += found
         layers.append(Layer(str(path), values, ignore_case=ignore_case))
     app_settings = AppSettings(*layers)
 
@@ -269,12 +270,12 @@ def _dotenv_path(
     folder: str | os.PathLike[str] | None,
     *,
     automatic: bool,
-) -> Path | None:
+) -> tuple[Path | None, list[Finding]]:
     if dotenv is False or (dotenv is None and not automatic):
-        return None
+        return None, []
     if dotenv is None or dotenv is True:
         return dotenvfile.find_dotenv(Path(folder or os.curdir))
-    return Path(dotenv or ".env")
+    return Path(dotenv or ".env"), []
 
 
 def _home(text: str, *, windows: bool) -> Path | None:

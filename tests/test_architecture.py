@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "keyvault": {"findings"},
     "appsettings": FOUNDATION | {"findings", "keyvault", "secret"},
     "reading": {"appsettings", "findings", "keyvault", "readers"},
-    "dotenvfile": FOUNDATION | {"findings"},
+    "dotenvfile": FOUNDATION | {"findings", "process"},
     "connectionsyntax": set(),
     "connectionoptions": {"connectionsyntax", "masking", "secret"},
     "connectionparts": {"connectionoptions", "connectionsyntax", "masking", "secret"},

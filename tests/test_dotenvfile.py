@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import traceback
@@ -139,18 +140,26 @@ def test_a_folder_of_that_name(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     inner = tmp_path / "app"
     inner.mkdir()
-    assert find_dotenv(inner) != tmp_path / ".env"
+    assert find_dotenv(inner)[0] != tmp_path / ".env"
     assert "cannot be read" in refuse(tmp_path / ".env")
 
 
 def test_a_file_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is refused, also where the tests run as root, who may read everything."""
 
-    def closed(_: Path) -> bytes:
+    def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied", MARKER)
 
-    monkeypatch.setattr(Path, "read_bytes", closed)
-    assert "cannot be read: Permission denied." in refuse(write(tmp_path, f"A={MARKER}"))
+    path = write(tmp_path, f"A={MARKER}")
+    monkeypatch.setattr(Path, "open", closed)
+    assert "cannot be read: Permission denied." in refuse(path)
+
+
+def test_a_file_that_never_ends(tmp_path: Path) -> None:
+    """Is read no further than a list of settings goes."""
+    assert "it is larger than 5 MB" in refuse(write(tmp_path, "A=1\n" * 1_300_000))
+    if Path("/dev/zero").exists():
+        assert "it is larger than 5 MB" in refuse(Path("/dev/zero"))
 
 
 def test_a_name_that_is_no_path() -> None:
@@ -163,11 +172,11 @@ def test_the_nearest_file_is_found(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     outer = write(tmp_path, "A=1")
-    assert find_dotenv(inner) == outer
-    assert find_dotenv(tmp_path / "no" / "such") == outer
+    assert find_dotenv(inner)[0] == outer
+    assert find_dotenv(tmp_path / "no" / "such")[0] == outer
     nearer = write(tmp_path / "a", "A=2")
-    assert find_dotenv(inner) == nearer
-    assert find_dotenv(nearer) == nearer
+    assert find_dotenv(inner)[0] == nearer
+    assert find_dotenv(nearer)[0] == nearer
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
@@ -177,16 +186,51 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "links" / "app").symlink_to(tmp_path / "real" / "app")
     write(tmp_path / "links", "A=1")
     wanted = write(tmp_path / "real", "A=2")
-    assert find_dotenv(tmp_path / "links" / "app") == wanted
+    assert find_dotenv(tmp_path / "links" / "app")[0] == wanted
+
+
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a file another user's; where only root may, for whom asks."""
+    with contextlib.suppress(PermissionError):
+        os.chown(path, 54321, 54321, follow_symlinks=False)
+        return
+    real = Path.lstat
+
+    def lstat(asked: Path) -> os.stat_result:
+        found = real(asked)
+        return os.stat_result((*found[:4], 54321, *found[5:])) if asked == path else found
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no owners by number there")
+@pytest.mark.parametrize("link", [False, True], ids=["file", "link"])
+def test_a_file_that_another_user_has_put_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
+) -> None:
+    """As anybody may in /tmp: it is passed over with a finding; the folder's own is read."""
+    inner = tmp_path / "shared" / "app"
+    inner.mkdir(parents=True)
+    wanted = write(tmp_path, "A=mine")
+    planted = tmp_path / "shared" / ".env"
+    if link:
+        planted.symlink_to(wanted)
+    else:
+        planted.write_text("A=planted")
+    give_away(planted, monkeypatch)
+    path, findings = find_dotenv(inner)
+    assert path == wanted
+    assert [(one.code, one.where) for one in findings] == [("dotenv-owner", str(planted))]
+    assert find_dotenv(planted.parent)[0] == planted
 
 
 def test_places_where_nothing_can_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No path, links in circles, folders closed to us: none, or one further up."""
-    assert find_dotenv(Path("a\0b")) is None
+    assert find_dotenv(Path("a\0b"))[0] is None
     circle = tmp_path / "circle"
     circle.symlink_to(circle)
     wanted = write(tmp_path, "A=1")
-    assert find_dotenv(circle) in (None, wanted)
+    assert find_dotenv(circle)[0] in (None, wanted)
     inner = tmp_path / "closed"
     inner.mkdir()
     real = Path.is_file
@@ -197,7 +241,7 @@ def test_places_where_nothing_can_be_found(tmp_path: Path, monkeypatch: pytest.M
         return real(path)
 
     monkeypatch.setattr(Path, "is_file", is_file)
-    assert find_dotenv(inner) == wanted
+    assert find_dotenv(inner)[0] == wanted
 
 
 def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +250,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert find_dotenv(Path(os.curdir)) is None
+    assert find_dotenv(Path(os.curdir))[0] is None
 
 
 @pytest.fixture(scope="module")
