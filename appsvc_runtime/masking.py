@@ -29,7 +29,7 @@ _SECRET_LAST = frozenset({"auth", "private"})
 _SECRET_PARTS = (
     "password", "passwd", "passphrase", "secret", "credential", "connectionstring", "connstr",
     "sharedaccess", "privatekey", "apikey", "accesskey", "accountkey", "identityheader",
-    "basicauth",
+    "basicauth", "sessionid", "authsession",
 )  # fmt: skip
 # These end like secrets and are none: a file's name, or nothing worth hiding.
 _NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless", "requireauth"})

@@ -27,6 +27,10 @@ _EXACT: dict[str, str] = {
     "Azure DevOps token": (
         r"[A-Za-z0-9]{76}AZDO|(?=[a-z]{0,51}[2-7])(?=[2-7]{0,51}[a-z])[a-z2-7]{52}(?![\w-])"
     ),
+    "Azure key, annotated": (
+        r"[A-Za-z0-9]{52}JQQJ9[9D][A-Za-z0-9]{4}"
+        r"|[A-Za-z0-9+/]{33,44}(?:AzCa|AzSe|\+ACR)[A-Za-z0-9+/]{5}"
+    ),
     "Azure Functions key": r"[\w-]{44}AzFu[\w-]{5}",
     "Databricks token": rf"dapi{_HEX}{{32}}",
     "DigitalOcean token": rf"do[opr]_v1_{_HEX}{{32}}",

@@ -62,6 +62,10 @@ TOKENS: dict[str, tuple[str, str]] = {
     "storage key": ("Azure storage or Cosmos DB key", b64(86, "==")),
     "messaging key": ("Azure messaging key", b64(43, "=")),
     "azure ad secret": ("Azure AD client secret", MIXED[:3] + "8Q" + "~" + MIXED[:34]),
+    "azure ai": ("Azure key, annotated", MIXED[:52] + "JQQ" + "J99" + MIXED[:26]),
+    "azure search": ("Azure key, annotated", MIXED[:42] + "Az" + "Se" + MIXED[:6]),
+    "azure cache": ("Azure key, annotated", MIXED[:33] + "Az" + "Ca" + MIXED[:5] + "="),
+    "azure registry": ("Azure key, annotated", MIXED[:42] + "+A" + "CR" + MIXED[:6]),
     "azure functions": ("Azure Functions key", MIXED[:44] + "Az" + "Fu" + MIXED[:5] + "A=="),
     "azure devops": ("Azure DevOps token", MIXED[:76] + "AZ" + "DO" + MIXED[:4]),
     "azure devops of old": ("Azure DevOps token", ("ab2cd3ef4gh5ij6" * 4)[:52]),
@@ -234,7 +238,7 @@ HOSTILE = [
     "discord.com/api/webhooks/1", "://a/hooks/", "://", "http://a/hooks/a", "1:AA", "0123456789:A",
     "key-0", "0-us", "pat.", "aB3=", "=aB3", "aB3+/", ".powerplatform.com/", "a/", "a/a@", "AZDO",
     "maker.ifttt.com/a/key", "AzFu", "a2", "dapi0", "é", " ", "\n", "SharedKey ", "SharedKeyLite ",
-    "gl-", "glpat-", "glsa_",
+    "gl-", "glpat-", "glsa_", "JQQJ9", "AzSe", "+ACR",
 ]  # fmt: skip
 RACE = """
 import sys
@@ -244,7 +248,7 @@ for part in sys.stdin.read().split("\\0"):
     for text in (part * (200_000 // len(part)), "x " + part * (200_000 // len(part)) + "@",
                  "https://h/" + part * (200_000 // len(part))):
         mask_value("VALUE", text)
-        mask_url(text)
+    mask_url(text)
 """
 
 
