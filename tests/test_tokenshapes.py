@@ -7,6 +7,7 @@ repositories, too.
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 from typing import Any
@@ -127,7 +128,7 @@ def test_tokens_are_known(shape: str, token: str, around: str) -> None:
     """Under a name that says nothing, alone and within a text."""
     value = around.format(token)
     if shape != "Oracle login" or value.strip() == token:  # that is known as a whole only
-        assert SHAPES[shape].search(value.strip())
+        assert re.search(SHAPES[shape], value.strip())
         assert mask_value("VALUE", value) == MASK
 
 
@@ -135,7 +136,7 @@ def test_every_shape_has_an_example() -> None:
     """The tables are complete."""
     addresses = {
         name for _, text in ADDRESSES.values() for name, rule in SHAPES.items()
-        if rule.search(text.format("abcdefghijklm"))
+        if re.search(rule, text.format("abcdefghijklm"))
     }  # fmt: skip
     assert {shape for shape, _ in TOKENS.values()} | addresses == set(SHAPES)
 
@@ -245,7 +246,7 @@ import sys
 from appsvc_runtime.masking import mask_value
 from appsvc_runtime.secret import mask_url
 for part in sys.stdin.read().split("\\0"):
-    for text in (part * (200_000 // len(part)), "x " + part * (200_000 // len(part)) + "@",
+    for text in ("x " + part * (200_000 // len(part)) + "@",
                  "https://h/" + part * (200_000 // len(part))):
         mask_value("VALUE", text)
     mask_url(text)
