@@ -58,6 +58,8 @@ class _Texts(dict[str, str]):
     def __repr__(self) -> str:
         return f"<{len(self)} settings>"
 
+    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+
 
 class Layer:
     """Variables of one origin (`environment`, or the path of a `.env` file), frozen by copying.
@@ -217,3 +219,5 @@ class AppSettings(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"<AppSettings: {len(self)} names>"
+
+    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values

@@ -57,6 +57,8 @@ class Options(Mapping[str, "str | Secret"]):
     def __repr__(self) -> str:
         return f"<Options: {len(self)} names>"
 
+    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         refuse_dump(self, "Dump its text(name), or what reveal() returns, where that is wanted.")
 

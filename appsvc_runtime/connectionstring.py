@@ -166,6 +166,8 @@ class _Named(dict[str, Any]):
     def __repr__(self) -> str:
         return f"<{len(self)} parts>"
 
+    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+
 
 @drop_frames
 def parse_connection_string(

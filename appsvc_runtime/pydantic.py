@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from . import keyvault
-from .findings import Finding, SettingsError
+from .findings import Finding, SettingsError, drop_frames
 from .settings import load_settings
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ class AppServiceSettingsSource(EnvSettingsSource):
         kept = {name: value for name, value in env_vars.items() if name not in self._unresolved}
         return super().explode_env_vars(field_name, field, kept)
 
+    @drop_frames
     def __call__(self) -> dict[str, Any]:
-        """Give all values; SettingsError if some of them are unresolved references."""
+        """Return all values; SettingsError if some of them are unresolved references."""
         self._unresolved.clear()
         values = super().__call__()
         if self._unresolved:

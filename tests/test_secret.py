@@ -11,6 +11,8 @@ import logging
 import marshal
 import pickle
 import pprint
+import subprocess
+import sys
 import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -187,16 +189,60 @@ def test_pydantic_shows_none() -> None:
     assert MARKER not in str(caught.value)
 
 
-def test_the_debug_page_of_django_shows_none() -> None:
-    """Frame locals by pprint, settings by its own filter."""
-    debug = pytest.importorskip("django.views.debug")
-    from django.conf import settings
+DEBUG_PAGE = """
+import sys
+import django
+from django.conf import settings as configured
+from appsvc_runtime import Secret, load_settings
 
-    if not settings.configured:
-        settings.configure(DEBUG=True)
-    reporter_filter = debug.SafeExceptionReporterFilter()
-    for value in every(secret()).values():
-        assert MARKER not in repr(reporter_filter.cleanse_setting("ANYTHING", value))
+def fail(marker):
+    settings = load_settings({"N": marker, "CUSTOMCONNSTR_x": f"Host=h;Password={marker};Foo=bar"})
+    connection = settings.connection("x")
+    held = [settings.app_settings, settings.app_settings.environ, settings.connection_strings,
+            connection, connection.parts, connection.options, settings.value("N", Secret)]
+    table = {"app": settings.app_settings, "parts": connection.parts}
+    for one in held:
+        pass
+    del marker
+    settings.value("N", int)
+
+marker = sys.stdin.read()
+configured.configure(DEBUG=True, SECRET_KEY="x", ANY=Secret(marker), TABLE={"a": Secret(marker)})
+django.setup()
+from django.views.debug import ExceptionReporter
+try:
+    fail(marker)
+except Exception as error:
+    known = type(error), error, error.__traceback__.tb_next
+del marker
+for write in ("get_traceback_html", "get_traceback_text"):
+    text = getattr(ExceptionReporter(None, *known), write)()
+    assert "AppSettings: 2 names" in text or write == "get_traceback_text", text
+    sys.stdout.write(text)
+"""
+
+
+def test_the_debug_page_of_django_shows_none() -> None:
+    """The real one: local variables of a view, and settings."""
+    pytest.importorskip("django")
+    result = subprocess.run(
+        [sys.executable, "-c", DEBUG_PAGE],
+        input=MARKER,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "The setting N cannot be read" in result.stdout
+    assert MARKER not in result.stdout
+
+
+def test_mappings_are_not_gone_through_by_reports() -> None:
+    """Nor are dictionaries that repr hides."""
+    settings = load_settings({"N": MARKER})
+    for value in (settings.app_settings, connection().options, connection().parts):
+        assert MARKER not in plain(value)
+        assert plain(value) == repr(value)
 
 
 PATHS = """
@@ -259,7 +305,12 @@ def test_a_search_of_all_paths_finds_nothing(name: str) -> None:
 
 
 def plain(value: Any, depth: int = 0) -> str:
-    """Return what a reporter such as Sentry's keeps of a local variable."""
+    """Return what a reporter such as Sentry's keeps of a local variable.
+
+    Source: `_serialize_node_impl` of sentry_sdk/serializer.py.
+    """
+    if hasattr(type(value), "__sentry_repr__"):
+        return str(value.__sentry_repr__())
     if depth < 4 and isinstance(value, Mapping):
         try:
             return repr({str(key): plain(item, depth + 1) for key, item in value.items()})
@@ -318,6 +369,21 @@ def test_no_local_variable_of_an_error_shows_a_value(fault: Callable[[], Any]) -
     """Reports of errors hold the local variables of every frame."""
     with pytest.raises(AppServiceError) as caught:
         fault()
+    assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
+
+
+def test_no_local_variable_of_the_source_for_pydantic_shows_a_value() -> None:
+    """Where one setting of several cannot be resolved."""
+    pydantic_settings = pytest.importorskip("pydantic_settings")
+    from appsvc_runtime.pydantic import AppServiceSettingsSource
+
+    class Model(pydantic_settings.BaseSettings):  # type: ignore[misc,name-defined]
+        other: str
+        vault: str
+
+    source = AppServiceSettingsSource(Model, load_settings(ENVIRON))
+    with pytest.raises(SettingsError) as caught:
+        source()
     assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
 
 
