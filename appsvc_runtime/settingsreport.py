@@ -73,9 +73,11 @@ def django_choices(settings: Settings, *, show_secrets: bool = False) -> list[dj
 
 
 def _mask_tree(name: str, value: object) -> object:
-    """Give a value with all that is secret by name or look hidden, however deep it stands."""
+    """Return a value with all that is secret by name or look hidden, however deep it stands."""
     if isinstance(value, dict):
         return {key: _mask_tree(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mask_tree(name, inner) for inner in value]
     return masking.mask_value(name, value) if isinstance(value, str) else value
 
 

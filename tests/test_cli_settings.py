@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.servers import ROOT, run
+from tests.test_tokenshapes import TOKENS
 
 SECRET = "S3CR3T-marker"
 PLATFORM = {
@@ -118,6 +119,18 @@ LEAKS = {
 def test_less_obvious_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
     """Options of a database, bare keys, tokens in a URL, and names that only people know."""
     assert SECRET not in ask(tmp_path, *arguments, **LEAKS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--json"], ["--django"], ["--django", "--json"]], ids=str
+)
+def test_tokens_of_known_issuers_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
+    """Under names that say nothing, and in the lists that Django is given."""
+    tokens = {f"VALUE_{n}": token for n, (_, token) in enumerate(TOKENS.values())}
+    host = TOKENS["github p"][1].lower()
+    text = ask(tmp_path, *arguments, **tokens, APPSVC_ALLOWED_HOSTS=f"shop.example,{host}")
+    assert not [token for token in (host, *tokens.values()) if token in text]
+    assert "shop.example" in text or "--django" not in arguments
 
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8", "ascii"])
