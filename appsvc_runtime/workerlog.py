@@ -150,7 +150,10 @@ class WorkerLog:
 
         And not again and again: a stop must be done in the time that the platform gives.
         """
-        line = text.replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n"
+        text = text.replace("\n", " ")
+        if not text.isprintable():  # a path, or what a server has answered, may hold anything
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
         try:
             self._queue.put((LAUNCHER, run, line), timeout=0.001 if self._stuck else _SAY_SECONDS)
             self._stuck = False

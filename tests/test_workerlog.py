@@ -116,6 +116,15 @@ def test_all_targets_get_everything_in_order(tmp_path: Path) -> None:
     assert kept.closed
 
 
+def test_what_the_launcher_says_is_one_line_without_controls(tmp_path: Path) -> None:
+    """Whatever a path, or the reason that a server has given, holds."""
+    path = tmp_path / "log"
+    log = WorkerLog([FileTarget(str(path), max_bytes=0, backups=0)])
+    log.say("a\nb\rc\x1b[31md\u2028e\u202ef\udcff")
+    log.close()
+    assert path.read_bytes().endswith(rb"launcher: a b\rc\x1b[31md\u2028e\u202ef\udcff" + b"\n")
+
+
 def test_slow_disk_holds_the_worker_up_and_not_the_launcher() -> None:
     """Who prints waits; who must stop waits a second at most, and nothing grows."""
     kept = Kept()
