@@ -89,7 +89,7 @@ class Role:
     name: str
     command_line: str = ""
     ready_on_start: bool = False
-    variables: tuple[Variable, ...] = ()
+    variables: tuple[Variable, ...] = field(default=(), repr=False)
     settings: tuple[str, ...] = ()
     storage: tuple[LocalStorage, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()

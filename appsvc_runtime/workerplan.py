@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import facts
@@ -68,7 +68,7 @@ class WorkerPlan:
     to_stdout: bool
     singleton: str
     lease: float
-    storage: str
+    storage: str = field(repr=False)
     findings: tuple[Finding, ...]
 
     def __repr__(self) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import inspect
 import io
 import json
 import logging
 import marshal
 import pickle
+import pkgutil
 import pprint
+import re
 import subprocess
 import sys
 import traceback
@@ -394,6 +397,42 @@ def test_no_local_variable_shows_the_file(tmp_path: Path) -> None:
     with pytest.raises(AppServiceError) as caught:
         load_settings(ENVIRON, dotenv=path)
     assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
+
+
+# Fields in which the values of settings stand, in whatever dataclass.
+HOLD_VALUES = {
+    "environ",
+    "environment_variables",
+    "app_settings",
+    "settings",
+    "storage",
+    "variables",
+}
+VALUES = re.compile(
+    r"str|(Mapping|dict)\[str, str\]"
+    r"|(Sequence|tuple|list)\[(tuple\[str, str\]|Variable)(, \.\.\.)?\]"
+)
+STARTS_SOMETHING = {"appsvc_runtime.__main__", "appsvc_runtime.gunicorn_conf"}
+
+
+def test_no_plan_shows_the_variables_it_holds() -> None:
+    """Plans, options and commands are printed by debuggers and reports, too."""
+    shown, hidden = [], 0
+    for found in pkgutil.walk_packages(appsvc_runtime.__path__, "appsvc_runtime."):
+        if found.name in STARTS_SOMETHING:
+            continue
+        for kind in vars(importlib.import_module(found.name)).values():
+            if not (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
+                continue
+            if kind.__module__ != found.name:
+                continue
+            for field in dataclasses.fields(kind):
+                if field.name in HOLD_VALUES and VALUES.fullmatch(str(field.type)):
+                    hidden += not field.repr
+                    shown += [f"{found.name}.{kind.__name__}.{field.name}"] if field.repr else []
+    # A role's local storage is a table of folders.
+    assert {name.partition(".")[2] for name in shown} <= {"rolexpath.InstanceFacts.storage"}
+    assert hidden > 10
 
 
 def test_settings_are_not_written_for_people() -> None:

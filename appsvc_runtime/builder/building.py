@@ -45,7 +45,7 @@ class Options:
     site: Path
     output: Path
     python: str
-    app_settings: Sequence[tuple[str, str]] = ()
+    app_settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     clean: bool = False
 
 
@@ -125,7 +125,7 @@ class _Build:
     """One build under way, in the open `folder`."""
 
     options: Options
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     say: Say
     folder: OwnFolder
     python: str

@@ -6,7 +6,7 @@ Pure but for looking whether files are there. Must not know of requests or runni
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -23,7 +23,7 @@ class Command:
     """One process to start."""
 
     argv: tuple[str, ...]
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     cwd: Path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import facts, process, sitefolder
@@ -36,7 +36,7 @@ class LinuxOptions:
     startup_command: str = ""
     python: str = ""
     python_version: tuple[int, int] | None = None
-    app_settings: Sequence[tuple[str, str]] = ()
+    app_settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     home: Path | None = None
     public_name: str = ""
     build: bool = True
@@ -61,7 +61,7 @@ class LinuxPlan:
     home: Path
     output: Path
     python: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
     site_name: str
     default_name: str
     public_name: str

@@ -9,7 +9,7 @@ import os
 import site as python_site
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import sitefolder, webconfig
@@ -36,7 +36,7 @@ class Options:
     kind: str = "auto"
     config: Path | None = None
     python: str = ""
-    app_settings: Sequence[tuple[str, str]] = ()
+    app_settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     maps: Sequence[tuple[str, Path]] = ()
     public_name: str = ""
     httpplatform_version: int = 1
@@ -54,7 +54,7 @@ class Plan:
     site: Site
     kind: str
     config: Config
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     windows: Mapping[str, str]
     paths: winpaths.PathMap
     site_name: str

@@ -46,7 +46,7 @@ class RoleOptions:
 
     folder: Path
     python: str = ""
-    settings: Sequence[tuple[str, str]] = ()
+    settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     instances: int | None = None
 
 

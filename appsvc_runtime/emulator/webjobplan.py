@@ -32,7 +32,7 @@ class WebJobOptions:
 
     folder: Path
     python: str = ""
-    settings: Sequence[tuple[str, str]] = ()
+    settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     trigger: str = ""
 
 

@@ -74,7 +74,8 @@ class HttpPlatform:
     processes_per_application: int = 1
     forward_windows_auth_token: bool = False  # read, and nothing is done with it
     recycle_on_file_change: bool = False  # version 2 only
-    environment_variables: tuple[tuple[str, str], ...] = ()  # in their order, unexpanded
+    # In their order, unexpanded.
+    environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     place: Place = field(default=Place(), compare=False)
 
 
@@ -91,7 +92,7 @@ class FastCgiApplication:
     instance_max_requests: int = 200
     signal_before_terminate_seconds: int = 0
     queue_length: int = 1000
-    environment_variables: tuple[tuple[str, str], ...] = ()
+    environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_instances_set: bool = field(default=False, compare=False)  # False: IIS's own choice
     place: Place = field(default=Place(), compare=False)
 
@@ -177,7 +178,7 @@ class RequestFiltering:
 class Config:
     """What holds for one path of the site, all levels merged."""
 
-    app_settings: Mapping[str, str] = field(default_factory=_nothing)
+    app_settings: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     handlers: tuple[Handler, ...] = ()
     http_platform: HttpPlatform | None = None
     fast_cgi: tuple[FastCgiApplication, ...] = ()
