@@ -183,7 +183,7 @@ EMULATOR = """
     joblog jobschedule limits
     patterns probing publicname rapidfails readiness requesthead rolefolders signinpage
     slimtransport surroundings urlpaths winpaths
-    __init__ default_application exchange folders wfastcgi_child
+    __init__ default_application exchange folders httpvalues wfastcgi_child
 """
 BUILDER = """
     building
@@ -351,7 +351,7 @@ def test_importing_a_room_does_nothing() -> None:
         "        except KeyError: return False\n"
         "    __contains__ = has\n"
         "import click, runpy, ast, dataclasses, subprocess, gunicorn.config\n"
-        "import aiohttp, regex, watchfiles, werkzeug\n"
+        "import aiohttp, regex, watchfiles\n"
         "try:\n    import waitress\nexcept ImportError: pass\n"
         "try:\n    import pydantic_settings\nexcept ImportError: pass\n"
         "real, os.environ = os.environ, Watched()\n"

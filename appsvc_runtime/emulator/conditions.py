@@ -1,7 +1,7 @@
 """Which part of a file a request asks for, and whether at all: conditions and ranges.
 
 Pure: headers and the file's figures in, a status and ranges out. Must not know of files. Source:
-RFC 9110, 13.2.2 for the order of the conditions and 14 for ranges; werkzeug reads the headers.
+RFC 9110, 13.2.2 for the order of the conditions and 14 for ranges.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from werkzeug.http import parse_date, parse_etags, parse_range_header, unquote_etag
+from .httpvalues import read_date, read_ranges, read_tags
 
 if TYPE_CHECKING:
     from .exchange import Request
@@ -41,19 +41,17 @@ def select(request: Request, etag: str, modified: datetime, size: int) -> Select
     if_match = _header(request, "If-Match")
     if_none_match = _header(request, "If-None-Match")
     if if_match is not None:
-        wanted = parse_etags(if_match)
-        if not wanted.star_tag and not wanted.contains(tag):
+        if not read_tags(if_match).match_strongly(tag):
             return Selection(412)
     else:
-        unmodified_since = parse_date(_header(request, "If-Unmodified-Since"))
+        unmodified_since = read_date(_header(request, "If-Unmodified-Since"))
         if unmodified_since is not None and modified > unmodified_since:
             return Selection(412)
     if if_none_match is not None:
-        known = parse_etags(if_none_match)
-        if known.star_tag or known.contains_weak(tag):
+        if read_tags(if_none_match).match_weakly(tag):
             return Selection(304)
     else:
-        modified_since = parse_date(_header(request, "If-Modified-Since"))
+        modified_since = read_date(_header(request, "If-Modified-Since"))
         if modified_since is not None and modified <= modified_since:
             return Selection(304)
     if request.method != "GET" or not _is_range_valid(request, tag, modified):
@@ -66,19 +64,18 @@ def _is_range_valid(request: Request, tag: str, modified: datetime) -> bool:
     if_range = _header(request, "If-Range")
     if if_range is None:
         return True
-    date = parse_date(if_range)
+    date = read_date(if_range)
     if date is not None:
         return date == modified
-    known, weak = unquote_etag(if_range)
-    return known == tag and not weak
+    return read_tags(if_range).tags == [(tag, False)]
 
 
 def _select_ranges(header: str | None, size: int) -> Selection:
-    asked = parse_range_header(header)
-    if asked is None or asked.units != "bytes" or len(asked.ranges) > MAX_RANGES:
+    asked = read_ranges(header)
+    if asked is None or len(asked) > MAX_RANGES:
         return Selection(200)
     ranges: list[tuple[int, int]] = []
-    for start, stop in asked.ranges:
+    for start, stop in asked:
         if start < 0:  # the last so many bytes
             start, stop = max(size + start, 0), size
         stop = size if stop is None else min(stop, size)

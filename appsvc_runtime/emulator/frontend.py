@@ -24,7 +24,7 @@ from .exchange import Answer, Ask, Request, Say
 from .frontheaders import FrontHeaders, Visitor
 from .frontpages import page, shown, timed_out
 from .hostnames import AllowedHosts
-from .incoming import NO_BODY, BadRequestError, Incoming, NoBody, read_address
+from .incoming import NO_BODY, BadRequestError, Incoming, NoBody, count_hosts, read_address
 from .listening import Protocol, Server
 from .origins import is_cross_site
 from .publicname import PublicName
@@ -202,6 +202,7 @@ class FrontEnd:
         body: Incoming | NoBody = NO_BODY
         asked = ""
         try:
+            count_hosts(request.version, headers)
             address = read_address(request.method, request.raw_path, headers.get("Host"))
             if address.host and not self._hosts.allows(address.host):
                 raise BadRequestError("Invalid Hostname", self._hosts.explain(address.host))
@@ -250,7 +251,6 @@ class FrontEnd:
             body = Incoming(request, flight, self._clock, waiting=waiting)
         websocket = asks_for_websocket(request)
         self._headers.apply(headers, visitor, target, websocket=websocket)
-        local = request.protocol.sockname
         return Request(
             request.method,
             target,
@@ -259,7 +259,7 @@ class FrontEnd:
             length,
             visitor.secure,
             self._address,
-            local[1] if isinstance(local, tuple) else 0,
+            cast(Protocol, request.protocol).port,
             websocket,
         )
 
@@ -295,7 +295,7 @@ class FrontEnd:
         asked: str,
     ) -> Answer:
         headers = CIMultiDict(response.headers)
-        secure = request.protocol.ssl_context is not None
+        secure = cast(Protocol, request.protocol).visitor.secure
         self._public.outward(headers, asked, secure=secure)
         self._report(f"WebSocket opened: {shown(request.raw_path)}")
         await self._dialler.join(request, response, headers, flight)

@@ -37,6 +37,17 @@ class Wire(ResponseHandler):
         self._waits = False
         self._through = False
         self._held = b""
+        self.full = False  # whether the server has to take something before more is sent
+
+    def pause_writing(self) -> None:
+        """Note that what was sent has not been taken."""
+        self.full = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it has."""
+        self.full = False
+        super().resume_writing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note that it is open."""
@@ -89,6 +100,13 @@ class Wire(ResponseHandler):
             await self._drain_helper()
         except ConnectionError:
             return
+
+    def abort(self) -> None:
+        """End the connection now, whatever is still to be sent.."""
+        transport = self.transport
+        if transport is not None:
+            transport.abort()
+        self.close()
 
     def fail(self, error: BaseException) -> None:
         """Have who reads the head or the body get an error."""

@@ -12,10 +12,19 @@ from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.streams import StreamReader
+from multidict import MultiMapping
 
 from .answering import Flight
 
-__all__ = ["NO_BODY", "Address", "BadRequestError", "Incoming", "NoBody", "read_address"]
+__all__ = [
+    "NO_BODY",
+    "Address",
+    "BadRequestError",
+    "Incoming",
+    "NoBody",
+    "count_hosts",
+    "read_address",
+]
 
 _ABSOLUTE = re.compile(r"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
@@ -53,6 +62,16 @@ def read_address(method: str, raw: str, host: str | None) -> Address:
     if host is not None and _HOST.fullmatch(host) is None:
         raise BadRequestError("Invalid Hostname")
     return Address(target, host or "")
+
+
+def count_hosts(version: tuple[int, int], headers: MultiMapping[str]) -> None:
+    """Raise BadRequestError for two Host headers, or none in HTTP/1.1; aiohttp does from 3.14 on.
+
+    Source: RFC 9112, 3.2.
+    """
+    count = len(headers.getall("Host", ()))
+    if count > 1 or (not count and version >= (1, 1)):
+        raise BadRequestError("Invalid Host header")
 
 
 class NoBody:

@@ -2,17 +2,15 @@
 
 Text and times in, times out. Kudu has NCrontab do it, in which a day must fit both the day of the
 month and the day of the week; which knows names by any of their beginnings, turns a range round
-that runs backwards, and knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`. So the fields are
-read here, and which times fit is croniter's to find.
+that runs backwards, and knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`.
 Sources: Kudu.Core/Jobs/Schedule.cs; NCrontab's CrontabField.cs and CrontabFieldImpl.cs.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
-
-from croniter import croniter  # type: ignore[import-untyped,unused-ignore]
+from collections.abc import Iterator
+from datetime import date, datetime, time
 
 from ..findings import Finding
 
@@ -27,6 +25,8 @@ _NAMES = {
 _PART = re.compile(r"(?:\*|([0-9a-z]{1,9})(?:-([0-9a-z]{1,9}))?)(?:/([0-9]{1,9}))?")
 _HINT = "Write it as {second} {minute} {hour} {day} {month} {day of the week}: 0 */15 * * * *."
 _LONGEST = 400
+# A 29 February on a given day of the week comes after 40 years at the latest.
+_YEARS = 41
 
 
 class Schedule:
@@ -34,28 +34,47 @@ class Schedule:
 
     def __init__(self, text: str, fields: list[set[int]]) -> None:
         self.text = text
-        self._expression = " ".join(
-            "*" if len(values) == most - least + 1 else ",".join(map(str, sorted(values)))
-            for values, (least, most) in zip(fields, _LIMITS, strict=True)
-        )
+        self._fields = tuple(tuple(sorted(values)) for values in fields)
 
     def __repr__(self) -> str:
         return f"Schedule({self.text!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schedule) and other._expression == self._expression
+        return isinstance(other, Schedule) and other._fields == self._fields
 
     def __hash__(self) -> int:
-        return hash(self._expression)
+        return hash(self._fields)
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Give the first time later than `moment`, None where there is none, as on 30 February."""
-        try:
-            times = croniter(self._expression, moment, second_at_beginning=True, day_or=False)
-            found: datetime = times.get_next(datetime)
-        except (ValueError, OverflowError):
-            return None
-        return found
+        """Return the first time later than `moment`, None if none comes, as on 30 February."""
+        zone, now = moment.tzinfo, moment.replace(tzinfo=None)
+        for day in self._days(now.date()):
+            earliest = now if day == now.date() else datetime.combine(day, time())
+            for fitting in self._times(day, earliest.hour):
+                if fitting > earliest or (fitting == earliest and day > now.date()):
+                    return fitting.replace(tzinfo=zone)
+        return None
+
+    def _days(self, first: date) -> Iterator[date]:
+        """Return the days that fit, from `first` on."""
+        _, _, _, days, months, weekdays = self._fields
+        for year in range(first.year, min(first.year + _YEARS, date.max.year + 1)):
+            for month in months:
+                for number in days:
+                    try:
+                        day = date(year, month, number)
+                    except ValueError:  # a month that has no such day
+                        break
+                    if day >= first and day.isoweekday() % 7 in weekdays:
+                        yield day
+
+    def _times(self, day: date, from_hour: int) -> Iterator[datetime]:
+        """Return the times of a day that fit, from an hour on."""
+        seconds, minutes, hours, *_ = self._fields
+        for hour in (one for one in hours if one >= from_hour):
+            for minute in minutes:
+                for second in seconds:
+                    yield datetime.combine(day, time(hour, minute, second))
 
 
 def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding, ...]]:

@@ -6,6 +6,7 @@ Must not know of what is behind it: it is given a handler, and something to be t
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +27,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # settings for Windows"); it does not count headers.
 _MAX_LINE = 16_384
 _MAX_HEADERS = 1_000
+# aiohttp counts headers from 3.14 on.
+_COUNTED = "max_headers" in inspect.signature(web.RequestHandler.__init__).parameters
+_OPTIONS: dict[str, Any] = {"max_headers": _MAX_HEADERS} if _COUNTED else {}
 # IIS: connectionTimeout of a site is 2 minutes (IIS schema, site/limits).
 _IDLE_SECONDS = 120
 _BUFFER = 0x10000
@@ -35,14 +39,15 @@ _MAX_REASON = 120
 
 
 class Protocol(web.RequestHandler):
-    """One connection; `visitor` is who is at its other end."""
+    """One connection; `visitor` is the client at its other end, `port` the one it came to."""
 
-    __slots__ = ("_report", "visitor")
+    __slots__ = ("_report", "port", "visitor")
 
     def __init__(self, server: Server, report: Callable[[str], None], **options: Any) -> None:
         super().__init__(server, **options)
         self._report = report
         self.visitor = _NOBODY
+        self.port = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note who it is."""
@@ -53,7 +58,16 @@ class Protocol(web.RequestHandler):
             self.visitor = Visitor.of(peer[0], peer[1], version)
         else:
             self.visitor = Visitor.of("127.0.0.1", 0, version)
+        local = transport.get_extra_info("sockname")
+        self.port = local[1] if isinstance(local, tuple) else 0
         super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End it. A handler that waited for the client has been cancelled and will not look."""
+        waiting = getattr(self, "_drain_waiter", None)
+        super().connection_lost(exc)
+        if waiting is not None and waiting.done() and not waiting.cancelled():
+            waiting.exception()  # else asyncio logs that nothing has read it (aiohttp before 3.14)
 
     @property
     def idle(self) -> bool:
@@ -130,8 +144,8 @@ class Server(web.Server):
             keepalive_timeout=_IDLE_SECONDS,
             max_line_size=_MAX_LINE,
             max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
             read_bufsize=_BUFFER,
             auto_decompress=False,
             tcp_keepalive=not WINDOWS,
+            **_OPTIONS,
         )

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from html import escape
 
 from multidict import CIMultiDict
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from .exchange import Answer, Request
+from .httpvalues import read_accept
 
 __all__ = ["answer", "html_page", "text_page"]
 
@@ -116,7 +115,7 @@ def _wants_html(accept: list[str]) -> bool:
 
     One that takes anything, as curl does, is a terminal or a program: it gets text.
     """
-    ranges = parse_accept_header(", ".join(accept), MIMEAccept)
+    ranges = read_accept(", ".join(accept))
     return not ranges or any(
         quality > 0 and kind.startswith(("text/html", "application/xhtml"))
         for kind, quality in ranges

@@ -115,7 +115,9 @@ class Passage:
             self.end()
         else:
             body = _AnswerBody(self, content)
-        headers = CIMultiDict(end_to_end(message.headers))
+        # What stands behind a value is none of it; aiohttp leaves blanks there before 3.14.
+        pairs = end_to_end(message.headers)
+        headers = CIMultiDict([(name, value.strip(" \t")) for name, value in pairs])
         return Answer(message.code, headers, body, reason=message.reason or "")
 
     def end(self) -> None:
@@ -172,7 +174,7 @@ class Passage:
                     break
                 else:
                     wire.send(piece)
-                if wire.writing_paused:
+                if wire.full:
                     await self._drain(wire)
             if left:
                 raise ValueError("The body of a request is not as long as was said.")

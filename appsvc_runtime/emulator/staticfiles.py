@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
-from werkzeug.http import http_date
 
 from . import pages
 from .conditions import select
 from .exchange import Answer, Request
 from .filebody import FileBody
+from .httpvalues import format_date
 from .sitefiles import Found, find, open_found
 from .urlpaths import clean_url, encode_path, is_web_config, split_target
 
@@ -149,7 +149,7 @@ def _serve_file(found: Found, config: Config, request: Request) -> Answer:
     tag = etag(figures.st_mtime_ns)
     modified = _EPOCH + timedelta(seconds=min(max(0, figures.st_mtime_ns // 10**9), _LAST_SECOND))
     selection = select(request, tag, modified, size)
-    headers = CIMultiDict({"Last-Modified": http_date(modified), "ETag": tag})
+    headers = CIMultiDict({"Last-Modified": format_date(modified), "ETag": tag})
     headers["Accept-Ranges"] = "bytes"
     if config.static_content.cache_control:
         headers["Cache-Control"] = config.static_content.cache_control
