@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -95,11 +96,19 @@ def serve(
 @_SITE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
-@click.option("--python-version", type=PythonVersion(), help="Of the container. [default: this]")
+@click.option(
+    "--python-version", type=PythonVersion(), help="Of the container. [default: the project's]"
+)
 def explain(
     site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
 ) -> None:
     """Say what the Linux container would run for SITE, and why."""
+    python = None
+    if python_version is None and os.path.isdir(site):
+        from .emulator.projectpython import choose_python
+
+        python = choose_python(Path(os.path.abspath(site)), "", os.environ, runs_app=False)
+        python_version = python.interpreter.minor
     plan = startup.make_plan(
         site,
         os.environ,
@@ -111,6 +120,9 @@ def explain(
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
         return
     click.echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
+    for line in python.lines if python is not None else ():
+        name, _, text = line.partition(": ")
+        echo(f"{name + ':':<12}{text}")
     click.echo(f"Framework:  {plan.framework}")
     click.echo(f"App:        {plan.app or 'not known'}")
     click.echo(f"Command:    {plan.command}")

@@ -27,7 +27,9 @@ _INTERRUPTED = 130
 @click.command()
 @click.argument("site", default=".", type=click.Path())
 @click.option("--output", type=click.Path(), help="Where to. [default: in .appsvc beside SITE]")
-@click.option("--python", default="", metavar="PATH", help="The site's Python. [default: this one]")
+@click.option(
+    "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
 @click.option("--clean", is_flag=True, help="Keep nothing of the last build.")
 def build(site: str, output: str | None, python: str, settings: Sequence[str], clean: bool) -> int:
@@ -38,22 +40,26 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     SITE itself is only read. Ends with the exit code of the step that failed.
     """
     from .builder import building, places
-    from .emulator import environment, surroundings
+    from .emulator import environment
+    from .emulator.projectpython import choose_python
 
     sitefolder.check_site(site, os.environ, "appsvc build")
     if output:
         output = os.path.expanduser(output)  # shells leave the ~ of --output=~ alone
         sitefolder.check_output(output, os.environ, "--output", Path(site))
     folder = Path(os.path.abspath(site))
+    chosen = choose_python(folder, python, os.environ, runs_app=False)
     options = building.Options(
         site=folder,
         output=Path(os.path.abspath(output))
         if output
         else places.default_output(folder, os.environ),
-        python=surroundings.find_interpreter(python),
+        python=chosen.path,
         app_settings=[environment.parse_setting(text) for text in settings],
         clean=clean,
     )
+    for line in chosen.lines:
+        echo(line)
     code = asyncio.run(_run(building.build(options, os.environ, say)))
     if code:
         echo("Interrupted: the build is not whole.", err=True)

@@ -18,7 +18,11 @@ from .console import PythonVersion, echo, say
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .emulator.emulation import Host
+    from .emulator.projectpython import ProjectPython
+    from .findings import Finding
 
 __all__ = ["emulate"]
 
@@ -73,7 +77,9 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 )
 @click.option("--https", is_flag=True, help="Speak TLS, with a certificate made on the spot.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
-@click.option("--python", default="", metavar="PATH", help="The site's Python. [default: this one]")
+@click.option(
+    "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
+)
 @click.option("--map", "maps", multiple=True, metavar="PATH=DIR", help="Where a path is here.")
 @click.option(
     "--check",
@@ -144,8 +150,8 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 def emulate(context: click.Context, /, **options: Any) -> int:
     r"""Run SITE on this machine as App Service would: in IIS, by its own web.config, or on Linux.
 
-    IIS: Windows paths in web.config stay as they are; every python.exe is this Python (or
-    --python), D:\home\site\wwwroot is SITE, the rest of D:\home is a folder in .appsvc beside it.
+    IIS: Windows paths in web.config stay as they are; every python.exe is the project's Python
+    (or --python), D:\home\site\wwwroot is SITE, the rest of D:\home a folder in .appsvc beside it.
 
     Linux: a copy of SITE is built and started as the container would; it is found in .appsvc
     beside SITE, which is never written to.
@@ -165,7 +171,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             raise
         raise ConfigError(
             f"The emulator needs a package that is not here: {error.name}.",
-            hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
+            hint='Install it apart from the app: `pipx install "appsvc-runtime[emulator]"`.',
         ) from None
     sitefolder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)
@@ -241,8 +247,7 @@ def _worker(folder: Path, options: dict[str, Any]) -> int:
         ),
         os.environ,
     )
-    for finding in made.findings:
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    _tell(made.python, made.findings)
     return background.run_background(rolehost.RoleHost(made, say, echo))
 
 
@@ -263,8 +268,7 @@ def _webjob(folder: Path, options: dict[str, Any]) -> int:
         return webjobplan.make_webjob_plan(wanted, os.environ)
 
     made = plan()
-    for finding in made.findings:
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    _tell(made.chosen, made.findings)
     jobs = webjobs.WebJobs(made, say, echo, once=trigger is not None, replan=plan)
     return background.run_background(jobs)
 
@@ -285,8 +289,7 @@ def _iis(folder: Path, options: dict[str, Any]) -> Host:
         ),
         os.environ,
     )
-    for finding in made.findings:
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    _tell(made.python, made.findings)
     return iishost.IisHost(made, say)
 
 
@@ -311,4 +314,13 @@ def _linux(folder: Path, options: dict[str, Any]) -> Host:
         ),
         os.environ,
     )
+    _tell(made.chosen)
     return linuxhost.LinuxHost(made, os.environ, say)
+
+
+def _tell(python: ProjectPython, findings: Iterable[Finding] = ()) -> None:
+    """Print which Python was chosen and why, and what was found wrong with the site."""
+    for line in python.lines:
+        echo(line)
+    for finding in findings:
+        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")

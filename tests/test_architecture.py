@@ -151,9 +151,16 @@ ALLOWED: dict[str, set[str]] = {
     | {f"emulator/{room}" for room in ("webjobplan", "webjobs")},
     "cli_build": {"builder/building", "builder/places", "console", "process", "sitefolder"}
     | {"emulator/environment", "emulator/surroundings"},
+    "cli_emulate": {"console", "errors", "findings", "process"}
+    | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
+    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")}
+    | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
+    | {f"emulator/{room}" for room in ("projectpython", "webjobplan", "webjobs")},
+    "cli_build": {"builder/building", "builder/places", "console", "process"}
+    | {"emulator/environment", "emulator/projectpython"},
     "cli": PURE
     | {"__init__", "cli_build", "cli_emulate", "console", "process", "serving", "settings"}
-    | {"settingsfindings", "settingsreport", "startup"},
+    | {"settingsfindings", "settingsreport", "startup", "emulator/projectpython"},
     "__main__": {"cli"},
     "__init__": {"asgi", "connections", "errors", "findings", "health", "identity", "logs"}
     | {"middleware", "readers", "requestinfo", "secret", "settings", "views"},
@@ -183,6 +190,10 @@ EMULATOR = """
     joblog jobschedule limits
     patterns probing publicname rapidfails readiness requesthead rolefolders signinpage
     slimtransport surroundings urlpaths winpaths
+    environment fastcgi fastcgiwire filebody frontheaders headonly jobcopy joblog jobschedule limits
+    patterns probing projectpython publicname rapidfails readiness requesthead requirement
+    rolefolders signinpage slimtransport surroundings urlpaths winpaths
+    environments interpreter
     __init__ default_application exchange folders httpvalues wfastcgi_child
 """
 BUILDER = """

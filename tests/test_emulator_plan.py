@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from appsvc_runtime.emulator.interpreter import examine
 from appsvc_runtime.emulator.plan import Options, Plan, make_plan
-from appsvc_runtime.emulator.surroundings import find_interpreter, find_wfastcgi
+from appsvc_runtime.emulator.projectpython import find_interpreter
+from appsvc_runtime.emulator.surroundings import find_wfastcgi
 from appsvc_runtime.errors import ConfigError
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, make_site, web_config
 
@@ -145,6 +147,7 @@ def test_interpreters(tmp_path: Path) -> None:
     assert find_interpreter(str(tmp_path / "env")) == str(python)
     with pytest.raises(ConfigError, match="--python"):
         find_interpreter(str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="does not run"):
-        find_wfastcgi(str(python))
-    assert find_wfastcgi(sys.executable).endswith("wfastcgi.py")
+    assert examine(str(python)) is None
+    own = examine(sys.executable)
+    assert own is not None
+    assert find_wfastcgi(own).endswith("wfastcgi.py")

@@ -67,4 +67,8 @@ def test_what_explain_shows() -> None:
     """The example in the README is what the command prints."""
     shown = README.partition("$ appsvc explain examples/flask_app\n")[2].partition("```")[0]
     result = run("-m", "appsvc_runtime", "explain", "examples/flask_app")
-    assert shown.splitlines()[1:] == result.stdout.splitlines()[1:]
+    # The first two lines are of the machine: the folder and the Python.
+    assert shown.splitlines()[2:] == result.stdout.splitlines()[2:]
+    assert {
+        lines[1].partition(":")[0] for lines in (shown.splitlines(), result.stdout.splitlines())
+    } == {"Python"}

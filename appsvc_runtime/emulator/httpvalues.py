@@ -2,7 +2,7 @@
 
 Pure: text in, values out; a value that cannot be read is None or left out, never an error. Must
 not know which header is read, nor why. Source: RFC 9110, 5.6.7 (dates), 8.8.3 (entity tags), 12.5.1
-(Accept), 14.1.2 and 14.2 (ranges). A library for these would pull the app's own up with it, or down.
+(Accept), 14.1.2 and 14.2 (ranges). werkzeug has these as well, but the app pins its own.
 """
 
 from __future__ import annotations

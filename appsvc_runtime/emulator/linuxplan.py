@@ -7,7 +7,6 @@ know of requests or processes.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from .. import facts, process, sitefolder
 from ..builder import places
 from ..errors import ConfigError
 from . import surroundings
+from .projectpython import ProjectPython, choose_python
 
 __all__ = ["LinuxOptions", "LinuxPlan", "make_linux_plan", "parse_home"]
 
@@ -52,8 +52,9 @@ class LinuxPlan:
     """A site that can be emulated.
 
     `linux` is the folder that all of the emulation is kept in, `home` what stands for /home,
-    `output` the built copy. `settings` are the app settings by name. `default_name` is the host
-    name under azurewebsites.net, `public_name` the one that visitors ask for.
+    `output` the built copy, `python` the interpreter that was `chosen`. `settings` are the app
+    settings by name. `default_name` is the host name under azurewebsites.net, `public_name` the
+    one that clients ask for.
     """
 
     site: Path
@@ -67,6 +68,7 @@ class LinuxPlan:
     public_name: str
     authentication: bool
     options: LinuxOptions
+    chosen: ProjectPython
 
 
 def parse_home(texts: Sequence[str]) -> Path | None:
@@ -107,7 +109,7 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
     linux = places.linux_folder(site, environ)
     settings = dict(options.app_settings)
     names = surroundings.names(site, settings, options.public_name)
-    python = _interpreter(options)
+    python = _choose(site, options, environ)
     home = Path(os.path.abspath(options.home)) if options.home is not None else linux / "home"
     _make_home(home)
     return LinuxPlan(
@@ -115,7 +117,8 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
         linux=linux,
         home=home,
         output=home / "site" / "wwwroot",
-        python=python,
+        python=python.path,
+        chosen=python,
         settings=settings,
         site_name=names[0],
         default_name=names[1],
@@ -125,29 +128,18 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
     )
 
 
-def _interpreter(options: LinuxOptions) -> str:
-    """Give the interpreter of the container; ConfigError where it is not of the wanted version."""
+def _choose(site: Path, options: LinuxOptions, environ: Mapping[str, str]) -> ProjectPython:
+    """Choose the container's Python; ConfigError where it is not of the wanted version."""
     wanted = options.python_version
-    python = options.python
-    if wanted is not None and not python:
-        python = "" if wanted == sys.version_info[:2] else f"python{wanted[0]}.{wanted[1]}"
-    try:
-        found = surroundings.find_interpreter(python)
-        path, version = surroundings.resolve_interpreter(found)
-    except ConfigError:
-        if options.python or wanted is None:
-            raise
+    chosen = choose_python(site, options.python, environ, runs_app=False, version=wanted)
+    found = chosen.interpreter
+    if wanted is not None and found.minor != wanted:
         raise ConfigError(
-            f"The container is to have Python {wanted[0]}.{wanted[1]}, and no {python} is here.",
-            hint="Install it, or name one by --python.",
-        ) from None
-    if wanted is not None and version != wanted:
-        raise ConfigError(
-            f"The container is to have Python {wanted[0]}.{wanted[1]}, and {found} is "
-            f"{version[0]}.{version[1]}.",
+            f"The container is to have Python {wanted[0]}.{wanted[1]}, and {found.path} is "
+            f"{found.minor[0]}.{found.minor[1]}.",
             hint="Name another by --python, or leave out --python-version.",
         )
-    return path
+    return chosen
 
 
 def _make_home(home: Path) -> None:

@@ -6,8 +6,6 @@ Looks at files and makes the site's folder for logs; starts nothing. Must not kn
 from __future__ import annotations
 
 import os
-import site as python_site
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +14,10 @@ from .. import sitefolder, webconfig
 from ..errors import ConfigError
 from ..findings import Finding, errors
 from ..webconfig.model import Config, Handler
-from . import handlers, surroundings, winpaths
+from . import handlers, requirement, surroundings, winpaths
 from .environment import make_environ, windows_variables
+from .interpreter import app_environ
+from .projectpython import ProjectPython, choose_python
 from .rewriting import compile_rules
 from .site import Site, find_config
 
@@ -62,6 +62,7 @@ class Plan:
     public_name: str
     findings: tuple[Finding, ...]
     options: Options
+    python: ProjectPython
 
 
 def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
@@ -82,17 +83,15 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
             hint="Name the folder that holds your web.config.",
         )
     own = _own_config(folder, options)
-    python = surroundings.find_interpreter(options.python)
+    python = choose_python(folder, options.python, environ)
     root, kind, notes = _choose(folder, own, options)
     site = Site(folder, root, httpplatform_version=options.httpplatform_version)
     config, found = site.config("/")
     names = surroundings.names(folder, dict(options.app_settings), options.public_name)
     if errors(found):
         raise _refusal(errors(found), root)
-    if python != sys.executable:
-        surroundings.ask_interpreter(python)
     if kind == "fastcgi":
-        surroundings.find_wfastcgi(python)
+        surroundings.find_wfastcgi(python.interpreter)
     homes = [place for windows, place in options.maps if winpaths.is_home(windows)]
     if homes:
         sitefolder.check_output(
@@ -100,9 +99,9 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         )
     home = surroundings.make_home(folder, homes[-1] if homes else None)
     maps = [pair for pair in options.maps if not winpaths.is_home(pair[0])]
-    paths = winpaths.PathMap(folder, home, python, maps)
+    paths = winpaths.PathMap(folder, home, python.path, maps)
     variables = make_environ(
-        {"PYTHONUSERBASE": python_site.getuserbase(), **environ},
+        app_environ(environ, python.interpreter),
         site_name=names[0],
         public_name=names[1],
         home=home,
@@ -118,6 +117,7 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     checked += compile_rules(config.rules).findings
     if errors(checked):
         raise _refusal(errors(checked), root)
+    _need_runtime(python, config, kind, paths, {**windows, **dict(options.app_settings)})
     return Plan(
         site=site,
         kind=kind,
@@ -130,7 +130,32 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         public_name=names[2],
         findings=(*notes, *found, *checked),
         options=options,
+        python=python,
     )
+
+
+def _need_runtime(
+    python: ProjectPython,
+    config: Config,
+    kind: str,
+    paths: winpaths.PathMap,
+    environ: Mapping[str, str],
+) -> None:
+    """Raise ConfigError if web.config starts this package and the site's Python has it not."""
+    settings = config.http_platform
+    if kind == "fastcgi":
+        known = {name.strip().upper(): text for name, text in config.app_settings.items()}
+        handler = known.get("WSGI_HANDLER", environ.get("WSGI_HANDLER", "")).strip()
+        what = f"WSGI_HANDLER={handler}" if handler.startswith("appsvc_runtime.") else ""
+        where = "web.config"
+    elif settings is not None and paths.program(settings.process_path) == python.path:
+        known = {name.upper(): text for name, text in settings.environment_variables}
+        words = winpaths.split_command_line(winpaths.expand(settings.arguments, environ))
+        what = requirement.runtime_in(words, _source(paths, words[0]) if words else None)
+        where = str(settings.place)
+    else:
+        return
+    requirement.need_runtime(python.interpreter, where, what, paths.site, {**environ, **known})
 
 
 def _own_config(folder: Path, options: Options) -> Path:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import AppServiceError
@@ -20,6 +20,7 @@ from . import readiness
 from .children import Child
 from .exposure import Exposure, reachable
 from .repeats import Repeats
+from .requirement import missing_module
 
 if TYPE_CHECKING:
     from ..webconfig.model import HttpPlatform
@@ -203,6 +204,9 @@ class PlatformProcess:
                 await _end(child)
             raise
         if failure is not None:
+            if not failure.hint:
+                hint = missing_module(failure.output, command.argv[0])
+                failure = replace(failure, hint=hint)
             shared.ports.discard(port)
             self.last_words, self.last_end = failure.output, failure.why
             await _end(child)

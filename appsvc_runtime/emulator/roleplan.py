@@ -20,8 +20,10 @@ from ..entrypoint import python_arguments
 from ..errors import ConfigError
 from ..findings import Finding, errors
 from ..rolexpath import InstanceFacts, resolve_xpath
-from . import rolefolders, surroundings
+from . import requirement, rolefolders
 from .environment import plain_environ
+from .interpreter import app_environ
+from .projectpython import ProjectPython, choose_python
 
 __all__ = ["Instance", "RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 
@@ -74,6 +76,7 @@ class RolePlan:
 
     instances: tuple[Instance, ...]
     findings: tuple[Finding, ...]
+    python: ProjectPython
 
 
 def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan:
@@ -88,7 +91,8 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
         raise ConfigError(
             f"The project folder {str(site)!r} {what}.", hint="Name the one with the role in it."
         )
-    python, _ = surroundings.resolve_interpreter(surroundings.find_interpreter(options.python))
+    python = choose_python(site, options.python, environ)
+    environ = app_environ(environ, python.interpreter)
     definition = find_definition(site)
     roles: tuple[Role, ...]
     configurations: dict[str, RoleConfiguration] = {}
@@ -117,7 +121,7 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
             )
             instances.append(made)
             told += more if number == 0 else []
-    return RolePlan(tuple(instances), (*findings, *told))
+    return RolePlan(tuple(instances), (*findings, *told), python)
 
 
 def find_definition(site: Path) -> Path | None:
@@ -207,7 +211,7 @@ def _plan_instance(
     label: str,
     root: Path,
     site: Path,
-    python: str,
+    python: ProjectPython,
     deployment: str,
     settings: Mapping[str, str],
     options: RoleOptions,
@@ -263,13 +267,13 @@ def _plan_instance(
                     "python",
                     "warning",
                     role.name,
-                    f"PYTHON is {python} here, not what {DEFINITION} says.",
+                    f"PYTHON is {python.path} here, not what {DEFINITION} says.",
                 )
             )
         else:
             variables[variable.name] = value
     variables.update(options.settings)
-    variables["PYTHON"] = python
+    variables["PYTHON"] = python.path
     words = python_arguments(role.command_line) or []
     if not words:
         raise ConfigError(
@@ -277,6 +281,9 @@ def _plan_instance(
             hint=rf"Write it as bin\ps.cmd {_LAUNCHER} {_SCRIPT}.",
         )
     arguments = [_local(_expand(word, variables), root) for word in words]
+    requirement.need_runtime(
+        python.interpreter, role.name, requirement.runtime_in(arguments), root, variables
+    )
     if arguments[0].endswith(".py") and not (root / arguments[0]).is_file():
         findings.append(
             Finding(
@@ -289,7 +296,7 @@ def _plan_instance(
     return (
         Instance(
             label=label,
-            argv=(python, *arguments),
+            argv=(python.path, *arguments),
             shown=f"python {' '.join(words)}",
             environ=variables,
             root=root,

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 from ..builder import places
 from ..errors import ConfigError
+from .interpreter import Interpreter, require
 
 __all__ = [
-    "ask_interpreter",
-    "find_interpreter",
     "find_wfastcgi",
     "make_home",
     "names",
@@ -31,84 +26,30 @@ __all__ = [
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
-def find_interpreter(python: str) -> str:
-    """Give the interpreter's path: `--python`, which may be a name or a virtual environment.
-
-    Symbolic links stay: a virtual environment's interpreter is one.
-    """
-    if not python:
-        return sys.executable
-    path = Path(python)
-    inside = [path / "bin" / "python", path / "Scripts" / "python.exe"] if path.is_dir() else []
-    there = [c for c in [*inside, path] if c.is_file() and os.access(c, os.X_OK)]
-    found = there[0] if there else None if path.parent.name else shutil.which(python)
-    if found is None:
-        raise ConfigError(
-            f"--python {python!r} is no interpreter that can be run.",
-            hint="Name a python, or the folder of a virtual environment.",
-        )
-    return os.path.abspath(found)
-
-
-@lru_cache
 def resolve_interpreter(python: str) -> tuple[str, tuple[int, int]]:
-    """Have an interpreter say its own path and version.
+    """Return an interpreter's own path and version; ConfigError for what is no Python.
 
     A name on the path may be a script that finds one by variables which a build does not have, as
-    pyenv's are. ConfigError for what is no Python.
+    pyenv's are.
     """
     if python == sys.executable:
         return python, sys.version_info[:2]
-    code = "import sys; print('Python', *sys.version_info[:2], sys.executable)"
-    try:
-        asked = subprocess.run(
-            [python, "-c", code], capture_output=True, text=True, timeout=30, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        words = asked.stdout.strip().split(maxsplit=3)
-        if words[0] == "Python" and os.path.isfile(words[3]):
-            return words[3], (int(words[1]), int(words[2]))
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        pass
-    raise ConfigError(
-        f"--python {python!r} does not run as Python.", hint="Name another interpreter."
-    )
+    found = require(python, f"--python {python!r}")
+    return found.path, found.minor
 
 
-@lru_cache
-def ask_interpreter(python: str) -> str:
-    """Have an interpreter say where its wfastcgi is, "" where it has none.
+def find_wfastcgi(interpreter: Interpreter) -> str:
+    """Return the file of the wfastcgi that the site's Python has, else of this command's own.
 
-    ConfigError for what is no Python.
+    ConfigError where neither has one.
     """
-    code = (
-        "import importlib.util; found = importlib.util.find_spec('wfastcgi'); "
-        "print('Python:' + (found.origin if found else ''))"
-    )
-    try:
-        asked = subprocess.run(
-            [python, "-c", code], capture_output=True, text=True, timeout=30, check=False
-        )
-        said = asked.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        said = ""
-    if not said.startswith("Python:"):
-        raise ConfigError(
-            f"--python {python!r} does not run as Python.", hint="Name another interpreter."
-        )
-    return said.partition(":")[2]
-
-
-def find_wfastcgi(python: str) -> str:
-    """Give the wfastcgi that the site's interpreter has, else the one that this one has."""
-    found = ask_interpreter(python) if python != sys.executable else ""
-    if found:
-        return found
+    if interpreter.wfastcgi:
+        return interpreter.wfastcgi
     spec = importlib.util.find_spec("wfastcgi")
     if spec is None or not spec.origin:
         raise ConfigError(
             "wfastcgi, which answers for FastCGI, is not installed.",
-            hint='Install it with `pip install "appsvc-runtime[emulator]"`.',
+            hint="Install it beside this command: it is in appsvc-runtime[emulator].",
         )
     return spec.origin
 

@@ -15,8 +15,10 @@ from .. import ownfiles, process
 from ..errors import ConfigError
 from ..findings import Finding
 from . import environment, surroundings
+from .interpreter import app_environ
 from .jobfiles import Job, find_jobs, program_for
 from .jobschedule import Schedule, read_schedule
+from .projectpython import ProjectPython, choose_python
 
 __all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan", "remove_old_copies"]
 
@@ -65,6 +67,7 @@ class JobsPlan:
     restart: float
     temp: Path
     findings: tuple[Finding, ...]
+    chosen: ProjectPython
     environ: Mapping[str, str] = field(repr=False)
 
 
@@ -79,7 +82,8 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         raise ConfigError(
             f"The site folder {str(site)!r} {what}.", hint="Name the folder with App_Data in it."
         )
-    python, _ = surroundings.resolve_interpreter(surroundings.find_interpreter(options.python))
+    chosen = choose_python(site, options.python, environ)
+    python = chosen.path
     found, findings = find_jobs(site)
     if not found:
         raise ConfigError(
@@ -121,8 +125,9 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         restart=_restart(settings),
         temp=temp,
         findings=tuple(told),
+        chosen=chosen,
         environ=environment.make_environ(
-            environ,
+            app_environ(environ, chosen.interpreter),
             site_name=name,
             public_name=default or public,
             home=home,

@@ -243,8 +243,11 @@ def main(words: Sequence[str]) -> None:
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[1:] = sys.argv
     if not getattr(sys.flags, "safe_path", False):
-        # Otherwise the emulator's modules could be imported, until wfastcgi puts "." there.
-        sys.path[0] = os.path.dirname(path)
+        # Otherwise the emulator's modules could be imported, until wfastcgi puts "." there. A
+        # wfastcgi that is not the site's own stands among packages that are not the site's either:
+        # a file on the path holds no modules.
+        folder = os.path.dirname(path)
+        sys.path[0] = folder if folder in sys.path[1:] else path
     module = _load(path, options["--config-folder"], options["--site"])
     module.main()
 

@@ -271,7 +271,7 @@ class Workers:
 
     def _word(self, word: str) -> str:
         if word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py":
-            return find_wfastcgi(self._plan.paths.python)
+            return find_wfastcgi(self._plan.python.interpreter)
         return self._plan.paths.argument(word)
 
 

@@ -1,0 +1,136 @@
+"""Which Python runs a site: the one that is named, else its project's, else this command's own.
+
+Chooses and checks. Must not know what is run with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+from .environments import Environment, built_for, find_environments, locate_python
+from .interpreter import Interpreter, require, same_folder
+
+__all__ = ["ProjectPython", "choose_python", "find_interpreter"]
+
+# What pipx and uv leave in an environment that holds a tool alone.
+_TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
+
+
+@dataclass(frozen=True)
+class ProjectPython:
+    """The interpreter that was chosen, why, and what was left aside on the way."""
+
+    interpreter: Interpreter
+    reason: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The interpreter's path."""
+        return self.interpreter.path
+
+    @property
+    def lines(self) -> list[str]:
+        """What a user reads of the choice: one line, and one for each note."""
+        version = ".".join(map(str, self.interpreter.version))
+        return [f"Python: {self.reason} ({version})", *(f"Note: {note}" for note in self.notes)]
+
+
+def choose_python(
+    site: Path,
+    python: str,
+    environ: Mapping[str, str],
+    *,
+    runs_app: bool = True,
+    version: tuple[int, int] | None = None,
+) -> ProjectPython:
+    """Choose the Python of a site; `python` is `--python`, "" where it is not given.
+
+    An environment of the project that cannot be used is an error where the app runs in it
+    (`runs_app`), as another would lack the app's packages; where only its version counts, it is
+    noted. With `version`, one of another version is passed over. Raises ConfigError.
+    """
+    if python:
+        found = require(find_interpreter(python), f"--python {python!r}")
+        return ProjectPython(found, f"{found.path}, as --python says")
+    notes: list[str] = []
+    for environment in find_environments(site, environ):
+        if _is_tools_own(environment):
+            continue
+        try:
+            found = _use(environment)
+        except ConfigError as error:
+            if runs_app:
+                raise
+            notes.append(f"{error.message} Its version is not taken.")
+            continue
+        if version is None or found.minor == version:
+            return ProjectPython(found, environment.called, tuple(notes))
+    own = require(sys.executable, "This command's own Python")
+    if version is not None and own.minor != version:
+        return ProjectPython(*_of_version(version), tuple(notes))
+    reason = "this command's own, as the site has no virtual environment and none is active"
+    if version is not None:
+        reason = "this command's own, of the version that --python-version says"
+    return ProjectPython(own, reason, tuple(notes))
+
+
+def find_interpreter(python: str) -> str:
+    """Return the path of what `--python` names: a file, a program, or a virtual environment.
+
+    Symbolic links stay: a virtual environment's interpreter is one.
+    """
+    if not python:
+        return sys.executable
+    path = Path(python)
+    if path.is_dir():
+        return os.path.abspath(locate_python(Environment(path, f"--python {python!r}")))
+    there = str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    found = there or (None if path.parent.name else shutil.which(python))
+    if found is None:
+        raise ConfigError(
+            f"--python {python!r} is no interpreter that can be run.",
+            hint="Name a python, or the folder of a virtual environment.",
+        )
+    return os.path.abspath(found)
+
+
+def _use(environment: Environment) -> Interpreter:
+    python = locate_python(environment)
+    found = require(python, f"{environment.called}: {python}")
+    made_for = built_for(environment)
+    if made_for is not None and made_for != found.minor:
+        then, now = (".".join(map(str, version)) for version in (made_for, found.minor))
+        raise ConfigError(
+            f"{environment.called} was made for Python {then} and its interpreter is {now} now, "
+            "which finds none of its packages.",
+            hint="Make it again, or name another interpreter by --python.",
+        )
+    return found
+
+
+def _is_tools_own(environment: Environment) -> bool:
+    """Return whether it is the environment of this command alone, which some runners activate."""
+    return same_folder(environment.folder, sys.prefix) and any(
+        os.path.exists(os.path.join(sys.prefix, name)) for name in _TOOLS
+    )
+
+
+def _of_version(version: tuple[int, int]) -> tuple[Interpreter, str]:
+    name = f"python{version[0]}.{version[1]}"
+    wanted = f"Python {version[0]}.{version[1]}"
+    path = shutil.which(name)
+    try:
+        found = require(path or name, name)
+    except ConfigError:
+        raise ConfigError(
+            f"The container is to have {wanted}, and no {name} is here.",
+            hint="Install it, or name one by --python.",
+        ) from None
+    return found, f"{found.path}, as --python-version says"
