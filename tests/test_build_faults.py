@@ -16,7 +16,7 @@ from appsvc_runtime.builder.building import read_built
 from tests.support.emulator import alive_with, make_site
 from tests.support.servers import ROOT, clean_environ, run
 from tests.support.trees import snapshot
-from tests.support.wheels import make_wheel
+from tests.support.smallwheels import make_wheel
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
 

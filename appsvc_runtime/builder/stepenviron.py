@@ -43,13 +43,32 @@ def machine_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if (small := name.lower()) in _KEPT
         or (small.startswith(_KEPT_PREFIXES) and small not in _NOT_KEPT)
     }
-    own = {os.path.dirname(sys.executable), os.path.join(environ.get("VIRTUAL_ENV", ""), "bin")}
+    own = _link_folders(environ.get("PATH", ""))
+    if sys.prefix != sys.base_prefix:  # else it is the machine's own /usr/bin, say
+        own.add(os.path.dirname(sys.executable))
+    if environ.get("VIRTUAL_ENV"):
+        own.add(os.path.join(environ["VIRTUAL_ENV"], "bin"))
     folders = [
         folder
         for folder in environ.get("PATH", os.defpath).split(os.pathsep)
         if folder and folder not in own and not (Path(folder).parent / "pyvenv.cfg").is_file()
     ]
     return {**kept, "PATH": os.pathsep.join(folders)}
+
+
+def _link_folders(path: str) -> set[str]:
+    """Return the folders on PATH, below the user's home, that hold a link to this very command.
+
+    pipx and uv put it there: an app that lacks the package would find the command all the same.
+    """
+    home = os.path.expanduser("~")
+    return {
+        folder
+        for folder in path.split(os.pathsep)
+        if os.path.islink(link := os.path.join(folder, "appsvc"))
+        and Path(folder).is_relative_to(home)
+        and Path(os.path.realpath(link)).is_relative_to(os.path.realpath(sys.prefix))
+    }
 
 
 def app_setting_variables(settings: Iterable[tuple[str, str]]) -> dict[str, str]:

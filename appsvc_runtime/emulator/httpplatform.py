@@ -83,7 +83,7 @@ class HttpPlatformHandler:
         self._turns = itertools.count()
 
     async def warm_up(self) -> str:
-        """Start the first process and wait until it listens; give "", or why it does not.
+        """Start the first process and wait until it listens; return "", or why it does not.
 
         Raises ConfigError for what cannot be started at all.
         """
@@ -92,7 +92,7 @@ class HttpPlatformHandler:
             raise StoppedError("The application has been replaced.")
         if failure is not None and failure.error is not None:
             raise failure.error
-        return failure.why if failure else ""
+        return f"{failure.why} {failure.hint}".strip() if failure else ""
 
     async def ask(self, request: Request) -> Answer | Tunnel:
         """Pass a request on to the process whose turn it is, started if need be.

@@ -36,14 +36,14 @@ def runtime_in(words: Sequence[str], script: str | None = None) -> str:
 def need_runtime(
     interpreter: Interpreter, where: str, what: str, site: Path, environ: Mapping[str, str]
 ) -> None:
-    """Raise ConfigError if `where` starts `what` of this package, and the Python cannot find it.
+    """Raise ConfigError if `where` runs `what` of this package, and the Python cannot find it.
 
     It may also lie in the site, or where PYTHONPATH of `environ` leads.
     """
     if not what or interpreter.runtime or (site / _PACKAGE).is_dir() or environ.get("PYTHONPATH"):
         return
     raise ConfigError(
-        f"{where} starts {what}, and appsvc-runtime is not installed for {interpreter.path}.",
+        f"{where} needs appsvc-runtime ({what}), which is not installed for {interpreter.path}.",
         hint="Add appsvc-runtime to requirements.txt and install it there "
         f"({interpreter.path} -m pip install appsvc-runtime), or name another by --python.",
     )
