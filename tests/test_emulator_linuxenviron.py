@@ -107,3 +107,26 @@ def test_the_builds_steps(tmp_path: Path) -> None:
     assert made["PIP_NO_INPUT"] == "1"
     assert not made.keys() & {"DATABASE_URL", "PYTHONPATH", "VIRTUAL_ENV", "PIP_TARGET"}
     assert made["PATH"] == "/usr/bin"
+
+
+def test_the_link_of_a_tool_is_not_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pipx and uv put one into the user's folder: an app without the package must not find it."""
+    links, others, tool = (tmp_path / name for name in ("links", "others", "tool"))
+    for folder in (links, others, tool / "bin"):
+        folder.mkdir(parents=True)
+    (tool / "bin" / "appsvc").touch()
+    (links / "appsvc").symlink_to(tool / "bin" / "appsvc")
+    (others / "appsvc").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tool))
+    path = f"{links}:{others}:/usr/bin"
+    assert step_environ({"PATH": path}, (), tmp_path)["PATH"] == f"{others}:/usr/bin"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert step_environ({"PATH": path}, (), tmp_path)["PATH"] == path
+
+
+def test_the_machines_own_programs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where this command runs in the machine's own Python."""
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert step_environ({"PATH": "/usr/bin:/bin"}, (), tmp_path)["PATH"] == "/usr/bin:/bin"

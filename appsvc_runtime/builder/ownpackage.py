@@ -1,8 +1,8 @@
 """This very package for a build's pip, where it was installed from a folder and not from an index.
 
 A checkout's requirements name `appsvc-runtime` as a release's do; so that both can be built, the
-folder that this one was installed from (PEP 610: direct_url.json) is made a wheel of. Must not know
-of sites.
+folder that this one was installed from (PEP 610: direct_url.json) is made a wheel of, and a wheel
+that it was installed from is taken as it is. Must not know of sites.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FILES = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE")
 
 
 def find_source() -> Path | None:
-    """Give the folder that this package was installed from, None where an index gave it."""
+    """Return the folder or the wheel that this package was installed from, None for an index."""
     beside = Path(__file__).resolve().parents[2]
     if (beside / "setup.cfg").is_file() and (beside / "pyproject.toml").is_file():
         return beside
@@ -43,8 +43,14 @@ def find_source() -> Path | None:
         url = urlsplit(json.loads(told or "{}").get("url", ""))
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
-    folder = Path(url2pathname(url.path)) if url.scheme == "file" else None
-    return folder if folder is not None and (folder / "setup.cfg").is_file() else None
+    found = Path(url2pathname(url.path)) if url.scheme == "file" else None
+    if found is None or not ((found / "setup.cfg").is_file() or _is_wheel(found)):
+        return None
+    return found
+
+
+def _is_wheel(path: Path) -> bool:
+    return path.suffix == ".whl" and path.is_file()
 
 
 def _sources(source: Path) -> list[Path]:
@@ -53,7 +59,9 @@ def _sources(source: Path) -> list[Path]:
 
 
 def source_digest(source: Path) -> str:
-    """Give what stands for the package's sources."""
+    """Return what stands for the package's sources, or for the wheel."""
+    if _is_wheel(source):
+        return hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     digest = hashlib.sha256()
     for path in _sources(source):
         content = path.read_bytes()
@@ -64,12 +72,15 @@ def source_digest(source: Path) -> str:
 async def make_wheel(
     source: Path, python: str, environ: Mapping[str, str], say: Say
 ) -> Path | None:
-    """Give a folder with the package's wheel, made by `python` where it is not there yet.
+    """Return a folder with the package's wheel, made by `python` where it is not there yet.
 
     None where it cannot be made: pip then looks for a release, and says what it does not find.
     """
     folder = cache_folder(environ) / "wheels" / source_digest(source)
     if any(folder.glob("*.whl")):
+        return folder
+    if _is_wheel(source):
+        _keep(source, folder)
         return folder
     with tempfile.TemporaryDirectory(prefix="appsvc-wheel-") as made:
         copy = Path(made) / "source"
@@ -81,12 +92,17 @@ async def make_wheel(
         )
         if ended.code:
             return None
-        folder.mkdir(parents=True, exist_ok=True)
         for wheel in built.glob("*.whl"):
-            unfinished = folder / f"{wheel.name}.{os.getpid()}"
-            shutil.copyfile(wheel, unfinished)
-            os.replace(unfinished, folder / wheel.name)
+            _keep(wheel, folder)
     return folder
+
+
+def _keep(wheel: Path, folder: Path) -> None:
+    """Copy a wheel into a folder, where it appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f"{wheel.name}.{os.getpid()}"
+    shutil.copyfile(wheel, unfinished)
+    os.replace(unfinished, folder / wheel.name)
 
 
 def _copy_sources(source: Path, copy: Path) -> None:

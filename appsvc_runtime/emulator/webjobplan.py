@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import ownfiles, process
 from ..errors import ConfigError
 from ..findings import Finding
-from . import environment, surroundings
+from . import environment, requirement, surroundings
 from .interpreter import app_environ
 from .jobfiles import Job, find_jobs, program_for
 from .jobschedule import Schedule, read_schedule
@@ -106,6 +106,7 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
         if program_for(job.script.suffix.lower(), python, windows=process.WINDOWS) is None:
             told.append(_not_here(job, job.script))
             continue
+        told += _lacking(job, job.script, chosen)
         schedule = None
         if job.settings.schedule and job.kind == "triggered":
             where = f"{job.kind}/{job.name}/settings.job"
@@ -172,6 +173,21 @@ def _not_here(job: Job, script: Path) -> Finding:
         f"{script.name}, which Kudu runs, cannot be run on this machine: the job is left out.",
         "On the platform it runs. Add a run.py to have it run everywhere, and take the other away.",
     )
+
+
+def _lacking(job: Job, script: Path, python: ProjectPython) -> list[Finding]:
+    """Return what is wrong with a script that needs this package, which its Python lacks."""
+    try:
+        text = script.read_text("utf-8", "replace") if script.suffix.lower() == ".py" else ""
+    except OSError:
+        return []  # the run says why
+    try:
+        what = requirement.runtime_in([script.name], text)
+        requirement.need_runtime(python.interpreter, script.name, what, script.parent, {})
+    except ConfigError as error:
+        where = f"{job.kind}/{job.name}"
+        return [Finding("no-runtime", "warning", where, error.message, error.hint)]
+    return []
 
 
 def _restart(settings: Mapping[str, str]) -> float:
