@@ -103,12 +103,11 @@ def explain(
     site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
 ) -> None:
     """Say what the Linux container would run for SITE, and why."""
-    python = None
-    if python_version is None and os.path.isdir(site):
-        from .emulator.projectpython import choose_python
+    python = ""
+    if python_version is None:
+        from .emulator.projectpython import read_version
 
-        python = choose_python(Path(os.path.abspath(site)), "", os.environ, runs_app=False)
-        python_version = python.interpreter.minor
+        python_version, python = read_version(Path(os.path.abspath(site)), os.environ)
     plan = startup.make_plan(
         site,
         os.environ,
@@ -120,9 +119,8 @@ def explain(
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
         return
     click.echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
-    for line in python.lines if python is not None else ():
-        name, _, text = line.partition(": ")
-        echo(f"{name + ':':<12}{text}")
+    if python:
+        echo(f"Python:     {python}")
     click.echo(f"Framework:  {plan.framework}")
     click.echo(f"App:        {plan.app or 'not known'}")
     click.echo(f"Command:    {plan.command}")

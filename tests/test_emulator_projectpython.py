@@ -17,7 +17,7 @@ from appsvc_runtime import process
 from appsvc_runtime.emulator import environments, interpreter, requirement
 from appsvc_runtime.emulator.environments import Environment, find_environments, locate_python
 from appsvc_runtime.emulator.interpreter import Interpreter, app_environ, examine
-from appsvc_runtime.emulator.projectpython import ProjectPython, choose_python
+from appsvc_runtime.emulator.projectpython import ProjectPython, choose_python, read_version
 from appsvc_runtime.errors import ConfigError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and modes are POSIX's here")
@@ -304,6 +304,22 @@ def test_another_version_is_passed_over(site: Path) -> None:
     assert same.reason == ".venv of the site"
     with pytest.raises(ConfigError, match=r"to have Python 3\.99, and no python3\.99 is here"):
         choose_python(site, "", environ, runs_app=False, version=(3, 99))
+
+
+@posix
+def test_a_command_that_only_reads_runs_nothing(site: Path, tmp_path: Path) -> None:
+    """Neither what lies in the site, which may be anybody's, nor Poetry."""
+    (site / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    for program in (site / ".venv" / "bin" / "python", tmp_path / "bin" / "poetry"):
+        program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n", "utf-8")
+        program.chmod(0o755)
+    (site / "poetry.lock").touch()
+    environ = {"PATH": f"{tmp_path / 'bin'}:{os.defpath}"}
+    assert "this command's own" in read_version(site, environ)[1]
+    (site / ".venv" / "pyvenv.cfg").write_text("version_info = 3.9.7.final.0\n", "utf-8")
+    assert read_version(site, environ) == ((3, 9), ".venv of the site (3.9.7)")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_interpreter_is_asked_without_the_users_folder(

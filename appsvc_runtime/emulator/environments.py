@@ -22,7 +22,7 @@ from pathlib import Path
 from .. import process
 from ..errors import ConfigError
 
-__all__ = ["Environment", "find_environments", "locate_python"]
+__all__ = ["Environment", "built_for", "find_environments", "locate_python"]
 
 _NAMES = (".venv", "venv", "env", ".env")
 _INSIDE = {False: ("bin", "python"), True: ("Scripts", "python.exe")}
@@ -46,11 +46,14 @@ class Environment:
     called: str
 
 
-def find_environments(site: Path, environ: Mapping[str, str]) -> Iterator[Environment]:
+def find_environments(
+    site: Path, environ: Mapping[str, str], *, ask: bool = True
+) -> Iterator[Environment]:
     """Return the environments of a site, the one that is meant most first.
 
     That is the active one, then those in the site's folder, then those in the folders above it that
-    belong to the same project. ConfigError for a file `.venv` that leads nowhere.
+    belong to the same project. With `ask`, Poetry and Pipenv are run where they are here. Raises
+    ConfigError for a file `.venv` that leads nowhere.
     """
     if environ.get("VIRTUAL_ENV"):
         yield Environment(Path(environ["VIRTUAL_ENV"]), f"VIRTUAL_ENV ({environ['VIRTUAL_ENV']})")
@@ -61,7 +64,7 @@ def find_environments(site: Path, environ: Mapping[str, str]) -> Iterator[Enviro
     for folder in _project_folders(site):
         where = "the site" if folder == site else str(folder)
         yield from _in_folder(folder, where, environ)
-        yield from _of_tools(folder, environ)
+        yield from _of_tools(folder, environ, ask=ask)
     if conda and is_base:  # most of its users have it active all the time
         yield Environment(Path(conda), f"conda's base ({conda})")
 
@@ -97,14 +100,16 @@ def locate_python(environment: Environment) -> str:
     raise ConfigError(f"{called} is broken: it holds no {inside}.", hint=_AGAIN)
 
 
-def built_for(environment: Environment) -> tuple[int, int] | None:
-    """Return the Python version that an environment was made for, None where it is not written."""
+def built_for(environment: Environment) -> tuple[int, ...] | None:
+    """Return the Python version that an environment was made for, as far as it is written there."""
     try:
         text = (environment.folder / _MARKER).read_text("utf-8", "replace")[:_MAX_TEXT]
     except OSError:
         return None
-    found = re.search(r"^version(?:_info)?\s*=\s*(\d+)\.(\d+)", text, re.MULTILINE)
-    return (int(found[1]), int(found[2])) if found else None
+    found = re.search(
+        r"^version(?:_info)?[ \t]*=[ \t]*(\d{1,3}(?:\.\d{1,3}){1,2})", text, re.M | re.A
+    )
+    return tuple(map(int, found[1].split("."))) if found else None
 
 
 def _project_folders(site: Path) -> Iterator[Path]:
@@ -180,18 +185,18 @@ def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment
     )
 
 
-def _of_tools(folder: Path, environ: Mapping[str, str]) -> Iterator[Environment]:
+def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterator[Environment]:
     """Return the environments that Poetry and Pipenv keep elsewhere for a project."""
     try:
         project = (folder / "pyproject.toml").read_text("utf-8", "replace")
     except OSError:
         project = ""
     if (folder / "poetry.lock").is_file() or _POETRYS.search(project):
-        made = _ask(["poetry", "env", "info", "--path"], folder, environ)
+        made = _ask(["poetry", "env", "info", "--path"], folder, environ) if ask else None
         made = made or _poetry_cache(folder, project, environ)
         if made is not None:
             yield Environment(made, f"Poetry's environment {made}")
-    if (folder / "Pipfile").is_file():
+    if ask and (folder / "Pipfile").is_file():
         made = _ask(["pipenv", "--venv"], folder, environ)
         if made is not None:
             yield Environment(made, f"Pipenv's environment {made}")

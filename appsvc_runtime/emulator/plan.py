@@ -23,6 +23,8 @@ from .site import Site, find_config
 
 __all__ = ["Options", "Plan", "make_plan"]
 
+_OLDEST = (3, 8)  # that wfastcgi_child runs under
+
 
 @dataclass(frozen=True)
 class Options:
@@ -92,6 +94,11 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         raise _refusal(errors(found), root)
     if kind == "fastcgi":
         surroundings.find_wfastcgi(python.interpreter)
+        if python.interpreter.minor < _OLDEST:
+            raise ConfigError(
+                f"FastCGI is emulated for Python 3.8 and newer, and {python.path} is older.",
+                hint="Name another interpreter by --python.",
+            )
     homes = [place for windows, place in options.maps if winpaths.is_home(windows)]
     if homes:
         sitefolder.check_output(

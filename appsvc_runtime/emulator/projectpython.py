@@ -16,8 +16,9 @@ from ..errors import ConfigError
 from .environments import Environment, built_for, find_environments, locate_python
 from .interpreter import Interpreter, require, same_folder
 
-__all__ = ["ProjectPython", "choose_python", "find_interpreter"]
+__all__ = ["ProjectPython", "choose_python", "find_interpreter", "read_version"]
 
+_OWN = "this command's own, as the site has no virtual environment and none is active"
 # What pipx and uv leave in an environment that holds a tool alone.
 _TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
 
@@ -75,10 +76,27 @@ def choose_python(
     own = require(sys.executable, "This command's own Python")
     if version is not None and own.minor != version:
         return ProjectPython(*_of_version(version), tuple(notes))
-    reason = "this command's own, as the site has no virtual environment and none is active"
+    reason = _OWN
     if version is not None:
         reason = "this command's own, of the version that --python-version says"
     return ProjectPython(own, reason, tuple(notes))
+
+
+def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int], str]:
+    """Return the version of a site's Python and a line about it, running nothing.
+
+    For commands that only read a site: what lies in it may be anybody's.
+    """
+    try:
+        for environment in find_environments(site, environ, ask=False):
+            found = built_for(environment)
+            if found is not None and not _is_tools_own(environment):
+                version = ".".join(map(str, found))
+                return (found[0], found[1]), f"{environment.called} ({version})"
+    except ConfigError:
+        pass  # what starts the site says what is wrong with its environment
+    version = ".".join(map(str, sys.version_info[:3]))
+    return sys.version_info[:2], f"{_OWN} ({version})"
 
 
 def find_interpreter(python: str) -> str:
@@ -105,8 +123,8 @@ def _use(environment: Environment) -> Interpreter:
     python = locate_python(environment)
     found = require(python, f"{environment.called}: {python}")
     made_for = built_for(environment)
-    if made_for is not None and made_for != found.minor:
-        then, now = (".".join(map(str, version)) for version in (made_for, found.minor))
+    if made_for is not None and made_for[:2] != found.minor:
+        then, now = (".".join(map(str, version[:2])) for version in (made_for, found.version))
         raise ConfigError(
             f"{environment.called} was made for Python {then} and its interpreter is {now} now, "
             "which finds none of its packages.",
