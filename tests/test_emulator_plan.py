@@ -151,3 +151,27 @@ def test_interpreters(tmp_path: Path) -> None:
     own = examine(sys.executable)
     assert own is not None
     assert find_wfastcgi(own).endswith("wfastcgi.py")
+
+
+@links
+@pytest.mark.parametrize(
+    "settings",
+    [
+        HANDLER.replace("app.app", "appsvc_runtime.wsgi.application"),
+        '<add key="PYTHONPATH" value="lib"/>'
+        + HANDLER.replace("app.app", "appsvc_runtime.wsgi.application"),
+        HANDLER,
+    ],
+)
+def test_what_the_projects_python_lacks(tmp_path: Path, settings: str) -> None:
+    """WSGI_HANDLER of this package is refused where it cannot be found, and only there."""
+    folder = site(tmp_path, web_config(FASTCGI, settings))
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(os.path.realpath(sys.executable))
+    (folder / ".venv" / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix, 'bin')}\n")
+    if "appsvc_runtime" in settings and "PYTHONPATH" not in settings:
+        with pytest.raises(ConfigError, match=r"needs appsvc-runtime \(WSGI_HANDLER=appsvc_run"):
+            plan(folder)
+    else:
+        assert plan(folder).python.path == str(python)

@@ -306,6 +306,16 @@ def test_another_version_is_passed_over(site: Path) -> None:
         choose_python(site, "", environ, runs_app=False, version=(3, 99))
 
 
+def test_a_pythonpath_that_is_not_passed_on(site: Path) -> None:
+    """It is said, with the way to have one, but where nothing of the shell counts anyway."""
+    for python in ("", sys.executable):
+        note = choose(site, python, PYTHONPATH="/mine").lines[1]
+        assert note.startswith("Note: PYTHONPATH of this shell is not passed on")
+        assert "--set PYTHONPATH=DIR" in note
+    environ = {"PATH": os.defpath, "PYTHONPATH": "/mine"}
+    assert choose_python(site, "", environ, runs_app=False).notes == ()
+
+
 @posix
 def test_a_command_that_only_reads_runs_nothing(site: Path, tmp_path: Path) -> None:
     """Neither what lies in the site, which may be anybody's, nor Poetry."""

@@ -151,7 +151,9 @@ def _need_runtime(
     """Raise ConfigError if web.config starts this package and the site's Python has it not."""
     settings = config.http_platform
     if kind == "fastcgi":
-        known = {name.strip().upper(): text for name, text in config.app_settings.items()}
+        pairs = [pair for one in config.fast_cgi for pair in one.environment_variables]
+        pairs += config.app_settings.items()  # these count, in wfastcgi
+        known = {name.strip().upper(): text for name, text in pairs}
         handler = known.get("WSGI_HANDLER", environ.get("WSGI_HANDLER", "")).strip()
         what = f"WSGI_HANDLER={handler}" if handler.startswith("appsvc_runtime.") else ""
         where = "web.config"

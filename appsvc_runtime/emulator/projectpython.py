@@ -18,6 +18,10 @@ from .interpreter import Interpreter, require, same_folder
 
 __all__ = ["ProjectPython", "choose_python", "find_interpreter", "read_version"]
 
+_NOT_PASSED = (
+    "PYTHONPATH of this shell is not passed on, as the platform has none: set one by "
+    "--set PYTHONPATH=DIR."
+)
 _OWN = "this command's own, as the site has no virtual environment and none is active"
 # What pipx and uv leave in an environment that holds a tool alone.
 _TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
@@ -57,10 +61,12 @@ def choose_python(
     (`runs_app`), as another would lack the app's packages; where only its version counts, it is
     noted. With `version`, one of another version is passed over. Raises ConfigError.
     """
+    notes: list[str] = []
+    if runs_app and environ.get("PYTHONPATH"):
+        notes.append(_NOT_PASSED)
     if python:
         found = require(find_interpreter(python), f"--python {python!r}")
-        return ProjectPython(found, f"{found.path}, as --python says")
-    notes: list[str] = []
+        return ProjectPython(found, f"{found.path}, as --python says", tuple(notes))
     for environment in find_environments(site, environ):
         if _is_tools_own(environment):
             continue
