@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -60,8 +61,10 @@ def test_what_cannot_be_installed(tmp_path: Path) -> None:
 def test_a_python_without_venv(tmp_path: Path) -> None:
     """As Debian's without python3-venv: that is what to install, pip's index is not at fault."""
     python = tmp_path / "python3"
+    names = ("path", "prefix", "base_prefix", "user_base", "wfastcgi", "runtime")
+    told = {**dict.fromkeys(names, str(python)), "version": [3, 11, 2]}
     python.write_text(
-        f"#!/bin/sh\n[ $2 = venv ] || {{ echo Python 3 11 {python}; exit; }}\n"
+        f"#!/bin/sh\n[ $2 = venv ] || {{ echo 'appsvc:{json.dumps(told)}'; exit; }}\n"
         "echo 'The virtual environment was not created: ensurepip is not available.'; exit 1\n"
     )
     python.chmod(0o755)
