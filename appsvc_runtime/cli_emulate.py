@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import process, sitefolder
+from . import cli_hosts, process, sitefolder
 from .cli_check import find_folder_note, read_check_path
 from .console import PythonVersion, echo, say
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .emulator.emulation import Host
-    from .emulator.projectpython import ProjectPython
-    from .findings import Finding
+    pass
 
 __all__ = ["emulate"]
 
@@ -181,14 +177,15 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     if options["auth"]:
         options["settings"] = (*options["settings"], "WEBSITE_AUTH_ENABLED=True")
     if kind == "worker":
-        return _worker(folder, options)
+        return cli_hosts.run_worker(folder, options)
     if kind == "webjob":
-        return _webjob(folder, options)
+        return cli_hosts.run_webjob(folder, options)
     note = find_folder_note(check, site_named=named) if check is not None else ""
     if note:
         say("emulator", note)
+    host = cli_hosts.make_linux_host if kind == "linux" else cli_hosts.make_iis_host
     return emulation.run(
-        (_linux if kind == "linux" else _iis)(folder, options),
+        host(folder, options),
         emulation.Serving(
             port=options["port"] or _PORTS[kind],
             https=options["https"],
@@ -233,94 +230,3 @@ def _refuse(context: click.Context, kind: str) -> None:
                 f"{written} means nothing to {_CALLED[kind]}.",
                 hint=f"It is for {others}: leave it out, or name another host by --as.",
             )
-
-
-def _worker(folder: Path, options: dict[str, Any]) -> int:
-    from .emulator import background, environment, rolehost, roleplan
-
-    made = roleplan.make_role_plan(
-        roleplan.RoleOptions(
-            folder=folder,
-            python=options["python"],
-            settings=[environment.parse_setting(text) for text in options["settings"]],
-            instances=options["instances"],
-        ),
-        os.environ,
-    )
-    _tell(made.python, made.findings)
-    return background.run_background(rolehost.RoleHost(made, say, echo))
-
-
-def _webjob(folder: Path, options: dict[str, Any]) -> int:
-    from .emulator import background, environment, webjobplan, webjobs
-
-    trigger = options["trigger"]
-    if trigger is not None and not trigger.strip():
-        raise ConfigError("--trigger names no job.", hint="Write it as --trigger NAME.")
-    wanted = webjobplan.WebJobOptions(
-        folder=folder,
-        python=options["python"],
-        settings=[environment.parse_setting(text) for text in options["settings"]],
-        trigger=trigger or "",
-    )
-
-    def plan() -> webjobplan.JobsPlan:
-        return webjobplan.make_webjob_plan(wanted, os.environ)
-
-    made = plan()
-    _tell(made.chosen, made.findings)
-    jobs = webjobs.WebJobs(made, say, echo, once=trigger is not None, replan=plan)
-    return background.run_background(jobs)
-
-
-def _iis(folder: Path, options: dict[str, Any]) -> Host:
-    from .emulator import environment, iishost, plan, winpaths
-
-    made = plan.make_plan(
-        plan.Options(
-            folder=folder,
-            kind=options["kind"],
-            config=Path(options["config"]) if options["config"] else None,
-            python=options["python"],
-            app_settings=[environment.parse_setting(text) for text in options["settings"]],
-            maps=[winpaths.parse_map(text) for text in options["maps"]],
-            public_name=options["public_name"],
-            httpplatform_version=options["httpplatform_version"],
-        ),
-        os.environ,
-    )
-    _tell(made.python, made.findings)
-    return iishost.IisHost(made, say)
-
-
-def _linux(folder: Path, options: dict[str, Any]) -> Host:
-    from .emulator import environment, linuxhost, linuxplan
-
-    made = linuxplan.make_linux_plan(
-        linuxplan.LinuxOptions(
-            folder=folder,
-            startup_command=options["startup_command"].strip(),
-            python=options["python"],
-            python_version=options["python_version"],
-            app_settings=[environment.parse_setting(text) for text in options["settings"]],
-            home=linuxplan.parse_home(options["maps"]),
-            public_name=options["public_name"],
-            build=options["build"],
-            clean=options["clean"],
-            instances=options["instances"] or 1,
-            affinity=options["affinity"],
-            health_path=options["health_check"],
-            health_interval=options["health_check_interval"],
-        ),
-        os.environ,
-    )
-    _tell(made.chosen)
-    return linuxhost.LinuxHost(made, os.environ, say)
-
-
-def _tell(python: ProjectPython, findings: Iterable[Finding] = ()) -> None:
-    """Print which Python was chosen and why, and what was found wrong with the site."""
-    for line in python.lines:
-        echo(line)
-    for finding in findings:
-        echo(f"{finding.level.capitalize()}: {finding.where}: {finding}")

@@ -144,19 +144,14 @@ ALLOWED: dict[str, set[str]] = {
     "jobsettings": {"findings"},
     "sitefolder": {"errors"},
     "cli_check": {"errors"},
-    "cli_emulate": {"cli_check", "console", "errors", "process", "sitefolder"}
-    | {f"emulator/{room}" for room in ("emulation", "environment", "hostnames", "iishost")}
-    | {f"emulator/{room}" for room in ("linuxhost", "linuxplan", "plan", "site", "winpaths")}
-    | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
-    | {f"emulator/{room}" for room in ("webjobplan", "webjobs")},
-    "cli_build": {"builder/building", "builder/places", "console", "process", "sitefolder"}
-    | {"emulator/environment", "emulator/surroundings"},
-    "cli_emulate": {"console", "errors", "findings", "process"}
+    "cli_hosts": {"console", "errors", "findings"}
     | {f"emulator/{room}" for room in ("emulation", "environment", "iishost", "linuxhost")}
-    | {f"emulator/{room}" for room in ("linuxplan", "plan", "site", "winpaths")}
+    | {f"emulator/{room}" for room in ("linuxplan", "plan", "winpaths")}
     | {f"emulator/{room}" for room in ("background", "rolehost", "roleplan")}
     | {f"emulator/{room}" for room in ("projectpython", "webjobplan", "webjobs")},
-    "cli_build": {"builder/building", "builder/places", "console", "process"}
+    "cli_emulate": {"cli_check", "cli_hosts", "console", "errors", "process", "sitefolder"}
+    | {f"emulator/{room}" for room in ("emulation", "hostnames", "roleplan", "site")},
+    "cli_build": {"builder/building", "builder/places", "console", "process", "sitefolder"}
     | {"emulator/environment", "emulator/projectpython"},
     "cli": PURE
     | {"__init__", "cli_build", "cli_emulate", "console", "process", "serving", "settings"}

@@ -15,8 +15,8 @@ import pytest
 from appsvc_runtime.builder.building import read_built
 from tests.support.emulator import alive_with, make_site
 from tests.support.servers import ROOT, clean_environ, run
-from tests.support.trees import snapshot
 from tests.support.smallwheels import make_wheel
+from tests.support.trees import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
 
@@ -30,7 +30,11 @@ venv) mkdir -p antenv/bin antenv/lib/python3.11/site-packages && cp "$0" antenv/
 pip)
     cat requirements.txt app.py > antenv/lib/python3.11/site-packages/installed
     echo "$*" > antenv/arguments ;;
-*) echo Python 3 11 "$0" ;;
+*)
+    echo "appsvc:{\\"path\\": \\"$0\\", \\"version\\": [3, 11, 0], \\"prefix\\": \\"/x\\"," \
+        "\\"base_prefix\\": \\"/x\\", \\"user_base\\": \\"\\", \\"wfastcgi\\": \\"\\"," \
+        "\\"runtime\\": \\"\\"}"
+    ;;
 esac
 """
 
@@ -82,7 +86,8 @@ def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, ca
         assert started.stdout is not None
         with started.stdout:
             # Moments: before it begins, while it copies, at each of the lines that follow.
-            for _ in range(number):
+            # The first line names the Python, before anything is written.
+            for _ in range(number + 1 if number else 0):
                 started.stdout.readline()
             if not number:
                 wait_for(built(site) / ".appsvc-build.lock", started)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime import cli_emulate
+from appsvc_runtime import cli_hosts
 from appsvc_runtime.cli import main
 from appsvc_runtime.cli_check import find_folder_note, read_check_path
 from tests.support.emulator import HTTPPLATFORM, make_site, web_config
@@ -42,8 +42,12 @@ def test_site_and_path(
     seen: list[object] = []
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli_emulate, "_linux", lambda folder, options: seen.append(str(folder)))
-    monkeypatch.setattr(cli_emulate, "_iis", lambda folder, options: seen.append(str(folder)))
+    monkeypatch.setattr(
+        cli_hosts, "make_linux_host", lambda folder, options: seen.append(str(folder))
+    )
+    monkeypatch.setattr(
+        cli_hosts, "make_iis_host", lambda folder, options: seen.append(str(folder))
+    )
     monkeypatch.setattr(
         "appsvc_runtime.emulator.emulation.run",
         lambda host, serving, **_: seen.append(serving.check) or 0,
