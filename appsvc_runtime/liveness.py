@@ -89,6 +89,7 @@ class HealthUrl:
         self._stop.set()
 
     def _ask_always(self) -> None:
+        import urllib.error
         import urllib.request
 
         # Its own machine is asked: never by a proxy.
@@ -102,3 +103,5 @@ class HealthUrl:
             except Exception as error:  # a status of 400 or more, no answer, no HTTP
                 # Others' texts may hold the address, and a password with it.
                 self._why = str(getattr(error, "reason", "")) or type(error).__name__
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()  # it holds the connection

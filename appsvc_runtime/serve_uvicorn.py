@@ -108,8 +108,12 @@ class _Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start dead workers again, unless there is no app."""
-        if any(one.process.exitcode == _NO_APP for one in self.processes):
+        if not self._is_without_app():
+            super().keep_subprocess_alive()
+        # Again: a worker may have ended in between, and uvicorn from 0.50 on stops for it.
+        if self._is_without_app():
             self.failed = 1
             self.should_exit.set()
-        else:
-            super().keep_subprocess_alive()
+
+    def _is_without_app(self) -> bool:
+        return any(one.process.exitcode == _NO_APP for one in self.processes)

@@ -6,6 +6,7 @@ Pure but for reading the one file. Must not know what the names are for.
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import tokenize
 import warnings
@@ -108,6 +109,9 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Python's own text for it differs from release to release, and does not name it.
+        raise SyntaxError("the encoding is UTF-16, which Python does not read: save it as UTF-8")
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return data.decode(encoding, "replace")
 

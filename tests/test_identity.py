@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -120,6 +121,7 @@ def test_who_it_is(headers: PrincipalHeaders, expected: tuple[str, str, str]) ->
     assert (found.id, found.name, found.provider) == expected
 
 
+TOO_DEEP = "nested too deep" if sys.version_info < (3, 14) else "no JSON object"
 NOBODY = [
     pytest.param("!!!!e30=", "no Base64", id="characters-before"),
     pytest.param("e30", "no Base64", id="padding-missing"),
@@ -135,7 +137,8 @@ NOBODY = [
     pytest.param(encode(b""), "", id="nothing"),
     pytest.param(encode(b"\xff\xfe{}"), "no JSON", id="invalid-utf-8"),
     pytest.param(encode(b'{"claims": ['), "no JSON", id="cut-off"),
-    pytest.param(encode(b"[" * 100_000)[:MAX_LENGTH], "nested too deep", id="nested-100000-deep"),
+    # From Python 3.14 on nothing is nested too deep for its parser: a list is no object.
+    pytest.param(encode(b"[" * 24_000 + b"]" * 24_000), TOO_DEEP, id="nested-24000-deep"),
     pytest.param(encode([]), "no JSON object", id="list"),
     pytest.param(encode("text"), "no JSON object", id="string"),
     pytest.param(encode(None), "no JSON object", id="null"),

@@ -123,7 +123,7 @@ def test_where_more_names_may_come_a_name_is_possible_but_not_certain(
         pytest.param(b"x = 1\napp = (\n", "line 2: '(' was never closed", id="syntax-error"),
         pytest.param(b"print 'hello'\n", "line 1: ", id="python-2"),
         pytest.param(b"app = 1\0\n", "null bytes", id="nul"),
-        pytest.param("app = 1\n".encode("utf-16"), "encoding", id="utf-16"),
+        pytest.param("app = 1\n".encode("utf-16"), "encoding is UTF-16", id="utf-16"),
         pytest.param(b'app = "\xe9"\n', "encoding", id="latin-1-undeclared"),
         pytest.param(b"# coding: nope\napp = 1\n", "unknown encoding", id="unknown-encoding"),
         pytest.param(b"# coding: hex\napp = 1\n", "hex", id="no-text-encoding"),
