@@ -17,7 +17,16 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from . import apps, draining, gunicorn_user, serversettings, startuptime
+from . import (
+    advisories,
+    apps,
+    draining,
+    gunicorn_older,
+    gunicorn_user,
+    gunicorn_worker,
+    serversettings,
+    startuptime,
+)
 from .errors import AppServiceError, ConfigError
 from .gunicorn_log import StdoutLogger
 from .wsgi import LazyApplication
@@ -38,7 +47,11 @@ def post_worker_init(worker: Any) -> None:
         if isinstance(worker, _WSGI_WORKERS):
             if isinstance(worker.wsgi, LazyApplication):
                 worker.wsgi = worker.wsgi.load()
+            elif worker.age == 1:  # not `appsvc serve`, which has said so
+                for sentence in advisories.find("gunicorn"):
+                    worker.log.warning(sentence)
             worker.wsgi = apps.wrap(apps.check_app(worker.wsgi, worker.app.app_uri))
+            gunicorn_older.adapt(worker)
         elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
             name = os.environ.get("APPSVC_APP", "module:app")
             raise ConfigError(
@@ -81,6 +94,7 @@ def _user_settings() -> dict[str, Any]:
 
 _user_hook: Any = None
 logger_class = StdoutLogger
+worker_class = gunicorn_worker.name()
 _settings = serversettings.gunicorn_settings(os.environ)
 # gunicorn reads this module's names. Ours first: the user's own file may import them.
 globals().update(_settings)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from . import hosts, options
+from . import gunicorn_older, hosts, options
 from .accesslog import is_internal_probe, quoted
 from .serversettings import ACCESS_LOG_FORMAT
 
@@ -50,7 +50,7 @@ class StdoutLogger(Logger):  # type: ignore[misc]
             return
         if not self._own_format:
             super().access(resp, req, environ, request_time)
-        elif self.access_log_enabled:
+        elif self._is_enabled():
             get = environ.get
             user = self._get_user(environ) if "HTTP_AUTHORIZATION" in environ else None
             line = (
@@ -63,8 +63,12 @@ class StdoutLogger(Logger):  # type: ignore[misc]
             )
             self.access_log.info(line)
 
+    def _is_enabled(self) -> bool:
+        enabled: bool | None = getattr(self, "access_log_enabled", None)  # new in gunicorn 25
+        return gunicorn_older.is_access_log_enabled(self.cfg) if enabled is None else enabled
+
     def _now(self) -> str:
-        """Give the time as `now()` does, made once a second."""
+        """Return the time as `now()` does, made once a second."""
         second = int(time.time())
         if second != self._second:
             self._stamp, self._second = self.now(), second

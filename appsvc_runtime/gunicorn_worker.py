@@ -1,22 +1,38 @@
-"""gunicorn's threaded worker, which takes in who is waiting before it stops, and is faster.
+"""gunicorn's threaded worker, which takes waiting connections before it stops, and is faster.
 
-Knows gunicorn's worker and nothing of apps, settings or the platform.
+Knows gunicorn's worker, from the release on whose loop has a queue (24), and nothing of apps,
+settings or the platform.
 """
 
 from __future__ import annotations
 
+import functools
 import select
+import selectors
+import time
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-__all__ = ["AppServiceWorker"]
+__all__ = ["AppServiceWorker", "name"]
 
 # How long a thread stays with a connection it has just answered. A browser's or front end's next
 # request often follows at once; taken up by the same thread it saves two hand-overs.
 _STAY_MILLISECONDS = 1
 # Then other connections get their turn.
 _MAX_STAYS = 100
+# From 27 on gunicorn's own worker leaves idle connections open for a moment after a stop. Before,
+# it closes one whose client may be sending, and waits for the others as long as for requests.
+_LINGERS = hasattr(ThreadWorker, "_cap_keepalive")
+_LINGER_SECONDS = 1.0
+_TICK_SECONDS = 0.1
+
+
+def name() -> str:
+    """Return the worker class for the release that is installed, as gunicorn's setting names it."""
+    if not hasattr(ThreadWorker, "set_accept_enabled"):
+        return "gthread"
+    return f"{__name__}.{AppServiceWorker.__name__}"
 
 
 class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
@@ -38,15 +54,43 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
                     taken = self.nr_conns
                     self.accept(listener)
                 listener.close()
+            if not _LINGERS:
+                last = time.monotonic() + _LINGER_SECONDS
+                for conn in self.keepalived_conns:
+                    conn.timeout = min(conn.timeout, last)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for connections; while stopping, never past the end of an idle one."""
+        if not self.alive and not _LINGERS:
+            timeout = min(timeout, _TICK_SECONDS)
+        super().wait_for_and_dispatch_events(timeout)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Take a connection back; while stopping, keep one that its client may use already."""
+        lingers = not self.alive and not _LINGERS and not fs.cancelled() and not fs.exception()
+        if not lingers or fs.result() is not True:
+            super().finish_request(conn, fs)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + _LINGER_SECONDS
+        self.keepalived_conns.append(conn)
+        callback = functools.partial(self.on_client_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, callback)
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection, and those that follow at once."""
         answered = super().handle(conn)
         for _ in range(_MAX_STAYS):
-            if answered is not True or not self.alive or conn.is_http2 or not _readable(conn.sock):
+            if answered is not True or not self.alive or _is_http2(conn):
+                break
+            if not _readable(conn.sock):
                 break
             answered = super().handle(conn)
         return answered
+
+
+def _is_http2(conn: Any) -> bool:
+    return getattr(conn, "is_http2", False)  # new in gunicorn 25
 
 
 def _readable(sock: Any) -> bool:

@@ -110,7 +110,10 @@ def make_json_formatter() -> logging.Formatter:
     what that calls by one of the first seven names becomes `extra_time` and so on. Of `extra` so
     do `time`, `level` and `logger`; `instance`, `request_id` and `client` are the caller's to give.
     """
-    from pythonjsonlogger.json import JsonFormatter
+    try:
+        from pythonjsonlogger.json import JsonFormatter
+    except ImportError:  # python-json-logger before 3.1
+        from pythonjsonlogger.jsonlogger import JsonFormatter
 
     class Formatter(JsonFormatter):
         """python-json-logger's, with the time in ISO form, nothing empty and nothing forged."""

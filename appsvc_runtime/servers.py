@@ -11,7 +11,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import facts, options, process, serversettings
+from . import advisories, facts, options, process, serversettings
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["SERVERS", "Server", "choose"]
 
 _WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", facts.CUSTOM_WORKERS)
 _THREADS = ("APPSVC_THREADS", facts.CUSTOM_THREADS)
+# Modules that an old release of a server imports and that are no more, and how to have them back.
+_REMOVED: dict[str | None, str] = {"pkg_resources": 'pip install "setuptools<82"'}
 _GUNICORN = ("GUNICORN_CMD_ARGS", facts.GUNICORN_CONFIG_PATH)
 
 
@@ -28,12 +30,12 @@ _GUNICORN = ("GUNICORN_CMD_ARGS", facts.GUNICORN_CONFIG_PATH)
 class Server:
     """One server.
 
-    `module` must be importable for it, `install` is how to get it, `door` is the room of ours that
-    runs it, told `settings`, which raises ConfigError for a variable that cannot be used.
-    `interfaces`: `wsgi`, `asgi`. `reads`: the variables that mean something to it, of
-    those that mean something to any. `stop_signals`: on these it finishes what it has begun.
-    `why`: when to take it, for people. With an `own_access_line` it writes one for each request;
-    else the middleware can.
+    `module` must be importable for it, `install` is how to get it, `door` is the module of ours
+    that runs it, told `settings`, which raises ConfigError for a variable that cannot be used.
+    `interfaces`: `wsgi`, `asgi`. `reads`: the variables that mean something to it, of those that
+    mean something to any. `stop_signals`: on these it finishes what it has begun. `why`: when to
+    take it, for people. `packages`: the distributions that read HTTP for it. With an
+    `own_access_line` it writes one for each request; else the middleware can.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Server:
     stop_signals: tuple[str, ...]
     settings: Callable[[Mapping[str, str]], dict[str, Any]]
     why: str
+    packages: tuple[str, ...]
     windows: bool = True
     own_access_line: bool = False
 
@@ -69,13 +72,20 @@ class Server:
         try:
             door = importlib.import_module(f".{self.door}", __package__)
         except ImportError as error:
+            hint = f"Run `{self.install} --upgrade`."
+            if error.name in _REMOVED:
+                hint = f"{hint[:-1]}, or keep this release and run `{_REMOVED[error.name]}`."
             raise ConfigError(
                 f"The server {self.name} that is installed is none that this package knows: "
                 f"{error}.",
-                hint=f"Run `{self.install} --upgrade`.",
+                hint=hint,
             ) from None
         run: Callable[[Any], int] = door.run
         return run
+
+    def holes(self) -> list[str]:
+        """Return a sentence for each known security hole of the release that is installed."""
+        return advisories.find(*self.packages)
 
     def unused(self, environ: Mapping[str, str], threads: int | None = None) -> list[str]:
         """Say which settings that are there mean nothing to this server, in a sentence each.
@@ -102,6 +112,7 @@ SERVERS: dict[str, Server] = {
             stop_signals=("SIGTERM",),  # its SIGINT is its quick stop
             settings=serversettings.gunicorn_settings,
             why="what the platform itself runs, with all of its settings",
+            packages=("gunicorn",),
             windows=False,
             own_access_line=True,
         ),
@@ -115,6 +126,7 @@ SERVERS: dict[str, Server] = {
             stop_signals=("SIGTERM", "SIGINT"),
             settings=serversettings.waitress_settings,
             why="one process of pure Python, on every system",
+            packages=("waitress",),
         ),
         Server(
             name="granian",
@@ -126,6 +138,7 @@ SERVERS: dict[str, Server] = {
             stop_signals=("SIGTERM", "SIGINT"),
             settings=serversettings.granian_settings,
             why="the fastest",
+            packages=("granian",),
         ),
         Server(
             name="uvicorn",
@@ -137,6 +150,7 @@ SERVERS: dict[str, Server] = {
             stop_signals=("SIGTERM", "SIGINT"),
             settings=serversettings.uvicorn_settings,
             why="ASGI apps, as the platform runs FastAPI",
+            packages=("uvicorn", "h11"),
         ),
     )
 }

@@ -64,7 +64,6 @@ def gunicorn_settings(environ: Mapping[str, str], cores: int | None = None) -> d
     cores = cores or process.cpu_count()
     return {
         "bind": [f"0.0.0.0:{choose_port(None, environ, ['PORT'])}"],
-        "worker_class": "appsvc_runtime.gunicorn_worker.AppServiceWorker",
         "workers": _workers(environ, cores),
         "threads": _threads(environ, GUNICORN_THREADS),
         "timeout": facts.GUNICORN_TIMEOUT,

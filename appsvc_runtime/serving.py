@@ -106,7 +106,7 @@ def serve(launch: Launch) -> int:
     row.settings(os.environ)
     AppServiceMiddleware(lambda *_: [])
     run = row.load()
-    for sentence in row.unused(os.environ, launch.threads):
+    for sentence in [*row.holes(), *row.unused(os.environ, launch.threads)]:
         click.echo(f"Warning: {sentence}", err=True)
     startuptime.begin(launch.began)
     return run(launch)

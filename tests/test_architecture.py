@@ -97,7 +97,8 @@ ALLOWED: dict[str, set[str]] = {
     "apps": PURE | {"appkinds", "asgi", "middleware", "startup"},
     # Servers: the table, what their doors share, and a room for each.
     "startuptime": set(),
-    "servers": PURE | {"process", "serversettings"},
+    "advisories": set(),
+    "servers": PURE | {"advisories", "process", "serversettings"},
     "serving": PURE | {"apps", "middleware", "ports", "servers", "serversettings", "startuptime"},
     "serve_gunicorn": FOUNDATION | {"gunicorn_user", "ports", "process", "serving"},
     "serve_waitress": FOUNDATION
@@ -113,12 +114,13 @@ ALLOWED: dict[str, set[str]] = {
     "asgi_app": FOUNDATION | {"accesslog", "apps", "onehost"},
     "waitress_server": FOUNDATION,
     "wsgi": FOUNDATION | {"apps"},
-    "gunicorn_log": {"accesslog", "hosts", "options", "serversettings"},
+    "gunicorn_older": set(),
+    "gunicorn_log": {"accesslog", "gunicorn_older", "hosts", "options", "serversettings"},
     "gunicorn_worker": set(),
     "gunicorn_user": FOUNDATION,
     "gunicorn_conf": FOUNDATION
-    | {"apps", "draining", "gunicorn_log", "gunicorn_user", "serversettings", "startuptime"}
-    | {"wsgi"},
+    | {"advisories", "apps", "draining", "gunicorn_log", "gunicorn_older", "gunicorn_user"}
+    | {"gunicorn_worker", "serversettings", "startuptime", "wsgi"},
     "runserver": FOUNDATION | {"console", "ports", "serving"},
     # Workers: what a worker itself loads, and the launcher's rooms.
     "stopping": set(),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from appsvc_runtime.servers import SERVERS
+from tests.support.promises import release
 from tests.support.servers import free_port, run, serving
 
 APP = """
@@ -64,7 +66,8 @@ def test_both_logs_of_serve_are_on_standard_output(site: Path) -> None:
     (site / "app.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\n" + APP)
     result = run(*(word.replace("{port}", "0") for word in SERVE), cwd=site)
     assert "Listening at" in result.stdout
-    assert result.stderr == ""
+    # Of an old release its holes are said first.
+    assert result.stderr == "".join(f"Warning: {one}\n" for one in SERVERS["gunicorn"].holes())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,10 @@ ASGI = "async def app(scope, receive, send): ...\n"
             ["gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "app:app"], {}, id="conf"
         ),
         pytest.param(
-            ["appsvc_runtime", "serve", "app:app"], {"GUNICORN_CMD_ARGS": "-k asgi"}, id="serve"
+            ["appsvc_runtime", "serve", "app:app"],
+            {"GUNICORN_CMD_ARGS": "-k asgi"},
+            id="serve",
+            marks=pytest.mark.skipif(release("gunicorn") < (24,), reason="it has no such worker"),
         ),
     ],
 )

@@ -131,6 +131,7 @@ def test_gunicorns_access_line_and_forgers(encoding: str) -> None:
         for data in (sent, b"\x16\x03\x01 nonsense\r\n\r\n", b"G\n\n"):
             with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
                 connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)  # some releases wait for the rest of the last
                 while connection.recv(65536):
                     pass
         text = wait_for(server.log, "Moz")

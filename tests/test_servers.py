@@ -121,6 +121,22 @@ def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--upgrade" in (caught.value.hint or "")
 
 
+def test_gunicorn_20_without_the_setuptools_that_it_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It needs pkg_resources, which is in setuptools no more: what helps is said."""
+    missing = ModuleNotFoundError("No module named 'pkg_resources'", name="pkg_resources")
+
+    def import_module(*_: object) -> None:
+        raise missing
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    with pytest.raises(ConfigError, match="No module named 'pkg_resources'") as caught:
+        SERVERS["gunicorn"].load()
+    assert 'pip install "setuptools<82"' in (caught.value.hint or "")
+    assert "pip install gunicorn --upgrade" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_has_a_door(name: str) -> None:
     """A function that runs it; and its options are there."""

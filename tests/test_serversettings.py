@@ -73,7 +73,9 @@ def test_slow_visitors_do_not_block_the_rest() -> None:
     util = pytest.importorskip("gunicorn.util")
     from gunicorn.workers.gthread import ThreadWorker
 
-    assert issubclass(util.load_class(settings["worker_class"]), ThreadWorker)
+    from appsvc_runtime import gunicorn_worker
+
+    assert issubclass(util.load_class(gunicorn_worker.name()), ThreadWorker)
     assert settings["threads"] > settings["workers"] >= 1
     limits = waitress_settings({})
     assert limits["threads"] > 1

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime.servers import SERVERS
+from tests.support import promises
 from tests.support.load import Load
 from tests.support.serverapps import ROWS, Row, asked, rows
 from tests.support.servers import Server, run, serving
 
+ANSWERED = "Requests sent before a stop are all answered, also on connections that wait"
 STOPS = [
     pytest.param(row, getattr(signal, name), id=f"{id_}-{name}")
     for id_, row in ROWS.items()
@@ -34,6 +36,7 @@ def wait_for_processes(server: Server, count: int) -> None:
 @rows()
 def test_stops_under_load_without_a_broken_answer(row: Row, tmp_path: Path) -> None:
     """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
+    promises.need(row.server, ANSWERED)
     with serving(*row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="2") as server:
         wait_for_processes(server, row.processes)
         with Load(server.port, "/page", clients=8) as load:
@@ -63,6 +66,7 @@ def test_a_running_request_finishes(row: Row, number: signal.Signals, tmp_path: 
 @rows()
 def test_connections_that_wait_to_be_accepted_are_answered(row: Row, tmp_path: Path) -> None:
     """One request on each connection, more of them than are served at a time."""
+    promises.need(row.server, ANSWERED)
     variables = {"APPSVC_THREADS": "2", "APPSVC_WORKERS": "1"}
     with (
         serving(*row.serve, cwd=row.site(tmp_path), **variables) as server,
