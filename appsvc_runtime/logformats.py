@@ -113,7 +113,7 @@ def make_json_formatter() -> logging.Formatter:
     try:
         from pythonjsonlogger.json import JsonFormatter
     except ImportError:  # python-json-logger before 3.1
-        from pythonjsonlogger.jsonlogger import JsonFormatter
+        from pythonjsonlogger.jsonlogger import JsonFormatter  # type: ignore[attr-defined]
 
     class Formatter(JsonFormatter):
         """python-json-logger's, with the time in ISO form, nothing empty and nothing forged."""

@@ -65,7 +65,7 @@ class Server:
             )
 
     def load(self) -> Callable[[Any], int]:
-        """Give the function that runs it, for a `Launch`, until it stops, and gives the exit code.
+        """Return the function that runs it for a `Launch`, and returns the exit code at its end.
 
         Raises ConfigError for a release of it that is too old or too new.
         """
