@@ -108,12 +108,14 @@ class _Supervisor(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start dead workers again, unless there is no app."""
-        if not self._is_without_app():
+        workers = list(self.processes)
+        if not _is_without_app(workers):
             super().keep_subprocess_alive()
-        # Again: a worker may have ended in between, and uvicorn from 0.50 on stops for it.
-        if self._is_without_app():
+        # Again: one may have ended in between. Uvicorn then replaces it, or stops, from 0.50 on.
+        if _is_without_app(workers):
             self.failed = 1
             self.should_exit.set()
 
-    def _is_without_app(self) -> bool:
-        return any(one.process.exitcode == _NO_APP for one in self.processes)
+
+def _is_without_app(workers: list[Any]) -> bool:
+    return any(one.process.exitcode == _NO_APP for one in workers)

@@ -30,6 +30,7 @@ def test_a_worker_without_an_app_ends_the_server_with_1(
         checked.append(supervisor)
         if ended == "during":
             worker.process.exitcode = no_app
+            supervisor.processes = []  # as releases before 0.50 replace it
 
     monkeypatch.setattr(Multiprocess, "keep_subprocess_alive", check)
     supervisor.keep_subprocess_alive()
