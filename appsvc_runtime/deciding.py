@@ -167,6 +167,9 @@ class Decider:
             found = serverproxies.describe(loopback=self._under_iis)
             if found:
                 notices.warn_once(found)
+            if self._authentication and serverproxies.merges_header_names():
+                self._authentication = False
+                notices.warn_once(serverproxies.MERGED_NAMES)
 
     def _decide_by_headers(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
         """Take scheme, client, host and user from a trusted peer's headers."""

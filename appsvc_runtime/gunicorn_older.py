@@ -56,6 +56,7 @@ def _dropping_underscores(hook: Callable[[Any, Any], None]) -> Callable[[Any, An
         request.headers = [header for header in request.headers if "_" not in header[0]]
         hook(worker, request)
 
+    pre_request.drops_underscores = True  # type: ignore[attr-defined]  # the middleware looks
     return pre_request
 
 

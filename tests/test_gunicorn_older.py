@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from appsvc_runtime import advisories, gunicorn_older
 from appsvc_runtime.servers import SERVERS
 from tests.support import promises
-from tests.support.servers import ROOT
+from tests.support.servers import ROOT, serving
 from tests.support.wsgi import make_environ
 
 Body = Callable[[], Any]
@@ -184,3 +187,34 @@ def test_the_table_begins_with_the_lowest_release() -> None:
     assert f"gunicorn>={promises.COLUMNS[0].split()[1]};" in text
     assert "waitress>=3.0.1\n" in text
     assert "waitress 3.0.1" in promises.COLUMNS
+
+
+PLAIN = """\
+from appsvc_runtime import AppServiceMiddleware
+
+def app(environ, start_response):
+    user = environ["appsvc.request"].principal
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [(user.name if user else "nobody").encode()]
+
+app = AppServiceMiddleware(app, trusted_proxies="127.0.0.1")
+"""
+ROOT_USER = base64.b64encode(
+    b'{"auth_typ": "aad", "claims": [{"typ": "name", "val": "root"}], "name_typ": "name"}'
+).decode()
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["plain", "with-our-settings"])
+def test_no_header_with_underscores_signs_anybody_in(ours: bool, tmp_path: Path) -> None:
+    """Not before gunicorn 22 either, which takes it for the one with hyphens."""
+    (tmp_path / "app.py").write_text(PLAIN)
+    settings = ("-c", "python:appsvc_runtime.gunicorn_conf") if ours else ()
+    with serving(
+        "-m", "gunicorn", "-b", "127.0.0.1:{port}", *settings, "app:app", cwd=tmp_path,
+        WEBSITE_SITE_NAME="shop", WEBSITE_INSTANCE_ID="1", WEBSITE_AUTH_ENABLED="True",
+    ) as server:  # fmt: skip
+        for name in ("X_MS_CLIENT_PRINCIPAL", "X-MS_CLIENT-PRINCIPAL"):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection.request("GET", "/", headers={name: ROOT_USER})
+            assert connection.getresponse().read() == b"nobody"
+            connection.close()
