@@ -6,21 +6,21 @@ Importing this package reads no environment, configures nothing and loads no thi
 """
 
 from .errors import AppLoadError, AppServiceError, ConfigError
-from .middleware import AppServiceMiddleware
-from .requestinfo import RequestInfo
+from .middleware.request_info import RequestInfo
+from .middleware.wsgi import AppServiceMiddleware
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .asgi import AppServiceASGIMiddleware
-    from .connections import ConnectionString, parse_connection_string
     from .findings import Finding, SettingsError
-    from .health import Health
-    from .identity import Principal
-    from .logs import configure_logging, dict_config
-    from .readers import Json, Url
-    from .secret import Secret
-    from .settings import Settings, load_settings
-    from .views import signed_in
+    from .logs.setup import configure_logging, dict_config
+    from .middleware.asgi import AppServiceASGIMiddleware
+    from .middleware.health import Health
+    from .middleware.principal import Principal
+    from .middleware.signed_in import signed_in
+    from .redaction.secret import Secret
+    from .settings.connection_strings import ConnectionString, parse_connection_string
+    from .settings.converters import Json, Url
+    from .settings.settings import Settings, load_settings
 
 __all__ = [
     "AppLoadError",
@@ -49,21 +49,21 @@ __version__ = "0.1.0.dev0"
 
 # Loaded when asked for: an app that only wraps itself does not pay for them.
 _LATER = {
-    "AppServiceASGIMiddleware": "asgi",
-    "ConnectionString": "connections",
+    "AppServiceASGIMiddleware": "middleware.asgi",
+    "ConnectionString": "connections.connection",
     "Finding": "findings",
-    "Health": "health",
-    "Json": "readers",
-    "Principal": "identity",
-    "Secret": "secret",
-    "Settings": "settings",
+    "Health": "middleware.health",
+    "Json": "settings.converters",
+    "Principal": "middleware.principal",
+    "Secret": "redaction.secret",
+    "Settings": "settings.settings",
     "SettingsError": "findings",
-    "Url": "readers",
-    "configure_logging": "logs",
-    "dict_config": "logs",
-    "load_settings": "settings",
-    "parse_connection_string": "connections",
-    "signed_in": "views",
+    "Url": "settings.converters",
+    "configure_logging": "logs.setup",
+    "dict_config": "logs.setup",
+    "load_settings": "settings.settings",
+    "parse_connection_string": "connections.connection",
+    "signed_in": "middleware.signed_in",
 }
 
 

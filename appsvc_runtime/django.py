@@ -23,14 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import logs, options, process
 from .errors import ConfigError
 from .findings import Finding, SettingsError
+from .logs import setup
+from .settings import options
+from .system import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .settings import Settings
+    from .settings.settings import Settings
 
 __all__ = [
     "Choice",
@@ -268,7 +270,7 @@ def _no_database(message: str, hint: str) -> SettingsError:
 
 
 def _logging(settings: Settings, level: str | None) -> Choice:
-    config = logs.dict_config(settings, level=level)
+    config = setup.dict_config(settings, level=level)
     # Django's defaults would write once more, and mail the errors.
     to_root = {"handlers": [], "level": "NOTSET", "propagate": True}
     config["loggers"] |= {"django": to_root, "django.server": dict(to_root)}

@@ -17,18 +17,13 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from . import (
-    advisories,
-    apps,
-    draining,
-    gunicorn_older,
-    gunicorn_user,
-    gunicorn_worker,
-    serversettings,
-    startuptime,
-)
+from .apps import load
 from .errors import AppServiceError, ConfigError
-from .gunicorn_log import StdoutLogger
+from .middleware import drain
+from .serving import advisories, defaults, start_time
+from .serving.gunicorn import older, user_config
+from .serving.gunicorn import worker as gunicorn_worker
+from .serving.gunicorn.logger import StdoutLogger
 from .wsgi import LazyApplication
 
 # Longer than two imports of one app are apart.
@@ -50,8 +45,8 @@ def post_worker_init(worker: Any) -> None:
             elif worker.age == 1:  # not `appsvc serve`, which has said so
                 for sentence in advisories.find("gunicorn"):
                     worker.log.warning(sentence)
-            worker.wsgi = apps.wrap(apps.check_app(worker.wsgi, worker.app.app_uri))
-            gunicorn_older.adapt(worker)
+            worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+            older.adapt(worker)
         elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
             name = os.environ.get("APPSVC_APP", "module:app")
             raise ConfigError(
@@ -61,10 +56,10 @@ def post_worker_init(worker: Any) -> None:
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
-    ready = startuptime.ready()
+    ready = start_time.ready()
     if worker.age <= worker.cfg.workers:  # those that take a dead one's place say nothing
         worker.log.info(ready)
-    draining.install()  # of an app that was loaded before the worker was, as with preload_app
+    drain.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
 
@@ -86,16 +81,16 @@ def _leave_it_to_the_first(worker: Any) -> None:
 
 
 def _user_settings() -> dict[str, Any]:
-    location, source = gunicorn_user.config_location(os.environ)
+    location, source = user_config.config_location(os.environ)
     if not location or location == f"python:{__name__}":
         return {}
-    return gunicorn_user.read_config(location, source)
+    return user_config.read_config(location, source)
 
 
 _user_hook: Any = None
 logger_class = StdoutLogger
 worker_class = gunicorn_worker.name()
-_settings = serversettings.gunicorn_settings(os.environ)
+_settings = defaults.gunicorn_settings(os.environ)
 # gunicorn reads this module's names. Ours first: the user's own file may import them.
 globals().update(_settings)
 _user = _user_settings()

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from . import keyvault
+from .azure import key_vault
 from .findings import Finding, SettingsError, drop_frames
-from .settings import load_settings
+from .settings.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic.fields import FieldInfo
 
-    from .settings import Settings
+    from .settings.settings import Settings
 
 __all__ = ["AppServiceSettingsSource"]
 
@@ -83,7 +83,7 @@ class AppServiceSettingsSource(EnvSettingsSource):
         if field_name not in self.current_state:  # else an argument goes before it anyway
             for _, name, _ in self._extract_field_info(field, field_name):
                 self._check(name, self.env_vars.get(name))
-        if isinstance(value, str) and keyvault.is_reference(value):
+        if isinstance(value, str) and key_vault.is_reference(value):
             value = None
         return value, key, is_complex
 
@@ -111,8 +111,8 @@ class AppServiceSettingsSource(EnvSettingsSource):
         return values
 
     def _check(self, name: str, value: str | None) -> None:
-        if value is not None and keyvault.is_reference(value):
+        if value is not None and key_vault.is_reference(value):
             environ = self._settings.app_settings.environ
             found = self._settings.app_settings.find_ignoring_case(name)
             setting = found.name if found else name
-            self._unresolved[name] = keyvault.unresolved(setting, value, environ)
+            self._unresolved[name] = key_vault.unresolved(setting, value, environ)

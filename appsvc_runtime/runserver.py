@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import ports, serving
-from .console import run_command
+from .azure import ports
+from .serving import launch
+from .system.console import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,9 @@ __all__ = ["main"]
 @click.option("--port", metavar="PORT", help="Port to listen on; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--site", metavar="DIR", help="Folder of the app. [default: where the script lies]")
-@serving.SERVER
-@serving.THREADS
-@serving.GRACEFUL_TIMEOUT
+@launch.SERVER
+@launch.THREADS
+@launch.GRACEFUL_TIMEOUT
 def command(
     app: str | None,
     port: str | None,
@@ -48,8 +49,8 @@ def command(
 
     With waitress unless told otherwise.
     """
-    return serving.serve(
-        serving.Launch(
+    return launch.serve(
+        launch.Launch(
             app=app,
             site=site or _own_folder(),
             host=host,

@@ -34,7 +34,7 @@ def _look_here_last() -> None:
 if __name__ == "__main__":
     _look_here_last()  # before any other module of the standard library is imported
 
-from .stopping import beat, stop_requested, wait_for_stop  # noqa: E402
+from .launcher.stop_request import beat, stop_requested, wait_for_stop  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _look_here_last()
     try:
-        from .workercommand import main as run  # which needs what no worker needs
+        from .launcher.command import main as run  # which needs what no worker needs
 
         return run(argv)
     except KeyboardInterrupt:  # before the launcher listens for it

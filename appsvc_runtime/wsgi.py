@@ -54,14 +54,14 @@ class LazyApplication:
             return self._app
 
     def _find(self) -> WSGIApplication:
-        from . import apps  # the readers of folders and sources, not needed before
+        from .apps import load as apps_load  # the readers of folders and sources, not needed before
 
         site = os.getcwd()
-        choice = apps.choose_app(site, os.environ)
-        app = apps.load_app(choice.name, site)
+        choice = apps_load.choose_app(site, os.environ)
+        app = apps_load.load_app(choice.name, site)
         if isinstance(app, LazyApplication):
             raise self._names_itself()
-        return apps.wrap(app)
+        return apps_load.wrap(app)
 
     @staticmethod
     def _names_itself() -> AppServiceError:

@@ -32,9 +32,13 @@ from statistics import median
 
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.cgihead import HeadParser
-from appsvc_runtime.emulator.exchange import Request
-from appsvc_runtime.emulator.fastcgi import (
+from appsvc_runtime.emulator.http.messages import Request
+from appsvc_runtime.emulator.iis.fastcgi.cgi_head import HeadParser
+from appsvc_runtime.emulator.iis.fastcgi.launch import Launcher
+from appsvc_runtime.emulator.iis.fastcgi.params import make_params, site_params
+from appsvc_runtime.emulator.iis.fastcgi.pool import Pool
+from appsvc_runtime.emulator.iis.fastcgi.process import FastCgiProcess
+from appsvc_runtime.emulator.iis.fastcgi.protocol import (
     BEGIN_REQUEST,
     PARAMS_END,
     STDIN_END,
@@ -42,11 +46,7 @@ from appsvc_runtime.emulator.fastcgi import (
     Stdout,
     encode_params,
 )
-from appsvc_runtime.emulator.fastcgilaunch import Launcher
-from appsvc_runtime.emulator.fastcgiparams import make_params, site_params
-from appsvc_runtime.emulator.fastcgipool import Pool
-from appsvc_runtime.emulator.fastcgiprocess import FastCgiProcess
-from appsvc_runtime.webconfig.model import FastCgiApplication
+from appsvc_runtime.emulator.iis.webconfig.model import FastCgiApplication
 
 GOAL_RATIO, GOAL_MB = 0.8, 32
 VISITORS = 8

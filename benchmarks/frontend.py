@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from appsvc_runtime.emulator.image import prepare_image
+from appsvc_runtime.emulator.linux.image import prepare_image
 
 from ._load import client_name, drain, load
 from ._sides import HOST

@@ -20,8 +20,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from appsvc_runtime.emulator.cgihead import CgiHeadError
-from appsvc_runtime.emulator.fastcgi import (
+from appsvc_runtime.emulator.iis.fastcgi.cgi_head import CgiHeadError
+from appsvc_runtime.emulator.iis.fastcgi.connection import FastCgiConnection
+from appsvc_runtime.emulator.iis.fastcgi.exchange import Exchange, Response
+from appsvc_runtime.emulator.iis.fastcgi.protocol import (
     BEGIN_REQUEST,
     PARAMS_END,
     STDIN_END,
@@ -30,8 +32,6 @@ from appsvc_runtime.emulator.fastcgi import (
     ResponseParser,
     Stdout,
 )
-from appsvc_runtime.emulator.fastcgiconnection import FastCgiConnection
-from appsvc_runtime.emulator.fastcgiexchange import Exchange, Response
 
 LIMIT_MB = 32
 HEADS = [

@@ -18,8 +18,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appsvc_runtime.emulator.iis.webconfig.checks import check, kind
+from appsvc_runtime.emulator.iis.webconfig.file import Document, parse
+from appsvc_runtime.emulator.iis.webconfig.merge import Level, resolve
 from appsvc_runtime.findings import Finding, errors
-from appsvc_runtime.webconfig import Document, Level, check, kind, parse, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 GOAL = 32  # MB that the memory may grow

@@ -43,7 +43,7 @@ def make_handler(side: str, path: str) -> logging.Handler:
     """Give the handler of a side, with the same format for all."""
     handler: logging.Handler
     if side == OURS:
-        from appsvc_runtime.logfile import SharedFileHandler
+        from appsvc_runtime.logs.file import SharedFileHandler
 
         handler = SharedFileHandler(path, max_bytes=MAX_BYTES, backups=BACKUPS)
     elif side == PLAIN:

@@ -23,8 +23,8 @@ from typing import Any
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from appsvc_runtime import AppServiceMiddleware
-from appsvc_runtime.health import Health
-from appsvc_runtime.identity import PrincipalHeaders, read_principal
+from appsvc_runtime.middleware.health import Health
+from appsvc_runtime.middleware.principal import PrincipalHeaders, read_principal
 
 PLATFORM = {"WEBSITE_SITE_NAME": "mysite", "WEBSITE_INSTANCE_ID": "0123abcd"}
 REQUEST: dict[str, Any] = {

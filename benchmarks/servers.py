@@ -1,4 +1,4 @@
-"""Compare the rows of ``appsvc_runtime.servers``: ``python -m benchmarks.servers``.
+"""Compare the rows of ``appsvc_runtime.serving.servers``: ``python -m benchmarks.servers``.
 
 The first side of each group is what the platform runs by itself (its image's own options, one
 synchronous worker, or uvicorn's worker for an ASGI app); every other side is a ratio to it. All

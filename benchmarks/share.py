@@ -21,8 +21,9 @@ from typing import Any
 
 from flask import Flask
 
-from appsvc_runtime import AppServiceMiddleware, accesslog
-from appsvc_runtime.granian_wsgi import LoopThread, serve
+from appsvc_runtime import AppServiceMiddleware
+from appsvc_runtime.middleware import access_log
+from appsvc_runtime.serving.granian.wsgi import LoopThread, serve
 
 from ._apps import write_pair
 from ._load import load
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "middleware": AppServiceMiddleware(app, environ=environ),
         "middleware and access line": AppServiceMiddleware(app, access_log=True, environ=environ),
     }
-    accesslog.show()
+    access_log.show()
     times: dict[str, list[float]] = {name: [] for name in sides}
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)  # where access lines go

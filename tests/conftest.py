@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from appsvc_runtime.logfile import SharedFileHandler
+from appsvc_runtime.logs.file import SharedFileHandler
 
 settings.register_profile(
     "tests", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]

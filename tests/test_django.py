@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import ConfigError, Settings, SettingsError, load_settings, process
+from appsvc_runtime import ConfigError, Settings, SettingsError, load_settings
 from appsvc_runtime import django as appsvc
+from appsvc_runtime.system import process
 from tests.support.servers import ROOT, clean_environ, serving
 
 PLATFORM = {

@@ -14,7 +14,7 @@ from tests.support.servers import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 ROW = re.compile(
-    r"\| (?P<what>[^|]+) \| `(?P<file>tests/\w+\.py)::(?P<test>\w+)` \| (?P<count>[\d,]+) \|"
+    r"\| (?P<what>[^|]+) \| `(?P<file>tests/[\w/]+\.py)::(?P<test>\w+)` \| (?P<count>[\d,]+) \|"
 )
 
 
@@ -37,7 +37,7 @@ def collected() -> Counter[str]:
         cwd=ROOT, capture_output=True, text=True, timeout=300, encoding="utf-8", errors="replace",
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
-    names = (re.match(r"(tests/\w+\.py::\w+)", line) for line in result.stdout.splitlines())
+    names = (re.match(r"(tests/[\w/]+\.py::\w+)", line) for line in result.stdout.splitlines())
     return Counter(name[1] for name in names if name)
 
 

@@ -15,7 +15,8 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from appsvc_runtime import AppServiceMiddleware, apps
+from appsvc_runtime import AppServiceMiddleware
+from appsvc_runtime.apps import load
 from appsvc_runtime.errors import AppLoadError, AppServiceError, ConfigError
 from appsvc_runtime.wsgi import LazyApplication, application
 
@@ -73,7 +74,11 @@ def test_importing_the_door_imports_neither_app_nor_readers(site: Path) -> None:
     loaded = set(done.stdout.split())
     assert "appsvc_runtime.wsgi" in loaded
     assert not loaded & {"app", "click", "gunicorn", "waitress", "ast", "logging"}
-    assert not loaded & {"appsvc_runtime.apps", "appsvc_runtime.startup", "appsvc_runtime.sources"}
+    assert not loaded & {
+        "appsvc_runtime.apps.load",
+        "appsvc_runtime.startup.plan",
+        "appsvc_runtime.startup.python_files",
+    }
     assert imports(site) == 0
 
 
@@ -161,14 +166,14 @@ def test_app_is_loaded_once_under_eight_threads(
     lock = MeetingLock(threads=8)
     monkeypatch.setattr(lazy, "_lock", lock)
     loads: list[str] = []
-    load_app = apps.load_app
+    load_app = load.load_app
 
     def load_when_all_wait(name: str, folder: Any = None) -> Any:
         loads.append(name)
         assert lock.all_asked.wait(timeout=30), "not every request waits for the import"
         return load_app(name, folder)
 
-    monkeypatch.setattr(apps, "load_app", load_when_all_wait)
+    monkeypatch.setattr(load, "load_app", load_when_all_wait)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask(lazy), range(8)))
     assert answers == [(["200 OK"], b"hello")] * 8

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .postgres import skip_or_fail
+from tests.support.postgres import skip_or_fail
 
 __all__ = ["Azurite", "azurite", "missing"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from appsvc_runtime.webconfig import Element, Level, resolve
-from appsvc_runtime.webconfig.model import Config
+from appsvc_runtime.emulator.iis.webconfig.merge import Level, resolve
+from appsvc_runtime.emulator.iis.webconfig.model import Config
+from appsvc_runtime.emulator.xml.tree import Element
 
 __all__ = ["merge", "walk"]
 

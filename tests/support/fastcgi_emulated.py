@@ -13,13 +13,13 @@ from xml.sax.saxutils import quoteattr
 
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.exchange import Answer, Request
-from appsvc_runtime.emulator.fastcgiexchange import Response
-from appsvc_runtime.emulator.fastcgilaunch import Launcher
-from appsvc_runtime.emulator.fastcgiparams import make_params, site_params
-from appsvc_runtime.emulator.fastcgipool import Pool
-from appsvc_runtime.emulator.fastcgiprocess import FastCgiProcess
-from appsvc_runtime.webconfig.model import FastCgiApplication
+from appsvc_runtime.emulator.http.messages import Answer, Request
+from appsvc_runtime.emulator.iis.fastcgi.exchange import Response
+from appsvc_runtime.emulator.iis.fastcgi.launch import Launcher
+from appsvc_runtime.emulator.iis.fastcgi.params import make_params, site_params
+from appsvc_runtime.emulator.iis.fastcgi.pool import Pool
+from appsvc_runtime.emulator.iis.fastcgi.process import FastCgiProcess
+from appsvc_runtime.emulator.iis.webconfig.model import FastCgiApplication
 
 __all__ = [
     "APP", "Log", "Running", "Varying", "application", "body_of", "fake", "gone", "params",

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from multidict import CIMultiDict
 
-from appsvc_runtime import process
-from appsvc_runtime.emulator.exchange import Answer, Ask, Request
-from appsvc_runtime.emulator.frontend import FrontEnd
-from appsvc_runtime.emulator.frontheaders import FrontHeaders
-from appsvc_runtime.emulator.publicname import PublicName
+from appsvc_runtime.emulator.frontend.headers import FrontHeaders
+from appsvc_runtime.emulator.frontend.public_name import PublicName
+from appsvc_runtime.emulator.frontend.server import FrontEnd
+from appsvc_runtime.emulator.http.messages import Answer, Ask, Request
+from appsvc_runtime.system import process
 
 __all__ = ["Client", "Running", "fronted", "hello", "run", "until"]
 

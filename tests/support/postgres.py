@@ -23,7 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from .servers import free_port
+from tests.support.servers import free_port
 
 __all__ = ["Postgres", "find_binaries", "missing", "postgres", "skip_or_fail"]
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, suppress
 
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.exchange import Answer, Request
-from appsvc_runtime.emulator.proxy import Upstream
+from appsvc_runtime.emulator.http.messages import Answer, Request
+from appsvc_runtime.emulator.http.upstream import Upstream
 
 __all__ = ["OK", "Raw", "Reader", "Writer", "pieces", "raw", "read", "request", "run", "sender"]
 

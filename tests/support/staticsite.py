@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.exchange import Answer, Request
-from appsvc_runtime.emulator.staticfiles import etag, serve
-from appsvc_runtime.emulator.urlpaths import encode_path
-from appsvc_runtime.webconfig.model import Config, DefaultDocument, StaticContent
+from appsvc_runtime.emulator.http.messages import Answer, Request
+from appsvc_runtime.emulator.http.url_paths import encode_path
+from appsvc_runtime.emulator.iis.static_files import etag, serve
+from appsvc_runtime.emulator.iis.webconfig.model import Config, DefaultDocument, StaticContent
 
 TYPES = {".txt": "text/plain", ".css": "text/css", ".html": "text/html", ".config": "text/xml"}
 CONFIG = Config(

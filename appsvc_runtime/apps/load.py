@@ -1,0 +1,283 @@
+"""From a name to the app object: `module:attr`, factories, `WSGI_HANDLER`'s grammar, detection.
+
+Imports users' code, which is what it is for. Must not know of servers, sockets or requests. Every
+failure is one AppLoadError that says what was looked for, where, and what to do; the traceback of
+an error inside the app goes with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AppLoadError, AppServiceError, ConfigError
+from ..middleware.asgi import AppServiceASGIMiddleware
+from ..middleware.wsgi import AppServiceMiddleware
+from ..settings import options
+from ..startup import plan as startup_plan
+from . import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["AppChoice", "check_app", "choose_app", "load_any", "load_app", "wrap", "wrap_any"]
+
+# What WSGI_HANDLER may say when it means this package, which then has to look for the app itself.
+_OURSELVES = re.compile(r"appsvc_runtime\.wsgi([.:].*)?")
+_WSGI_NAMES = ("app", "application")
+
+
+@dataclass(frozen=True)
+class AppChoice:
+    """An app by its `name`, and `reason`: who chose it, for people."""
+
+    name: str
+    reason: str
+
+
+def choose_app(
+    site: str | os.PathLike[str], environ: Mapping[str, str], argument: str | None = None
+) -> AppChoice:
+    """Say which app is to be served: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
+
+    `site` is the app's folder. A `WSGI_HANDLER` that names this package is passed over. Raises
+    AppLoadError when nothing names an app and none is detected, ConfigError when `APPSVC_APP` is
+    this package itself.
+    """
+    if argument:
+        return AppChoice(argument, "named on the command line")
+    named = options.resolve("APPSVC_APP", None, environ)
+    if named:
+        if _OURSELVES.fullmatch(named):  # it would serve itself without end
+            raise ConfigError(
+                "The setting APPSVC_APP names this package, not an app.",
+                hint="Set it to your app's module:attr, or take it out.",
+            )
+        return AppChoice(named, "named by APPSVC_APP")
+    handler = environ.get("WSGI_HANDLER", "").strip()
+    if handler and not _OURSELVES.fullmatch(handler):
+        return AppChoice(handler, "named by WSGI_HANDLER")
+    plan = startup_plan.make_plan(site, environ)
+    if plan.app is not None:
+        return AppChoice(plan.app, f"detected: {plan.rule}")
+    raise AppLoadError(
+        f"No app was found in {os.fspath(site)!r}: {' '.join(plan.looked_at)}",
+        hint=" ".join([*plan.warnings, "Name the app: set APPSVC_APP to module:attr."]),
+    )
+
+
+def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIApplication:
+    """Import and give the WSGI app that `name` stands for.
+
+    `module:attr` (attr may be dotted), `module:factory()`, `module` (its `app`, then its
+    `application`), or a dotted name as wfastcgi's WSGI_HANDLER has it, with calls anywhere:
+    `django.core.wsgi.get_wsgi_application()`. `site` is put on the import path if it is not there.
+    Raises AppLoadError.
+    """
+    resolver = _Resolver(name.strip(), _put_on_path(site))
+    return resolver.checked(resolver.resolve())
+
+
+def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
+    """Import and give what `name` stands for as `load_app` does: a WSGI or an ASGI app.
+
+    Raises AppLoadError.
+    """
+    resolver = _Resolver(name.strip(), _put_on_path(site))
+    found = resolver.resolve()
+    return found if kinds.is_asgi(found) else resolver.checked(found)
+
+
+def _put_on_path(site: str | os.PathLike[str] | None) -> str:
+    folder = os.fspath(site) if site is not None else os.getcwd()
+    if not {folder, os.path.abspath(folder)} & set(sys.path):
+        sys.path.insert(0, os.path.abspath(folder))
+    importlib.invalidate_caches()
+    return folder
+
+
+def check_app(app: Any, name: str) -> WSGIApplication:
+    """Give `app` if it can be a WSGI app; AppLoadError, calling it `name`, for any other object."""
+    return _Resolver(name, "").checked(app)
+
+
+def wrap(app: WSGIApplication) -> WSGIApplication:
+    """Give `app` behind an AppServiceMiddleware.
+
+    Also where the user has wrapped it, or a part of it, himself: the work is done once a request,
+    and where his has other options its word counts.
+    """
+    return app if isinstance(app, AppServiceMiddleware) else AppServiceMiddleware(app)
+
+
+def wrap_any(app: Any) -> tuple[Any, str]:
+    """Give a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
+    if not kinds.is_asgi(app):
+        return wrap(app), "wsgi"
+    wrapped = app if isinstance(app, AppServiceASGIMiddleware) else AppServiceASGIMiddleware(app)
+    return wrapped, "asgi"
+
+
+class _Resolver:
+    """One name on its way to an object, with what its messages need to say."""
+
+    def __init__(self, name: str, folder: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.location = name  # as module:attr, once it is known
+
+    def resolve(self) -> Any:
+        module_name, colon, attribute = self.name.partition(":")
+        if not self.name or (colon and not (module_name and attribute)):
+            raise self.error("is not the name of an app.", "Write it as module:attr.")
+        if colon:
+            module = self.import_module(module_name)
+            if module is None:
+                raise self.not_found(module_name)
+            return self.follow(module, module_name, attribute.split("."))
+        return self.resolve_dotted()
+
+    def resolve_dotted(self) -> Any:
+        """Follow a dotted name as wfastcgi does, attributes before submodules.
+
+        The longest part before the last dot that is a module is imported; the rest are attributes
+        of it, each called where it ends in `()`.
+        """
+        parts = self.name.split(".")
+        for count in range(max(len(parts) - 1, 1), 0, -1):
+            module_name = ".".join(parts[:count])
+            module = None if "()" in module_name else self.import_module(module_name)
+            if module is not None:
+                return self.follow(module, module_name, parts[count:])
+        raise self.not_found(parts[0].removesuffix("()"))
+
+    def import_module(self, module_name: str) -> ModuleType | None:
+        """Import a module; None when there is none of that name, an error when it fails itself."""
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            # The module itself or a package above it is not there. A missing module of another
+            # name is the app's own failed import, and says so with its traceback.
+            if missing == module_name or module_name.startswith(f"{missing}."):
+                return None
+            raise self.failed(f"importing {module_name!r}", error) from error
+        except AppServiceError:  # a setting that the app asked this package for
+            raise
+        except Exception as error:
+            raise self.failed(f"importing {module_name!r}", error) from error
+        except SystemExit as error:  # a script without `if __name__ == "__main__"`
+            raise self.failed(f"importing {module_name!r}", error) from error
+
+    def follow(self, found: Any, path: str, names: list[str]) -> Any:
+        self.location = path
+        for name in names:
+            bare = name.removesuffix("()")
+            outer, path = found, f"{path}.{bare}"
+            try:
+                found = getattr(outer, bare, None)
+            except Exception as error:  # a module's own __getattr__, a property
+                raise self.failed(f"looking up {path}", error) from error
+            if found is None and isinstance(outer, ModuleType) and hasattr(outer, "__path__"):
+                found = self.import_module(path)
+            if found is None:
+                where = getattr(outer, "__name__", type(outer).__name__)
+                raise self.error(
+                    f"cannot be loaded: {where!r} has no {bare!r}.", self.advice(outer)
+                )
+            if bare != name:
+                found = self.call(found, path)
+            if isinstance(found, ModuleType):
+                self.location = found.__name__
+            else:
+                self.location += ("." if ":" in self.location else ":") + name
+        if isinstance(found, ModuleType):
+            for name in _WSGI_NAMES:
+                if callable(getattr(found, name, None)):
+                    self.location += f":{name}"
+                    return getattr(found, name)
+            raise self.error(
+                f"cannot be loaded: the module {found.__name__!r} has neither `app` nor "
+                "`application`.",
+                self.advice(found),
+            )
+        return found
+
+    def call(self, factory: Any, path: str) -> Any:
+        try:
+            return factory()
+        except AppServiceError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self.failed(f"calling {path}()", error) from error
+
+    def checked(self, app: Any) -> WSGIApplication:
+        """Give `app` if it can be a WSGI app."""
+        refusal = kinds.refuse(app, self.location)
+        if refusal is not None:
+            raise self.error(*refusal)
+        return app  # type: ignore[no-any-return]
+
+    def advice(self, module: Any) -> str:
+        names = (
+            [
+                name
+                for name, value in vars(module).items()
+                if not name.startswith("_")
+                and not isinstance(value, type | ModuleType)
+                and hasattr(value, "wsgi_app")
+            ]
+            if isinstance(module, ModuleType)
+            else []
+        )
+        if names:
+            return f"It has `{names[0]}`: name it as `{module.__name__}:{names[0]}`."
+        return "Name the app object as module:attr, in APPSVC_APP or on the command line."
+
+    def not_found(self, module_name: str) -> AppLoadError:
+        if module_name.endswith(".py"):
+            right = self.name.replace(".py", "", 1)
+            return self.error("names a file, not a module.", f"Write it as {right!r}.")
+        return self.error(
+            f"cannot be loaded: there is no module {module_name!r} in {self.folder!r} or on the "
+            "import path.",
+            "Name the app as module:attr, start from the app's folder or give --site, and install "
+            "its requirements.",
+        )
+
+    def failed(self, doing: str, error: BaseException) -> AppLoadError:
+        text = str(error).rstrip(".")
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        hint = "The traceback shows where; correct it there."
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            package, _, inner = error.name.partition(".")
+            hint = (
+                f"There is a {package!r}, but no {inner!r} in it; the traceback shows who asks."
+                if inner and package in sys.modules
+                else f"If {package!r} is a package, add it to requirements.txt and install it; "
+                "the traceback shows who imports it."
+            )
+        return self.error(f"cannot be loaded: {doing} failed with {what}.", hint, _traceback(error))
+
+    def error(self, problem: str, hint: str, details: str = "") -> AppLoadError:
+        return AppLoadError(f"The app {self.name!r} {problem}", hint=hint, details=details)
+
+
+def _traceback(error: BaseException) -> str:
+    """Give the traceback without the frames of this module and of importlib above the app's."""
+    frames = error.__traceback__
+    while frames is not None and (
+        frames.tb_frame.f_code.co_filename == __file__
+        or frames.tb_frame.f_code.co_filename == importlib.__file__
+        or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))

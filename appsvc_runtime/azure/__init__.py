@@ -1,0 +1,1 @@
+"""What Azure calls things, and which host this is. Pure."""

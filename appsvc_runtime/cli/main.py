@@ -1,0 +1,177 @@
+"""The `appsvc` command: options in, one call to a room, text out, an exit code.
+
+The only room that prints and picks exit codes, beside the doors. Must not hold any rule of the
+platform's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import __version__
+from ..emulator.cli import emulate
+from ..emulator.linux.build.cli import build
+from ..serving import launch
+from ..settings import options
+from ..settings.settings import load_settings
+from ..startup import plan as startup_plan
+from ..system import process
+from ..system.console import PythonVersion, echo, run_command
+from . import settings_checks, settings_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["entry_point", "main"]
+
+_SITE = click.argument("site", default=".", type=click.Path())
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings read from the environment:\n\n"
+    + "\n\n".join(f"{row.name}: {row.help}" for row in options.OPTIONS.values()),
+)
+@click.version_option(__version__, prog_name="appsvc")
+def cli() -> None:
+    """Run a Python web app right on every Azure App Service host, and see it before deploying."""
+
+
+cli.add_command(build)
+cli.add_command(emulate)
+
+
+@cli.command()
+@click.argument("app", required=False)
+@click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
+@click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
+@click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, else 8000]")
+@launch.SERVER
+@launch.THREADS
+@launch.GRACEFUL_TIMEOUT
+def serve(
+    app: str | None,
+    site: str,
+    host: str | None,
+    port: str | None,
+    server: str | None,
+    threads: int | None,
+    graceful_timeout: int | None,
+) -> int:
+    """Serve APP, set up for the Linux container; with gunicorn unless told otherwise.
+
+    APP is module:attr, module:factory() or module; left out, it is what the platform would detect
+    in the site's folder. gunicorn takes this process's place, so that a signal to it reaches
+    gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
+    PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
+    """
+    return launch.serve(
+        launch.Launch(
+            app=app,
+            site=launch.enter(site),
+            host=host,
+            port=port,
+            server=server,
+            default_server="gunicorn",
+            default_host="0.0.0.0",
+            port_sources=("PORT",),
+            threads=threads,
+            graceful_timeout=graceful_timeout,
+            container=True,
+        )
+    )
+
+
+@cli.command()
+@_SITE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
+@click.option(
+    "--python-version", type=PythonVersion(), help="Of the container. [default: the project's]"
+)
+def explain(
+    site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
+) -> None:
+    """Say what the Linux container would run for SITE, and why."""
+    python = ""
+    if python_version is None:
+        from ..emulator.processes.project_python import read_version
+
+        python_version, python = read_version(Path(os.path.abspath(site)), os.environ)
+    plan = startup_plan.make_plan(
+        site,
+        os.environ,
+        startup_command=startup_command,
+        python_version=python_version,
+        cores=process.cpu_count(),
+    )
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
+    if python:
+        echo(f"Python:     {python}")
+    click.echo(f"Framework:  {plan.framework}")
+    click.echo(f"App:        {plan.app or 'not known'}")
+    click.echo(f"Command:    {plan.command}")
+    click.echo(f"Because:    {plan.rule}.")
+    for step in plan.looked_at:
+        click.echo(f"Looked at:  {step}")
+    for warning in plan.warnings:
+        click.echo(f"Warning:    {warning}")
+
+
+@cli.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
+@click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
+@click.option("--django", "for_django", is_flag=True, help="Show what appsvc_runtime.django gives.")
+def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
+    """Show what the app would see: each setting, where it is from, and what is wrong."""
+    loaded = load_settings(folder=launch.enter(site))
+    rows = choices = None
+    if for_django:
+        choices = settings_report.django_choices(loaded, show_secrets=show_secrets)
+        lines = settings_report.make_django_table(loaded, choices)
+    else:
+        rows = settings_report.make_rows(loaded, show_secrets=show_secrets)
+        lines = settings_report.make_table(loaded, rows)
+    findings = settings_checks.find_problems(loaded)
+    if as_json:
+        told = {
+            "host": loaded.host,
+            "dotenv": str(loaded.dotenv_path or ""),
+            "django" if for_django else "settings": [
+                dataclasses.asdict(row) for row in choices or rows or []
+            ],
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+        }
+        # ASCII, so that a value that is no UTF-8 can be printed too.
+        click.echo(json.dumps(told, indent=2, default=str))
+        return
+    for line in lines:
+        echo(line)
+    for finding in findings:
+        echo(f"{finding.level.capitalize()}: {finding}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with the arguments `argv`, the process's own by default; give the exit code.
+
+    0 is success, 1 an app that cannot be found, 2 an option, setting or folder that cannot be
+    used; once `serve` has become gunicorn, its codes: 4 for an app that does not load. Messages of
+    errors go to standard error.
+    """
+    return run_command(cli, argv, "appsvc")
+
+
+def entry_point() -> None:
+    """Be the `appsvc` command."""
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""What `appsvc settings` tells: every setting an app would see, from where, and what is wrong.
+
+Must not print. Values come out as they may be shown, unless secrets are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import django
+from ..azure import key_vault, names
+from ..findings import SettingsError
+from ..redaction import masking
+from ..redaction.secret import MASK
+from ..settings import options
+
+if TYPE_CHECKING:
+    from ..settings.settings import Settings
+
+__all__ = ["Row", "django_choices", "make_django_table", "make_rows", "make_table"]
+
+_PLATFORM_PREFIXES = ("WEBSITE_", "WEBSITES_", "WEBJOBS_", "SCM_", "ORYX_", "FUNCTIONS_")
+_PLATFORM_NAMES = frozenset(
+    {"HOME", "PORT", "SERVER_PORT", "REGION_NAME", "SITE_BITNESS", "IDENTITY_ENDPOINT"}
+    | {"IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET", "APPSVC_VIRTUAL_ENV", "WSGI_HANDLER"}
+    | {"WSGI_LOG", names.HTTP_PLATFORM_PORT, names.PRE_RUN_COMMAND}
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: `group` is platform, connection string, app setting or environment.
+
+    `origin` is environment, the path of a `.env` file, or default.
+    """
+
+    group: str
+    name: str
+    value: str
+    origin: str
+
+
+def make_rows(settings: Settings, *, show_secrets: bool = False) -> list[Row]:
+    """Give all settings, by group and name; secrets hidden unless they are asked for."""
+    connections = {setting: name for name, setting in settings.connection_strings.all()}
+    rows = []
+    for name in settings.app_settings:
+        found = settings.app_settings.find(name)
+        if found is None:
+            continue
+        value = found.value
+        if found.name in connections or name in connections:
+            group = "connection string"
+            shown = value if show_secrets else _mask_connection(settings, found.name)
+        else:
+            group = _group(settings, name, found.origin)
+            shown = value if show_secrets else masking.mask_value(name, value)
+        if key_vault.is_reference(value):
+            shown = str(key_vault.parse_reference(value))
+        rows.append(Row(group, name, shown, found.origin))
+    for option in options.OPTIONS.values():
+        if settings.app_settings.find(option.name) is None and option.default not in (None, "", ()):
+            rows.append(Row("app setting", option.name, str(option.default).lower(), "default"))
+    order = ("platform", "connection string", "app setting", "environment")
+    return sorted(rows, key=lambda row: (order.index(row.group), row.name.upper()))
+
+
+def django_choices(settings: Settings, *, show_secrets: bool = False) -> list[django.Choice]:
+    """Give what each function of `appsvc_runtime.django` gives here, and why."""
+    made = django.choices(settings, os.getcwd())
+    if show_secrets:
+        return made
+    return [django.Choice(one.name, _mask_tree(one.name, one.value), one.why) for one in made]
+
+
+def _mask_tree(name: str, value: object) -> object:
+    """Return a value with all that is secret by name or look hidden, however deep it stands."""
+    if isinstance(value, dict):
+        return {key: _mask_tree(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mask_tree(name, inner) for inner in value]
+    return masking.mask_value(name, value) if isinstance(value, str) else value
+
+
+def make_table(settings: Settings, rows: list[Row]) -> list[str]:
+    """Give the lines of a table, headed by what host this is; long values are cut."""
+    lines = _heading(settings)
+    group = ""
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            lines += ["", f"{group.capitalize()}:"]
+        name, value = _cut(row.name, 100), _cut(row.value, 120)
+        lines.append(f"  {name} = {value}  [{row.origin}]")
+    return [*lines, ""]
+
+
+def make_django_table(settings: Settings, made: list[django.Choice]) -> list[str]:
+    """Give the lines of what `django_choices` gives."""
+    lines = [*_heading(settings), "", "Django:"]
+    for one in made:
+        shown = str(one.value) if isinstance(one.value, os.PathLike) else repr(one.value)
+        lines += [f"  {one.name} = {_cut(shown, 2000)}", f"      because: {one.why}"]
+    return [*lines, ""]
+
+
+def _heading(settings: Settings) -> list[str]:
+    parts = [settings.site_name, settings.slot, settings.instance_id[:8], settings.region]
+    site = ", ".join(filter(None, parts))
+    return [
+        f"Host:    {settings.host}" + (f" ({site})" if site else ""),
+        f".env:    {settings.dotenv_path or 'none read'}",
+    ]
+
+
+def _cut(text: str, length: int) -> str:
+    """Give a text that is not too long for a table; what cannot be printed is the printer's."""
+    return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
+
+
+def _group(settings: Settings, name: str, origin: str) -> str:
+    if (
+        origin != "environment"
+        or names.APP_SETTING_PREFIX + name in settings.app_settings.environ
+        or name in options.OPTIONS
+    ):
+        return "app setting"
+    if name in _PLATFORM_NAMES or name.startswith(_PLATFORM_PREFIXES):
+        return "platform"
+    return "environment"
+
+
+def _mask_connection(settings: Settings, name: str) -> str:
+    """Show where a connection string leads, and nothing that opens it.
+
+    Options are left out: of a password whose `;` is not quoted a piece would stand among them.
+    """
+    try:
+        found = settings.connection(name)
+    except SettingsError:
+        return MASK
+    if found.kind == "custom" or (found.kind == "redis" and "." not in found.host):
+        return f"{found.kind}; {MASK}"  # it may be a bare key
+    known = {key: found.parts.get(key) for key in ("host", "port", "database", "user")}
+    shown = [f"{key}={masking.mask_value(key, str(v))}" for key, v in known.items() if v]
+    return "; ".join([found.kind, *shown, MASK])

@@ -1,0 +1,1 @@
+"""Connection strings: text in, parts out, URLs and DSNs out. Pure."""

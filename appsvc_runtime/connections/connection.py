@@ -1,0 +1,205 @@
+"""One connection string: what it says, and what libraries and frameworks take of it.
+
+Pure. Must not know how a string is found. Nothing shows one by accident: neither `repr`, nor an
+error, nor a dump, nor an attribute path in a format string.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from ..findings import Finding, SettingsError, drop_frames
+from ..redaction.secret import Secret, refuse_dump
+from . import databases, redis
+from . import parts as connections_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal, NoReturn
+
+    from .options import Options
+    from .parts import Form, Kind, Parts
+
+__all__ = ["ConnectionString", "parse_connection_string"]
+
+T = TypeVar("T")
+
+
+class ConnectionString:
+    """One connection string. `repr` and errors show no secret of it.
+
+    `name` as in the portal, `setting` the variable, `kind` what it leads to (`postgresql`, …),
+    `form` how it is written. Parts that it does not hold are "", a missing `password` is None;
+    `port` is None too where the string leaves it to the client. `options` are all other parts, by
+    name in any case, keys among them as `Secret`; `repr` only counts them. A copy is the same
+    object; pickle and YAML raise TypeError.
+    """
+
+    __slots__ = ("_parts", "_text", "name", "setting")
+
+    def __init__(self, name: str, setting: str, text: str, parts: Parts) -> None:
+        self.name = name
+        self.setting = setting
+        self._text = Secret(text)
+        self._parts = parts
+
+    @property
+    def kind(self) -> Kind:
+        """Give what it leads to."""
+        return self._parts.kind
+
+    @property
+    def form(self) -> Form:
+        """Give the way it is written, see `connectionsyntax`."""
+        return self._parts.form
+
+    @property
+    def host(self) -> str:
+        """Give the host; for services, that of their address."""
+        return self._parts.host
+
+    @property
+    def port(self) -> int | None:
+        """Give the port; None where there is none, or one for each of several hosts."""
+        text = self._parts.port
+        return int(text) if text and "," not in text else None
+
+    @property
+    def database(self) -> str:
+        """Give the database; for Service Bus and Event Hubs, the entity."""
+        return self._parts.database
+
+    @property
+    def user(self) -> str:
+        """Give the user."""
+        return self._parts.user
+
+    @property
+    def password(self) -> Secret | None:
+        """Give the password, hidden."""
+        return self._parts.password
+
+    @property
+    def options(self) -> Options:
+        """Give all other parts."""
+        return self._parts.options
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Give everything it says, by name: what is there of host, port, …, then the options."""
+        named = {
+            "host": self.host,
+            "port": self._parts.port,
+            "database": self.database,
+            "user": self.user,
+            "password": self.password,
+        }
+        return _Named({name: value for name, value in named.items() if value} | dict(self.options))
+
+    def reveal(self) -> str:
+        """Give the string as it was set, for libraries that read it themselves."""
+        return self._text.reveal()
+
+    def sqlalchemy_url(self, driver: str | None = None) -> str:
+        """Give SQLAlchemy's URL, password included.
+
+        `driver`: psycopg, pymysql or pyodbc by default; also psycopg2, asyncpg, mysqldb, aiomysql,
+        asyncmy, aioodbc. Raises SettingsError for what is no such database, and where TLS options
+        could not be kept.
+        """
+        return self._make(lambda: databases.sqlalchemy_url(self._parts, driver))
+
+    def django_database(self) -> dict[str, Any]:
+        """Give the entry for Django's DATABASES, password included; errors as above."""
+        return self._make(lambda: databases.django_database(self._parts))
+
+    def libpq_dsn(self) -> str:
+        """Give libpq's `key=value` string for psycopg, password included; errors as above."""
+        return self._make(lambda: databases.libpq_dsn(self._parts))
+
+    def odbc_string(self, driver: str | None = None) -> str:
+        """Give the string for pyodbc, password included; errors as above.
+
+        `driver`: the string's own, else `ODBC Driver 18 for SQL Server`.
+        """
+        return self._make(lambda: databases.odbc_string(self._parts, driver))
+
+    def redis_url(self, database: int | None = None) -> str:
+        """Give the URL for redis-py, password included; errors as above."""
+        return self._make(lambda: redis.redis_url(self._parts, database))
+
+    def _make(self, make: Callable[[], T]) -> T:
+        try:
+            return make()
+        except ValueError as error:
+            # Without the cause: what it was raised over holds the password.
+            message = f"The connection string {self.setting} ({self.kind}): {error}."
+        raise SettingsError([Finding("connection-string", "error", self.setting, message)])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ConnectionString):
+            return NotImplemented
+        return (self.setting, self._text) == (other.setting, other._text)
+
+    def __hash__(self) -> int:
+        return hash((self.setting, self._text))
+
+    def __repr__(self) -> str:
+        return f"<ConnectionString {self.name!r} {self._parts!r}>"
+
+    def __copy__(self) -> ConnectionString:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ConnectionString:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        refuse_dump(self, "Pass on what reveal() returns where that is wanted.")
+
+
+class _Named(dict[str, Any]):
+    """A dictionary whose `repr` counts: a piece of a password may stand among names and values."""
+
+    def copy(self) -> _Named:
+        """Return a copy, as pprint makes one to show it."""
+        return _Named(self)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} parts>"
+
+    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+
+
+@drop_frames
+def parse_connection_string(
+    text: str, *, kind: str = "", name: str = "", setting: str = ""
+) -> ConnectionString:
+    """Understand a connection string that came from elsewhere than the environment.
+
+    `kind`: what it leads to, told from the string itself where "". `setting` is what errors call
+    it. Raises SettingsError, which never holds any of it, and ValueError for a kind there is not.
+    """
+    if kind and kind not in get_args(connections_parts.Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(connections_parts.Kind))}")
+    hint = cast("Kind | Literal['']", kind)
+    where = setting or name or "(given by the app)"
+    problem = ""
+    try:
+        text.encode("utf-8")
+        return ConnectionString(name, where, text, connections_parts.parse_parts(text, hint))
+    except UnicodeEncodeError:
+        problem = "it is not UTF-8"
+    except ValueError as error:
+        problem = str(error)
+    text = ""  # Django's and Sentry's reports show the local variables of a traceback
+    raise SettingsError(
+        [
+            Finding(
+                "connection-string",
+                "error",
+                where,
+                f"The connection string {where} cannot be read: {problem}.",
+                "Correct it where the connection string is set.",
+            )
+        ]
+    )

@@ -1,0 +1,281 @@
+"""What a connection string means: its kind, and the parts that all kinds share.
+
+Pure. Must not know where a string comes from, or what is made of it. The many names of one thing
+(`Data Source`, `Server`, `Address`, `Host`) become one; what is a secret becomes a `Secret`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import unquote
+
+from ..redaction import masking
+from ..redaction.secret import Secret
+from . import syntax
+from .options import LONG, Options, squeeze
+
+if TYPE_CHECKING:
+    from .syntax import Pairs
+
+__all__ = ["Form", "Kind", "Parts", "parse_parts"]
+
+Kind: TypeAlias = Literal[
+    "sqlserver", "mysql", "postgresql", "sqlite", "redis", "mongodb", "cosmosdb", "storage",
+    "servicebus", "eventhub", "notificationhub", "custom",
+]  # fmt: skip
+Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis", "url", "text"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
+_SCHEMES: dict[str, Kind] = {
+    "postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql",
+    "mssql": "sqlserver", "sqlserver": "sqlserver", "sqlite": "sqlite", "redis": "redis",
+    "rediss": "redis", "mongodb": "mongodb",
+}  # fmt: skip
+_SERVICES = frozenset({"cosmosdb", "storage", "servicebus", "eventhub", "notificationhub"})
+# How a service's own string is known where the portal's type does not say what it is.
+_SERVICE_SIGNS: tuple[tuple[str, Kind], ...] = (
+    (r"(^|;)\s*AccountEndpoint\s*=", "cosmosdb"),
+    (r"(^|;)\s*(AccountName|(Blob|File|Queue|Table)Endpoint|UseDevelopmentStorage)\s*=", "storage"),
+    (r"(^|;)\s*Endpoint\s*=\s*sb://", "servicebus"),
+)
+# The domains are those of Azure and its national clouds.
+_AZURE = r"\.(database\.(azure\.com|windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|cosmos\."
+_HOST_SIGNS: tuple[tuple[str, Kind], ...] = (
+    (rf"\.postgres{_AZURE}azure\.com)|driver\s*=\s*\{{?[^;]{{0,60}}postgres", "postgresql"),
+    (rf"\.mysql{_AZURE}\b)|driver\s*=\s*\{{?[^;]{{0,60}}(mysql|mariadb)", "mysql"),
+    (rf"{_AZURE}\b)|\.(azuresynapse\.net|fabric\.microsoft\.com)|=\s*tcp:|(^|;)\s*initial catalog"
+     r"\s*=|driver\s*=\s*\{?[^;]{0,60}(sql server|freetds)", "sqlserver"),
+)  # fmt: skip
+_REDIS_HOST = re.compile(
+    r"(?i)\.redis(\.cache|enterprise\.cache)?\.(windows|azure|chinacloud|usgov)"
+)
+_LIBPQ_NAMES = frozenset(
+    "host hostaddr port dbname user password passfile service servicefile sslmode sslcert sslkey "
+    "sslrootcert sslcrl sslcrldir sslpassword sslnegotiation sslsni sslcertmode sslcompression "
+    "sslkeylogfile ssl_min_protocol_version ssl_max_protocol_version min_protocol_version "
+    "max_protocol_version connect_timeout application_name fallback_application_name options "
+    "client_encoding keepalives keepalives_idle keepalives_interval keepalives_count "
+    "tcp_user_timeout target_session_attrs channel_binding gssencmode gssdelegation krbsrvname "
+    "gsslib requiressl requirepeer load_balance_hosts replication require_auth scram_client_key "
+    "scram_server_key oauth_issuer oauth_client_id oauth_client_secret oauth_scope".split()
+)
+_ALIASES = {
+    "host": "host server datasource address addr networkaddress hostname endpoint".split(),
+    "port": ["port"],
+    "database": "database initialcatalog dbname db".split(),
+    "user": "user userid uid username usr".split(),
+    "password": "password pwd psw pass passwd".split(),
+}
+_CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
+
+@dataclass(frozen=True, repr=False)
+class Parts:
+    """A connection string, understood. Texts that it does not hold are "".
+
+    `scheme` is that of a URL. `host` and `port` are texts, as they may be lists (libpq).
+    """
+
+    kind: Kind
+    form: Form
+    scheme: str = ""
+    host: str = ""
+    port: str = ""
+    database: str = ""
+    user: str = ""
+    password: Secret | None = None
+    options: Options = field(default_factory=lambda: Options([]))
+
+    def __repr__(self) -> str:
+        # Masked: where a mark is missing, a user or host may go on with `… password=`.
+        names = ("host", "port", "database", "user")
+        texts = {name: getattr(self, name)[:LONG] for name in names}
+        shown = [f"{k}={masking.mask_value(k, text)!r}" for k, text in texts.items() if text]
+        shown += [f"password={self.password!r}"] if self.password else []
+        return ", ".join([f"kind={self.kind!r}", *shown, f"options={len(self.options)}"])
+
+
+def parse_parts(text: str, hint: Kind | Literal[""]) -> Parts:
+    """Understand a connection string; ValueError with what is wrong, never with what it holds.
+
+    `hint` is the kind that its setting's name tells, "" for one that tells none. What the string
+    itself says of its kind, by a URL's scheme, goes before it. Where neither tells, it may be
+    anything: what cannot be read is a text then.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("it is empty")
+    if len(text) > syntax.MAX_LENGTH:
+        raise ValueError(f"it is longer than {syntax.MAX_LENGTH} characters")
+    match = _SCHEME.match(text)
+    if match and (hint or match[1].lower().partition("+")[0] in _SCHEMES):
+        return _parse_url(text, match[1].lower(), hint)
+    kind, form = _find_form(text, hint)
+    try:
+        if match:
+            return _parse_url(text, match[1].lower(), hint)
+        return _parse_pairs(text, kind, form)
+    except ValueError:
+        if hint or kind != "custom" or squeeze(text.partition("=")[0]) in _CANONICAL:
+            raise
+    return Parts("custom", "text")
+
+
+def _parse_pairs(text: str, kind: Kind, form: Form) -> Parts:
+    if text[:5].lower() == "jdbc:":
+        raise ValueError("it is written for Java (jdbc:)")
+    if form == "text" or form == "url":
+        return Parts(kind, form)
+    pairs = syntax.parse(form, text)
+    if not pairs:
+        raise ValueError("it holds no name=value")
+    if kind == "custom" and not all(re.fullmatch(r"[\w .:-]{1,100}", name) for name, _ in pairs):
+        raise ValueError("what stands before a '=' in it is no name")
+    return (_service_parts if kind in _SERVICES else _database_parts)(kind, form, pairs)
+
+
+def _find_form(text: str, hint: Kind | Literal[""]) -> tuple[Kind, Form]:
+    """Tell the kind of a string that is no URL, and the way it is written."""
+    kind = hint
+    if kind == "redis" or (not kind and _looks_like_redis(text)):
+        return "redis", "redis"
+    if not kind:
+        kind = _first_sign(_SERVICE_SIGNS, text)
+    if kind in _SERVICES:
+        return kind, "pairs"  # type: ignore[return-value]
+    if kind in ("", "postgresql") and _looks_like_libpq(text, hint):
+        return "postgresql", "libpq"
+    kind = kind or _first_sign(_HOST_SIGNS, text) or "custom"
+    if kind == "custom" and "=" not in text:
+        return "custom", "text"
+    return kind, "odbc" if _looks_like_odbc(text) else "adonet"
+
+
+def _first_sign(signs: tuple[tuple[str, Kind], ...], text: str) -> Kind | Literal[""]:
+    return next((kind for pattern, kind in signs if re.search(pattern, text, re.I)), "")
+
+
+def _looks_like_redis(text: str) -> bool:
+    head, comma, rest = text.partition(",")
+    if "=" in head or ";" in head:
+        return False
+    return bool(_REDIS_HOST.search(head)) or (bool(comma) and "=" in rest and ":" in head)
+
+
+def _looks_like_odbc(text: str) -> bool:
+    try:
+        names = {name.lower() for name, _ in syntax.parse("adonet", text)}
+    except ValueError:  # in ODBC a quote need not be closed
+        return bool(re.search(r"(?i)(^|;)\s*(driver|dsn|filedsn)\s*=", text))
+    return not names.isdisjoint({"driver", "dsn", "filedsn"})
+
+
+def _looks_like_libpq(text: str, hint: str) -> bool:
+    # `host=a; user=b`: semicolons with blanks after them.
+    if re.match(r"\w+\s*=\s*(?!')[^\s;]*;(\s|\w+\s*=|$)", text):
+        return False
+    # It begins so, and has no sign of the other form.
+    begins = text.partition("=")[0].strip() in _LIBPQ_NAMES and ";" not in text
+    try:
+        pairs = syntax.parse("libpq", text)
+    except ValueError:
+        return begins
+    known = all(name in _LIBPQ_NAMES for name, _ in pairs)
+    return (known and len(pairs) > 1) or (begins and (known or bool(hint)))
+
+
+def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
+    base = scheme.partition("+")[0]
+    if base not in _SCHEMES and hint in _SCHEMES.values():
+        raise ValueError("it is a URL of another scheme")
+    kind = _SCHEMES.get(base, hint or "custom")
+    url = syntax.parse_url(text)
+    if kind == "sqlite":
+        if url.user or url.place:
+            raise ValueError("a SQLite URL has three slashes before its path, or four")
+        return Parts("sqlite", "url", scheme, database=url.path, options=Options(url.query))
+    inner = dict(url.query).get("odbc_connect", "")
+    if kind == "sqlserver" and inner:
+        odbc = syntax.parse("odbc", inner)
+        return replace(_database_parts("sqlserver", "odbc", odbc), scheme=scheme)
+    host, port = syntax.split_places(url.place)
+    named = {"host": unquote(host), "port": port, "database": url.path, "user": url.user}
+    if url.password is not None:
+        named["password"] = url.password
+    others = _take_named(url.query, named) if kind == "postgresql" else url.query
+    return _make(kind, "url", named, others, scheme)
+
+
+def _take_named(pairs: Pairs, named: dict[str, str]) -> Pairs:
+    """Move what a PostgreSQL URL says of host, user … in its query; give the other options."""
+    hosts = [value for name, value in pairs if name == "host" and value]
+    if hosts:
+        named["host"], port = syntax.split_places(",".join(hosts))
+        named["port"] = port or named["port"]
+    names = ("port", "dbname", "database", "user", "password")
+    named.update((_CANONICAL[name], value) for name, value in pairs if name in names)
+    return [pair for pair in pairs if pair[0] not in (*names, "host")]
+
+
+def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
+    named: dict[str, str] = {}
+    others: Pairs = []
+    hosts = [value for name, value in pairs if form == "redis" and name == "endpoint"]
+    for name, value in pairs:
+        canonical = _CANONICAL.get(squeeze(name))
+        if not canonical or (form == "libpq" and name not in _LIBPQ_NAMES):
+            others.append((name, value))
+        elif form == "odbc":
+            named.setdefault(canonical, value)  # of one thing's names the first counts
+        else:
+            named[canonical] = value
+    host, port = ",".join(hosts) or named.get("host", ""), named.get("port", "")
+    if kind == "sqlite":
+        host, named["database"] = "", named.get("database") or host
+    elif kind == "sqlserver":
+        host, comma, after = re.sub(r"(?i)^tcp:\s*", "", host).partition(",")
+        host, port = host.strip(), after.strip() if comma else port
+    elif form != "libpq" and (kind != "custom" or re.fullmatch(r"[^:,/]+:[0-9]{1,5}", host)):
+        host, found = syntax.split_places(host, port)
+        port = found or port
+    return _make(kind, form, {**named, "host": host, "port": port}, others)
+
+
+def _make(kind: Kind, form: Form, named: dict[str, str], others: Pairs, scheme: str = "") -> Parts:
+    """Check what can be checked, and hide the password."""
+    host, port = named.get("host", ""), named.get("port", "")
+    if not host.startswith(("/", "@")) and kind != "custom" and re.search(r"[\s=;]", host):
+        raise ValueError("its host holds a blank, ';' or '=': a mark between two parts is missing")
+    for text in filter(None, [port] if kind == "sqlserver" else port.split(",")):
+        if not (re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536):
+            raise ValueError("its port is no number from 1 to 65535")
+    password = named.get("password")
+    return Parts(
+        kind,
+        form,
+        scheme,
+        host=host,
+        port=port,
+        database=named.get("database", ""),
+        user=named.get("user", ""),
+        password=None if password is None else Secret(password),
+        options=Options(others),
+    )
+
+
+def _service_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
+    """Give the parts of a service's own string: where it is, and keys as secrets."""
+    options = Options(pairs)
+    names = (f"{of}Endpoint" for of in ("Account", "", "Blob", "Queue", "Table", "File"))
+    endpoint = next(filter(None, map(options.text, names)), "")
+    match = re.match(
+        r"[^/]*://(?:[^/]*@)?(\[[^\]/]*\]|[^:/]*)(?::([0-9]{1,5})(?![0-9]))?", endpoint
+    )
+    host, port = (match[1].strip("[]"), match[2] or "") if match else ("", "")
+    if not host and options.text("AccountName"):
+        suffix = options.text("EndpointSuffix") or "core.windows.net"
+        host = f"{options.text('AccountName')}.blob.{suffix}"
+    database = options.text("EntityPath") or options.text("Database")
+    return Parts(kind, form, host=host, port=port, database=database, options=options)

@@ -1,0 +1,98 @@
+"""Redis connection strings as the URL that redis-py and Celery take.
+
+Pure. Must not know where a string comes from. Sources: stackexchange.github.io/StackExchange.Redis/
+Configuration and its ConfigurationOptions.cs and AzureOptionsProvider.cs; redis.Redis.from_url.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from .options import squeeze
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+__all__ = ["redis_url"]
+
+_YES = frozenset({"true", "yes", "1", "on"})
+_NO = frozenset({"false", "no", "0", "off"})
+# Milliseconds there, seconds here.
+_TIMES = {"connectTimeout": "socket_connect_timeout", "syncTimeout": "socket_timeout"}
+# What speaks of TLS and is carried over, or changes nothing here.
+_KNOWN = frozenset({"ssl", "sslhost", "sslprotocols", "checkcertificaterevocation"})
+_UNKNOWN = re.compile(r"ssl|tls|cert|tunnel|servicename")
+# Azure's caches speak TLS at these ports, which StackExchange.Redis knows without `ssl=`.
+_AZURE = (
+    ".redis.cache.windows.net", ".redis.cache.chinacloudapi.cn", ".redis.cache.usgovcloudapi.net",
+    ".redisenterprise.cache.azure.net",
+)  # fmt: skip
+_AZURE_MANAGED = (".redis.azure.net", ".redis.chinacloudapi.cn", ".redis.usgovcloudapi.net")
+
+
+def redis_url(parts: Parts, database: int | None = None) -> str:
+    """Give `rediss://…` where TLS is on, else `redis://…`; ValueError for what is no Redis."""
+    if parts.kind != "redis":
+        raise ValueError("only a Redis string has a Redis URL")
+    if "," in parts.host or not parts.host:
+        raise ValueError("it names no host, or several, which a URL cannot")
+    if parts.form == "url":
+        secure = parts.scheme == "rediss"
+        number = parts.database
+        query = {name: parts.options.text(name) for name in parts.options}
+    else:
+        secure = _is_secure(parts)
+        number = parts.options.text("defaultDatabase") or parts.database
+        query = _query(parts)
+    if secure:
+        # redis-py's default; without the word Celery refuses the URL, or verifies nothing.
+        query.setdefault("ssl_cert_reqs", "required")
+    number = str(database) if database is not None else number
+    if number and not (number.isascii() and number.isdigit() and len(number) < 6):
+        raise ValueError("its database is no number")
+    login = quote(parts.user, safe="")
+    if parts.password is not None:
+        login += ":" + quote(parts.password.reveal(), safe="")
+    host = f"[{parts.host}]" if ":" in parts.host else quote(parts.host, safe="")
+    # Azure's port for TLS; StackExchange.Redis takes the same.
+    port = parts.port or ("6380" if secure and parts.form != "url" else "6379")
+    return (
+        f"{'rediss' if secure else 'redis'}://{login}{'@' if login else ''}{host}:{port}"
+        f"/{number or '0'}{'?' + urlencode(query, quote_via=quote) if query else ''}"
+    )
+
+
+def _is_secure(parts: Parts) -> bool:
+    said = parts.options.text("ssl").strip().lower()
+    if said and said not in _YES | _NO:
+        raise ValueError("its option 'ssl' is neither true nor false")
+    if said:
+        return said in _YES
+    managed = parts.host.lower().endswith(_AZURE_MANAGED)
+    azure = managed or parts.host.lower().endswith(_AZURE)
+    return (azure and parts.port == "6380") or (managed and parts.port == "10000")
+
+
+def _query(parts: Parts) -> dict[str, str]:
+    """Give StackExchange.Redis's options in redis-py's words, those of .NET's client left out."""
+    query: dict[str, str] = {}
+    for name in parts.options:
+        word = squeeze(name)
+        if _UNKNOWN.search(word) and word not in _KNOWN and parts.options.text(name):
+            raise ValueError("it asks for a tunnel, a sentinel or certificates, which a URL cannot")
+    for name, known in _TIMES.items():
+        text = parts.options.text(name)
+        if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):
+            query[known] = f"{int(text) / 1000:g}"
+    if parts.options.text("sslHost").lower() not in ("", parts.host.lower()):
+        raise ValueError("its option 'sslHost' names another host, which a URL cannot")
+    versions = set(re.findall(r"[a-z0-9]+", parts.options.text("sslProtocols").lower()))
+    if versions == {"tls13"}:
+        query["ssl_min_version"] = "772"  # ssl.TLSVersion.TLSv1_3
+    elif versions and not versions & {"tls12", "none"}:
+        raise ValueError("its option 'sslProtocols' asks for what is no longer safe")
+    if parts.options.text("name"):
+        query["client_name"] = parts.options.text("name")
+    return query

@@ -1,0 +1,262 @@
+"""TLS and other options of connection strings, in the words of each client.
+
+Pure. Must not know of URLs. What touches security is carried over or is an error, never dropped:
+ADO.NET's other options (pooling and the like) concern .NET's own client and stay behind.
+
+Sources: npgsql.org/doc/connection-string-parameters.html,
+dev.mysql.com/doc/connector-net/en/connector-net-8-0-connection-options.html,
+learn.microsoft.com/sql/connect/odbc/dsn-connection-string-attribute,
+postgresql.org/docs/current/libpq-connect.html.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from .options import squeeze
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+__all__ = ["MySqlTls", "libpq_options", "mysql_tls", "odbc_options", "whole"]
+
+_SECURITY = re.compile(
+    r"ssl|tls|encrypt|cert|trust|auth|kerberos|krb|gss|integrated|channelbinding|token|password|"
+    r"attest|enclave|tunnel|pqopt"
+)
+
+_LIBPQ_SSLMODES = {
+    "disable": "disable", "disabled": "disable", "none": "disable", "allow": "allow",
+    "prefer": "prefer", "preferred": "prefer", "require": "require", "required": "require",
+    "verifyca": "verify-ca", "verifyfull": "verify-full",
+}  # fmt: skip
+# `ssl=`, as older Npgsql, asyncpg and JDBC have it, says the mode or only whether.
+_LIBPQ_SSL = {**_LIBPQ_SSLMODES, "true": "require", "yes": "require", "1": "require",
+              "false": "disable", "no": "disable", "0": "disable"}  # fmt: skip
+_LIBPQ_NAMES = {
+    "rootcertificate": "sslrootcert", "sslrootcert": "sslrootcert",
+    "sslcertificate": "sslcert", "sslcert": "sslcert", "clientcertificate": "sslcert",
+    "sslkey": "sslkey", "clientcertificatekey": "sslkey", "sslpassword": "sslpassword",
+    "timeout": "connect_timeout", "connectiontimeout": "connect_timeout",
+    "connecttimeout": "connect_timeout", "applicationname": "application_name",
+    "keepalive": "keepalives_idle", "channelbinding": "channel_binding",
+    "targetsessionattributes": "target_session_attrs", "gssencmode": "gssencmode",
+    "gssencryptionmode": "gssencmode", "kerberosservicename": "krbsrvname",
+    "clientencoding": "client_encoding", "requireauth": "require_auth",
+    "sslnegotiation": "sslnegotiation", "passfile": "passfile",
+}  # fmt: skip
+_LIBPQ_CHOICES = frozenset(
+    {"channel_binding", "gssencmode", "require_auth", "sslnegotiation", "target_session_attrs"}
+)
+# Not a client's business, or said by others: libpq's `require` looks at no certificate anyway.
+_HARMLESS = frozenset({"trustservercertificate", "persistsecurityinfo", "includeerrordetail"})
+# These say nothing where they say no, which is what clients do without them.
+_HARMLESS_OFF = frozenset(
+    {"integratedsecurity", "checkcertificaterevocation", "certificatestorelocation"}
+)
+
+# From the weakest to the strictest.
+_MYSQL_MODES = ("", "DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+_MYSQL_SSLMODES = {
+    "none": "DISABLED", "disable": "DISABLED", "disabled": "DISABLED", "false": "DISABLED",
+    "preferred": "PREFERRED", "prefered": "PREFERRED", "prefer": "PREFERRED",
+    "required": "REQUIRED", "require": "REQUIRED", "true": "REQUIRED", "verifyca": "VERIFY_CA",
+    "no": "DISABLED", "0": "DISABLED", "yes": "REQUIRED", "1": "REQUIRED",
+    "verifyfull": "VERIFY_IDENTITY", "verifyidentity": "VERIFY_IDENTITY",
+}  # fmt: skip
+# What yes and no to these mean; TLS it is in either case of the latter four.
+_MYSQL_SWITCHES = {
+    "ssldisabled": {"yes": "DISABLED", "no": ""},
+    "requiressl": {"yes": "REQUIRED", "no": ""},
+    "sslcheckhostname": {"yes": "VERIFY_IDENTITY", "no": "REQUIRED"},
+    "sslverifyidentity": {"yes": "VERIFY_IDENTITY", "no": "REQUIRED"},
+    "sslverifycert": {"yes": "VERIFY_CA", "no": "REQUIRED"},
+    "sslverify": {"yes": "VERIFY_CA", "no": "REQUIRED"},
+}
+_MYSQL_FILES = {
+    "sslca": "ca", "cacertificatefile": "ca", "sslcapath": "capath", "sslcert": "cert",
+    "sslkey": "key", "certificatefile": "pfx",
+}  # fmt: skip
+_MYSQL_OTHERS = {
+    "charset": "charset", "characterset": "charset", "connecttimeout": "connect_timeout",
+    "connectiontimeout": "connect_timeout", "unixsocket": "unix_socket", "socket": "unix_socket",
+}  # fmt: skip
+
+_YES_NO = {"true": "yes", "yes": "yes", "false": "no", "no": "no", "1": "yes", "0": "no"}
+_ENCRYPT = {**_YES_NO, "mandatory": "yes", "optional": "no", "strict": "strict"}
+_AUTHENTICATION = {
+    "sqlpassword": "SqlPassword",
+    "activedirectorypassword": "ActiveDirectoryPassword",
+    "activedirectoryintegrated": "ActiveDirectoryIntegrated",
+    "activedirectoryinteractive": "ActiveDirectoryInteractive",
+    "activedirectoryserviceprincipal": "ActiveDirectoryServicePrincipal",
+    "activedirectorymsi": "ActiveDirectoryMsi",
+    "activedirectorymanagedidentity": "ActiveDirectoryMsi",
+}
+_ODBC_VALUES = {
+    "encrypt": ("Encrypt", _ENCRYPT),
+    "trustservercertificate": ("TrustServerCertificate", _YES_NO),
+    "trustedconnection": ("Trusted_Connection", {**_YES_NO, "sspi": "yes"}),
+    "integratedsecurity": ("Trusted_Connection", {**_YES_NO, "sspi": "yes"}),
+    "multipleactiveresultsets": ("MARS_Connection", _YES_NO),
+    "multisubnetfailover": ("MultiSubnetFailover", _YES_NO),
+    "authentication": ("Authentication", _AUTHENTICATION),
+    "columnencryptionsetting": ("ColumnEncryption", {"enabled": "Enabled", "disabled": "Disabled"}),
+}
+_ODBC_NAMES = {
+    "applicationintent": "ApplicationIntent", "applicationname": "APP", "app": "APP",
+    "workstationid": "WSID", "wsid": "WSID", "language": "Language",
+    "currentlanguage": "Language", "connecttimeout": "Connection Timeout",
+    "connectiontimeout": "Connection Timeout", "timeout": "Connection Timeout",
+    "hostnameincertificate": "HostNameInCertificate", "servercertificate": "ServerCertificate",
+    "failoverpartner": "Failover_Partner", "connectretrycount": "ConnectRetryCount",
+    "connectretryinterval": "ConnectRetryInterval", "packetsize": "PacketSize",
+    "serverspn": "ServerSPN", "failoverpartnerspn": "FailoverPartnerSPN",
+    "ipaddresspreference": "IpAddressPreference", "attachdbfilename": "AttachDBFileName",
+}  # fmt: skip
+
+
+class MySqlTls(NamedTuple):
+    """`mode` as MySQL's own clients call it, "" where none was said; files by what they are."""
+
+    mode: str
+    ca: str
+    capath: str
+    cert: str
+    key: str
+
+
+def libpq_options(parts: Parts) -> dict[str, str]:
+    """Give the options of a PostgreSQL string in libpq's words."""
+    given = {name: parts.options.text(name) for name in parts.options}
+    if parts.form in ("libpq", "url"):
+        if parts.form == "url" and "ssl" in given:
+            given = {"sslmode": _choose(_LIBPQ_SSL, "ssl", given.pop("ssl")), **given}
+        return given
+    found: dict[str, str] = {}
+    settings = []
+    for name, value in given.items():
+        word = squeeze(name)
+        if word == "sslmode":
+            found["sslmode"] = _choose(_LIBPQ_SSLMODES, name, value)
+        elif word in ("ssl", "usessl"):
+            found.setdefault("sslmode", _choose(_LIBPQ_SSL, name, value))
+        elif word in _LIBPQ_NAMES:
+            known = _LIBPQ_NAMES[word]
+            found[known] = value.lower() if known in _LIBPQ_CHOICES else value
+        elif word == "options":
+            settings.append(value)
+        elif word == "searchpath":
+            settings.append("-csearch_path=" + re.sub(r"([\\\s])", r"\\\1", value))
+        elif word != "driver":
+            _leave_behind(name, value)
+    if settings:
+        found["options"] = " ".join(settings)
+    if "require_auth" in found:
+        found["require_auth"] = re.sub(r"scram-?sha-?256", "scram-sha-256", found["require_auth"])
+    if found.get("target_session_attrs") == "prefer-primary":
+        raise ValueError("its option 'Target Session Attributes' has a value that libpq has not")
+    if found.get("sslcert", "").lower().endswith((".pfx", ".p12")):
+        raise ValueError("its client certificate is a PKCS #12 file, which libpq cannot read")
+    if found.get("sslmode", "").startswith("verify"):
+        if _YES_NO.get(parts.options.text("Trust Server Certificate").lower()) == "yes":
+            raise ValueError("it asks to verify the server's certificate and to trust it unseen")
+        if found["sslmode"] == "verify-full" and parts.form == "adonet":
+            # Npgsql goes by the system's authorities, libpq by a file of the user that is not
+            # there, unless told so. (It does not let this go with verify-ca.)
+            found.setdefault("sslrootcert", "system")
+    return found
+
+
+def mysql_tls(parts: Parts) -> tuple[MySqlTls, dict[str, str]]:
+    """Give the TLS options of a MySQL string, and its other ones that any client knows.
+
+    Of several that speak of TLS the strictest counts.
+    """
+    modes = [""]
+    lax = False
+    files: dict[str, str] = {}
+    others = {}
+    for name in parts.options:
+        word, value = squeeze(name), parts.options.text(name)
+        if word in ("sslmode", "ssl", "usessl"):
+            modes.append(_choose(_MYSQL_SSLMODES, name, value))
+        elif word in _MYSQL_SWITCHES:
+            modes.append(_MYSQL_SWITCHES[word][_choose(_YES_NO, name, value)])
+            lax = lax or (word != "requiressl" and modes[-1] == "REQUIRED")
+        elif word in _MYSQL_FILES:
+            files[_MYSQL_FILES[word]] = value
+        elif word in _MYSQL_OTHERS:
+            others[_MYSQL_OTHERS[word]] = value
+        elif word != "driver":
+            _leave_behind(name, value)
+            if parts.form == "url":
+                others[name] = value
+    if "pfx" in files:
+        raise ValueError("its CertificateFile cannot be read by Python's clients; use SslCert")
+    if others.get("connect_timeout") == "0":
+        del others["connect_timeout"]  # no limit there, and refused by Python's clients
+    elif "connect_timeout" in others:
+        whole(others["connect_timeout"], "Connection Timeout")
+    mode = max(modes, key=_MYSQL_MODES.index)
+    authorities = files.get("ca") or files.get("capath")
+    if authorities and (mode == "" or (lax and mode == "REQUIRED")):
+        # Who names authorities wants them looked at: a URL as PyMySQL reads it, the name as well.
+        mode = "VERIFY_IDENTITY" if parts.form == "url" and not lax else "VERIFY_CA"
+    if mode.startswith("VERIFY") and not authorities:
+        raise ValueError(
+            "MySQL's clients verify nothing without a file of authorities: name one with SslCa"
+        )
+    if mode == "DISABLED" and files:
+        raise ValueError("it names certificates and turns TLS off")
+    return MySqlTls(mode, *(files.get(k, "") for k in ("ca", "capath", "cert", "key"))), others
+
+
+def odbc_options(parts: Parts) -> dict[str, str]:
+    """Give the options of a SQL Server string in ODBC's words, the driver left out."""
+    found = {}
+    for name in parts.options:
+        word, value = squeeze(name), parts.options.text(name)
+        if word == "driver":
+            continue
+        if word in _ODBC_VALUES:
+            known, choices = _ODBC_VALUES[word]
+            if parts.form == "adonet":
+                found[known] = _choose(choices, name, value)
+            else:
+                # Only the spelling: what the driver does not know shall reach it as it is.
+                found[known if squeeze(known) == word else name] = value
+        elif parts.form != "adonet":
+            found[name] = value
+        elif word in _ODBC_NAMES:
+            found[_ODBC_NAMES[word]] = value
+        else:
+            _leave_behind(name, value)
+    return found
+
+
+def whole(text: str, name: str) -> int:
+    """Read an option that is a whole number."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise ValueError(f"its option {name!r} is no whole number")
+    return int(text)
+
+
+def _choose(choices: dict[str, str], name: str, value: str) -> str:
+    found = choices.get(squeeze(value))
+    if found is None:
+        known = ", ".join(dict.fromkeys(choices))
+        raise ValueError(f"its option {name!r} has a value that is not known here ({known})")
+    return found
+
+
+def _leave_behind(name: str, value: str) -> None:
+    """Accept that an option is not carried over, unless it may concern security."""
+    word = squeeze(name)
+    off = _YES_NO.get(value.lower(), value.lower()) in ("no", "none")
+    if word in _HARMLESS or (off and word in _HARMLESS_OFF) or not _SECURITY.search(word):
+        return
+    # Of what follows an unquoted `;` in a password nothing is repeated.
+    shown = f"option {name!r}" if re.fullmatch(r"[A-Za-z_ -]{1,40}", name) else "security options"
+    raise ValueError(f"its {shown} cannot be carried over; take it out if it may go")

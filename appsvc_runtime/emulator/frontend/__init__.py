@@ -1,0 +1,1 @@
+"""App Service's front end."""

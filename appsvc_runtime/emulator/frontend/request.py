@@ -1,0 +1,139 @@
+"""A request as it arrives: the body as a stream, the target and the host read from the first lines.
+
+Must not know of what answers. Sources: RFC 9112, 3.2 (the four forms of a target), RFC 9110, 10.1.1
+(100-continue); http.sys refuses a request without a usable Host with 400, "Invalid Hostname".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.streams import StreamReader
+from multidict import MultiMapping
+
+from .response import Flight
+
+__all__ = [
+    "NO_BODY",
+    "Address",
+    "BadRequestError",
+    "Incoming",
+    "NoBody",
+    "count_hosts",
+    "read_address",
+]
+
+_ABSOLUTE = re.compile(r"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+class BadRequestError(Exception):
+    """The request cannot be read; the message says what of it, `details` what to do."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class Address(NamedTuple):
+    """What is asked for, a path and query as on the wire ("*": the whole server), and of whom."""
+
+    target: str
+    host: str
+
+
+def read_address(method: str, raw: str, host: str | None) -> Address:
+    """Read the target of a request line and the Host header, None where there is none.
+
+    An absolute target's host counts, whatever Host says. BadRequestError for what is neither.
+    """
+    if raw[:1] == "/" or (raw == "*" and method == "OPTIONS"):
+        target = raw
+    else:
+        match = _ABSOLUTE.fullmatch(raw)
+        if match is None or "@" in match[1]:
+            raise BadRequestError("Invalid URL")
+        host, target = match[1], match[2]
+        if target[:1] != "/":
+            target = f"/{target}"
+    if host is not None and _HOST.fullmatch(host) is None:
+        raise BadRequestError("Invalid Hostname")
+    return Address(target, host or "")
+
+
+def count_hosts(version: tuple[int, int], headers: MultiMapping[str]) -> None:
+    """Raise BadRequestError for two Host headers, or none in HTTP/1.1; aiohttp does from 3.14 on.
+
+    Source: RFC 9112, 3.2.
+    """
+    count = len(headers.getall("Host", ()))
+    if count > 1 or (not count and version >= (1, 1)):
+        raise BadRequestError("Invalid Host header")
+
+
+class NoBody:
+    """A body of no bytes; one is enough for all requests."""
+
+    failed = ""
+
+    def __aiter__(self) -> NoBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+NO_BODY = NoBody()
+
+
+class Incoming:
+    """The body of a request, read as fast as it is taken.
+
+    A visitor that waits for `100 Continue` gets it when the first piece is asked for, and not once
+    the answer has begun. `failed` says what is wrong with a body that ended in an error.
+    """
+
+    __slots__ = ("_content", "_flight", "_request", "_time", "failed", "waiting")
+
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        flight: Flight,
+        clock: Callable[[], float],
+        *,
+        waiting: bool,
+    ) -> None:
+        self._request = request
+        self._content: StreamReader = request.content
+        self._flight = flight
+        self._time = clock
+        self.waiting = waiting
+        self.failed = ""
+
+    def __aiter__(self) -> Incoming:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.waiting:
+            self.waiting = False
+            transport = self._request.transport
+            if transport is not None and not self._flight.status:
+                transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            data = await self._content.readany()
+        except Exception as error:
+            self.failed = str(error).partition("\n")[0] or type(error).__name__
+            raise
+        self._flight.seen = self._time()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def aclose(self) -> None:
+        """Do nothing: the server reads what is left, or ends the connection."""

@@ -1,0 +1,222 @@
+"""An answer on its way to a visitor: the head as bytes, the body in pieces, whole or cut off.
+
+Writes to a transport. Must not know what asked or what answered. It writes the bytes itself: a web
+framework's response adds headers of its own (Content-Type, for one) which an app under test has not
+sent, and refuses ones that it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from ..http.messages import Answer
+from .response_head import make_head, own_length
+
+__all__ = ["Flight", "Sent", "close_body", "send"]
+
+_BODILESS = frozenset({204, 304})
+# Small pieces are gathered up to this before they are written.
+_GATHER = 0x10000
+
+
+class Flight:
+    """One request that is being answered: `seen` is when bytes last passed, in the loop's time.
+
+    `status` is that of the head that has gone out, or is about to; 0 before.
+    """
+
+    __slots__ = ("cut", "seen", "started", "status", "task")
+
+    def __init__(self, task: asyncio.Task[object] | None, now: float) -> None:
+        self.task = task
+        self.started = self.seen = now
+        self.status = 0
+        self.cut = False  # the front end ends it
+
+
+class Sent(web.StreamResponse):
+    """What aiohttp's server is given for an answer that has gone out; `data` is still to go."""
+
+    def __init__(self, keep_alive: bool, data: bytes = b"") -> None:
+        super().__init__()
+        self._open = keep_alive
+        self._data = data
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection takes another request."""
+        return self._open
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write what is left."""
+        transport = request.transport
+        if self._data and transport is not None and not transport.is_closing():
+            transport.write(self._data)
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing: the end is written."""
+
+
+class _Pieces:
+    """Writes pieces of one answer: those that come together go out together.
+
+    A piece waits for the rest of this turn of the event loop, no longer, so that a head and the
+    first bytes of its body are one packet but an event stream is not held back.
+    """
+
+    __slots__ = ("_handle", "_loop", "_pending", "_size", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._handle: asyncio.Handle | None = None
+
+    def add(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._pending.append(piece)
+            self._size += len(piece)
+        if self._size >= _GATHER:
+            self.flush()
+        elif self._handle is None:
+            self._handle = self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._pending:
+            pending, self._pending, self._size = self._pending, [], 0
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(pending) if len(pending) > 1 else pending[0])
+
+
+async def close_body(body: bytes | AsyncIterator[bytes]) -> None:
+    """Close a body that is a stream, whatever it makes of that."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        try:
+            await close()
+        except Exception:
+            return  # it is the answer's reader that counts, and there is none any more
+
+
+class _ShortError(Exception):
+    """The body ended before its Content-Length."""
+
+
+async def send(
+    request: web.BaseRequest, answer: Answer, flight: Flight, *, last: bool = False
+) -> tuple[bool, str]:
+    """Write an answer; say whether the connection can take another request, and a note for the log.
+
+    `last`: it takes none. The body is closed in the end, whatever happens. A body that raises, or
+    ends before its Content-Length, cuts the connection: the visitor must not take it for whole.
+    """
+    body = answer.body
+    try:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return False, "the client has left"
+        if answer.reset:
+            transport.abort()
+            return False, "connection reset"
+        flight.status = answer.status
+        head, length, keep, note = _frame(request, answer, last)
+        empty = request.method == "HEAD" or answer.status in _BODILESS
+        if isinstance(body, bytes):
+            transport.write(head if empty else head + body)
+            if len(body) > _GATHER:
+                await request.writer.drain()
+            return keep, note
+        try:
+            await _stream(request, transport, head, body, flight, length, empty)
+        except _ShortError as error:
+            transport.abort()
+            return False, str(error)
+        except ConnectionError:
+            return False, "the client has left"
+        except Exception as error:
+            transport.abort()
+            return False, f"the answer broke off: {type(error).__name__}: {error}"
+        return keep, note
+    finally:
+        if not isinstance(body, bytes):
+            await close_body(body)
+
+
+def _frame(
+    request: web.BaseRequest, answer: Answer, last: bool
+) -> tuple[bytes, int | None, bool, str]:
+    """Give the head, the body's length (None: chunked), whether to keep the connection, a note."""
+    old = request.version < (1, 1)
+    empty = request.method == "HEAD" or answer.status in _BODILESS
+    length = own_length(answer)
+    if isinstance(answer.body, bytes) and not (empty and length is not None):
+        length = len(answer.body)
+    framing = ""
+    # RFC 9110, 8.6: no length in a 204, and in a 304 only that of what has not changed.
+    if length is not None and answer.status != 204 and (length or answer.status != 304):
+        framing = f"Content-Length: {length}\r\n"
+    elif not empty and not old:
+        framing = "Transfer-Encoding: chunked\r\n"
+    keep = request.keep_alive and not last and (bool(framing) or empty)
+    connection = ("Connection: keep-alive\r\n" if old else "") if keep else "Connection: close\r\n"
+    head, dropped = make_head(answer, framing, connection)
+    note = f"header {dropped!r} left out: it cannot stand in an answer" if dropped else ""
+    return head, length, keep, note
+
+
+async def _stream(
+    request: web.BaseRequest,
+    transport: asyncio.Transport,
+    head: bytes,
+    body: AsyncIterator[bytes],
+    flight: Flight,
+    length: int | None,
+    empty: bool,
+) -> None:
+    """Write head and body, not faster than the visitor reads.
+
+    The body of an answer that has none (to HEAD, for one) is read and dropped, as IIS does.
+    """
+    loop = asyncio.get_running_loop()
+    writer = request.writer
+    pieces = _Pieces(transport, loop)
+    chunked = length is None and request.version >= (1, 1)
+    left = length
+    pieces.add(head)
+    try:
+        async for chunk in body:
+            size = len(chunk)
+            if not size:
+                continue
+            flight.seen = loop.time()
+            if empty:
+                continue
+            if left is not None:
+                if size > left:
+                    chunk, size = chunk[:left], left
+                left -= size
+            if chunked:
+                pieces.add(b"%x\r\n" % size, chunk, b"\r\n")
+            else:
+                pieces.add(chunk)
+            await writer.drain()
+            if transport.is_closing():
+                raise ConnectionResetError
+    except BaseException:
+        pieces.flush()  # what there was is the visitor's
+        raise
+    if chunked and not empty:
+        pieces.add(b"0\r\n\r\n")
+    pieces.flush()
+    if left and not empty:
+        raise _ShortError(f"the answer ended {left} bytes before its Content-Length")
+    await writer.drain()

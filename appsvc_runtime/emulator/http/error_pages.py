@@ -1,0 +1,136 @@
+"""The pages that say why: what IIS would show, and the reason that IIS keeps for its own log.
+
+Pure: words in, an answer out; everything that comes from outside is escaped. Must not know why a
+request failed. No page loads anything, and each is readable in a narrow window, light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from multidict import CIMultiDict
+
+from .header_values import read_accept
+from .messages import Answer, Request
+
+__all__ = ["answer", "html_page", "text_page"]
+
+# More of what a child printed helps nobody in a browser; the log has it all.
+MAX_OUTPUT = 64_000
+
+IIS_FOOTER = "IIS shows visitors no reason: this page is by appsvc emulate."
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 50rem;
+  padding: 1.5rem 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; }
+h2 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+pre { border: 1px solid; border-radius: .25rem; font-size: .85rem; margin: 0; max-height: 60vh;
+  overflow: auto; padding: .75rem; white-space: pre-wrap; }
+footer { border-top: 1px solid; font-size: .85rem; margin-top: 2rem; padding-top: .5rem; }
+"""
+
+
+def answer(
+    request: Request,
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    *,
+    details: str = "",
+    output: str = "",
+    headers: Mapping[str, str] | None = None,
+    footer: str = IIS_FOOTER,
+) -> Answer:
+    """Give a page as an answer: HTML, or text where the client accepts that rather.
+
+    `title` is a few words, `why` a sentence or two, `details` what to do or to know, `output` what
+    a process printed, `footer` who says so. A HEAD request gets the headers alone. The note is
+    `404.8: why`.
+    """
+    if _wants_html(request.headers.getall("Accept", [])):
+        kind, text = "text/html", html_page(status, substatus, title, why, details, output, footer)
+    else:
+        kind, text = "text/plain", text_page(status, substatus, title, why, details, output, footer)
+    body = text.encode("utf-8", "replace")
+    made = CIMultiDict(headers or {})
+    made["Content-Type"] = f"{kind}; charset=utf-8"
+    made["Content-Length"] = str(len(body))
+    made["Cache-Control"] = "no-store"
+    made["X-Content-Type-Options"] = "nosniff"
+    note = f"{_number(status, substatus)}: {' '.join(why.split())}"
+    return Answer(status, made, b"" if request.method == "HEAD" else body, note=note)
+
+
+def html_page(
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    details: str = "",
+    output: str = "",
+    footer: str = IIS_FOOTER,
+) -> str:
+    """Give a whole HTML page; see `answer` for what goes in."""
+    number = _number(status, substatus)
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(number)} {escape(title)}</title>\n<style>{_STYLE}</style>\n</head>",
+        f"<body>\n<main>\n<h1>{escape(number)} {escape(title)}</h1>\n<p>{_lines(why)}</p>",
+    ]
+    if details:
+        parts.append(f"<p>{_lines(details)}</p>")
+    if output:
+        shown = escape(_shorten(output))
+        parts.append(f'<h2>What the process printed</h2>\n<pre tabindex="0">{shown}</pre>')
+    parts.append(f"</main>\n<footer>{escape(footer)}</footer>")
+    parts.append("</body>\n</html>\n")
+    return "\n".join(parts)
+
+
+def text_page(
+    status: int,
+    substatus: int,
+    title: str,
+    why: str,
+    details: str = "",
+    output: str = "",
+    footer: str = IIS_FOOTER,
+) -> str:
+    """Give the same as plain text."""
+    parts = [f"{_number(status, substatus)} {title}", why]
+    if details:
+        parts.append(details)
+    if output:
+        parts.append(f"What the process printed:\n{_shorten(output)}")
+    parts.append(footer)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _wants_html(accept: list[str]) -> bool:
+    """Say whether a client names HTML, or nothing at all.
+
+    One that takes anything, as curl does, is a terminal or a program: it gets text.
+    """
+    ranges = read_accept(", ".join(accept))
+    return not ranges or any(
+        quality > 0 and kind.startswith(("text/html", "application/xhtml"))
+        for kind, quality in ranges
+    )
+
+
+def _number(status: int, substatus: int) -> str:
+    return f"{status}.{substatus}" if substatus else str(status)
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>\n")
+
+
+def _shorten(output: str) -> str:
+    if len(output) <= MAX_OUTPUT:
+        return output
+    return f"(the last {MAX_OUTPUT} characters)\n{output[-MAX_OUTPUT:]}"

@@ -1,0 +1,1 @@
+"""IIS: from a request to a handler."""

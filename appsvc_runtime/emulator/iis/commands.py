@@ -1,0 +1,94 @@
+"""What IIS starts for a web.config, as it is on this machine: words, variables, files.
+
+Pure but for looking whether files are there. Must not know of requests or running processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from ...azure import names
+from ...errors import ConfigError
+from .webconfig.model import HttpPlatform
+from .windows_paths import PathMap, expand, split_command_line
+
+__all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process to start."""
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+
+
+def with_variables(
+    environ: Mapping[str, str],
+    variables: tuple[tuple[str, str], ...],
+    paths: PathMap,
+    windows: Mapping[str, str],
+) -> dict[str, str]:
+    """Add the variables of a web.config, expanded one after another, with paths as they are here.
+
+    `windows` are variables that count for that and are no process's here. Windows keeps no case in
+    names: one that is there in another case is replaced.
+    """
+    made = dict(environ)
+    for name, text in variables:
+        value = paths.variable(name, expand(text, {**windows, **made}))
+        for other in [known for known in made if known.upper() == name.upper()]:
+            del made[other]
+        made[name] = value
+    return made
+
+
+def make_command(
+    settings: HttpPlatform,
+    port: int,
+    environ: Mapping[str, str],
+    paths: PathMap,
+    windows: Mapping[str, str],
+) -> Command:
+    """Give what HttpPlatformHandler starts for one process that is to listen on `port`.
+
+    ConfigError where processPath is not on this machine.
+    """
+    made = with_variables(
+        {**environ, names.HTTP_PLATFORM_PORT: str(port)},
+        settings.environment_variables,
+        paths,
+        windows,
+    )
+    known = {**windows, **made}
+    program = paths.program(expand(settings.process_path, known))
+    if program is None:
+        raise ConfigError(
+            f"{settings.place}: processPath {settings.process_path!r} is nowhere on this machine.",
+            hint=r"Say where it is with --map 'D:\folder=DIR'.",
+        )
+    words = split_command_line(expand(settings.arguments, known))
+    return Command((program, *map(paths.argument, words)), made, paths.site)
+
+
+def make_wfastcgi_config(
+    app_settings: Mapping[str, str], environ: Mapping[str, str], paths: PathMap
+) -> bytes:
+    """Give a web.config with the appSettings alone, whose values hold this machine's paths.
+
+    wfastcgi reads them itself, from a file that it opens as `Web.config`. It expands PYTHONPATH,
+    minding case, which Windows does not: here that is done already.
+    """
+    lines = []
+    for key, text in app_settings.items():
+        value = expand(text, environ) if key.strip().upper() == "PYTHONPATH" else text
+        lines.append(f"<add key={quoteattr(key)} value={quoteattr(paths.value(value))}/>")
+    body = "\n".join(lines)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        f"<configuration><appSettings>\n{body}\n</appSettings></configuration>\n"
+    ).encode()

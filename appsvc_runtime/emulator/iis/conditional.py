@@ -1,0 +1,90 @@
+"""Which part of a file a request asks for, and whether at all: conditions and ranges.
+
+Pure: headers and the file's figures in, a status and ranges out. Must not know of files. Source:
+RFC 9110, 13.2.2 for the order of the conditions and 14 for ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..http.header_values import read_date, read_ranges, read_tags
+
+if TYPE_CHECKING:
+    from ..http.messages import Request
+
+__all__ = ["Selection", "select"]
+
+# More ranges than any client needs are as good as none.
+MAX_RANGES = 64
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to answer with: 200, 206, 304, 412 or 416; with 206, from where up to where, exclusive.
+
+    Ranges are in their order, none is empty, and no two overlap.
+    """
+
+    status: int
+    ranges: tuple[tuple[int, int], ...] = ()
+
+
+def select(request: Request, etag: str, modified: datetime, size: int) -> Selection:
+    """Judge a GET or HEAD by the file's entity tag, time of change in whole seconds, and size.
+
+    A header that cannot be read is as if it were not there.
+    """
+    tag = etag.strip('"')
+    if_match = _header(request, "If-Match")
+    if_none_match = _header(request, "If-None-Match")
+    if if_match is not None:
+        if not read_tags(if_match).match_strongly(tag):
+            return Selection(412)
+    else:
+        unmodified_since = read_date(_header(request, "If-Unmodified-Since"))
+        if unmodified_since is not None and modified > unmodified_since:
+            return Selection(412)
+    if if_none_match is not None:
+        if read_tags(if_none_match).match_weakly(tag):
+            return Selection(304)
+    else:
+        modified_since = read_date(_header(request, "If-Modified-Since"))
+        if modified_since is not None and modified <= modified_since:
+            return Selection(304)
+    if request.method != "GET" or not _is_range_valid(request, tag, modified):
+        return Selection(200)
+    return _select_ranges(_header(request, "Range"), size)
+
+
+def _is_range_valid(request: Request, tag: str, modified: datetime) -> bool:
+    """Say whether If-Range lets the range count: the very tag, or the very time."""
+    if_range = _header(request, "If-Range")
+    if if_range is None:
+        return True
+    date = read_date(if_range)
+    if date is not None:
+        return date == modified
+    return read_tags(if_range).tags == [(tag, False)]
+
+
+def _select_ranges(header: str | None, size: int) -> Selection:
+    asked = read_ranges(header)
+    if asked is None or len(asked) > MAX_RANGES:
+        return Selection(200)
+    ranges: list[tuple[int, int]] = []
+    for start, stop in asked:
+        if start < 0:  # the last so many bytes
+            start, stop = max(size + start, 0), size
+        stop = size if stop is None else min(stop, size)
+        if start < stop and (not ranges or start >= ranges[-1][1]):
+            ranges.append((start, stop))
+    return Selection(206, tuple(ranges)) if ranges else Selection(416)
+
+
+def _header(request: Request, name: str) -> str | None:
+    """Give all lines of a header as one, None where there is none."""
+    values = request.headers.getall(name, [])
+    return ", ".join(values) if values else None

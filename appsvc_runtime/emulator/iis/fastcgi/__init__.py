@@ -1,0 +1,1 @@
+"""FastCGI under IIS."""

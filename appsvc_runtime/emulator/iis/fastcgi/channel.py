@@ -1,0 +1,159 @@
+"""What connects the emulator to a FastCGI process: its standard input, and what stands for Windows.
+
+Off Windows: a socket pair, a pipe through which the names of changed files go, and another socket
+pair for the shutdown event (see wfastcgi_child.py). On Windows: a named pipe, as IIS has it, and a
+named event; files are watched there by wfastcgi itself. Must not know FastCGI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from typing import Any, cast
+
+from ....system import process
+
+__all__ = ["Connection", "Wire"]
+
+_TOO_MANY = b"\0"  # an empty name: some were lost
+
+
+class Connection(asyncio.BufferedProtocol):
+    """What is to be connected; `connected` is set when it is."""
+
+    connected: asyncio.Event
+
+
+class Wire:
+    """The emulator's ends, and until `release` those that a child is to inherit.
+
+    `stdin` has the `fileno` to give as standard input, `pass_fds` are to be kept open, `arguments`
+    are for wfastcgi_child.py.
+    """
+
+    def __init__(self) -> None:
+        self.stdin: Any = None
+        self.pass_fds: tuple[int, ...] = ()
+        self.arguments: tuple[str, ...] = ()
+        self._watch: int | None = None
+        self._shutdown: socket.socket | None = None
+        self._theirs: list[socket.socket | int] = []
+        self._event: int = 0
+        self._lost = False
+
+    @classmethod
+    async def open(cls, protocol: Connection, *, signal: bool = False) -> Wire:
+        """Connect `protocol`; with `signal`, make a shutdown event. Raises OSError."""
+        wire = cls()
+        try:
+            if process.WINDOWS:
+                await wire._open_on_windows(protocol, signal)
+            else:
+                await wire._open(protocol, signal)
+        except BaseException:
+            wire.release()
+            wire.close()
+            raise
+        return wire
+
+    def release(self) -> None:
+        """Close what the child has by now."""
+        for end in self._theirs:
+            if isinstance(end, int):
+                os.close(end)
+            else:
+                end.close()
+        self._theirs.clear()
+        if process.WINDOWS and self.stdin is not None:
+            self.stdin.close()
+        self.stdin = None
+
+    def close(self) -> None:
+        """Close what is left, but for the connection itself, which has a transport."""
+        if self._watch is not None:
+            os.close(self._watch)
+            self._watch = None
+        if self._shutdown is not None:
+            self._shutdown.close()
+            self._shutdown = None
+        if self._event:
+            _kernel32().CloseHandle(self._event)
+            self._event = 0
+
+    def tell(self, names: Iterable[str]) -> None:
+        """Tell the child's watcher which files have changed: relative, any slashes."""
+        if self._watch is None:
+            return
+        for name in names:
+            data = os.fsencode(name.replace("/", "\\")) + b"\0"
+            try:
+                if self._lost:
+                    os.write(self._watch, _TOO_MANY)
+                    self._lost = False
+                # Not longer than PIPE_BUF, so it goes whole or not at all.
+                os.write(self._watch, data)
+            except BlockingIOError:
+                self._lost = True
+            except OSError:  # the child has gone
+                return
+
+    def signal_shutdown(self) -> bool:
+        """Set the shutdown event; say whether it may help, somebody waiting for it."""
+        if self._event:
+            return bool(_kernel32().SetEvent(self._event))
+        if self._shutdown is None:
+            return False
+        with contextlib.suppress(OSError):
+            if self._shutdown.recv(1):
+                self._shutdown.send(b"!")
+                return True
+        return False
+
+    async def _open(self, protocol: Connection, signal: bool) -> None:
+        ours, theirs = socket.socketpair()
+        self._theirs.append(theirs)
+        self.stdin = theirs
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: protocol, sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        read, self._watch = os.pipe()
+        self._theirs.append(read)
+        os.set_blocking(self._watch, False)
+        self.pass_fds = (read,)
+        self.arguments = ("--watch", str(read))
+        if signal:
+            self._shutdown, listening = socket.socketpair()
+            self._shutdown.setblocking(False)
+            self._theirs.append(listening)
+            self.pass_fds += (listening.fileno(),)
+            self.arguments += ("--shutdown", str(listening.fileno()))
+
+    async def _open_on_windows(self, protocol: Connection, signal: bool) -> None:
+        name = rf"\\.\pipe\appsvc-{secrets.token_hex(16)}"
+        loop = cast("Any", asyncio.get_running_loop())
+        [server] = await loop.start_serving_pipe(lambda: protocol, name)
+        try:
+            flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+            self.stdin = os.fdopen(os.open(name, flags), "r+b", buffering=0)
+            await asyncio.wait_for(protocol.connected.wait(), 10)
+        finally:
+            server.close()
+        if signal:
+            event = rf"Local\appsvc-{secrets.token_hex(16)}"
+            self._event = _kernel32().CreateEventW(None, True, False, event) or 0
+            self.arguments = ("--shutdown", event)
+
+
+def _kernel32() -> Any:
+    import ctypes
+
+    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel32.CreateEventW.restype = ctypes.c_void_p
+    kernel32.SetEvent.argtypes = kernel32.CloseHandle.argtypes = [ctypes.c_void_p]
+    return kernel32

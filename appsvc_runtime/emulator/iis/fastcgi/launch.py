@@ -1,0 +1,141 @@
+"""How a FastCGI process of a site is started: the program, its connection, its settings.
+
+Knows that wfastcgi needs help to run here and gives it (see wfastcgi_child.py); another program is
+started as it is. Must not know of requests, or of how many processes there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ....errors import ConfigError
+from ...http.messages import Say
+from ...processes.child import Child
+from ..webconfig.model import FastCgiApplication
+from .channel import Wire
+from .process import FastCgiProcess
+
+__all__ = ["Launcher"]
+
+_SHIM = Path(__file__).with_name("wfastcgi_child.py")
+
+
+class Launcher:
+    """Starts processes of one application. A context manager, else call `close` when they ended.
+
+    `argv` is the interpreter and its words, the path of a `wfastcgi.py` among them; `config` what
+    wfastcgi is to read as Web.config, in bytes. `folder` is the site's, where files change.
+    Processes are called `label` with what `number` gives, by default 1, 2 and so on.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        application: FastCgiApplication,
+        say: Say,
+        *,
+        environ: Mapping[str, str],
+        folder: Path,
+        config: bytes | None = None,
+        label: str = "python",
+        number: Callable[[], int] | None = None,
+    ) -> None:
+        self._application = application
+        self._say = say
+        self._environ = environ
+        self._folder = folder
+        self._label = label
+        self._number = number or itertools.count(1).__next__
+        self._wires: dict[FastCgiProcess, Wire] = {}
+        # wfastcgi opens it anew in each process, which nobody else should be able to change.
+        self._private = tempfile.TemporaryDirectory(prefix="appsvc-fastcgi-")
+        if config is not None:
+            Path(self._private.name, "Web.config").write_bytes(config)
+        options = ["--config-folder", self._private.name] if config is not None else []
+        if not _is_latin(str(folder)):
+            options += ["--site", str(folder)]
+        self._argv = _with_shim(argv, options)
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the settings."""
+        self._private.cleanup()
+
+    async def start(self) -> FastCgiProcess:
+        """Start one process. ConfigError says what could not be started, and why."""
+        label = f"{self._label}-{self._number()}"
+        made = FastCgiProcess(
+            label,
+            self._say,
+            activity_timeout=self._application.activity_timeout,
+            request_timeout=self._application.request_timeout,
+        )
+        signal = self._application.signal_before_terminate_seconds > 0
+        try:
+            wire = await Wire.open(made, signal=signal)
+        except OSError as error:
+            raise ConfigError(f"{label} could not be connected: {error.strerror}.") from None
+        before, after = self._argv
+        try:
+            child = await Child.start(
+                [*before, *(wire.arguments if after is not None else ()), *(after or ())],
+                environ=self._environ,
+                cwd=self._folder,
+                say=self._say,
+                label=label,
+                stdin=wire.stdin,
+                pass_fds=wire.pass_fds,
+            )
+        except BaseException:
+            wire.close()
+            made.abort()
+            raise
+        finally:
+            wire.release()
+        self._wires = {known: w for known, w in self._wires.items() if not known.gone.is_set()}
+        self._wires[made] = wire
+        made.attach(child, wire)
+        return made
+
+    def changed(self, names: Iterable[str]) -> None:
+        """Tell every process's watcher of files that were made or written, relative to the site.
+
+        Those that are not there any more are left out, as Windows does for the filter that wfastcgi
+        asks with (FILE_NOTIFY_CHANGE_LAST_WRITE). A process without a request so far has not loaded
+        the app, and watches nothing.
+        """
+        there = [name for name in names if os.path.lexists(self._folder / name)]
+        for process, wire in self._wires.items():
+            if process.served:
+                wire.tell(there)
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _with_shim(
+    argv: Sequence[str], options: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Put the script that becomes wfastcgi before it: what comes before the wire's options, after.
+
+    After is None where there is no wfastcgi.py, so that nothing is to be added.
+    """
+    for at, word in enumerate(argv):
+        if at and word.replace("\\", "/").rpartition("/")[2].lower() == "wfastcgi.py":
+            before = (*argv[:at], str(_SHIM), "--wfastcgi", word, *options)
+            return before, ("--", *argv[at + 1 :])
+    return tuple(argv), None

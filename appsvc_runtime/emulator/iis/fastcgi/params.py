@@ -1,0 +1,127 @@
+"""A request as the parameters that IIS gives a FastCGI process.
+
+Pure. Names and which there are: a dump of all server variables of a site on App Service
+(github.com, a WinDbg extension for PHP under IIS), with IIS's list of server variables
+(learn.microsoft.com, iis/web-dev-reference/server-variables); what wfastcgi makes of them: its
+source. That PATH_INFO and SCRIPT_NAME both hold the whole path where a handler's path is `*`:
+github.com/microsoft/PTVS/issues/1029. That a chunked body has the length -1:
+github.com/php/php-src/pull/5219.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from ...http.messages import Request
+
+__all__ = ["make_params", "site_params"]
+
+# The same for everybody as long as nobody signs in through IIS or shows a certificate.
+_EMPTY = """AUTH_PASSWORD AUTH_TYPE AUTH_USER CERT_COOKIE CERT_FLAGS CERT_ISSUER CERT_SERIALNUMBER
+    CERT_SUBJECT HTTPS_KEYSIZE HTTPS_SECRETKEYSIZE HTTPS_SERVER_ISSUER HTTPS_SERVER_SUBJECT
+    LOGON_USER REMOTE_USER""".split()
+
+
+def site_params(folder: Path) -> dict[str, str]:
+    """Give the parameters that every request of the site in `folder` has, as Latin-1 texts."""
+    return {
+        **dict.fromkeys(_EMPTY, ""),
+        "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
+        "APPL_PHYSICAL_PATH": _file_name(os.path.join(folder, "")),
+        "DOCUMENT_ROOT": _file_name(str(folder)),
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "INSTANCE_ID": "1",
+        "INSTANCE_META_PATH": "/LM/W3SVC/1",
+        "INSTANCE_NAME": "SITE",
+        "LOCAL_ADDR": "127.0.0.1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_SOFTWARE": "Microsoft-IIS/10.0",
+    }
+
+
+def make_params(
+    request: Request, folder: Path, *, path: str | None = None, script: str | None = None
+) -> dict[str, str]:
+    """Give the parameters of one request, as Latin-1 texts (PEP 3333).
+
+    `path` is the whole decoded path, by default that of the request's target; `script` the part of
+    it that the handler takes for its script, by default all. PATH_INFO is the whole path as well:
+    IIS leaves the script's part in it. Names of headers that differ in nothing but `-` and `_`
+    become one.
+    """
+    target, _, query = request.target.partition("?")
+    whole = unquote_to_bytes(_raw(target)).decode("latin-1") if path is None else _text(path)
+    script = whole if script is None else _text(script)
+    name, port = _split_host(request.headers.get("Host", ""))
+    file = _file_name(str(folder)) + script.replace("/", os.sep)
+    params = {
+        "REQUEST_METHOD": _text(request.method),
+        "REQUEST_URI": _text(request.target),
+        "URL": whole,
+        "PATH_INFO": whole,
+        "SCRIPT_NAME": script,
+        "PATH_TRANSLATED": file,
+        "SCRIPT_FILENAME": file,
+        "QUERY_STRING": _text(query),
+        "HTTPS": "on" if request.secure else "off",
+        "SERVER_NAME": _text(name),
+        "SERVER_PORT": port or ("443" if request.secure else "80"),
+        "SERVER_PORT_SECURE": "1" if request.secure else "0",
+        "REMOTE_ADDR": request.client,
+        "REMOTE_HOST": request.client,
+        "REMOTE_PORT": str(request.client_port),
+    }
+    for name, value in request.headers.items():
+        key = _variable(name)
+        text = value if value.isascii() else _text(value)
+        if key not in params:
+            params[key] = text
+        else:  # as http.sys joins headers of the same name
+            params[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
+    params["CONTENT_TYPE"] = params.get("HTTP_CONTENT_TYPE", "")
+    if request.length is None:
+        params["CONTENT_LENGTH"] = "-1"
+        params["HTTP_TRANSFER_ENCODING"] = "chunked"
+        params.pop("HTTP_CONTENT_LENGTH", None)
+    else:
+        # Under both names, against CGI; and 0 is said as well: the platform's proxy sends it.
+        params["CONTENT_LENGTH"] = params["HTTP_CONTENT_LENGTH"] = str(request.length)
+    return params
+
+
+@lru_cache(1024)
+def _variable(name: str) -> str:
+    """Name a header as CGI does."""
+    return "HTTP_" + _raw(name).upper().replace(b"-", b"_").decode("latin-1")
+
+
+def _raw(text: str) -> bytes:
+    """Give the bytes of a text that aiohttp has decoded, or of one with lone surrogates."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _text(text: str) -> str:
+    """Give a text's bytes as characters."""
+    return text if text.isascii() else _raw(text).decode("latin-1")
+
+
+def _file_name(path: str) -> str:
+    """Give a file's name in Latin-1, as IIS gives it in its code page, and lose what is not in it.
+
+    wfastcgi_child.py is told the site's folder otherwise where that happens.
+    """
+    return path.encode("latin-1", "replace").decode("latin-1")
+
+
+def _split_host(host: str) -> tuple[str, str]:
+    """Give the name and the port of a Host header, each as it stands there; "" for no port."""
+    name, colon, port = host.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in name or name.endswith("]")):
+        return name, port
+    return host, ""

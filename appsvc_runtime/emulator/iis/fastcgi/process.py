@@ -1,0 +1,117 @@
+"""One running FastCGI process, from its start to its end, whichever way it comes to it.
+
+Must not know how it was started, why, or how many there are. Where IIS says "The FastCGI process
+exited unexpectedly" with status 500.0, what is known is raised here: code, last words, and whether
+it went by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .connection import FastCgiConnection
+from .errors import FastCgiExitError, FastCgiTimeoutError
+
+if TYPE_CHECKING:
+    from ...http.messages import Say
+    from ...processes.child import Child
+    from .channel import Wire
+
+__all__ = ["FastCgiProcess"]
+
+_LAST_RECORDS = 0.5  # seconds for what an ended process has still written
+_EXIT = 2.0  # seconds from hanging up to the end that should follow
+_HUNG_UP = 1.0  # the same where the process hung up
+
+
+class FastCgiProcess(FastCgiConnection):
+    """A running process; `on_gone` is called once, when nothing is left of it, and `gone` set."""
+
+    def __init__(
+        self, label: str, say: Say, *, activity_timeout: float = 30, request_timeout: float = 90
+    ) -> None:
+        super().__init__(
+            label, say, activity_timeout=activity_timeout, request_timeout=request_timeout
+        )
+        self.returncode: int | None = None
+        self.failure = ""  # what it did wrong, once it is gone
+        self.on_gone: Callable[[FastCgiProcess], None] = lambda _: None
+        self.gone = asyncio.Event()
+        self._patience = _HUNG_UP
+        self._child: Child | None = None
+        self._wire: Wire | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    def attach(self, child: Child, wire: Wire) -> None:
+        """Take the program that has been started at the other end of the connection."""
+        self._child = child
+        self._wire = wire
+        self._supervisor = self._loop.create_task(self._supervise(child, wire))
+
+    @property
+    def pid(self) -> int:
+        """The program's number, 0 before it has one."""
+        return self._child.pid if self._child else 0
+
+    async def close(self, signal_seconds: float = 0, grace: float = _EXIT) -> None:
+        """End the process, as IIS does: signal, wait so many seconds if somebody listens, hang up.
+
+        Then it has `grace` seconds, after which it is killed. Nothing is left of it in the end.
+        """
+        self.retired = True
+        self._patience = grace
+        if signal_seconds and self._wire is not None and self._wire.signal_shutdown():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.gone.wait(), signal_seconds)
+        self._hang_up()
+        if self._supervisor is not None:
+            await asyncio.wait({self._supervisor})
+
+    async def _supervise(self, child: Child, wire: Wire) -> None:
+        """See the process to its end, whichever way it comes to it."""
+        ended = self._loop.create_task(child.wait())
+        closed = self._loop.create_task(self.closed.wait())
+        try:
+            await asyncio.wait({ended, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await asyncio.wait({ended}, timeout=0 if self.error else self._patience)
+            by_itself = ended.done()
+            if not closed.done():  # a child of its own may keep the connection open
+                await asyncio.wait({closed}, timeout=_LAST_RECORDS)
+        finally:
+            child.kill()
+            if self._transport is not None:
+                self._transport.abort()
+            wire.close()
+            closed.cancel()
+        await asyncio.wait({ended}, timeout=_EXIT)
+        self.returncode = child.returncode
+        self._settle(by_itself, child)
+        if self._sender is not None:
+            self._sender.cancel()
+        self.gone.set()
+        self.on_gone(self)
+
+    def _settle(self, by_itself: bool, child: Child) -> None:
+        """Fail what is under way, with all that is known."""
+        exchange, self._exchange = self._exchange, None
+        error = self.error
+        code = self.returncode
+        clean = by_itself and code == 0 and error is None
+        if error is not None:
+            message = error.message
+        elif by_itself:
+            half = ", half a record sent" if self._parser.partial else ""
+            message = f"The FastCGI process exited unexpectedly (exit code {code}{half})."
+        else:
+            message = "The FastCGI process hung up before its answer was whole."
+        expected = clean or (error is not None and not self.at_fault)
+        if not expected and (exchange is not None or error is not None or not self.retired):
+            self.failure = message
+        if exchange is not None:
+            timeout = isinstance(error, FastCgiTimeoutError)
+            kind = FastCgiTimeoutError if timeout else FastCgiExitError
+            exchange.fail(kind(message, returncode=code, output=child.tail(), clean=clean))

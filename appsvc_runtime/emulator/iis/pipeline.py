@@ -1,0 +1,239 @@
+"""IIS's part: from a request that the front end hands on to the worker that answers it.
+
+Request filtering, URL rewriting, the choice of a handler, in IIS's order; each is a room of its
+own. Must not know how requests come in, nor how a worker runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict
+
+from ...errors import ConfigError
+from ...findings import errors
+from ..http import error_pages, url_paths
+from ..http.messages import Answer, Request, Tunnel
+from . import handlers, request_filtering, site_files, static_files
+from .rewrite import rules
+
+if TYPE_CHECKING:
+    from ...findings import Finding
+    from .site import Site
+    from .webconfig.model import Config, Handler
+
+__all__ = ["Iis", "Mapped"]
+
+_COMPILED = 256
+_TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Content too large",
+    431: "Header too long",
+    500: "Server error",
+}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What a worker is to answer: what holds for it, its handler, its decoded path."""
+
+    config: Config
+    handler: Handler
+    kind: handlers.Kind
+    path: str
+    script: str
+
+
+class Iis:
+    """The web server of one site; `ask` is what stands behind the front end.
+
+    `work` answers what a handler of HttpPlatform or FastCGI takes.
+    """
+
+    def __init__(
+        self, site: Site, work: Callable[[Request, Mapped], Awaitable[Answer | Tunnel]]
+    ) -> None:
+        self._site = site
+        self._work = work
+        self._is_file, self._is_directory = site_files.exists_as(site.folder)
+        # By identity: the site hands out the same configuration until it is told to forget.
+        self._rules: dict[int, tuple[Config, rules.CompiledRules]] = {}
+
+    def forget(self) -> None:
+        """Take up what changed in the site's web.config files."""
+        self._site.forget()
+        self._rules.clear()
+
+    async def ask(self, request: Request) -> Answer | Tunnel:
+        """Answer one request, whatever is in it."""
+        try:
+            return await self._ask(request)
+        except request_filtering.BodyTooLargeError as error:
+            return _refuse(
+                request, request_filtering.Refusal(error.status, error.substatus, str(error))
+            )
+        except ConfigError as error:
+            return _unusable(request, str(error))
+
+    async def _ask(self, request: Request) -> Answer | Tunnel:
+        try:
+            path = url_paths.decode_path(request.target)
+        except url_paths.BadPathError as error:
+            return _refuse(request, request_filtering.Refusal(400, 0, str(error)))
+        config = self._config(request, path)
+        if isinstance(config, Answer):
+            return config
+        limits = config.request_filtering
+        refusal = request_filtering.refuse(
+            limits, path, request.target, request.headers, request.length
+        )
+        if refusal is not None:
+            return _refuse(request, refusal)
+        if request.length is None:
+            request.body = request_filtering.LimitedBody(
+                request.body, limits.max_allowed_content_length
+            )
+        if config.rules:
+            answer = await self._rewrite(request, path, config)
+            if isinstance(answer, Answer):
+                return answer
+            if answer.rewritten:
+                path = answer.path
+                refusal = request_filtering.refuse_path(limits, path)
+                if refusal is not None:
+                    return _refuse(request, refusal)
+                config = self._config(request, path)
+                if isinstance(config, Answer):
+                    return config
+        return await self._handle(request, path, config)
+
+    def _config(self, request: Request, path: str) -> Config | Answer:
+        """Give what holds for a path, or what IIS answers where it cannot be used."""
+        config, findings = self._site.config(path)
+        wrong = errors(findings)
+        return _broken(request, wrong) if wrong else config
+
+    async def _handle(self, request: Request, path: str, config: Config) -> Answer | Tunnel:
+        mapped = self._map(request, path, config)
+        if not isinstance(mapped, Mapped):
+            return mapped
+        if mapped.kind == "static" and path.endswith("/"):
+            # What a folder shows may be another handler's: index.py, say.
+            try:
+                document = static_files.default_document(self._site.folder, path, config)
+            except OSError:
+                document = None
+            if document is not None:
+                mapped = self._map(request, document, config)
+                if not isinstance(mapped, Mapped):
+                    return mapped
+        if mapped.kind == "static":
+            return await static_files.serve(self._site.folder, path, config, request)
+        return await self._work(request, mapped)
+
+    def _map(self, request: Request, path: str, config: Config) -> Mapped | Answer:
+        """Give the handler that takes a path, or why there is none."""
+        choice = handlers.choose(
+            config.handlers, path, request.method, self._file_at, self._directory_at
+        )
+        if isinstance(choice, request_filtering.Refusal):
+            return _refuse(request, choice)
+        kind = handlers.kind(choice.handler)
+        if kind == "other":
+            return _refuse(
+                request,
+                request_filtering.Refusal(
+                    500,
+                    21,
+                    f"{choice.handler.place}: the handler {choice.handler.name!r} needs the module "
+                    f"{choice.handler.modules!r}, which is not emulated.",
+                ),
+            )
+        return Mapped(config, choice.handler, kind, path, choice.script)
+
+    async def _rewrite(self, request: Request, path: str, config: Config) -> rules.Outcome | Answer:
+        """Apply the rules; give where the request goes on, or the answer."""
+        known = self._rules.get(id(config))
+        if known is None:
+            if len(self._rules) >= _COMPILED:
+                self._rules.clear()
+            known = self._rules[id(config)] = (config, rules.compile_rules(config.rules))
+        wrong = errors(known[1].findings)
+        if wrong:
+            return _broken(request, wrong)
+        _, query = url_paths.split_target(request.target)
+        facts = rules.Facts(
+            path=path,
+            query=query,
+            unencoded_url=request.target,
+            method=request.method,
+            host=request.headers.get("Host", ""),
+            secure=request.secure,
+            headers=request.headers,
+            remote_addr=request.client,
+            remote_port=request.client_port,
+            server_port=443 if request.secure else 80,
+            site=str(self._site.folder),
+            physical=self._physical,
+            is_file=self._is_file,
+            is_directory=self._is_directory,
+        )
+        # In a thread: a slow expression holds up its own request and no other.
+        outcome = await asyncio.to_thread(known[1].apply, facts)
+        if outcome.kind == "pass":
+            if outcome.rewritten:
+                request.headers["X-Original-URL"] = facts.original_url
+                request.target = url_paths.encode_path(outcome.path) + (
+                    f"?{outcome.query}" if outcome.query else ""
+                )
+            return outcome
+        note = f"rewrite rule {outcome.rule!r}"
+        if outcome.kind == "redirect":
+            headers = CIMultiDict({"Location": outcome.location, "Content-Length": "0"})
+            return Answer(outcome.status, headers, note=note)
+        if outcome.kind == "abort":
+            return Answer(0, reset=True, note=note)
+        if outcome.kind == "error":
+            return _refuse(request, request_filtering.Refusal(500, 50, outcome.description))
+        made = error_pages.answer(
+            request,
+            outcome.status or 500,
+            outcome.sub_status,
+            outcome.reason or _TITLES.get(outcome.status, "Custom response"),
+            outcome.description or f"The {note} answers so.",
+        )
+        made.reason = outcome.reason
+        made.note = note
+        return made
+
+    def _physical(self, path: str) -> str:
+        return site_files.physical_path(self._site.folder, path)
+
+    def _file_at(self, path: str) -> bool:
+        return self._is_file(self._physical(path))
+
+    def _directory_at(self, path: str) -> bool:
+        return self._is_directory(self._physical(path))
+
+
+def _refuse(request: Request, refusal: request_filtering.Refusal) -> Answer:
+    title = _TITLES.get(refusal.status, "Refused")
+    headers = {"Allow": static_files.FILE_METHODS} if refusal.status == 405 else None
+    return error_pages.answer(
+        request, refusal.status, refusal.substatus, title, refusal.text, headers=headers
+    )
+
+
+def _broken(request: Request, why: list[Finding]) -> Answer:
+    told = "\n".join(f"{each.where}: {each}" for each in why)
+    return _unusable(request, told)
+
+
+def _unusable(request: Request, why: str) -> Answer:
+    return error_pages.answer(request, 500, 19, "The configuration cannot be used", why)

@@ -1,0 +1,1 @@
+"""IIS's URL Rewrite."""

@@ -1,0 +1,140 @@
+"""Which file or folder of the site a decoded path means, as Windows finds it; opens it safely.
+
+Reads folders and files. Must not know of requests, types or headers. Names are looked up in what
+their folder lists, never opened as asked for: so that short names, streams, devices, dots and
+blanks behind a name lead nowhere on any system, and case does not count. No path leaves the site's
+folder, by links neither, and none leads to web.config.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..http.url_paths import is_file_name, is_web_config, windows_name
+from .windows_names import entry
+
+__all__ = ["Found", "exists_as", "find", "open_found", "physical_path"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file or folder of the site: its path without links, its name in the site, its figures."""
+
+    path: str
+    name: str
+    figures: os.stat_result
+
+    @property
+    def is_folder(self) -> bool:
+        """Say whether it is a folder."""
+        return stat.S_ISDIR(self.figures.st_mode)
+
+
+def find(site: Path, path: str) -> Found | None:
+    """Give what stands at a decoded path, which begins with a slash; None where nothing does.
+
+    None as well for pipes, devices and the like, for links out of the site, for web.config, and
+    for a file's path with a slash behind. Raises PermissionError where looking is not allowed.
+    """
+    root = os.path.realpath(site)
+    here = root
+    name = ""
+    for segment in path.split("/"):
+        if not segment:
+            continue
+        if not is_file_name(segment) or is_web_config(segment):
+            return None
+        there = entry(here, segment)
+        if there is None:
+            return None
+        name = there
+        here = os.path.join(here, there)
+    try:
+        real = os.path.realpath(here)
+        if not _is_inside(real, root) or (name and is_web_config(os.path.basename(real))):
+            return None
+        found = Found(real, name, os.stat(real))
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return None
+    if found.is_folder:
+        return found
+    return found if stat.S_ISREG(found.figures.st_mode) and not path.endswith("/") else None
+
+
+def open_found(found: Found) -> tuple[BinaryIO, os.stat_result]:
+    """Open a file that was found, with its figures of now; the caller closes it.
+
+    Raises OSError; FileNotFoundError too where another file has taken its place meanwhile.
+    """
+    flags = os.O_RDONLY
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOINHERIT"):
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(found.path, flags)
+    try:
+        now = os.fstat(descriptor)
+        if not os.path.samestat(now, found.figures) or not stat.S_ISREG(now.st_mode):
+            raise FileNotFoundError(found.path)
+        return os.fdopen(descriptor, "rb", buffering=0), now
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def physical_path(site: Path, path: str) -> str:
+    """Give the file's path that a decoded path means, whether anything is there or not.
+
+    What there is is in its own spelling, what is not as asked for: what a rule sees as
+    `{REQUEST_FILENAME}`.
+    """
+    try:
+        found = find(site, path)
+    except OSError:
+        found = None
+    if found is not None:
+        return found.path
+    names = [windows_name(segment) for segment in path.split("/") if segment]
+    return os.path.join(os.path.realpath(site), *[name for name in names if name])
+
+
+def exists_as(site: Path) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """Give what answers IsFile and IsDirectory of rules: of a file's path, whether it is one.
+
+    Paths may have slashes of either kind. Outside of the site nothing exists. web.config counts as
+    a file, as it does for IIS: that it is there is no secret.
+    """
+    root = os.path.realpath(site)
+
+    def look(physical: str) -> Found | None:
+        path = os.path.normpath(physical.replace("\\", os.sep).replace("/", os.sep))
+        if not _is_inside(path, root):
+            return None
+        try:
+            return find(site, "/" + path[len(root) :].replace(os.sep, "/").lstrip("/"))
+        except OSError:
+            return None
+
+    def is_file(physical: str) -> bool:
+        found = look(physical)
+        if found is not None:
+            return not found.is_folder
+        folder, _, name = physical.replace("\\", "/").rpartition("/")
+        above = look(folder) if is_web_config(name) else None
+        return above is not None and above.is_folder and entry(above.path, name) is not None
+
+    def is_directory(physical: str) -> bool:
+        found = look(physical)
+        return found is not None and found.is_folder
+
+    return is_file, is_directory
+
+
+def _is_inside(path: str, root: str) -> bool:
+    path, root = os.path.normcase(path), os.path.normcase(root)
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)

@@ -1,0 +1,237 @@
+"""What in a merged configuration would keep a Python site from running, or surprise its author.
+
+A `Config` in, findings out. Must not know of files: whether a path exists and which variables are
+set is asked of functions that are given. What cannot be read at all was said by `documents`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Literal
+
+from ....findings import Finding
+from .interpreters import (
+    application_of,
+    is_fastcgi,
+    is_fastcgi_python,
+    is_http_platform,
+    language_of,
+    python_handler,
+    split_processor,
+)
+from .model import Config, Handler, HttpPlatform, Place
+from .port_check import PORT, port_problem
+from .windows_variables import is_windows_variable, names_in
+
+__all__ = ["check", "kind"]
+
+# What names the program to start.
+_PROGRAMS = ("processPath", "scriptProcessor")
+
+# Of a variable: a log, not a login, logo, blog or catalog.
+_LOG_NAME = re.compile("(?<![AB])LOG(?!IN|O|IC)")
+# A place of Windows or a file of logs; no level, format or URL.
+_PATH = re.compile(
+    r"(?:[A-Za-z]:|%[^%]+%|\.{1,2})?[\\/]|[^:%{\s]+[\\/][^:%{]*$|[^:]+\.(?:log|txt)$", re.IGNORECASE
+)
+
+Names = Callable[[str], bool] | Collection[str]
+
+
+def kind(config: Config) -> Literal["httpplatform", "fastcgi", ""]:
+    """Say which module runs Python here, by the first handler that does; "" where none does."""
+    handler = python_handler(config.handlers)
+    if handler is None:
+        return ""
+    return "httpplatform" if is_http_platform(handler) else "fastcgi"
+
+
+def check(
+    config: Config,
+    *,
+    environ_names: Names = (),
+    exists: Callable[[str], bool] | None = None,
+    source: Callable[[str], str | None] | None = None,
+) -> tuple[Finding, ...]:
+    """Look at what holds for the site's root; give findings in the order of their kinds.
+
+    `environ_names`: the variables that the site has besides those of Windows itself, as names in
+    any case or as a function of a name in capitals. `exists` is asked whether a program is there,
+    with the path as written, and `source` for the text of a script, None where there is none;
+    without them neither is looked at. Codes: `no-handler`, `other-language`, `no-platform`,
+    `no-processor`, `no-program`, `variable`, `no-port`, `server-port`, `shared-log`,
+    `no-wsgi-handler`, `no-wsgi-log`. Errors keep every page from being shown.
+    """
+    known = _known(environ_names)
+    found = _Found()
+    handler = python_handler(config.handlers)
+    _check_handlers(config, handler, found)
+    if handler is None:
+        return tuple(found.findings)
+    if not is_http_platform(handler):
+        _check_fastcgi(config, handler, known, exists, found)
+    elif config.http_platform is not None:
+        _check_platform(config.http_platform, known, exists, found)
+        problem = port_problem(config.http_platform, source)
+        if problem:
+            found.warning(problem.code, config.http_platform.place, problem.message, problem.hint)
+    return tuple(found.findings)
+
+
+def _known(names: Names) -> Callable[[str], bool]:
+    if callable(names):
+        ask = names
+        return lambda name: is_windows_variable(name) or ask(name.upper())
+    given = {name.upper() for name in names}
+    return lambda name: is_windows_variable(name) or name.upper() in given
+
+
+class _Found:
+    """Collects findings; a variable is said once for each place."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def error(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(code, "error", str(place), message, hint))
+
+    def warning(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(code, "warning", str(place), message, hint))
+
+    def variables(self, place: Place, where: str, text: str, known: Callable[[str], bool]) -> bool:
+        """Say which variables of `text` nothing sets; whether there are any."""
+        unset = [name for name in names_in(text) if not known(name)]
+        # A program with a percent sign in its name is nowhere; other texts may do as they are.
+        say = self.error if where in _PROGRAMS else self.warning
+        for name in unset:
+            message = f"{where} has %{name}%, which nothing sets."
+            hint = "It reaches the program as it is written. Set it as an app setting."
+            say("variable", place, message, hint)
+        return bool(unset)
+
+
+def _check_handlers(config: Config, python: Handler | None, found: _Found) -> None:
+    own = [handler for handler in config.handlers if handler.place.line]
+    for handler in own:
+        if is_fastcgi(handler) and not handler.script_processor:
+            message = f"The handler {handler.name!r} has no scriptProcessor."
+            hint = r"Write it as D:\home\Python311x64\python.exe|D:\home\Python311x64\wfastcgi.py."
+            found.error("no-processor", handler.place, message, hint)
+        elif language := language_of(handler):
+            message = f"The handler {handler.name!r} is for {language}, which is not emulated."
+            level = found.warning if python else found.error
+            level("other-language", handler.place, message)
+        elif is_fastcgi(handler) and not is_fastcgi_python(handler):
+            message = f"The scriptProcessor of {handler.name!r} is not python.exe|wfastcgi.py."
+            level = found.warning if python else found.error
+            level("no-processor", handler.place, message, "Write both, with a bar between them.")
+        if is_http_platform(handler) and config.http_platform is None:
+            message = f"The handler {handler.name!r} has no <httpPlatform> beside it."
+            hint = "Say there what to start: processPath and arguments."
+            found.error("no-platform", handler.place, message, hint)
+    if python is None and not found.findings:
+        place = config.http_platform.place if config.http_platform else Place("web.config")
+        message = "No handler sends requests to Python."
+        hint = (
+            "Add one with modules httpPlatformHandler, or FastCgiModule with wfastcgi.py."
+            if config.http_platform is None
+            else 'Add <add name="PythonHandler" path="*" verb="*" modules="httpPlatformHandler" '
+            'resourceType="Unspecified"/>.'
+        )
+        found.error("no-handler", place, message, hint)
+
+
+def _check_platform(
+    platform: HttpPlatform,
+    known: Callable[[str], bool],
+    exists: Callable[[str], bool] | None,
+    found: _Found,
+) -> None:
+    place = platform.place
+    set_here = {name.upper() for name, _ in platform.environment_variables}
+
+    def knows(name: str) -> bool:
+        return name.upper() == PORT or name.upper() in set_here or known(name)
+
+    unset = found.variables(place, "processPath", platform.process_path, knows)
+    texts = [
+        ("arguments", platform.arguments),
+        ("stdoutLogFile", platform.stdout_log_file if platform.stdout_log_enabled else ""),
+        *((f"The variable {name}", value) for name, value in platform.environment_variables),
+    ]
+    for where, text in texts:
+        found.variables(place, where, text, knows)
+    if not unset:
+        _check_program(platform.process_path, place, exists, found)
+    if platform.stdout_log_enabled and platform.processes_per_application > 1:
+        message = (
+            f"{platform.processes_per_application} processes write to one stdoutLogFile, "
+            "over each other."
+        )
+        hint = "Set processesPerApplication to 1, or log to a file from within the app."
+        found.warning("shared-log", place, message, hint)
+    _check_variables_for_logs(platform, found)
+
+
+def _check_variables_for_logs(platform: HttpPlatform, found: _Found) -> None:
+    """Say which variables give one log to several processes."""
+    count = platform.processes_per_application
+    for name, value in platform.environment_variables:
+        # The port is each process's own.
+        if count > 1 and _names_a_log(name, value) and PORT not in value.upper():
+            message = f"{count} processes are given one log by the variable {name}."
+            hint = "Set processesPerApplication to 1, or put %HTTP_PLATFORM_PORT% into the name."
+            found.warning("shared-log", platform.place, message, hint)
+
+
+def _names_a_log(name: str, value: str) -> bool:
+    return bool(_LOG_NAME.search(name.upper()) and _PATH.match(value.strip()))
+
+
+def _check_program(
+    path: str, place: Place, exists: Callable[[str], bool] | None, found: _Found
+) -> None:
+    if path and exists is not None and not exists(path):
+        message = f"The program {path[:200]} is not there."
+        hint = "Install the Python site extension, or give the path of its python.exe."
+        found.error("no-program", place, message, hint)
+
+
+def _check_fastcgi(
+    config: Config,
+    handler: Handler,
+    known: Callable[[str], bool],
+    exists: Callable[[str], bool] | None,
+    found: _Found,
+) -> None:
+    application = application_of(config, handler)
+    # wfastcgi.py has the settings of web.config over the variables that it was started with.
+    values = {
+        name.strip().upper(): value
+        for name, value in (*application.environment_variables, *config.app_settings.items())
+    }
+
+    def knows(name: str) -> bool:
+        return name.upper() in values or known(name)
+
+    program, _ = split_processor(handler.script_processor)
+    processor = handler.script_processor
+    if not found.variables(handler.place, "scriptProcessor", processor, known):
+        _check_program(program, handler.place, exists, found)
+    for name, value in config.app_settings.items():
+        # wfastcgi.py expands no other one.
+        if name.strip().upper() == "PYTHONPATH":
+            found.variables(handler.place, "PYTHONPATH", value, knows)
+    if not knows("WSGI_HANDLER"):
+        message = "WSGI_HANDLER is set neither in appSettings nor as an app setting of the site."
+        hint = "Name your app, as in app.wsgi_app(), or appsvc_runtime.wsgi.application."
+        found.error("no-wsgi-handler", handler.place, message, hint)
+    if not knows("WSGI_LOG"):
+        message = "WSGI_LOG is not set: wfastcgi.py will not say why the app does not start."
+        hint = r"Set it to a file that can be written, as in D:\home\LogFiles\wfastcgi.log."
+        found.warning("no-wsgi-log", handler.place, message, hint)
+    elif values.get("WSGI_LOG") and application.max_instances_set and application.max_instances > 1:
+        message = f"{application.max_instances} processes write to one WSGI_LOG."
+        hint = "Set maxInstances to 1, or log to a file for each process from within the app."
+        found.warning("shared-log", application.place, message, hint)

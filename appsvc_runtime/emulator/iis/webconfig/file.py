@@ -1,0 +1,156 @@
+"""One web.config file: its sections, each by the path it holds for, and what is wrong with them.
+
+Bytes in, a `Document` out, never an error. Must not know of other files. Sections that are not
+emulated stay in the tree and are said once each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ....findings import Finding
+from ...xml.tree import Element, read_tree
+from .nodes import Node, Report, read_node
+from .sections import GROUPS, sections
+
+__all__ = ["Document", "Scope", "parse"]
+
+_DOT_NET = "It is read by .NET only; a Python app has no use for it."
+_HINTS = {
+    "connectionStrings": "Python apps never see them: they come as environment variables, from the "
+    "connection strings that are set for the site itself.",
+    "configSections": _DOT_NET,
+    "runtime": _DOT_NET,
+    "startup": _DOT_NET,
+    "system.codedom": _DOT_NET,
+    "system.diagnostics": _DOT_NET,
+    "system.serviceModel": _DOT_NET,
+    "system.web": _DOT_NET,
+    "system.webServer/aspNetCore": "It starts .NET apps.",
+    "system.webServer/iisnode": "It starts Node.js apps.",
+    "system.webServer/rewrite/globalRules": "IIS takes them from applicationHost.config alone.",
+}
+_APP_HOST_ONLY = (
+    "IIS takes fastCgi from applicationHost.config alone, and answers 500.19 where a web.config "
+    "has it; here it is honoured.",
+    "On App Service set it in an applicationHost.xdt.",
+)
+_LOCATION = frozenset({"path", "inheritInChildApplications", "allowOverride", "overrideMode"})
+# What IIS refuses in the path of a location.
+_BAD_PATH = frozenset('\\?:*"<>|')
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a file says for one path below its folder: "" for the folder itself, else "a/b"."""
+
+    path: str
+    sections: Mapping[str, Node]  # by path: "system.webServer/handlers"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as it was read; `root` is None and `scopes` empty where it could not be.
+
+    `findings` are in the order of the file's lines.
+    """
+
+    file: str
+    root: Element | None = None
+    scopes: tuple[Scope, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def parse(data: bytes, file: str, *, httpplatform_version: int = 1) -> Document:
+    """Read a web.config; `file` is its name as findings are to show it. Never raises.
+
+    `httpplatform_version` chooses the ranges of the module's attributes, 1 or 2.
+    """
+    root, findings = read_tree(data, file)
+    if root is None:
+        return Document(file, findings=findings)
+    reader = _Reader(Report(file), httpplatform_version)
+    scopes = reader.read(root)
+    ordered = sorted(reader.report.findings, key=lambda finding: _line(finding.where))
+    return Document(file, root, scopes, (*findings, *ordered))
+
+
+def _line(where: str) -> int:
+    tail = where.rpartition(":")[2]
+    return int(tail) if tail.isdigit() else 0
+
+
+class _Reader:
+    """Walks the groups of one file; one dict of sections for each path."""
+
+    def __init__(self, report: Report, version: int) -> None:
+        self.report = report
+        self._known = sections(version)
+        self._scopes: dict[str, dict[str, Node]] = {"": {}}
+        self._spelled: dict[str, str] = {"": ""}
+
+    def read(self, root: Element) -> tuple[Scope, ...]:
+        self._sections(root, "")
+        return tuple(Scope(self._spelled[key], found) for key, found in self._scopes.items())
+
+    def _sections(self, top: Element, key: str) -> None:
+        """Read the sections below `top`, which is the root or a location."""
+        waiting = [(child, "") for child in reversed(top.children)]
+        while waiting:
+            element, group = waiting.pop()
+            path = f"{group}/{element.name}" if group else element.name
+            if path in self._known:
+                self._section(element, path, key)
+            elif path in GROUPS:
+                waiting.extend((child, path) for child in reversed(element.children))
+            elif path == "location":
+                self._location(element, nested=bool(top.name == "location"))
+            else:
+                self._other(element, path)
+
+    def _section(self, element: Element, path: str, key: str) -> None:
+        found = self._scopes[key]
+        if path in found:
+            message = f"The section {path} is there more than once for the same path."
+            self.report.error("duplicate", element.line, message, "IIS answers 500.19.")
+            return
+        found[path] = read_node(element, self._known[path], self.report)
+        if path == "system.webServer/fastCgi":
+            self.report.warning("app-host-only", element.line, *_APP_HOST_ONLY)
+
+    def _location(self, element: Element, *, nested: bool) -> None:
+        for name in element.attributes:
+            if name not in _LOCATION and ":" not in name and name != "xmlns":
+                known = dict.fromkeys(_LOCATION)
+                self.report.unknown("attribute of <location>", name, element.line, known)
+        if nested:
+            message = "A <location> cannot stand in another."
+            self.report.error("location", element.line, message)
+            return
+        path = element.attributes.get("path", "")
+        parts = [] if path == "." else path.strip("/").split("/") if path.strip("/") else []
+        if path.startswith("/") or "" in parts or ".." in parts or _BAD_PATH & set(path):
+            message = f"The path {path[:80]!r} of a <location> is none below its folder."
+            hint = "Write it without a slash at the beginning, as in static/img."
+            self.report.error("location", element.line, message, hint)
+            return
+        for name in ("allowOverride", "overrideMode"):
+            if name in element.attributes:
+                self.report.not_emulated(f"The attribute {name} of <location>", element.line)
+        spelled = "/".join(parts)
+        # The folder itself may be named by a location too: another scope, no section twice.
+        key = spelled.lower() or "."
+        self._scopes.setdefault(key, {})
+        self._spelled.setdefault(key, spelled)
+        self._sections(element, key)
+
+    def _other(self, element: Element, path: str) -> None:
+        known = {*self._known, *GROUPS, "location"}
+        right = next((name for name in known if name.lower() == path.lower()), "")
+        if right:
+            hint = f"Names are case-sensitive: write {right.rpartition('/')[2]}."
+            message = f"IIS knows no section {path}, and answers 500.19."
+            self.report.error("unknown", element.line, message, hint)
+        else:
+            self.report.not_emulated(path[:120], element.line, _HINTS.get(path, ""))

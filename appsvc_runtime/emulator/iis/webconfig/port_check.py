@@ -1,0 +1,64 @@
+"""Whether the program that httpPlatform starts can learn its port.
+
+Pure. Must not know of other sections. The module always sets HTTP_PLATFORM_PORT for the child
+(HPH), but most programs want it as an argument; Visual Studio's runserver.py wants it as
+SERVER_PORT, and listens on 5555 without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .model import HttpPlatform
+from .windows_variables import names_in
+
+__all__ = ["PORT", "Problem", "port_problem"]
+
+PORT = "HTTP_PLATFORM_PORT"
+_SERVER_PORT = "SERVER_PORT"
+# These read the port by themselves: our own door, and what a script says where it does.
+_OWN_DOOR = re.compile(r"(?:^|\s)-m\s+appsvc_runtime\.runserver(?:\s|$)")
+_OTHER_WAYS = ("appsvc_runtime", "argparse", "argv", "click", PORT)
+_SCRIPT = re.compile(r'"([^"]*\.py)"|(\S+\.py)(?=\s|$)', re.IGNORECASE)
+
+
+class Problem(NamedTuple):
+    """What a finding says."""
+
+    code: str
+    message: str
+    hint: str
+
+
+def port_problem(
+    platform: HttpPlatform, source: Callable[[str], str | None] | None = None
+) -> Problem | None:
+    """Say what keeps the port from the program, None where nothing is known to.
+
+    `source` gives the text of the script that the arguments name, by its path as written.
+    """
+    arguments = platform.arguments
+    if _OWN_DOOR.search(arguments):
+        return None
+    script = _SCRIPT.search(arguments)
+    text = source(script[1] or script[2]) if script and source else None
+    values = [value for _, value in platform.environment_variables]
+    if not any(PORT in map(str.upper, names_in(each)) for each in (arguments, *values)):
+        if text is not None and (PORT in text or "appsvc_runtime" in text):
+            return None
+        message = f"{PORT} is passed on neither in arguments nor in environmentVariables."
+        hint = (
+            f"Add --port %{PORT}% to the arguments, or an environmentVariable {_SERVER_PORT}; only "
+            f"a program that reads {PORT} itself needs neither."
+        )
+        return Problem("no-port", message, hint)
+    has_variable = any(name.upper() == _SERVER_PORT for name, _ in platform.environment_variables)
+    if has_variable or text is None or _SERVER_PORT not in text:
+        return None
+    if any(way in text for way in _OTHER_WAYS):
+        return None
+    message = f"The script reads its port from {_SERVER_PORT} only, which is not set."
+    hint = f'Add <environmentVariable name="{_SERVER_PORT}" value="%{PORT}%"/>.'
+    return Problem("server-port", message, hint)

@@ -1,0 +1,236 @@
+"""Windows paths, command lines and `%VAR%`, as web.config holds them, on this machine.
+
+Pure but for looking whether files are there. Must not know of web.config or of processes.
+"""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...errors import ConfigError
+from .windows_names import entry
+
+__all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
+
+# Variables that hold folders: the separator is this system's own, not Windows'.
+_FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
+_VARIABLE = re.compile("%([^%=]+)%")
+# App Service has had the site's home on either drive (facts: D:, and C: on newer workers).
+_SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
+_HOME = re.compile(r"[cd]:\\home(?=\\|$)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_PYTHON = re.compile(r"python[w0-9.]*?(\.exe)?", re.IGNORECASE)
+
+
+def expand(text: str, environ: Mapping[str, str]) -> str:
+    """Replace `%NAME%` by the variable, whose case does not matter; others stay as they are.
+
+    As ExpandEnvironmentStrings of Windows does it.
+    """
+    if "%" not in text:
+        return text
+    names = {name.upper(): value for name, value in environ.items()}
+    return _VARIABLE.sub(lambda found: names.get(found[1].upper(), found[0]), text)
+
+
+def split_command_line(text: str) -> list[str]:
+    r"""Cut a command line into words as a Windows program's C runtime does.
+
+    Blanks and tabs part words; quotes hold them together; 2n backslashes before a quote are n, and
+    2n+1 are n and the quote itself; two quotes inside quotes are one
+    (learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments).
+    """
+    words: list[str] = []
+    word: list[str] | None = None
+    quoted = False
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            end = at
+            while text[end : end + 1] == "\\":
+                end += 1
+            count, at = end - at, end
+            word = word if word is not None else []
+            if text[at : at + 1] != '"':
+                word.append("\\" * count)
+                continue
+            word.append("\\" * (count // 2))
+            if count % 2:
+                word.append('"')
+                at += 1
+            continue
+        at += 1
+        if char == '"':
+            word = word if word is not None else []
+            if quoted and text[at : at + 1] == '"':
+                word.append('"')
+                at += 1
+            else:
+                quoted = not quoted
+        elif char in " \t" and not quoted:
+            if word is not None:
+                words.append("".join(word))
+                word = None
+        else:
+            word = word if word is not None else []
+            word.append(char)
+    if word is not None:
+        words.append("".join(word))
+    return words
+
+
+def is_home(windows: str) -> bool:
+    r"""Say whether a Windows path is the home of a site on App Service, `D:\home`."""
+    found = _HOME.match(windows)
+    return found is not None and not windows[found.end() :].strip("\\")
+
+
+def parse_map(text: str) -> tuple[str, Path]:
+    r"""Read `D:\data=DIR`: a Windows path, and the folder that it is here; ConfigError else."""
+    windows, sign, folder = text.partition("=")
+    if not sign or not _ABSOLUTE.match(windows) or not folder:
+        raise ConfigError(
+            f"--map {text!r} is not a Windows path, an equals sign and a folder.",
+            hint=r"Write it as --map 'D:\data=/home/you/data'.",
+        )
+    # Shells leave the ~ of NAME=~ alone.
+    return ntpath.normpath(windows), Path(os.path.expanduser(folder)).absolute()
+
+
+class PathMap:
+    r"""Where the Windows paths of a site are on this machine.
+
+    `site` is its folder (`D:\home\site\wwwroot`), `home` stands for the rest of `D:\home`, `python`
+    is the interpreter for every `python.exe`, and `maps` (`--map`) come before all of these, the
+    longest first.
+    """
+
+    def __init__(
+        self, site: Path, home: Path, python: str, maps: Sequence[tuple[str, Path]] = ()
+    ) -> None:
+        self.site = site
+        self.home = home
+        self.python = python
+        self._maps = sorted(maps, key=lambda pair: len(pair[0]), reverse=True)
+
+    def local(self, text: str) -> Path | None:
+        """Give where a path of web.config is here; None for a place of Windows that is not here.
+
+        A path that is not absolute is below the site, which is the current folder on the platform.
+        """
+        text = text[4:] if text.startswith("\\\\?\\") else text
+        path = ntpath.normpath(text)
+        # `%HOME%\site\wwwroot`, where the variable held a path of this machine.
+        inside = _rest(path, ntpath.normpath(f"{self.home}/site/wwwroot"))
+        if inside is not None:
+            return _below(self.site, inside)
+        if not _ABSOLUTE.match(path):
+            if os.path.isabs(text):
+                first, _, others = text.partition("\\")
+                return _below(Path(first), others)
+            return _below(self.site, path)
+        for windows, folder in self._maps:
+            rest = _rest(path, windows)
+            if rest is not None:
+                return _below(folder, rest)
+        for pattern, base in ((_SITE, self.site), (_HOME, self.home)):
+            found = pattern.match(path)
+            if found:
+                return _below(base, path[found.end() :])
+        here = Path(text)
+        return here if os.path.isabs(text) and here.exists() else None
+
+    def argument(self, word: str) -> str:
+        r"""Give one argument of a program with the Windows path in it, if any, as it is here.
+
+        A path is the whole word, what follows an equals sign (`--config=D:\home\x.ini`), or a
+        relative one with backslashes that leads to something in the site.
+        """
+        before, sign, after = word.rpartition("=")
+        if "\\" not in after and not _ABSOLUTE.match(after):
+            return word
+        if _is_absolute(after):
+            found = self.local(after)
+        else:
+            found = _below(self.site, ntpath.normpath(after))
+            if not found.exists():
+                found = None
+        return f"{before}{sign}{found}" if found is not None else word
+
+    def value(self, text: str) -> str:
+        """Give a setting's value with the paths in it, parted by semicolons, as they are here."""
+        parts = []
+        for part in text.split(";"):
+            found = self.local(part.strip()) if _is_absolute(part.strip()) else None
+            parts.append(part if found is None else str(found))
+        return ";".join(parts)
+
+    def variable(self, name: str, text: str) -> str:
+        """Give the value of a variable of that name, paths and separators being those of here."""
+        value = self.value(text)
+        return value.replace(";", os.pathsep) if name.upper() in _FOLDER_LISTS else value
+
+    def program(self, text: str) -> str | None:
+        r"""Give the program that a processPath means here, None where there is none.
+
+        Every Python is `python`; another program of a Python installation (`Scripts\flask.exe`) is
+        the one beside it; anything else must be there.
+        """
+        name = ntpath.basename(text.strip().strip('"'))
+        if _PYTHON.fullmatch(name):
+            return self.python
+        stem = name[:-4] if name.lower().endswith(".exe") else name
+        if ntpath.basename(ntpath.dirname(text)).lower() == "scripts" or name == text:
+            for suffix in ("", ".exe"):
+                beside = Path(self.python).parent / (stem + suffix)
+                if beside.is_file():
+                    return str(beside)
+        found = self.local(text.strip().strip('"'))
+        return str(found) if found is not None and found.is_file() else None
+
+
+def _is_absolute(text: str) -> bool:
+    """Say whether a text is a Windows path, or begins as one of this machine and goes on as one."""
+    return bool(_ABSOLUTE.match(text)) or (os.path.isabs(text) and "\\" in text)
+
+
+def _rest(path: str, prefix: str) -> str | None:
+    r"""Give what follows a folder in a path, None where the path is not in it."""
+    prefix = prefix.rstrip("\\")
+    if path.lower() == prefix.lower():
+        return ""
+    if path.lower().startswith(prefix.lower() + "\\"):
+        return path[len(prefix) :]
+    return None
+
+
+def _below(base: Path, rest: str) -> Path:
+    """Give the path below a folder; of names that are there in another case, the one that is.
+
+    Windows keeps no case. What leads out by `..` is resolved here as it is there.
+    """
+    path = base
+    for part in rest.replace("/", "\\").split("\\"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            path = path.parent
+            continue
+        path = _any_case(path, part)
+    return path
+
+
+def _any_case(folder: Path, name: str) -> Path:
+    exact = folder / name
+    if exact.exists():
+        return exact
+    try:
+        found = entry(str(folder), name)
+    except PermissionError:
+        found = None
+    return exact if found is None else folder / found

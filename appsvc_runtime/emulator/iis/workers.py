@@ -1,0 +1,300 @@
+"""The workers of one site: what its web.config has IIS start, made when they are first needed.
+
+Knows how a handler's words become processes. Must not know how a request comes to its handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ConfigError
+from ..frontend.headers import httpplatform_headers
+from ..http import error_pages
+from ..http.messages import Answer, Request, Say, Tunnel
+from ..processes.surroundings import find_wfastcgi
+from . import handlers
+from .commands import Command, make_command, make_wfastcgi_config, with_variables
+from .fastcgi.launch import Launcher
+from .fastcgi.params import make_params, site_params
+from .fastcgi.pool import Pool
+from .httpplatform.handler import HttpPlatformHandler
+from .webconfig.interpreters import application_of, split_processor
+from .webconfig.model import Config, FastCgiApplication, Handler, HttpPlatform
+from .windows_paths import expand, split_command_line
+
+if TYPE_CHECKING:
+    from .pipeline import Mapped
+    from .plan import Plan
+
+__all__ = ["Workers"]
+
+# What requests in hand get when web.config has changed (IIS: shutdownTimeLimit of a pool is 90 s).
+_PATIENCE = 10.0
+# Of the event loop, until what was cancelled has noticed.
+_TURNS = 10
+
+
+class _Generation:
+    """The workers of one state of the site's configuration, and what they have in hand."""
+
+    def __init__(self) -> None:
+        self.platforms: dict[HttpPlatform, HttpPlatformHandler] = {}
+        self.pools: dict[FastCgiApplication, tuple[Pool, Launcher]] = {}
+        self._asked = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    async def ask(self, answering: Awaitable[Answer | Tunnel]) -> Answer | Tunnel:
+        """Wait for an answer, which is in hand until its body is through."""
+        self._asked += 1
+        self._none.clear()
+        streams = False
+        try:
+            answer = await answering
+            if isinstance(answer, Answer) and not isinstance(answer.body, bytes):
+                answer.body = _Counted(answer.body, self._done)
+                streams = True
+            return answer
+        finally:
+            if not streams:
+                self._done()
+
+    def _done(self) -> None:
+        self._asked -= 1
+        if not self._asked:
+            self._none.set()
+
+    async def replace(self) -> None:
+        """End all of it, once what is in hand is answered; what is only starting ends at once.
+
+        When this is cancelled, nothing is waited for any more; cancelled again, all is killed.
+        """
+        for platform in self.platforms.values():
+            platform.give_up()
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._none.wait(), _PATIENCE)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End every process. When this is cancelled, they are killed."""
+        try:
+            await asyncio.gather(
+                *(platform.close() for platform in self.platforms.values()),
+                *(pool.close() for pool, _ in self.pools.values()),
+            )
+        finally:
+            for _, launcher in self.pools.values():
+                launcher.close()
+
+
+class Workers:
+    """All processes of the site that `plan` describes, by what starts them."""
+
+    def __init__(self, plan: Plan, say: Say) -> None:
+        self._plan = plan
+        self._say = say
+        self._now = _Generation()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._token = str(uuid.uuid4())
+        self._fixed = site_params(plan.site.folder)
+        self._unheard: set[str] = set()
+        self._started = 0  # processes are numbered through, so that none is taken for another
+
+    async def warm_up(self, config: Config, kind: str) -> str:
+        """Start what answers the site's requests, and wait until it can; give "", or why it cannot.
+
+        `kind` is that of the handler to start. ConfigError for what cannot be started at all.
+        """
+        for handler in config.handlers:
+            if handlers.kind(handler) != kind:
+                continue
+            if kind == "httpplatform" and config.http_platform is not None:
+                return await self._platform(config.http_platform).warm_up()
+            if kind == "fastcgi":
+                pool, _ = self._pool(config, handler)
+                await pool.start()
+                return ""
+        return ""
+
+    async def ask(self, request: Request, mapped: Mapped) -> Answer | Tunnel:
+        """Have the worker of a request's handler answer it.
+
+        StoppedError where it was replaced before anything was sent to it: ask again.
+        """
+        if mapped.kind == "httpplatform":
+            return await self._ask_platform(request, mapped.config)
+        pool, _ = self._pool(mapped.config, mapped.handler)
+        params = make_params(
+            request, self._plan.site.folder, path=mapped.path, script=mapped.script
+        )
+        answering = pool.ask(params, request.body, request.length, request=request)
+        return await self._now.ask(answering)
+
+    def restart(self, why: str) -> None:
+        """Have new processes answer new requests; the old ones end when theirs are answered."""
+        self._say("iis", f"Restarting: {why}.")
+        old, self._now = self._now, _Generation()
+        task = asyncio.create_task(old.replace())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def changed(self, names: list[str]) -> None:
+        """Tell those who watch the site's files, as wfastcgi does, what has changed."""
+        for pool, launcher in self._now.pools.values():
+            pool.changed(names)
+            launcher.changed(names)
+
+    def recycles(self) -> bool:
+        """Say whether any file's change restarts the site (recycleOnFileChange, version 2)."""
+        return any(settings.recycle_on_file_change for settings in self._now.platforms)
+
+    async def close(self) -> None:
+        """End every process. When this is cancelled, they are killed at once."""
+        for task in self._ending:
+            task.cancel()
+        await asyncio.gather(self._now.close(), *self._ending, return_exceptions=True)
+
+    async def kill(self) -> None:
+        """End every process now."""
+        closing = asyncio.create_task(self.close())
+        # So that each has begun to end, and is not merely never asked to.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        closing.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await closing
+
+    # HttpPlatformHandler.
+
+    async def _ask_platform(self, request: Request, config: Config) -> Answer | Tunnel:
+        settings = config.http_platform
+        if settings is None:
+            return error_pages.answer(
+                request,
+                500,
+                19,
+                "The configuration cannot be used",
+                "The handler needs an <httpPlatform> element, which web.config has not.",
+            )
+        version = self._plan.options.httpplatform_version
+        passed = httpplatform_headers(
+            request.headers, version, request.client, request.client_port, token=self._token
+        )
+        worker = self._platform(settings)
+        return await self._now.ask(worker.ask(replace(request, headers=passed)))
+
+    def _platform(self, settings: HttpPlatform) -> HttpPlatformHandler:
+        known = self._now.platforms.get(settings)
+        if known is not None:
+            return known
+        plan = self._plan
+        environ = dict(plan.environ)
+        if plan.options.httpplatform_version > 1:
+            environ["HTTP_PLATFORM_APPL_PATH"] = "/"
+            environ["HTTP_PLATFORM_TOKEN"] = self._token
+
+        def command(port: int) -> Command:
+            return make_command(settings, port, environ, plan.paths, plan.windows)
+
+        made = self._now.platforms[settings] = HttpPlatformHandler(
+            settings,
+            command,
+            self._say,
+            version=plan.options.httpplatform_version,
+            log_file=self._log_file(settings),
+            first=self._started + 1,
+        )
+        self._started += settings.processes_per_application
+        return made
+
+    def _log_file(self, settings: HttpPlatform) -> Path | None:
+        if not settings.stdout_log_enabled:
+            return None
+        found = self._plan.paths.local(expand(settings.stdout_log_file, self._plan.windows))
+        if found is None and settings.stdout_log_file not in self._unheard:
+            self._unheard.add(settings.stdout_log_file)
+            self._say(
+                "iis",
+                f"{settings.place}: stdoutLogFile {settings.stdout_log_file!r} is nowhere on this "
+                r"machine, and is not written. Say where it is with --map 'D:\folder=DIR'.",
+            )
+        return found
+
+    # FastCGI.
+
+    def _pool(self, config: Config, handler: Handler) -> tuple[Pool, Launcher]:
+        application = application_of(config, handler)
+        known = self._now.pools.get(application)
+        if known is not None:
+            return known
+        plan = self._plan
+        environ = with_variables(
+            plan.environ, application.environment_variables, plan.paths, plan.windows
+        )
+        # wfastcgi reads the site's own file, whatever path is asked for.
+        settings = plan.site.config("/")[0].app_settings
+        launcher = Launcher(
+            self._fastcgi_command(handler),
+            application,
+            self._say,
+            environ=environ,
+            folder=plan.site.folder,
+            config=make_wfastcgi_config(settings, {**plan.windows, **environ}, plan.paths),
+            number=self._number,
+        )
+        pool = Pool(application, launcher.start, self._say, params=self._fixed)
+        self._now.pools[application] = (pool, launcher)
+        return pool, launcher
+
+    def _number(self) -> int:
+        self._started += 1
+        return self._started
+
+    def _fastcgi_command(self, handler: Handler) -> list[str]:
+        paths, windows = self._plan.paths, self._plan.windows
+        full_path, arguments = split_processor(handler.script_processor)
+        program = paths.program(expand(full_path, windows))
+        if program is None:
+            raise ConfigError(
+                f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
+                hint=r"Say where it is with --map 'D:\folder=DIR'.",
+            )
+        words = split_command_line(expand(arguments, windows))
+        return [program, *map(self._word, words)]
+
+    def _word(self, word: str) -> str:
+        if word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py":
+            return find_wfastcgi(self._plan.python.interpreter)
+        return self._plan.paths.argument(word)
+
+
+class _Counted:
+    """A body that says when it is through, whichever way."""
+
+    def __init__(self, body: AsyncIterator[bytes], done: Any) -> None:
+        self._body = body
+        self._done = done
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._body.__anext__()
+
+    async def aclose(self) -> None:
+        """Close the body, and say so once."""
+        done, self._done = self._done, lambda: None
+        try:
+            close: Any = getattr(self._body, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            done()

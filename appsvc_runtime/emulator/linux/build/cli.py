@@ -1,0 +1,82 @@
+"""The command `appsvc build`: options in, a built site, its log and its exit code out.
+
+Apart from `cli`, so that what it needs is only loaded where it is asked for. Must not hold any rule
+of the platform's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ....system import process
+from ....system.console import echo, say
+from ...processes import site_folder
+
+__all__ = ["build"]
+
+# What a shell tells of a program that Ctrl-C has ended.
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("site", default=".", type=click.Path())
+@click.option("--output", type=click.Path(), help="Where to. [default: in .appsvc beside SITE]")
+@click.option(
+    "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
+@click.option("--clean", is_flag=True, help="Keep nothing of the last build.")
+def build(site: str, output: str | None, python: str, settings: Sequence[str], clean: bool) -> int:
+    """Build SITE as a deployment to the Linux container does, on a copy.
+
+    In the platform's order: pre-build command or script, the virtual environment antenv, the
+    packages of requirements.txt (or setup.py, uv.lock, Poetry), Django's collectstatic, post-build.
+    SITE itself is only read. Ends with the exit code of the step that failed.
+    """
+    from ...processes import environment, workspace
+    from ...processes.project_python import choose_python
+    from . import build as build_build
+
+    site_folder.check_site(site, os.environ, "appsvc build")
+    if output:
+        output = os.path.expanduser(output)  # shells leave the ~ of --output=~ alone
+        site_folder.check_output(output, os.environ, "--output", Path(site))
+    folder = Path(os.path.abspath(site))
+    chosen = choose_python(folder, python, os.environ, runs_app=False)
+    options = build_build.Options(
+        site=folder,
+        output=Path(os.path.abspath(output))
+        if output
+        else workspace.default_output(folder, os.environ),
+        python=chosen.path,
+        app_settings=[environment.parse_setting(text) for text in settings],
+        clean=clean,
+    )
+    for line in chosen.lines:
+        echo(line)
+    code = asyncio.run(_run(build_build.build(options, os.environ, say)))
+    if code:
+        echo("Interrupted: the build is not whole.", err=True)
+    return code
+
+
+async def _run(work: Coroutine[Any, Any, object]) -> int:
+    """Do the work until it is done or a stop signal comes; give the exit code."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    process.on_stop_signal(stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+        return 0
+    return _INTERRUPTED

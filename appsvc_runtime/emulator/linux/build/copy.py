@@ -1,0 +1,231 @@
+"""The copy of a site that is built: what has changed is copied, what has vanished is removed.
+
+The site is only read. What a build has made in the copy stays, what it has changed is copied again.
+Nothing outside the two folders is written or removed, whatever links there are. Must not know of
+steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ....errors import ConfigError
+from ....system.own_folder import OwnFolder, is_folder
+from .listing import Listing, heaviest, list_site
+from .progress import Progress
+from .state import State
+
+__all__ = ["Copied", "copy_changes"]
+
+_BLOCK = 1 << 20
+# What a state has in the place of a size, for what is no file.
+_LINK, _FOLDER = -1, -2
+# The bytecode that Python left beside files that are gone.
+_CACHES = "__pycache__"
+
+
+@dataclass
+class Copied:
+    """What a copy has done: how many files were written and removed, and which were left out.
+
+    `folders`: how many were made or removed.
+    """
+
+    written: int = 0
+    removed: int = 0
+    folders: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything was done at all."""
+        return bool(self.written or self.removed or self.folders)
+
+
+def copy_changes(
+    site: Path,
+    output: OwnFolder,
+    state: State,
+    save: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> Copied:
+    """Make `output` hold what `site` does; `state.copied` is what was known, and is what is now.
+
+    `save` keeps the state. It is called before anything is written, with all that may be there from
+    then on, so that a copy that is killed is known for one. ConfigError names what cannot be read
+    or written.
+    """
+    progress = progress or Progress()
+    copied, known = Copied(), state.copied
+    try:
+        with OwnFolder.open(site) as source:
+            listing = list_site(source, output.status(), copied.left_out, progress)
+            keys = dict(_keys(listing))
+            progress.expect(*_expected(keys, known), lambda: heaviest(listing))
+            state.copied = {**known, **{name: _begun(known.get(name), keys[name]) for name in keys}}
+            save()
+            _narrow(output, listing.mode)
+            copy = _Copy(known, copied, progress)
+            copy.folder(listing, source, output)
+        for name in sorted(known.keys() - copy.now.keys(), reverse=True):
+            _remove_gone(output, name, known[name], copied)
+        state.copied = copy.now
+    except OSError as error:
+        raise ConfigError(
+            f"The site cannot be copied: {error.filename or site}: {error.strerror or error}.",
+            hint="Make the file readable, or name another output folder that has room.",
+        ) from None
+    return copied
+
+
+class _Copy:
+    """One copy under way. `now` is what has been copied, by name."""
+
+    def __init__(self, known: dict[str, list[int]], copied: Copied, progress: Progress) -> None:
+        self.now: dict[str, list[int]] = {}
+        self._known = known
+        self._copied = copied
+        self._progress = progress
+
+    def folder(self, listing: Listing, source: OwnFolder, target: OwnFolder) -> None:
+        for name, status in listing.files.items():
+            full, key = listing.name + name, _file_key(status)
+            if self._known.get(full) != key or not _is_same(target.status(name), status):
+                try:
+                    reading = source.open_file(name)
+                except FileNotFoundError:
+                    continue  # it has just gone
+                key = self._file(reading, target, name)
+                self._copied.written += 1
+                self._progress.add_file()
+            else:
+                self._progress.look()
+            self.now[full] = key
+        for name, leads_to in listing.links.items():
+            full = listing.name + name
+            there = target.status(name)
+            same = there is not None and stat.S_ISLNK(there.st_mode)
+            if not same or target.read_link(name) != leads_to:
+                target.remove(name)
+                target.make_link(name, leads_to, to_folder=os.path.isdir(source.where(name)))
+                self._copied.written += 1
+            self.now[full] = _link_key(leads_to)
+        for name, inner in listing.folders.items():
+            self._inner(name, inner, source, target)
+
+    def _inner(self, name: str, inner: Listing, source: OwnFolder, target: OwnFolder) -> None:
+        full, key = inner.name[:-1], _folder_key(inner)
+        there = target.status(name)
+        if not is_folder(there):
+            target.remove(name)
+            self._copied.folders += 1
+        with source.enter(name) as inside, target.enter(name, make=True) as made:
+            if not is_folder(there) or self._known.get(full) != key:
+                made.set_mode(_writable(inner.mode) | stat.S_IRWXU)
+            self.now[full] = key
+            self.folder(inner, inside, made)
+
+    def _file(self, reading: int, target: OwnFolder, name: str) -> list[int]:
+        """Copy a file that is open; return its key as it was then."""
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, reading)
+            status = os.fstat(reading)
+            target.remove(name)  # never written into: it may be a link, or another's file as well
+            writing = target.create(name)
+            unfinished = opened.enter_context(contextlib.ExitStack())
+            unfinished.callback(os.close, writing)
+            while block := os.read(reading, _BLOCK):
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(writing, view) :]
+                self._progress.add(len(block))
+            unfinished.pop_all()
+            # A build may change what its owner may not, as on the platform, where it is all root's.
+            # The time comes last: without it the copy is not taken for a whole one.
+            mode = _writable(stat.S_IMODE(status.st_mode))
+            target.finish(name, writing, mode, (status.st_atime_ns, status.st_mtime_ns))
+        return _file_key(status)
+
+
+def _keys(listing: Listing) -> list[tuple[str, list[int]]]:
+    """Return the keys of all that is listed."""
+    found = [(listing.name + name, _file_key(status)) for name, status in listing.files.items()]
+    found += [(listing.name + name, _link_key(to)) for name, to in listing.links.items()]
+    for folder in listing.folders.values():
+        found.append((folder.name[:-1], _folder_key(folder)))
+        found += _keys(folder)
+    return found
+
+
+def _expected(keys: dict[str, list[int]], known: dict[str, list[int]]) -> tuple[int, int]:
+    sizes = [key[0] for name, key in keys.items() if key[0] >= 0 and known.get(name) != key]
+    return len(sizes), sum(sizes)
+
+
+def _file_key(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode)]
+
+
+def _link_key(leads_to: str) -> list[int]:
+    return [_LINK, zlib.crc32(os.fsencode(leads_to)), 0]
+
+
+def _folder_key(listing: Listing) -> list[int]:
+    return [_FOLDER, listing.mode, 0]
+
+
+def _begun(known: list[int] | None, key: list[int]) -> list[int]:
+    """Return what is sure of a name while the copy is under way."""
+    return known if known and min(known[0], 0) == min(key[0], 0) else []
+
+
+def _is_same(there: os.stat_result | None, status: os.stat_result) -> bool:
+    return (
+        there is not None
+        and stat.S_ISREG(there.st_mode)
+        and there.st_size == status.st_size
+        and there.st_mtime_ns == status.st_mtime_ns
+    )
+
+
+def _writable(mode: int) -> int:
+    """Return a mode that lets the owner write, without rights of its own (setuid)."""
+    return mode & 0o777 | stat.S_IWUSR
+
+
+def _narrow(output: OwnFolder, mode: int) -> None:
+    """Open the copy to nobody to whom the site is not open."""
+    status = output.status()
+    now = stat.S_IMODE(status.st_mode) if status else 0
+    wanted = now & ~(0o077 & ~mode)
+    if wanted != now:
+        output.set_mode(wanted)
+
+
+def _remove_gone(output: OwnFolder, name: str, key: list[int], copied: Copied) -> None:
+    """Remove what was copied once; nothing where a link or another thing has its place now."""
+    *above, last = name.split("/")
+    with contextlib.ExitStack() as opened:
+        folder = output
+        for part in above:
+            try:
+                folder = opened.enter_context(folder.enter(part))
+            except OSError:  # it is a link, a file, or gone
+                return
+        there = folder.status(last)
+        if there is None:
+            return
+        if is_folder(there):
+            if not key or key[0] == _FOLDER:
+                with folder.enter(last) as inner:
+                    inner.remove(_CACHES)
+                copied.folders += folder.remove_empty(last)
+        elif not key or key[0] != _FOLDER:
+            folder.remove(last)
+            copied.removed += 1

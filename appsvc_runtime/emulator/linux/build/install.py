@@ -1,0 +1,156 @@
+"""The virtual environment of a build and the packages in it: made anew, or kept.
+
+Must not know of the other steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ....azure import names
+from ....errors import ConfigError
+from ....system.own_folder import OwnFolder
+from ...processes.workspace import cache_folder
+from . import own_package, steps
+from .made_once import make_once
+from .output_folder import activated, is_own_environment, python_of
+from .run_step import Ended, Runner, refuse_failure
+from .state import State, digest, write_state
+from .threads import in_thread
+
+__all__ = ["Installer"]
+
+_PIP_INSTALL = ("python", "-m", "pip", "install")
+# Where it is missing, uv was not installed to the end.
+_WHOLE = "appsvc-uv"
+
+
+class Installer:
+    """Installs the packages of a site, and notes in `state` what is there.
+
+    `environ` are this process's variables, `python` and `version` are the site's interpreter,
+    `output` is the folder of `runner`, open. `packages` is what was found last.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        environ: Mapping[str, str],
+        python: str,
+        version: tuple[int, int],
+        state: State,
+        output: OwnFolder,
+    ) -> None:
+        self.state = state
+        self.packages: steps.Packages | None = None
+        self._output = output
+        self._runner = runner
+        self._environ = environ
+        self._python = python
+        self._version = version
+
+    async def install(
+        self, settings: Mapping[str, str], variables: Mapping[str, str], unchanged: bool
+    ) -> bool:
+        """Make the virtual environment and install the packages; return whether all was kept."""
+        folder, say = self._runner.folder, self._runner.say
+        packages = await in_thread(lambda: steps.choose_packages(folder, settings, variables))
+        self.packages = packages
+        for warning in packages.warnings:
+            say("packages", f"Warning: {warning}")
+        source = own_package.find_source() if packages.names_own else None
+        key = self._packages_key(packages, source, variables)
+        own = is_own_environment(self._output)  # a step before this one may have changed that
+        same = own and self.state.installed == key and python_of(folder).exists()
+        is_new = packages.sources != self.state.sources
+        if same and (unchanged or packages.fixed) and not is_new:
+            say(
+                "packages",
+                "antenv and its packages are kept"
+                + (f": {packages.file} is the same." if packages.file else "."),
+            )
+            return True
+        self.state.installed = ""
+        write_state(self._output, self.state)
+        if not same:
+            await self._make_antenv(variables)
+        active = activated(variables, folder)
+        more: tuple[str, ...] = ("--no-cache-dir",) if packages.uncached else ()
+        if source is not None:
+            found = await own_package.make_wheel(source, str(python_of(folder)), active, say)
+            if found is not None:
+                say("packages", f"appsvc-runtime is taken from {source}, as here.")
+                more += ("--find-links", found.as_uri())
+        await self._run_packages(packages, active, more)
+        self.state.installed, self.state.sources = key, packages.sources
+        self.state.python, self.state.version = self._python, list(self._version)
+        write_state(self._output, self.state)
+        return False
+
+    async def _make_antenv(self, variables: Mapping[str, str]) -> None:
+        await in_thread(lambda: self._output.remove(names.VIRTUAL_ENVIRONMENT))
+        step = steps.Step(
+            "antenv",
+            (self._python, "-m", "venv", names.VIRTUAL_ENVIRONMENT),
+            "Name an interpreter that has venv by --python (Debian: install python3-venv).",
+            f"python{self._version[0]}.{self._version[1]} -m venv {names.VIRTUAL_ENVIRONMENT}",
+        )
+        refuse_failure(step, await self._runner.do(step, variables))
+
+    async def _run_packages(
+        self, packages: steps.Packages, variables: Mapping[str, str], more: tuple[str, ...]
+    ) -> None:
+        uv = await self._find_uv(variables) if packages.kind == "uv" else ()
+        last: tuple[steps.Step, Ended] | None = None
+        for step in packages.steps:
+            if more and step.argv[:4] == _PIP_INSTALL:
+                step = replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))
+            last = (step, await self._runner.do(step, variables, uv))
+            if last[1].code:
+                break
+        if last is not None and last[1].code and packages.fallback:
+            self._runner.say(
+                "packages", "That failed: the platform tries once more with an old Poetry."
+            )
+            for step in packages.fallback:
+                last = (step, await self._runner.do(step, variables, uv))
+                if last[1].code:
+                    break
+        if last is not None:
+            refuse_failure(*last)
+
+    async def _find_uv(self, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """Have uv in an environment of its own, as the build image has it beside antenv."""
+        tools = cache_folder(self._environ) / f"uv-{self._version[0]}.{self._version[1]}"
+        program = python_of(tools, "").with_name("uv")
+
+        async def make() -> None:
+            for argv in (
+                (self._python, "-m", "venv", str(tools)),
+                (str(python_of(tools, "")), "-m", "pip", "install", "--quiet", "uv"),
+            ):
+                step = steps.Step("uv", argv, "Install uv by hand to see what is wrong.")
+                refuse_failure(step, await self._runner.do(step, variables))
+
+        try:
+            await make_once(
+                tools, _WHOLE, program.exists, make, lambda text: self._runner.say("uv", text)
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {tools}, for uv, cannot be made: {error.strerror}.",
+                hint="Set XDG_CACHE_HOME to a folder that you may write to.",
+            ) from None
+        return (str(program),)
+
+    def _packages_key(
+        self, packages: steps.Packages, source: Path | None, variables: Mapping[str, str]
+    ) -> str:
+        own = own_package.source_digest(source) if source is not None else ""
+        told = [self._python, self._version, packages.kind, packages.file, packages.digest, own]
+        tools = sorted(
+            item for item in variables.items() if item[0].upper().startswith(("PIP_", "UV_"))
+        )
+        return digest([*told, tools])

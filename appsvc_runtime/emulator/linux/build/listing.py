@@ -1,0 +1,105 @@
+"""What of a site is copied: its folders, files and links, without what is never deployed.
+
+Only looks. Must not know of the copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+
+from ....azure import names
+from ....system.own_folder import OwnFolder, is_folder, is_link
+from .progress import Progress
+from .state import OURS
+
+__all__ = ["Listing", "heaviest", "list_site"]
+
+# Never deployed, or made anew by each build (Oryx: PythonPlatform.cs, directories to exclude).
+_CACHES = "__pycache__"
+_LEFT_OUT = OURS | {names.VIRTUAL_ENVIRONMENT, "__oryx_packages__", _CACHES, ".git", ".appsvc"}
+_NOT_TOLD = OURS | {_CACHES}
+_MARK_OF_ENVIRONMENT = "pyvenv.cfg"
+# A folder stands for what weighs in it unless one folder in it holds so much of that.
+_MOST = 0.8
+
+
+@dataclass
+class Listing:
+    """A folder of the site. `name` ends with a slash, "" for the site; the rest is by plain name.
+
+    `files` have their status, `links` say where they lead. `weight`: of all files below, in bytes.
+    """
+
+    name: str
+    mode: int
+    folders: dict[str, Listing] = field(default_factory=dict)
+    files: dict[str, os.stat_result] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    weight: int = 0
+
+
+def list_site(
+    site: OwnFolder, output: os.stat_result | None, left_out: list[str], progress: Progress
+) -> Listing:
+    """List a site, without the folder `output` if it lies in it; add what is left out and why."""
+    try:
+        return _list(site, "", output, left_out, progress)
+    except RecursionError:
+        raise OSError(errno.ENAMETOOLONG, "folders lie in folders too deeply", site.path) from None
+
+
+def _list(
+    folder: OwnFolder,
+    inside: str,
+    output: os.stat_result | None,
+    left_out: list[str],
+    progress: Progress,
+) -> Listing:
+    status = folder.status()
+    made = Listing(inside, stat.S_IMODE(status.st_mode) if status else 0o700)
+    for name, found in folder.entries():
+        progress.look()
+        full = f"{inside}{name}"
+        if name in _LEFT_OUT:
+            if name not in _NOT_TOLD:
+                left_out.append(full)
+        elif is_folder(found):
+            if output is not None and os.path.samestat(found, output):
+                continue
+            with folder.enter(name) as inner:
+                mark = inner.status(_MARK_OF_ENVIRONMENT)
+                if mark is not None and stat.S_ISREG(mark.st_mode):
+                    left_out.append(f"{full} (a virtual environment)")
+                    continue
+                below = made.folders[name] = _list(inner, f"{full}/", output, left_out, progress)
+            made.weight += below.weight
+        elif stat.S_ISLNK(found.st_mode):
+            made.links[name] = folder.read_link(name)
+        elif stat.S_ISREG(found.st_mode):
+            made.files[name] = found
+            made.weight += found.st_size
+        else:
+            left_out.append(f"{full} ({'a junction' if is_link(found) else 'no file'})")
+    return made
+
+
+def heaviest(listing: Listing, count: int = 5) -> list[tuple[str, int]]:
+    """Return the folders that weigh most, heaviest first, with their weights in bytes.
+
+    Each is named as closely as most of its weight lies together.
+    """
+    top = sorted(listing.folders.values(), key=lambda folder: -folder.weight)[:count]
+    found = []
+    for folder in top:
+        closest = folder
+        while closest.folders:
+            most = max(closest.folders.values(), key=lambda inner: inner.weight)
+            if most.weight < _MOST * closest.weight:
+                break
+            closest = most
+        if closest.weight:
+            found.append((closest.name.rstrip("/"), closest.weight))
+    return found

@@ -1,0 +1,175 @@
+"""The folder that a build writes into: had for one build alone, emptied, its virtual environment.
+
+Must not know of steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ....azure import names
+from ....errors import ConfigError
+from ....system import files, own_files, process
+from ....system.own_folder import OwnFolder, is_folder, is_link
+from .state import FILE, LOCK, OURS, State, read_state, write_state
+
+__all__ = ["activated", "empty", "is_own_environment", "locked", "python_of", "take_state"]
+
+# The folders from a virtual environment down to its packages; venv itself links the second `lib`.
+_LIBRARIES = re.compile(r"[Ll]ib|(?:python|pypy)[0-9.t]+|site-packages")
+_SECOND_LIB = "lib64"
+
+
+def python_of(folder: Path, name: str = names.VIRTUAL_ENVIRONMENT) -> Path:
+    """Return the interpreter of the virtual environment `name` in a folder, or of the folder."""
+    inside = ("Scripts", "python.exe") if process.WINDOWS else ("bin", "python")
+    return folder.joinpath(*filter(None, [name]), *inside)
+
+
+def activated(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the variables with the virtual environment in use."""
+    programs = str(python_of(folder).parent)
+    return {
+        **variables,
+        "VIRTUAL_ENV": str(folder / names.VIRTUAL_ENVIRONMENT),
+        "PATH": os.pathsep.join([programs, variables["PATH"]]),
+    }
+
+
+def is_own_environment(folder: OwnFolder) -> bool:
+    """Return whether `antenv` is a folder of this output, into which pip may write and remove.
+
+    One that was moved elsewhere, with a link in its place or in that of a part of it, is not.
+    """
+    if not is_folder(folder.status(names.VIRTUAL_ENVIRONMENT)):
+        return False
+    try:
+        with folder.enter(names.VIRTUAL_ENVIRONMENT) as antenv:
+            return not any(
+                name != _SECOND_LIB and (is_link(found) or _leads_out(antenv, name, found))
+                for name, found in antenv.entries()
+            )
+    except OSError:
+        return False
+
+
+def _leads_out(folder: OwnFolder, name: str, found: os.stat_result) -> bool:
+    """Return whether a link is among the folders down to the packages, or is a package."""
+    if not is_folder(found) or not _LIBRARIES.fullmatch(name):
+        return False
+    with folder.enter(name) as inner:
+        return any(
+            is_link(below) or _leads_out(inner, inside, below) for inside, below in inner.entries()
+        )
+
+
+@contextlib.contextmanager
+def locked(site: Path, output: Path) -> Iterator[OwnFolder]:
+    """Have the output folder, open, for one build alone; ConfigError where it cannot be had.
+
+    Or where it is in the way: what is in it is replaced. One that is missing is made for its owner
+    alone.
+    """
+    named, (site, output) = (site, output), (site.resolve(), output.resolve())
+    if not site.is_dir():
+        raise ConfigError(
+            f"The site folder {str(named[0])!r} is not there.",
+            hint="Name the folder that holds your app.",
+        )
+    if output == site or output in site.parents:
+        raise ConfigError(
+            f"The output folder {str(named[1])!r} holds the site itself.",
+            hint="Name another folder: what is in it is replaced.",
+        )
+    try:
+        _make(output)
+        folder = OwnFolder.open(output)
+    except OSError as error:
+        # A file in its place is in the way.
+        raise _in_the_way(named[1]) if output.is_file() else _not_written(named[1], error) from None
+    with folder:
+        try:
+            if os.path.samestat(os.stat(site), os.stat(folder.path)):
+                raise _in_the_way(named[1])
+            if not _is_ours(folder):
+                raise _in_the_way(named[1])
+            lock = folder.lock(LOCK)
+        except OSError as error:
+            raise _not_written(named[1], error) from None
+        if lock is None:
+            raise ConfigError(
+                f"Another build is writing into {str(named[1])!r}.",
+                hint="Wait until it is done, or name another folder with --output.",
+            )
+        try:
+            yield folder
+        finally:
+            files.unlock(lock)
+
+
+def _make(output: Path) -> None:
+    if not output.parent.is_dir():
+        output.parent.mkdir(parents=True, exist_ok=True)
+    own_files.make_folders(output)
+
+
+def _in_the_way(output: Path) -> ConfigError:
+    return ConfigError(
+        f"The output folder {str(output)!r} is not empty, and was not made by a build.",
+        hint="Name another folder, or empty this one.",
+    )
+
+
+def _not_written(output: Path, error: OSError) -> ConfigError:
+    what = error.filename if error.filename and str(error.filename) != str(output) else ""
+    return ConfigError(
+        f"The output folder {str(output)!r} cannot be written"
+        + (f" ({what})" if what else "")
+        + f": {error.strerror}.",
+        hint="Name another with --output.",
+    )
+
+
+def _is_ours(folder: OwnFolder) -> bool:
+    found = dict(folder.entries())
+    # A build that was killed before it wrote anything leaves the lock's file only.
+    if found.keys() <= OURS or LOCK in found:
+        return True
+    state, _ = read_state(folder)
+    return state is not None
+
+
+def take_state(folder: OwnFolder, *, clean: bool) -> tuple[State | None, str]:
+    """Return the state from which a build goes on, and what is to be told of it, "" for nothing.
+
+    None where the folder is to be emptied first. ConfigError for files of unknown origin.
+    """
+    state, problem = read_state(folder)
+    if clean:
+        return None, "All of the last build is removed (--clean)."
+    if problem:
+        where = folder.where(FILE)
+        return None, f"Warning: {where} is ignored, as {problem}: the whole copy is made anew."
+    if state is None:
+        if {name for name, _ in folder.entries()} - OURS:
+            raise ConfigError(
+                f"The output folder {folder.path!r} holds files, but the state of the build that "
+                f"made them, {FILE}, is missing.",
+                hint="Build with --clean, which removes all that is in it, or name another folder.",
+            )
+        return State(), ""
+    if state.emptying:
+        return None, "The last build was ended while it removed what was there: all is made anew."
+    return state, ""
+
+
+def empty(folder: OwnFolder) -> None:
+    """Remove all that is in the folder but the lock; one that is killed is gone on with."""
+    write_state(folder, State(emptying=True))
+    for name, _ in folder.entries():
+        if name not in OURS:
+            folder.remove(name)

@@ -1,0 +1,119 @@
+"""One step of a build: run, streamed, timed, and ended with all that it started.
+
+Knows processes and asyncio. Must not know which steps there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....errors import AppServiceError, ConfigError
+from ...processes.child import Child
+from .output_folder import python_of
+from .steps import Step, words
+
+if TYPE_CHECKING:
+    from ...http.messages import Say
+
+__all__ = ["BuildError", "Ended", "Runner", "last_words", "refuse_failure", "run_step"]
+
+# What a command ends with that a signal has ended, as a shell tells it.
+_SIGNALLED = 128
+_MAX_CODE = 255
+_SHOWN_LINES = 12
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Configured|Exit): \S")
+
+
+class BuildError(AppServiceError):
+    """A step that failed; `exit_code` is its own. `str()` ends with the last that it printed."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str = "", output: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code if 0 < exit_code <= _MAX_CODE else 1
+        self.output = output
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n\n{self.output}" if self.output else text
+
+
+class Ended:
+    """How a step has ended: its exit code, and the last lines that it printed."""
+
+    def __init__(self, code: int, tail: str) -> None:
+        self.code = _SIGNALLED - code if code < 0 else code
+        self.tail = "\n".join(tail.splitlines()[-_SHOWN_LINES:])
+
+
+async def run_step(
+    label: str,
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    say: Say,
+    shown: str = "",
+) -> Ended:
+    """Run a command to its end, with an empty standard input.
+
+    `label` stands before each of its lines; `shown` is the command as a user reads it.
+    """
+    say(label, f"$ {shown or ' '.join(argv)}")
+    began = time.monotonic()
+    child = await Child.start(argv, environ=environ, cwd=cwd, say=say, label=label)
+    try:
+        ended = Ended(await child.wait(), child.tail())
+    finally:
+        child.kill()
+        # Its end is waited for, so that nothing writes into the copy any more.
+        await asyncio.shield(child.wait())
+    took = time.monotonic() - began
+    say(label, f"done in {took:.1f} s" if not ended.code else f"failed after {took:.1f} s")
+    return ended
+
+
+class Runner:
+    """Runs the steps of one build, in its folder."""
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        self.folder = folder
+        self.say = say
+
+    async def do(self, step: Step, variables: Mapping[str, str], uv: Sequence[str] = ()) -> Ended:
+        """Run a step; ConfigError, which names it, for what cannot be run at all."""
+        argv = words(step, str(python_of(self.folder)), uv)
+        shown = step.shown or " ".join(step.argv)
+        try:
+            return await run_step(
+                step.name, argv, environ=variables, cwd=self.folder, say=self.say, shown=shown
+            )
+        except ConfigError as error:
+            raise ConfigError(
+                f"The step {step.name} cannot be run: {error.message}", hint=step.hint
+            ) from None
+
+
+def refuse_failure(step: Step, ended: Ended) -> None:
+    """Raise BuildError for a step that failed."""
+    if ended.code:
+        said = last_words(ended.tail) or "it said nothing."
+        raise BuildError(
+            f"The build's step {step.name} ended with exit code {ended.code} "
+            f"({step.shown or ' '.join(step.argv)}): {said}",
+            hint=step.hint,
+            exit_code=ended.code,
+            output=ended.tail,
+        )
+
+
+def last_words(tail: str) -> str:
+    """Give the line that tells most: pip's last ERROR, an exception, else the last one."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ") or _EXCEPTION.match(line)]
+    line = (errors or lines or [""])[-1].removeprefix("ERROR: ")
+    return line if not line or line[-1] in ".!?" else f"{line}."

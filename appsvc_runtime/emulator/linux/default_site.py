@@ -1,0 +1,29 @@
+"""The folder of the default site: its app, and the plan that it puts into words.
+
+Writes files. Must not know who serves them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from ...startup.plan import StartPlan
+
+__all__ = ["write_default_site"]
+
+_APP = Path(__file__).with_name("default_application.py")
+
+
+def write_default_site(folder: Path, start: StartPlan, site: Path) -> None:
+    """Make the folder, whose `application:app` is the page; `site` is the user's own folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_APP, folder / "application.py")
+    told = {
+        "site": str(site),
+        "python_version": start.python_version,
+        "looked_at": start.looked_at,
+        "warnings": start.warnings,
+    }
+    (folder / "plan.json").write_text(json.dumps(told), "utf-8")

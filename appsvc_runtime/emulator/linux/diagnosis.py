@@ -1,0 +1,251 @@
+"""Why a container did not start: what was seen of it in, one sentence and what to do out.
+
+Pure. The texts that are looked for are those of dash, bash, Python and gunicorn. Must not know of
+processes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...azure import names
+from ...azure.ports import with_port
+
+__all__ = ["Seen", "Trouble", "find_trouble", "wrong_place"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there is no container to ask: a sentence, what to do, what it printed, what was run."""
+
+    why: str
+    hint: str = ""
+    output: str = ""
+    command: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.why, self.hint]))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a start that failed.
+
+    `code` is how the container's first process ended, negative for a signal, None where it still
+    ran after `limit` seconds. `listened` are the places where it listened, `port` is where it
+    should have. `answer` is what the last warm-up request came to. `has_file` says whether the site
+    has a file of a name.
+    """
+
+    command: str
+    port: int
+    output: str = ""
+    code: int | None = None
+    limit: float = 230.0
+    listened: Sequence[tuple[str, int]] = ()
+    answer: str = ""
+    has_file: Callable[[str], bool] = lambda _: False
+    antenv: bool = True
+
+
+_SIGKILL, _NOT_FOUND, _NOT_EXECUTABLE = 9, 127, 126
+_ON_PORT = "bind to 0.0.0.0 and the port in PORT"
+_COMMAND_MISSING = re.compile(
+    r"^.*?(?:\d+: |line \d+: )(?P<word>[^:\n]+?): (?:not found|command not found|No such file.*)$",
+    re.MULTILINE,
+)
+_DENIED = re.compile(r"^.*?\d+: (?P<word>[^:\n]+): Permission denied$", re.MULTILINE)
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<name>[^']+)'")
+_NO_ATTRIBUTE = re.compile(r"Failed to find attribute '(?P<name>[^']+)' in '(?P<module>[^']+)'")
+_NO_APP = re.compile(r"Error loading ASGI app\. (?P<said>.*)")
+_IN_USE = re.compile(r"(?:Address|Connection|address) (?:already )?in use", re.IGNORECASE)
+_TRACEBACK = "Traceback (most recent call last):"
+_FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_EXCEPTION = re.compile(
+    r"^(?P<what>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Warning|Interrupt|Configured)(?:: .*)?)$"
+)
+# Places in a traceback that are not the app's.
+_FOREIGN = ("/site-packages/", "/lib/python", "<frozen ")
+# Commands that neither the image nor a shell has, but packages do.
+_OTHERS_COMMANDS = frozenset("appsvc flask daphne hypercorn granian waitress-serve".split())
+# Modules whose package is called otherwise, of those that web apps use most.
+_PACKAGES = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "decouple": "python-decouple",
+    "dotenv": "python-dotenv",
+    "environ": "django-environ",
+    "flask_sqlalchemy": "flask-sqlalchemy",
+    "jwt": "PyJWT",
+    "rest_framework": "djangorestframework",
+    "corsheaders": "django-cors-headers",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+    "Crypto": "pycryptodome",
+}
+
+
+def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
+    """Say where a container listens in place of where it should; "" if it does, or nowhere."""
+    if not listened:
+        return ""
+    on_port = [address for address, number in listened if number == port]
+    if any(not ipaddress.ip_address(address).is_loopback for address in on_port):
+        return ""
+    if on_port:
+        shown = " and ".join(with_port(address, port) for address in on_port)
+        return f"The container listens on {shown} only, where nobody outside of it reaches it"
+    shown = " and ".join(with_port(address, number) for address, number in listened[:3])
+    return f"The container listens on {shown} instead of port {port}"
+
+
+def find_trouble(seen: Seen) -> Trouble:
+    """Say why a container did not start."""
+    why, hint = _ended(seen) if seen.code is not None else _still_running(seen)
+    return Trouble(why, hint, seen.output, seen.command)
+
+
+def _still_running(seen: Seen) -> tuple[str, str]:
+    limit = (
+        f"within {seen.limit:g} s (WEBSITES_CONTAINER_START_TIME_LIMIT), so that the platform "
+        "gives it up"
+    )
+    elsewhere = wrong_place(seen.listened, seen.port)
+    if elsewhere:
+        loopback = any(number == seen.port for _, number in seen.listened)
+        hint = f"Have it {_ON_PORT}" if loopback else f"Have it {_ON_PORT}, which is {seen.port}"
+        return f"{elsewhere}: no answer came {limit}.", f"{hint}: --bind 0.0.0.0:$PORT."
+    if seen.listened:
+        said = f" ({seen.answer})" if seen.answer else ""
+        return (
+            f"The container listens on port {seen.port}, but gave no answer{said} {limit}.",
+            "Look what its first request waits for: a database, another service, a lock.",
+        )
+    return (
+        f"The container runs, but listened on no port {limit}.",
+        "Look what it waits for before it listens; what it printed may tell.",
+    )
+
+
+def _ended(seen: Seen) -> tuple[str, str]:
+    code = seen.code or 0
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    for rule in (_command, _application, _exception, _port):
+        found = rule(seen)
+        if found is not None:
+            why, hint = found
+            return f"The container ended {how}: {why}.", hint
+    if code in (-_SIGKILL, 128 + _SIGKILL):
+        return (
+            f"The container was ended {how} before it answered.",
+            "Where nobody killed it by hand, the machine ran out of memory.",
+        )
+    if not code:
+        return (
+            "The container's command ended (exit code 0) before anything listened.",
+            "It has to start a server that stays, in the foreground: nothing may put it into the "
+            "background.",
+        )
+    return f"The container ended {how} before it answered.", "What it printed says why."
+
+
+def _command(seen: Seen) -> tuple[str, str] | None:
+    """Find a command that is not there, or cannot be run."""
+    found = _COMMAND_MISSING.search(seen.output)
+    if seen.code == _NOT_FOUND and found:
+        word = found["word"].strip()
+        name = word.rstrip("\r").removeprefix(f"{names.SITE_FOLDER}/")
+        if seen.has_file(name):
+            return (
+                f"the script {name} is there, but not what its first line names",
+                "Give it Unix line ends (LF, not CRLF), and a first line as #!/bin/sh.",
+            )
+        hint = "Look for a typo in the startup command."
+        if word in _OTHERS_COMMANDS:
+            hint = f"Add the package that has {word} to requirements.txt."
+        return f"there is no command {word!r} in it", hint
+    denied = _DENIED.search(seen.output)
+    if seen.code == _NOT_EXECUTABLE and denied:
+        return (
+            f"{denied['word']} cannot be run, permission denied",
+            "A startup command is a command, or a file that ends in .sh.",
+        )
+    return None
+
+
+def _application(seen: Seen) -> tuple[str, str] | None:
+    """Find a server that does not find its app."""
+    found = _NO_ATTRIBUTE.search(seen.output)
+    if found:
+        module, name = found["module"], found["name"]
+        return (
+            f"the module {module} has no `{name}`, which the server is told to serve",
+            f"Call the app `{name}`, or name it in a startup command: gunicorn {module}:NAME.",
+        )
+    asgi = _NO_APP.search(seen.output)
+    if asgi:
+        return (
+            f"the server does not find the app ({asgi['said'].rstrip('.')})",
+            "Name the module and the app in it: uvicorn MODULE:NAME.",
+        )
+    return None
+
+
+def _exception(seen: Seen) -> tuple[str, str] | None:
+    """Find the exception that ended it, and where it was raised."""
+    missing = [found["name"] for found in _NO_MODULE.finditer(seen.output)]
+    if missing:
+        name = missing[-1]
+        top = name.partition(".")[0]
+        if seen.has_file(f"{top}.py") or seen.has_file(f"{top}/__init__.py"):
+            hint = "It is in the site: look from which folder it is imported."
+        elif not seen.antenv:
+            hint = "The site was not built, so that none of its packages is there: build it."
+        else:
+            package = _PACKAGES.get(top, top.replace("_", "-"))
+            hint = f"Add {package} to requirements.txt."
+        return f"the module {name!r} is not there (ModuleNotFoundError)", hint
+    what, place = _last_exception(seen.output)
+    if not what:
+        return None
+    where = f", at {place}" if place else ""
+    return f"the app raised {what.rstrip('.')}{where}", "Mend that, and start again."
+
+
+def _last_exception(output: str) -> tuple[str, str]:
+    """Give the last exception of a text and the place that raised it, as far as they are there."""
+    what = place = ""
+    frames: list[str] = []
+    inside = False
+    for line in output.splitlines():
+        if line.strip().endswith(_TRACEBACK):
+            inside, frames = True, []
+            continue
+        frame = _FRAME.match(line)
+        if frame:
+            inside = True
+            frames.append(f"{frame['file']}, line {frame['line']}")
+        elif inside and line and not line[0].isspace():
+            inside = False
+            what = line.strip()
+            own = [f for f in frames if not any(foreign in f for foreign in _FOREIGN)]
+            place = (own or frames or [""])[-1]
+        elif not inside and not what and _EXCEPTION.match(line.strip()):
+            what = line.strip()
+    return what, place
+
+
+def _port(seen: Seen) -> tuple[str, str] | None:
+    if _IN_USE.search(seen.output):
+        return (
+            "the port that it binds to is taken",
+            f"Have it {_ON_PORT}, which is {seen.port} here: --bind 0.0.0.0:$PORT.",
+        )
+    return None

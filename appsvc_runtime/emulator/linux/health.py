@@ -1,0 +1,90 @@
+"""Health checks, counted as the platform counts them: histories in, states and words out.
+
+Pure: time is given. Must not know how an instance is asked. Source: AD,
+monitor-instances-health-check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .limits import HealthPlan
+from .probe import Probed
+
+__all__ = ["Health", "State", "in_rotation"]
+
+# An instance that has been unhealthy for so long is replaced; one an hour at most.
+REPLACED_AFTER = 3600.0
+
+
+@dataclass
+class State:
+    """What is known of one instance; `since` is when it became unhealthy."""
+
+    failures: int = 0
+    healthy: bool = True
+    since: float = 0.0
+    heard: bool = False
+
+
+class Health:
+    """The states of all instances of a site."""
+
+    def __init__(self, plan: HealthPlan, count: int) -> None:
+        self.plan = plan
+        self.states = [State() for _ in range(count)]
+        self._replaced_at: float | None = None
+
+    def note(self, instance: int, found: Probed, now: float) -> str:
+        """Take what a check came to; give what is to be said of it, "" for nothing new."""
+        state, plan = self.states[instance], self.plan
+        if 200 <= found.status <= 299:
+            before, first = state.healthy, not state.heard
+            failed = state.failures
+            self.states[instance] = State(heard=True)
+            if not before:
+                return f"healthy again ({found.status}): it gets requests as before."
+            if first:
+                return f"healthy ({found.status} in {found.seconds * 1000:.0f} ms)."
+            plural = "s" if failed > 1 else ""
+            return f"healthy again after {failed} failure{plural}." if failed else ""
+        state.failures += 1
+        state.heard = True
+        what = str(found.status) if found.status else found.reason
+        line = f"failure {state.failures} of {plan.failures}: {what}"
+        if 300 <= found.status <= 399:
+            line += f", a redirect to {found.location or '?'}, which is not followed"
+        if state.healthy and state.failures >= plan.failures:
+            state.healthy, state.since = False, now
+            alone = len(self.states) == 1
+            line += (
+                ". The instance is unhealthy; as the only one it goes on getting requests"
+                if alone
+                else ". The instance is unhealthy"
+            )
+        return f"{line}."
+
+    def is_replaced(self, instance: int, now: float) -> bool:
+        """Say whether the platform replaces this instance now; if so, it counts as done."""
+        if self._replaced_at is not None and now - self._replaced_at < REPLACED_AFTER:
+            return False
+        state = self.states[instance]
+        if state.healthy or now - state.since < REPLACED_AFTER:
+            return False
+        self._replaced_at = now
+        self.states[instance] = State()
+        return True
+
+
+def in_rotation(states: list[State], percent: int) -> list[int]:
+    """Give the instances that get requests: of the unhealthy, no more than a part is left out.
+
+    Those that became unhealthy first. A single one always gets them.
+    """
+    unhealthy = [number for number, state in enumerate(states) if not state.healthy]
+    unhealthy.sort(key=lambda number: states[number].since)
+    most = len(states) * percent // 100 if len(states) > 1 else 0
+    if len(unhealthy) == len(states):
+        most = 0  # in the worst case none is left out
+    out = set(unhealthy[:most])
+    return [number for number in range(len(states)) if number not in out]

@@ -1,0 +1,154 @@
+"""What is to be emulated of the Linux container: site, names, folders and settings, all checked.
+
+Looks at files and makes the site's folder for what is emulated; builds and starts nothing. Must not
+know of requests or processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...azure import names as azure_names
+from ...errors import ConfigError
+from ...system import process
+from ..processes import site_folder, surroundings, workspace
+from ..processes.project_python import ProjectPython, choose_python
+
+__all__ = ["LinuxOptions", "LinuxPlan", "make_linux_plan", "parse_home"]
+
+_AUTHENTICATION = "WEBSITE_AUTH_ENABLED"
+_HOME = azure_names.SITE_FOLDER.partition("/site/")[0]
+
+
+@dataclass(frozen=True)
+class LinuxOptions:
+    """What a user asks for; all but the folder has a default.
+
+    `home` is a folder to stand for /home, kept from run to run. `python` is an interpreter, or
+    `python_version` says which of those on the path; with both, they must agree. `build`: as the
+    platform would; `clean`: from nothing. `health_path`: asked every `health_interval` seconds.
+    """
+
+    folder: Path
+    startup_command: str = ""
+    python: str = ""
+    python_version: tuple[int, int] | None = None
+    app_settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    home: Path | None = None
+    public_name: str = ""
+    build: bool = True
+    clean: bool = False
+    instances: int = 1
+    affinity: bool = True
+    health_path: str = ""
+    health_interval: float = 60.0
+
+
+@dataclass(frozen=True)
+class LinuxPlan:
+    """A site that can be emulated.
+
+    `linux` is the folder that all of the emulation is kept in, `home` what stands for /home,
+    `output` the built copy, `python` the interpreter that was `chosen`. `settings` are the app
+    settings by name. `default_name` is the host name under azurewebsites.net, `public_name` the
+    one that clients ask for.
+    """
+
+    site: Path
+    linux: Path
+    home: Path
+    output: Path
+    python: str
+    settings: Mapping[str, str] = field(repr=False)
+    site_name: str
+    default_name: str
+    public_name: str
+    authentication: bool
+    options: LinuxOptions
+    chosen: ProjectPython
+
+
+def parse_home(texts: Sequence[str]) -> Path | None:
+    """Read `/home=DIR`, the only path of a container that can be mapped; None where none is."""
+    home = None
+    for text in texts:
+        path, sign, folder = text.partition("=")
+        if path.rstrip("/") != _HOME or not sign or not folder:
+            raise ConfigError(
+                f"--map {text!r} cannot be done for the Linux container.",
+                hint=f"Write it as --map {_HOME}=DIR: nothing else can be mapped there.",
+            )
+        home = Path(os.path.expanduser(folder))  # shells leave the ~ of NAME=~ alone
+    return home
+
+
+def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxPlan:
+    """Look at a site and say how it is emulated; `environ` are this process's own variables.
+
+    Makes its folder in `.appsvc` beside the site, and the folders in `home`. ConfigError for a site
+    that cannot be emulated.
+    """
+    if process.WINDOWS:
+        raise ConfigError(
+            "The Linux container cannot be emulated on Windows, where gunicorn does not run.",
+            hint="Run this in WSL.",
+        )
+    site = Path(os.path.abspath(options.folder))
+    if options.health_path and not options.health_path.startswith("/"):
+        raise ConfigError(
+            f"--health-check {options.health_path!r} is no path.",
+            hint="Write it with a slash: --health-check /health.",
+        )
+    if options.home is not None:
+        site_folder.check_output(
+            options.home, environ, f"--map {_HOME}=DIR: DIR", site, may_hold_site=True
+        )
+    linux = workspace.linux_folder(site, environ)
+    settings = dict(options.app_settings)
+    names = surroundings.names(site, settings, options.public_name)
+    python = _choose(site, options, environ)
+    home = Path(os.path.abspath(options.home)) if options.home is not None else linux / "home"
+    _make_home(home)
+    return LinuxPlan(
+        site=site,
+        linux=linux,
+        home=home,
+        output=home / "site" / "wwwroot",
+        python=python.path,
+        chosen=python,
+        settings=settings,
+        site_name=names[0],
+        default_name=names[1],
+        public_name=names[2],
+        authentication=settings.get(_AUTHENTICATION, "").strip().lower() in ("true", "1"),
+        options=options,
+    )
+
+
+def _choose(site: Path, options: LinuxOptions, environ: Mapping[str, str]) -> ProjectPython:
+    """Choose the container's Python; ConfigError where it is not of the wanted version."""
+    wanted = options.python_version
+    chosen = choose_python(site, options.python, environ, runs_app=False, version=wanted)
+    found = chosen.interpreter
+    if wanted is not None and found.minor != wanted:
+        raise ConfigError(
+            f"The container is to have Python {wanted[0]}.{wanted[1]}, and {found.path} is "
+            f"{found.minor[0]}.{found.minor[1]}.",
+            hint="Name another by --python, or leave out --python-version.",
+        )
+    return chosen
+
+
+def _make_home(home: Path) -> None:
+    """Make the folders that every site finds in /home."""
+    try:
+        for name in ("LogFiles", "site"):
+            (home / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {home}, which stands for {_HOME}, cannot be made: {error.strerror}.",
+            hint="Name another with --map /home=DIR.",
+        ) from None

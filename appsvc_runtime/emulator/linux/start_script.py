@@ -1,0 +1,83 @@
+"""The script that a container runs: the platform's own, in its order.
+
+Pure: a plan in, text for `sh` out. Must not know where the container's folders really are. Order
+and lines are those of GenerateEntrypointScript in Oryx's scriptgenerator.go
+(src/startupscriptgenerator/src/python): the pre-run command before anything of the site's packages
+is found, and what fails stops nothing but the last.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ...azure import names
+from ...startup.plan import StartPlan
+from .image import Image
+from .namespace import Space
+
+__all__ = ["make_script", "shown_command"]
+
+# The first word of lines that are the emulator's, not the platform's.
+_OURS = "appsvc:"
+
+
+def shown_command(start: StartPlan, space: Space, default_site: Path) -> str:
+    """Give the command that starts the server, with the paths as they are called inside."""
+    command = start.command
+    if start.app is None and start.framework == "default":
+        return command.replace(names.DEFAULT_SITE_FOLDER, shlex.quote(str(default_site)))
+    return space.inside(command)
+
+
+def make_script(
+    start: StartPlan,
+    space: Space,
+    image: Image,
+    *,
+    pre_run: str,
+    antenv: Path | None,
+    default_site: Path,
+) -> str:
+    """Give the script of a container.
+
+    `antenv` is the site's virtual environment as this machine calls it, None for a site without
+    one. `default_site` is the folder of the page that is shown where no app was found. A startup
+    command that is a file of the site needs to be executable.
+    """
+    site, own = shlex.quote(space.site), names.VIRTUAL_ENVIRONMENT
+    name = f"{space.site}/{own}"
+    lines = ["#!/bin/sh", f"cd {site}"]
+    if pre_run.strip():
+        lines += [
+            "echo 'Running the provided pre-run command...'",
+            space.inside(pre_run),
+            "code=$?",
+            f'[ "$code" -eq 0 ] || echo "{_OURS} PRE_RUN_COMMAND ended with exit code $code;'
+            ' the platform goes on all the same."',
+        ]
+    lines += [
+        f"cd {site}",
+        f"export APP_PATH={site}",
+        'export HOST="${HOST:-0.0.0.0}"',
+        f'export PATH={shlex.quote(str(image.bin))}:"$PATH"',
+    ]
+    packages = []
+    if antenv is None:
+        missing = f"WARNING: Could not find virtual environment directory {name}."
+        lines.append(f"echo {shlex.quote(missing)}")
+    else:
+        version = ".".join(map(str, image.version))
+        packages.append(f"{name}/lib/python{version}/site-packages")
+        found = f"Using packages from virtual environment {own} located at {name}."
+        lines.append(f"echo {shlex.quote(found)}")
+    packages.append(str(image.site_packages))
+    for folder in packages:
+        lines.append('export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}"' + shlex.quote(folder))
+    if antenv is not None:
+        lines.append(f". {site}/{own}/bin/activate")
+    command = shown_command(start, space, default_site)
+    if start.framework == "custom":
+        # So that a script in the site is found by its name alone (ExtendPathForCommand).
+        command = f'PATH="$PATH:"{site} {command}'
+    return "\n".join([*lines, command, ""])

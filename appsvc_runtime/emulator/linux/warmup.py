@@ -1,0 +1,148 @@
+"""The start of one container: from a program that runs to one that answers, or why it does not.
+
+Knows the warm-up. Must not know what becomes of the container afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..http.messages import Say
+from ..processes import readiness
+from ..processes.child import Child
+from .diagnosis import Seen, Trouble, find_trouble, wrong_place
+from .limits import Limits
+from .probe import front_end_source, probe
+
+__all__ = ["Launch", "WarmUp"]
+
+# Between looks whether it listens, seconds; they grow.
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.01, 0.25
+# From then on it is said where else it listens.
+_PATIENCE = 2.0
+_PROBE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What is started: program, variables, folder; the port it is to listen on.
+
+    `command` is what a user reads. `antenv`: the site has a virtual environment.
+    """
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    port: int
+    command: str
+    antenv: bool = True
+
+
+class WarmUp:
+    """Waits for one container after the other; `release` is called when one takes long.
+
+    `clock` counts seconds.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        launch: Launch,
+        limits: Limits,
+        say: Say,
+        release: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._label = label
+        self._launch = launch
+        self._limits = limits
+        self._say = say
+        self._release = release
+        self._clock = clock
+        self._source = front_end_source()
+
+    async def until_it_answers(
+        self, child: Child, exited: asyncio.Task[int], began: float
+    ) -> Trouble | None:
+        """Wait until the container answers; give None then, or why it did not."""
+        limits, port = self._limits, self._launch.port
+        pause, told, answer = _SHORTEST_LOOK, "", ""
+        while True:
+            passed = self._clock() - began
+            if passed >= _PATIENCE:
+                self._release()
+            if exited.done():
+                return self._find_trouble(child, exited.result(), (), answer)
+            if passed >= limits.start:
+                return self._find_trouble(child, None, readiness.listened_on(child.tree), answer)
+            if await readiness.is_open(child.tree, port):
+                asked = asyncio.create_task(
+                    probe(
+                        port,
+                        limits.warmup_path,
+                        timeout=min(_PROBE_SECONDS, limits.start - passed),
+                        source=self._source,
+                    )
+                )
+                await asyncio.wait({asked, exited}, return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done():
+                    asked.cancel()
+                    continue
+                found = asked.result()
+                if found.status and found.status in (limits.warmup_statuses or {found.status}):
+                    self._tell_start(found.status, found.seconds, self._clock() - began)
+                    return None
+                answer = (
+                    found.reason or f"status {found.status}, which WEBSITE_WARMUP_STATUSES lacks"
+                )
+            elif passed >= _PATIENCE and not told:
+                told = wrong_place(readiness.listened_on(child.tree), port)
+                if told:
+                    self._say(self._label, f"({told}: the platform waits in vain.)")
+            await asyncio.wait({exited}, timeout=min(pause, max(0.0, limits.start - passed)))
+            pause = min(pause * 1.5, _LONGEST_LOOK)
+
+    def _tell_start(self, status: int, seconds: float, took: float) -> None:
+        self._say(
+            self._label, f"GET {self._limits.warmup_path} {status} in {seconds * 1000:.0f} ms"
+        )
+        self._say(self._label, f"(It answers, {took:.1f} s after its start.)")
+        if status >= 500:
+            self._say(
+                self._label,
+                f"(Warning: status {status} counts as an answer, and so as started; its visitors "
+                "may get the same.)",
+            )
+
+    def _find_trouble(
+        self,
+        child: Child,
+        code: int | None,
+        listened: tuple[tuple[str, int], ...] | list[tuple[str, int]],
+        answer: str,
+    ) -> Trouble:
+        launch = self._launch
+        return find_trouble(
+            Seen(
+                command=launch.command,
+                port=launch.port,
+                output=child.tail(),
+                code=code,
+                limit=self._limits.start,
+                listened=listened,
+                answer=answer,
+                has_file=lambda name: _is_file(launch.cwd, name),
+                antenv=launch.antenv,
+            )
+        )
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    try:
+        return os.path.isfile(folder / name)
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Child processes: their output, variables and folders; watching files."""

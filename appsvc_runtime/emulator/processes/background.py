@@ -1,0 +1,74 @@
+"""Programs that no visitor asks: run until a stop signal, ended whole. The front end's counterpart.
+
+Knows signals and asyncio. Must not know which programs there are, and must not print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Protocol
+
+from ...system import process
+
+__all__ = ["Background", "run_background"]
+
+
+class Background(Protocol):
+    """Worker roles, or WebJobs. `interrupted` is the exit code when a signal ends the work."""
+
+    interrupted: int
+
+    async def work(self) -> int:
+        """Run until there is nothing left to run; give the exit code."""
+
+    async def close(self) -> None:
+        """End everything in order; cancelled, at once."""
+
+    async def kill(self) -> None:
+        """End everything at once."""
+
+
+def run_background(background: Background) -> int:
+    """Run until the work is done or a stop signal comes; give the exit code.
+
+    A second signal ends at once what has not ended yet.
+    """
+    return asyncio.run(_run(background))
+
+
+async def _run(background: Background) -> int:
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(signals.put_nowait, None)
+
+    process.on_stop_signal(stop)
+    work = asyncio.create_task(background.work())
+    try:
+        await until(work, signals)
+        return work.result() if work.done() else background.interrupted
+    finally:
+        await cancel(work)
+        ending = asyncio.create_task(background.close())
+        await until(ending, signals)
+        hurry = not ending.done()
+        await cancel(ending)
+        if hurry:
+            await background.kill()
+
+
+async def until(task: asyncio.Task[Any], signals: asyncio.Queue[None]) -> None:
+    """Wait until a task is done or a signal comes."""
+    signal = asyncio.create_task(signals.get())
+    await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)
+    await cancel(signal)
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """End a task, whatever it makes of it."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task

@@ -1,0 +1,61 @@
+"""Where a site's processes can be reached from other machines, said once.
+
+The front end listens on 127.0.0.1 alone. What it stands before may not: the platform reaches a
+container from outside, so that its server listens on all addresses. Must not know of requests.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from ...azure.ports import with_port
+from ..http.messages import Say
+
+__all__ = ["Exposure", "Place", "reachable"]
+
+# An address and a port.
+Place = tuple[str, int]
+_MAX_SHOWN = 5
+
+
+def reachable(places: Iterable[Place]) -> list[Place]:
+    """Return those of the places listened on that are more than this machine's own."""
+    return [place for place in places if not ipaddress.ip_address(place[0]).is_loopback]
+
+
+class Exposure:
+    """Collects places and says all of them in one line at `tell`; later ones in a line each.
+
+    `why` says in a few words why they are open, where that is as it must be.
+    """
+
+    def __init__(self, say: Say, why: str = "") -> None:
+        self._say = say
+        self._why = f", {why}" if why else ""
+        self._known: dict[Place, None] = {}
+        self._told = False
+
+    def add(self, places: Iterable[Place]) -> None:
+        """Note places that processes listen on."""
+        new = [place for place in reachable(places) if place not in self._known]
+        self._known.update(dict.fromkeys(new))
+        if new and self._told:
+            self._explain(new)
+
+    def tell(self) -> None:
+        """Say what is known, if that is anything."""
+        self._told = True
+        if self._known:
+            self._explain(list(self._known))
+
+    def _explain(self, places: list[Place]) -> None:
+        shown = ", ".join(with_port(*place) for place in places[:_MAX_SHOWN])
+        more = f" and {len(places) - _MAX_SHOWN} more" if len(places) > _MAX_SHOWN else ""
+        self._say(
+            "emulator",
+            f"The app listens on {shown}{more}{self._why}: other machines on your network, and web "
+            "pages in your browser, can call it there, past the front end and its checks, and "
+            "claim any host, client address, scheme or signed-in user. Block the port on a network "
+            "that you do not trust.",
+        )

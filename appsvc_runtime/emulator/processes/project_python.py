@@ -1,0 +1,160 @@
+"""Which Python runs a site: the one that is named, else its project's, else this command's own.
+
+Chooses and checks. Must not know what is run with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import ConfigError
+from .interpreter import Interpreter, require, same_folder
+from .virtual_environments import Environment, built_for, find_environments, locate_python
+
+__all__ = ["ProjectPython", "choose_python", "find_interpreter", "read_version"]
+
+_NOT_PASSED = (
+    "PYTHONPATH of this shell is not passed on, as the platform has none: set one by "
+    "--set PYTHONPATH=DIR."
+)
+_OWN = "this command's own, as the site has no virtual environment and none is active"
+# What pipx and uv leave in an environment that holds a tool alone.
+_TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
+
+
+@dataclass(frozen=True)
+class ProjectPython:
+    """The interpreter that was chosen, why, and what was left aside on the way."""
+
+    interpreter: Interpreter
+    reason: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The interpreter's path."""
+        return self.interpreter.path
+
+    @property
+    def lines(self) -> list[str]:
+        """What a user reads of the choice: one line, and one for each note."""
+        version = ".".join(map(str, self.interpreter.version))
+        return [f"Python: {self.reason} ({version})", *(f"Note: {note}" for note in self.notes)]
+
+
+def choose_python(
+    site: Path,
+    python: str,
+    environ: Mapping[str, str],
+    *,
+    runs_app: bool = True,
+    version: tuple[int, int] | None = None,
+) -> ProjectPython:
+    """Choose the Python of a site; `python` is `--python`, "" where it is not given.
+
+    An environment of the project that cannot be used is an error where the app runs in it
+    (`runs_app`), as another would lack the app's packages; where only its version counts, it is
+    noted. With `version`, one of another version is passed over. Raises ConfigError.
+    """
+    notes: list[str] = []
+    if runs_app and environ.get("PYTHONPATH"):
+        notes.append(_NOT_PASSED)
+    if python:
+        found = require(find_interpreter(python), f"--python {python!r}")
+        return ProjectPython(found, f"{found.path}, as --python says", tuple(notes))
+    for environment in find_environments(site, environ):
+        if _is_tools_own(environment):
+            continue
+        try:
+            found = _use(environment)
+        except ConfigError as error:
+            if runs_app:
+                raise
+            notes.append(f"{error.message} Its version is not taken.")
+            continue
+        if version is None or found.minor == version:
+            return ProjectPython(found, environment.called, tuple(notes))
+    own = require(sys.executable, "This command's own Python")
+    if version is not None and own.minor != version:
+        return ProjectPython(*_of_version(version), tuple(notes))
+    reason = _OWN
+    if version is not None:
+        reason = "this command's own, of the version that --python-version says"
+    return ProjectPython(own, reason, tuple(notes))
+
+
+def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int], str]:
+    """Return the version of a site's Python and a line about it, running nothing.
+
+    For commands that only read a site: what lies in it may be anybody's.
+    """
+    try:
+        for environment in find_environments(site, environ, ask=False):
+            found = built_for(environment)
+            if found is not None and not _is_tools_own(environment):
+                version = ".".join(map(str, found))
+                return (found[0], found[1]), f"{environment.called} ({version})"
+    except ConfigError:
+        pass  # what starts the site says what is wrong with its environment
+    version = ".".join(map(str, sys.version_info[:3]))
+    return sys.version_info[:2], f"{_OWN} ({version})"
+
+
+def find_interpreter(python: str) -> str:
+    """Return the path of what `--python` names: a file, a program, or a virtual environment.
+
+    Symbolic links stay: a virtual environment's interpreter is one.
+    """
+    if not python:
+        return sys.executable
+    path = Path(python)
+    if path.is_dir():
+        return os.path.abspath(locate_python(Environment(path, f"--python {python!r}")))
+    there = str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    found = there or (None if path.parent.name else shutil.which(python))
+    if found is None:
+        raise ConfigError(
+            f"--python {python!r} is no interpreter that can be run.",
+            hint="Name a python, or the folder of a virtual environment.",
+        )
+    return os.path.abspath(found)
+
+
+def _use(environment: Environment) -> Interpreter:
+    python = locate_python(environment)
+    found = require(python, f"{environment.called}: {python}")
+    made_for = built_for(environment)
+    if made_for is not None and made_for[:2] != found.minor:
+        then, now = (".".join(map(str, version[:2])) for version in (made_for, found.version))
+        raise ConfigError(
+            f"{environment.called} was made for Python {then} and its interpreter is {now} now, "
+            "which finds none of its packages.",
+            hint="Make it again, or name another interpreter by --python.",
+        )
+    return found
+
+
+def _is_tools_own(environment: Environment) -> bool:
+    """Return whether it is the environment of this command alone, which some runners activate."""
+    return same_folder(environment.folder, sys.prefix) and any(
+        os.path.exists(os.path.join(sys.prefix, name)) for name in _TOOLS
+    )
+
+
+def _of_version(version: tuple[int, int]) -> tuple[Interpreter, str]:
+    name = f"python{version[0]}.{version[1]}"
+    wanted = f"Python {version[0]}.{version[1]}"
+    path = shutil.which(name)
+    try:
+        found = require(path or name, name)
+    except ConfigError:
+        raise ConfigError(
+            f"The container is to have {wanted}, and no {name} is here.",
+            hint="Install it, or name one by --python.",
+        ) from None
+    return found, f"{found.path}, as --python-version says"

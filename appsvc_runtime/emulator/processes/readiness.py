@@ -1,0 +1,104 @@
+"""Whether a process listens where it was told to, and if not, where else.
+
+Where the system tells whose a socket is (Linux), it must be the process's own or that of one it
+started, with IPv4, as HttpPlatformHandler looks for it: PostStartCheck and CheckIfServerIsUp of
+serverprocess.cpp (lextudio/httpplatformhandlerv2) read the table of IPv4 listeners with their
+owners. Elsewhere a connection is tried. Must not know of requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from typing import TYPE_CHECKING
+
+from ...azure.ports import with_port
+from ...errors import ConfigError
+from ...system import process, procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...system.process_tree import Tree
+
+__all__ = ["free_port", "is_open", "is_ready", "listened_on", "listens_elsewhere"]
+
+_HOST = "127.0.0.1"
+_REACHES_LOOPBACK = ("0.0.0.0", _HOST)
+# MIN_PORT_RANDOM and MAX_PORT of serverprocess.h.
+_FIRST_PORT, _LAST_PORT = 10_000, 48_000
+_TRIES = 20
+_CONNECT_SECONDS = 1.0
+
+
+def free_port(taken: Iterable[int] = ()) -> int:
+    """Pick a port at random on which nobody listens, none of `taken`; ConfigError for none left."""
+    known = set(taken)
+    for _ in range(_TRIES):
+        port = random.randint(_FIRST_PORT, _LAST_PORT)
+        if port in known:
+            continue
+        try:
+            process.bind(_HOST, port).close()
+        except ConfigError:
+            continue
+        return port
+    raise ConfigError(
+        f"No free port was found between {_FIRST_PORT} and {_LAST_PORT}.",
+        hint="Stop what listens on them.",
+    )
+
+
+async def is_ready(tree: Tree, port: int) -> bool:
+    """Say whether the tree listens on 127.0.0.1:`port`."""
+    listened_on = procfs.is_listened_on(port)
+    if listened_on is None:
+        return await _takes_connections(port)
+    if not listened_on:
+        return False
+    own = procfs.listeners(tree.alive())
+    return any((address, port) in own for address in _REACHES_LOOPBACK)
+
+
+async def is_open(tree: Tree, port: int) -> bool:
+    """Say whether the tree can be reached on `port` from outside of this machine, with IPv4.
+
+    Where the system does not tell, a connection from this machine is what is tried.
+    """
+    if procfs.is_listened_on(port) is None:
+        return await _takes_connections(port)
+    return any(
+        number == port and not ipaddress.ip_address(address).is_loopback
+        for address, number in procfs.listeners(tree.alive())
+    )
+
+
+def listened_on(tree: Tree) -> list[tuple[str, int]]:
+    """Give the addresses and ports on which the tree listens, as far as the system tells."""
+    return procfs.listeners(tree.alive())
+
+
+def listens_elsewhere(tree: Tree, port: int) -> str:
+    """Give where the tree listens instead, as a sentence; "" if nowhere, or that is unknown."""
+    # Asked first: what begins to listen between the two questions is the tree's own.
+    taken = procfs.is_listened_on(port)
+    own = procfs.listeners(tree.alive())
+    wrong = [place for place in own if place not in [(a, port) for a in _REACHES_LOOPBACK]]
+    if not wrong:
+        if not own and taken:
+            return f"Another program listens on port {port}, which was free before."
+        return ""
+    shown = " and ".join(with_port(address, number) for address, number in wrong[:3])
+    if any(number == port and ipaddress.ip_address(a).version == 6 for a, number in wrong):
+        return f"It listens on {shown}, but not with IPv4, where IIS looks for it."
+    return f"It listens on {shown} instead of {_HOST}:{port}."
+
+
+async def _takes_connections(port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(_HOST, port), _CONNECT_SECONDS)
+    except (OSError, asyncio.TimeoutError):
+        return False
+    writer.close()
+    return True

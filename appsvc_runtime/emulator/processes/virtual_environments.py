@@ -1,0 +1,256 @@
+"""Where the virtual environments of a project are: active, in its folder, or a tool's own.
+
+Looks at files, and asks Poetry and Pipenv where they keep theirs. Must not know what is run in one.
+Sources: uv's "Python environments" and UV_PROJECT_ENVIRONMENT; Poetry's EnvManager and Pipenv's
+Project.virtualenv_location for names and for what a file `.venv` holds; conda's own variables.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...system import process
+
+__all__ = ["Environment", "built_for", "find_environments", "locate_python"]
+
+_NAMES = (".venv", "venv", "env", ".env")
+_INSIDE = {False: ("bin", "python"), True: ("Scripts", "python.exe")}
+_MARKER = "pyvenv.cfg"
+_REPOSITORY = (".git", ".hg")
+_PROJECT = ("pyproject.toml", "uv.lock", "poetry.lock", "Pipfile")
+_DEEPEST = 16
+_MAX_TEXT = 4096
+_TIMEOUT = 30
+_NAME = re.compile(r"^\s*name\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+_SECTION = re.compile(r"^\[(?:tool\.poetry|project)\]\s*$(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+_POETRYS = re.compile(r"^\[tool\.poetry[.\]]", re.MULTILINE)
+_AGAIN = "Make it again, or name another interpreter by --python."
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One that may be meant: its folder, and what it is called in messages."""
+
+    folder: Path
+    called: str
+
+
+def find_environments(
+    site: Path, environ: Mapping[str, str], *, ask: bool = True
+) -> Iterator[Environment]:
+    """Return the environments of a site, the one that is meant most first.
+
+    That is the active one, then those in the site's folder, then those in the folders above it that
+    belong to the same project. With `ask`, Poetry and Pipenv are run where they are here. Raises
+    ConfigError for a file `.venv` that leads nowhere.
+    """
+    if environ.get("VIRTUAL_ENV"):
+        yield Environment(Path(environ["VIRTUAL_ENV"]), f"VIRTUAL_ENV ({environ['VIRTUAL_ENV']})")
+    conda = environ.get("CONDA_PREFIX", "")
+    is_base = environ.get("CONDA_DEFAULT_ENV", "base") == "base"
+    if conda and not is_base:
+        yield Environment(Path(conda), f"CONDA_PREFIX ({conda})")
+    for folder in _project_folders(site):
+        where = "the site" if folder == site else str(folder)
+        yield from _in_folder(folder, where, environ)
+        yield from _of_tools(folder, environ, ask=ask)
+    if conda and is_base:  # most of its users have it active all the time
+        yield Environment(Path(conda), f"conda's base ({conda})")
+
+
+def locate_python(environment: Environment) -> str:
+    """Return the interpreter of an environment; ConfigError, one sentence, where none can run."""
+    folder, called = environment.folder, environment.called
+    if not folder.is_dir():
+        link = f"leads to {os.readlink(folder)}, which" if folder.is_symlink() else "names what"
+        raise ConfigError(f"{called} {link} is not there.", hint=_AGAIN)
+    python = folder.joinpath(*_INSIDE[process.WINDOWS])
+    if python.is_file():
+        if not os.access(python, os.X_OK):
+            raise ConfigError(f"{called}: {python} may not be run by this user.", hint=_AGAIN)
+        return str(python)
+    conda = folder / "python.exe"
+    if process.WINDOWS and conda.is_file():
+        return str(conda)
+    if python.is_symlink():
+        target = os.readlink(python)
+        raise ConfigError(
+            f"{called} is broken: its interpreter leads to {target}, which is not there.",
+            hint=_AGAIN,
+        )
+    if folder.joinpath(*_INSIDE[not process.WINDOWS]).exists():
+        where = (
+            "on Linux or macOS (bin/python)"
+            if process.WINDOWS
+            else r"on Windows (Scripts\python.exe)"
+        )
+        raise ConfigError(f"{called} was made {where} and cannot run here.", hint=_AGAIN)
+    inside = os.path.join(*_INSIDE[process.WINDOWS])
+    raise ConfigError(f"{called} is broken: it holds no {inside}.", hint=_AGAIN)
+
+
+def built_for(environment: Environment) -> tuple[int, ...] | None:
+    """Return the Python version that an environment was made for, as far as it is written there."""
+    try:
+        text = (environment.folder / _MARKER).read_text("utf-8", "replace")[:_MAX_TEXT]
+    except OSError:
+        return None
+    found = re.search(
+        r"^version(?:_info)?[ \t]*=[ \t]*(\d{1,3}(?:\.\d{1,3}){1,2})", text, re.M | re.A
+    )
+    return tuple(map(int, found[1].split("."))) if found else None
+
+
+def _project_folders(site: Path) -> Iterator[Path]:
+    """Return the site's folder and those above it up to the repository's, or the project's.
+
+    None that another user could have put something into: an interpreter in it will be run.
+    """
+    above = [site, *list(site.parents)[:_DEEPEST]]
+    home = Path(os.path.expanduser("~"))
+    last = 0
+    for number, folder in enumerate(above):
+        if number and (folder == home or folder.parent == folder or not _is_trusted(folder, site)):
+            break
+        if any((folder / name).exists() for name in (*_REPOSITORY, *_PROJECT)):
+            last = number
+            if any((folder / name).exists() for name in _REPOSITORY):
+                break
+    yield from above[: last + 1]
+
+
+def _is_trusted(folder: Path, site: Path) -> bool:
+    try:
+        status, own = folder.stat(), site.stat()
+    except OSError:
+        return False
+    return process.WINDOWS or (status.st_uid == own.st_uid and not status.st_mode & stat.S_IWOTH)
+
+
+def _in_folder(folder: Path, where: str, environ: Mapping[str, str]) -> Iterator[Environment]:
+    named = environ.get("UV_PROJECT_ENVIRONMENT", "")
+    if named and any((folder / name).is_file() for name in ("pyproject.toml", "uv.lock")):
+        made = folder / named
+        if made.is_dir():
+            yield Environment(made, f"UV_PROJECT_ENVIRONMENT ({made})")
+    for name in _NAMES:
+        path = folder / name
+        if name == ".venv" and path.is_file():
+            yield _named_by(path, where, environ)
+        elif _is_environment(path) or (name == ".venv" and os.path.lexists(path)):
+            yield Environment(path, f"{name} of {where}")
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / _MARKER).is_file() or any(
+        folder.joinpath(*inside).exists() for inside in _INSIDE.values()
+    )
+
+
+def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment:
+    """Return the environment that a file `.venv` names, by a path or, as Pipenv has it, a name."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(_MAX_TEXT).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"The file .venv of {where} cannot be read: {error.strerror}.",
+            hint="Name an interpreter by --python.",
+        ) from None
+    called = f".venv of {where}"
+    if text and text.isprintable():
+        homes = [Path(environ["WORKON_HOME"])] if environ.get("WORKON_HOME") else []
+        homes += [Path("~/.local/share/virtualenvs"), Path("~/.virtualenvs")]
+        named = [file.parent / os.path.expanduser(text)]
+        if not re.search(r"[\\/]", text):
+            named += [home.expanduser() / text for home in homes]
+        for folder in named:
+            if folder != file and folder.is_dir():
+                return Environment(folder, f"{called} ({folder})")
+    shown = repr(text[:80]) if text else "nothing"
+    raise ConfigError(
+        f"The file .venv of {where} names {shown}, which is no folder.",
+        hint="Write the environment's folder into it, or name an interpreter by --python.",
+    )
+
+
+def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterator[Environment]:
+    """Return the environments that Poetry and Pipenv keep elsewhere for a project."""
+    try:
+        project = (folder / "pyproject.toml").read_text("utf-8", "replace")
+    except OSError:
+        project = ""
+    if (folder / "poetry.lock").is_file() or _POETRYS.search(project):
+        made = _ask(["poetry", "env", "info", "--path"], folder, environ) if ask else None
+        made = made or _poetry_cache(folder, project, environ)
+        if made is not None:
+            yield Environment(made, f"Poetry's environment {made}")
+    if ask and (folder / "Pipfile").is_file():
+        made = _ask(["pipenv", "--venv"], folder, environ)
+        if made is not None:
+            yield Environment(made, f"Pipenv's environment {made}")
+
+
+def _ask(argv: list[str], folder: Path, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that a tool prints; None where it is not here or has none."""
+    found = shutil.which(argv[0], path=environ.get("PATH"))
+    if found is None or Path(os.path.abspath(found)).is_relative_to(folder):
+        return None  # a program that lies in the site is nothing to run for a question
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        ended = subprocess.run(
+            [found, *argv[1:]], cwd=folder, env={**environ, "PIPENV_VERBOSITY": "-1"},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=_TIMEOUT, check=False,
+        )  # fmt: skip
+        lines = ended.stdout.strip().splitlines()
+        if not ended.returncode and lines and Path(lines[-1]).is_dir():
+            return Path(lines[-1])
+    return None
+
+
+def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the environment that Poetry has in its cache folder, by the name that it gives it."""
+    names = [found[1] for part in _SECTION.findall(project) if (found := _NAME.search(part))]
+    if not names:
+        return None
+    if environ.get("POETRY_VIRTUALENVS_PATH"):
+        cache = Path(environ["POETRY_VIRTUALENVS_PATH"])
+    else:
+        cache = _poetry_home(environ) / "virtualenvs"
+    key = hashlib.sha256(os.fsencode(os.path.normcase(os.path.realpath(folder)))).digest()
+    clean = re.sub(r'[ $`!*@"\\\r\n\t]', "_", names[0].lower())[:42]
+    base = f"{clean}-{base64.urlsafe_b64encode(key).decode()[:8]}"
+    try:
+        made = [path for path in cache.iterdir() if path.name.startswith(f"{base}-py")]
+        chosen = cache / "envs.toml"
+        text = chosen.read_text("utf-8", "replace") if chosen.is_file() else ""
+    except OSError:
+        return None
+    active = re.search(
+        rf"^\[\"?{re.escape(base)}\"?\][^\[]*?^minor\s*=\s*\"([\d.]+)\"", text, re.M | re.S
+    )
+    if active and (named := cache / f"{base}-py{active[1]}") in made:
+        return named
+    return max(made, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _poetry_home(environ: Mapping[str, str]) -> Path:
+    if environ.get("POETRY_CACHE_DIR"):
+        return Path(environ["POETRY_CACHE_DIR"])
+    home = Path(os.path.expanduser("~"))
+    if process.WINDOWS:
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData/Local", "pypoetry", "Cache")
+    if process.MAC:
+        return home / "Library/Caches/pypoetry"
+    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pypoetry"

@@ -1,0 +1,113 @@
+"""Where builds, what belongs to an emulated site, and what can be made again are kept.
+
+Makes folders, for their owner alone. Must not know what is put into them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...system import own_files, process
+from ...system.own_folder import OwnFolder, is_link
+
+__all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
+
+_OURS = ".appsvc"
+_IGNORE = ".gitignore"
+_NAME = "appsvc-runtime"
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def own_path(site: Path, *parts: str) -> Path:
+    """Return where this package keeps what belongs to a site: in `.appsvc/SITE` beside it."""
+    return site.parent.joinpath(_OURS, site.name, *parts)
+
+
+def own_folder(site: Path, *parts: str) -> Path:
+    """Make and return the folder at `own_path`, in what git leaves out.
+
+    `.appsvc` is open to its owner alone. OSError where it cannot be made, or is another user's.
+    """
+    made = own_path(site, *parts)
+    with OwnFolder.open(site.parent) as parent:
+        there = parent.status(_OURS)
+        if there is None or not is_link(there):  # a link is the user's, who keeps it elsewhere
+            with parent.enter(_OURS, make=True) as ours:
+                _make_private(parent, ours)
+    own_files.make_folders(made)
+    return made
+
+
+def _make_private(parent: OwnFolder, ours: OwnFolder) -> None:
+    """Close `.appsvc` to others; PermissionError where it is another user's, who would rule it."""
+    above, status = parent.status(), ours.status()
+    if above is None or status is None:
+        return
+    if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0, above.st_uid):
+        raise PermissionError(errno.EPERM, "it belongs to another user", ours.path)
+    if status.st_mode & _OTHERS:
+        with contextlib.suppress(PermissionError):  # that of the owner of all this
+            ours.set_mode(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    if ours.status(_IGNORE) is None:
+        ours.write(_IGNORE, b"*\n")
+
+
+def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
+    """Make and return the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
+
+    In the user's cache folder where nothing may be written beside the site. ConfigError where it
+    cannot be made, or the site is no folder.
+    """
+    if not site.is_dir():
+        what = "is a file, not the site's folder" if site.exists() else "is not there"
+        raise ConfigError(
+            f"The site folder {str(site)!r} {what}.", hint="Name the folder that holds your app."
+        )
+    made = own_path(site, "linux")
+    try:
+        try:
+            own_folder(site, "linux")
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED:
+                raise
+            key = hashlib.sha256(os.fsencode(site)).hexdigest()[:12]
+            made = cache_folder(environ) / "sites" / f"{site.name}-{key}" / "linux"
+            own_files.make_folders(made)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {made}, in which the site is built, cannot be made: {error.strerror}.",
+            hint="Copy the site to a folder that you may write beside.",
+        ) from None
+    return made
+
+
+def default_output(site: Path, environ: Mapping[str, str]) -> Path:
+    """Return the folder in which a site is built unless another is named."""
+    return linux_folder(site, environ) / "home" / "site" / "wwwroot"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what can be made again, as the system has it for each user.
+
+    It may not be there. ConfigError where nothing says whose it would be.
+    """
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"]) / _NAME
+    if process.WINDOWS and environ.get("LOCALAPPDATA"):
+        return Path(environ["LOCALAPPDATA"]) / _NAME / "cache"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ConfigError(
+            "There is no home folder, in which the image's packages would be kept.",
+            hint="Set XDG_CACHE_HOME to a folder.",
+        ) from None
+    return home / ("Library/Caches" if process.MAC else ".cache") / _NAME

@@ -1,0 +1,1 @@
+"""Worker roles of a Cloud Service."""

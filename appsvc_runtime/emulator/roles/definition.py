@@ -1,0 +1,318 @@
+r"""A Cloud Service's files: ServiceDefinition.csdef to worker roles, .cscfg to their settings.
+
+Bytes in, roles and findings out, never an error. Must not know of folders or processes. A worker
+role that Python runs has an entry point such as `bin\ps.cmd LaunchWorker.ps1 worker.py`.
+Sources: the schemas of the service definition (WorkerRole) and of the service configuration; the
+templates' `ps.cmd` and LaunchWorker.ps1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ...findings import Finding
+from ..iis.webconfig.model import Place
+from ..xml.tree import Element, read_tree
+from .entry_point import python_arguments
+
+__all__ = [
+    "Endpoint",
+    "LocalStorage",
+    "Role",
+    "RoleConfiguration",
+    "StartupTask",
+    "Variable",
+    "read_configuration",
+    "read_definition",
+]
+
+_NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
+_READER = "this reader"
+# As many as the emulator starts.
+_MAX_INSTANCES = 30
+_MAX_PORT = 65535
+# What the fabric gives where sizeInMB is not said.
+_STORAGE_MB = 100
+_ENDPOINTS = {
+    "InputEndpoint": "input",
+    "InternalEndpoint": "internal",
+    "InstanceInputEndpoint": "instanceinput",
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a role's processes: its `value`, or None where `xpath` gives it."""
+
+    name: str
+    value: str | None
+    xpath: str = ""
+
+
+@dataclass(frozen=True)
+class LocalStorage:
+    """A folder that the fabric makes; `clean`: emptied when the role is recycled."""
+
+    name: str
+    size_mb: int
+    clean: bool
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint: `kind` is input, internal or instanceinput; ports are None where not said."""
+
+    name: str
+    kind: str
+    protocol: str
+    port: int | None
+    local_port: int | None
+
+
+@dataclass(frozen=True)
+class StartupTask:
+    """What the fabric runs before the entry point; `task_type` simple, background, foreground."""
+
+    command_line: str
+    task_type: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Role:
+    """A worker role. `command_line` is its entry point's, "" where it has none.
+
+    `settings` are the names of its ConfigurationSettings.
+    """
+
+    name: str
+    command_line: str = ""
+    ready_on_start: bool = False
+    variables: tuple[Variable, ...] = field(default=(), repr=False)
+    settings: tuple[str, ...] = ()
+    storage: tuple[LocalStorage, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    startup: tuple[StartupTask, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class RoleConfiguration:
+    """What a configuration says of a role; values of settings may be secrets."""
+
+    name: str
+    instances: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Finding, ...]]:
+    """Read a ServiceDefinition.csdef; findings name `file` and the line.
+
+    Codes besides those of `xmltree`: `namespace`, `web-role`, `no-worker-role`, `no-name`,
+    `duplicate`, `no-entry-point`, `not-python`, `variable`, `number`.
+    """
+    reader = _Reader(file)
+    root, findings = reader.root(data, "ServiceDefinition")
+    if root is None:
+        return (), findings
+    roles: dict[str, Role] = {}
+    for element in root.children:
+        kind = _local(element)
+        if kind == "WebRole":
+            reader.warn(
+                "web-role", element, f"The web role {_name(element)!r} is not a worker.",
+                "Emulate its site with --as fastcgi or --as httpplatform.",
+            )  # fmt: skip
+        elif kind == "WorkerRole":
+            role = reader.role(element)
+            if not _is_folder_name(role.name):
+                reader.error("no-name", element, "A worker role has no name, or none for a folder.")
+            elif role.name in roles:
+                reader.error("duplicate", element, f"There are two roles {role.name!r}.")
+            else:
+                roles[role.name] = role
+    if not roles:
+        reader.error("no-worker-role", root, "There is no worker role.")
+    return tuple(roles.values()), (*findings, *reader.findings)
+
+
+def read_configuration(
+    data: bytes, file: str
+) -> tuple[tuple[RoleConfiguration, ...], tuple[Finding, ...]]:
+    """Read a ServiceConfiguration's .cscfg, as `read_definition` reads the definition.
+
+    Of two roles with one name the first counts. No finding holds the value of a setting.
+    """
+    reader = _Reader(file)
+    root, findings = reader.root(data, "ServiceConfiguration")
+    if root is None:
+        return (), findings
+    found: dict[str, RoleConfiguration] = {}
+    for role in _children(root, "Role"):
+        name = _name(role)
+        if not name:
+            reader.error("no-name", role, "A role has no name: it is left out.")
+            continue
+        if name in found:
+            reader.error("duplicate", role, f"There are two roles {name!r}: the first counts.")
+            continue
+        instances = 1
+        for element in _children(role, "Instances"):
+            instances = reader.number(element, "count", 1, _MAX_INSTANCES) or 1
+        settings = {
+            _name(setting): setting.attributes.get("value", "")
+            for part in _children(role, "ConfigurationSettings")
+            for setting in _children(part, "Setting")
+            if _name(setting)
+        }
+        found[name] = RoleConfiguration(name, instances, settings)
+    return tuple(found.values()), (*findings, *reader.findings)
+
+
+class _Reader:
+    """Reads elements of one file, and keeps what it finds wrong."""
+
+    def __init__(self, file: str) -> None:
+        self.findings: list[Finding] = []
+        self._file = file
+
+    def warn(self, code: str, element: Element, message: str, hint: str = "") -> None:
+        where = str(Place(self._file, element.line))
+        self.findings.append(Finding(code, "warning", where, message, hint))
+
+    def error(self, code: str, element: Element, message: str, hint: str = "") -> None:
+        where = str(Place(self._file, element.line))
+        self.findings.append(Finding(code, "error", where, message, hint))
+
+    def root(self, data: bytes, name: str) -> tuple[Element | None, tuple[Finding, ...]]:
+        root, findings = read_tree(
+            data, self._file, root_name=name, reader=_READER, prefixed=True
+        )  # fmt: skip
+        if root is not None:
+            prefix = root.name.rpartition(":")[0]
+            if root.attributes.get(f"xmlns:{prefix}" if prefix else "xmlns") != _NAMESPACE + name:
+                self.warn(
+                    "namespace", root, f"The platform takes no namespace but {_NAMESPACE}{name}.",
+                    "Give it to the root element as xmlns.",
+                )  # fmt: skip
+        return root, findings
+
+    def number(self, element: Element, attribute: str, least: int, most: int) -> int | None:
+        text = element.attributes.get(attribute, "").strip()
+        if not text or text == "*":
+            return None
+        if text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most:
+            return int(text)
+        self.error(
+            "number", element, f"{attribute} is no whole number from {least} to {most}.",
+        )  # fmt: skip
+        return None
+
+    def role(self, element: Element) -> Role:
+        name = _name(element)
+        runtime = list(_children(element, "Runtime"))
+        entries = [entry for part in runtime for entry in _children(part, "EntryPoint")]
+        programs = [one for entry in entries for one in _children(entry, "ProgramEntryPoint")]
+        command = programs[0].attributes.get("commandLine", "").strip() if programs else ""
+        if not command:
+            self.error(
+                "no-entry-point", element, f"The worker role {name!r} has no program entry point.",
+                "In Runtime/EntryPoint, write "
+                r'<ProgramEntryPoint commandLine="bin\ps.cmd LaunchWorker.ps1 worker.py"/>.',
+            )  # fmt: skip
+        elif python_arguments(command) is None:
+            # The command line is not shown: arguments may be keys and passwords.
+            self.warn(
+                "not-python", programs[0], f"The entry point of {name!r} is not Python's.",
+                r"A Python's is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
+            )  # fmt: skip
+        ready = programs[0].attributes.get("setReadyOnProcessStart", "") if programs else ""
+        return Role(
+            name=name,
+            command_line=command,
+            ready_on_start=_true(ready),
+            variables=tuple(one for part in runtime for one in self.variables(part)),
+            settings=tuple(
+                _name(setting)
+                for part in _children(element, "ConfigurationSettings")
+                for setting in _children(part, "Setting")
+                if _name(setting)
+            ),
+            storage=tuple(self.storage(element)),
+            endpoints=tuple(self.endpoints(element)),
+            startup=tuple(
+                StartupTask(
+                    task.attributes.get("commandLine", ""),
+                    task.attributes.get("taskType", "simple").lower(),
+                    task.line,
+                )
+                for part in _children(element, "Startup")
+                for task in _children(part, "Task")
+            ),
+            line=element.line,
+        )
+
+    def variables(self, runtime: Element) -> Iterator[Variable]:
+        for environment in _children(runtime, "Environment"):
+            for element in _children(environment, "Variable"):
+                name = _name(element)
+                values = list(_children(element, "RoleInstanceValue"))
+                value = element.attributes.get("value")
+                xpath = values[0].attributes.get("xpath", "") if values else ""
+                if not name or "=" in name or "\0" in name:
+                    self.error("variable", element, "A variable has no name that can be used.")
+                elif value is not None and values:
+                    self.error("variable", element, f"{name} has a value and a RoleInstanceValue.")
+                    yield Variable(name, value)
+                elif value is None and not xpath:
+                    self.error("variable", element, f"{name} has no value, and no xpath to one.")
+                else:
+                    yield Variable(name, value, xpath)
+
+    def storage(self, role: Element) -> Iterator[LocalStorage]:
+        for part in _children(role, "LocalResources"):
+            for element in _children(part, "LocalStorage"):
+                if not _is_folder_name(_name(element)):
+                    message = "A LocalStorage has no name, or none for a folder: it is left out."
+                    self.error("no-name", element, message)
+                    continue
+                yield LocalStorage(
+                    _name(element),
+                    self.number(element, "sizeInMB", 1, 10**9) or _STORAGE_MB,
+                    _true(element.attributes.get("cleanOnRoleRecycle", "true")),
+                )
+
+    def endpoints(self, role: Element) -> Iterator[Endpoint]:
+        for part in _children(role, "Endpoints"):
+            for element in part.children:
+                kind = _ENDPOINTS.get(_local(element))
+                if kind and _name(element):
+                    yield Endpoint(
+                        _name(element),
+                        kind,
+                        element.attributes.get("protocol", "tcp").lower(),
+                        self.number(element, "port", 1, _MAX_PORT),
+                        self.number(element, "localPort", 1, _MAX_PORT),
+                    )
+
+
+def _children(element: Element, name: str) -> Iterator[Element]:
+    return (child for child in element.children if _local(child) == name)
+
+
+def _local(element: Element) -> str:
+    return element.name.rpartition(":")[2]
+
+
+def _name(element: Element) -> str:
+    return element.attributes.get("name", "").strip()
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in ("true", "1")
+
+
+def _is_folder_name(name: str) -> bool:
+    """Say whether a name is one of a folder and leads nowhere else."""
+    return bool(name) and not any(c in name for c in '/\\:\0"<>|?*') and name.strip(". ") != ""

@@ -1,0 +1,77 @@
+"""A cloud project's files on this disk, and the folders that the fabric gives an instance.
+
+Finds and makes. Must not know what is in the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...system import files, own_files, process
+from ..processes import workspace
+from .definition import Role
+
+__all__ = ["empty", "find", "make_folders", "read"]
+
+
+def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
+    """Make what the fabric gives an instance, in `.appsvc` beside the project; give that folder."""
+    made = workspace.own_path(site, "roles", name)
+    try:
+        for folder in ("DiagnosticStore/LogFiles", "temp", "LocalStorage"):
+            workspace.own_folder(site, "roles", name, folder)
+        _lock(made)
+        for storage in role.storage:
+            place = made / "LocalStorage" / storage.name
+            own_files.make_folders(place)
+            if storage.clean:
+                empty(place)
+        link = made / "approot"
+        if not process.WINDOWS:  # which asks for a right there
+            link.unlink(missing_ok=True)  # it may lead to where the role was before
+            link.symlink_to(root, target_is_directory=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {made}, which the fabric would give, cannot be made: {error.strerror}.",
+            hint="Copy the project to a folder that you may write beside.",
+        ) from None
+    return made
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder, as the fabric does with local storage."""
+    own_files.discard(folder)
+    with contextlib.suppress(OSError):
+        folder.mkdir(0o700)
+
+
+def _lock(made: Path) -> None:
+    """Keep an instance's folders for this emulator, as long as its process lives."""
+    if files.lock_own(str(made / "emulator.lock")) is None:
+        raise ConfigError(
+            f"Another emulator runs this project already: {made} is in use.", hint="Stop that one."
+        )
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """Find a file in any case, as Windows does."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    exact = name if name in names else None
+    found = exact or next((one for one in sorted(names) if one.lower() == name.lower()), None)
+    return folder / found if found else None
+
+
+def read(file: Path) -> bytes:
+    """Give what is in a file; ConfigError where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}.", hint="Let this user read it."
+        ) from None

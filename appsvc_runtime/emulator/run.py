@@ -1,0 +1,267 @@
+"""One running emulator: the front end and the host behind it, started in order and ended whole.
+
+Knows who is asked by whom. Must not know what kind of host there is, and must not print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..azure import names as azure_names
+from ..azure import ports
+from ..system import process
+from .check import check
+from .frontend.allowed_hosts import AllowedHosts, certificate_names
+from .frontend.certificates import Certificates
+from .frontend.easy_auth import EasyAuth
+from .frontend.headers import FrontHeaders
+from .frontend.public_name import PublicName
+from .frontend.server import FrontEnd
+from .http.messages import Answer, Request, Say, Tunnel
+from .processes.background import cancel, until
+from .processes.child import settle
+
+__all__ = ["Emulation", "Host", "Names", "Serving", "run"]
+
+_HOST = "127.0.0.1"
+# What the platform gives a stopping instance; a second Ctrl-C does not wait for it.
+_GRACE = 2.0
+_EMULATOR = "emulator"
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a site is called, and where what belongs to its emulator is kept.
+
+    `default` is its host name under azurewebsites.net, `public` the one that visitors ask for.
+    `authentication`: App Service authentication is on.
+    """
+
+    site: str
+    default: str
+    public: str
+    authentication: bool
+    folder: Path
+
+
+class Host(Protocol):
+    """What stands behind the front end: IIS with its workers, or Linux containers."""
+
+    names: Names
+    # Why an answer is not what its user wants, however good its status; "" for no such reason.
+    remark: str
+
+    async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
+        """Start, and wait until a request can be answered; give "", or why it cannot.
+
+        `tell` takes the same of each later start, also of one that has replaced this one (then None
+        is given); `taken` is the port that the front end has. ConfigError for what cannot be
+        started at all.
+        """
+
+    async def ask(self, request: Request) -> Answer | Tunnel:
+        """Answer a request."""
+
+    async def close(self) -> None:
+        """End everything in order; cancelled, at once."""
+
+    async def kill(self) -> None:
+        """End everything at once."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None.
+
+    `sign_in`: the pages of App Service authentication are served, below /.auth/. `allowed_hosts`:
+    names that requests may use beside the site's and this machine's own.
+    """
+
+    port: str = "8000"
+    https: bool = False
+    raw: bool = False
+    request_limit: float = azure_names.REQUEST_LIMIT_SECONDS
+    check: str | None = None
+    sign_in: bool = False
+    allowed_hosts: Sequence[str] = ()
+
+
+class Emulation:
+    """The site of `host`, served until `close`. `url` is where, once it listens."""
+
+    def __init__(self, host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
+        self.url = ""
+        self.tls: ssl.SSLContext | None = None
+        self._host = host
+        self._serving = serving
+        self._say = say
+        self._show = show
+        self._ready = False
+        self._hurry = False
+        self._front: FrontEnd | None = None
+
+    @property
+    def remark(self) -> str:
+        """Why no answer is what its user wants, "" for no such reason."""
+        return self._host.remark
+
+    async def start(self) -> str:
+        """Listen, start the host, and wait until it can answer; give "", or why it cannot.
+
+        ConfigError for a port that cannot be had or a host that cannot be started at all. One that
+        starts and fails is said in the log: its requests get the pages that the platform hides.
+        """
+        port = await self._listen()
+        problem = await self._host.start(self._tell, port)
+        if problem is not None:
+            self._tell(problem)
+        return problem or ""
+
+    async def close(self) -> None:
+        """Let running requests end for a moment, then end everything, whatever fails meanwhile.
+
+        Cancelled, it ends everything at once.
+        """
+        try:
+            if self._front is not None:
+                await self._front.close(_GRACE)
+        except asyncio.CancelledError:
+            self._hurry = True
+            raise
+        finally:
+            await (self._host.kill() if self._hurry else self._host.close())
+
+    async def _listen(self) -> int:
+        names, serving = self._host.names, self._serving
+        main = _bind(ports.parse_port(serving.port, "--port", zero=True))
+        plain = _bind(0) if serving.https else main
+        number: int = main.getsockname()[1]
+        try:
+            server_tls = self._certify() if serving.https else None
+            public = PublicName(
+                names.public,
+                http_port=plain.getsockname()[1],
+                https_port=number if serving.https else None,
+                raw=serving.raw,
+            )
+            ask = self._host.ask
+            if serving.sign_in:
+                ask = EasyAuth(ask, public.local_host).ask
+            self._front = FrontEnd(
+                ask,
+                public=public,
+                hosts=AllowedHosts((names.public, names.default), serving.allowed_hosts),
+                headers=FrontHeaders(
+                    names.site, names.default, authentication=names.authentication
+                ),
+                say=self._say,
+                request_limit=serving.request_limit,
+            )
+            await self._front.start(plain, main if serving.https else None, server_tls)
+        except BaseException:
+            for bound in {main, plain}:
+                bound.close()
+            raise
+        self.url = f"{'https' if serving.https else 'http'}://{_HOST}:{number}"
+        if serving.https:
+            self._say(_EMULATOR, f"Plain http: http://{_HOST}:{plain.getsockname()[1]}")
+        return number
+
+    def _certify(self) -> ssl.SSLContext:
+        """Make the certificate, and leave the authority's where a user finds it."""
+        names = certificate_names(self._serving.allowed_hosts)
+        certificates = Certificates(self._host.names.public, *names)
+        self.tls = certificates.client_context()
+        file = self._host.names.folder / "authority.pem"
+        certificates.write_authority(file)
+        self._say(_EMULATOR, f"The certificate's authority, for curl --cacert: {file}")
+        return certificates.server_context()
+
+    def _tell(self, problem: str) -> None:
+        """Say once that the site is ready, or why it is not."""
+        if problem:
+            self._say(_EMULATOR, f"Not ready, {self.url} shows why as well: {problem}")
+        elif not self._ready:
+            self._ready = True
+            self._show(f"Ready {self.url}")
+
+
+def run(host: Host, serving: Serving, *, say: Say, show: Callable[[str], None]) -> int:
+    """Emulate until a stop signal, or ask once where that is wanted; give the exit code.
+
+    `show` prints what programs wait for: the line `Ready URL`, and what `--check` found. A second
+    signal ends at once what has not ended yet.
+    """
+    return asyncio.run(_run(host, serving, say, show))
+
+
+async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> int:
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(signals.put_nowait, None)
+
+    process.on_stop_signal(stop)
+    emulation = Emulation(host, serving, say, show)
+    work = asyncio.create_task(_work(emulation, serving, show))
+    try:
+        await until(work, signals)
+        if work.done():
+            return work.result()
+        if serving.check is None:
+            return 0
+        show(f"GET {serving.check} was interrupted")
+        return 1
+    finally:
+        await cancel(work)
+        ending = asyncio.create_task(emulation.close())
+        await until(ending, signals)
+        await cancel(ending)
+        await settle()
+
+
+async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], None]) -> int:
+    began = time.monotonic()
+    problem = await emulation.start()
+    if serving.check is None:
+        return await asyncio.Event().wait()  # for ever
+    ready = time.monotonic() - began
+    if problem:
+        show(f"GET {serving.check} was not asked, as the site did not start in {ready:.1f} s:")
+        show(problem)
+        return 1
+    found = await check(
+        emulation.url, serving.check, limit=serving.request_limit + 5, tls=emulation.tls
+    )
+    answer = f"{found.status} {found.reason}".strip() if found.status else "no answer"
+    show(
+        f"GET {serving.check} {answer} in {found.seconds * 1000:.0f} ms "
+        f"(ready after {ready * 1000:.0f} ms)"
+    )
+    if found.good and not emulation.remark:
+        return 0
+    if emulation.remark:
+        show(emulation.remark)
+    for line in found.text.splitlines():
+        show(line)
+    return 1
+
+
+def _bind(port: int) -> socket.socket:
+    """Give a socket that listens: what is only bound, another may bind as well."""
+    bound = process.bind(_HOST, port)
+    try:
+        bound.listen(1024)
+    except OSError as error:
+        bound.close()
+        raise process.port_error(_HOST, port, error) from None
+    return bound

@@ -1,0 +1,1 @@
+"""WebJobs, as Kudu runs them."""

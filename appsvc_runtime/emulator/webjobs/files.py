@@ -1,0 +1,180 @@
+"""A site's WebJobs as files: which there are, what each runs, with which program.
+
+Looks at files only. Must not know of runs. Sources: Kudu.Core/Jobs (JobsManagerBase.cs and the
+script hosts); AD, webjobs-create.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...azure import job_settings
+from ...azure.job_settings import JobSettings
+from ...findings import Finding
+
+__all__ = ["Job", "choose_script", "command_for", "find_jobs", "program_for"]
+
+Kind = Literal["continuous", "triggered"]
+
+# In Kudu's order: of several files, the first kind of which there is one.
+_EXTENSIONS = (".cmd", ".bat", ".exe", ".ps1", ".sh", ".py", ".php", ".js", ".fsx")
+_WINDOWS_ONLY = frozenset({".cmd", ".bat", ".exe"})
+_PROGRAMS = {
+    ".ps1": ("pwsh", "powershell"),
+    ".sh": ("bash",),
+    ".php": ("php",),
+    ".js": ("node",),
+    ".fsx": ("fsi",),
+}
+_ARGUMENTS = {".ps1": ("-ExecutionPolicy", "RemoteSigned", "-File")}
+_SETTINGS = "settings.job"
+_DEEPEST = 32  # a link may lead back
+# What a link to nowhere, or to itself, is: not there.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A WebJob: `folder` is App_Data/jobs/KIND/NAME, `script` what Kudu would run, at any depth.
+
+    `script` is None where there is nothing to run, or nothing that can be run on this machine.
+    """
+
+    name: str
+    kind: Kind
+    folder: Path
+    script: Path | None
+    settings: JobSettings
+    findings: tuple[Finding, ...]
+
+
+def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
+    """Give a site's jobs, the continuous ones first, by name; and what is wrong beside them."""
+    found: list[Job] = []
+    findings: list[Finding] = []
+    kinds: tuple[Kind, ...] = ("continuous", "triggered")
+    for kind in kinds:
+        folder: Path | None = site
+        for name in ("App_Data", "jobs", kind):
+            folder = _inside(folder, name) if folder else None
+        if folder is None:
+            continue
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            message = f"The folder {folder} cannot be read: {error.strerror}."
+            findings.append(Finding("folder", "warning", kind, message))
+            continue
+        for name in names:
+            try:
+                if _is(folder / name, stat.S_ISDIR):
+                    found.append(_read(folder / name, kind))
+            except OSError as error:
+                message = f"It cannot be looked at: {error.strerror}."
+                findings.append(_finding(f"{kind}/{name}", message))
+    return found, findings
+
+
+def choose_script(names: Sequence[str]) -> str | None:
+    """Give the file that Kudu runs of these: run.EXT, in its order, else the first by extension."""
+    for extension in _EXTENSIONS:
+        for name in names:
+            if name.lower() == f"run{extension}":
+                return name
+    for extension in _EXTENSIONS:
+        for name in sorted(names, key=str.upper):  # as NTFS lists them
+            if os.path.splitext(name)[1].lower() == extension:
+                return name
+    return None
+
+
+def program_for(extension: str, python: str, *, windows: bool) -> list[str] | None:
+    """Give what runs a script of a kind, [] where it runs by itself, None where nothing is here."""
+    if extension == ".py":
+        return [python]
+    if extension in _WINDOWS_ONLY:
+        return [] if windows else None
+    for program in _PROGRAMS.get(extension, ()):
+        found = shutil.which(program)
+        if found:
+            return [found, *_ARGUMENTS.get(extension, ())]
+    return None
+
+
+def command_for(
+    script: Path, python: str, arguments: Sequence[str], *, windows: bool
+) -> list[str] | None:
+    """Give the command line that runs a script, None where it cannot be run here."""
+    program = program_for(script.suffix.lower(), python, windows=windows)
+    return None if program is None else [*program, str(script), *arguments]
+
+
+def _read(folder: Path, kind: Kind) -> Job:
+    where = f"{kind}/{folder.name}"
+    try:
+        inner = _script_folder(folder)
+        names = sorted(n for n in os.listdir(inner) if _is(inner / n, stat.S_ISREG))
+    except OSError as error:
+        message = f"Its folder cannot be read: {error.strerror}."
+        return Job(folder.name, kind, folder, None, JobSettings(), (_finding(where, message),))
+    settings = JobSettings()
+    findings: tuple[Finding, ...] = ()
+    file = next((name for name in names if name.lower() == _SETTINGS), None)
+    if file is not None:
+        try:
+            data = (inner / file).read_bytes()
+        except OSError as error:
+            findings = (_finding(where, f"{file} cannot be read: {error.strerror}."),)
+        else:
+            settings, findings = job_settings.read_job_settings(data, f"{where}/{file}")
+    chosen = choose_script(names)
+    if chosen is None:
+        message = "It has no file that could be run: Kudu does not see it."
+        findings = (*findings, _finding(where, message, "Add a run.py or run.sh."))
+    script = inner / chosen if chosen is not None else None
+    return Job(folder.name, kind, folder, script, settings, findings)
+
+
+def _script_folder(folder: Path) -> Path:
+    """Give the folder of a job's script: what holds one folder alone is gone through."""
+    for _ in range(_DEEPEST):
+        names = os.listdir(folder)
+        if len(names) != 1 or not _is(folder / names[0], stat.S_ISDIR):
+            break
+        folder = folder / names[0]
+    return folder
+
+
+def _is(path: Path, test: Callable[[int], bool]) -> bool:
+    """Say whether a path is of a kind, no for what has just gone; OSError where nobody may look."""
+    try:
+        return test(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """Give the folder of that name in any letter case, as on Windows."""
+    if os.path.isdir(folder / name):
+        return folder / name
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    found = sorted(
+        one for one in names if one.lower() == name.lower() and os.path.isdir(folder / one)
+    )
+    return folder / found[0] if found else None
+
+
+def _finding(where: str, message: str, hint: str = "") -> Finding:
+    return Finding("job", "warning", where, message, hint)

@@ -1,0 +1,238 @@
+"""WebJobs as Kudu runs them: copied, started, started again, told to stop, triggered by the clock.
+
+Knows Kudu's order of things. Must not know how jobs are found. Sources: Kudu.Core/Jobs,
+BaseJobRunner.cs, ContinuousJobRunner.cs, TriggeredJobRunner.cs, TriggeredJobsScheduler.cs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from ...errors import AppServiceError, ConfigError
+from ...system import files, own_files
+from ..http.messages import Say
+from ..processes.watch import watch
+from .copy import JobCopy
+from .log import run_id
+from .plan import JobPlan, JobsPlan, remove_old_copies
+from .run import JobRun
+
+__all__ = ["WebJobs"]
+
+_HEALTHY_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_LONGEST_SLEEP = 60.0
+_INTERRUPTED = 130
+_JOBS = "app_data/jobs/"
+
+
+class WebJobs:
+    """The jobs of `plan`, as `background.Background` has it; with `once`, the one job of it, once.
+
+    `show` prints the line `Ready …` that programs wait for. `replan` gives the plan as the files
+    are now, ConfigError where there is no job any more.
+    """
+
+    def __init__(
+        self,
+        plan: JobsPlan,
+        say: Say,
+        show: Callable[[str], None],
+        *,
+        once: bool = False,
+        replan: Callable[[], JobsPlan] | None = None,
+    ) -> None:
+        # A run that was cut off has not succeeded.
+        self.interrupted = _INTERRUPTED if once else 0
+        self._plan = plan
+        self._jobs = {_key(job): job for job in plan.jobs}
+        self._say = say
+        self._show = show
+        self._once = once
+        self._replan = replan
+        self._copies: dict[str, JobCopy] = {}
+        self._runs: dict[str, JobRun] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def work(self) -> int:
+        """Run what runs by itself until a stop, or the one job once; give its exit code."""
+        await asyncio.to_thread(remove_old_copies, self._plan.home)
+        if self._once:
+            return await self._trigger(self._plan.jobs[0])
+        running = sum(1 for job in self._jobs.values() if _runs_by_itself(job))
+        if not running:
+            raise ConfigError(
+                "No job here runs by itself: none is continuous, none has a schedule.",
+                hint="Run one by --trigger NAME.",
+            )
+        for job in self._jobs.values():
+            self._start(job)
+        self._show(f"Ready {running} job{'' if running == 1 else 's'}")
+        watching = asyncio.create_task(watch(self._plan.site, self._changed, self._say))
+        try:
+            await asyncio.Event().wait()  # for ever
+        finally:
+            watching.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(watching, *self._tasks.values(), return_exceptions=True)
+        return 0
+
+    async def close(self) -> None:
+        """Tell all jobs to stop at the same time, wait as Kudu does, end what is left."""
+        for copy in self._copies.values():
+            copy.stop()
+        try:
+            stops = [run.stop() for run in self._runs.values()]
+            await asyncio.gather(*stops, return_exceptions=True)
+        finally:
+            own_files.discard(self._plan.temp)
+
+    async def kill(self) -> None:
+        """End everything at once."""
+        for run in self._runs.values():
+            run.kill()
+        own_files.discard(self._plan.temp)
+
+    def _start(self, job: JobPlan) -> None:
+        if job.job.kind == "continuous":
+            self._tasks[_key(job)] = asyncio.create_task(self._keep(job))
+        elif job.schedule is not None:
+            self._tasks[_key(job)] = asyncio.create_task(self._follow(job))
+        else:
+            self._say(
+                job.label, f"Triggered, without a schedule: --trigger {job.job.name} runs it."
+            )
+
+    async def _end(self, key: str) -> None:
+        """Stop a job that has changed or is gone."""
+        task, run = self._tasks.pop(key, None), self._runs.pop(key, None)
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if run is not None:
+            await run.stop()
+
+    async def _keep(self, job: JobPlan) -> None:
+        """Run a continuous job again and again."""
+        while True:
+            if self._disabled(job):
+                self._say(job.label, "Disabled, by disable.job or WEBJOBS_STOPPED.")
+                while self._disabled(job):
+                    await asyncio.sleep(_LOOK_SECONDS)
+            began = time.monotonic()
+            code = await self._run(job, "")
+            lasted = time.monotonic() - began
+            pause = 0.0 if lasted >= _HEALTHY_SECONDS else self._plan.restart
+            what = "Not started" if code is None else f"Process went down after {lasted:.1f} s"
+            change = " (set WEBJOBS_RESTART_TIME to change that)" if pause else ""
+            self._say(job.label, f"{what}, waiting for {pause:g} seconds{change}.")
+            await asyncio.sleep(pause)
+
+    async def _follow(self, job: JobPlan) -> None:
+        """Run a triggered job at the times of its schedule."""
+        last = datetime.now()
+        said = " by this machine's clock; the platform's is UTC, or WEBSITE_TIME_ZONE"
+        while job.schedule is not None:
+            following = job.schedule.next_after(last)
+            if following is None:
+                return
+            self._say(job.label, f"Scheduled, next at {following:%Y-%m-%d %H:%M:%S}{said}.")
+            said = ""
+            # By seconds since 1970, so that an hour that comes twice is not waited for twice.
+            while (left := following.timestamp() - time.time()) > 0:
+                await asyncio.sleep(min(left, _LONGEST_SLEEP))
+            await self._trigger(job)
+            # What came up while it ran is missed.
+            last = max(following, datetime.now())
+
+    async def _trigger(self, job: JobPlan) -> int:
+        """Run a triggered job, unless it runs already, in this emulator or in another."""
+        if self._stopped():
+            self._say(job.label, "Not run: WEBJOBS_STOPPED is 1.")
+            return 1
+        try:
+            own_files.make_folders(job.data)
+            lock = files.lock_own(str(job.data / "triggeredJob.lock"))
+        except OSError as error:
+            self._say(job.label, f"Error: {job.data} cannot be written: {error.strerror}.")
+            return 1
+        if lock is None:
+            self._say(job.label, "Not run: it is running, and two never do at once.")
+            return 1
+        try:
+            code = await self._run(job, run_id(datetime.now(timezone.utc)))
+        finally:
+            files.unlock(lock)
+        return 1 if code is None else code
+
+    async def _run(self, job: JobPlan, identity: str) -> int | None:
+        """Run a job once; give its exit code, None where it could not be started."""
+        key = _key(job)
+        if key not in self._copies:
+            self._copies[key] = JobCopy(job.job.folder, job.temp)
+        run = JobRun(self._plan, job, self._copies[key], self._say, identity)
+        self._runs[key] = run
+        try:
+            return await run.run()
+        except AppServiceError as error:
+            self._say(job.label, f"Error: {error}")
+        except OSError as error:
+            self._say(job.label, f"Error: {error}.")
+        return None
+
+    def _disabled(self, job: JobPlan) -> bool:
+        return self._stopped() or (job.script.parent / "disable.job").exists()
+
+    def _stopped(self) -> bool:
+        return self._plan.environ.get("WEBJOBS_STOPPED", "").strip() == "1"
+
+    async def _changed(self, names: list[str]) -> None:
+        """Do as Kudu's watcher: start jobs again whose files have changed, begin and end others."""
+        lower = [name.replace("\\", "/").lower() for name in names]
+        lower = [name for name in lower if f"{name}/".startswith(_JOBS)]
+        if not lower or self._replan is None:
+            return
+        try:
+            plan = await asyncio.to_thread(self._replan)
+            jobs = {_key(job): job for job in plan.jobs}
+        except ConfigError:
+            jobs = {}
+        gone = [key for key in self._jobs if key not in jobs]
+        for key in gone:
+            self._say(self._jobs.pop(key).label, "It is gone: stopped.")
+        # Side by side, as each may take as long as its job has to stop.
+        await asyncio.gather(
+            *(self._end(key) for key in gone),
+            *(self._take(key, job, lower) for key, job in jobs.items()),
+        )
+
+    async def _take(self, key: str, job: JobPlan, lower: list[str]) -> None:
+        """Begin a job that is new, or begin it again where its files have changed."""
+        part = f"{_JOBS}{key}/".lower()
+        changed = [name for name in lower if name.startswith(part)]
+        before = self._jobs.get(key)
+        self._jobs[key] = job
+        if before is None:
+            self._say(job.label, "It is new.")
+        elif not changed or (job.job.kind == "triggered" and job.job == before.job):
+            return
+        else:
+            what = changed[0].removeprefix(part)
+            self._say(job.label, f"{what} has changed: started again.")
+            await self._end(key)
+        self._start(job)
+
+
+def _key(job: JobPlan) -> str:
+    """Tell jobs apart: a continuous one may be called as a triggered one is."""
+    return f"{job.job.kind}/{job.job.name}"
+
+
+def _runs_by_itself(job: JobPlan) -> bool:
+    return job.job.kind == "continuous" or job.schedule is not None

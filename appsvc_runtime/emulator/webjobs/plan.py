@@ -1,0 +1,195 @@
+"""Which WebJobs of a site are to be emulated, and with which variables.
+
+Looks at files and makes the folders that Kudu would; starts nothing. Must not know of processes.
+Sources: Kudu.Core/Jobs (JobsManagerBase.cs, BaseJobRunner.cs); AD, webjobs-create.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...findings import Finding
+from ...system import own_files, process
+from ..processes import environment, requirement, surroundings
+from ..processes.interpreter import app_environ
+from ..processes.project_python import ProjectPython, choose_python
+from .files import Job, find_jobs, program_for
+from .schedule import Schedule, read_schedule
+
+__all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan", "remove_old_copies"]
+
+# App settings that Kudu reads: how long it waits after a run, and a switch for all jobs.
+RESTART_TIME = "WEBJOBS_RESTART_TIME"
+DEFAULT_RESTART_SECONDS = 60.0
+_RUN = "run-"
+
+
+@dataclass(frozen=True)
+class WebJobOptions:
+    """What a user asks for; all but the folder has a default. `trigger`: the job to run once."""
+
+    folder: Path
+    python: str = ""
+    settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    trigger: str = ""
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One job that can be run: `data` is its folder in the site's home, `temp` that of copies.
+
+    `label` is what it is called in the log.
+    """
+
+    job: Job
+    label: str
+    script: Path
+    data: Path
+    temp: Path
+    schedule: Schedule | None
+
+
+@dataclass(frozen=True)
+class JobsPlan:
+    """All jobs of a site that run. `home` stands for the site's; `restart` is in seconds.
+
+    `temp` is this emulator's own folder.
+    """
+
+    site: Path
+    home: Path
+    python: str
+    jobs: tuple[JobPlan, ...]
+    restart: float
+    temp: Path
+    findings: tuple[Finding, ...]
+    chosen: ProjectPython
+    environ: Mapping[str, str] = field(repr=False)
+
+
+def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> JobsPlan:
+    """Look at a site and say which of its jobs run; `environ` are this process's own variables.
+
+    ConfigError where there is none, or not the one that is to be triggered.
+    """
+    site = Path(os.path.abspath(options.folder))
+    if not site.is_dir():
+        what = "is a file, not the site's folder" if site.exists() else "is not there"
+        raise ConfigError(
+            f"The site folder {str(site)!r} {what}.", hint="Name the folder with App_Data in it."
+        )
+    chosen = choose_python(site, options.python, environ)
+    python = chosen.path
+    found, findings = find_jobs(site)
+    if not found:
+        raise ConfigError(
+            f"There is no WebJob in {site / 'App_Data' / 'jobs'}.",
+            hint="They lie in App_Data/jobs/continuous/NAME and App_Data/jobs/triggered/NAME.",
+        )
+    wanted = _choose(found, options.trigger)
+    told = [*findings, *(finding for job in wanted for finding in job.findings)]
+    settings = dict(options.settings)
+    name, default, public = surroundings.names(site, settings, "")
+    home = surroundings.make_home(site, None)
+    temp = home / "temp" / f"{_RUN}{os.getpid()}"
+    twice = {job.name for job in wanted if job.kind == "continuous"} & {
+        job.name for job in wanted if job.kind == "triggered"
+    }
+    jobs: list[JobPlan] = []
+    for job in wanted:
+        if job.script is None:
+            continue
+        if program_for(job.script.suffix.lower(), python, windows=process.WINDOWS) is None:
+            told.append(_not_here(job, job.script))
+            continue
+        told += _lacking(job, job.script, chosen)
+        schedule = None
+        if job.settings.schedule and job.kind == "triggered":
+            where = f"{job.kind}/{job.name}/settings.job"
+            schedule, more = read_schedule(job.settings.schedule, where)
+            told += more
+        part = Path("jobs") / job.kind / job.name
+        label = f"{job.kind}/{job.name}" if job.name in twice else job.name
+        jobs.append(JobPlan(job, label, job.script, home / "data" / part, temp / part, schedule))
+    if options.trigger and not jobs:
+        why = told[-1]
+        raise ConfigError(f"The job {options.trigger} cannot be run: {why.message}", hint=why.hint)
+    return JobsPlan(
+        site=site,
+        home=home,
+        python=python,
+        jobs=tuple(jobs),
+        restart=_restart(settings),
+        temp=temp,
+        findings=tuple(told),
+        chosen=chosen,
+        environ=environment.make_environ(
+            app_environ(environ, chosen.interpreter),
+            site_name=name,
+            public_name=default or public,
+            home=home,
+            app_settings=options.settings,
+        ),
+    )
+
+
+def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
+    """Give the jobs that are wanted: all, or the one to trigger."""
+    if not trigger:
+        return list(found)
+    named = [job for job in found if job.name.lower() == trigger.lower()]
+    triggered = [job for job in named if job.kind == "triggered"]
+    if triggered:
+        return triggered
+    if named:
+        raise ConfigError(
+            f"The job {trigger} is continuous, which nobody triggers.",
+            hint="Leave --trigger out to run it.",
+        )
+    known = ", ".join(job.name for job in found if job.kind == "triggered")
+    raise ConfigError(
+        f"There is no triggered job {trigger!r}.",
+        hint=f"There is: {known}." if known else "There is none in App_Data/jobs/triggered.",
+    )
+
+
+def remove_old_copies(home: Path) -> None:
+    """Remove what emulators of the site have left that were killed."""
+    for folder in (home / "temp").glob(f"{_RUN}*"):
+        number = folder.name.removeprefix(_RUN)
+        if number.isdecimal() and not process.is_running(int(number)):
+            own_files.discard(folder)
+
+
+def _not_here(job: Job, script: Path) -> Finding:
+    return Finding(
+        "not-here",
+        "warning",
+        f"{job.kind}/{job.name}",
+        f"{script.name}, which Kudu runs, cannot be run on this machine: the job is left out.",
+        "On the platform it runs. Add a run.py to have it run everywhere, and take the other away.",
+    )
+
+
+def _lacking(job: Job, script: Path, python: ProjectPython) -> list[Finding]:
+    """Return what is wrong with a script that needs this package, which its Python lacks."""
+    try:
+        text = script.read_text("utf-8", "replace") if script.suffix.lower() == ".py" else ""
+    except OSError:
+        return []  # the run says why
+    try:
+        what = requirement.runtime_in([script.name], text)
+        requirement.need_runtime(python.interpreter, script.name, what, script.parent, {})
+    except ConfigError as error:
+        where = f"{job.kind}/{job.name}"
+        return [Finding("no-runtime", "warning", where, error.message, error.hint)]
+    return []
+
+
+def _restart(settings: Mapping[str, str]) -> float:
+    text = settings.get(RESTART_TIME, "").strip()
+    return float(text) if text.isascii() and text.isdigit() else DEFAULT_RESTART_SECONDS

@@ -1,0 +1,140 @@
+"""When a triggered WebJob is due: cron expressions of six fields, seconds first, as Kudu's are.
+
+Text and times in, times out. Kudu has NCrontab do it, in which a day must fit both the day of the
+month and the day of the week; which knows names by any of their beginnings, turns a range round
+that runs backwards, and knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`.
+Sources: Kudu.Core/Jobs/Schedule.cs; NCrontab's CrontabField.cs and CrontabFieldImpl.cs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+
+from ...findings import Finding
+
+__all__ = ["Schedule", "read_schedule"]
+
+_FIELDS = ("second", "minute", "hour", "day", "month", "day of the week")
+_LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_NAMES = {
+    4: "january february march april may june july august september october november december",
+    5: "sunday monday tuesday wednesday thursday friday saturday",
+}
+_PART = re.compile(r"(?:\*|([0-9a-z]{1,9})(?:-([0-9a-z]{1,9}))?)(?:/([0-9]{1,9}))?")
+_HINT = "Write it as {second} {minute} {hour} {day} {month} {day of the week}: 0 */15 * * * *."
+_LONGEST = 400
+# A 29 February on a given day of the week comes after 40 years at the latest.
+_YEARS = 41
+
+
+class Schedule:
+    """A schedule that can be followed; `text` is its expression, `fields` the values that fit."""
+
+    def __init__(self, text: str, fields: list[set[int]]) -> None:
+        self.text = text
+        self._fields = tuple(tuple(sorted(values)) for values in fields)
+
+    def __repr__(self) -> str:
+        return f"Schedule({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schedule) and other._fields == self._fields
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first time later than `moment`, None if none comes, as on 30 February."""
+        zone, now = moment.tzinfo, moment.replace(tzinfo=None)
+        for day in self._days(now.date()):
+            earliest = now if day == now.date() else datetime.combine(day, time())
+            for fitting in self._times(day, earliest.hour):
+                if fitting > earliest or (fitting == earliest and day > now.date()):
+                    return fitting.replace(tzinfo=zone)
+        return None
+
+    def _days(self, first: date) -> Iterator[date]:
+        """Return the days that fit, from `first` on."""
+        _, _, _, days, months, weekdays = self._fields
+        for year in range(first.year, min(first.year + _YEARS, date.max.year + 1)):
+            for month in months:
+                for number in days:
+                    try:
+                        day = date(year, month, number)
+                    except ValueError:  # a month that has no such day
+                        break
+                    if day >= first and day.isoweekday() % 7 in weekdays:
+                        yield day
+
+    def _times(self, day: date, from_hour: int) -> Iterator[datetime]:
+        """Return the times of a day that fit, from an hour on."""
+        seconds, minutes, hours, *_ = self._fields
+        for hour in (one for one in hours if one >= from_hour):
+            for minute in minutes:
+                for second in seconds:
+                    yield datetime.combine(day, time(hour, minute, second))
+
+
+def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding, ...]]:
+    """Read an expression; findings, with the code `schedule`, name `where`, as a file.
+
+    None where Kudu could not read it either: the job then runs only when it is triggered.
+    """
+    fields, problem = _read(text)
+    if problem:
+        return None, (Finding("schedule", "error", where, f"The schedule {problem}.", _HINT),)
+    schedule = Schedule(" ".join(text.split()), fields)
+    if schedule.next_after(datetime(2000, 1, 1)) is None:
+        message = "The schedule has no time that ever comes."
+        return None, (Finding("schedule", "error", where, message, _HINT),)
+    return schedule, ()
+
+
+def _read(text: str) -> tuple[list[set[int]], str]:
+    """Give the values that fit each field, and what is wrong, "" for nothing."""
+    words = [word for word in text.split(" ") if word]  # not at tabs, as NCrontab
+    if len(text) > _LONGEST:
+        return [], f"is longer than {_LONGEST} characters"
+    if len(words) != len(_FIELDS):
+        return [], f"{text[:60]!r} has {len(words)} fields, not {len(_FIELDS)}"
+    fields = []
+    for number, word in enumerate(words):
+        values: set[int] = set()
+        for part in word.split(","):
+            found = _values(part.lower(), number)
+            if not found:
+                return [], f"{text[:60]!r} has {part[:20]!r} for the {_FIELDS[number]}"
+            values |= found
+        fields.append(values)
+    return fields, ""
+
+
+def _values(part: str, number: int) -> set[int]:
+    """Give the values of a part between commas, none where NCrontab does not take it."""
+    found = _PART.fullmatch(part) if part.isascii() else None
+    if found is None:
+        return set()
+    least, most = _LIMITS[number]
+    first, last, step = least, most, int(found[3] or 1) or 1
+    if found[1] is not None:
+        ends = [_value(end, number) for end in (found[1], found[2]) if end is not None]
+        if None in ends:
+            return set()
+        first, last = min(ends), max(ends)  # type: ignore[type-var, assignment]
+        if found[2] is None and found[3] is not None and int(found[3]) != 1:
+            last = most  # from there on
+    return set(range(first, last + 1, step))
+
+
+def _value(text: str, number: int) -> int | None:
+    """Read a number or the beginning of a name; None for what is no value of the field."""
+    least, most = _LIMITS[number]
+    if text.isdigit():
+        value = int(text)
+        return value if least <= value <= most else None
+    for index, name in enumerate(_NAMES.get(number, "").split()):
+        if name.startswith(text):
+            return index + least
+    return None

@@ -1,0 +1,1 @@
+"""XML as a tree with line numbers, for web.config and .csdef files."""

@@ -1,0 +1,150 @@
+"""A configuration's XML as a tree of elements that know their lines; what cannot be read is found.
+
+Bytes in, elements and findings out, never an error. Must not know what the elements mean. A DOCTYPE
+is refused, with all that could come with one: entities, files of other places. Character data means
+nothing in a web.config, nor in a cloud service's files, and is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from xml.sax.handler import ContentHandler
+from xml.sax.xmlreader import AttributesImpl
+
+from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped]
+from defusedxml.expatreader import DefusedExpatParser  # type: ignore[import-untyped]
+
+from ...findings import Finding
+from ..iis.webconfig.model import Place
+from .decoding import decode
+
+__all__ = ["MAX_DEPTH", "MAX_SIZE", "Element", "read_tree"]
+
+# IIS refuses larger files: the registry value MaxWebConfigFileSizeInKB, 250 where it is not set
+# (Microsoft's IIS support blog, "Web.config file maximum size and count", 2020).
+MAX_SIZE = 250 * 1024
+# IIS's own sections are 8 levels deep at most; a file that goes on is not a web.config.
+MAX_DEPTH = 64
+_ROOT = "configuration"
+_CLOSED = "The rest of the file is not read."
+
+
+@dataclass
+class Element:
+    """One element: its name as written, attributes in their order, children, line from 1."""
+
+    name: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Element] = field(default_factory=list)
+    line: int = 0
+
+
+class _TooDeepError(Exception):
+    """More levels than MAX_DEPTH."""
+
+
+class _Builder(ContentHandler):
+    """Makes elements out of the parser's events."""
+
+    def __init__(self, parser: Any) -> None:
+        super().__init__()
+        self.root: Element | None = None
+        self._parser = parser
+        self._open: list[Element] = []
+
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
+        element = Element(name, dict(attrs.items()), line=self._parser.getLineNumber() or 0)
+        if self._open:
+            self._open[-1].children.append(element)
+        else:
+            self.root = element
+        if len(self._open) >= MAX_DEPTH:
+            raise _TooDeepError
+        self._open.append(element)
+
+    def endElement(self, name: str) -> None:  # noqa: N802
+        self._open.pop()
+
+
+def read_tree(
+    data: bytes,
+    file: str,
+    *,
+    root_name: str = _ROOT,
+    reader: str = "IIS",
+    prefixed: bool = False,
+) -> tuple[Element | None, tuple[Finding, ...]]:
+    """Read `data`; findings name `file` as it is to be shown, and the line.
+
+    `root_name` is what the root element must be called, after a prefix too where `prefixed`;
+    `reader` is who reads such files.
+    The element is None where that could not read the file either: then one finding at least is an
+    error. Codes: `too-large`, `empty`, `encoding`, `doctype`, `malformed`, `too-deep`,
+    `wrong-root`.
+    """
+
+    def error(code: str, line: int, message: str, hint: str = "") -> Finding:
+        return Finding(code, "error", str(Place(file, line)), message, hint)
+
+    if len(data) > MAX_SIZE:
+        size = f"{file} has {len(data):,} bytes; {reader} refuses more than {MAX_SIZE:,}."
+        hint = "Move long lists, such as rewrite rules, out of it." if reader == "IIS" else ""
+        return None, (error("too-large", 0, size, hint),)
+    decoded = decode(data)
+    findings: tuple[Finding, ...] = ()
+    if decoded.problem:
+        hint = "Save it as UTF-8, and declare that or nothing."
+        findings = (error("encoding", decoded.line, decoded.problem, hint),)
+    if decoded.text is None:
+        return None, findings
+    if not decoded.text.strip():
+        return None, (
+            *findings,
+            error("empty", 0, f"{file} is empty.", f"It needs <{root_name}>."),
+        )
+    root, failed = _parse(decoded.text, error)
+    if failed:
+        return None, (*findings, failed)
+    if root is None or (_local(root.name) if prefixed else root.name) != root_name:
+        name = root.name[:40] if root else "nothing"
+        message = f"The root element is <{name}>, and must be <{root_name}>."
+        return None, (*findings, error("wrong-root", root.line if root else 0, message))
+    return root, findings
+
+
+def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:
+    """Give the root of `text`, or what stopped the parser."""
+    parser = DefusedExpatParser(forbid_dtd=True)
+    builder = _Builder(parser)
+    parser.setContentHandler(builder)
+    try:
+        parser.feed(text)
+        parser.close()
+    except DefusedXmlException:
+        message = "The file has a DOCTYPE, which is refused."
+        return None, error("doctype", _line(parser), message, "Remove <!DOCTYPE …>.")
+    except _TooDeepError:
+        message = f"Elements stand more than {MAX_DEPTH} deep in one another."
+        return None, error("too-deep", _line(parser), message, _CLOSED)
+    except Exception as failure:
+        # SAXParseException, and whatever else a parser may raise for what a file may hold.
+        get_message = getattr(failure, "getMessage", None)
+        reason = get_message() if get_message else type(failure).__name__
+        get_line = getattr(failure, "getLineNumber", None)
+        line = (get_line() if get_line else None) or _line(parser)
+        return None, error(
+            "malformed", line, f"The file is not well-formed XML: {reason}.", _CLOSED
+        )
+    finally:
+        # The parser and its handlers hold one another: let them go without the collector.
+        parser.setContentHandler(ContentHandler())
+    return builder.root, None
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _line(parser: Any) -> int:
+    return int(parser.getLineNumber() or 0)

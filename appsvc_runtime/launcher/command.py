@@ -1,0 +1,121 @@
+"""The launcher as a command: options in, a worker kept running, its exit code out.
+
+Apart from `worker`, which every worker imports and which therefore stays light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..settings import options
+from ..system import process
+from ..system.console import run_command
+from .options import WORKER_OPTIONS
+from .output import FileTarget, StreamTarget, Target, WorkerLog
+from .plan import WorkerPlan, make_worker_plan
+from .supervisor import Launcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["main"]
+
+_STDOUT = 1
+_LOOK_SECONDS = 0.05
+# Written as a flag, whatever the variable takes.
+_FLAGS = frozenset({"APPSVC_WORKER_KUDU_TIMING", "APPSVC_WORKER_SINGLETON"})
+_PREFIX = "APPSVC_WORKER_"
+_METAVARS = {
+    "parse_duration": "SECONDS",
+    "parse_timeout": "SECONDS",
+    "parse_count": "N",
+    "parse_lease": "SECONDS",
+    "parse_mode": "MODE",
+}
+
+
+def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each setting, read and described by the one table."""
+    for row in reversed(WORKER_OPTIONS.values()):
+        switch = "--" + row.name.removeprefix(_PREFIX).lower().replace("_", "-")
+        if row.name in _FLAGS:
+            option = click.option(switch, row.name, is_flag=True, default=None, help=row.help)
+        else:
+            metavar = _METAVARS.get(row.parser.__name__, "TEXT")
+            option = click.option(switch, row.name, metavar=metavar, help=row.help)
+        command = option(command)
+    return command
+
+
+@click.command(
+    name="worker",
+    context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
+    epilog="Each option is also a setting: APPSVC_WORKER_ and its name, such as "
+    "APPSVC_WORKER_HEALTHY_AFTER. Exit codes: 0 after a stop; the worker's own (128+n for signal "
+    "n) where it is not started again; 2 for an option or setting that cannot be used, 65 for a "
+    "syntax error in the script, 66 where there is none, 67 for a folder, 77 for one that cannot "
+    "be read, 69 for no interpreter.",
+)
+@click.option("-m", "module", is_flag=True, help="SCRIPT is a module, as for python -m.")
+@click.option("--once", is_flag=True, help="Never start it again: --restart never.")
+@_with_worker_options
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], **given: Any) -> int:
+    """Keep the Python worker SCRIPT running, with its ARGUMENTS, until a stop is asked for.
+
+    Stops on SIGTERM, SIGINT (Ctrl-C), SIGBREAK, and for a WebJob when WEBJOBS_SHUTDOWN_FILE
+    appears; a second signal ends everything at once.
+    """
+    # click gives the names of parameters in lower case.
+    arguments_given = {name.upper(): value for name, value in given.items()}
+    if once:
+        arguments_given["APPSVC_WORKER_RESTART"] = "never"
+    plan = make_worker_plan([script, *arguments], os.environ, module=module, given=arguments_given)
+    return launch(plan)
+
+
+def launch(plan: WorkerPlan) -> int:
+    """Run a plan in this process, until it ends or a signal comes; give the exit code."""
+    process.open_standard_streams()
+    log = WorkerLog(_targets(plan), options.resolve("APPSVC_LOG_FORMAT", None, os.environ))
+    for finding in plan.findings:
+        log.say(f"{finding.level.capitalize()}: {finding.where}: {finding}")
+    singleton = None
+    try:
+        if plan.singleton:
+            from .singleton import Singleton
+
+            singleton = Singleton(plan.storage, plan.singleton, plan.lease, log.say)
+        launcher = Launcher(plan, os.environ, log, singleton)
+        process.on_stop_signal(launcher.stop)
+        code = launcher.run()
+        # Nobody is in a hurry unless a stop is asked for: a slow reader gets all of it.
+        while not launcher.stopping and not log.idle():
+            time.sleep(_LOOK_SECONDS)
+        return code
+    finally:
+        process.ignore_stop_signals()  # nothing is left to stop, and the exit code is known
+        log.close()
+
+
+def _targets(plan: WorkerPlan) -> list[Target]:
+    """Give where the output goes; a folder that cannot be made is told when writing fails."""
+    size = options.resolve("APPSVC_LOG_MAX_BYTES", None, os.environ)
+    backups = options.resolve("APPSVC_LOG_BACKUPS", None, os.environ)
+    targets: list[Target] = [StreamTarget(_STDOUT)] if plan.to_stdout else []
+    for path in plan.logs:
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        targets.append(FileTarget(path, max_bytes=size, backups=backups))
+    return targets
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Be the launcher with the arguments `argv`, the process's own for None; give the exit code."""
+    return run_command(command, argv, "python -m appsvc_runtime.worker")

@@ -1,0 +1,208 @@
+"""A worker's output on its way to the log: stamped line by line, nothing lost, memory bounded.
+
+Bytes in, lines of bytes out: what is no UTF-8 stays as it is. One thread writes, from a short
+queue: who prints faster than the disk takes it waits, as it would writing to the disk itself. Must
+not know of processes. A line, as text (JSON where `APPSVC_LOG_FORMAT` says so):
+
+    2026-11-21T10:34:20.123+0000 run=3 err: Connection refused
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from ..logs.file import SharedFileHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MAX_LINE", "FileTarget", "LineCutter", "StreamTarget", "Target", "WorkerLog", "stamp"]
+
+# A longer line is written in pieces.
+MAX_LINE = 64 * 1024
+# Parts of output on their way, each of at most what is read at once (64 KiB) and MAX_LINE.
+_QUEUE_LENGTH = 8
+# How long the launcher waits to say something of its own when nobody takes the output.
+_SAY_SECONDS = 1.0
+# Lines of its own that are kept until somebody does.
+_MOST_LATE = 100
+LAUNCHER = "launcher"
+
+
+class Target(Protocol):
+    """Where lines go."""
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines; never raises."""
+
+    def close(self) -> None:
+        """Write no more."""
+
+
+class FileTarget:
+    """A file that other processes write to as well, rotated by size: see `SharedFileHandler`."""
+
+    def __init__(self, path: str, *, max_bytes: int, backups: int) -> None:
+        self._handler = SharedFileHandler(path, max_bytes=max_bytes, backups=backups)
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines."""
+        with self._handler.lock or threading.RLock():
+            self._handler.append(data)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._handler.close()
+
+
+class StreamTarget:
+    """A descriptor, as standard output is one. What nobody takes is counted and told of later."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.lost = 0
+
+    def append(self, data: bytes) -> None:
+        """Write whole lines, waiting for a reader who is slow."""
+        if self.lost:
+            told = f"{self.lost} parts of the output could not be written and are missing here."
+            data = stamp("", LAUNCHER, 0, told.encode() + b"\n") + data
+        view = memoryview(data)
+        try:
+            while view:
+                try:
+                    view = view[os.write(self._descriptor, view) :]
+                except BlockingIOError:  # somebody made it so
+                    time.sleep(0.01)
+        except OSError:  # the reader has gone, the disk is full: the worker goes on
+            self.lost += 1
+        else:
+            self.lost = 0
+
+    def close(self) -> None:
+        """Leave the descriptor open: it is the process's own."""
+
+
+class LineCutter:
+    """Cuts one stream into whole lines; what has no end yet is held back, at most MAX_LINE."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, data: bytes) -> bytes:
+        """Give the lines that are whole by now, each with its newline, b"" for none."""
+        end = data.rfind(b"\n") + 1
+        if not end:
+            self._rest += data
+            lines = b""
+        else:
+            lines = self._rest + data[:end]
+            self._rest = data[end:]
+        while len(self._rest) > MAX_LINE:
+            lines += self._rest[:MAX_LINE] + b"\n"
+            self._rest = self._rest[MAX_LINE:]
+        return lines
+
+    def end(self) -> bytes:
+        """Give what was held back, as a line."""
+        rest, self._rest = self._rest, b""
+        return rest + b"\n" if rest else b""
+
+
+class WorkerLog:
+    """Takes lines from several threads and has them written to all `targets`, in their order.
+
+    `form`: `text` or `json`.
+    """
+
+    def __init__(self, targets: Sequence[Target], form: str = "text") -> None:
+        self._targets = list(targets)
+        self._form = form
+        self._count = threading.Lock()
+        self._queue: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._stuck = False  # nobody has taken what was last said
+        self._waiting = 0  # threads that wait for room
+        self._late: deque[tuple[str, int, bytes]] = deque(maxlen=_MOST_LATE)  # said, with no room
+        self._writer = threading.Thread(target=self._write, name="log", daemon=True)
+        self._writer.start()
+
+    def put(self, stream: str, run: int, lines: bytes) -> None:
+        """Take whole lines of a run's stream; waits while too much is on its way."""
+        if lines:
+            with self._count:
+                self._waiting += 1
+            self._queue.put((stream, run, lines))
+            with self._count:
+                self._waiting -= 1
+
+    def idle(self) -> bool:
+        """Say whether everything that was taken has been written."""
+        return not (self._queue.unfinished_tasks or self._waiting or self._late)
+
+    def say(self, text: str, run: int = 0) -> None:
+        """Take a line of the launcher's own, which must not wait for ever: for a second at most.
+
+        And not again and again: a stop must be done in the time that the platform gives.
+        """
+        text = text.replace("\n", " ")
+        if not text.isprintable():  # a path, or what a server has answered, may hold anything
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            self._queue.put((LAUNCHER, run, line), timeout=0.001 if self._stuck else _SAY_SECONDS)
+            self._stuck = False
+        except queue.Full:
+            self._stuck = True
+            self._late.append((LAUNCHER, run, line))
+
+    def close(self, patience: float = 2.0) -> None:
+        """Have everything written, for so many seconds at most."""
+        deadline = time.monotonic() + (0.0 if self._stuck else patience)
+        try:
+            self._queue.put(None, timeout=max(0.001, deadline - time.monotonic()))
+        except queue.Full:
+            return
+        self._writer.join(max(0.001, deadline - time.monotonic()))
+
+    def _write(self) -> None:
+        while (taken := self._queue.get()) is not None:
+            data = stamp(self._form, *taken)
+            for target in self._targets:
+                target.append(data)
+            while self._late:
+                data = stamp(self._form, *self._late.popleft())
+                for target in self._targets:
+                    target.append(data)
+            self._queue.task_done()
+        for target in self._targets:
+            target.close()
+
+
+def stamp(form: str, stream: str, run: int, lines: bytes) -> bytes:
+    """Give whole lines with time, stream and run before each; `form` is `json`, or else text.
+
+    All get the time at which they are written: they were read together.
+    """
+    when = time.time()
+    seconds = time.localtime(when)
+    at = (
+        time.strftime("%Y-%m-%dT%H:%M:%S", seconds)
+        + f".{int(when * 1000) % 1000:03d}"
+        + time.strftime("%z", seconds)
+    )
+    if form != "json":
+        head = (f"{at} run={run} {stream}: " if run else f"{at} {stream}: ").encode()
+        return head + lines[:-1].replace(b"\n", b"\n" + head) + b"\n"
+    told: dict[str, object] = {"time": at, "logger": "appsvc_runtime.worker", "stream": stream}
+    if run:
+        told["run"] = run
+    return b"".join(
+        json.dumps({**told, "message": text}, ensure_ascii=True).encode() + b"\n"
+        for text in lines[:-1].decode("utf-8", "backslashreplace").split("\n")
+    )

@@ -1,0 +1,127 @@
+"""Whether a worker can be run at all: its script or module, its interpreter.
+
+Looks at files and compiles. Must not start anything. Each cause has an exit code of its own, so
+that whoever reads no log still knows it.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import sys
+
+from ..errors import AppServiceError, ConfigError
+
+__all__ = [
+    "NO_INTERPRETER",
+    "WorkerError",
+    "check_module",
+    "check_script",
+    "find_interpreter",
+    "start_error",
+]
+
+# What the launcher ends with where nothing can be run: sysexits(3)'s, and two beside them.
+NO_SCRIPT = 66
+A_FOLDER = 67
+NOT_READABLE = 77
+SYNTAX_ERROR = 65
+NO_INTERPRETER = 69
+
+
+class WorkerError(AppServiceError):
+    """A worker that cannot be run at all; each cause has an exit code of its own."""
+
+    def __init__(self, message: str, *, hint: str, exit_code: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+def find_interpreter(python: str) -> str:
+    """Give an interpreter's path, this one's for ""; WorkerError where there is none."""
+    if not python:
+        return sys.executable
+    found = shutil.which(python)
+    if found is None:
+        reason = "cannot be run" if os.path.exists(python) else "does not exist"
+        raise WorkerError(
+            f"The interpreter {python!r} {reason}.",
+            hint="Name a python by --python, or leave that out.",
+            exit_code=NO_INTERPRETER,
+        )
+    return os.path.abspath(found)
+
+
+def check_script(script: str, *, own_version: bool) -> None:
+    """Raise WorkerError for what no Python would run. Another version's syntax is not judged."""
+    where = f"The script {script!r}"
+    if not os.path.isabs(script):
+        where += f" in {os.getcwd()}"
+    try:
+        if os.path.isdir(script):
+            if os.path.isfile(os.path.join(script, "__main__.py")):
+                return  # which Python runs
+            raise WorkerError(
+                f"{where} is a folder without a __main__.py.",
+                hint="Name the file that is to be run.",
+                exit_code=A_FOLDER,
+            )
+        with open(script, "rb") as file:
+            source = file.read()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise WorkerError(
+            f"{where} does not exist.",
+            hint="Name it from the folder that the launcher runs in, or start a module with -m.",
+            exit_code=NO_SCRIPT,
+        ) from None
+    except OSError as error:
+        raise WorkerError(
+            f"{where} cannot be read: {error.strerror}.",
+            hint="Let the user that runs the launcher read it.",
+            exit_code=NOT_READABLE,
+        ) from None
+    if not own_version or source[:4] == b"PK\x03\x04":  # a zip file, which Python runs as well
+        return
+    try:
+        compile(source, script, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        reason = getattr(error, "msg", None) or str(error) or "it is nested too deep"
+        raise WorkerError(
+            f"{where} has a syntax error{f' in line {line}' if line else ''}: {reason}.",
+            hint="Correct it.",
+            exit_code=SYNTAX_ERROR,
+        ) from None
+
+
+def check_module(module: str, *, own_version: bool) -> None:
+    """Raise WorkerError for a module that this interpreter does not have; others are not asked."""
+    if own_version and not module.startswith("."):
+        try:
+            if importlib.util.find_spec(module.partition(".")[0]) is not None:
+                return
+        except (ImportError, ValueError):
+            return  # Python itself shall say what is wrong
+    elif not module.startswith("."):
+        return
+    raise WorkerError(
+        f"There is no module {module!r} that could be run.",
+        hint="Install it, or run the launcher in the folder that holds it.",
+        exit_code=NO_SCRIPT,
+    )
+
+
+def start_error(python: str, name: str, error: OSError) -> AppServiceError:
+    """Give what to say of a worker, called `name`, that the system would not start."""
+    if error.errno == errno.E2BIG:
+        return ConfigError(
+            f"The arguments of {name}, or the variables, are too long for this system.",
+            hint="Pass the longest in a file.",
+        )
+    return WorkerError(
+        f"The interpreter {python!r} cannot be started: {error.strerror}.",
+        hint="Name a python by --python.",
+        exit_code=NO_INTERPRETER,
+    )

@@ -1,0 +1,252 @@
+"""One worker at a time over all instances: a lease on a blob in Azure Storage, taken and renewed.
+
+All that is distributed about it is Azure Storage's: who has the lease may run. Here it is only
+asked for, and what runs is ended before the lease can be anybody else's. For that a time is kept,
+counted from before each request was sent, so that it is never later than the storage's own. What
+holds to it even while this process is held up is `leaseguard`, a process of its own; and a worker
+that would be started too late is not.
+Source: "Lease Blob" in the Azure Storage REST reference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..system import process_tree
+from ..system.process import steady_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..system.process_tree import Tree
+
+__all__ = ["CONTAINER", "Singleton"]
+
+CONTAINER = "appsvc-singletons"
+_TRY_SECONDS = 2.0  # how often a lease is asked for that another has
+_RENEW_PARTS = 3  # how many times a lease is renewed while it lasts
+_RETRY_SECONDS = 1.0
+_REQUEST_SECONDS = 4
+# For giving it back: who stops has little time.
+_CLOSE_SECONDS = 2.0
+# All that runs is gone so long before the lease could be another's.
+_MARGIN = 1.0
+# With less left than this part of a lease, nothing is started.
+_ENOUGH = 1 / 3
+_CONFLICTS = (409, 412)
+
+
+class Singleton:
+    """The lease on the blob `name` of the account that `storage`, a connection string, names.
+
+    It is asked for, from a thread, from now until `close`. `say` takes what is worth a line of the
+    log. ConfigError where azure-storage-blob is missing or the connection string is none.
+    """
+
+    def __init__(self, storage: str, name: str, seconds: float, say: Callable[[str], None]) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._say = say
+        self._lock = threading.Lock()
+        self._until = 0.0  # by steady_time: until then nobody else can have the lease
+        self._taken = 0  # how many times it was taken
+        self._runs: tuple[int, int] = (0, 0)  # a run, and with which lease it was started
+        self._mark = ""
+        self._said = ""
+        self._ending = threading.Event()
+        self._container = _connect(storage)
+        self._blob = self._container.get_blob_client(name)
+        self._guard = _start_guard() if process_tree.can_find_by_mark() else None
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def may_start(self) -> bool:
+        """Say whether the lease is there, and lasts."""
+        return self._left() > self._seconds * _ENOUGH and self._guard_lives()
+
+    def guard(self, tree: Tree, run: int) -> float | None:
+        """Have a run's tree ended with the lease, whatever becomes of this process.
+
+        Give the time after which it must not be started any more, None where that cannot be.
+        """
+        with self._lock:
+            self._runs = (run, self._taken)
+            self._mark = tree.mark
+            self._tell_guard()
+            return self._until - _MARGIN if self._guard is not None else None
+
+    def problem(self, run: int) -> str:
+        """Say why a run must end, "" for nothing: early enough for it to stop in order."""
+        if not self._guard_lives():
+            return "the process that guards the lease has ended"
+        if self.seconds_left(run) > self._seconds * _ENOUGH / 2:
+            return ""
+        return "the lease is lost" if self.seconds_left(run) <= 0 else "the lease is running out"
+
+    def seconds_left(self, run: int) -> float:
+        """Say how long a run may go on; 0 where the lease it was started with is gone."""
+        with self._lock:
+            return max(0.0, self._left()) if self._runs == (run, self._taken) else 0.0
+
+    def close(self) -> None:
+        """Give the lease back, when all that ran is gone."""
+        self._ending.set()
+        self._thread.join(_CLOSE_SECONDS)
+        if self._guard is not None:
+            if self._guard.stdin is not None:
+                self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
+
+    def _left(self) -> float:
+        return self._until - _MARGIN - steady_time()
+
+    def _guard_lives(self) -> bool:
+        if self._guard is None:
+            return True
+        if self._guard.poll() is None:
+            return True
+        self._guard = _start_guard()
+        with self._lock:
+            self._runs = (0, 0)
+            self._mark = ""
+        return False
+
+    def _keep(self) -> None:
+        """Take the lease, renew it, take it again, until the end; then give it back."""
+        lease: Any = None
+        while not self._ending.is_set():
+            lease = self._take() if lease is None else self._renew(lease)
+            pause = _TRY_SECONDS if lease is None else self._seconds / _RENEW_PARTS
+            if lease is not None and self._left() < self._seconds / 2:
+                pause = _RETRY_SECONDS  # renewing has failed
+            self._ending.wait(pause)
+        if lease is not None:
+            try:
+                lease.release()
+            except Exception as error:
+                self._tell(f"The lease on {self._name} could not be given back: {_reason(error)}.")
+
+    def _take(self) -> Any:
+        """Give the lease if it can be had, else None."""
+        sent = steady_time()
+        try:
+            lease = self._acquire()
+        except Exception as error:
+            if getattr(error, "status_code", None) in _CONFLICTS:
+                self._tell(f"Waiting: another instance has the lease on {self._name}.")
+            else:
+                self._tell(f"The lease on {self._name} cannot be asked for: {_reason(error)}.")
+            return None
+        with self._lock:
+            self._until = sent + self._seconds
+            self._taken += 1
+        self._tell(f"The lease on {self._name} is ours.")
+        return lease
+
+    def _acquire(self) -> Any:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self._blob.acquire_lease(int(self._seconds))
+        except ResourceNotFoundError:
+            self._make_blob()
+            return self._blob.acquire_lease(int(self._seconds))
+
+    def _make_blob(self) -> None:
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError
+
+        with contextlib.suppress(ResourceExistsError):
+            self._container.create_container()
+        try:
+            self._blob.upload_blob(b"", overwrite=False)
+        except HttpResponseError as error:
+            if error.status_code not in _CONFLICTS:  # another was faster, and may have the lease
+                raise
+
+    def _renew(self, lease: Any) -> Any:
+        """Renew the lease; give it, None where it is another's."""
+        sent = steady_time()
+        try:
+            lease.renew()
+        except Exception as error:
+            status = getattr(error, "status_code", None)
+            if status in (404, *_CONFLICTS):
+                with self._lock:
+                    self._until = 0.0
+                    self._tell_guard()
+                self._tell(f"The lease on {self._name} is lost: {_reason(error)}.")
+                return None
+            self._tell(f"The lease on {self._name} could not be renewed: {_reason(error)}.")
+            return lease
+        with self._lock:
+            self._until = sent + self._seconds
+            self._tell_guard()
+        self._said = ""
+        return lease
+
+    def _tell(self, text: str) -> None:
+        """Say something, but not again and again."""
+        if text != self._said:
+            self._said = text
+            self._say(text)
+
+    def _tell_guard(self) -> None:
+        """Have the guard know until when it may run, and what; with the lock held."""
+        if self._guard is None or self._guard.stdin is None:
+            return
+        try:
+            self._guard.stdin.write(f"{self._until - _MARGIN / 2!r} {self._mark}\n".encode())
+            self._guard.stdin.flush()
+        except OSError:
+            return  # it has ended, which is looked for
+
+
+def _connect(storage: str) -> Any:
+    try:
+        from azure.storage.blob import ContainerClient
+    except ImportError:
+        raise ConfigError(
+            "--singleton needs azure-storage-blob, which is not installed.",
+            hint='Install it with `pip install "appsvc-runtime[singleton]"`.',
+        ) from None
+    try:
+        return ContainerClient.from_connection_string(
+            storage,
+            CONTAINER,
+            retry_total=0,
+            connection_timeout=_REQUEST_SECONDS,
+            read_timeout=_REQUEST_SECONDS,
+        )
+    except (ValueError, AttributeError):
+        raise ConfigError(
+            "The setting with the storage account for --singleton holds no connection string.",
+            hint="Copy it from the account's access keys.",
+        ) from None
+
+
+def _start_guard() -> subprocess.Popen[bytes]:
+    """Start the guard, which outlives this process and ends by itself."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    paths = [package, os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        cwd=package,  # with -m Python looks there first: not among the worker's own files
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Give why, in few words: the storage's own code, never an address with a key in it."""
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    return type(error).__name__

@@ -1,0 +1,316 @@
+"""Keeps one worker running until a stop is asked for: start, watch, end, start again.
+
+Knows the order of things. Whether and when a worker is started again is `restarts`' to say, how one
+run is started and ended `workerrun`'s, who may run at all `singleton`'s.
+
+Everything happens in the main thread, as a worker on Linux ends with the thread that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import shutil
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from ..system import files
+from ..system.process_tree import Tree
+from .restarts import Restarts, exit_code
+from .run import Run
+from .script import NO_INTERPRETER, start_error
+from .stop_request import HEARTBEAT_FILE, STOP_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .liveness import HealthUrl, Heartbeat
+    from .output import WorkerLog
+    from .plan import WorkerPlan
+    from .singleton import Singleton
+
+__all__ = ["Launcher"]
+
+# How often files are looked at while nothing happens.
+_LOOK_SECONDS = 0.2
+# Without anything to look at: only so that no signal waits for long where waiting hides it.
+_IDLE_SECONDS = 1.0
+# After SIGABRT, for a Python to write its stack.
+_STACK_SECONDS = 2.0
+_GIVEN_TO_KILL = 0.5
+# Too many processes or files, too little memory: that goes by.
+_FOR_NOW = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
+
+class Launcher:
+    """Runs the worker of `plan`. `stop` may be called from a signal's handler, `run` once."""
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        environ: Mapping[str, str],
+        log: WorkerLog,
+        singleton: Singleton | None = None,
+    ) -> None:
+        self._plan = plan
+        self._environ = environ
+        self._log = log
+        self._singleton = singleton
+        # Its put may interrupt itself, which other queues' must not.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._signals = 0
+        self._told = False  # by the shutdown file
+        self._number = 0
+        self._no_fault = False  # of the worker's that the last run has ended
+        self._liveness: Heartbeat | HealthUrl | None = None
+        self._restarts = Restarts(
+            plan.mode,
+            healthy_after=plan.healthy_after,
+            kudu=plan.kudu,
+            kudu_pause=plan.kudu_pause,
+            give_up_after=plan.give_up_after,
+        )
+
+    def stop(self) -> None:
+        """Have the worker stopped, in order; called again, at once."""
+        self._signals += 1
+        self._wake.put(None)
+
+    def run(self) -> int:
+        """Run until a stop is asked for or there is no next run; give the exit code.
+
+        0 after a stop, else that of the worker's last run, 128+n for signal n. WorkerError or
+        ConfigError where the worker cannot be started at all.
+        """
+        folder = tempfile.mkdtemp(prefix="appsvc-worker-")
+        lock = self._clear_shutdown_file()
+        try:
+            return self._run(os.path.join(folder, "stop"))
+        finally:
+            if self._liveness is not None:
+                self._liveness.close()
+            if self._singleton is not None:
+                self._singleton.close()
+            if lock is not None:
+                files.unlock(lock)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _run(self, stop_file: str) -> int:
+        environ = self._worker_environ(stop_file)
+        while True:
+            if self._singleton is not None and not self._wait_for_the_lease():
+                return self._stopped()
+            if self.stopping:
+                return self._stopped()
+            run = self._start(environ)
+            seconds, code = 0.0, NO_INTERPRETER
+            if run is not None:
+                problem = self._watch(run)
+                if self.stopping:
+                    self._end(run, stop_file)
+                    return self._stopped()
+                self._tell_end(run, problem)
+                # One that has begun and is never to be started again is not, whoever ended it.
+                if self._no_fault and (run.was_too_late or self._plan.mode != "never"):
+                    continue
+                seconds, code = run.seconds, run.returncode or 0
+            decision = self._restarts.after(seconds, code)
+            if decision.note:
+                self._log.say(decision.note, self._number)
+            if decision.pause is None:
+                code = exit_code(code)
+                self._log.say(f"It is not started again; ending with exit code {code}.")
+                return code
+            if decision.pause:
+                self._log.say(f"It is started again in {decision.pause:.1f} s.", self._number)
+            if self._pause(decision.pause):
+                return self._stopped()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop is asked for."""
+        return self._signals > 0 or self._told
+
+    def _worker_environ(self, stop_file: str) -> dict[str, str]:
+        plan = self._plan
+        environ = {**self._environ, STOP_FILE: stop_file}
+        # Or what it prints would be seen when much has come together.
+        environ.setdefault("PYTHONUNBUFFERED", "1")
+        if plan.heartbeat_file or plan.health_url:
+            environ.setdefault("PYTHONFAULTHANDLER", "1")  # which shows the stack on SIGABRT
+            from . import liveness
+
+            if plan.heartbeat_file:
+                environ[HEARTBEAT_FILE] = plan.heartbeat_file
+                self._liveness = liveness.Heartbeat(plan.heartbeat_file, plan.liveness)
+            else:
+                self._liveness = liveness.HealthUrl(plan.health_url, plan.liveness)
+        return environ
+
+    def _start(self, environ: Mapping[str, str]) -> Run | None:
+        """Start a run; None where the machine has no room for it just now."""
+        self._number += 1
+        tree, not_after = Tree(), None
+        if self._singleton is not None:
+            not_after = self._singleton.guard(tree, self._number)
+        try:
+            run = Run(
+                self._number,
+                self._plan.argv,
+                environ=environ,
+                log=self._log,
+                tree=tree,
+                ended=lambda: self._wake.put(None),
+                not_after=not_after,
+            )
+        except OSError as error:
+            if error.errno in _FOR_NOW:
+                self._log.say(f"It cannot be started now: {error.strerror}.", self._number)
+                return None
+            raise start_error(self._plan.argv[0], self._plan.name, error) from None
+        if self._liveness is not None:
+            self._liveness.start()
+        self._log.say(f"{self._plan.name} has started as process {run.pid}.", run.number)
+        return run
+
+    def _watch(self, run: Run) -> str:
+        """Wait until a run is over or must be; end what is left of it unless a stop is asked for.
+
+        Give why it was ended, "" where it ended by itself or a stop is asked for.
+        """
+        self._no_fault = False
+        while run.returncode is None:
+            if self.stopping:
+                return ""
+            problem = self._liveness.problem() if self._liveness is not None else ""
+            if problem:
+                self._abort(run)
+                return problem
+            if self._singleton is not None and (why := self._singleton.problem(run.number)):
+                self._end_for_lease(run)
+                self._no_fault = True
+                return why
+            self._sleep()
+        self._finish(run)
+        self._look()  # the worker may have seen it first
+        self._no_fault = run.was_too_late
+        return "its lease had run out before it began" if run.was_too_late else ""
+
+    def _abort(self, run: Run) -> None:
+        """End a worker that hangs, its stack in the log where it can show one."""
+        if run.tree.abort():
+            deadline = time.monotonic() + _STACK_SECONDS
+            while run.returncode is None and time.monotonic() < deadline and self._signals < 2:
+                self._sleep(deadline - time.monotonic())
+        self._finish(run)
+
+    def _end_for_lease(self, run: Run) -> None:
+        """End a worker whose lease runs out: in order, as long as it is still ours."""
+        run.ask_to_stop()
+        while run.returncode is None and self._singleton is not None:
+            left = self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL
+            if left <= 0 or self._signals > 1:
+                break
+            self._sleep(min(left, _LOOK_SECONDS))
+        self._finish(run)
+
+    def _end(self, run: Run, stop_file: str) -> None:
+        """Stop a run in order: ask, wait for the grace time, end all that is left."""
+        if run.returncode is None:
+            self._log.say(
+                f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
+            )
+            with contextlib.suppress(OSError), open(stop_file, "wb"):
+                pass
+            run.ask_to_stop()
+            deadline = time.monotonic() + self._plan.grace
+            while run.returncode is None and self._signals < 2:
+                left = deadline - time.monotonic()
+                if self._singleton is not None:
+                    left = min(left, self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL)
+                if left <= 0:
+                    break
+                self._sleep(min(left, _LOOK_SECONDS))
+        by_itself = run.returncode is not None
+        self._finish(run)
+        grace = f"it did not stop within {self._plan.grace:g} s and was killed"
+        self._tell_end(run, "" if by_itself else "stopped at once" if self._signals > 1 else grace)
+
+    def _finish(self, run: Run) -> None:
+        left = run.finish()
+        if left:
+            numbers = ", ".join(map(str, left))
+            self._log.say(f"Processes that cannot be ended: {numbers}.", run.number)
+
+    def _tell_end(self, run: Run, problem: str) -> None:
+        """Log the line that sums up a run."""
+        code = run.returncode or 0
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if problem:
+            how = f"{how}: {problem}"
+        elif self.stopping:
+            how += ": it was asked to stop"
+        self._log.say(f"{self._plan.name} ended after {run.seconds:.1f} s with {how}.", run.number)
+
+    def _wait_for_the_lease(self) -> bool:
+        """Wait until this launcher may run the worker; say whether it may, or has been stopped."""
+        singleton = self._singleton
+        while singleton is not None and not singleton.may_start():
+            if self.stopping:
+                return False
+            self._sleep(_LOOK_SECONDS)
+        return not self.stopping
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait, unless a stop is asked for; say whether it is."""
+        deadline = time.monotonic() + seconds
+        while not self.stopping:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._sleep(left)
+        return True
+
+    def _sleep(self, seconds: float = _IDLE_SECONDS) -> None:
+        """Wait until something happens, at most so long, and not for longer than files can wait."""
+        watched = self._plan.shutdown_file or self._liveness is not None or self._singleton
+        longest = _LOOK_SECONDS if watched else _IDLE_SECONDS
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=max(0.0, min(seconds, longest)))
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the platform has told this WebJob to stop."""
+        if self._plan.shutdown_file and not self._told:
+            self._told = os.path.exists(self._plan.shutdown_file)
+
+    def _clear_shutdown_file(self) -> int | None:
+        """Remove what an earlier run was told by, unless another launcher is being told by it.
+
+        Give the lock that says so to the next one.
+        """
+        path = self._plan.shutdown_file
+        if not path:
+            return None
+        try:
+            lock = files.lock_own(f"{path}.launcher")
+        except OSError as error:
+            self._log.say(f"{path}, by which a stop is told, cannot be there: {error.strerror}.")
+            return None
+        if lock is None:
+            self._log.say(f"Another launcher watches {path} as well: it stops both.")
+            return None
+        try:
+            os.unlink(path)
+        except OSError:
+            if os.path.exists(path):
+                self._log.say(f"{path} was there before, cannot be removed, and counts as a stop.")
+        return lock
+
+    def _stopped(self) -> int:
+        why = "a signal has come" if self._signals else f"{self._plan.shutdown_file} is there"
+        self._log.say(f"Stopped, as {why}.")
+        return 0

@@ -1,0 +1,1 @@
+"""Logging: set-up, handlers, formats, the request of a log line."""

@@ -1,0 +1,232 @@
+"""Logging set up for the host: one line in an app.
+
+    from appsvc_runtime import configure_logging
+
+    configure_logging()                     # Flask, workers, any program
+    LOGGING = dict_config()                 # Django's settings; gunicorn's logconfig_dict
+
+Lines go to the file that `WSGI_LOG` names, else to standard output (under wfastcgi, which has none,
+to `python.log` in the site's log folder). Importing this room configures nothing. Must not know of
+requests.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import os
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..settings import options
+from ..settings.settings import Settings, load_settings
+from . import request_context
+from .file import SharedFileHandler
+from .formats import RequestFilter, TextFormatter, make_json_formatter, shown
+from .stdout import STDOUT_NAMES, StdoutHandler
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["configure_logging", "dict_config", "make_handler"]
+
+UNCAUGHT = "appsvc_runtime.uncaught"
+_hooked = False
+# The handlers made here, so that those of others are left alone.
+_own: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
+
+
+def configure_logging(
+    settings: Settings | None = None,
+    *,
+    level: str | int | None = None,
+    format: str | None = None,  # noqa: A002 - the word everybody uses
+    file: str | os.PathLike[str] | None = None,
+    max_bytes: int | None = None,
+    backups: int | None = None,
+) -> logging.Handler:
+    """Send this process's log where the host's user finds it, and give the handler that does.
+
+    - `level` (`APPSVC_LOG_LEVEL`): of the root logger, a name or any number; INFO by default.
+    - `format` (`APPSVC_LOG_FORMAT`): `text` or `json`.
+    - `file` (`WSGI_LOG`): "" is standard output whatever the variable says.
+    - `max_bytes` (`APPSVC_LOG_MAX_BYTES`) and `backups` (`APPSVC_LOG_BACKUPS`): when the file is
+      renamed, and how many such are kept.
+
+    `settings`: those of `load_settings()` by default. Uncaught exceptions, also of threads, and
+    warnings go to the log as well; standard error keeps the exceptions, unless the log is beside it
+    on standard output. Called again it takes the place of what it did before; handlers of others
+    stay as they are. Raises ConfigError for a value that cannot be used.
+    """
+    plan = _Plan(settings, level, format, file, max_bytes, backups)
+    handler = make_handler(
+        file=plan.file, max_bytes=plan.max_bytes, backups=plan.backups, form=plan.format,
+        instance=plan.instance,
+    )  # fmt: skip
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if old in _own:
+            root.removeHandler(old)
+            old.close()
+    root.addHandler(handler)
+    root.setLevel(plan.level)
+    return handler
+
+
+def dict_config(
+    settings: Settings | None = None,
+    *,
+    level: str | int | None = None,
+    format: str | None = None,  # noqa: A002
+    file: str | os.PathLike[str] | None = None,
+    max_bytes: int | None = None,
+    backups: int | None = None,
+) -> dict[str, Any]:
+    """Give the same as data for `logging.config.dictConfig`: Django's LOGGING, and your own.
+
+    Arguments and errors as for `configure_logging`. The result holds plain values only, and may be
+    added to. gunicorn's loggers are named in it, unless gunicorn has given them handlers already:
+    what a user told gunicorn about its logs is not undone by his Django settings.
+    """
+    plan = _Plan(settings, level, format, file, max_bytes, backups)
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {
+            "appsvc": {
+                "()": f"{__name__}.make_handler",
+                "file": plan.file,
+                "max_bytes": plan.max_bytes,
+                "backups": plan.backups,
+                "form": plan.format,
+                "instance": plan.instance,
+            }
+        },
+        "root": {"handlers": ["appsvc"], "level": plan.level},
+        # gunicorn keeps these two from the root. Their levels are gunicorn's own to set.
+        "loggers": {
+            name: {"handlers": ["appsvc"], "propagate": False}
+            for name in ("gunicorn.error", "gunicorn.access")
+            if all(handler in _own for handler in logging.getLogger(name).handlers)
+        },
+    }
+
+
+def make_handler(
+    *, file: str = "", max_bytes: int = 0, backups: int = 0, form: str = "text", instance: str = ""
+) -> logging.Handler:
+    """Make the handler that `dict_config` names; lets the middleware tell of requests.
+
+    `file`: "" is standard output. `form`: `text` or `json`.
+    """
+    handler: logging.Handler
+    if file:
+        handler = SharedFileHandler(file, max_bytes=max_bytes, backups=backups)
+    else:
+        handler = StdoutHandler()
+    handler.setFormatter(make_json_formatter() if form == "json" else TextFormatter())
+    handler.addFilter(RequestFilter(instance))
+    _own.add(handler)
+    request_context.enable()
+    _catch_the_uncaught()
+    return handler
+
+
+class _Plan:
+    """What was asked for: each value from its argument, else its variable, else its default."""
+
+    def __init__(
+        self,
+        settings: Settings | None,
+        level: str | int | None,
+        form: str | None,
+        file: str | os.PathLike[str] | None,
+        max_bytes: int | None,
+        backups: int | None,
+    ) -> None:
+        settings = load_settings() if settings is None else settings
+        known = settings.app_settings
+        self.level: str | int
+        if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
+            self.level = level
+        else:
+            self.level = options.resolve("APPSVC_LOG_LEVEL", level, known)
+        self.format: str = options.resolve("APPSVC_LOG_FORMAT", form, known)
+        for number in (max_bytes, backups):
+            if number is not None and not isinstance(number, int | str):
+                raise ConfigError(
+                    "max_bytes and backups are whole numbers.", hint="Correct them where given."
+                )
+        self.max_bytes: int = options.resolve("APPSVC_LOG_MAX_BYTES", max_bytes, known)
+        self.backups: int = options.resolve("APPSVC_LOG_BACKUPS", backups, known)
+        self.instance = settings.instance_id
+        if file is not None and not isinstance(file, str | bytes | os.PathLike):
+            raise ConfigError("The log file is no path.", hint="Correct it where it is given.")
+        if file is None:
+            file = settings.value("WSGI_LOG", default="")
+            if not file and settings.host == "fastcgi" and settings.log_folder is not None:
+                file = settings.log_folder / "python.log"
+        name = os.fsdecode(file).strip()
+        self.file = "" if not name or name in STDOUT_NAMES else os.path.abspath(name)
+
+
+def _catch_the_uncaught() -> None:
+    """Send what nobody caught to the log: once, and where others have hooks, to theirs too."""
+    global _hooked
+    logging.captureWarnings(True)
+    main_hook, thread_hook, unraisable_hook = (
+        sys.excepthook, threading.excepthook, sys.unraisablehook,
+    )  # fmt: skip
+
+    def in_main(
+        kind: type[BaseException], value: BaseException, trace: TracebackType | None
+    ) -> None:
+        quiet = not issubclass(kind, KeyboardInterrupt) and _log_uncaught(
+            logging.CRITICAL, "Uncaught exception", (kind, value, trace)
+        )
+        if not quiet or main_hook is not sys.__excepthook__:
+            main_hook(kind, value, trace)
+
+    def in_thread(what: threading.ExceptHookArgs) -> None:
+        name = what.thread.name if what.thread else "?"
+        quiet = not issubclass(what.exc_type, SystemExit) and _log_uncaught(
+            logging.CRITICAL,
+            f"Uncaught exception in thread {name}",
+            (what.exc_type, what.exc_value, what.exc_traceback),
+        )
+        if not quiet or thread_hook is not threading.__excepthook__:
+            thread_hook(what)
+
+    def unraisable(what: Any) -> None:
+        # Made a text here: who keeps the object makes it live again.
+        text = what.err_msg or "Exception ignored in"
+        if what.object is not None:
+            text += f": {shown(what.object)}"
+        quiet = _log_uncaught(
+            logging.ERROR, text, (what.exc_type, what.exc_value, what.exc_traceback)
+        )
+        if not quiet or unraisable_hook is not sys.__unraisablehook__:
+            unraisable_hook(what)
+
+    # Later only in place of the interpreter's own: what others put there since may call ours.
+    if not _hooked or main_hook is sys.__excepthook__:
+        sys.excepthook = in_main
+    if not _hooked or thread_hook is threading.__excepthook__:
+        threading.excepthook = in_thread
+    if not _hooked or unraisable_hook is sys.__unraisablehook__:
+        sys.unraisablehook = unraisable
+    _hooked = True
+
+
+def _log_uncaught(level: int, text: str, error: Any) -> bool:
+    """Write it to the log; say whether who looks at standard error sees it there."""
+    try:
+        handlers = [h for h in logging.getLogger().handlers if isinstance(h, StdoutHandler)]
+        before = sum(handler.written for handler in handlers)
+        logging.getLogger(UNCAUGHT).log(level, "%s", text, exc_info=error)
+        return sum(handler.written for handler in handlers) > before
+    except Exception:  # the interpreter is ending, or a handler of somebody's failed
+        return False

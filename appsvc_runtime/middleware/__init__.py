@@ -1,0 +1,1 @@
+"""The WSGI and ASGI middlewares, and what they decide and respond with."""

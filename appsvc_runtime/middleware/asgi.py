@@ -1,0 +1,265 @@
+"""`AppServiceASGIMiddleware`: the same for FastAPI, Starlette and every other ASGI app.
+
+    app = AppServiceASGIMiddleware(app)                     # FastAPI(), Starlette()
+    app.add_middleware(AppServiceASGIMiddleware)            # or as theirs
+
+Scheme, client, host and signed-in user are decided by `deciding`, as for WSGI: a scope is read into
+an environ, and what was decided goes back into it. `scope["appsvc.request"]` is the `RequestInfo`.
+Must not know of servers or frameworks.
+Source: the ASGI specification, HTTP and WebSocket connection scope.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..settings import options
+from . import drain
+from .short_circuit import Replier
+from .trust import ORIGINAL_KEY, REQUEST_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from .access_log import AccessLines, Line
+    from .health import Health
+    from .response import Reply
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+__all__ = ["AppServiceASGIMiddleware", "environ_of"]
+
+_ENVIRON = "appsvc.environ"
+# The scope as it came, for a middleware behind this one that decides by other options.
+_CAME = "appsvc.scope"
+_DECIDED = ("headers", "client", "scheme")
+# Headers that were removed or written anew are told by these; all others stay as they came.
+_SECURE = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
+_WEBSOCKET = {"https": "wss", "http": "ws"}
+
+
+def environ_of(scope: Scope) -> dict[str, Any]:
+    """Give a scope as WSGI spells it, with what the middleware has decided if it has seen it."""
+    found: dict[str, Any] | None = scope.get(_ENVIRON)
+    return found if found is not None else _read(scope)
+
+
+class AppServiceASGIMiddleware(Replier):
+    """Make an ASGI app see scheme, host, client and user as a trusted peer reports them.
+
+    `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
+    unknown scopes are passed on as they are; with `require_login` unknown ones raise RuntimeError.
+    Around another one, as an entry point's is around the user's own, the inner one's options count.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        trusted_proxies: Any = None,
+        hops: int | None = None,
+        front_door_id: str | None = None,
+        host_header: str | None = None,
+        client_header: str | None = None,
+        arr_ssl: bool | None = None,
+        require_login: str | None = None,
+        https_only: bool | None = None,
+        hsts_seconds: int | None = None,
+        access_log: bool | None = None,
+        pass_warmup: bool | None = None,
+        health: Health | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        variables = os.environ if environ is None else environ
+        super().__init__(
+            trusted_proxies=trusted_proxies,
+            hops=hops,
+            front_door_id=front_door_id,
+            host_header=host_header,
+            client_header=client_header,
+            arr_ssl=arr_ssl,
+            fastcgi_identity=None,
+            remote_user=False,  # ASGI has none
+            require_login=require_login,
+            https_only=https_only,
+            hsts_seconds=hsts_seconds,
+            pass_warmup=pass_warmup,
+            health=health,
+            environ=variables,
+        )
+        self.app = app
+        self._lines: AccessLines | None = None
+        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+            from .access_log import AccessLines
+
+            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
+            self._lines = AccessLines(warmup_path=self._warmup_path, probes=probes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            if self._login is not None and scope["type"] != "lifespan":
+                raise RuntimeError(
+                    f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
+                    "in by it, and APPSVC_REQUIRE_LOGIN is set."
+                )
+            if scope["type"] == "lifespan":
+                self._look_at_server()
+                if self._health is not None:
+                    drain.install()  # now the server's own handlers are in place
+            await self.app(scope, receive, send)
+            return
+        environ = environ_of(scope)
+        before = environ.get(REQUEST_KEY)
+        self.decide(environ)
+        if environ[REQUEST_KEY] is not before:
+            came = scope.get(_CAME)
+            if came is None:
+                scope = {**scope, _CAME: scope}
+            else:
+                scope = {**scope, **{key: came[key] for key in _DECIDED if key in came}}
+            _write(scope, environ)
+        line = None
+        if self._lines is not None and scope["type"] == "http":
+            line = self._lines.begin(environ)
+        if line is None:
+            await self._serve(scope, receive, send, environ)
+            return
+        try:
+            await self._serve(scope, receive, _counting(send, line), environ)
+        except BaseException:
+            line.failed()
+            raise
+        finally:
+            line.write()
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, environ: dict[str, Any]
+    ) -> None:
+        if self._https_only and environ["wsgi.url_scheme"] == "https":
+            send = _with_hsts(send, self._hsts)
+        reply = await self._reply(environ)
+        if reply is not None:
+            await _send(scope, receive, send, reply)
+            return
+        await self.app(scope, receive, send)
+
+    async def _reply(self, environ: dict[str, Any]) -> Reply | None:
+        health = self._health
+        if health is not None and environ["PATH_INFO"] == health.path and health.is_due():
+            import asyncio  # by now it is there; WSGI apps never need it
+
+            # In a thread: this one may wait for checks, and the loop must not. All others are
+            # answered here, so that they do not fill the pool that the app's own threads are of.
+            return await asyncio.to_thread(self.reply, environ)
+        return self.reply(environ)
+
+
+def _read(scope: Scope) -> dict[str, Any]:
+    """Give a scope as an environ: what decisions look at, no body."""
+    client = scope.get("client") or ("", None)
+    path = scope.get("path", "")
+    root = scope.get("root_path", "")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "SCRIPT_NAME": "",
+        # Newer servers have root_path at the beginning of path, which is all that is asked for.
+        "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
+        "REMOTE_ADDR": client[0] or "",
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.url_scheme": _SECURE.get(scope.get("scheme", "http"), "http"),
+    }
+    if root and not path.startswith(root):
+        environ["SCRIPT_NAME"] = root
+    if client[1] is not None:
+        environ["REMOTE_PORT"] = str(client[1])
+    server = scope.get("server") or ("", None)
+    environ["SERVER_NAME"] = server[0] or ""
+    for raw, value in scope.get("headers", ()):
+        if b"_" in raw:  # would pass for the one with hyphens, which the front end writes
+            continue
+        # Upper case of bytes: of a text it would make SS of a sharp s, and X-ARR-SSL of another.
+        key = "HTTP_" + raw.upper().replace(b"-", b"_").decode("latin-1")
+        text = value.decode("latin-1")
+        if key not in environ:
+            environ[key] = text
+        else:
+            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
+    return environ
+
+
+def _write(scope: Scope, environ: dict[str, Any]) -> None:
+    """Put what was decided into a scope."""
+    info = environ[REQUEST_KEY]
+    scope[REQUEST_KEY] = info
+    scope[ORIGINAL_KEY] = environ[ORIGINAL_KEY]
+    scope[_ENVIRON] = environ
+    original = environ[ORIGINAL_KEY]
+    if environ["wsgi.url_scheme"] != _SECURE.get(scope.get("scheme", "http")):
+        secure = environ["wsgi.url_scheme"]
+        scope["scheme"] = _WEBSOCKET[secure] if scope["type"] == "websocket" else secure
+    if (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")) != (
+        original["REMOTE_ADDR"],
+        original["REMOTE_PORT"],
+    ):
+        scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
+    changed = {
+        key[5:].replace("_", "-").lower().encode("latin-1"): environ.get(key)
+        for key, before in original.items()
+        if key.startswith("HTTP_") and environ.get(key) != before
+    }
+    underscored = any(b"_" in name for name, _ in scope.get("headers", ()))
+    if changed or underscored:
+        kept = [
+            (name, value)
+            for name, value in scope.get("headers", ())
+            if name.lower() not in changed and b"_" not in name
+        ]
+        kept += [
+            (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
+        ]
+        scope["headers"] = kept
+
+
+async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:
+    """Send an answer; a WebSocket is refused before it is opened, as 403 at most servers."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    status = int(reply.status[:3])
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _counting(send: Send, line: Line) -> Send:
+    """Give a `send` that tells an access line what is answered."""
+
+    async def counting(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            line.status = str(message["status"])
+        elif message["type"] == "http.response.body":
+            line.sent += len(message.get("body", b""))
+        await send(message)
+
+    return counting
+
+
+def _with_hsts(send: Send, value: str) -> Send:
+    """Give a `send` that adds Strict-Transport-Security unless the app has set it."""
+
+    async def adding(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name.lower() == b"strict-transport-security" for name, _ in headers):
+                headers.append((b"strict-transport-security", value.encode()))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return adding

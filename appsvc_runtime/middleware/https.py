@@ -1,0 +1,71 @@
+"""`https_only`: the answer to a plain request, and the header that makes browsers remember.
+
+Pure WSGI, loaded by the middleware where it is switched on. Must not know of trust: the scheme has
+been decided before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ..azure import names
+from .forwarded import read_host
+from .response import Reply, make_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["add_hsts", "is_probe", "redirect"]
+
+# What RFC 3986 allows in a path and in a query as it is; "%" stands only in the query, which
+# arrives still encoded.
+_PATH_SAFE = "/:@!$&'()*+,;=~-._"
+_QUERY_SAFE = _PATH_SAFE + "?%"
+
+
+def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
+    """Say whether the platform asks, which follows no redirect and counts one as ill health."""
+    if environ.get("PATH_INFO") == warmup_path or "HTTP_X_FD_HEALTHPROBE" in environ:
+        return True
+    return str(environ.get("HTTP_USER_AGENT", "")).startswith(names.PROBE_AGENTS)
+
+
+def add_hsts(start_response: StartResponse, value: str) -> StartResponse:
+    """Give a `start_response` that adds Strict-Transport-Security unless the app has set it."""
+
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        if not any(name.lower() == "strict-transport-security" for name, _ in headers):
+            headers = [*headers, ("Strict-Transport-Security", value)]
+        if exc_info is None:
+            return start_response(status, headers)
+        return start_response(status, headers, exc_info)
+
+    return start
+
+
+def redirect(environ: WSGIEnvironment, site_host: str) -> Reply:
+    """Give 308 to the same address by https, or 400 where the visitor named no usable host.
+
+    `site_host` is the site's own name, for the clients that send no Host at all.
+    """
+    host = read_host(environ.get("HTTP_HOST") or site_host)
+    if host is None:
+        return make_reply("400 Bad Request", b"Bad Host header.\n")
+    path = quote(
+        (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode(
+            "latin-1", "replace"
+        ),
+        safe=_PATH_SAFE,
+    )
+    if not path.startswith("/"):  # else it would go on the host's name
+        path = f"/{path}"
+    query = quote(environ.get("QUERY_STRING", "").encode("latin-1", "replace"), safe=_QUERY_SAFE)
+    # The port is dropped: the one in a plain request is not where https is.
+    target = f"https://{host.name}{path}{'?' if query else ''}{query}"
+    return make_reply("308 Permanent Redirect", b"Use https.\n", ("Location", target))

@@ -1,0 +1,92 @@
+"""What of a setting may be shown: secrets are known by their names and by what they look like.
+
+Pure. Must not know of hosts or output. In doubt a value is hidden: one hidden too many is a
+nuisance, one shown too many is a leak.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .secret import MASK, mask_url
+from .token_shapes import holds_token
+
+__all__ = ["is_secret_name", "mask_value"]
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SECRET_WORDS = frozenset(
+    {"key", "keys", "pass", "pat", "pw", "pwd", "sas", "sig", "signature", "token", "tokens"}
+    | {"creds", "jwt", "kennwort", "mnemonic", "otp", "passcode", "passwort", "pepper", "pin"}
+    | {"authorization", "bearer", "connstr", "cookie", "dsn", "salt", "webhook", "webhooks"}
+)
+# Each word of a name may end so: APIKEY_2, dbpwd, AUTHTOKENS.
+_SECRET_ENDS = (
+    "key", "keys", "pass", "psw", "pw", "pwd", "salt", "sas", "token", "tokens", "signature",
+)  # fmt: skip
+# At the end of a name, where they are what it is: REDIS_AUTH, but not WEBSITE_AUTH_ENABLED.
+_SECRET_LAST = frozenset({"auth", "private"})
+# These may stand anywhere in a name, whatever is squeezed beside them.
+_SECRET_PARTS = (
+    "password", "passwd", "passphrase", "secret", "credential", "connectionstring", "connstr",
+    "sharedaccess", "privatekey", "apikey", "accesskey", "accountkey", "identityheader",
+    "basicauth", "sessionid", "authsession",
+)  # fmt: skip
+# These end like secrets and are none: a file's name, or nothing worth hiding.
+_NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless", "requireauth"})
+_NO_SECRET_WORDS = frozenset({"bypass", "compass", "monkey"})
+_KEY_VAULT = re.compile(r"(?<![A-Za-z])(?i:key[_-]?vault)|(?<=[a-z])Key[_-]?Vault")
+# A shell's variables for the folder one is in; elsewhere `pwd` is a password.
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Names within a value: `AccountKey=…`, `"password": …`, `--api-key …`. They begin where a word
+# does, so that a long value is looked through once.
+_PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=>]")
+_FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
+# An image's digest stands behind an @ and is no host.
+_DIGEST = re.compile(r"@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})(?![0-9a-f])")
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a setting, or a part of a connection string, is a secret by its name."""
+    name = _KEY_VAULT.sub("Vault", name)  # the vault's own name and address are none
+    squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
+    if squeezed in _NO_SECRETS:
+        return False
+    if any(part in squeezed for part in _SECRET_PARTS):
+        return True
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return (
+        (words and words[-1] in _SECRET_LAST)
+        or "sasurl" in squeezed
+        or any(
+            word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS)
+            for word in words
+        )
+    )
+
+
+def mask_value(name: str, value: str) -> str:
+    """Return a setting's value as it may be shown: hidden, parts of it hidden, or as it is."""
+    text = value.strip()
+    if not text or (name in _FOLDERS and _ABSOLUTE.match(text)):
+        return value
+    if is_secret_name(name):
+        return MASK
+    pieces = re.split(r"([,\s]+)", text)
+    # One URL, or a list of them; a login might be cut in two by its own comma.
+    urls = pieces[::2] if len(pieces) == 1 or "@" not in text else []
+    if urls and all(_URL.match(url) for url in urls):
+        pieces[::2] = [mask_url(url) for url in urls]
+        return "".join(pieces)
+    if holds_token(_DIGEST.sub("", text)) or _has_secret_pair(text):
+        return MASK
+    if "://" in text:
+        return mask_url(text)
+    # `user:password@host` without a scheme.
+    return MASK if 0 <= text.find(":") < _DIGEST.sub("", text).rfind("@") else value
+
+
+def _has_secret_pair(text: str) -> bool:
+    names = {found[1] for rule in (_PAIR, _FLAG) for found in rule.finditer(text)}
+    return any(is_secret_name(name) for name in names)

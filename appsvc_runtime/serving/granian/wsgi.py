@@ -1,0 +1,309 @@
+"""WSGI on granian's ASGI side: a request of its as PEP 3333 has it, and the answer to it.
+
+Granian's own WSGI side makes one variable of `X-Forwarded-Proto` and `X_Forwarded_Proto`, the last
+one counting, so that any visitor could forge what the front end says; it gives no `write`, takes no
+late `start_response`, and puts this process's environment among the headers. Its ASGI side hands
+over the header names as they came. Called from any thread; bodies and slow readers are waited for
+through the loop of the main thread. Knows what granian's ASGI side gives, and nothing of threads,
+settings or the platform.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import io
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from ..one_host import BAD_REQUEST, has_one_host
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["LoopThread", "VisitorGoneError", "make_environ", "serve"]
+
+_CHUNK = 65_536
+# A stream of more parts than this may go on for ever: then it is seen when its visitor goes.
+_SHORT_STREAM = 2
+# What is read of a body that the app has left, so that its sender gets to read the answer.
+_LEFT_BYTES = 16 * 1024 * 1024
+_LEFT_SECONDS = 5.0
+
+_BASE: dict[str, Any] = {
+    "GATEWAY_INTERFACE": "CGI/1.1",
+    "SCRIPT_NAME": "",
+    "SERVER_SOFTWARE": "granian",
+    "wsgi.input_terminated": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+# Names seen are remembered: browsers send the same ones. So many, against one who invents them.
+_MAX_NAMES = 512
+_names: dict[bytes, str] = {
+    b"content-type": "CONTENT_TYPE",
+    b"content-length": "CONTENT_LENGTH",
+}
+
+
+def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
+    """Give an ASGI scope as WSGI's environ, but for `wsgi.input`.
+
+    A header with an underscore in its name is left out: it would pass for the one with a hyphen.
+    """
+    raw = scope["raw_path"]
+    environ = _BASE.copy()
+    environ["REQUEST_METHOD"] = scope["method"]
+    environ["PATH_INFO"] = (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
+    environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
+    environ["wsgi.url_scheme"] = scope["scheme"]
+    version = scope["http_version"]
+    environ["SERVER_PROTOCOL"] = f"HTTP/{version}" if "." in version else f"HTTP/{version}.0"
+    environ["SERVER_NAME"], environ["SERVER_PORT"] = scope["server"]
+    environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = scope["client"]
+    environ["wsgi.errors"] = sys.stderr
+    for name, value in scope["headers"]:
+        key = _names.get(name) or _name(name)
+        text = value.decode("latin-1")
+        if key in environ:
+            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
+        else:
+            environ[key] = text
+    environ.pop("", None)
+    if not environ.get("HTTP_HOST"):  # granian makes an empty one where none was sent
+        environ.pop("HTTP_HOST", None)
+    return environ
+
+
+def _name(name: bytes) -> str:
+    key = ""
+    if b"_" not in name:
+        key = "HTTP_" + name.upper().replace(b"-", b"_").decode("latin-1")
+    if len(_names) < _MAX_NAMES:
+        _names[name] = key
+    return key
+
+
+class VisitorGoneError(ConnectionError):
+    """The visitor has gone: nobody is left to be answered."""
+
+
+class LoopThread:
+    """Waits, from any other thread, for what only an event loop can wait for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def wait(self, awaitable: Awaitable[Any], seconds: float | None = None) -> Any:
+        """Give what an awaitable of granian's gives; at once where it is there already.
+
+        Raises TimeoutError where it takes longer than so many seconds.
+        """
+        step = awaitable.__await__()
+        try:
+            next(step)
+        except StopIteration as done:
+            return done.value
+        future = asyncio.run_coroutine_threadsafe(_await(awaitable), self._loop)
+        try:
+            return future.result(seconds)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            raise TimeoutError from None
+
+    def watch(self, protocol: Any) -> threading.Event:
+        """Give an event that is set when the visitor has gone."""
+        gone = threading.Event()
+
+        async def look() -> None:
+            while (await protocol.receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        asyncio.run_coroutine_threadsafe(look(), self._loop)
+        return gone
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+class _Body(io.RawIOBase):
+    """The body of a request, as it comes."""
+
+    def __init__(self, protocol: Any, loop: LoopThread, *, expects: bool) -> None:
+        self._protocol = protocol
+        self._loop = loop
+        self._held = memoryview(b"")
+        self._seconds: float | None = None
+        self._expects = expects  # its sender waits to be asked for it (`Expect: 100-continue`)
+        self.ended = False
+
+    def leave(self) -> None:
+        """Read what the app has not, within limits: a sender who is cut off sees no answer."""
+        if self._expects:
+            return
+        self._held = memoryview(b"")
+        self._seconds, left = _LEFT_SECONDS, _LEFT_BYTES
+        until = time.monotonic() + _LEFT_SECONDS
+        buffer = bytearray(_CHUNK)
+        with contextlib.suppress(OSError):  # gone, or too slow
+            while not self.ended and left > 0 and time.monotonic() < until:
+                left -= self.readinto(buffer)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what has come, at least a byte; 0 at the end. Raises OSError when there is none."""
+        while not self._held and not self.ended:
+            self._expects = False
+            message = self._loop.wait(self._protocol.receive(), self._seconds)
+            if message["type"] != "http.request":
+                self.ended = True
+                raise VisitorGoneError("The visitor went away in the middle of the body.")
+            self._held = memoryview(message.get("body", b""))
+            self.ended = not message.get("more_body")
+        size = min(len(buffer), len(self._held))
+        buffer[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size
+
+
+class _Response:
+    """One answer on its way: `start` is the app's `start_response`."""
+
+    def __init__(self, protocol: Any, loop: LoopThread, head: bool, body: _Body | None) -> None:
+        self._protocol = protocol
+        self._loop = loop
+        self._is_head = head
+        self._body = body
+        self._head: dict[str, Any] | None = None
+        self._sent = 0  # parts
+        self.length = -1  # of the body, where the app says it
+        self._gone: threading.Event | None = None
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """Take status and headers, as PEP 3333 says; give `write`."""
+        if exc_info is not None:
+            try:
+                if self._sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self._head is not None:
+            raise AssertionError("start_response was called twice without exc_info")
+        lines = []
+        self.length = -1
+        for name, value in headers:
+            key = name.lower()
+            if key == "content-length":
+                self.length = int(value)
+            lines.append((key.encode("latin-1"), value.encode("latin-1")))
+        self._head = {"type": "http.response.start", "status": int(status[:3]), "headers": lines}
+        return self.write
+
+    def whole(self, data: bytes) -> None:
+        """Send an answer that is all there."""
+        if self._sent:
+            self.write(data)
+            self.finish()
+            return
+        self._begin()
+        self._read_rest()
+        self._put(data, more=False)
+
+    def write(self, data: bytes) -> None:
+        """Send a part of an answer. Raises ConnectionError when the visitor has gone."""
+        if not self._sent:
+            self._begin()
+        elif self._gone is None and self._sent > _SHORT_STREAM:
+            # Not while the app may still read: it would be taken from it.
+            if self._body is None or self._body.ended:
+                self._gone = self._loop.watch(self._protocol)
+        elif self._gone is not None and self._gone.is_set():
+            raise VisitorGoneError("The visitor went away in the middle of the answer.")
+        self._sent += 1
+        if not self._is_head:
+            self._put(data, more=True)
+
+    def finish(self) -> None:
+        """End an answer that was sent in parts."""
+        if not self._sent:
+            self._begin()
+        self._read_rest()
+        self._put(b"", more=False)
+
+    def _read_rest(self) -> None:
+        if self._body is not None and not self._body.ended:
+            self._body.leave()
+
+    def _begin(self) -> None:
+        if self._head is None:
+            raise AssertionError("the app returned without having called start_response")
+        self._sent = 1
+        self._loop.wait(self._protocol.send(self._head))
+
+    def _put(self, data: bytes, *, more: bool) -> None:
+        message = {"type": "http.response.body", "body": data, "more_body": more}
+        self._loop.wait(self._protocol.send(message))
+
+
+def serve(
+    app: WSGIApplication,
+    scope: dict[str, Any],
+    protocol: Any,
+    loop: LoopThread,
+    *,
+    multiprocess: bool = False,
+) -> None:
+    """Have a WSGI app answer a request of granian's; raises what the app raises."""
+    if scope["type"] != "http":  # a WebSocket, which WSGI has not
+        loop.wait(protocol.send({"type": "websocket.close"}))
+        return
+    if not has_one_host(scope["headers"]):
+        refusal = _Response(protocol, loop, scope["method"] == "HEAD", None)
+        refusal.start("400 Bad Request", [("Content-Length", str(len(BAD_REQUEST)))])
+        refusal.whole(BAD_REQUEST)
+        return
+    environ = make_environ(scope)
+    environ["wsgi.multiprocess"] = multiprocess
+    body = None
+    if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+        body = _Body(protocol, loop, expects="HTTP_EXPECT" in environ)
+        environ["wsgi.input"] = io.BufferedReader(body, _CHUNK)
+    else:
+        environ["wsgi.input"] = io.BytesIO()
+    response = _Response(protocol, loop, scope["method"] == "HEAD", body)
+    parts = app(environ, response.start)
+    try:
+        _send(parts, response)
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+
+
+def _send(parts: Iterable[bytes], response: _Response) -> None:
+    if hasattr(parts, "__len__"):
+        response.whole(b"".join(parts))
+        return
+    first = True
+    for part in parts:
+        if first and len(part) == response.length:  # most of them: frameworks say the length
+            response.whole(part)
+            return
+        first = False
+        if part:
+            response.write(part)
+    response.finish()

@@ -1,0 +1,77 @@
+"""gunicorn's logger for the container: both logs on standard output, and a cheap access line.
+
+Knows gunicorn's logger, and how probes are told from visitors; nothing of apps.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from ...azure import hosts
+from ...middleware.access_log import is_internal_probe, quoted
+from ...settings import options
+from ..defaults import ACCESS_LOG_FORMAT
+from . import older
+
+__all__ = ["StdoutLogger"]
+
+
+class StdoutLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger with the error log beside the access log, and the latter made faster.
+
+    gunicorn collects every header and variable of a request for a line that shows seven of them,
+    which is a fifth of what a small app's request costs. A format of the user's is left to it.
+    """
+
+    _second = 0
+    _stamp = ""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up as gunicorn does, then move what it puts on standard error."""
+        super().setup(cfg)
+        self._warmup_path = hosts.warmup_path(os.environ)
+        try:
+            self._probes = options.resolve("APPSVC_LOG_PROBES", None, os.environ)
+        except Exception as error:  # of which gunicorn would make a traceback
+            sys.stderr.write(f"Error: {error}\n")
+            raise SystemExit(2) from None
+        self._own_format = cfg.access_log_format == ACCESS_LOG_FORMAT
+        if cfg.errorlog == "-":
+            for handler in self.error_log.handlers:
+                if getattr(handler, "stream", None) is sys.stderr:
+                    handler.setStream(sys.stdout)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
+        """Write the access line, but for probes, in the format ACCESS_LOG_FORMAT."""
+        if not self._probes and is_internal_probe(environ, self._warmup_path):
+            return
+        if not self._own_format:
+            super().access(resp, req, environ, request_time)
+        elif self._is_enabled():
+            get = environ.get
+            user = self._get_user(environ) if "HTTP_AUTHORIZATION" in environ else None
+            line = (
+                f"{get('REMOTE_ADDR') or '-'} - {quoted(user or '-')} {self._now()} "
+                f'"{get("REQUEST_METHOD")} {quoted(get("RAW_URI", "-"))} '
+                f'{get("SERVER_PROTOCOL")}" {str(resp.status)[:3]} {resp.sent} '
+                f'"{quoted(get("HTTP_REFERER", "-"))}" "{quoted(get("HTTP_USER_AGENT", "-"))}" '
+                f"{request_time.seconds * 1000 + request_time.microseconds // 1000}ms "
+                f"{get('wsgi.url_scheme', '-')}"
+            )
+            self.access_log.info(line)
+
+    def _is_enabled(self) -> bool:
+        enabled: bool | None = getattr(self, "access_log_enabled", None)  # new in gunicorn 25
+        return older.is_access_log_enabled(self.cfg) if enabled is None else enabled
+
+    def _now(self) -> str:
+        """Return the time as `now()` does, made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._stamp, self._second = self.now(), second
+        return self._stamp

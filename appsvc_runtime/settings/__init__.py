@@ -1,0 +1,1 @@
+"""App settings and the `APPSVC_*` options, typed."""

@@ -1,0 +1,289 @@
+"""Text to typed values: one table of what a setting may be read as.
+
+Pure. Must not know where a text comes from. A reader raises ValueError with what was expected, and
+never says what it was given.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import re
+import types
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
+
+from ..redaction.secret import WEB_SCHEMES, Secret, Url
+from .options import parse_bool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Json", "Reader", "Url", "fault", "reader_for"]
+
+# int() and float() also take underscores, other scripts' digits and blanks.
+_INT = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
+# Bounded: a megabyte of digits is refused at once, and not gone over from each of its places.
+_DURATION = re.compile(r"([0-9]{1,15}(\.[0-9]{1,15})?\s{0,9}[A-Za-z]{1,7}\s{0,9}){1,5}", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9.]{1,31})\s{0,9}([A-Za-z]{1,7})", re.ASCII)
+_CLOCK = re.compile(r"(?:([0-9]{1,8})\.)?([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,7})?")
+_SECONDS = {
+    **dict.fromkeys(("ms", "msec"), 0.001),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+}
+_BRACKETED_HOST = re.compile(r"\[[0-9A-Fa-f.]{0,9}:[0-9A-Fa-f:.]{0,45}\]")
+
+
+class Json:
+    """Name this as the kind of a setting that holds any JSON; what comes is what it says."""
+
+
+class Reader:
+    """How one kind is read: `expected` in words, and `parse` from a text, ValueError if it fails.
+
+    `optional` where None is a value of the kind, that of a setting which is not set.
+    """
+
+    __slots__ = ("expected", "optional", "parse")
+
+    def __init__(
+        self, expected: str, parse: Callable[[str], Any], *, optional: bool = False
+    ) -> None:
+        self.expected = expected
+        self.parse = parse
+        self.optional = optional
+
+
+def fault(text: str) -> str:
+    """Say why a text can be no setting of any kind, "" for one that can."""
+    if "\0" in text:
+        return "it holds a NUL character"
+    # Bytes that are not UTF-8 arrive as surrogates; what nearly every value is, is asked first.
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "it is not UTF-8"
+    return ""
+
+
+def reader_for(kind: Any) -> Reader:
+    """Give the reader of a type as an annotation names it; TypeError for a type there is none of.
+
+    Known: str, int, float, bool, datetime.timedelta, pathlib.Path, Url, Secret, Json, Any, object,
+    dict and dict[str, …], list, tuple[…, ...], set and frozenset of those, Literal, enumerations,
+    NewType of those, and each of them `| None`.
+    """
+    if isinstance(kind, type) and kind in _READERS:
+        return _READERS[kind]
+    if kind is Any:
+        return _READERS[Json]
+    origin = get_origin(kind)
+    arguments = get_args(kind)
+    if origin is Annotated:
+        return reader_for(arguments[0])
+    if origin is Union or origin is types.UnionType:
+        known = [part for part in arguments if part is not type(None)]
+        if len(known) == 1 and len(known) < len(arguments):
+            inner = reader_for(known[0])
+            return Reader(inner.expected, inner.parse, optional=True)
+    elif origin is Literal:
+        return _choice({str(value): value for value in arguments if value is not None})
+    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _enumeration(kind)
+    elif (origin or kind) in (dict, Mapping):
+        if not arguments:
+            return _READERS[dict]
+        if arguments[0] is str:
+            return _table(reader_for(arguments[1]))
+    elif (origin or kind) in _SEQUENCES:
+        # A tuple without an ellipsis has one place for each of its types.
+        fixed = origin is tuple and arguments and arguments[-1] is not Ellipsis
+        if not fixed and len(arguments) <= 1 + (origin is tuple):
+            item = arguments[0] if arguments else str
+            return _many(_SEQUENCES[origin or kind], reader_for(item))
+    elif getattr(kind, "__supertype__", None) is not None:
+        return reader_for(kind.__supertype__)
+    raise TypeError(f"there is no way to read a setting as {kind!r}")
+
+
+def _enumeration(kind: type[enum.Enum]) -> Reader:
+    """Read a member by its value or its name; the value goes first."""
+    values: dict[str, Any] = {member.name: member for member in kind}
+    values |= {str(member.value): member for member in kind}
+    texts = [member.value if isinstance(member.value, str) else member.name for member in kind]
+    return _choice(values, texts)
+
+
+def _choice(values: dict[str, Any], shown: list[str] | None = None) -> Reader:
+    folded: dict[str, Any] = {}
+    for name, value in values.items():
+        folded.setdefault(name.lower(), value)
+
+    def parse(text: str) -> Any:
+        text = text.strip()
+        if text in values:
+            return values[text]
+        if text.lower() in folded:
+            return folded[text.lower()]
+        raise ValueError
+
+    return Reader("one of " + ", ".join(shown or values), parse)
+
+
+def _many(make: Callable[[list[Any]], Any], inner: Reader) -> Reader:
+    def parse(text: str) -> Any:
+        text = text.strip()
+        # `[::1],localhost` begins like JSON and is none.
+        if text.startswith("[") and not _BRACKETED_HOST.match(text):
+            items = [_from_json(inner, item) for item in _json(text)]
+        else:
+            items = [inner.parse(word.strip()) for word in text.split(",") if word.strip()]
+        try:
+            return make(items)
+        except TypeError:  # a set of what cannot be in one
+            raise ValueError from None
+
+    return Reader(f"a list with commas (or JSON), each {inner.expected}", parse)
+
+
+def _table(inner: Reader) -> Reader:
+    def parse(text: str) -> dict[str, Any]:
+        return {name: _from_json(inner, value) for name, value in _object(text).items()}
+
+    if inner.parse is _json:
+        return _READERS[dict]
+    return Reader(f"a JSON object, each value {inner.expected}", parse)
+
+
+def _from_json(inner: Reader, value: Any) -> Any:
+    """Read what stood inside of JSON as if it had been a setting of its own."""
+    if inner.parse is _json:
+        return value
+    if value is None:
+        if inner.optional:
+            return None
+        raise ValueError
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise ValueError from None
+    if fault(text):
+        raise ValueError
+    return inner.parse(text)
+
+
+def _int(text: str) -> int:
+    text = text.strip()
+    if not _INT.fullmatch(text):
+        raise ValueError
+    return int(text)
+
+
+def _float(text: str) -> float:
+    text = text.strip()
+    number = float(text) if _FLOAT.fullmatch(text) else math.inf
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _duration(text: str) -> timedelta:
+    """Read `1h30m`, or .NET's `d.hh:mm:ss.fffffff`; without days, hours may go beyond 23."""
+    text = text.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        days, hours, minutes, seconds, fraction = clock.groups("0")
+        if clock[1] and int(hours) > 23:
+            raise ValueError
+        return timedelta(
+            days=int(days), hours=int(hours), minutes=int(minutes),
+            seconds=int(seconds) + float(fraction),
+        )  # fmt: skip
+    if text == "0":
+        return timedelta()
+    parts = _DURATION_PART.findall(text.lower()) if _DURATION.fullmatch(text) else []
+    units = [_SECONDS.get(unit) for _, unit in parts]
+    if not parts or None in units or len(set(units)) < len(units):
+        raise ValueError
+    try:
+        return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    except OverflowError:
+        raise ValueError from None
+
+
+def _json(text: str) -> Any:
+    def refuse(_: str) -> None:
+        raise ValueError  # NaN and Infinity are no JSON
+
+    try:
+        return json.loads(text, parse_constant=refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError  # 1e999
+    return number
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise ValueError
+    return value
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:  # nobody's home
+        raise ValueError from None
+
+
+def _url(text: str) -> Url:
+    text = text.strip()
+    # Asked first: urlsplit takes line breaks out. Blanks are printable, what else is not is no URL.
+    if " " in text or not text.isprintable():
+        raise ValueError
+    parts = urlsplit(text)
+    scheme = parts.scheme
+    # Before Python 3.11 urlsplit takes digits for a scheme.
+    if not scheme[:1].isalpha() or not text[len(scheme) :].startswith("://"):
+        raise ValueError
+    # sqlite://, memory:// and file:///path have no host, the web's addresses do.
+    if not parts.hostname and (parts.netloc or scheme in WEB_SCHEMES):
+        raise ValueError
+    _ = parts.port  # raises for what is no port
+    return Url(text)
+
+
+_READERS: dict[Any, Reader] = {
+    str: Reader("a text", str),
+    int: Reader("a whole number", _int),
+    float: Reader("a number", _float),
+    bool: Reader("true or false", parse_bool),
+    timedelta: Reader("a duration such as 30s, 1h30m or 00:02:00", _duration),
+    Path: Reader("a path", _path),
+    Url: Reader("an absolute URL", _url),
+    Secret: Reader("a secret", Secret),
+    Json: Reader("JSON", _json),
+    object: Reader("JSON", _json),
+    dict: Reader("a JSON object", _object),
+}
+_SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
+    list: list,
+    Sequence: tuple,
+    tuple: tuple,
+    set: set,
+    AbstractSet: frozenset,
+    frozenset: frozenset,
+}

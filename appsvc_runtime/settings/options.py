@@ -1,0 +1,260 @@
+"""The `APPSVC_*` settings: one table that the middleware, the doors, the help and the README share.
+
+Pure and light. Must not know what the options are for. Precedence is one expression, in `resolve`:
+argument, environment, default.
+"""
+
+from __future__ import annotations
+
+from ..errors import ConfigError
+from .option_parsers import (
+    parse_bool,
+    parse_bytes,
+    parse_count,
+    parse_header_name,
+    parse_host_pattern,
+    parse_host_patterns,
+    parse_level,
+    parse_log_format,
+    parse_login,
+    parse_number,
+    parse_remote_user,
+    parse_seconds,
+    parse_text,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = [
+    "OPTIONS",
+    "Option",
+    "parse_bool",
+    "parse_bytes",
+    "parse_count",
+    "parse_header_name",
+    "parse_host_pattern",
+    "parse_host_patterns",
+    "parse_level",
+    "parse_log_format",
+    "parse_login",
+    "parse_number",
+    "parse_remote_user",
+    "parse_seconds",
+    "parse_text",
+    "resolve",
+]
+
+
+class Option:
+    """One `APPSVC_*` setting: `name`, `parser` from text, `default`, and `help` in one sentence."""
+
+    __slots__ = ("default", "help", "name", "parser")
+
+    def __init__(
+        self, name: str, parser: Callable[[str], Any], default: Any, help_text: str
+    ) -> None:
+        self.name = name
+        self.parser = parser
+        self.default = default
+        self.help = help_text
+
+    def resolve(self, argument: Any, environ: Mapping[str, str]) -> Any:
+        """Give the argument if it is not None, else the variable if it is set, else the default.
+
+        A variable that is set to nothing counts as not set. An argument is read as the variable
+        would be, unless it is a list of its own. Raises ConfigError, naming the variable and what
+        was expected, never the value.
+        """
+        if argument is not None and not isinstance(argument, str | int):
+            return argument
+        text = environ.get(self.name, "") if argument is None else str(argument)
+        if not text.strip():
+            return self.default
+        try:
+            return self.parser(text)
+        except ValueError as error:
+            if argument is not None:
+                raise ConfigError(
+                    f"The argument for {self.name} cannot be used: {error}.",
+                    hint="Correct it where it is given.",
+                ) from None
+            raise ConfigError(
+                f"The setting {self.name} cannot be used: {error}.",
+                hint="Correct it in the app settings, or take it out.",
+            ) from None
+
+
+OPTIONS: dict[str, Option] = {
+    row.name: row
+    for row in (
+        Option(
+            "APPSVC_APP",
+            parse_text,
+            "",
+            "The app to serve: `module:attr`, `module:factory()`, `module`, or a dotted name "
+            "as in `WSGI_HANDLER`. Detected when not set.",
+        ),
+        Option(
+            "APPSVC_TRUSTED_PROXIES",
+            parse_text,
+            "",
+            "Who may report scheme, host and client: addresses and networks, separated by commas, "
+            "or `*`. On App Service: loopback, link-local and private peers. Elsewhere: nobody.",
+        ),
+        Option(
+            "APPSVC_FORWARDED_HOPS",
+            parse_count,
+            None,
+            "How many proxies append to `X-Forwarded-*`. 1, or 2 under version 2 of "
+            "HttpPlatformHandler on App Service. A shorter `X-Forwarded-For` names no client.",
+        ),
+        Option(
+            "APPSVC_CLIENT_HEADER",
+            parse_header_name,
+            "",
+            "The header in which your CDN names the client, such as `CF-Connecting-IP`. Only for a "
+            "site that nobody reaches past the CDN.",
+        ),
+        Option(
+            "APPSVC_ARR_SSL",
+            parse_bool,
+            None,
+            "Whether `X-ARR-SSL` from a trusted peer is a sign of https. On App Service yes; "
+            "elsewhere no, switch it on where your own IIS with ARR sets it.",
+        ),
+        Option(
+            "APPSVC_FASTCGI_IDENTITY",
+            parse_bool,
+            False,
+            "Read who is signed in under wfastcgi as well. Only where web.config refuses header "
+            "names with underscores: CGI cannot tell them apart.",
+        ),
+        Option(
+            "APPSVC_FRONT_DOOR_ID",
+            parse_text,
+            "",
+            "The ID of your Front Door: requests whose `X-Azure-FDID` equals it have their "
+            "`X-Forwarded-Host` taken and one more hop believed.",
+        ),
+        Option(
+            "APPSVC_HOST_HEADER",
+            parse_header_name,
+            "",
+            "The header that holds the visitor's host, such as `X-Original-Host` behind an "
+            "Application Gateway. The `Host` header itself when not set.",
+        ),
+        Option(
+            "APPSVC_ALLOWED_HOSTS",
+            parse_host_patterns,
+            (),
+            "The site's custom domains, separated by commas, for Django's `ALLOWED_HOSTS` and "
+            "`CSRF_TRUSTED_ORIGINS` (`appsvc_runtime.django`); `.example.com` is all below it.",
+        ),
+        Option(
+            "APPSVC_REMOTE_USER",
+            parse_remote_user,
+            "id",
+            "What `REMOTE_USER` is for a user whom App Service authentication has signed in: "
+            "`true` or `id` is provider and id, such as `aad.1234`; `name` is the name shown, "
+            "which can change and which two providers can share; `false` sets nothing. "
+            "`AUTH_TYPE` is the provider.",
+        ),
+        Option(
+            "APPSVC_REQUIRE_LOGIN",
+            parse_login,
+            "",
+            "Let only signed-in users in: `401` refuses the others so; a provider such as `aad` "
+            "sends them to its sign-in and takes no other provider's users; `aad,google` takes "
+            "both, and sends to the first.",
+        ),
+        Option(
+            "APPSVC_PASS_WARMUP",
+            parse_bool,
+            False,
+            "Pass the platform's warm-up request on to the app, rather than answer it.",
+        ),
+        Option(
+            "APPSVC_HTTPS_ONLY",
+            parse_bool,
+            False,
+            "Answer plain requests with 308 to https (not probes), and add HSTS to secure answers.",
+        ),
+        Option(
+            "APPSVC_HSTS_SECONDS",
+            parse_seconds,
+            31_536_000,
+            "How long browsers shall remember to use https, where `APPSVC_HTTPS_ONLY` is on.",
+        ),
+        Option(
+            "APPSVC_SERVER",
+            parse_text,
+            "",
+            "The server: `gunicorn`, `waitress`, `granian` or `uvicorn`. When not set, `appsvc "
+            "serve` takes gunicorn, `runserver` waitress.",
+        ),
+        Option(
+            "APPSVC_WORKERS",
+            parse_count,
+            None,
+            "Worker processes of gunicorn, granian or uvicorn. Chosen by the cores when not set.",
+        ),
+        Option(
+            "APPSVC_THREADS",
+            parse_count,
+            None,
+            "Threads for the app: of each gunicorn or granian worker, or of waitress.",
+        ),
+        Option(
+            "APPSVC_GRACEFUL_TIMEOUT",
+            parse_seconds,
+            None,
+            "Seconds that running requests get when the server is told to stop.",
+        ),
+        Option(
+            "APPSVC_LOG_LEVEL",
+            parse_level,
+            "INFO",
+            "What `configure_logging` lets through: `DEBUG`, `INFO`, `WARNING`, `ERROR`, "
+            "`CRITICAL`.",
+        ),
+        Option(
+            "APPSVC_LOG_FORMAT",
+            parse_log_format,
+            "text",
+            "How log lines are written: `text` or `json`.",
+        ),
+        Option(
+            "APPSVC_LOG_MAX_BYTES",
+            parse_bytes,
+            10 * 1024 * 1024,
+            "When the file that `WSGI_LOG` names is renamed, in bytes or as `10M`; 0 is never.",
+        ),
+        Option(
+            "APPSVC_LOG_BACKUPS",
+            parse_number,
+            5,
+            "How many renamed log files are kept; with 0 the file is never renamed.",
+        ),
+        Option(
+            "APPSVC_ACCESS_LOG",
+            parse_bool,
+            False,
+            "The middleware writes an access line for each request, for servers that write none: "
+            "all but gunicorn. `appsvc serve` switches it on with these.",
+        ),
+        Option(
+            "APPSVC_LOG_PROBES",
+            parse_bool,
+            False,
+            "Access lines also for the platform's warm-up and health probes.",
+        ),
+    )
+}
+
+
+def resolve(name: str, argument: Any, environ: Mapping[str, str]) -> Any:
+    """Give the value of one `APPSVC_*` setting, as `Option.resolve` says."""
+    return OPTIONS[name].resolve(argument, environ)

@@ -1,0 +1,164 @@
+"""Typed reading of app settings: one at a time, or a whole dataclass with all mistakes at once.
+
+Pure. Must not know of hosts or files. What is set to nothing counts as not set, whatever its kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+from ..azure import key_vault
+from ..findings import Finding, SettingsError
+from .converters import fault, reader_for
+
+if TYPE_CHECKING:
+    from .app_settings import AppSettings, Found
+    from .converters import Reader
+
+__all__ = ["MISSING", "read_dataclass", "read_value"]
+
+MISSING: Any = dataclasses.MISSING
+
+
+def read_value(settings: AppSettings, name: str, kind: Any, default: Any = MISSING) -> Any:
+    """Give the setting `name` as a `kind` (see readers.reader_for), or `default` if it is not set.
+
+    Raises SettingsError where it is missing and there is no default, cannot be read as `kind`, or
+    is an unresolved Key Vault reference; TypeError for a kind that no setting can be read as.
+    """
+    reader = reader_for(kind)
+    value, finding = _read(settings, settings.find(name), name, reader)
+    if finding:
+        raise SettingsError([finding])
+    if value is not MISSING:
+        return value
+    if default is not MISSING:
+        return default
+    if reader.optional:
+        return None
+    near = settings.find_ignoring_case(name)
+    raise SettingsError([_missing(name, reader, near)])
+
+
+def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> Any:
+    """Make an instance of a dataclass from settings; `SettingsError` has all that is wrong.
+
+    A field `api_key` is read from `API_KEY` or `api_key`, in any case, behind `prefix`; a field's
+    metadata `{"setting": "Section:Key"}` names another, which no prefix changes. A field that is a
+    dataclass itself is read from `FIELD__…` (or `Field:…`); one that may be None is None where
+    nothing of it is set. A ValueError of a class's own check is one of the findings,
+    in its own words.
+    """
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise TypeError("read() wants a dataclass itself, not an instance nor another class")
+    findings: list[Finding] = []
+    value = _read_dataclass(settings, cls, prefix, findings)
+    if findings:
+        raise SettingsError(findings)
+    return value
+
+
+def _read_dataclass(
+    settings: AppSettings, cls: type[Any], prefix: str, findings: list[Finding]
+) -> Any:
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{cls.__name__}: {error}; an annotation must name what is known in its module while "
+            "the program runs, not inside a function or for type checkers only"
+        ) from None
+    values: dict[str, Any] = {}
+    failed = len(findings)
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        name = field.metadata.get("setting") or prefix + field.name.upper()
+        kind = hints[field.name]
+        required = field.default is MISSING and field.default_factory is MISSING
+        inner = _inner_dataclass(kind)
+        if inner is not None:
+            if settings.has_section(name) or (required and inner is kind):
+                values[field.name] = _read_dataclass(settings, inner, f"{name}__", findings)
+            elif required:
+                values[field.name] = None
+            continue
+        try:
+            reader = reader_for(kind)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.{field.name}: {error}") from None
+        found = settings.find_ignoring_case(name)
+        value, finding = _read(settings, found, name, reader)
+        if finding:
+            findings.append(finding)
+        elif value is not MISSING:
+            values[field.name] = value
+        elif required and reader.optional:
+            values[field.name] = None
+        elif required:
+            findings.append(_missing(name, reader, found))
+    if len(findings) > failed:
+        return None
+    try:
+        return cls(**values)
+    except ValueError as error:
+        where = prefix.rstrip("_:") or cls.__name__
+        message = f"The settings of {cls.__name__} do not pass its own check: {error}"
+        findings.append(Finding("malformed", "error", where, message.rstrip(".") + "."))
+        return None
+
+
+def _inner_dataclass(kind: Any) -> type[Any] | None:
+    """Give the dataclass that a kind is, or may be beside None."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _inner_dataclass(typing.get_args(kind)[0])
+    parts = [kind]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    found = parts[0]
+    if len(parts) == 1 and isinstance(found, type) and dataclasses.is_dataclass(found):
+        return found
+    return None
+
+
+def _read(
+    settings: AppSettings, found: Found | None, name: str, reader: Reader
+) -> tuple[Any, Finding | None]:
+    """Give the value, MISSING where there is none, and what is wrong with it."""
+    if found is None or not found.value.strip():
+        return MISSING, None
+    if key_vault.is_reference(found.value):
+        return MISSING, key_vault.unresolved(found.name, found.value, settings.environ)
+    reason = fault(found.value)
+    if not reason:
+        try:
+            return reader.parse(found.value), None
+        except ValueError:
+            pass  # what it says may hold the value
+    reason = f" ({reason})" if reason else ""
+    where = "" if found.origin == "environment" else f" in {found.origin}"
+    return MISSING, Finding(
+        "malformed",
+        "error",
+        found.name,
+        f"The setting {found.name}{where} cannot be read{reason}: expected {reader.expected}.",
+    )
+
+
+def _missing(name: str, reader: Reader, near: Found | None = None) -> Finding:
+    """Give the finding for what is not set; `near` is what there is of the name, in any case."""
+    hint = "Add it to the app settings, or to .env on your own machine."
+    if near and near.value.strip():
+        hint = f"There is {near.name}: case makes a difference here."
+    elif near:
+        hint = f"{near.name} is set to nothing, which counts as not set."
+    return Finding(
+        "missing",
+        "error",
+        name,
+        f"The setting {name} is missing: expected {reader.expected}.",
+        hint,
+    )

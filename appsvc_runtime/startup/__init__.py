@@ -1,0 +1,1 @@
+"""What the Linux container would run for a folder (Oryx)."""

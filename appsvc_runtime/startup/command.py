@@ -1,0 +1,134 @@
+"""The command line that starts a site: the platform's own gunicorn line, and the user's.
+
+Pure but for reading the file a startup command names. Must not know of detection.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from ..azure import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "app_in",
+    "gunicorn_command",
+    "gunicorn_environment",
+    "read_command",
+    "split",
+    "timeout_in",
+]
+
+_APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(.*\))?", re.ASCII)
+# gunicorn's option values of the same shape: `-c python:module`, `--bind unix:app.sock`.
+_NO_APP = ("python:", "file:", "unix:", "egg:")
+# What Django calls it needs no colon: gunicorn looks for `application` in it.
+_DJANGO_APP = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.[aw]sgi", re.ASCII)
+_SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "waitress-serve")
+# A startup file's first line is all that counts; nothing longer is one.
+_MAX_LINE = 8_192
+# Three hundred years; int() refuses some thousands of digits.
+_MAX_DIGITS = 10
+
+
+def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -> str:
+    """Give the arguments that the container's script puts into `GUNICORN_CMD_ARGS`.
+
+    `cores` counts for the number of workers when several are switched on. A user's own
+    `GUNICORN_CMD_ARGS` is overwritten by the script.
+    """
+    words = [f"--timeout {names.GUNICORN_TIMEOUT} --access-logfile '-' --error-logfile '-'"]
+    config = settings.get(names.GUNICORN_CONFIG_PATH, "")
+    if config:
+        words.append(f"-c {config}")
+    if settings.get(names.ENABLE_MULTIWORKERS, "").strip().lower() == "true":
+        words.append(f"--workers={settings.get(names.CUSTOM_WORKERS) or 2 * cores + 1}")
+        threads = settings.get(names.CUSTOM_THREADS)
+        if threads:
+            words.append(f"--threads={threads}")
+    words.append(f"--bind=0.0.0.0:{settings.get('PORT') or names.DEFAULT_PORT}")
+    words.append(f"--chdir={folder}")
+    return " ".join(words)
+
+
+def gunicorn_command(arguments: str, environment: str) -> str:
+    """Give the script's own line for a shell: the variable, gunicorn, and what it is to serve."""
+    return f'GUNICORN_CMD_ARGS="{environment}" gunicorn {arguments}'
+
+
+def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
+    """Give what the container runs for a startup command, why, and warnings.
+
+    A `.sh` file in the site is run, of another file the first line is; anything else is used as it
+    is, and there is no way back to detection when it fails.
+    """
+    words = split(text)
+    name = words[0].removeprefix(f"{names.SITE_FOLDER}/") if len(words) == 1 else ""
+    path = site / name
+    if not name or not _is_file(path):
+        rule = "the startup command is used as it is"
+        if not path.suffix or "/" in name.strip("./"):
+            return text, rule, []
+        return text, rule, [f"There is no file {name} in the site: it is run as a command."]
+    if path.suffix == ".sh":
+        return text, f"the startup command names the script {words[0]}, which is run", []
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline(_MAX_LINE).strip()
+    except OSError as error:
+        problem = f"{words[0]} cannot be read ({error.strerror}): nothing would be run."
+        return text, f"the startup command names the file {words[0]}", [problem]
+    warnings = [] if line else [f"The first line of {words[0]} is empty: nothing would be run."]
+    return line, f"the startup command names {words[0]}, whose first line is run", warnings
+
+
+def split(text: str) -> list[str]:
+    """Give the words of a command line; of one with an unclosed quote, what blanks part."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def timeout_in(command: str) -> int | None:
+    """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one.
+
+    Of several the last, as gunicorn takes it.
+    """
+    words = split(command)
+    seconds = None
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word.startswith("--timeout="):
+            following = word.partition("=")[2]
+        elif word.startswith("-t") and word[2:].isdigit():
+            following = word[2:]
+        elif word not in ("--timeout", "-t"):
+            continue
+        if following.isascii() and following.isdigit() and len(following) <= _MAX_DIGITS:
+            seconds = int(following)
+    return seconds
+
+
+def app_in(command: str) -> str | None:
+    """Give the app that a command line names for a server, if one can be told.
+
+    `module:attr`, or `mysite.wsgi`.
+    """
+    words = split(command)
+    if not any(word.rpartition("/")[2] in (*_SERVERS, "appsvc") for word in words):
+        return None
+    apps = [word for word in words if _APP.fullmatch(word) and not word.startswith(_NO_APP)]
+    apps = apps or [word for word in words if _DJANGO_APP.fullmatch(word)]
+    return apps[-1] if apps else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,320 @@
+"""What the Linux container would run for a site's folder, and why: a folder in, a `StartPlan` out.
+
+Reads the folder's names and a few files, imports and runs nothing. Must not know of the process's
+environment (settings come as a Mapping), of servers or of the emulator. The rules are those of the
+container's own start-up script (github.com/microsoft/Oryx, src/startupscriptgenerator/src/python):
+startup command, Django, FastAPI from Python 3.14, Flask, the default site. Where the documentation
+tells another story (a failing startup command would fall back to detection) the code is followed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..azure import names as azure_names
+from ..errors import ConfigError
+from . import python_files
+from .command import app_in, gunicorn_command, gunicorn_environment, read_command, timeout_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["StartPlan", "make_plan"]
+
+# Folders that hold no site of their own. Only the search for hints leaves them out, the platform
+# itself looks into every folder but the virtual environment.
+_NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
+# A hint is not worth reading a whole disk.
+_MAX_FOLDERS_SEARCHED = 2_000
+
+
+@dataclass(frozen=True)
+class StartPlan:
+    """What the container would run.
+
+    `framework`: django, flask, fastapi, custom (a startup command) or default (the default site).
+    `app`: what gunicorn would be given, `mysite.wsgi` or `app:app`; None where it is not known.
+    `command`: the command line, for a shell; `environment`: what is set for it. `rule`: why, in one
+    sentence. `looked_at`: each step in its order, with what it found. `warnings`: what will
+    surprise, one sentence each. `site`: the folder; `python_version`: for which the rules apply.
+    """
+
+    framework: str
+    app: str | None
+    command: str
+    rule: str
+    site: str
+    python_version: str
+    environment: dict[str, str] = field(default_factory=dict)
+    looked_at: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def make_plan(
+    site: str | os.PathLike[str],
+    settings: Mapping[str, str] | None = None,
+    *,
+    startup_command: str | None = None,
+    python_version: tuple[int, int] | None = None,
+    cores: int | None = None,
+) -> StartPlan:
+    """Give the plan for the folder `site` under the app settings `settings`.
+
+    `startup_command` is the site's startup command, if it has one; `python_version` the
+    container's, this interpreter's by default; `cores` the machine's, for the number of workers.
+    Raises ConfigError when `site` is no folder that can be read.
+    """
+    settings = {} if settings is None else settings
+    version = python_version or sys.version_info[:2]
+    planner = _Planner(Path(site), settings, version, cores or os.cpu_count() or 1)
+    if startup_command is not None and startup_command.strip():
+        return planner.custom(startup_command.strip())
+    return planner.django() or planner.fastapi() or planner.flask() or planner.default()
+
+
+class _Planner:
+    """The rules, one method each, and what has been looked at so far."""
+
+    def __init__(
+        self, site: Path, settings: Mapping[str, str], version: tuple[int, int], cores: int
+    ) -> None:
+        self.site = site
+        self.settings = settings
+        self.version = version
+        self.cores = cores
+        self.looked_at: list[str] = []
+        self.warnings: list[str] = []
+        try:
+            # In the order of their bytes, as the script's own language sorts them.
+            self.entries = sorted(os.scandir(site), key=lambda entry: os.fsencode(entry.name))
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(
+                f"The site folder {str(site)!r} cannot be read: {reason}.",
+                hint="Name the folder that holds your app.",
+            ) from None
+
+    def custom(self, startup_command: str) -> StartPlan:
+        command, rule, warnings = read_command(startup_command, self.site)
+        self.warnings.extend(warnings)
+        # The command line's own wins, as with gunicorn.
+        if timeout_in(command) is not None:
+            self._check_timeout(command, "the startup command")
+        else:
+            self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
+        return self._plan("custom", app_in(command), command, rule, {})
+
+    def django(self) -> StartPlan | None:
+        found = []
+        for entry in self.entries:
+            # A link to a folder is no folder to the script.
+            if entry.name == azure_names.VIRTUAL_ENVIRONMENT or not entry.is_dir(
+                follow_symlinks=False
+            ):
+                continue
+            if _is_file(self.site / entry.name / "wsgi.py"):
+                found.append(entry.name)
+        if not found:
+            self.looked_at.append("Django: no folder here holds a wsgi.py.")
+            self._hint_at_deeper_wsgi_files()
+            return None
+        first, *others = found
+        self.looked_at.append(f"Django: found {first}/wsgi.py.")
+        for name in others:
+            self.looked_at.append(f"Django: {name}/wsgi.py is passed over.")
+            self.warnings.append(
+                f"Both {first}/wsgi.py and {name}/wsgi.py are there: the first by name is run. "
+                f"To run the other, set the startup command to `gunicorn {name}.wsgi`."
+            )
+        names = python_files.read_names(self.site / first / "wsgi.py")
+        if not names.has("application"):
+            self.warnings.append(
+                f"{first}/wsgi.py defines no `application`, which gunicorn will look for; "
+                "a folder with a wsgi.py is taken for Django whatever it holds."
+            )
+        return self._gunicorn(
+            "django",
+            f"{first}.wsgi",
+            f"{first} is the first folder by name that holds a wsgi.py",
+        )
+
+    def fastapi(self) -> StartPlan | None:
+        since = ".".join(map(str, azure_names.FASTAPI_SINCE))
+        is_fastapi = [
+            name
+            for name in azure_names.FASTAPI_FILES
+            if _is_file(self.site / name) and python_files.is_fastapi(self.site / name)
+        ]
+        if self.version < azure_names.FASTAPI_SINCE:
+            self.looked_at.append(f"FastAPI: not looked for before Python {since}.")
+        elif self._is_on(azure_names.DISABLE_FASTAPI):
+            self.looked_at.append(f"FastAPI: switched off by {azure_names.DISABLE_FASTAPI}.")
+        elif not is_fastapi:
+            self.looked_at.append("FastAPI: no file of the usual names imports fastapi.")
+        else:
+            name, *others = is_fastapi
+            self.looked_at.append(f"FastAPI: {name} imports fastapi.")
+            self.looked_at.extend(f"FastAPI: {other} is passed over." for other in others)
+            self._check_rivals(name, others, f"-k {azure_names.FASTAPI_WORKER} ")
+            self._check_app_object(name)
+            return self._gunicorn(
+                "fastapi",
+                f"{name[:-3]}:app",
+                f"{name} is the first of the usual names that imports fastapi",
+                f"-k {azure_names.FASTAPI_WORKER} ",
+            )
+        if is_fastapi:
+            module = is_fastapi[0][:-3]
+            self.warnings.append(
+                f"{is_fastapi[0]} imports fastapi, but this container will not start it as such: "
+                f"set the startup command to "
+                f"`gunicorn -k {azure_names.FASTAPI_WORKER} {module}:app`."
+            )
+        return None
+
+    def flask(self) -> StartPlan | None:
+        found = [name for name in azure_names.FLASK_FILES if _is_file(self.site / name)]
+        if not found:
+            self.looked_at.append(f"Flask: none of {', '.join(azure_names.FLASK_FILES)} is here.")
+            return None
+        first, *others = found
+        self.looked_at.append(f"Flask: found {first}.")
+        for name in others:
+            self.looked_at.append(f"Flask: {name} is passed over.")
+        self._check_rivals(first, others, "")
+        self._check_app_object(first)
+        return self._gunicorn(
+            "flask",
+            f"{first[:-3]}:app",
+            f"{first} is the first of {', '.join(azure_names.FLASK_FILES)} that is here",
+        )
+
+    def default(self) -> StartPlan:
+        self.looked_at.append("Nothing found: the default site.")
+        return self._gunicorn(
+            "default",
+            None,
+            "no startup command was given and nothing was detected",
+        )
+
+    def _gunicorn(self, framework: str, app: str | None, rule: str, extra: str = "") -> StartPlan:
+        # The script's own 600 s are everybody's: only what the user set is worth a warning.
+        self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
+        folder = azure_names.SITE_FOLDER if app else azure_names.DEFAULT_SITE_FOLDER
+        arguments = gunicorn_environment(self.settings, folder, self.cores)
+        command = gunicorn_command(extra + (app or azure_names.DEFAULT_SITE_APP), arguments)
+        environment = {"GUNICORN_CMD_ARGS": arguments}
+        return self._plan(framework, app, command, rule, environment)
+
+    def _plan(
+        self, framework: str, app: str | None, command: str, rule: str, environment: dict[str, str]
+    ) -> StartPlan:
+        before = self.settings.get(azure_names.PRE_RUN_COMMAND, "").strip()
+        if before:
+            self.looked_at.append(f"{azure_names.PRE_RUN_COMMAND} is run before it: {before}")
+        return StartPlan(
+            framework=framework,
+            app=app,
+            command=command,
+            rule=rule,
+            site=str(self.site),
+            python_version=".".join(map(str, self.version)),
+            environment=environment,
+            looked_at=tuple(self.looked_at),
+            warnings=tuple(self.warnings),
+        )
+
+    def _check_rivals(self, first: str, others: list[str], extra: str) -> None:
+        for name in others:
+            if python_files.read_names(self.site / name).has_certain("app"):
+                self.warnings.append(
+                    f"Both {first} and {name} are there: the platform takes {first}. To run the "
+                    f"other, set the startup command to `gunicorn {extra}{name[:-3]}:app`."
+                )
+                return
+
+    def _check_app_object(self, name: str) -> None:
+        names = python_files.read_names(self.site / name)
+        if names.error:
+            self.warnings.append(f"{name} is no valid Python: {names.error}.")
+        elif not names.has("app"):
+            instead = names.app_candidates()
+            module = name[:-3]
+            advice = (
+                f"It has `{instead[0]}`: set the startup command to "
+                f"`gunicorn {module}:{instead[0]}`, or call it `app`."
+                if instead
+                else "Give it one, or set a startup command."
+            )
+            self.warnings.append(
+                f"{name} defines no `app`, which gunicorn will look for: the container will not "
+                f"start. {advice}"
+            )
+
+    def _check_timeout(self, arguments: str, where: str) -> None:
+        seconds = timeout_in(arguments)
+        # 0 is none at all to gunicorn.
+        if seconds == 0 or (seconds or 0) > azure_names.REQUEST_LIMIT_SECONDS:
+            self.warnings.append(
+                f"A timeout of {seconds} s in {where} is longer than the load balancer waits: it "
+                f"ends a request after {azure_names.REQUEST_LIMIT_SECONDS} s."
+            )
+
+    def _is_on(self, name: str) -> bool:
+        return self.settings.get(name, "").strip().lower() in ("true", "1")
+
+    def _hint_at_deeper_wsgi_files(self) -> None:
+        for path in self._deeper_wsgi_files():
+            folder, package = path.parent.parent, path.parent.name
+            self.warnings.append(
+                f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
+                "into. Set the startup command to "
+                f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
+            )
+
+    def _deeper_wsgi_files(self) -> Iterator[Path]:
+        """Give up to three wsgi.py files two folders deep, where nobody looks."""
+        seen = found = 0
+        for outer in self.entries:
+            if seen >= _MAX_FOLDERS_SEARCHED:
+                return
+            if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
+                continue
+            seen += 1
+            for inner in _folders_in(outer.path):
+                seen += 1
+                if seen > _MAX_FOLDERS_SEARCHED or found == 3:
+                    return
+                if not _skipped(inner) and _is_file(Path(inner.path) / "wsgi.py"):
+                    found += 1
+                    yield Path(outer.name) / inner.name / "wsgi.py"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _skipped(entry: os.DirEntry[str]) -> bool:
+    return (
+        entry.name.startswith(".")
+        or entry.name in _NOT_SEARCHED
+        or os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
+    )
+
+
+def _folders_in(path: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(
+            (entry for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)),
+            key=lambda entry: os.fsencode(entry.name),
+        )
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""The operating system: signals, sockets, locks, process trees; the console. Only here."""

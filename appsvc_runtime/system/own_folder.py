@@ -1,0 +1,303 @@
+"""A folder of this package's own on this disk, written below and removed without following links.
+
+Where the system has them, through directory descriptors: each name is looked up in the folder that
+is open, and a link in its place is an error or is replaced, never followed, whatever happens to the
+path meanwhile. Elsewhere (Windows) by paths, and each parent is looked at before each use. Must not
+know what the folders are for.
+
+A link above the root, or one by which a user names the root, is theirs and is followed once.
+Sources: openat(2), open(2) for O_NOFOLLOW; "Reparse Point Tags" in the Windows API reference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from types import TracebackType
+
+from . import files
+
+__all__ = ["BY_DESCRIPTOR", "OwnFolder", "is_folder", "is_link"]
+
+_BY_NAME = {os.open, os.mkdir, os.rmdir, os.unlink, os.readlink, os.symlink, os.rename, os.stat}
+BY_DESCRIPTOR = os.supports_dir_fd >= _BY_NAME and os.scandir in os.supports_fd
+_MODES_BY_DESCRIPTOR = {os.chmod, os.utime} <= os.supports_fd
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_COMMON = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
+_COMMON |= getattr(os, "O_BINARY", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
+# A pipe that has taken the place of a file must not be waited for.
+_READ = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+# Of a reparse point that stands for another folder: a link or a junction, not a file in a cloud.
+_NAME_SURROGATE = 0x2000_0000
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+
+
+def is_link(status: os.stat_result) -> bool:
+    """Return whether what `lstat` found leads elsewhere: a symbolic link, or a junction."""
+    tag = getattr(status, "st_reparse_tag", 0)
+    return stat.S_ISLNK(status.st_mode) or bool(tag & _NAME_SURROGATE)
+
+
+def is_folder(status: os.stat_result | None) -> bool:
+    """Return whether what `lstat` found is a real folder."""
+    return status is not None and stat.S_ISDIR(status.st_mode) and not is_link(status)
+
+
+class OwnFolder:
+    """An open folder. Names are single components; `path` is for messages.
+
+    Methods raise OSError with the whole path in it. A context manager, which closes the folder.
+    """
+
+    def __init__(self, path: str, descriptor: int | None, above: OwnFolder | None = None) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._above = above
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> OwnFolder:
+        """Open the root, to which links that a user has made may lead."""
+        real = os.path.realpath(path)
+        try:
+            descriptor = os.open(real, _FOLDER) if BY_DESCRIPTOR else None
+        except OSError as error:
+            raise _named(error, real) from None
+        made = cls(real, descriptor)
+        if descriptor is None:
+            made._refuse_links()
+        return made
+
+    def __enter__(self) -> OwnFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the folder."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._above = None
+
+    def where(self, name: str) -> str:
+        """Return the path of a name, for a message."""
+        return os.path.join(self.path, name)
+
+    def status(self, name: str = "") -> os.stat_result | None:
+        """Return what a name is, not followed, or None; of the folder itself for ""."""
+        if not name:
+            return os.lstat(self.path) if self._descriptor is None else os.fstat(self._descriptor)
+        at = self._at(name)
+        try:
+            return os.stat(at, dir_fd=self._descriptor, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def entries(self) -> list[tuple[str, os.stat_result]]:
+        """Return what is in the folder, by name; an entry that vanishes meanwhile is left out."""
+        found = []
+        try:
+            if self._descriptor is None:
+                self._refuse_links()
+            with os.scandir(self.path if self._descriptor is None else self._descriptor) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        found.append((entry.name, self._full_status(entry)))
+        except OSError as error:
+            raise _named(error, self.path) from None
+        return sorted(found, key=lambda item: item[0])
+
+    def enter(self, name: str, *, make: bool = False) -> OwnFolder:
+        """Open a folder in this one, made for its owner alone where it is missing and `make`."""
+        path, at = self.where(name), self._at(name)
+        try:
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(at, _PRIVATE_FOLDER, dir_fd=self._descriptor)
+            if self._descriptor is not None:
+                return OwnFolder(path, os.open(at, _FOLDER, dir_fd=self._descriptor), self)
+            made = OwnFolder(path, None, self)
+            made._refuse_links()
+        except OSError as error:
+            raise _named(error, path) from None
+        return made
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return what is in a file; OSError for a link, what is no file, and one over `limit`."""
+        descriptor = self.open_file(name)
+        try:
+            if os.fstat(descriptor).st_size > limit:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self.where(name))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(limit)
+        finally:
+            os.close(descriptor)
+
+    def open_file(self, name: str) -> int:
+        """Open a file for reading and return its descriptor; OSError for all that is no file."""
+        path, at = self.where(name), self._at(name)
+        try:
+            if self._descriptor is None and is_link(os.lstat(at)):
+                raise OSError(errno.ELOOP, "it is a link", path)
+            descriptor = os.open(at, _READ, dir_fd=self._descriptor)
+        except OSError as error:
+            raise _named(error, path) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is not a file", path)
+        return descriptor
+
+    def create(self, name: str) -> int:
+        """Make a file that only its owner can read, and return its descriptor; never an old one."""
+        try:
+            return os.open(self._at(name), _NEW, _PRIVATE_FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def write(self, name: str, data: bytes, mode: int = _PRIVATE_FILE) -> None:
+        """Put a file in the place of what is there, whole or not at all."""
+        new = f"{name}.new"
+        self.remove(new)
+        with os.fdopen(self.create(new), "wb") as file:
+            file.write(data)
+            if _MODES_BY_DESCRIPTOR:
+                os.chmod(file.fileno(), mode)
+        there = self.status(name)
+        if is_folder(there):  # a rename cannot take its place
+            self.remove(name)
+        try:
+            folder = self._descriptor
+            os.replace(self._at(new), self._at(name), src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def make_link(self, name: str, target: str, *, to_folder: bool) -> None:
+        """Make a symbolic link; it is not looked at where it leads."""
+        try:
+            os.symlink(target, self._at(name), to_folder, dir_fd=self._descriptor)
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def read_link(self, name: str) -> str:
+        """Return where a link leads."""
+        try:
+            return os.readlink(self._at(name), dir_fd=self._descriptor)
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def finish(self, name: str, descriptor: int, mode: int, times: tuple[int, int]) -> None:
+        """Give a file that is open for writing its mode and times (in ns), and close it."""
+        try:
+            if _MODES_BY_DESCRIPTOR:
+                os.chmod(descriptor, mode)
+                os.utime(descriptor, ns=times)
+            os.close(descriptor)
+            if not _MODES_BY_DESCRIPTOR:
+                os.utime(self._at(name), ns=times)
+                os.chmod(self._at(name), mode)
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def set_mode(self, mode: int) -> None:
+        """Set the mode of the folder itself."""
+        try:
+            os.chmod(self.path if self._descriptor is None else self._descriptor, mode)
+        except OSError as error:
+            raise _named(error, self.path) from None
+
+    def lock(self, name: str) -> int | None:
+        """Lock a file as `osfiles.lock_own` does."""
+        return files.lock_own(self._at(name), folder=self._descriptor)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, a link or a whole folder; what is missing is no error."""
+        found = self.status(name)
+        if found is None:
+            return
+        try:
+            if is_folder(found):
+                self._open_up(name, found)
+                with self.enter(name) as inner:
+                    for inside, _ in inner.entries():
+                        inner.remove(inside)
+                os.rmdir(self._at(name), dir_fd=self._descriptor)
+            else:
+                self._unlink(name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _named(error, self.where(name)) from None
+
+    def remove_empty(self, name: str) -> bool:
+        """Remove a folder if nothing is in it; return whether it was removed."""
+        try:
+            os.rmdir(self._at(name), dir_fd=self._descriptor)
+        except OSError:
+            return False
+        return True
+
+    def _unlink(self, name: str) -> None:
+        try:
+            os.unlink(self._at(name), dir_fd=self._descriptor)
+        except PermissionError:
+            if self._descriptor is not None:
+                raise
+            os.chmod(self._at(name), stat.S_IWRITE)  # what Windows calls read-only
+            os.unlink(self._at(name))
+
+    def _open_up(self, name: str, found: os.stat_result) -> None:
+        """Let this user into a folder that is to be removed, where that needs no path."""
+        path_only = getattr(os, "O_PATH", 0)
+        closed = found.st_mode & stat.S_IRWXU != stat.S_IRWXU
+        if not closed or not path_only or self._descriptor is None:
+            return
+        descriptor = os.open(name, _FOLDER | path_only, dir_fd=self._descriptor)
+        try:
+            with contextlib.suppress(OSError):
+                os.chmod(f"/proc/self/fd/{descriptor}", _PRIVATE_FOLDER)
+        finally:
+            os.close(descriptor)
+
+    def _at(self, name: str) -> str:
+        """Return a name as the system calls take it; OSError for what is no single name."""
+        if name in ("", os.curdir, os.pardir) or "/" in name or os.sep in name or "\0" in name:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
+        if self._descriptor is not None:
+            return name
+        self._refuse_links()
+        return os.path.join(self.path, name)
+
+    def _refuse_links(self) -> None:
+        """Raise OSError where this folder, or one between it and the root, is not one any more."""
+        if self._above is not None:
+            self._above._refuse_links()
+        if not is_folder(os.lstat(self.path)):
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or no folder", self.path)
+
+    def _full_status(self, entry: os.DirEntry[str]) -> os.stat_result:
+        # On Windows an entry's own status lacks the numbers that tell folders apart.
+        if self._descriptor is None:
+            return os.lstat(entry)
+        return entry.stat(follow_symlinks=False)
+
+
+def _named(error: OSError, path: str) -> OSError:
+    """Return the error with the whole path in it, and in words for a link that was refused."""
+    if error.filename is None or not os.path.isabs(str(error.filename)):
+        error.filename = path
+    if error.errno == errno.ELOOP:
+        error.strerror = "it is a link"
+    return error

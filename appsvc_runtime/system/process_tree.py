@@ -1,0 +1,278 @@
+"""One started program and everything it starts: made so that all of it can be found and ended.
+
+One of the few rooms that may ask which system this is. Must not know of event loops, nor of what
+is started and why. Whoever starts the program does so with `popen_options` and `environ`:
+
+    tree = Tree()
+    started = subprocess.Popen(argv, env=tree.environ(os.environ), **tree.popen_options())
+    tree.adopt(started.pid)
+
+Linux: the program leads a session, and its variables hold a mark that its children inherit; so
+those that forked twice and made sessions of their own are found. The program itself is killed with
+the thread that started it. Windows: a job object, which ends with this process. Elsewhere: the
+process group, which a child can leave.
+Sources: setsid(2), prctl(2) for PR_SET_PDEATHSIG, pidfd_open(2), credentials(7); see winjob too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import process, procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .job_object import Job
+
+__all__ = ["MARK", "TOO_LATE", "Tree", "can_find_by_mark"]
+
+# Marks of the trees that a process is in, the outermost first.
+MARK = "APPSVC_TREE"
+# What a program ends with that was to be started before a certain time, and was not.
+TOO_LATE = 75
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+class Tree:
+    """The processes of one started program. Use it for one program, from one thread at a time.
+
+    `mark`: that of a program which another process starts, where `can_find_by_mark`.
+    """
+
+    def __init__(self, mark: str = "") -> None:
+        self.pid: int | None = None
+        self.mark = mark or secrets.token_hex(16)
+        self._started: int | None = None  # when the leader did, on Linux
+        self._seen: dict[int, int] = {}  # members on Linux, and when they started
+        self._over = False  # nobody was left: the leader's number may be anybody's by now
+        self._job: Job | None = None
+
+    def environ(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Give the variables of `base` with the mark, those of trees outside this one kept."""
+        marks = filter(None, [base.get(MARK, ""), self.mark])
+        return {**base, MARK: ":".join(marks)}
+
+    def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
+        """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
+
+        `not_after`: a time by `process.steady_time`, after which what was started ends with
+        TOO_LATE before it becomes the program, however long this process was held up before. Only
+        where `can_find_by_mark`.
+        """
+        if process.WINDOWS:
+            # Or CTRL+BREAK would reach this process as well.
+            return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
+        options: dict[str, Any] = {"start_new_session": True}
+        if _linux():
+            options["preexec_fn"] = _end_with_parent(not_after)
+        return options
+
+    def adopt(self, pid: int) -> None:
+        """Take the started program, right after its start and before it is waited for."""
+        self.pid = pid
+        if process.WINDOWS:
+            from .job_object import Job
+
+            self._job = Job(pid)
+        elif _linux():
+            found = procfs.look(pid)
+            self._started = found.started if found else None
+
+    def ask_to_stop(self, *, everyone: bool = False) -> bool:
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Say whether there was one to ask.
+
+        `everyone`: its children too, for a shell that passes no signal on. On Windows all that
+        share its console and group are always asked.
+        """
+        if self.pid is None:
+            return False
+        if process.WINDOWS:
+            return self._send_break()
+        if _linux():
+            members = self._members()
+            asked = members if everyone else [one for one in members if one.pid == self.pid]
+            return [_signal(one, signal.SIGTERM) for one in asked].count(True) > 0
+        return self._signal_group(signal.SIGTERM, leader_only=not everyone)
+
+    def abort(self) -> bool:
+        """Have the program alone end by SIGABRT, on which faulthandler shows a Python's stack.
+
+        Say whether it was there to be told; never on Windows, which has no such signal.
+        """
+        if self.pid is None or process.WINDOWS:
+            return False
+        if _linux():
+            leader = [one for one in self._members() if one.pid == self.pid]
+            return any(_signal(one, signal.SIGABRT) for one in leader)
+        return self._signal_group(signal.SIGABRT, leader_only=True)
+
+    def kill(self, patience: float = 2.0) -> list[int]:
+        """End all of them, and again until none is left; give those left after so many seconds.
+
+        With no patience all are signalled once, and the numbers of those given. Never this process.
+        """
+        pause = 0.001
+        deadline = time.monotonic() + patience
+        before: list[int] | None = None
+        while True:
+            left = self._kill_once()
+            # One that is just becoming another program shows no variables: so look twice.
+            if (not left and before == []) or time.monotonic() >= deadline:
+                return left
+            before = left
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+
+    def alive(self) -> list[int]:
+        """Give the numbers of those that have not ended, sorted."""
+        if process.WINDOWS:
+            return self._job.pids() if self._job else []
+        if _linux():
+            return sorted(one.pid for one in self._members())
+        return [self.pid] if self.pid and self._signal_group(0) else []
+
+    def close(self) -> None:
+        """Let go of what the system holds for the tree; on Windows this ends what is left of it."""
+        if self._job:
+            self._job.close()
+            self._job = None
+
+    def _kill_once(self) -> list[int]:
+        if process.WINDOWS:
+            left = self._job.pids() if self._job else []
+            if self._job and left:
+                self._job.terminate()
+            return left
+        if _linux():
+            members = self._members()
+            for one in members:
+                _signal(one, _SIGKILL)
+            return sorted(one.pid for one in members)
+        return [self.pid] if self.pid and self._signal_group(_SIGKILL) else []
+
+    def _send_break(self) -> bool:
+        if self.pid not in (self._job.pids() if self._job else []):
+            return False
+        with contextlib.suppress(OSError):  # there is no console to send it through
+            os.kill(self.pid or 0, getattr(signal, "CTRL_BREAK_EVENT", 1))
+            return True
+        return False
+
+    def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
+        """Signal the program's group, where nothing better is known; say whether there is one."""
+        if self.pid is None or self._over or self.pid == os.getpid():
+            return False
+        try:
+            (os.kill if leader_only else os.killpg)(self.pid, number)
+        except ProcessLookupError:
+            # While a group has members its number is given to nobody else; afterwards it may be.
+            self._over = not leader_only
+            return False
+        except PermissionError:  # macOS: all that is left has ended and is only waited for
+            return False
+        return True
+
+    def _members(self) -> list[procfs.Process]:
+        """Give the processes of the tree on Linux that have not ended, this one never among them.
+
+        By the mark; by the leader's session, whose number nobody gets while it has members; and,
+        since a program can clear its variables, by having one of these as parent.
+        """
+        everyone = {one.pid: one for one in procfs.processes()}
+        children: dict[int, list[procfs.Process]] = {}
+        for one in everyone.values():
+            children.setdefault(one.parent, []).append(one)
+        own = os.getpid()
+        found: dict[int, procfs.Process] = {}
+        waiting = [one for one in everyone.values() if self._is_known(one, everyone)]
+        while waiting:
+            one = waiting.pop()
+            if one.pid in found or one.pid in (own, 1):
+                continue
+            found[one.pid] = one
+            # Its children only while it is itself: its number may have passed to another.
+            if one.pid in children:
+                now = procfs.look(one.pid)
+                waiting += children[one.pid] if now and now.started == one.started else []
+        running = [one for one in found.values() if one.running]
+        self._seen = {one.pid: one.started for one in running}
+        return running
+
+    def _is_known(self, one: procfs.Process, everyone: Mapping[int, procfs.Process]) -> bool:
+        if self._started is not None and one.started < self._started:
+            return False  # older than the program; most are, and need no further look
+        if self.pid is not None and one.session == self.pid:
+            leader = everyone.get(self.pid)
+            if leader is None or leader.started == self._started:
+                return True
+        # One seen before may have lost its mark: by writing over it, or since it is just ending.
+        return self._seen.get(one.pid) == one.started or procfs.says(one.pid, self.mark)
+
+
+def can_find_by_mark() -> bool:
+    """Say whether a tree can be found by its mark alone, from any process."""
+    return _linux()
+
+
+def _linux() -> bool:
+    return not process.WINDOWS and sys.platform == "linux" and os.path.exists("/proc/self/stat")
+
+
+def _signal(one: procfs.Process, number: int) -> bool:
+    """Signal a process if it still is the one that was seen; say whether it was."""
+    descriptor = _pidfd(one.pid)
+    try:
+        now = procfs.look(one.pid)
+        if now is None or now.started != one.started or not now.running:
+            return False
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if descriptor is None:
+                os.kill(one.pid, number)
+            else:  # opened before the look, so that it is of the process seen
+                _send_by_pidfd(descriptor, number)
+            return True
+        return False
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    opened: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+    try:
+        return opened(pid) if opened else None
+    except OSError:  # it is gone, or the system is too old or forbids it
+        return None
+
+
+def _send_by_pidfd(descriptor: int, number: int) -> None:
+    send: Any = getattr(signal, "pidfd_send_signal")  # noqa: B009 - mypy on Windows
+    send(descriptor, number)
+
+
+def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
+    """Give what a child calls before it becomes the program, all of it loaded beforehand."""
+    import ctypes
+
+    # Not CDLL: letting the interpreter's lock go between fork and exec could wait for ever.
+    prctl = ctypes.PyDLL(None).prctl
+    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    number, parent = int(_SIGKILL), os.getpid()
+
+    def call() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before it was asked for
+            os._exit(127)
+        if not_after is not None and process.steady_time() >= not_after:
+            os._exit(TOO_LATE)
+
+    return call

@@ -1,0 +1,115 @@
+"""settings.job: what it says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appsvc_runtime.azure.job_settings import JobSettings, read_job_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", JobSettings()),
+        ('{"is_singleton": true}', JobSettings(is_singleton=True)),
+        ('{"is_singleton": false}', JobSettings(is_singleton=False)),
+        ('{"is_singleton": null}', JobSettings()),
+        ('{"stopping_wait_time": 30}', JobSettings(stopping_wait_time=30)),
+        ('{"stopping_wait_time": 0}', JobSettings(stopping_wait_time=0)),
+        ('{"is_in_place": true}', JobSettings(is_in_place=True)),
+        ('{"schedule": "0 0 * * * *"}', JobSettings(schedule="0 0 * * * *")),
+        ('{"other": [1], "nested": {"a": 1}}', JobSettings()),
+        ('{"stopping_wait_time": 1, "stopping_wait_time": 2}', JobSettings(stopping_wait_time=2)),
+        ('\ufeff{"is_singleton": true}', JobSettings(is_singleton=True)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_said(text: str, expected: JobSettings) -> None:
+    """Values are taken, and nothing is found wrong."""
+    assert read_job_settings(text.encode(), "settings.job") == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "said"),
+    [
+        (b"", "malformed", "It is no JSON in line 1"),
+        (b"{", "malformed", "It is no JSON in line 1"),
+        (b'{\n"a": 1,\n"b"}', "malformed", "It is no JSON in line 3"),
+        (b"[1]", "malformed", "It holds no object"),
+        (b"null", "malformed", "It holds no object"),
+        (b'"text"', "malformed", "It holds no object"),
+        (b"\xff\xfe{}", "malformed", "It is no JSON"),
+        (b'{"Is_Singleton": true}', "wrong-name", "'Is_Singleton' is not is_singleton"),
+        (b'{"is_singleton": "true"}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"is_singleton": 1}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"stopping_wait_time": "60"}', "wrong-type", "is not a whole number"),
+        (b'{"is_singleton": "yes"}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"is_singleton": [true]}', "wrong-type", "is_singleton is not true or false"),
+        (b'{"is_in_place": {}}', "wrong-type", "is_in_place is not true or false"),
+        (b'{"stopping_wait_time": "soon"}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": 2.5}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": true}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": -1}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": NaN}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": 1e999}', "wrong-type", "is not a whole number"),
+        (b'{"stopping_wait_time": "Infinity"}', "wrong-type", "is not a whole number"),
+        (
+            b'{"stopping_wait_time": %s}' % (b"9" * 400),
+            "wrong-type",
+            "is not a whole number",
+        ),
+        (b'{"schedule": 5}', "wrong-type", "schedule is not a text"),
+    ],
+    ids=lambda value: value.decode("latin-1")[:40] if isinstance(value, bytes) else "",
+)
+def test_what_is_wrong(data: bytes, code: str, said: str) -> None:
+    """It is said, and the default is taken."""
+    settings, findings = read_job_settings(data, "jobs/settings.job")
+    assert settings == JobSettings()
+    assert [(one.code, one.level, one.where) for one in findings] == [
+        (code, "warning", "jobs/settings.job")
+    ]
+    assert said in findings[0].message
+    assert "taken" in findings[0].message
+
+
+def test_one_mistake_does_not_hide_the_rest() -> None:
+    """Each value is taken by itself."""
+    settings, findings = read_job_settings(
+        b'{"is_singleton": "?", "stopping_wait_time": 7, "schedule": []}', "x"
+    )
+    assert settings == JobSettings(stopping_wait_time=7)
+    assert len(findings) == 2
+
+
+def test_deep_nesting() -> None:
+    """No traceback for a file that was made to cause one."""
+    settings, findings = read_job_settings(b"[" * 200_000, "x")
+    assert settings == JobSettings()
+    assert findings[0].code == "malformed"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+)
+NAMES = st.sampled_from(["is_singleton", "stopping_wait_time", "is_in_place", "schedule", "x"])
+
+
+@given(values=st.dictionaries(NAMES, JSON))
+def test_any_values(values: dict[str, object]) -> None:
+    """Never an exception, and only values of the right types."""
+    settings, _ = read_job_settings(json.dumps(values).encode(), "x")
+    assert settings.is_singleton in (None, True, False)
+    assert settings.stopping_wait_time is None or 0 <= settings.stopping_wait_time <= 86400
+    assert isinstance(settings.schedule, str)
+
+
+@given(data=st.binary(max_size=100))
+def test_any_bytes(data: bytes) -> None:
+    """Never an exception."""
+    read_job_settings(data, "x")

@@ -1,0 +1,194 @@
+"""App Service authentication as the emulator plays it, and what other sites try with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import quote, urlencode
+
+import pytest
+from multidict import CIMultiDict
+
+from appsvc_runtime.emulator.frontend.easy_auth import COOKIE, EasyAuth
+from appsvc_runtime.emulator.http.messages import Answer, Request
+from tests.emulator.frontend.test_origins import NOWHERE, STAYS
+
+HOST = "127.0.0.1:8000"
+
+
+class Site:
+    """EasyAuth before an app that notes what it gets."""
+
+    def __init__(self) -> None:
+        self.seen: list[Request] = []
+        self.auth = EasyAuth(self._app)
+
+    async def _app(self, request: Request) -> Answer:
+        self.seen.append(request)
+        return Answer(200, body=b"app")
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        cookie: str = "",
+        foreign: bool = False,
+    ) -> Answer:
+        """Send a request; `foreign`: by a page of another site."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield body
+
+        headers = CIMultiDict({"Host": HOST, "Cookie": cookie})
+        asked = Request(method, target, headers, parts(), len(body), cross_site=foreign)
+        answer = asyncio.run(self.auth.ask(asked))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def sign_in(self, *, foreign: bool = False, **form: str) -> Answer:
+        """Send the form."""
+        body = urlencode(form, errors="surrogatepass").encode()
+        return self.call("POST", "/.auth/login/aad", body=body, foreign=foreign)
+
+    def user(self, cookie: str) -> str:
+        """Return the name that the app gets."""
+        self.call("GET", "/", cookie=cookie)
+        return self.seen[-1].headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
+
+
+def cookie_of(answer: Answer) -> str:
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+def test_a_form_of_another_site_signs_nobody_in() -> None:
+    """It is refused, without a cookie."""
+    site = Site()
+    answer = site.sign_in(name="eve", foreign=True)
+    assert (answer.status, "Set-Cookie" in answer.headers) == (403, False)
+    assert "another site" in answer.note
+    assert site.user(cookie_of(site.sign_in(name="ann"))) == "ann"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_link_of_another_site_signs_nobody_out(method: str) -> None:
+    """It leads to a page that asks, and keeps the target."""
+    site = Site()
+    cookie = cookie_of(site.sign_in(name="ann"))
+    path = "/.auth/logout?post_logout_redirect_uri=%2Fbye"
+    answer = site.call(method, path, cookie=cookie, foreign=True)
+    assert (answer.status, "Set-Cookie" in answer.headers) == (200, False)
+    assert b'value="/bye"' in bytes(answer.body)
+    assert site.user(cookie) == "ann"
+    assert site.call("POST", path, cookie=cookie, foreign=True).status == 403
+    assert site.user(cookie) == "ann"
+    form = b"post_logout_redirect_uri=%2Fbye"
+    answer = site.call("POST", "/.auth/logout", body=form, cookie=cookie)
+    assert (answer.status, answer.headers["Location"]) == (302, "/bye")
+    assert site.user(cookie) == ""
+
+
+def test_signing_out_by_the_sites_own_link() -> None:
+    """At once, as ever; a HEAD request changes nothing, other methods are refused."""
+    site = Site()
+    cookie = cookie_of(site.sign_in(name="ann"))
+    assert site.call("HEAD", "/.auth/logout", cookie=cookie).status == 200
+    assert site.call("DELETE", "/.auth/logout", cookie=cookie).status == 405
+    assert site.user(cookie) == "ann"
+    answer = site.call("GET", "/.auth/logout", cookie=cookie)
+    assert (answer.status, cookie_of(answer)) == (200, f"{COOKIE}=")
+    assert site.user(cookie) == ""
+
+
+@pytest.mark.parametrize("text", NOWHERE, ids=ascii)
+def test_redirects_that_would_leave(text: str) -> None:
+    """After signing in and out, and in the form's hidden field."""
+    site = Site()
+    assert site.sign_in(post_login_redirect_uri=text).headers["Location"] == "/.auth/login/done"
+    query = quote(text, safe="", errors="surrogatepass")
+    answer = site.call("GET", f"/.auth/logout?post_logout_redirect_uri={query}")
+    assert (answer.status, "Location" in answer.headers) == (200, False)
+    form = site.call("GET", f"/.auth/login/aad?post_login_redirect_uri={query}")
+    assert b'name="post_login_redirect_uri" value=""' in bytes(form.body)
+
+
+@pytest.mark.parametrize(("text", "target"), [pair for pair in STAYS if "\ud800" not in pair[0]])
+def test_redirects_that_stay(text: str, target: str) -> None:
+    """They are followed."""
+    site = Site()
+    assert site.sign_in(post_login_redirect_uri=text).headers["Location"] == target
+    query = quote(text, safe="")
+    answer = site.call("GET", f"/.auth/logout?post_logout_redirect_uri={query}")
+    assert (answer.status, answer.headers["Location"]) == (302, target)
+
+
+# Paths that the platform's server reads as one below /.auth/, or that are written so.
+INSIDE = (
+    "/.auth/me", "/.AUTH/me", "/%2eauth/me", "/%2Eauth/me", "//.auth/me", "/./.auth/me",
+    "/x/../.auth/me", "/x/%2e%2e/.auth/me", "/.auth%2fme", "/.auth\\me", "/\\.auth/me",
+    "/.auth/x/../me", "/%u002eauth/me", "/.auth//me",
+)  # fmt: skip
+UNKNOWN = ("/.auth/", "/.auth/x", "/.auth/../secret", "/.auth/%2e%2e/secret", "/.auth/login/evil",
+           "/.auth/..%5csecret", "/.auth/login/aad/../../../secret")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_its_pages_however_their_path_is_written(path: str) -> None:
+    """No form of it reaches the app, which would take it for one of its own."""
+    site = Site()
+    assert site.call("GET", path).status in (401, 404)
+    assert site.seen == []
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+def test_other_paths_below_it(path: str) -> None:
+    """They are nobody's."""
+    site = Site()
+    assert site.call("GET", path).status == 404
+    assert site.seen == []
+
+
+@pytest.mark.parametrize("path", ["/auth/me", "/.authx/me", "/x/.auth/me", "/a?/.auth/me"])
+def test_paths_of_the_app(path: str) -> None:
+    """They reach it."""
+    site = Site()
+    assert site.call("GET", path).body == b"app"
+
+
+@pytest.mark.parametrize("name", ["a\r\nX-Evil: 1", "a\nb", "a\x00b", "a\x1b[31mb", "a\x85b"])
+def test_names_that_are_no_header(name: str) -> None:
+    """The name goes into a header of each request: it is refused, not passed on."""
+    site = Site()
+    answer = site.sign_in(name=name)
+    assert (answer.status, "Set-Cookie" in answer.headers) == (400, False)
+
+
+def test_forms_that_are_none() -> None:
+    """Too many fields, too long, bytes that are no text: a page, and never an exception."""
+    site = Site()
+    many = b"&".join(b"a=%d" % number for number in range(200))
+    assert site.call("POST", "/.auth/login/aad", body=many).status == 302
+    assert site.call("POST", "/.auth/login/aad", body=b"a" * 100_000).status == 413
+    assert site.call("POST", "/.auth/login/aad", body=b"name=\xff%ff%ED%A0%80").status == 302
+    assert site.call("GET", "/.auth/login/aad?post_login_redirect_uri=/\udcff").status == 200
+    assert site.call("GET", f"/.auth/login/aad?{many.decode()}").status == 200
+
+
+PAGES = ("/.auth/login/aad", "/.auth/login/done", "/.auth/logout")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_cannot_be_framed_nor_run_scripts(path: str) -> None:
+    """Another site could lay its own buttons over a frame."""
+    evil = quote('/"><script>alert(1)</script>')
+    answer = Site().call(
+        "GET", f"{path}?post_login_redirect_uri={evil}&post_logout_redirect_uri={evil}",
+        foreign=True,
+    )  # fmt: skip
+    policy = answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<script" not in bytes(answer.body)

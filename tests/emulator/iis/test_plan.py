@@ -1,0 +1,177 @@
+"""What is decided before anything is started: files, kinds, names, folders."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appsvc_runtime.emulator.iis.plan import Options, Plan, make_plan
+from appsvc_runtime.emulator.processes.interpreter import examine
+from appsvc_runtime.emulator.processes.project_python import find_interpreter
+from appsvc_runtime.emulator.processes.surroundings import find_wfastcgi
+from appsvc_runtime.errors import ConfigError
+from tests.support.emulator import FASTCGI, HTTPPLATFORM, make_site, web_config
+
+PLATFORM = r'<httpPlatform processPath="D:\home\Python\python.exe" arguments="%ARGUMENTS%"/>'
+PHP = (
+    '<handlers><add name="php" path="*.php" verb="*" modules="FastCgiModule" '
+    r'scriptProcessor="D:\Program Files\PHP\php-cgi.exe"/>'
+)
+HANDLER = '<add key="WSGI_HANDLER" value="app.app"/>'
+links = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+
+
+def site(folder: Path, config: str, name: str = "My_Site") -> Path:
+    return make_site(folder / name, {"web.config": config})
+
+
+def plan(folder: Path, **options: Any) -> Plan:
+    return make_plan(Options(folder, **options), {"PATH": os.environ["PATH"]})
+
+
+def codes(made: Plan) -> list[str]:
+    return [finding.code for finding in made.findings]
+
+
+def test_names_and_folders(tmp_path: Path) -> None:
+    """They follow from the folder's name; each site has a home of its own beside it."""
+    made = plan(site(tmp_path, web_config(HTTPPLATFORM + PLATFORM)))
+    assert (made.kind, made.site_name) == ("httpplatform", "my-site")
+    assert made.default_name == made.public_name == "my-site.azurewebsites.net"
+    home = tmp_path / ".appsvc" / "My_Site"
+    assert made.environ["HOME"] == str(home)
+    assert (home / "LogFiles").is_dir()
+    assert (tmp_path / ".appsvc" / ".gitignore").read_text("utf-8") == "*\n"
+    assert codes(made).count("variable") == 1  # %ARGUMENTS%, which nothing sets
+
+
+@links
+def test_the_home_leads_to_the_site(tmp_path: Path) -> None:
+    """What joins HOME, site and wwwroot finds it."""
+    made = plan(site(tmp_path, web_config(HTTPPLATFORM + PLATFORM)))
+    assert Path(made.environ["HOME"], "site", "wwwroot").resolve() == made.site.folder.resolve()
+
+
+@links
+def test_a_home_that_a_user_names_stays_as_it_is(tmp_path: Path) -> None:
+    """No file of ours is put into it, and no link in it is changed."""
+    home = tmp_path / "home"
+    (home / "site").mkdir(parents=True)
+    (home / "site" / "wwwroot").symlink_to(tmp_path)
+    made = plan(site(tmp_path, web_config(HTTPPLATFORM + PLATFORM)), maps=[("D:\\home", home)])
+    assert made.environ["HOME"] == str(home)
+    assert sorted(os.listdir(home)) == ["LogFiles", "site"]
+    assert os.readlink(home / "site" / "wwwroot") == str(tmp_path)
+
+
+def test_a_folder_written_with_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`appsvc emulate ..` is the folder above, whose `.appsvc` is beside it."""
+    folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder / "sub")
+    made = plan(Path(".."))
+    assert made.site_name == "my-site"
+    assert made.environ["HOME"] == str(tmp_path / ".appsvc" / "My_Site")
+
+
+def test_settings_and_public_name(tmp_path: Path) -> None:
+    """App settings may say the site's names, their paths are those of here."""
+    folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
+    settings = [
+        ("WEBSITE_SITE_NAME", "shop"),
+        ("DATA", r"D:\home\data"),
+        ("PYTHONPATH", r"D:\home\site\wwwroot;D:\home\lib"),
+        ("ARGUMENTS", "-c 1"),
+    ]
+    made = plan(folder, app_settings=settings, public_name="Shop.Example.com")
+    assert made.default_name == made.environ["WEBSITE_HOSTNAME"] == "shop.azurewebsites.net"
+    assert made.public_name == "shop.example.com"
+    home = tmp_path / ".appsvc" / "My_Site"
+    assert made.environ["DATA"] == made.environ["APPSETTING_DATA"] == str(home / "data")
+    assert made.environ["PYTHONPATH"] == os.pathsep.join([str(folder), str(home / "lib")])
+    assert "variable" not in codes(made)
+
+
+def test_a_php_handler_beside_pythons(tmp_path: Path) -> None:
+    """It is told of, and the site runs."""
+    handlers = HTTPPLATFORM.replace("<handlers>", PHP)
+    made = plan(site(tmp_path, web_config(handlers + PLATFORM)))
+    assert made.kind == "httpplatform"
+    assert "other-language" in codes(made)
+
+
+def test_both_kinds_in_one_file(tmp_path: Path) -> None:
+    """The first counts; `--as` takes the other."""
+    both = HTTPPLATFORM.replace("</handlers>", "") + FASTCGI.replace("<handlers>", "").replace(
+        "PythonHandler", "Second"
+    )
+    folder = site(tmp_path, web_config(both + PLATFORM, HANDLER))
+    assert plan(folder).kind == "httpplatform"
+    assert plan(folder, kind="fastcgi").kind == "fastcgi"
+
+
+def test_another_file(tmp_path: Path) -> None:
+    """`--config` names it; one that is none is said to be none."""
+    folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
+    other = tmp_path / "other.config"
+    other.write_text(web_config(FASTCGI, HANDLER), "utf-8")
+    assert plan(folder, config=other).kind == "fastcgi"
+    with pytest.raises(ConfigError, match="is no file"):
+        plan(folder, config=tmp_path / "none.config")
+
+
+def test_windows_own_variables(tmp_path: Path) -> None:
+    """`%SystemDrive%` and the like lead to the site as they do on the platform."""
+    config = web_config(
+        HTTPPLATFORM
+        + r'<httpPlatform processPath="%SystemDrive%\home\p\python.exe" '
+        + r'arguments="%WEBROOT_PATH%\run.py"/>'
+    )
+    made = plan(make_site(tmp_path / "site", {"web.config": config, "run.py": "x = 1\n"}))
+    assert "variable" not in codes(made)
+    # The script is read: it does not listen on the port.
+    assert "no-port" in codes(made)
+
+
+def test_interpreters(tmp_path: Path) -> None:
+    """A virtual environment's folder counts, and nothing that cannot be run."""
+    assert find_interpreter("") == sys.executable
+    assert find_interpreter(sys.executable) == os.path.abspath(sys.executable)
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(0o755)
+    assert find_interpreter(str(tmp_path / "env")) == str(python)
+    with pytest.raises(ConfigError, match="--python"):
+        find_interpreter(str(tmp_path / "none"))
+    assert examine(str(python)) is None
+    own = examine(sys.executable)
+    assert own is not None
+    assert find_wfastcgi(own).endswith("wfastcgi.py")
+
+
+@links
+@pytest.mark.parametrize(
+    "settings",
+    [
+        HANDLER.replace("app.app", "appsvc_runtime.wsgi.application"),
+        '<add key="PYTHONPATH" value="lib"/>'
+        + HANDLER.replace("app.app", "appsvc_runtime.wsgi.application"),
+        HANDLER,
+    ],
+)
+def test_what_the_projects_python_lacks(tmp_path: Path, settings: str) -> None:
+    """WSGI_HANDLER of this package is refused where it cannot be found, and only there."""
+    folder = site(tmp_path, web_config(FASTCGI, settings))
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(os.path.realpath(sys.executable))
+    (folder / ".venv" / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix, 'bin')}\n")
+    if "appsvc_runtime" in settings and "PYTHONPATH" not in settings:
+        with pytest.raises(ConfigError, match=r"needs appsvc-runtime \(WSGI_HANDLER=appsvc_run"):
+            plan(folder)
+    else:
+        assert plan(folder).python.path == str(python)

@@ -1,0 +1,66 @@
+"""Names in folders, found as Windows finds them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.emulator.iis.windows_names import Folders, entry
+
+COMPOSED = unicodedata.normalize("NFC", "é.txt")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder whose names have capitals, and an accent in two characters, as macOS has it."""
+    for name in ("Sub", "a.TXT", unicodedata.normalize("NFD", COMPOSED)):
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        pytest.param("Sub", True, id="same"),
+        pytest.param("sUB", True, id="case"),
+        pytest.param("A.txt", True, id="case-of-the-extension"),
+        pytest.param(COMPOSED, True, id="one-character"),
+        pytest.param(COMPOSED.upper(), True, id="one-character-and-case"),
+        pytest.param("b.txt", False, id="other"),
+    ],
+)
+def test_both_find_the_same(folder: Path, name: str, there: bool) -> None:
+    """What looks anew and what remembers fold names in one way."""
+    found = entry(str(folder), name)
+    child = Folders().child(folder, name)
+    assert (found is not None, child is not None) == (there, there)
+    if found is not None and child is not None:
+        assert (folder / found).samefile(child)
+
+
+def test_the_exact_name_comes_first(tmp_path: Path) -> None:
+    """Where two differ in case alone, else the one that sorts first."""
+    (tmp_path / "b").write_bytes(b"")
+    (tmp_path / "B").write_bytes(b"")
+    if len(os.listdir(tmp_path)) < 2:
+        pytest.skip("a file system without case")
+    remembered = Folders()
+    for name in ("b", "B"):
+        assert entry(str(tmp_path), name) == name
+        assert remembered.child(tmp_path, name) == tmp_path / name
+
+
+def test_what_is_no_folder_has_nothing(folder: Path) -> None:
+    """Nor has one that is not there."""
+    for name in ("a.TXT", "none", "x\0"):
+        assert entry(str(folder / name), "x") is None
+        assert Folders().child(folder / name, "x") is None
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a:b", "\0"])
+def test_names_that_are_none(folder: Path, name: str) -> None:
+    """Lead nowhere."""
+    assert Folders().child(folder, name) is None

@@ -1,0 +1,166 @@
+"""The copy of a site: whole, only what changed, and never the other way."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.emulator.linux.build.copy import Copied
+from appsvc_runtime.emulator.linux.build.copy import copy_changes as copy_into
+from appsvc_runtime.emulator.linux.build.output_folder import locked
+from appsvc_runtime.emulator.linux.build.state import State
+from appsvc_runtime.errors import ConfigError
+from appsvc_runtime.system.own_folder import OwnFolder
+from tests.support.apps import digest
+from tests.support.emulator import make_site
+
+FILES: dict[str, str | bytes] = {"app.py": "app = 1\n", "static/a.css": "a", "static/b/c.css": "c"}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Give a site with some folders."""
+    return make_site(tmp_path / "site", FILES)
+
+
+def copy_changes(site: Path, output: Path, state: State) -> Copied:
+    output.mkdir(exist_ok=True)
+    with OwnFolder.open(output) as folder:
+        return copy_into(site, folder, state)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_all_and_then_nothing(site: Path, tmp_path: Path) -> None:
+    """The first copies all, the second nothing; the site is as it was."""
+    before, state, output = digest(site), State(), tmp_path / "out"
+    first = copy_changes(site, output, state)
+    second = copy_changes(site, output, state)
+    assert (first.written, second.changed) == (3, False)
+    assert names(output) == set(FILES)
+    assert digest(site) == before
+
+
+def test_only_what_has_changed(site: Path, tmp_path: Path) -> None:
+    """What changes, goes or comes; what the build made stays, what it changed is restored."""
+    state, output = State(), tmp_path / "out"
+    copy_changes(site, output, state)
+    (site / "app.py").write_text("app = 2\n")
+    (site / "static/a.css").unlink()
+    (site / "new.py").write_text("")
+    make_site(output, {"made.txt": "by a build", "static/b/c.css": "changed by a build"})
+    copied = copy_changes(site, output, state)
+    assert (copied.written, copied.removed) == (3, 1)
+    assert names(output) == {"app.py", "new.py", "static/b/c.css", "made.txt"}
+    assert (output / "static/b/c.css").read_text() == "c"
+    assert (output / "app.py").read_text() == "app = 2\n"
+
+
+def test_a_folder_becomes_a_file(site: Path, tmp_path: Path) -> None:
+    """And a file a folder."""
+    state, output = State(), tmp_path / "out"
+    copy_changes(site, output, state)
+    for path in ("static/a.css", "static/b/c.css", "app.py"):
+        (site / path).unlink()
+    (site / "static/b").rmdir()
+    (site / "static").rmdir()
+    make_site(site, {"static": "a file now", "app.py/inside.py": ""})
+    copy_changes(site, output, state)
+    assert names(output) == {"static", "app.py/inside.py"}
+
+
+def test_what_is_left_out(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is never deployed, or made by each build; what is no file."""
+    make_site(
+        site,
+        {
+            "__pycache__/x.pyc": "", ".git/HEAD": "", ".appsvc/x": "", "antenv/x": "",
+            "deep/venv/pyvenv.cfg": "", "deep/venv/lib/x.py": "", "deep/kept.py": "",
+        },
+    )  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(site)  # as the path of a socket may not be long
+        listening.bind("socket")
+    copied = copy_changes(site, tmp_path / "out", State())
+    assert names(tmp_path / "out") == {*FILES, "deep/kept.py"}
+    assert copied.left_out == [
+        ".appsvc", ".git", "antenv", "deep/venv (a virtual environment)", "socket (no file)",
+    ]  # fmt: skip
+
+
+def test_an_output_inside_the_site(site: Path) -> None:
+    """It is not copied into itself."""
+    copy_changes(site, site / "out", State())
+    copy_changes(site, site / "out", State())
+    assert names(site / "out") == set(FILES)
+
+
+def test_links_stay_links(site: Path, tmp_path: Path) -> None:
+    """Also those that lead nowhere; one that leads elsewhere afterwards is copied again."""
+    (site / "link").symlink_to("app.py")
+    (site / "nowhere").symlink_to("/not/there")
+    (site / "folder").symlink_to("static", target_is_directory=True)
+    state, output = State(), tmp_path / "out"
+    copy_changes(site, output, state)
+    links = {name: os.readlink(output / name) for name in ("link", "nowhere", "folder")}
+    assert links == {"link": "app.py", "nowhere": "/not/there", "folder": "static"}
+    (site / "link").unlink()
+    (site / "link").symlink_to("static/a.css")
+    assert copy_changes(site, output, state).written == 1
+    assert os.readlink(output / "link") == "static/a.css"
+
+
+def test_a_build_writes_through_no_link(site: Path, tmp_path: Path) -> None:
+    """A link that was put in the place of a copy is replaced, what it leads to stays."""
+    state, output, other = State(), tmp_path / "out", tmp_path / "precious"
+    copy_changes(site, output, state)
+    other.write_text("precious")
+    (output / "app.py").unlink()
+    (output / "app.py").symlink_to(other)
+    copy_changes(site, output, state)
+    assert (other.read_text(), (output / "app.py").read_text()) == ("precious", "app = 1\n")
+
+
+def test_read_only_files(site: Path, tmp_path: Path) -> None:
+    """Their copies can be written by the build, and the rest of their modes stays."""
+    (site / "app.py").chmod(0o555)
+    copy_changes(site, tmp_path / "out", State())
+    assert (tmp_path / "out/app.py").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence names it; what is known of the copy stays true."""
+    state, output = State(), tmp_path / "out"
+    copy_changes(site, output, state)
+    make_site(site, {"app.py": "app = 2\n", "static/a.css": "changed"})
+    create = OwnFolder.create
+
+    def refuse(folder: OwnFolder, name: str) -> int:
+        if name == "a.css":
+            raise OSError(28, "No space left on device", folder.where(name))
+        return create(folder, name)
+
+    monkeypatch.setattr(OwnFolder, "create", refuse)
+    with pytest.raises(ConfigError, match=r"out/static/a\.css: No space left"):
+        copy_changes(site, output, state)
+    assert state.copied.keys() == {"app.py", "static", "static/a.css", "static/b", "static/b/c.css"}
+    monkeypatch.undo()
+    copy_changes(site, output, state)
+    assert digest(output) == digest(site)
+
+
+def test_a_copy_that_was_interrupted(site: Path, tmp_path: Path) -> None:
+    """Its output is a build's all the same; a folder that is not stays refused."""
+    output = make_site(tmp_path / "out", {"half.py": ""})
+    with pytest.raises(ConfigError, match="was not made by a build"), locked(site, output):
+        pass
+    (output / "half.py").unlink()
+    with locked(site, output):
+        (output / "half.py").touch()
+    with locked(site, output):
+        assert (output / "half.py").exists()

@@ -1,0 +1,275 @@
+"""`appsvc build` and `emulate` under faults: killed, moved folders, links, other users' eyes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.emulator.linux.build.build import read_built
+from tests.support.emulator import alive_with, make_site
+from tests.support.servers import ROOT, clean_environ, run
+from tests.support.smallwheels import make_wheel
+from tests.support.trees import snapshot
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
+
+Build = Callable[..., "subprocess.CompletedProcess[str]"]
+OURS = (".appsvc-build.json", ".appsvc-build.json.new", ".appsvc-build.lock", "antenv")
+# Stands for a Python whose virtual environments are made at once; pip installs what it is told of.
+PYTHON = """\
+#!/bin/sh
+case "$2" in
+venv) mkdir -p antenv/bin antenv/lib/python3.11/site-packages && cp "$0" antenv/bin/python ;;
+pip)
+    cat requirements.txt app.py > antenv/lib/python3.11/site-packages/installed
+    echo "$*" > antenv/arguments ;;
+*)
+    echo "appsvc:{\\"path\\": \\"$0\\", \\"version\\": [3, 11, 0], \\"prefix\\": \\"/x\\"," \
+        "\\"base_prefix\\": \\"/x\\", \\"user_base\\": \\"\\", \\"wfastcgi\\": \\"\\"," \
+        "\\"runtime\\": \\"\\"}"
+    ;;
+esac
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """Return an interpreter that is quick."""
+    made = tmp_path / "python"
+    made.write_text(PYTHON)
+    made.chmod(0o755)
+    return made
+
+
+@pytest.fixture
+def build(python: Path, cache: Path) -> Build:
+    """Return what runs `appsvc build` with the quick interpreter."""
+
+    def call(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return run(
+            "-m", "appsvc_runtime", "build", str(site), "--python", str(python), *options,
+            cwd=site.parent, timeout=240, XDG_CACHE_HOME=str(cache),
+        )  # fmt: skip
+
+    return call
+
+
+def built(site: Path) -> Path:
+    return site.parent / ".appsvc" / site.name / "linux/home/site/wwwroot"
+
+
+def installed(site: Path) -> Path:
+    return built(site) / "antenv/lib/python3.11/site-packages/installed"
+
+
+def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, cache: Path) -> None:
+    """kill -9: what is left claims nothing; the next build is right, and nothing old stays."""
+    files: dict[str, str | bytes] = {f"f{n % 20}/f{n}.txt": f"{n}" * 2000 for n in range(600)}
+    site = make_site(tmp_path / "site", {**files, "requirements.txt": "one\n", "app.py": ""})
+    command = [sys.executable, "-m", "appsvc_runtime", "build", str(site), "--python", str(python)]
+    unfinished = 0
+    for number in range(8):
+        make_site(site, {"requirements.txt": f"one=={number}\n", f"new{number}/x.txt": "x"})
+        for name in list(files)[number * 20 : number * 20 + 20]:
+            (site / name).unlink()
+        started = subprocess.Popen(
+            command, env=clean_environ(XDG_CACHE_HOME=str(cache)), cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert started.stdout is not None
+        with started.stdout:
+            # Moments: before it begins, while it copies, at each of the lines that follow.
+            # The first line names the Python, before anything is written.
+            for _ in range(number + 1 if number else 0):
+                started.stdout.readline()
+            if not number:
+                wait_for(built(site) / ".appsvc-build.lock", started)
+            started.send_signal(signal.SIGKILL)
+            started.stdout.read()
+        started.wait(30)
+        left = read_built(built(site))
+        if left.built is None:
+            unfinished += 1
+        else:
+            assert snapshot(built(site), *OURS) == snapshot(site)
+            assert installed(site).read_text() == f"one=={number}\n"
+        (site / f"new{number}/x.txt").unlink()
+        (site / f"new{number}").rmdir()
+        if number % 2:
+            continue  # killed again before any build came to its end
+        done = build(site)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert snapshot(built(site), *OURS) == snapshot(site)
+        assert installed(site).read_text() == f"one=={number}\n"
+    assert unfinished
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a file is there; the process must not end before."""
+    for _ in range(3000):
+        if path.exists():
+            return
+        try:
+            process.wait(0.01)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(f"{path} did not come")
+
+
+def test_what_a_killed_build_left_running(tmp_path: Path, python: Path, build: Build) -> None:
+    """It would write into what the next build makes: that ends it first."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    mark = f"mark-{os.getpid()}-{tmp_path.name}"
+    pre = f"PRE_BUILD_COMMAND=(MARK={mark} setsid sh -c 'echo begun; sleep 600') & wait"
+    started = subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime", "build", str(site), "--python", str(python),
+         "--set", pre],
+        env=clean_environ(), cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert started.stdout is not None
+    with started.stdout:
+        line = ""
+        while not line.endswith("begun\n"):
+            line = started.stdout.readline()
+            assert line
+        started.kill()
+    started.wait(30)
+    try:
+        assert alive_with(mark)
+        assert build(site).returncode == 0
+        assert not alive_with(mark)
+    finally:
+        for pid in alive_with(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_no_build_after_an_unfinished_one(tmp_path: Path, build: Build) -> None:
+    """It says so; after a finished one it runs that; one that was only copied is copied again."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    assert build(site, "--set", "PRE_BUILD_COMMAND=exit 3").returncode == 3
+    refused = run(
+        "-m", "appsvc_runtime", "emulate", str(site), "--as", "linux", "--no-build", "--check",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "was not finished" in refused.stderr
+    assert "--no-build" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("link", ["absolute", "relative"])
+def test_a_folder_that_was_moved_away(link: str, tmp_path: Path, build: Build) -> None:
+    """The site's folder, replaced by a link to where it went: every file of it stays."""
+    site = make_site(tmp_path / "site", {"media/one.jpg": "1", "media/two.jpg": "2"})
+    # Beside the site a relative link leads to the same place from the copy.
+    options = ["--output", str(tmp_path / "out")] if link == "relative" else []
+    assert build(site, *options).returncode == 0
+    (site / "media").rename(tmp_path / "big")
+    (site / "media").symlink_to("../big" if link == "relative" else tmp_path / "big")
+    assert build(site, *options).returncode == 0
+    assert snapshot(tmp_path / "big").keys() == {"one.jpg", "two.jpg"}
+    assert build(site, "--clean", *options).returncode == 0
+    assert snapshot(tmp_path / "big").keys() == {"one.jpg", "two.jpg"}
+
+
+MOVED = ["antenv", "antenv/lib", "antenv/lib/python3.11/site-packages"]
+
+
+@pytest.mark.parametrize("part", MOVED)
+def test_an_environment_that_was_moved_away(part: str, tmp_path: Path, build: Build) -> None:
+    """pip does not write where a link leads, neither into what a user moved nor into their own."""
+    # A folder of the site is installed again, into what is there, when anything has changed.
+    site = make_site(
+        tmp_path / "site", {"requirements.txt": "./lib\n", "app.py": "1\n", "lib/setup.py": ""}
+    )
+    assert build(site).returncode == 0
+    (built(site) / part).rename(tmp_path / "moved")
+    (built(site) / part).symlink_to(tmp_path / "moved")
+    before = snapshot(tmp_path / "moved")
+    make_site(site, {"app.py": "22\n"})
+    assert build(site).returncode == 0
+    assert snapshot(tmp_path / "moved") == before
+    assert installed(site).read_text() == "./lib\n22\n"
+    assert not (built(site) / part).is_symlink()
+
+
+def test_other_users_see_nothing(tmp_path: Path, build: Build) -> None:
+    """`.appsvc` is its owner's alone, however it was before, and git leaves it out."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    (tmp_path / ".appsvc").mkdir(mode=0o777)
+    (tmp_path / ".appsvc").chmod(0o777)
+    (tmp_path / ".appsvc/.gitignore").symlink_to(tmp_path / "precious")
+    assert build(site).returncode == 0
+    assert (tmp_path / ".appsvc").stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / "precious").exists()
+    folders = [path for path in (tmp_path / ".appsvc").rglob("*") if path.name == "wwwroot"]
+    assert [path.stat().st_mode & 0o777 for path in folders] == [0o700]
+
+
+def test_a_state_that_would_remove_others_files(tmp_path: Path, build: Build) -> None:
+    """Names that lead out of the copy are not taken from a state that came with a repository."""
+    site = make_site(tmp_path / "site", {"app.py": "", "precious": "x"})
+    assert build(site).returncode == 0
+    state = built(site) / ".appsvc-build.json"
+    told = json.loads(state.read_text())
+    told["copied"][f"../../../../../../{site.name}/precious"] = [1, 1, 1]
+    state.write_text(json.dumps(told))
+    done = build(site)
+    assert done.returncode == 0
+    assert f"{state} is ignored" in done.stdout
+    assert (site / "precious").read_text() == "x"
+
+
+def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
+    """An old wheel of an archive that was built again is not used; the command stays as it is."""
+    site = make_site(
+        tmp_path / "site",
+        {"requirements.txt": "-f .\nx\n", "app.py": "", "x-1.0-py3-none-any.whl": "1"},
+    )
+    assert build(site).returncode == 0
+    arguments = built(site) / "antenv/arguments"
+    assert "--no-cache-dir" not in arguments.read_text()
+    make_site(site, {"x-1.0.tar.gz": "1"})
+    done = build(site)
+    assert done.returncode == 0
+    assert "--no-cache-dir" in arguments.read_text()
+    assert "$ python -m pip install --prefer-binary -r requirements.txt\n" in done.stdout
+
+
+def test_wheels_that_are_built_again(tmp_path: Path, cache: Path) -> None:
+    """By a path, by one without a dot, found by --find-links, with a new version: 4 of 4."""
+    site = make_site(
+        tmp_path / "site",
+        {
+            "requirements.txt": "--no-index\n./wheels/one-1.0-py3-none-any.whl\n"
+            "wheels/two-1.0-py3-none-any.whl\n--find-links links\nthree\nfour>=1\n"
+        },
+    )
+
+    def make(code: str, version: str) -> None:
+        for folder, name in (("wheels", "one"), ("wheels", "two"), ("links", "three")):
+            make_wheel(site / folder, name, "1.0", code)
+        make_wheel(site / "links", "four", version, code)
+
+    def show() -> list[str]:
+        done = run(
+            "-m", "appsvc_runtime", "build", str(site), cwd=tmp_path, timeout=240,
+            XDG_CACHE_HOME=str(cache),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        packages = next((built(site) / "antenv/lib").glob("python*")) / "site-packages"
+        names = ("one", "two", "three", "four")
+        return [(packages / f"{name}.py").read_text() for name in names]
+
+    make("old", "1.0")
+    assert show() == ["old"] * 4
+    make("new", "1.1")
+    assert show() == ["new"] * 4

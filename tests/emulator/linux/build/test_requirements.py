@@ -1,0 +1,89 @@
+"""What the build sees in a requirements file, and what it says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.emulator.linux.build.requirements import Requirements, read_requirements
+
+PLAIN = "flask==3.1\nDjango>=5\n"
+
+
+def read(folder: Path, content: str | bytes, **others: str) -> Requirements:
+    for name, text in others.items():
+        (folder / f"{name}.txt").write_text(text)
+    file = folder / "requirements.txt"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_requirements(file)
+
+
+ENCODINGS = [
+    # how it is written, how pip reads it, whether `grep -i django` finds it, what is said
+    pytest.param(PLAIN.encode(), "utf-8", True, "", id="utf-8"),
+    pytest.param(PLAIN.encode("utf-8-sig"), "utf-8-sig", True, "byte order mark", id="bom"),
+    pytest.param(PLAIN.encode("utf-16"), "utf-16", False, "is in UTF-16", id="utf-16"),
+    pytest.param(
+        b"\xfe\xff" + PLAIN.encode("utf-16-be"), "utf-16", False, "is in UTF-16", id="utf-16-be"
+    ),
+    pytest.param(PLAIN.encode("utf-32"), "utf-32", False, "is in UTF-32", id="utf-32"),
+    pytest.param(PLAIN.encode("utf-16-le"), "utf-8", False, "without a byte order", id="no-mark"),
+    pytest.param(b"# -*- coding: latin-1 -*-\ndjango # \xe9\n", "latin-1", True, "", id="comment"),
+    pytest.param(b"django # \xe9\n", "utf-8", True, "is not in UTF-8", id="latin-1"),
+    pytest.param(b"# coding: nonsense\ndjango\n", "utf-8", True, "", id="no-encoding"),
+    pytest.param(b"", "utf-8", False, "", id="empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "encoding", "django", "said"), ENCODINGS)
+def test_encodings(tmp_path: Path, content: bytes, encoding: str, django: bool, said: str) -> None:
+    """It is decoded as pip decodes it; Django is looked for in the bytes, as the platform does."""
+    found = read(tmp_path, content)
+    assert (found.encoding, found.mentions_django) == (encoding, django)
+    assert [said] == [said for text in found.warnings if said in text] or (
+        not said and not found.warnings
+    )
+
+
+def test_powershells_file_is_read_to_its_end(tmp_path: Path) -> None:
+    """What is in a UTF-16 file counts: this package is found there."""
+    assert read(tmp_path, "appsvc_runtime[fastcgi]\r\n".encode("utf-16")).names_own
+
+
+FIXED = [
+    pytest.param("flask==3\n# -e .\nrequests\n", True, id="names"),
+    pytest.param("-e .\n", False, id="editable"),
+    pytest.param("--editable=lib\n", False, id="editable-long"),
+    pytest.param("./lib\n", False, id="folder"),
+    pytest.param("../lib\n", False, id="folder-above"),
+    pytest.param("/opt/lib\n", False, id="absolute"),
+    pytest.param("git+https://example.com/x.git\n", False, id="commit"),
+    pytest.param("x @ file:///opt/x\n", False, id="direct"),
+    pytest.param("file:x.whl\n", True, id="file"),
+    pytest.param("-r other.txt\n", False, id="included"),
+    pytest.param("-c constraints.txt\nflask\n", True, id="constraints"),
+    pytest.param("-r missing.txt\n", True, id="missing"),
+    pytest.param("-r requirements.txt\nflask\n", True, id="itself"),
+]
+
+
+@pytest.mark.parametrize(("content", "fixed"), FIXED)
+def test_what_may_change_by_itself(tmp_path: Path, content: str, fixed: bool) -> None:
+    """The same names are the same packages, files count by content; the rest may be another."""
+    assert read(tmp_path, content, other="./lib\n", constraints="flask<4\n").fixed is fixed
+
+
+def test_included_files_count(tmp_path: Path) -> None:
+    """A change in a file that is included, at any depth, is a change."""
+    first = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==1\n")
+    second = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==2\n")
+    third = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==2\n")
+    assert first.digest != second.digest == third.digest
+
+
+@pytest.mark.parametrize("name", ["appsvc-runtime", "Appsvc_Runtime>=0.1", " appsvc.runtime[x]"])
+def test_own_package(tmp_path: Path, name: str) -> None:
+    """This package is known in all spellings of its name, and not as a part of another's."""
+    assert read(tmp_path, f"flask\n{name}\n").names_own
+    assert not read(tmp_path, "my-appsvc-runtime\nappsvc-runtimes\n# appsvc-runtime\n").names_own

@@ -1,0 +1,177 @@
+"""Why a container did not start, from what it printed: real texts, one sentence each."""
+
+from __future__ import annotations
+
+import pytest
+
+from appsvc_runtime.emulator.linux.diagnosis import Seen, find_trouble, wrong_place
+
+TRACEBACK = """\
+[2026-11-26 10:00:00 +0000] [12] [ERROR] Exception in worker process
+Traceback (most recent call last):
+  File "/cache/image/lib/python3.12/site-packages/gunicorn/arbiter.py", line 752, in spawn_worker
+    worker.init_process()
+  File "<frozen importlib._bootstrap>", line 1204, in _gcd_import
+  File "/home/site/wwwroot/mysite/settings.py", line 7, in <module>
+    SECRET_KEY = os.environ["SECRET_KEY"]
+                 ~~~~~~~~~~^^^^^^^^^^^^^^
+  File "<frozen os>", line 679, in __getitem__
+{what}
+[2026-11-26 10:00:00 +0000] [12] [INFO] Worker exiting (pid: 12)
+[2026-11-26 10:00:00 +0000] [11] [ERROR] Reason: Worker failed to boot.
+"""
+ENDED = [
+    # exit code, what it printed, words of why, words of what to do
+    pytest.param(
+        127,
+        "/x/startup-0.sh: 11: gunicron: not found\n",
+        "there is no command 'gunicron'",
+        "typo",
+        id="typo-dash",
+    ),
+    pytest.param(
+        127,
+        "/x/startup-0.sh: line 11: gunicron: command not found\n",
+        "there is no command 'gunicron'",
+        "typo",
+        id="typo-bash",
+    ),
+    pytest.param(
+        127, "s.sh: 3: daphne: not found\n", "no command 'daphne'", "requirements.txt", id="package"
+    ),
+    pytest.param(
+        127, "s.sh: 11: start.sh: not found\n", "the script start.sh is there", "LF", id="crlf"
+    ),
+    pytest.param(
+        126, "s.sh: 11: ./static: Permission denied\n", "permission denied", ".sh", id="denied"
+    ),
+    pytest.param(
+        4,
+        "Failed to find attribute 'app' in 'app'.\n",
+        "the module app has no `app`",
+        "gunicorn app:NAME",
+        id="no-attribute",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="KeyError: 'SECRET_KEY'"),
+        "raised KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7",
+        "Mend",
+        id="raises",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="ModuleNotFoundError: No module named 'yaml'"),
+        "the module 'yaml' is not there",
+        "Add pyyaml to requirements.txt",
+        id="missing-renamed",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask_login.utils'"),
+        "the module 'flask_login.utils' is not there",
+        "Add flask-login to requirements.txt",
+        id="missing",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="ModuleNotFoundError: No module named 'shop.views'"),
+        "the module 'shop.views' is not there",
+        "It is in the site",
+        id="missing-own",
+    ),
+    pytest.param(
+        1,
+        '  File "/home/site/wwwroot/app.py", line 3\n    def app(:\nSyntaxError: invalid syntax\n',
+        "SyntaxError: invalid syntax, at /home/site/wwwroot/app.py, line 3",
+        "Mend",
+        id="syntax",
+    ),
+    pytest.param(
+        3,
+        'ERROR:    Error loading ASGI app. Could not import module "nix".\n',
+        'Could not import module "nix"',
+        "uvicorn MODULE:NAME",
+        id="asgi",
+    ),
+    pytest.param(
+        1,
+        "[ERROR] connection to ('0.0.0.0', 8000) failed: [Errno 98] Address already in use\n",
+        "the port that it binds to is taken",
+        "8123",
+        id="in-use",
+    ),
+    pytest.param(-9, "", "by signal 9", "memory", id="killed"),
+    pytest.param(137, "", "with exit code 137", "memory", id="killed-in-shell"),
+    pytest.param(0, "done\n", "ended (exit code 0)", "foreground", id="no-server"),
+    pytest.param(5, "", "with exit code 5", "printed", id="silent"),
+]
+
+
+def has_file(name: str) -> bool:
+    return name in ("start.sh", "shop/__init__.py")
+
+
+@pytest.mark.parametrize(("code", "output", "why", "hint"), ENDED)
+def test_a_container_that_ended(code: int, output: str, why: str, hint: str) -> None:
+    """The sentence names what is wrong, the hint what to do."""
+    seen = Seen("gunicorn app:app", 8123, output, code, has_file=has_file)
+    found = find_trouble(seen)
+    assert why in found.why
+    assert hint in found.hint
+    assert found.why.endswith(".")
+    assert (found.output, found.command) == (output, "gunicorn app:app")
+
+
+def test_a_site_that_was_not_built() -> None:
+    """Without its packages, a missing module is no fault of requirements.txt."""
+    output = TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask'")
+    assert "build it" in find_trouble(Seen("", 8000, output, 3, antenv=False)).hint
+
+
+def test_the_last_exception_counts() -> None:
+    """Of several, as those that are raised while another is handled."""
+    output = TRACEBACK.format(what="KeyError: 'first'") + TRACEBACK.format(what="OSError: second")
+    assert "raised OSError: second" in find_trouble(Seen("", 8000, output, 3)).why
+
+
+PLACES = [
+    pytest.param([], "", id="nowhere"),
+    pytest.param([("127.0.0.1", 8000)], "listens on 127.0.0.1:8000 only", id="loopback"),
+    pytest.param([("::1", 8000)], "listens on [::1]:8000 only", id="loopback-6"),
+    pytest.param([("0.0.0.0", 5000)], "on 0.0.0.0:5000 instead of port 8000", id="port"),
+    pytest.param(
+        [("127.0.0.1", 5000), ("0.0.0.0", 9000)],
+        "on 127.0.0.1:5000 and 0.0.0.0:9000 instead of port 8000",
+        id="two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("listened", "said"), PLACES)
+def test_the_wrong_place(listened: list[tuple[str, int]], said: str) -> None:
+    """A loopback bind and a wrong port are told apart."""
+    found = wrong_place(listened, 8000)
+    assert said in found
+    assert bool(found) is bool(said)
+
+
+RUNNING = [
+    pytest.param([("127.0.0.1", 8000)], "", "only, where nobody", "0.0.0.0", id="loopback"),
+    pytest.param([("0.0.0.0", 5000)], "", "instead of port 8000", "which is 8000", id="port"),
+    pytest.param([], "", "listened on no port", "waits for", id="nothing"),
+    pytest.param(
+        [("0.0.0.0", 8000)], "no answer within 30 s", "(no answer within 30 s)", "first", id="hangs"
+    ),
+]
+
+
+@pytest.mark.parametrize(("listened", "answer", "why", "hint"), RUNNING)
+def test_a_container_that_never_answered(
+    listened: list[tuple[str, int]], answer: str, why: str, hint: str
+) -> None:
+    """What it did instead is said, and how long the platform waited."""
+    found = find_trouble(Seen("", 8000, limit=230, listened=listened, answer=answer))
+    assert why in found.why
+    assert "within 230 s (WEBSITES_CONTAINER_START_TIME_LIMIT)" in found.why
+    assert hint in found.hint

@@ -1,0 +1,40 @@
+"""Whether a process listens where it was told to, with a system that is a stand-in.
+
+That of this machine is asked in the tests of `httpplatform`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from appsvc_runtime.emulator.processes import readiness
+from appsvc_runtime.system import procfs
+from appsvc_runtime.system.process_tree import Tree
+
+
+class Nobody(Tree):
+    """A tree of no processes."""
+
+    def alive(self) -> list[int]:
+        """Give no process."""
+        return []
+
+
+def test_process_that_begins_to_listen_while_it_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Is not another program: whichever is asked second sees it already."""
+    asked: list[str] = []
+
+    def is_listened_on(_port: int) -> bool:
+        asked.append("port")
+        return len(asked) > 1
+
+    def listeners(_pids: object) -> list[tuple[str, int]]:
+        asked.append("own")
+        return [("127.0.0.1", 8000)] if len(asked) > 1 else []
+
+    monkeypatch.setattr(procfs, "is_listened_on", is_listened_on)
+    monkeypatch.setattr(procfs, "listeners", listeners)
+    assert readiness.listens_elsewhere(Nobody(), 8000) == ""
+    assert sorted(asked) == ["own", "port"]

@@ -1,0 +1,117 @@
+"""Requests that two readers could read in two ways: each server of ours refuses them with 400."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from appsvc_runtime.serving.one_host import OneHost
+from tests.support.frontend import fronted, run
+from tests.support.serverapps import PLATFORM, ROWS
+from tests.support.servers import Server, serving
+
+TWO_HOSTS = [
+    pytest.param(["Host: a.example", "Host: b.example"], id="two"),
+    pytest.param(["Host: a.example", "Host: a.example"], id="twice-the-same"),
+    pytest.param(["host: a.example", "HOST: b.example"], id="cases"),
+    pytest.param(["Host: a.example", "X-A: 1", "Host: b.example"], id="apart"),
+    pytest.param(["Host: a.example", "Host:"], id="second-empty"),
+    pytest.param(["Host:", "Host: b.example"], id="first-empty"),
+]
+TWO_LENGTHS = ["Host: a.example", "Content-Length: 2", "Content-Length: 3"]
+
+
+@pytest.fixture(scope="module", params=ROWS)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Run each server of ours."""
+    row = ROWS[request.param]
+    site = row.site(tmp_path_factory.mktemp(request.param))
+    with serving(*row.serve, cwd=site, APPSVC_WORKERS="1", **PLATFORM) as served:
+        yield served
+
+
+def status(port: int, method: str, lines: list[str]) -> int:
+    """Send a request's head as it is; return the status of the response."""
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        head = "\r\n".join([f"{method} / HTTP/1.1", *lines, "", "ab"])
+        connection.sendall(head.encode("latin-1"))
+        with connection.makefile("rb") as file:
+            return int(file.readline().split()[1])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("lines", TWO_HOSTS)
+def test_two_hosts_are_refused(server: Server, method: str, lines: list[str]) -> None:
+    """RFC 9112, 3.2; the app does not get the request."""
+    length = ["Content-Length: 2"] if method == "POST" else []
+    assert status(server.port, method, [*lines, *length]) == 400
+
+
+def test_two_lengths_are_refused(server: Server) -> None:
+    """They would end the request at two places."""
+    assert status(server.port, "POST", TWO_LENGTHS) == 400
+
+
+@pytest.mark.parametrize("lines", [["Host: a.example"], ["Host: a.example:80"]])
+def test_one_host_is_served(server: Server, lines: list[str]) -> None:
+    """So that what refuses is not the form of the request; the connection goes on after it."""
+    assert status(server.port, "GET", lines) == 200
+    assert status(server.port, "GET", [*lines, "X-Host: b.example"]) == 200
+
+
+@pytest.mark.parametrize("lines", TWO_HOSTS)
+def test_the_emulators_front_end_refuses_two_hosts(lines: list[str]) -> None:
+    """As http.sys does, before FastCGI or HttpPlatformHandler get it."""
+
+    async def check() -> None:
+        async with fronted() as running:
+            client = await running.connect()
+            client.send("GET / HTTP/1.1", *lines)
+            assert (await client.answer())[0] == 400
+
+    run(check)
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["closed", "answered"])
+def test_a_websocket_with_two_hosts_is_refused(extended: bool) -> None:
+    """Before it opens, with 400 where the server can say so."""
+    sent: list[dict[str, Any]] = []
+
+    async def app(*_: Any) -> None:
+        raise AssertionError("the app got it")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {"type": "websocket", "headers": [(b"host", b"a"), (b"host", b"b")]}
+    if extended:
+        scope["extensions"] = {"websocket.http.response": {}}
+    asyncio.run(OneHost(app)(scope, receive, send))
+    if extended:
+        assert [m["type"] for m in sent] == [
+            "websocket.http.response.start",
+            "websocket.http.response.body",
+        ]
+        assert sent[0]["status"] == 400
+    else:
+        assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_a_lifespan_is_passed_on() -> None:
+    """It has no headers."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        seen.append(scope)
+
+    asyncio.run(OneHost(app)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    assert seen == [{"type": "lifespan"}]

@@ -1,0 +1,146 @@
+"""Whether a worker is alive: the file that it touches, the address that it answers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from appsvc_runtime.launcher import liveness
+from appsvc_runtime.launcher.liveness import HealthUrl, Heartbeat
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.now
+
+
+def test_file_that_is_touched_in_time(tmp_path: Path) -> None:
+    """Each change counts from when it was seen, whatever time the file has."""
+    clock, file = Clock(), tmp_path / "beat"
+    heart = Heartbeat(str(file), 10, clock)
+    assert heart.problem() == ""
+    clock.now += 9
+    file.touch()
+    assert heart.problem() == ""
+    clock.now += 9
+    os.utime(file, (1, 1))  # by a clock that is wrong
+    assert heart.problem() == ""
+    clock.now += 9.9
+    assert heart.problem() == ""
+    clock.now += 0.1
+    assert heart.problem() == f"{file} has not been touched for 10.0 s"
+
+
+def test_file_that_never_comes(tmp_path: Path) -> None:
+    """A worker that never beats is hung after the same time."""
+    clock = Clock()
+    heart = Heartbeat(str(tmp_path / "beat"), 10, clock)
+    clock.now += 10
+    assert "has not been touched for 10.0 s" in heart.problem()
+
+
+def test_a_new_run_has_its_whole_time(tmp_path: Path) -> None:
+    """What the run before it did, or did not, is no matter."""
+    clock = Clock()
+    heart = Heartbeat(str(tmp_path / "beat"), 10, clock)
+    clock.now += 50
+    heart.start()
+    assert heart.problem() == ""
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that answers with `status`, when `may` be."""
+
+    status = 200
+    asked: threading.Semaphore
+    may: threading.Semaphore | None
+
+    def do_GET(self) -> None:
+        """Answer."""
+        type(self).asked.release()
+        if type(self).may is not None:
+            type(self).may.acquire(timeout=20)
+        self.send_response(type(self).status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Answers.status = 200
+    Answers.asked, Answers.may = threading.Semaphore(0), None
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/health"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def wait_for_problem(health: HealthUrl) -> str:
+    deadline = time.monotonic() + 20
+    while not (problem := health.problem()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return problem
+
+
+def test_address_that_answers_well_until_it_does_not(url: str) -> None:
+    """A status of 400 or more is no sign of life, and is told."""
+    health = HealthUrl(url, 1.0)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert health.problem() == ""
+        time.sleep(0.05)
+    Answers.status = 500
+    assert "HTTP Error 500" in wait_for_problem(health) or "Internal Server Error" in (
+        wait_for_problem(health)
+    )
+    health.close()
+
+
+def test_slow_answer_takes_nothing_from_a_new_run(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run before it was asked, and answered when the new one had begun."""
+    clock = Clock()
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=clock))
+    Answers.may = may = threading.Semaphore(0)
+    health = HealthUrl(url, 0.8)
+    try:
+        assert Answers.asked.acquire(timeout=20)
+        clock.now += 0.7
+        health.start()
+        may.release()
+        assert Answers.asked.acquire(timeout=20)  # the next question: the answer was taken
+        clock.now += 0.7
+        assert health.problem() == ""
+        clock.now += 0.2
+        assert "has not answered well for 0.9 s" in health.problem()
+    finally:
+        health.close()
+        may.release(100)
+
+
+def test_address_that_nobody_answers() -> None:
+    """The reason is told."""
+    health = HealthUrl("http://127.0.0.1:1/health", 0.4)
+    assert "refused" in wait_for_problem(health)
+    health.close()

@@ -1,0 +1,268 @@
+"""One worker at a time over all instances, by a real lease in Azurite."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.errors import ConfigError
+from appsvc_runtime.launcher import singleton
+from appsvc_runtime.system import process_tree
+from appsvc_runtime.system.process import steady_time
+from appsvc_runtime.system.process_tree import Tree
+from tests.support.azurite import Azurite, azurite
+from tests.support.launching import is_alive, launching, wait_until
+from tests.support.pythons import only_on
+from tests.support.servers import clean_environ
+
+needs_mark = pytest.mark.skipif(
+    not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
+)
+# Holds a lock of the system while it lives, and its daemon too: two at once cannot hide.
+WORKER = """
+    import fcntl, os, sys, time
+    lock = open("lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("TWO AT ONCE", flush=True)
+        sys.exit(1)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    print("running", flush=True)
+    time.sleep(600)
+"""
+OPTIONS = ("--singleton", "--grace", "0.5", "worker.py")
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Azurite]:
+    with azurite() as started:
+        yield started
+
+
+@only_on(11, 12)
+@needs_mark
+def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
+    """The others wait; one follows when the first stops, the next when that is held up."""
+    (tmp_path / "worker.py").write_text(textwrap.dedent(WORKER))
+    variables = {"AzureWebJobsStorage": storage.connection_string}
+    with launching(tmp_path, *OPTIONS, **variables) as first:
+        first.wait_for("out: running")
+        with launching(tmp_path, *OPTIONS, **variables) as second:
+            second.wait_for("Waiting: another instance has the lease on worker.py.")
+            assert first.stop() == 0  # gives the lease back
+            second.wait_for("out: running")
+            with launching(tmp_path, *OPTIONS, **variables) as third:
+                third.wait_for("Waiting: another instance")
+                (worker,) = second.pids()
+                # Held up, it cannot end its worker: the guard must, before the lease ends.
+                second.process.send_signal(signal.SIGSTOP)
+                third.wait_for("out: running", seconds=60)
+                assert not is_alive(worker)
+                second.process.send_signal(signal.SIGCONT)
+                second.wait_for("worker.py ended", seconds=60)
+                second.wait_for("Waiting: another instance", times=2, seconds=60)
+                logs = [one.log() for one in (first, second, third)]
+    assert not [log for log in logs if "TWO AT ONCE" in log]
+    assert "The lease on worker.py is lost" in logs[1]
+
+
+def test_webjob_that_is_a_singleton_by_its_settings(storage: Azurite, tmp_path: Path) -> None:
+    """is_singleton asks for the lease; it is called after site, job and worker."""
+    (tmp_path / "settings.job").write_text('{"is_singleton": true}')
+    variables = {
+        "WEBJOBS_NAME": "queue",
+        "CUSTOMCONNSTR_AzureWebJobsStorage": storage.connection_string,
+        "WEBSITE_SITE_NAME": "mysite",
+    }
+    code = "print('running', flush=True)\nimport time\ntime.sleep(600)\n"
+    with launching(tmp_path, "worker.py", code=code, **variables) as launched:
+        launched.wait_for("out: running")
+        assert "The lease on mysite/queue/worker.py is ours." in launched.log()
+        assert launched.stop() == 0
+
+
+def test_webjob_without_storage_leaves_it_to_the_platform(tmp_path: Path) -> None:
+    """Kudu keeps the jobs of one site apart by itself."""
+    (tmp_path / "settings.job").write_text('{"is_singleton": true}')
+    with launching(
+        tmp_path, "--once", "worker.py", code="print('ran')", WEBJOBS_NAME="queue"
+    ) as launched:
+        assert launched.wait() == 0
+        assert "is_singleton is left to the platform" in launched.log()
+
+
+def test_storage_that_cannot_be_reached(tmp_path: Path) -> None:
+    """It is said once and tried again; the worker does not run, and a stop is heard."""
+    nowhere = (
+        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=c2VjcmV0;"
+        "BlobEndpoint=http://127.0.0.1:1/a;"
+    )
+    with launching(
+        tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=nowhere
+    ) as launched:
+        launched.wait_for("The lease on worker.py cannot be asked for: ")
+        assert "c2VjcmV0" not in launched.log()
+        assert "has started" not in launched.log()
+        assert launched.stop() == 0
+
+
+def test_wrong_key(storage: Azurite, tmp_path: Path) -> None:
+    """The storage's own code is said, and no key."""
+    wrong = storage.connection_string.replace("AccountKey=", "AccountKey=AAAA")
+    with launching(
+        tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=wrong
+    ) as launched:
+        log = launched.wait_for("cannot be asked for")
+        assert "Authorization" in log or "Authentication" in log
+        assert wrong.partition("AccountKey=")[2][:20] not in log
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "said"),
+    [
+        ([], "no connection string", "holds no connection string"),
+        (["--singleton-storage", "Other"], "x", "the setting Other is not there"),
+        (["--singleton-lease", "5"], "x", "option --singleton-lease cannot be used"),
+        (["--singleton-lease", "61"], "x", "option --singleton-lease cannot be used"),
+    ],
+    ids=["malformed", "other-setting", "short", "long"],
+)
+def test_what_cannot_be_used(tmp_path: Path, options: list[str], value: str, said: str) -> None:
+    """One sentence, exit code 2."""
+    with launching(
+        tmp_path, "--singleton", *options, "worker.py", code="pass", AzureWebJobsStorage=value
+    ) as launched:
+        assert launched.wait() == 2
+        assert said in launched.log()
+        assert "Traceback" not in launched.log()
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is said."""
+    monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
+    with pytest.raises(ConfigError, match=r'pip install "appsvc-runtime\[singleton\]"'):
+        singleton.Singleton("x", "name", 15, print)
+
+
+def start_with_mark(tree: Tree, code: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=tree.environ(os.environ), stdout=subprocess.PIPE
+    )
+
+
+@needs_mark
+@pytest.mark.parametrize("how", ["time", "launcher-gone"])
+def test_guard_ends_what_has_the_mark(how: str) -> None:
+    """When the time has come, and when its launcher is gone; nothing else."""
+    marked, other = Tree(), Tree()
+    code = "import time; print(flush=True); time.sleep(600)"
+    worker, bystander = start_with_mark(marked, code), start_with_mark(other, code)
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
+        env=clean_environ(),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        for process in (worker, bystander):
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert guard.stdin is not None
+        until = steady_time() + (0.3 if how == "time" else 600)
+        guard.stdin.write(f"{until} {marked.mark}\n".encode())
+        guard.stdin.flush()
+        if how != "time":
+            wait_until(lambda: os.path.exists(f"/proc/{guard.pid}/exe"), "its start")
+            guard.stdin.close()
+        assert worker.wait(20) == -signal.SIGKILL
+        assert bystander.poll() is None
+        assert how != "time" or guard.poll() is None
+    finally:
+        guard.stdin and guard.stdin.close()
+        assert guard.wait(20) == 0
+        for process in (worker, bystander):
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@needs_mark
+def test_guard_beside_files_named_as_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started in the worker's folder, and does not import from there."""
+    for name in ("queue", "signal", "threading", "appsvc_runtime"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    guard = singleton._start_guard()
+    assert guard.stdin is not None
+    guard.stdin.close()
+    assert guard.wait(20) == 0
+
+
+@needs_mark
+def test_guard_that_is_told_in_time_does_nothing() -> None:
+    """A renewed lease is a later time; a mark that is taken back is nobody's."""
+    tree = Tree()
+    worker = start_with_mark(tree, "import time; print(flush=True); time.sleep(600)")
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
+        env=clean_environ(),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        assert guard.stdin is not None
+        for until, mark in ((0.5, tree.mark), (600, tree.mark), (0, "")):
+            guard.stdin.write(f"{steady_time() + until} {mark}\n".encode())
+        guard.stdin.close()
+        assert guard.wait(20) == 0
+        assert worker.poll() is None
+    finally:
+        guard.kill()
+        guard.wait()
+        worker.kill()
+        worker.wait()
+        assert worker.stdout is not None
+        worker.stdout.close()
+
+
+@needs_mark
+def test_worker_that_would_be_started_too_late_is_not() -> None:
+    """Between the decision and the start, a launcher may be held up for any time."""
+    tree = Tree()
+    late = tree.popen_options(not_after=steady_time() - 1)
+    started = subprocess.Popen([sys.executable, "-c", "print('ran')"], stdout=-1, **late)
+    assert started.communicate() == (b"", None)
+    assert started.returncode == process_tree.TOO_LATE
+    in_time = tree.popen_options(not_after=steady_time() + 60)
+    ran = subprocess.run([sys.executable, "-c", "print('ran')"], stdout=-1, check=True, **in_time)
+    assert ran.stdout == b"ran\n"
+
+
+def test_steady_time_goes_on() -> None:
+    """It is the same clock for all processes."""
+    before = steady_time()
+    code = "from appsvc_runtime.system.process import steady_time; print(steady_time())"
+    between = float(
+        subprocess.run(
+            [sys.executable, "-c", code], env=clean_environ(), stdout=-1, check=True
+        ).stdout
+    )
+    if hasattr(time, "CLOCK_BOOTTIME") or sys.platform != "win32":
+        assert before < between < steady_time()

@@ -1,0 +1,120 @@
+"""A middleware around another one with other options: the inner one decides as if it were alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware
+from appsvc_runtime.azure import names
+from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, make_environ
+
+FRONT_DOOR = "a0a0a0a0-1111-2222-3333-444444444444"
+HOME = {"APPSVC_TRUSTED_PROXIES": FRONT_END}
+
+# Everything that any step changes, in one request.
+EVERYTHING = {
+    "X-Forwarded-For": "6.6.6.6, 203.0.113.7:5, 10.0.0.9:7",
+    "X-Forwarded-Proto": "https, http",
+    "X-Forwarded-Port": "6666",
+    "X-ARR-SSL": "x",
+    "X-Client-Port": "1",
+    "X-Azure-FDID": FRONT_DOOR,
+    "X-MS-CLIENT-PRINCIPAL": "x",
+    "X-MS-TOKEN-AAD-ID-TOKEN": "x",
+    **{
+        key[5:].replace("_", "-"): f"value-of-{key}"
+        for key in (
+            *names.ADDRESS_HEADERS,
+            *names.SCHEME_HEADERS,
+            *names.OTHER_FORWARDED_HEADERS,
+            *names.CDN_HEADERS,
+        )
+    },
+}
+# By the outer one's options, which must leave no trace in what the inner one decides.
+OUTER: list[Any] = [
+    pytest.param(APP_SERVICE, id="trusted"),
+    pytest.param({**APP_SERVICE, "APPSVC_TRUSTED_PROXIES": "192.0.2.1"}, id="untrusted"),
+    pytest.param({**APP_SERVICE, "APPSVC_FRONT_DOOR_ID": FRONT_DOOR}, id="front-door"),
+    pytest.param({**APP_SERVICE, "APPSVC_CLIENT_HEADER": "X-Real-IP"}, id="client-header"),
+    pytest.param({**APP_SERVICE, "WEBSITE_AUTH_ENABLED": "1"}, id="sign-in"),
+    pytest.param({}, id="inert"),
+]
+INNER: list[Any] = [
+    pytest.param({**APP_SERVICE, "APPSVC_FORWARDED_HOPS": "2"}, id="two-hops"),
+    pytest.param({**APP_SERVICE, "APPSVC_TRUSTED_PROXIES": "192.0.2.2"}, id="untrusted"),
+    pytest.param({**HOME, "APPSVC_ARR_SSL": "1"}, id="at-home"),
+    pytest.param({"WEBSITE_SITE_NAME": "x"}, id="inert"),
+]
+
+
+def visible(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return what an app sees, without what is another object each time."""
+    others = ("appsvc.original", "wsgi.input", "wsgi.errors", "appsvc.scope", "appsvc.environ")
+    found = {key: value for key, value in environ.items() if key not in others}
+    found["appsvc.request"] = repr(found["appsvc.request"])
+    return found
+
+
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("outer", OUTER)
+def test_a_second_middleware_decides_as_if_it_were_the_first(
+    outer: dict[str, str], inner: dict[str, str]
+) -> None:
+    """All that the outer one changed or removed is given back; `appsvc.original` is what came."""
+    came = {key: value for key, value in make_environ(EVERYTHING).items() if key[:5] != "wsgi."}
+
+    def through(*sites: dict[str, str]) -> dict[str, Any]:
+        app = Recorder()
+        wrapped: Any = app
+        for site in sites:
+            wrapped = AppServiceMiddleware(wrapped, environ=site)
+        wrapped(make_environ(EVERYTHING), lambda *_: None)
+        for key, value in app.environ["appsvc.original"].items():
+            if key[:5] != "wsgi.":
+                assert came.get(key) == value, key
+        return app.environ
+
+    assert visible(through(inner, outer)) == visible(through(inner))
+    # With everything that the app no longer sees as it came among the originals.
+    seen = through(inner, outer)
+    changed = {key for key, value in came.items() if seen.get(key) != value}
+    assert changed <= seen["appsvc.original"].keys()
+
+
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("outer", OUTER)
+def test_a_second_middleware_of_asgi_does_so_as_well(
+    outer: dict[str, str], inner: dict[str, str]
+) -> None:
+    """Headers in several lines and with underscores too."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in EVERYTHING.items()]
+    raw += [(b"x-forwarded-for", b"9.9.9.9"), (b"x_real_ip", b"6.6.6.6"), (b"host", b"a.example")]
+
+    def through(*sites: dict[str, str]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            kept.update(scope)
+
+        wrapped: Any = app
+        for site in sites:
+            wrapped = AppServiceASGIMiddleware(wrapped, environ=site)
+        scope = {
+            "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+            "headers": list(raw), "client": (FRONT_END, 40000), "server": ("0.0.0.0", 8000),
+        }  # fmt: skip
+        asyncio.run(wrapped(scope, None, None))
+        assert scope["headers"] == raw
+        kept["headers"] = sorted(kept["headers"])
+        return kept
+
+    seen = through(inner, outer)
+    assert visible(seen) == visible(through(inner))
+    assert not [name for name, _ in seen["headers"] if b"_" in name]
+    assert seen["appsvc.original"]["HTTP_X_FORWARDED_FOR"] == (
+        f"{EVERYTHING['X-Forwarded-For']},9.9.9.9"
+    )

@@ -1,0 +1,206 @@
+"""What gunicorn and waitress are told, for tables of environments; our own numbers by relation."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from waitress.adjustments import Adjustments
+
+from appsvc_runtime.errors import ConfigError
+from appsvc_runtime.serving import defaults
+from appsvc_runtime.serving.defaults import (
+    graceful_seconds,
+    gunicorn_settings,
+    uvicorn_settings,
+    waitress_settings,
+)
+from appsvc_runtime.system import process
+
+MULTI = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
+WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
+THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
+STOP_LIMIT = "WEBSITES_CONTAINER_STOP_TIME_LIMIT"
+
+
+def gunicorn(environ: dict[str, str], cores: int = 3) -> dict[str, Any]:
+    return gunicorn_settings(environ, cores)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows")
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({MULTI: "true", WORKERS: "7", THREADS: "9", "PORT": "81"}, id="platform"),
+        pytest.param({"APPSVC_WORKERS": "1", "APPSVC_GRACEFUL_TIMEOUT": "0"}, id="ours"),
+    ],
+)
+def test_gunicorn_takes_every_setting(environ: dict[str, str]) -> None:
+    """Each name is one of gunicorn's own, and its value is one that gunicorn accepts."""
+    from gunicorn.config import Config
+
+    config = Config()
+    for name, value in gunicorn(environ).items():
+        if name == "control_socket_disable" and name not in config.settings:
+            continue  # older gunicorns have no such thing, and pass over names they do not know
+        config.set(name, value)
+        # gunicorn makes lists of these, whose text is empty.
+        is_list = name in ("forwarded_allow_ips", "forwarder_headers")
+        assert config.settings[name].get() == ([] if is_list else value)
+
+
+def test_waitress_takes_every_setting() -> None:
+    """Each is one of waitress's own adjustments, and arrives there as it is."""
+    settings = waitress_settings({})
+    adjustments = Adjustments(**settings)
+    assert {name: getattr(adjustments, name) for name in settings} == settings
+
+
+def test_only_the_middleware_decides_about_forwarded_headers() -> None:
+    """gunicorn and uvicorn trust nobody themselves; waitress leaves the headers where they are."""
+    settings = gunicorn({"FORWARDED_ALLOW_IPS": "*"})
+    assert settings["secure_scheme_headers"] == {}
+    assert settings["forwarded_allow_ips"] == settings["forwarder_headers"] == ""
+    settings = uvicorn_settings({"FORWARDED_ALLOW_IPS": "*"}, 1)
+    assert (settings["proxy_headers"], settings["forwarded_allow_ips"]) == (False, "")
+    assert waitress_settings({})["clear_untrusted_proxy_headers"] is False
+
+
+def test_slow_visitors_do_not_block_the_rest() -> None:
+    """Threads, and more of them than workers; waitress takes more connections than its own 100."""
+    settings = gunicorn({})
+    util = pytest.importorskip("gunicorn.util")
+    from gunicorn.workers.gthread import ThreadWorker
+
+    from appsvc_runtime.serving.gunicorn import worker
+
+    assert issubclass(util.load_class(worker.name()), ThreadWorker)
+    assert settings["threads"] > settings["workers"] >= 1
+    limits = waitress_settings({})
+    assert limits["threads"] > 1
+    assert limits["connection_limit"] > 100
+    assert limits["connection_limit"] > limits["threads"]
+
+
+def test_logs_and_time_limits() -> None:
+    """Both logs on standard streams, with the visitor's address; the platform's own 600 seconds."""
+    settings = gunicorn({})
+    assert settings["accesslog"] == settings["errorlog"] == "-"
+    assert settings["access_log_format"].startswith("%(h)s ")
+    assert settings["timeout"] == 600
+    assert settings["graceful_timeout"] < settings["timeout"]
+    assert settings["worker_tmp_dir"] == process.memory_folder()
+
+
+@pytest.mark.parametrize(
+    ("environ", "bind"),
+    [
+        pytest.param({}, "0.0.0.0:8000", id="default"),
+        pytest.param({"PORT": "81"}, "0.0.0.0:81", id="PORT"),
+        pytest.param({"SERVER_PORT": "x", "HTTP_PLATFORM_PORT": "x"}, "0.0.0.0:8000", id="others"),
+    ],
+)
+def test_gunicorn_listens_where_the_container_says(environ: dict[str, str], bind: str) -> None:
+    """On every address, on PORT and no other variable."""
+    assert gunicorn(environ)["bind"] == [bind]
+
+
+ALL = {MULTI: "true", WORKERS: "7", THREADS: "9"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "workers", "threads"),
+    [
+        pytest.param({**ALL}, 7, 9, id="platform"),
+        pytest.param({**ALL, MULTI: " TRUE "}, 7, 9, id="switch-in-any-case"),
+        pytest.param({**ALL, MULTI: "false"}, None, None, id="switched-off"),
+        pytest.param({**ALL, MULTI: "1"}, None, None, id="switch-is-the-word-true"),
+        pytest.param({WORKERS: "7", THREADS: "9"}, None, None, id="no-switch"),
+        pytest.param({WORKERS: "x", THREADS: "x"}, None, None, id="no-switch-not-even-read"),
+        pytest.param({MULTI: "true"}, 2 * 3 + 1, None, id="platform-formula"),
+        pytest.param({MULTI: "true", THREADS: "9"}, 2 * 3 + 1, 9, id="platform-threads"),
+        pytest.param({"WEB_CONCURRENCY": "5"}, 5, None, id="WEB_CONCURRENCY"),
+        pytest.param({"WEB_CONCURRENCY": "5", **ALL}, 7, 9, id="platform-over-WEB_CONCURRENCY"),
+        pytest.param({"WEB_CONCURRENCY": ""}, None, None, id="empty-is-not-set"),
+        pytest.param(
+            {**ALL, "APPSVC_WORKERS": "1", "APPSVC_THREADS": "2", "WEB_CONCURRENCY": "5"},
+            1,
+            2,
+            id="ours-over-all",
+        ),
+    ],
+)
+def test_who_says_the_numbers(
+    environ: dict[str, str], workers: int | None, threads: int | None
+) -> None:
+    """APPSVC_*, then the platform's where they are switched on, then gunicorn's own, then ours."""
+    ours, settings = gunicorn({}), gunicorn(environ)
+    assert settings["workers"] == (workers or ours["workers"])
+    assert settings["threads"] == (threads or ours["threads"])
+    assert workers != ours["workers"]
+    assert threads != ours["threads"]
+
+
+def test_workers_follow_the_cores_up_to_a_limit() -> None:
+    """Never fewer on more cores, never more than the limit, and the machine's own by default."""
+    chosen = [gunicorn({}, cores)["workers"] for cores in range(1, 65)]
+    assert chosen == sorted(chosen)
+    assert 1 <= chosen[0] <= chosen[-1] == defaults.MAX_WORKERS
+    assert gunicorn_settings({}) == gunicorn({}, process.cpu_count())
+
+
+@pytest.mark.parametrize("limit", [None, "2", "5", "30", "120"])
+def test_gunicorn_stops_before_the_platform_kills(limit: str | None) -> None:
+    """Running requests get all the time but a little, and never the whole of it."""
+    seconds = gunicorn({STOP_LIMIT: limit} if limit else {})["graceful_timeout"]
+    assert 1 <= seconds < int(limit or 5)
+
+
+def test_stop_limit_counts_as_far_as_the_platform_takes_it() -> None:
+    """It gives 120 seconds at most, whatever was asked."""
+    longest = gunicorn({STOP_LIMIT: "120"})["graceful_timeout"]
+    assert gunicorn({STOP_LIMIT: "1800"})["graceful_timeout"] == longest < 120
+
+
+def test_graceful_timeout_of_the_user_counts() -> None:
+    """APPSVC_GRACEFUL_TIMEOUT is taken as it is, by both; 0 is a number."""
+    environ = {"APPSVC_GRACEFUL_TIMEOUT": "0", STOP_LIMIT: "60"}
+    assert gunicorn(environ)["graceful_timeout"] == 0
+    assert graceful_seconds(environ) == 0
+    assert graceful_seconds(environ, 3) == 3
+    assert graceful_seconds({}) == defaults.GRACEFUL_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("environ", "argument", "threads"),
+    [
+        pytest.param({"APPSVC_THREADS": "3"}, 5, 5, id="argument"),
+        pytest.param({"APPSVC_THREADS": "3"}, None, 3, id="variable"),
+        pytest.param({**ALL}, None, defaults.WAITRESS_THREADS, id="not-gunicorns"),
+    ],
+)
+def test_threads_of_waitress(environ: dict[str, str], argument: int | None, threads: int) -> None:
+    """The argument, APPSVC_THREADS, ours; gunicorn's variables are gunicorn's."""
+    assert waitress_settings(environ, argument)["threads"] == threads
+
+
+BAD = ("0", "-1", "+2", "1_0", "٢", "2.0", "many", "9" * 5000)
+
+
+@pytest.mark.parametrize("value", [pytest.param(value, id=f"{value[:9]!a}") for value in BAD])
+@pytest.mark.parametrize(
+    "name",
+    ["APPSVC_WORKERS", "APPSVC_THREADS", "WEB_CONCURRENCY", "PORT", WORKERS, THREADS, STOP_LIMIT],
+)
+def test_bad_number_is_refused_by_name(name: str, value: str) -> None:
+    """The variable stands in the message, before anything is started."""
+    with pytest.raises(ConfigError, match=rf"\b{name}\b"):
+        gunicorn({MULTI: "false" if name == "WEB_CONCURRENCY" else "true", name: value})
+
+
+def test_bad_thread_number_is_refused_for_waitress() -> None:
+    """The same variable, the same refusal."""
+    with pytest.raises(ConfigError, match="APPSVC_THREADS"):
+        waitress_settings({"APPSVC_THREADS": "many"})

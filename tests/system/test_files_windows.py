@@ -1,0 +1,237 @@
+"""One file that many append to, as it would be on Windows: the calls made, by stand-ins."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from appsvc_runtime.system import files, process
+
+INVALID_HANDLE = ctypes.c_void_p(-1).value
+HANDLE = 4711
+
+
+def os_error(number: int, windows: int | None = None) -> OSError:
+    error = OSError(number, os.strerror(number))
+    if windows is not None:
+        error.winerror = windows  # type: ignore[attr-defined]
+    return error
+
+
+class Function:
+    """A function of kernel32, which notes its calls and gives what it is told to, in turn."""
+
+    restype: Any = None  # an int, where nothing else is said
+
+    def __init__(self, *results: Any) -> None:
+        self.results = list(results)
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Note a call."""
+        self.calls.append(arguments)
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
+
+
+class Windows:
+    """Stand-ins for msvcrt and for kernel32, over real files of this system."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.create_file = Function(HANDLE)
+        self.close_handle = Function(1)
+        self.error = 0
+        self.opened: list[tuple[int, int]] = []
+        self.locked: list[tuple[int, int, int]] = []
+        self.lock_errors: list[OSError] = []
+        self.open_error: OSError | None = None
+
+    def open_osfhandle(self, handle: int, flags: int) -> int:
+        """Give a descriptor, of the file of this system."""
+        self.opened.append((handle, flags))
+        if self.open_error:
+            raise self.open_error
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    def locking(self, descriptor: int, mode: int, size: int) -> None:
+        """Note where, how and how much."""
+        self.locked.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, size))
+        if self.lock_errors:
+            raise self.lock_errors.pop(0)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Windows:
+    """Windows, as far as this room asks about it."""
+    found = Windows(log)
+    kernel32 = SimpleNamespace(CreateFileW=found.create_file, CloseHandle=found.close_handle)
+    msvcrt = SimpleNamespace(
+        open_osfhandle=found.open_osfhandle, locking=found.locking, LK_NBLCK=2, LK_UNLCK=0
+    )
+
+    def load(name: str, use_last_error: bool) -> SimpleNamespace:
+        assert (name, use_last_error) == ("kernel32", True)
+        return kernel32
+
+    monkeypatch.setattr(process, "WINDOWS", True)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
+    monkeypatch.setattr(ctypes, "get_last_error", lambda: found.error, raising=False)
+    monkeypatch.setattr(ctypes, "WinError", lambda code: os_error(errno.EACCES, code), False)
+    return found
+
+
+@pytest.fixture
+def descriptors() -> Iterator[list[int]]:
+    """Descriptors to close at the end."""
+    found: list[int] = []
+    yield found
+    for descriptor in found:
+        os.close(descriptor)
+
+
+def test_windows_opens_for_appending_and_shares_all(
+    windows: Windows, descriptors: list[int]
+) -> None:
+    """The system appends, and others may read, write, rename and delete."""
+    descriptors.append(files.open_append(r"D:\home\LogFiles\app.log"))
+    [(path, access, share, security, disposition, attributes, template)] = windows.create_file.calls
+    assert path == r"D:\home\LogFiles\app.log"
+    assert access & 0x0004  # FILE_APPEND_DATA
+    assert not access & 0x0002  # FILE_WRITE_DATA: with it the place would be ours to say
+    assert not access & 0x40000000  # GENERIC_WRITE, which holds it
+    assert access & 0x80000000  # GENERIC_READ: what locking and looking at it need
+    assert share == 1 | 2 | 4  # FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE
+    assert disposition == 4  # OPEN_ALWAYS
+    assert (security, attributes, template) == (None, 0x80, None)
+    [(handle, flags)] = windows.opened
+    assert handle == HANDLE
+    assert flags & os.O_APPEND
+    # A handle has 64 bits there, which a C int, the default, would cut off.
+    assert windows.create_file.restype is ctypes.c_void_p
+
+
+@pytest.mark.parametrize("code", [32, 33])
+def test_windows_waits_for_another_program(
+    windows: Windows, descriptors: list[int], code: int
+) -> None:
+    """A file that is locked for a moment is tried again, and opened."""
+    windows.create_file.results = [INVALID_HANDLE, None, INVALID_HANDLE, HANDLE]
+    windows.error = code
+    descriptors.append(files.open_append("app.log", seconds=600))
+    assert len(windows.create_file.calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "calls"),
+    [
+        pytest.param(32, 0.0, 1, id="locked-no-time"),
+        pytest.param(33, 0.05, 3, id="locked-for-good"),
+        pytest.param(5, 600.0, 1, id="access-denied"),
+        pytest.param(3, 600.0, 1, id="no-such-folder"),
+    ],
+)
+def test_windows_gives_up(windows: Windows, code: int, seconds: float, calls: int) -> None:
+    """After the time for what is locked, at once for all else."""
+    windows.create_file.results = [INVALID_HANDLE]
+    windows.error = code
+    with pytest.raises(OSError) as caught:
+        files.open_append("app.log", seconds)
+    assert getattr(caught.value, "winerror", None) == code
+    found = len(windows.create_file.calls)
+    assert found == calls if calls == 1 else found >= calls
+    assert not windows.opened
+
+
+def test_windows_loses_no_handle(windows: Windows) -> None:
+    """Where the C library has no descriptor left."""
+    windows.open_error = os_error(errno.EMFILE)
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        files.open_append("app.log")
+    assert windows.close_handle.calls == [(HANDLE,)]
+
+
+def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
+    """One byte, far beyond the end, without waiting; the same is unlocked."""
+    locked = files.lock("app.log")
+    assert locked is not None
+    files.unlock(locked)
+    [(where, mode, size), (unlocked_where, unlocked_mode, unlocked_size)] = windows.locked
+    assert where == unlocked_where > 2_000_000_000
+    assert (mode, unlocked_mode) == (2, 0)  # LK_NBLCK, LK_UNLCK
+    assert size == unlocked_size == 1
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(locked)
+
+
+def test_windows_cannot_lock_a_folder(windows: Windows) -> None:
+    """Whoever asks goes on with the lock of the file alone."""
+    with pytest.raises(OSError, match=os.strerror(errno.ENOTSUP)):
+        files.lock_folder("logs")
+    assert not windows.locked
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EDEADLK])
+def test_windows_lock_of_another(windows: Windows, number: int) -> None:
+    """It is not waited for."""
+    windows.lock_errors = [os_error(number)]
+    assert files.lock("app.log") is None
+    assert len(windows.locked) == 1
+
+
+def test_other_errors_of_locking_are_raised(windows: Windows) -> None:
+    """And leave nothing open."""
+    windows.lock_errors = [os_error(errno.ENOLCK)]
+    before = files._held.copy()
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        files.lock("app.log")
+    assert files._held == before
+
+
+def test_windows_unlocks_without_error(windows: Windows) -> None:
+    """What cannot be unlocked is closed, and that unlocks it."""
+    locked = files.lock("app.log")
+    assert locked is not None
+    windows.lock_errors = [os_error(errno.EACCES)]
+    files.unlock(locked)
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(locked)
+
+
+def test_windows_puts_aside_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There a file that is open may be renamed, but no other may take its place."""
+    (tmp_path / "app.log").write_text("new")
+    (tmp_path / "app.log.1").write_text("old")
+    real = os.replace
+    busy = [os_error(errno.EACCES, 32)] * 3
+
+    def replace(old: str, new: str) -> None:
+        if os.path.exists(new):
+            raise os_error(errno.EACCES, 5)
+        if busy:
+            raise busy.pop()
+        real(old, new)
+
+    def remove(path: str) -> None:
+        raise os_error(errno.EACCES, 32)
+
+    monkeypatch.setattr(process, "WINDOWS", True)
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "remove", remove)
+    files.replace(str(tmp_path / "app.log"), str(tmp_path / "app.log.1"), seconds=600)
+    assert (tmp_path / "app.log.1").read_text() == "new"
+    assert not (tmp_path / "app.log").exists()
+    assert not busy

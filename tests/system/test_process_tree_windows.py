@@ -1,0 +1,258 @@
+"""A program and all that it starts, as it would be on Windows: the calls made, by stand-ins."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from appsvc_runtime.system import job_object, process, process_tree
+from appsvc_runtime.system.process_tree import MARK, Tree
+
+PID = 4711
+JOB, PROCESS = 0x1_0000_0001, 0x1_0000_0002  # handles that a C int would cut off
+BREAK = 1
+
+
+class Function:
+    """A function of kernel32: notes its calls, and gives what it is told to."""
+
+    def __init__(self, name: str, kernel32: Kernel32) -> None:
+        self.name = name
+        self.kernel32 = kernel32
+        self.restype: Any = None
+        self.argtypes: list[Any] = []
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Note a call, its arguments as many and as wide as was declared."""
+        assert len(arguments) == len(self.argtypes)
+        for argument, kind in zip(arguments, self.argtypes, strict=True):
+            if isinstance(argument, int):
+                assert kind(argument).value == argument
+        self.kernel32.calls.append((self.name, arguments))
+        return getattr(self.kernel32, f"on_{self.name}", lambda *_: 1)(*arguments)
+
+
+class Kernel32:
+    """As much of it as a job object takes."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.members = [PID, PID + 1]
+        self.limits = 0
+        self.refuses: str = ""
+        self.functions: dict[str, Function] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Give a function by its name."""
+        if name.startswith(("_", "on_")):
+            raise AttributeError(name)
+        return self.functions.setdefault(name, Function(name, self))
+
+    def names(self) -> list[str]:
+        """Give what was called, in order."""
+        return [name for name, _ in self.calls]
+
+    def on_OpenProcess(self, access: int, inherit: bool, pid: int) -> int:  # noqa: N802
+        """Give the process's handle."""
+        return 0 if self.refuses == "OpenProcess" else PROCESS
+
+    def on_CreateJobObjectW(self, *_: Any) -> int:  # noqa: N802
+        """Give a new job."""
+        return 0 if self.refuses == "CreateJobObjectW" else JOB
+
+    def on_SetInformationJobObject(self, job: int, kind: int, data: Any, size: int) -> int:  # noqa: N802
+        """Read the limits at their place in the structure."""
+        assert (job, kind, size) == (JOB, 9, ctypes.sizeof(job_object._ExtendedLimits))
+        self.limits = ctypes.cast(data, ctypes.POINTER(ctypes.c_uint32))[4]  # after 16 bytes
+        return int(self.refuses != "SetInformationJobObject")
+
+    def on_AssignProcessToJobObject(self, *_: Any) -> int:  # noqa: N802
+        """Take a process into the job."""
+        return int(self.refuses != "AssignProcessToJobObject")
+
+    def on_QueryInformationJobObject(  # noqa: N802
+        self, job: int, kind: int, data: Any, size: int, length: None
+    ) -> int:
+        """Write the numbers down as Windows does."""
+        assert (job, kind) == (JOB, 3)
+        ids = ctypes.cast(data, ctypes.POINTER(job_object._ProcessIds)).contents
+        ids.NumberOfAssignedProcesses = len(self.members)
+        ids.NumberOfProcessIdsInList = len(self.members)
+        for at, pid in enumerate(self.members):
+            ids.ProcessIdList[at] = pid
+        return 1
+
+    def on_TerminateJobObject(self, job: int, code: int) -> int:  # noqa: N802
+        """End all in it."""
+        assert job == JOB
+        self.members = []
+        return 1
+
+    def on_TerminateProcess(self, handle: int, code: int) -> int:  # noqa: N802
+        """End the process alone."""
+        assert handle == PROCESS
+        self.members = []
+        return 1
+
+    def on_WaitForSingleObject(self, handle: int, milliseconds: int) -> int:  # noqa: N802
+        """Say whether the process has ended."""
+        assert (handle, milliseconds) == (PROCESS, 0)
+        return 0x102 if self.members else 0
+
+
+@pytest.fixture
+def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
+    """Windows, as far as these rooms ask about it."""
+    found = Kernel32()
+
+    def load(name: str, use_last_error: bool) -> Kernel32:
+        assert (name, use_last_error) == ("kernel32", True)
+        return found
+
+    monkeypatch.setattr(process, "WINDOWS", True)
+    monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
+    monkeypatch.delattr(os, "killpg", raising=False)
+    monkeypatch.setattr(signal, "CTRL_BREAK_EVENT", BREAK, raising=False)
+    return found
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What os.kill was asked for."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    return sent
+
+
+@pytest.fixture
+def adopted(kernel32: Kernel32) -> Tree:
+    """A tree with its program."""
+    tree = Tree()
+    tree.adopt(PID)
+    return tree
+
+
+def test_program_is_put_into_a_job_that_ends_with_us(adopted: Tree, kernel32: Kernel32) -> None:
+    """The limit is set before the program is put in, and the handles are as wide as they are."""
+    assert kernel32.names() == [
+        "OpenProcess", "CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject",
+    ]  # fmt: skip
+    access, inherit, pid = kernel32.calls[0][1]
+    assert access & 0x0001  # PROCESS_TERMINATE
+    assert access & 0x0100  # PROCESS_SET_QUOTA: assigning needs both
+    assert (inherit, pid) == (False, PID)
+    assert kernel32.limits == 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+    assert kernel32.calls[-1][1] == (JOB, PROCESS)
+    assert kernel32.OpenProcess.restype is ctypes.c_void_p
+    assert kernel32.CreateJobObjectW.restype is ctypes.c_void_p
+
+
+@pytest.mark.skipif(sys.maxsize < 2**32, reason="sizes on 64 bits")
+def test_structures_are_as_large_as_those_of_windows() -> None:
+    """SetInformationJobObject refuses any other size."""
+    assert ctypes.sizeof(job_object._BasicLimits) == 64
+    assert ctypes.sizeof(job_object._ExtendedLimits) == 144
+    assert job_object._ProcessIds.ProcessIdList.offset == 8
+
+
+def test_options_of_the_start(kernel32: Kernel32) -> None:
+    """A group of its own, for CTRL+BREAK; nothing that only other systems know."""
+    assert Tree().popen_options() == {"creationflags": 0x200}  # CREATE_NEW_PROCESS_GROUP
+    assert len(Tree().environ({})[MARK]) == 32
+
+
+def test_all_in_the_job_are_killed(adopted: Tree, kernel32: Kernel32) -> None:
+    """At one stroke."""
+    assert adopted.alive() == [PID, PID + 1]
+    assert adopted.kill() == []
+    assert kernel32.names().count("TerminateJobObject") == 1
+    assert adopted.alive() == []
+
+
+def test_program_is_asked_by_break(
+    adopted: Tree, kernel32: Kernel32, breaks: list[tuple[int, int]]
+) -> None:
+    """It reaches the group that the program leads; not once the program has ended."""
+    assert adopted.ask_to_stop()
+    assert breaks == [(PID, BREAK)]
+    kernel32.members = [PID + 1]
+    assert not adopted.ask_to_stop()
+    assert breaks == [(PID, BREAK)]
+
+
+def test_no_signal_shows_a_stack(adopted: Tree, breaks: list[tuple[int, int]]) -> None:
+    """Windows has none: the program is not told, and not ended by it."""
+    assert not adopted.abort()
+    assert breaks == []
+
+
+def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
+    """Another process cannot find one by its mark, and no start is held back by the time."""
+    assert not process_tree.can_find_by_mark()
+    assert Tree().popen_options(not_after=0.0) == Tree().popen_options()
+
+
+def test_no_console_to_send_a_break_through(adopted: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a service: there is nobody to ask."""
+
+    def refuse(*_: int) -> None:
+        raise OSError(6, "The handle is invalid")
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not adopted.ask_to_stop()
+
+
+def test_closing_lets_both_handles_go_once(adopted: Tree, kernel32: Kernel32) -> None:
+    """With the job's last handle Windows ends what is left."""
+    adopted.close()
+    adopted.close()
+    closed = [arguments for name, arguments in kernel32.calls if name == "CloseHandle"]
+    assert closed == [(JOB,), (PROCESS,)]
+    assert (adopted.alive(), adopted.kill(), adopted.ask_to_stop()) == ([], [], False)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "closed"),
+    [
+        pytest.param("CreateJobObjectW", [], id="no-job"),
+        pytest.param("SetInformationJobObject", [(JOB,)], id="no-limit"),
+        pytest.param("AssignProcessToJobObject", [(JOB,)], id="inside-another-job"),
+    ],
+)
+def test_without_a_job_the_program_alone_is_ended(
+    kernel32: Kernel32, refuses: str, closed: list[tuple[int]]
+) -> None:
+    """Through a handle, so that its number stays its own; the job's is not lost."""
+    kernel32.refuses = refuses
+    tree = Tree()
+    tree.adopt(PID)
+    assert [arguments for name, arguments in kernel32.calls if name == "CloseHandle"] == closed
+    assert tree.alive() == [PID]
+    assert tree.kill() == []
+    assert "TerminateJobObject" not in kernel32.names()
+    assert ("TerminateProcess", (PROCESS, 1)) in kernel32.calls
+
+
+def test_program_that_is_gone_already(kernel32: Kernel32) -> None:
+    """It cannot be opened: nobody is left, and nobody is signalled."""
+    kernel32.refuses = "OpenProcess"
+    tree = Tree()
+    tree.adopt(PID)
+    assert (tree.alive(), tree.kill(), tree.ask_to_stop()) == ([], [], False)
+    assert kernel32.names() == ["OpenProcess"]
+
+
+def test_before_the_start(kernel32: Kernel32, breaks: list[tuple[int, int]]) -> None:
+    """No signal that only other systems have is looked for."""
+    tree = Tree()
+    call: Callable[[], object]
+    for call in (tree.alive, tree.kill, tree.ask_to_stop, tree.close):
+        assert not call()
+    assert breaks == []
+    assert kernel32.calls == []
