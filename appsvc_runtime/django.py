@@ -27,7 +27,7 @@ from .errors import ConfigError
 from .findings import Finding, SettingsError
 from .logs import setup
 from .settings import options
-from .system import process
+from .system import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -155,7 +155,7 @@ def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
             "off App Service: this machine, and what APPSVC_ALLOWED_HOSTS names",
         )
     private = f"[{settings.private_ip}]" if ":" in settings.private_ip else settings.private_ip
-    own = [process.own_address() if settings.host == "linux" else "", private.strip().lower()]
+    own = [sockets.own_address() if settings.host == "linux" else "", private.strip().lower()]
     names = [_site_host(settings), *custom, *_LOCAL_HOSTS, *own]
     return Choice(
         "ALLOWED_HOSTS",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .azure import ports
-from .serving import launch
+from .serving import launch, start
 from .system.console import run_command
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ __all__ = ["main"]
 @click.option("--port", metavar="PORT", help="Port to listen on; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--site", metavar="DIR", help="Folder of the app. [default: where the script lies]")
-@launch.SERVER
-@launch.THREADS
-@launch.GRACEFUL_TIMEOUT
+@start.SERVER
+@start.THREADS
+@start.GRACEFUL_TIMEOUT
 def command(
     app: str | None,
     port: str | None,
@@ -49,7 +49,7 @@ def command(
 
     With waitress unless told otherwise.
     """
-    return launch.serve(
+    return start.serve(
         launch.Launch(
             app=app,
             site=site or _own_folder(),

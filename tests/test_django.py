@@ -13,7 +13,7 @@ import pytest
 
 from appsvc_runtime import ConfigError, Settings, SettingsError, load_settings
 from appsvc_runtime import django as appsvc
-from appsvc_runtime.system import process
+from appsvc_runtime.system import sockets
 from tests.support.servers import ROOT, clean_environ, serving
 
 PLATFORM = {
@@ -39,7 +39,7 @@ def test_allowed_hosts_off_the_platform() -> None:
 
 def test_allowed_hosts_on_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     """The site's name, custom ones, and the addresses by which probes ask."""
-    monkeypatch.setattr(process, "own_address", lambda: "169.254.131.3")
+    monkeypatch.setattr(sockets, "own_address", lambda: "169.254.131.3")
     settings = on_platform(APPSVC_ALLOWED_HOSTS="www.example.com", WEBSITE_PRIVATE_IP="10.0.0.5")
     assert appsvc.allowed_hosts(settings) == [
         "shop.azurewebsites.net", "www.example.com", "localhost", "127.0.0.1", "[::1]",
@@ -49,9 +49,9 @@ def test_allowed_hosts_on_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_own_address_is_one_of_this_machine() -> None:
     """What probes would ask for can be bound to here, or there is no network at all."""
-    address = process.own_address()
+    address = sockets.own_address()
     if address:
-        process.bind(address, 0).close()
+        sockets.bind(address, 0).close()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_the_example_answers_probes_by_address() -> None:
         "-m", "appsvc_runtime", "serve", "--site", str(EXAMPLE), "--port", "{port}",
         cwd=ROOT, SECRET_KEY="k" * 60, **PLATFORM,
     ) as server:  # fmt: skip
-        own = process.own_address() or "127.0.0.1"
+        own = sockets.own_address() or "127.0.0.1"
         for host, status in [
             (f"{own}:{server.port}", 200),
             ("shop.azurewebsites.net", 200),

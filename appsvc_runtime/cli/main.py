@@ -18,7 +18,7 @@ import click
 from .. import __version__
 from ..emulator.cli import emulate
 from ..emulator.linux.build.cli import build
-from ..serving import launch
+from ..serving import launch, start
 from ..settings import options
 from ..settings.settings import load_settings
 from ..startup import plan as startup_plan
@@ -53,9 +53,9 @@ cli.add_command(emulate)
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
 @click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
 @click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, else 8000]")
-@launch.SERVER
-@launch.THREADS
-@launch.GRACEFUL_TIMEOUT
+@start.SERVER
+@start.THREADS
+@start.GRACEFUL_TIMEOUT
 def serve(
     app: str | None,
     site: str,
@@ -72,7 +72,7 @@ def serve(
     gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
     PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
     """
-    return launch.serve(
+    return start.serve(
         launch.Launch(
             app=app,
             site=launch.enter(site),

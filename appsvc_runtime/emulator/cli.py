@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,9 +18,6 @@ from ..system.console import PythonVersion, echo, say
 from . import cli_hosts
 from .cli_check import find_folder_note, read_check_path
 from .processes import site_folder
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["emulate"]
 
@@ -165,6 +162,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     try:
         from . import run
         from .frontend import allowed_hosts
+        from .http import backend
     except ImportError as error:
         if (error.name or "").startswith(__package__):
             raise
@@ -189,7 +187,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     host = cli_hosts.make_linux_host if kind == "linux" else cli_hosts.make_iis_host
     return run.run(
         host(folder, options),
-        run.Serving(
+        backend.Serving(
             port=options["port"] or _PORTS[kind],
             https=options["https"],
             raw=options["raw"],

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..findings import Finding
+    from .http.backend import Host
     from .processes.project_python import ProjectPython
-    from .run import Host
 
 __all__ = ["make_iis_host", "make_linux_host", "run_webjob", "run_worker"]
 

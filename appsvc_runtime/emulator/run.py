@@ -9,14 +9,10 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
 
-from ..azure import names as azure_names
 from ..azure import ports
-from ..system import process
+from ..system import signals, sockets
 from .check import check
 from .frontend.allowed_hosts import AllowedHosts, certificate_names
 from .frontend.certificates import Certificates
@@ -24,73 +20,17 @@ from .frontend.easy_auth import EasyAuth
 from .frontend.headers import FrontHeaders
 from .frontend.public_name import PublicName
 from .frontend.server import FrontEnd
-from .http.messages import Answer, Request, Say, Tunnel
+from .http.backend import Host, Serving
+from .http.messages import Say
 from .processes.background import cancel, until
 from .processes.child import settle
 
-__all__ = ["Emulation", "Host", "Names", "Serving", "run"]
+__all__ = ["Emulation", "run"]
 
 _HOST = "127.0.0.1"
 # What the platform gives a stopping instance; a second Ctrl-C does not wait for it.
 _GRACE = 2.0
 _EMULATOR = "emulator"
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a site is called, and where what belongs to its emulator is kept.
-
-    `default` is its host name under azurewebsites.net, `public` the one that visitors ask for.
-    `authentication`: App Service authentication is on.
-    """
-
-    site: str
-    default: str
-    public: str
-    authentication: bool
-    folder: Path
-
-
-class Host(Protocol):
-    """What stands behind the front end: IIS with its workers, or Linux containers."""
-
-    names: Names
-    # Why an answer is not what its user wants, however good its status; "" for no such reason.
-    remark: str
-
-    async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
-        """Start, and wait until a request can be answered; give "", or why it cannot.
-
-        `tell` takes the same of each later start, also of one that has replaced this one (then None
-        is given); `taken` is the port that the front end has. ConfigError for what cannot be
-        started at all.
-        """
-
-    async def ask(self, request: Request) -> Answer | Tunnel:
-        """Answer a request."""
-
-    async def close(self) -> None:
-        """End everything in order; cancelled, at once."""
-
-    async def kill(self) -> None:
-        """End everything at once."""
-
-
-@dataclass(frozen=True)
-class Serving:
-    """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None.
-
-    `sign_in`: the pages of App Service authentication are served, below /.auth/. `allowed_hosts`:
-    names that requests may use beside the site's and this machine's own.
-    """
-
-    port: str = "8000"
-    https: bool = False
-    raw: bool = False
-    request_limit: float = azure_names.REQUEST_LIMIT_SECONDS
-    check: str | None = None
-    sign_in: bool = False
-    allowed_hosts: Sequence[str] = ()
 
 
 class Emulation:
@@ -203,18 +143,18 @@ def run(host: Host, serving: Serving, *, say: Say, show: Callable[[str], None]) 
 
 
 async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> int:
-    signals: asyncio.Queue[None] = asyncio.Queue()
+    stops: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(signals.put_nowait, None)
+            loop.call_soon_threadsafe(stops.put_nowait, None)
 
-    process.on_stop_signal(stop)
+    signals.on_stop_signal(stop)
     emulation = Emulation(host, serving, say, show)
     work = asyncio.create_task(_work(emulation, serving, show))
     try:
-        await until(work, signals)
+        await until(work, stops)
         if work.done():
             return work.result()
         if serving.check is None:
@@ -224,7 +164,7 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
     finally:
         await cancel(work)
         ending = asyncio.create_task(emulation.close())
-        await until(ending, signals)
+        await until(ending, stops)
         await cancel(ending)
         await settle()
 
@@ -258,10 +198,10 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
 
 def _bind(port: int) -> socket.socket:
     """Give a socket that listens: what is only bound, another may bind as well."""
-    bound = process.bind(_HOST, port)
+    bound = sockets.bind(_HOST, port)
     try:
         bound.listen(1024)
     except OSError as error:
         bound.close()
-        raise process.port_error(_HOST, port, error) from None
+        raise sockets.port_error(_HOST, port, error) from None
     return bound

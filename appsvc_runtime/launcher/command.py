@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..settings import options
-from ..system import process
+from ..system import process, signals
 from ..system.console import run_command
 from .options import WORKER_OPTIONS
 from .output import FileTarget, StreamTarget, Target, WorkerLog
@@ -93,14 +93,14 @@ def launch(plan: WorkerPlan) -> int:
 
             singleton = Singleton(plan.storage, plan.singleton, plan.lease, log.say)
         launcher = Launcher(plan, os.environ, log, singleton)
-        process.on_stop_signal(launcher.stop)
+        signals.on_stop_signal(launcher.stop)
         code = launcher.run()
         # Nobody is in a hurry unless a stop is asked for: a slow reader gets all of it.
         while not launcher.stopping and not log.idle():
             time.sleep(_LOOK_SECONDS)
         return code
     finally:
-        process.ignore_stop_signals()  # nothing is left to stop, and the exit code is known
+        signals.ignore_stop_signals()  # nothing is left to stop, and the exit code is known
         log.close()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Decision", "Mode", "Restarts", "exit_code"]
+__all__ = ["Decision", "Mode", "Restarts"]
 
 Mode = Literal["always", "on-failure", "never"]
 
@@ -90,8 +90,3 @@ class Restarts:
             )
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._short - 1, 30))
         return Decision(pause * (1 - _JITTER * self._chance()), note)
-
-
-def exit_code(code: int) -> int:
-    """Give what to exit with for another's return code, as a shell does: 128+n for a signal."""
-    return 128 - code if code < 0 else code

@@ -18,8 +18,9 @@ import time
 from typing import TYPE_CHECKING
 
 from ..system import files
+from ..system.process import exit_code
 from ..system.process_tree import Tree
-from .restarts import Restarts, exit_code
+from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, start_error
 from .stop_request import HEARTBEAT_FILE, STOP_FILE

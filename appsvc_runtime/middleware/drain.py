@@ -12,7 +12,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..system import process
+from ..system import signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,4 +86,4 @@ class _Handler:
 
     def _go_on(self) -> None:
         self._over = True
-        process.signal_self(signal.SIGTERM)
+        signals.signal_self(signal.SIGTERM)

@@ -13,7 +13,7 @@ from ..azure import names
 from ..azure.ports import choose_port
 from ..errors import ConfigError
 from ..settings import options
-from ..system import process
+from ..system import process, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ def waitress_settings(environ: Mapping[str, str], threads: int | None = None) ->
         # It removes them otherwise, before the middleware could decide.
         "clear_untrusted_proxy_headers": False,
         # Its own 100 let a hundred idle visitors shut out everybody else.
-        "connection_limit": process.max_connections(),
+        "connection_limit": sockets.max_connections(),
         "backlog": BACKLOG,
         "asyncore_use_poll": not process.WINDOWS,
         "channel_timeout": KEEPALIVE_SECONDS,
@@ -119,7 +119,7 @@ def granian_settings(environ: Mapping[str, str], cores: int | None = None) -> di
         "http": "1",
         "backlog": BACKLOG,
         # It counts connections, and a few idle visitors must not shut out everybody else.
-        "backpressure": process.max_connections(),
+        "backpressure": sockets.max_connections(),
         "respawn_failed_workers": True,
         "respawn_interval": 0.1,
     }

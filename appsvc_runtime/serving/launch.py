@@ -1,7 +1,6 @@
-"""What the doors that start a server have in common: from options to a server that runs.
+"""What an entry point asks of a server: the app, the address, the limits.
 
-Knows the order of things: what is wrong with options and settings is said first, then what will
-not be used, then the port is taken, then the app is imported. Must not know of any one server.
+Must not know of any server.
 """
 
 from __future__ import annotations
@@ -18,32 +17,11 @@ import click
 from ..apps import load
 from ..azure import ports
 from ..errors import ConfigError
-from ..middleware.wsgi import AppServiceMiddleware
-from ..settings import options
-from . import defaults, servers, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["GRACEFUL_TIMEOUT", "SERVER", "THREADS", "Launch", "enter", "hide_main", "serve"]
-
-_ACCESS_LOG = "APPSVC_ACCESS_LOG"
-# Options that both doors have.
-SERVER = click.option(
-    "--server",
-    metavar="NAME",
-    help=f"{', '.join(servers.SERVERS)}. [default: APPSVC_SERVER, else the door's]",
-)
-THREADS = click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads. [default: APPSVC_THREADS]"
-)
-GRACEFUL_TIMEOUT = click.option(
-    "--graceful-timeout",
-    type=click.IntRange(min=0),
-    metavar="SECONDS",
-    help="Time for running requests at the end. [default: APPSVC_GRACEFUL_TIMEOUT, else "
-    f"{defaults.GRACEFUL_SECONDS}, in a container a second less than it gives]",
-)
+__all__ = ["Launch", "enter", "hide_main"]
 
 
 @dataclass(frozen=True)
@@ -90,29 +68,6 @@ class Launch:
         took = f", ready after {time.monotonic() - self.began:.2f} s" if ready else ""
         with contextlib.suppress(OSError):  # standard output may be full; the site runs anyway
             click.echo(f"Serving {choice.name} ({choice.reason}){where} with {server}{took}.")
-
-
-def serve(launch: Launch) -> int:
-    """Run the server that is asked for until it is stopped; give the exit code.
-
-    Raises ConfigError for an option, a setting or a port that cannot be used, AppLoadError for an
-    app that cannot be loaded.
-    """
-    row = servers.choose(launch.server, os.environ, launch.default_server)
-    row.check()
-    if launch.container and not row.own_access_line and not os.environ.get(_ACCESS_LOG, "").strip():
-        os.environ[_ACCESS_LOG] = "true"
-    launch.choose_port()
-    # What the server and its workers will read: here a mistake is said before anything is started.
-    for option in options.OPTIONS.values():
-        option.resolve(None, os.environ)
-    row.settings(os.environ)
-    AppServiceMiddleware(lambda *_: [])
-    run = row.load()
-    for sentence in [*row.holes(), *row.unused(os.environ, launch.threads)]:
-        click.echo(f"Warning: {sentence}", err=True)
-    start_time.begin(launch.began)
-    return run(launch)
 
 
 def enter(site: str) -> str:

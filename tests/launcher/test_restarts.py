@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appsvc_runtime.launcher.restarts import SLOW_AFTER, Decision, Restarts, exit_code
+from appsvc_runtime.launcher.restarts import SLOW_AFTER, Decision, Restarts
+from appsvc_runtime.system.process import exit_code
 
 NEVER = 0.0  # chance takes nothing away
 ALWAYS = 1.0  # chance takes all away that it may

@@ -14,7 +14,7 @@ from appsvc_runtime.emulator.frontend.headers import FrontHeaders
 from appsvc_runtime.emulator.frontend.public_name import PublicName
 from appsvc_runtime.emulator.frontend.server import FrontEnd
 from appsvc_runtime.emulator.http.messages import Answer, Ask, Request
-from appsvc_runtime.system import process
+from appsvc_runtime.system import sockets
 
 __all__ = ["Client", "Running", "fronted", "hello", "run", "until"]
 
@@ -150,7 +150,7 @@ async def fronted(
     **options: Any,
 ) -> AsyncIterator[Running]:
     """Start a front end before `ask`, over https where `tls` is given, and close it in the end."""
-    bound = process.bind("127.0.0.1", 0)
+    bound = sockets.bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     log: list[str] = []
     front = FrontEnd(

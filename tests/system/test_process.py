@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.system import process
+from appsvc_runtime.system import process, signals, sockets
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="as it is on POSIX")
 
@@ -49,7 +49,7 @@ def busy() -> Iterator[int]:
 )
 def test_port_zero_gives_a_free_port_that_does_not_listen_yet(host: str, family: int) -> None:
     """Nobody can connect to it until the server is there; then one can."""
-    with process.bind(host, 0) as bound, socket.socket(family) as client:
+    with sockets.bind(host, 0) as bound, socket.socket(family) as client:
         assert bound.family == family
         address = bound.getsockname()
         assert address[0] == host
@@ -63,7 +63,7 @@ def test_port_zero_gives_a_free_port_that_does_not_listen_yet(host: str, family:
 def test_busy_port_is_named_at_once(busy: int) -> None:
     """A ConfigError says which port of which host, and not which error number."""
     with pytest.raises(ConfigError) as caught:
-        process.bind("127.0.0.1", busy)
+        sockets.bind("127.0.0.1", busy)
     assert f"Port {busy} on 127.0.0.1 is already in use" in caught.value.message
     assert caught.value.exit_code == 2
 
@@ -81,7 +81,7 @@ def test_busy_port_is_named_at_once(busy: int) -> None:
 def test_bad_host_is_named(host: str) -> None:
     """What can be no host here, by its form or by where it is, is a ConfigError."""
     with pytest.raises(ConfigError) as caught:
-        process.bind(host, 0)
+        sockets.bind(host, 0)
     assert host in caught.value.message
     assert "None" not in caught.value.message
 
@@ -89,13 +89,13 @@ def test_bad_host_is_named(host: str) -> None:
 @posix_only
 def test_port_of_a_stopped_server_can_be_taken_again() -> None:
     """Connections of the server before that are still closing do not hold the port."""
-    with process.bind("127.0.0.1", 0) as first:
+    with sockets.bind("127.0.0.1", 0) as first:
         first.listen()
         address = first.getsockname()
         with socket.create_connection(address) as client:
             first.accept()[0].close()  # closed by the server first: it waits in TIME_WAIT
             assert client.recv(1) == b""
-    with process.bind(*address) as second:
+    with sockets.bind(*address) as second:
         assert second.getsockname() == address
 
 
@@ -128,7 +128,7 @@ def test_socket_options(monkeypatch: pytest.MonkeyPatch, windows: bool, wanted: 
     monkeypatch.setattr(process, "WINDOWS", windows)
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
     monkeypatch.setattr(socket, "socket", RecordingSocket)
-    bound: Any = process.bind("127.0.0.1", 81)
+    bound: Any = sockets.bind("127.0.0.1", 81)
     assert bound.options == [(socket.SOL_SOCKET, wanted, 1)]
     assert bound.address == ("127.0.0.1", 81)
 
@@ -155,7 +155,7 @@ def test_stop_signals(
     if sigbreak is not None:
         monkeypatch.setattr(signal, "SIGBREAK", sigbreak, raising=False)
     calls: list[str] = []
-    process.on_stop_signal(lambda: calls.append("stop"))
+    signals.on_stop_signal(lambda: calls.append("stop"))
     hangup = getattr(signal, "SIGHUP", None)
     expected = {int(signal.SIGTERM), int(signal.SIGINT), hangup, sigbreak} - {None}
     assert set(map(int, handlers)) == expected
@@ -170,7 +170,7 @@ def test_what_is_ignored_stays_so(
 ) -> None:
     """Under nohup, closing the terminal ends nothing."""
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    process.on_stop_signal(lambda: None)
+    signals.on_stop_signal(lambda: None)
     assert signal.SIGHUP not in handlers
     assert signal.SIGTERM in handlers
 
@@ -183,7 +183,7 @@ def test_stop_signal_is_received(number: signal.Signals) -> None:
     before = {one: signal.getsignal(one) for one in all_of_them}
     calls: list[str] = []
     try:
-        process.on_stop_signal(lambda: calls.append("stop"))
+        signals.on_stop_signal(lambda: calls.append("stop"))
         signal.raise_signal(number)
     finally:
         for one, handler in before.items():

@@ -18,9 +18,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from ...azure import names
-from ...system.process import max_connections
-from ..http.messages import Answer, Ask, Request, Say
-from ..iis.static_files import SERVER_METHODS
+from ...system.sockets import max_connections
+from ..http.messages import SERVER_METHODS, Answer, Ask, Request, Say
 from .allowed_hosts import AllowedHosts
 from .headers import FrontHeaders, Visitor
 from .origins import is_cross_site

@@ -13,7 +13,16 @@ from multidict import CIMultiDict
 
 from ...errors import AppServiceError
 
-__all__ = ["Answer", "Ask", "Request", "Say", "StoppedError", "Tunnel", "empty_body"]
+__all__ = [
+    "SERVER_METHODS",
+    "Answer",
+    "Ask",
+    "Request",
+    "Say",
+    "StoppedError",
+    "Tunnel",
+    "empty_body",
+]
 
 # Writes one line of the emulator's log: a label ("front end", "python-1"), and the text.
 Say = Callable[[str, str], None]
@@ -82,3 +91,6 @@ class Tunnel:
 
 # What stands behind the front end.
 Ask = Callable[[Request], Awaitable["Answer | Tunnel"]]
+
+
+SERVER_METHODS = "OPTIONS, TRACE, GET, HEAD, POST"

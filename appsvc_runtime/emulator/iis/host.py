@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import AppServiceError
 from ...findings import errors
+from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, StoppedError, Tunnel
 from ..processes.background import cancel
 from ..processes.watch import watch
-from ..run import Names
 from .pipeline import Iis
 from .webconfig import checks
 from .workers import Workers

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from ..http import error_pages
 from ..http.header_values import format_date
-from ..http.messages import Answer, Request
+from ..http.messages import SERVER_METHODS, Answer, Request
 from ..http.url_paths import clean_url, encode_path, is_web_config, split_target
 from .conditional import select
 from .file_body import FileBody
@@ -26,11 +26,10 @@ from .site_files import Found, find, open_found
 if TYPE_CHECKING:
     from .webconfig.model import Config, StaticContent
 
-__all__ = ["FILE_METHODS", "SERVER_METHODS", "default_document", "etag", "serve"]
+__all__ = ["FILE_METHODS", "default_document", "etag", "serve"]
 
 # What a file takes, and what IIS's OPTIONS handler says of any path and of the whole server.
 FILE_METHODS = "GET, HEAD, OPTIONS, TRACE"
-SERVER_METHODS = "OPTIONS, TRACE, GET, HEAD, POST"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST_SECOND = 253_402_300_799  # of the year 9999; some systems hold later ones
 _EPOCH_AS_FILETIME = 116_444_736_000_000_000  # 1 January 1970, in 100 ns since 1601

@@ -14,11 +14,11 @@ from pathlib import Path
 from ...azure import names, ports
 from ...errors import ConfigError
 from ...startup import plan as startup_plan
-from ...system import own_files, process
+from ...system import own_files, process, sockets
+from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes import readiness
 from ..processes.exposure import Exposure
-from ..run import Names
 from . import default_site as linux_default_site
 from . import environment, image, namespace, start_script
 from .build import build
@@ -281,7 +281,7 @@ def _is_file(path: Path) -> bool:
 
 def _is_free(port: int) -> bool:
     try:
-        process.bind(_EVERYWHERE, port).close()
+        sockets.bind(_EVERYWHERE, port).close()
     except ConfigError:
         return False
     return True

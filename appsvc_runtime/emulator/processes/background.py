@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import Any, Protocol
 
-from ...system import process
+from ...system import signals
 
 __all__ = ["Background", "run_background"]
 
@@ -38,31 +38,31 @@ def run_background(background: Background) -> int:
 
 
 async def _run(background: Background) -> int:
-    signals: asyncio.Queue[None] = asyncio.Queue()
+    stops: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(signals.put_nowait, None)
+            loop.call_soon_threadsafe(stops.put_nowait, None)
 
-    process.on_stop_signal(stop)
+    signals.on_stop_signal(stop)
     work = asyncio.create_task(background.work())
     try:
-        await until(work, signals)
+        await until(work, stops)
         return work.result() if work.done() else background.interrupted
     finally:
         await cancel(work)
         ending = asyncio.create_task(background.close())
-        await until(ending, signals)
+        await until(ending, stops)
         hurry = not ending.done()
         await cancel(ending)
         if hurry:
             await background.kill()
 
 
-async def until(task: asyncio.Task[Any], signals: asyncio.Queue[None]) -> None:
+async def until(task: asyncio.Task[Any], stops: asyncio.Queue[None]) -> None:
     """Wait until a task is done or a signal comes."""
-    signal = asyncio.create_task(signals.get())
+    signal = asyncio.create_task(stops.get())
     await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)
     await cancel(signal)
 

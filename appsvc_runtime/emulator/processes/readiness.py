@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...azure.ports import with_port
 from ...errors import ConfigError
-from ...system import process, procfs
+from ...system import procfs, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ def free_port(taken: Iterable[int] = ()) -> int:
         if port in known:
             continue
         try:
-            process.bind(_HOST, port).close()
+            sockets.bind(_HOST, port).close()
         except ConfigError:
             continue
         return port

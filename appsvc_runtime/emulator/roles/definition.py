@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...findings import Finding
-from ..iis.webconfig.model import Place
+from ..xml.place import Place
 from ..xml.tree import Element, read_tree
 from .entry_point import python_arguments
 

@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...launcher.restarts import exit_code
 from ...system import own_files, process
+from ...system.process import exit_code
 from ..http.messages import Say
 from ..processes.child import Child
 from .copy import JobCopy

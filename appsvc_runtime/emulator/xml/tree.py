@@ -16,8 +16,8 @@ from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped
 from defusedxml.expatreader import DefusedExpatParser  # type: ignore[import-untyped]
 
 from ...findings import Finding
-from ..iis.webconfig.model import Place
 from .decoding import decode
+from .place import Place
 
 __all__ = ["MAX_DEPTH", "MAX_SIZE", "Element", "read_tree"]
 

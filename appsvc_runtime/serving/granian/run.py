@@ -25,7 +25,7 @@ from granian.server.mp import MPServer
 from ...apps import load as apps_load
 from ...errors import AppServiceError
 from ...middleware import access_log, drain
-from ...system import process
+from ...system import signals, sockets
 from .. import defaults, one_host, start_time
 from ..launch import hide_main
 
@@ -58,7 +58,7 @@ def run(launch: Launch) -> int:
         os.environ, launch.graceful_timeout, container=launch.container
     )
     # Its own sockets share a port with whoever listens there in the same way, and say nothing.
-    with process.bind(launch.address, number) as bound:
+    with sockets.bind(launch.address, number) as bound:
         number = bound.getsockname()[1]
     choice = launch.choose_app()
     server = _Server(
@@ -88,7 +88,7 @@ class _Server(MPServer):
     """Granian that starts dead workers again, but not those whose app cannot be loaded."""
 
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
-        with process.holding_stop_signals():
+        with signals.holding_stop_signals():
             super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]
 
     def _respawn_workers(
@@ -101,7 +101,7 @@ class _Server(MPServer):
             self.main_loop_interrupt.set()
             return
         time.sleep(_RESPAWN_PAUSE)
-        with process.holding_stop_signals():
+        with signals.holding_stop_signals():
             super()._respawn_workers(workers, spawn_target, target_loader, delay)
         # Granian ends where a worker dies twice in a few seconds; one visitor could make it.
         self.respawned_wrks.clear()
@@ -113,8 +113,8 @@ def _load(name: str, site: str, threads: int, asked: bool, multiprocess: bool) -
     `threads` are for a WSGI app; `asked`: somebody has said how many.
     """
     # Forked, it has the parent's handlers, which do nothing here; granian's come with its loop.
-    process.on_stop_signal(lambda: os._exit(0))
-    process.let_stop_signals_in()
+    signals.on_stop_signal(lambda: os._exit(0))
+    signals.let_stop_signals_in()
     try:
         app, interface = apps_load.wrap_any(apps_load.load_any(name, site))
     except AppServiceError as error:
@@ -159,7 +159,7 @@ def _hear_signals(loop: Any) -> Any:
         if once.acquire(blocking=False):  # a second one would block the caller
             event.set()
 
-    process.on_loop_stop(loop, drain.delay(stop))
+    signals.on_loop_stop(loop, drain.delay(stop))
     return event
 
 

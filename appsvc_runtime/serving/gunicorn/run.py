@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ...azure import names, ports
-from ...system import process
+from ...system import process, sockets
 from ..launch import enter
 from . import user_config
 
@@ -34,7 +34,7 @@ def run(launch: Launch) -> int:
     theirs = own_config or user_config.binds()
     if number and (named or not theirs):
         # gunicorn tries a port in use for five seconds before it says so.
-        process.bind(launch.address, number).close()
+        sockets.bind(launch.address, number).close()
     if named:
         arguments += ["--bind", ports.with_port(launch.address, number)]
     if launch.threads is not None:

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from ...errors import AppServiceError
-from ...system import process
+from ...system import signals, sockets
 from .. import defaults, start_time
 from ..launch import enter, hide_main
 from . import factory
@@ -54,7 +54,7 @@ def run(launch: Launch) -> int:
         os.environ, launch.graceful_timeout, container=launch.container
     )
     enter(launch.site)  # its workers look for the app there
-    bound = process.bind(launch.address, number)
+    bound = sockets.bind(launch.address, number)
     number = bound.getsockname()[1]
     choice = launch.choose_app()
     config = uvicorn.Config(
@@ -80,11 +80,11 @@ def run(launch: Launch) -> int:
 def make() -> Any:
     """Give the app to a worker of uvicorn; end it with a sentence where there is none."""
     try:
-        with process.stopping_by(lambda: os._exit(0)):  # uvicorn's own waits until it serves
+        with signals.stopping_by(lambda: os._exit(0)):  # uvicorn's own waits until it serves
             app = factory.make()
     except AppServiceError as error:
         if os.environ.get(_WORKER, "1") != "1":
-            process.on_stop_signal(lambda: os._exit(_NO_APP))  # uvicorn's waits for us
+            signals.on_stop_signal(lambda: os._exit(_NO_APP))  # uvicorn's waits for us
             time.sleep(_OTHERS_WAIT)
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_NO_APP) from None

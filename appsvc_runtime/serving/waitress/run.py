@@ -10,7 +10,7 @@ import click
 
 from ...apps import load
 from ...middleware import access_log, drain
-from ...system import process
+from ...system import signals, sockets
 from .. import defaults
 from .graceful import GracefulServer
 
@@ -29,16 +29,16 @@ def run(launch: Launch) -> int:
     )
     # Before the app is imported, which may take long: a port in use is said at once. It listens
     # only when the app is there, so that nobody connects to a server that cannot answer.
-    bound = process.bind(launch.address, number)
+    bound = sockets.bind(launch.address, number)
     # Nobody is being served yet: a stop while the app is imported need not wait for anything.
-    process.on_stop_signal(lambda: os._exit(0))
+    signals.on_stop_signal(lambda: os._exit(0))
     choice = launch.choose_app()
     served = load.wrap(load.load_app(choice.name, launch.site))
     try:
         server = GracefulServer(served, bound, settings)
     except OSError as error:  # two that started together may both have bound it
-        raise process.port_error(launch.address, number, error) from None
-    process.on_stop_signal(drain.delay(server.stop))
+        raise sockets.port_error(launch.address, number, error) from None
+    signals.on_stop_signal(drain.delay(server.stop))
     # Waitress warns of every request that waits for a thread, which under load is every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from appsvc_runtime.azure import hosts
 from appsvc_runtime.emulator.iis.commands import make_command, make_wfastcgi_config, with_variables
-from appsvc_runtime.emulator.iis.webconfig.model import HttpPlatform, Place
+from appsvc_runtime.emulator.iis.webconfig.model import HttpPlatform
 from appsvc_runtime.emulator.iis.windows_paths import PathMap
 from appsvc_runtime.emulator.processes.environment import make_environ, parse_setting
+from appsvc_runtime.emulator.xml.place import Place
 from appsvc_runtime.errors import ConfigError
 
 PYTHON = r"D:\home\Python311x64\python.exe"

@@ -14,7 +14,8 @@ from .patterns import Pattern, PatternError, compile_pattern
 from .substitution import Substitution, read_substitution
 
 if TYPE_CHECKING:
-    from ..webconfig.model import Condition, Place, Rule
+    from ...xml.place import Place
+    from ..webconfig.model import Condition, Rule
 
 __all__ = ["ReadCondition", "ReadRule", "read_rule"]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Literal
 
 from ....findings import Finding
+from ...xml.place import Place
 from .interpreters import (
     application_of,
     is_fastcgi,
@@ -20,7 +21,7 @@ from .interpreters import (
     python_handler,
     split_processor,
 )
-from .model import Config, Handler, HttpPlatform, Place
+from .model import Config, Handler, HttpPlatform
 from .port_check import PORT, port_problem
 from .windows_variables import is_windows_variable, names_in
 

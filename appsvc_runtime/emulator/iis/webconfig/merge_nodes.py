@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .model import Place
+from ...xml.place import Place
 from .nodes import Entry, Key, Node
 from .schema import Collection, Schema
 

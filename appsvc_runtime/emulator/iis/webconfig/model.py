@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ...xml.place import Place
+
 __all__ = [
     "Action",
     "Condition",
@@ -22,7 +24,6 @@ __all__ = [
     "FastCgiApplication",
     "Handler",
     "HttpPlatform",
-    "Place",
     "RequestFiltering",
     "Rule",
     "StaticContent",
@@ -32,17 +33,6 @@ __all__ = [
 def _nothing() -> Mapping[str, Any]:
     # A mapping proxy has no hash before Python 3.12, so dataclasses refuse it as a plain default.
     return MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands: a file, as it is to be shown, and its line; 0 is IIS's own."""
-
-    file: str = "applicationHost.config"
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)

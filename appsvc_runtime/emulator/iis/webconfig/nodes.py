@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ....findings import Finding
+from ...xml.place import Place
 from ...xml.tree import Element
-from .model import Place
 from .schema import Attribute, Collection, Schema, Value, Wrong, read_value
 
 __all__ = ["Entry", "Key", "Node", "Report", "read_node"]

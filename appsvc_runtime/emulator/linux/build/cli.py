@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ....system import process
+from ....system import signals
 from ....system.console import echo, say
 from ...processes import site_folder
 
@@ -75,7 +75,7 @@ async def _run(work: Coroutine[Any, Any, object]) -> int:
     def stop() -> None:
         loop.call_soon_threadsafe(task.cancel)
 
-    process.on_stop_signal(stop)
+    signals.on_stop_signal(stop)
     with contextlib.suppress(asyncio.CancelledError):
         await task
         return 0

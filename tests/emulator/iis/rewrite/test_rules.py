@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from appsvc_runtime.emulator.iis.rewrite.rules import Facts, Outcome, compile_rules
 from appsvc_runtime.emulator.iis.webconfig.file import parse
 from appsvc_runtime.emulator.iis.webconfig.merge import Level
-from appsvc_runtime.emulator.iis.webconfig.model import Action, Condition, Place, Rule
+from appsvc_runtime.emulator.iis.webconfig.model import Action, Condition, Rule
+from appsvc_runtime.emulator.xml.place import Place
 from tests.support.configs import merge
 
 

@@ -18,10 +18,10 @@ from appsvc_runtime.emulator.iis.webconfig.model import (
     FastCgiApplication,
     Handler,
     HttpPlatform,
-    Place,
     RequestFiltering,
     Rule,
 )
+from appsvc_runtime.emulator.xml.place import Place
 from appsvc_runtime.findings import errors
 from tests.support.configs import merge
 

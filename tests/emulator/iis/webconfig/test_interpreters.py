@@ -10,8 +10,9 @@ from appsvc_runtime.emulator.iis.webconfig.interpreters import (
     language_of,
     split_processor,
 )
-from appsvc_runtime.emulator.iis.webconfig.model import Config, FastCgiApplication, Handler, Place
+from appsvc_runtime.emulator.iis.webconfig.model import Config, FastCgiApplication, Handler
 from appsvc_runtime.emulator.iis.webconfig.windows_variables import is_windows_variable, names_in
+from appsvc_runtime.emulator.xml.place import Place
 
 WFASTCGI = r"D:\home\Python\python.exe|D:\home\Python\wfastcgi.py"
 
