@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from ..system import process
+from ..system import capabilities
 from ..system.console import PythonVersion, echo, say
 from . import cli_hosts
 from .cli_check import find_folder_note, read_check_path
@@ -217,7 +217,7 @@ def _kind(folder: Path, options: dict[str, Any]) -> str:
         return "iis"
     if plan.find_definition(folder) is not None:
         return "worker"
-    return "iis" if process.WINDOWS else "linux"
+    return "linux" if capabilities.can_fork() else "iis"
 
 
 def _refuse(context: click.Context, kind: str) -> None:

@@ -13,7 +13,7 @@ from ..azure import names
 from ..azure.ports import choose_port
 from ..errors import ConfigError
 from ..settings import options
-from ..system import process, sockets
+from ..system import capabilities, process, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ def waitress_settings(environ: Mapping[str, str], threads: int | None = None) ->
         # Its own 100 let a hundred idle visitors shut out everybody else.
         "connection_limit": sockets.max_connections(),
         "backlog": BACKLOG,
-        "asyncore_use_poll": not process.WINDOWS,
+        "asyncore_use_poll": capabilities.polls_sockets(),
         "channel_timeout": KEEPALIVE_SECONDS,
         "cleanup_interval": 10,
         "ident": None,
@@ -112,7 +112,8 @@ def granian_settings(environ: Mapping[str, str], cores: int | None = None) -> di
     Raises ConfigError for a variable that cannot be used.
     """
     # Granian cannot share a socket between workers there, and would say so itself.
-    workers = 1 if process.WINDOWS else _workers(environ, cores or process.cpu_count())
+    shared = capabilities.shares_listening_sockets()
+    workers = _workers(environ, cores or process.cpu_count()) if shared else 1
     return {
         "interface": "asgi",
         "workers": workers,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..azure import names
 from ..errors import ConfigError
 from ..settings import options
-from ..system import process
+from ..system import capabilities
 from . import advisories, defaults
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Server:
 
     def check(self) -> None:
         """Raise ConfigError where this server cannot run on this machine."""
-        if process.WINDOWS and not self.windows:
+        if not (capabilities.can_fork() or self.windows):
             raise ConfigError(
                 f"The server {self.name} does not run on Windows.",
                 hint=f"Take another: {_names(windows=True)}.",

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from ...system.process import WINDOWS
+from ...system import capabilities
 from .headers import Visitor
 from .pages import page, shown
 from .response import Sent
@@ -146,6 +146,6 @@ class Server(web.Server):
             max_field_size=_MAX_LINE,
             read_bufsize=_BUFFER,
             auto_decompress=False,
-            tcp_keepalive=not WINDOWS,
+            tcp_keepalive=capabilities.keeps_connections_alive(),
             **_OPTIONS,
         )

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 
-from ...system.process import WINDOWS
+from ...system import capabilities
 from .head_guard import Wire
 from .slim_transport import SlimTransport
 
@@ -66,7 +66,7 @@ class Connections:
         except BaseException:
             made.close()
             raise
-        if WINDOWS:
+        if not capabilities.watches_sockets():
             _, wire = await loop.create_connection(lambda: Wire(loop, self._wires), sock=made)
         else:
             wire = Wire(loop, self._wires)
@@ -113,7 +113,7 @@ def _connect_at_once(made: socket.socket, port: int) -> bool:
     Linux has connected a loopback socket before it returns, but says so when it is asked again
     only. Windows' event loop does this, and cannot watch a socket, but by transports of its own.
     """
-    if WINDOWS:
+    if not capabilities.watches_sockets():
         return False
     code = made.connect_ex((_HOST, port))
     if code == errno.EINPROGRESS:

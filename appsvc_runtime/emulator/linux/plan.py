@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...azure import names as azure_names
 from ...errors import ConfigError
-from ...system import process
+from ...system import capabilities
 from ..processes import site_folder, surroundings, workspace
 from ..processes.project_python import ProjectPython, choose_python
 
@@ -91,7 +91,7 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
     Makes its folder in `.appsvc` beside the site, and the folders in `home`. ConfigError for a site
     that cannot be emulated.
     """
-    if process.WINDOWS:
+    if not capabilities.can_fork():
         raise ConfigError(
             "The Linux container cannot be emulated on Windows, where gunicorn does not run.",
             hint="Run this in WSL.",

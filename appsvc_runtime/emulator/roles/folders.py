@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...system import files, own_files, process
+from ...system import capabilities, files, own_files
 from ..processes import workspace
 from .definition import Role
 
@@ -30,7 +30,7 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
             if storage.clean:
                 empty(place)
         link = made / "approot"
-        if not process.WINDOWS:  # which asks for a right there
+        if capabilities.links_freely():  # which asks for a right there
             link.unlink(missing_ok=True)  # it may lead to where the role was before
             link.symlink_to(root, target_is_directory=True)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding
-from ...system import own_files, process
+from ...system import capabilities, own_files, process
 from ..processes import environment, requirement, surroundings
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
@@ -103,7 +103,10 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     for job in wanted:
         if job.script is None:
             continue
-        if program_for(job.script.suffix.lower(), python, windows=process.WINDOWS) is None:
+        if (
+            program_for(job.script.suffix.lower(), python, windows=capabilities.runs_batch_files())
+            is None
+        ):
             told.append(_not_here(job, job.script))
             continue
         told += _lacking(job, job.script, chosen)

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...system import own_files, process
+from ...system import capabilities, own_files
 from ...system.process import exit_code
 from ..http.messages import Say
 from ..processes.child import Child
@@ -78,7 +78,7 @@ class JobRun:
             script,
             self._plan.python,
             arguments if self._identity else [],
-            windows=process.WINDOWS,
+            windows=capabilities.runs_batch_files(),
         )
         if argv is None:
             self._say(self._label, f"{script.name} cannot be run on this machine.")

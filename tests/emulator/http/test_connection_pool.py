@@ -12,6 +12,7 @@ from appsvc_runtime.emulator.http import connection_pool
 from appsvc_runtime.emulator.http.transfer import SilentError
 from appsvc_runtime.emulator.http.upstream import Upstream
 from appsvc_runtime.emulator.linux.probe import SOURCE, front_end_source
+from appsvc_runtime.system import capabilities
 from tests.support.rawserver import OK, Raw, Reader, Writer, raw, read, request, run
 from tests.support.servers import serving
 
@@ -86,7 +87,7 @@ def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("own", [True, False], ids=["own-transport", "asyncio-transport"])
 def test_server_that_takes_no_connection(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is full: that is waited for, and no longer than was said."""
-    monkeypatch.setattr(connection_pool, "WINDOWS", not own)
+    monkeypatch.setattr(capabilities, "watches_sockets", lambda: own)
 
     async def check() -> None:
         upstream, waiting = Upstream(), []

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from appsvc_runtime.emulator.http import connection_pool
 from appsvc_runtime.emulator.http.transfer import (
     BadAnswerError,
     BrokenError,
@@ -18,6 +17,7 @@ from appsvc_runtime.emulator.http.transfer import (
     UpstreamError,
 )
 from appsvc_runtime.emulator.http.upstream import Upstream
+from appsvc_runtime.system import capabilities
 from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, read, request, run, sender
 from tests.support.servers import free_port
 
@@ -220,7 +220,7 @@ def test_body_that_is_not_as_long_as_was_said(given: bytes) -> None:
 @pytest.mark.parametrize("own", [True, False], ids=["own-transport", "asyncio-transport"])
 def test_bodies_stream_both_ways(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer begins before the request has ended, and nothing whole is held."""
-    monkeypatch.setattr(connection_pool, "WINDOWS", not own)  # where asyncio's own is used
+    monkeypatch.setattr(capabilities, "watches_sockets", lambda: own)  # where asyncio's own is used
     total = 40
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:

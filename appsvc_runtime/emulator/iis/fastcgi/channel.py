@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ....system import process
+from ....system import capabilities
 
 __all__ = ["Connection", "Wire"]
 
@@ -50,10 +50,10 @@ class Wire:
         """Connect `protocol`; with `signal`, make a shutdown event. Raises OSError."""
         wire = cls()
         try:
-            if process.WINDOWS:
-                await wire._open_on_windows(protocol, signal)
-            else:
+            if capabilities.socket_as_stdin():
                 await wire._open(protocol, signal)
+            else:
+                await wire._open_on_windows(protocol, signal)
         except BaseException:
             wire.release()
             wire.close()
@@ -68,7 +68,7 @@ class Wire:
             else:
                 end.close()
         self._theirs.clear()
-        if process.WINDOWS and self.stdin is not None:
+        if not capabilities.socket_as_stdin() and self.stdin is not None:
             self.stdin.close()
         self.stdin = None
 

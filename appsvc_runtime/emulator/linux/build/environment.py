@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ....azure import names
-from ....system import process
+from ....system import capabilities
 
 __all__ = ["app_setting_variables", "machine_variables", "step_environ"]
 
@@ -98,6 +98,6 @@ def step_environ(
         "DESTINATION_DIR": str(source),
         **app_setting_variables(settings),
     }
-    if not process.WINDOWS:
+    if capabilities.names_locales():
         made["LANG"] = "C.UTF-8"
     return made

@@ -1,0 +1,65 @@
+"""What this operating system can do, as questions that name the ability and not the system.
+
+Other packages ask these; only this package knows which system it is.
+"""
+
+from __future__ import annotations
+
+from . import process
+
+__all__ = [
+    "can_fork",
+    "keeps_connections_alive",
+    "links_freely",
+    "names_locales",
+    "polls_sockets",
+    "runs_batch_files",
+    "shares_listening_sockets",
+    "socket_as_stdin",
+    "watches_sockets",
+]
+
+
+def can_fork() -> bool:
+    """Return whether processes can be forked, which gunicorn and Linux containers need."""
+    return not process.WINDOWS
+
+
+def keeps_connections_alive() -> bool:
+    """Return whether aiohttp can switch TCP keep-alive on for a connection."""
+    return not process.WINDOWS
+
+
+def links_freely() -> bool:
+    """Return whether symbolic links need no right of their own."""
+    return not process.WINDOWS
+
+
+def names_locales() -> bool:
+    """Return whether LANG names the coding of text, as in `C.UTF-8`."""
+    return not process.WINDOWS
+
+
+def polls_sockets() -> bool:
+    """Return whether poll() is there; select() takes few sockets."""
+    return not process.WINDOWS
+
+
+def runs_batch_files() -> bool:
+    """Return whether .cmd and .bat files run; elsewhere .sh files do."""
+    return process.WINDOWS
+
+
+def shares_listening_sockets() -> bool:
+    """Return whether several processes can accept connections of one socket."""
+    return not process.WINDOWS
+
+
+def socket_as_stdin() -> bool:
+    """Return whether a child's standard input can be a socket; elsewhere a named pipe is."""
+    return not process.WINDOWS
+
+
+def watches_sockets() -> bool:
+    """Return whether asyncio's event loop can watch a bare socket for readiness."""
+    return not process.WINDOWS
