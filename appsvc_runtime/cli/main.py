@@ -1,12 +1,15 @@
-"""The `appsvc` command: options in, one call to a room, text out, an exit code.
+"""The `appsvc` command: options in, one call to another package, text out, an exit code.
 
-The only room that prints and picks exit codes, beside the doors. Must not hold any rule of the
-platform's.
+Prints and picks exit codes, as only the entry points do besides. Must not hold any rule of the
+platform's. Tools that a web process never needs add their commands as entry points of the group
+`appsvc.commands`, so that nothing here imports them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.metadata
 import json
 import os
 import sys
@@ -16,8 +19,6 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
-from ..emulator.cli import emulate
-from ..emulator.linux.build.cli import build
 from ..serving import launch, start
 from ..settings import options
 from ..settings.settings import load_settings
@@ -32,9 +33,33 @@ if TYPE_CHECKING:
 __all__ = ["entry_point", "main"]
 
 _SITE = click.argument("site", default=".", type=click.Path())
+_ADDED = "appsvc.commands"
+
+
+@functools.cache
+def _added() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the commands that installed packages add, by name."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=_ADDED)}
+
+
+class _Commands(click.Group):
+    """This module's commands, and those that are added; these are loaded when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *_added()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None for a name that no command has."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in _added():
+            return own
+        command: click.Command = _added()[cmd_name].load()
+        return command
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings read from the environment:\n\n"
     + "\n\n".join(f"{row.name}: {row.help}" for row in options.OPTIONS.values()),
@@ -42,10 +67,6 @@ _SITE = click.argument("site", default=".", type=click.Path())
 @click.version_option(__version__, prog_name="appsvc")
 def cli() -> None:
     """Run a Python web app right on every Azure App Service host, and see it before deploying."""
-
-
-cli.add_command(build)
-cli.add_command(emulate)
 
 
 @cli.command()
