@@ -12,6 +12,7 @@ from .middleware.wsgi import AppServiceMiddleware
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .findings import Finding, SettingsError
+    from .logs.formats import RequestFilter
     from .logs.setup import configure_logging, dict_config
     from .middleware.asgi import AppServiceASGIMiddleware
     from .middleware.health import Health
@@ -33,6 +34,7 @@ __all__ = [
     "Health",
     "Json",
     "Principal",
+    "RequestFilter",
     "RequestInfo",
     "Secret",
     "Settings",
@@ -55,6 +57,7 @@ _LATER = {
     "Health": "middleware.health",
     "Json": "settings.converters",
     "Principal": "middleware.principal",
+    "RequestFilter": "logs.formats",
     "Secret": "redaction.secret",
     "Settings": "settings.settings",
     "SettingsError": "findings",
@@ -75,3 +78,7 @@ def __getattr__(name: str) -> object:
     value = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
