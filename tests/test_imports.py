@@ -1,4 +1,4 @@
-"""What import-linter's contracts (setup.cfg) do not see: who asks for the system, what is loaded."""
+"""What import-linter does not see: who asks for the operating system, what an import loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that users may import or write into configuration: a change here is theirs to notice."""
+"""The names that users import or write into configuration: a change here is theirs to notice."""
 
 from __future__ import annotations
 
