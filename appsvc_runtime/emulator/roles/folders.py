@@ -12,7 +12,7 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...system import capabilities, files, own_files
 from ..processes import workspace
-from .definition import Role
+from .model import Role
 
 __all__ = ["empty", "find", "make_folders", "read"]
 

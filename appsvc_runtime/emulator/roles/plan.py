@@ -22,8 +22,8 @@ from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
 from . import definition as roles_definition
 from . import folders
-from .definition import Role, RoleConfiguration
 from .entry_point import python_arguments
+from .model import Role, RoleConfiguration
 from .xpath import InstanceFacts, resolve_xpath
 
 __all__ = ["Instance", "RoleOptions", "RolePlan", "find_definition", "make_role_plan"]

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appsvc_runtime.emulator.roles.definition import (
+from appsvc_runtime.emulator.roles.definition import read_configuration, read_definition
+from appsvc_runtime.emulator.roles.model import (
     Endpoint,
     LocalStorage,
     Role,
     RoleConfiguration,
     StartupTask,
     Variable,
-    read_configuration,
-    read_definition,
 )
 
 NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
