@@ -16,8 +16,9 @@ from ..xml.tree import Element, read_tree
 from .entry_point import python_arguments
 from .model import Endpoint, LocalStorage, Role, RoleConfiguration, StartupTask, Variable
 
-__all__ = ["read_configuration", "read_definition"]
+__all__ = ["DEFINITION", "read_configuration", "read_definition"]
 
+DEFINITION = "ServiceDefinition.csdef"
 _NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
 _READER = "this reader"
 # As many as the emulator starts.

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from ..http.messages import Say
 from ..processes.child import Child
 from . import folders
-from .plan import Instance, RolePlan
+from .instance import Instance
+from .plan import RolePlan
 
 __all__ = ["RoleHost"]
 

@@ -8,7 +8,6 @@ ServiceDefinition.csdef and ServiceConfiguration.cscfg.
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,27 +15,22 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding, errors
-from ..processes import requirement
-from ..processes.environment import plain_environ
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
 from . import definition as roles_definition
 from . import folders
+from .definition import DEFINITION
 from .entry_point import python_arguments
+from .instance import Instance, plan_instance
 from .model import Role, RoleConfiguration
-from .xpath import InstanceFacts, resolve_xpath
 
-__all__ = ["Instance", "RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
+__all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 
-DEFINITION = "ServiceDefinition.csdef"
 # The local one first, as it is the emulator's in Microsoft's tools too.
 CONFIGURATIONS = ("ServiceConfiguration.Local.cscfg", "ServiceConfiguration.cscfg",
                   "ServiceConfiguration.Cloud.cscfg")  # fmt: skip
 _SCRIPT = "worker.py"
 _LAUNCHER = "LaunchWorker.ps1"
-_VARIABLE = re.compile(r"%([^%=]+)%")
-# Domains of the fabric: how many there are at least.
-_FAULT_DOMAINS, _UPDATE_DOMAINS = 2, 5
 
 
 @dataclass(frozen=True)
@@ -51,24 +45,6 @@ class RoleOptions:
     python: str = ""
     settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     instances: int | None = None
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One instance of a role: a command line, its variables, its folders.
-
-    `shown` is the command line as the definition has it, its variables not filled in: they may be
-    secrets. `root` is the role root, in which the command runs, `log_folder` where ps.cmd writes,
-    `cleaned` the folders that are emptied when the instance is recycled.
-    """
-
-    label: str
-    argv: tuple[str, ...]
-    shown: str
-    environ: Mapping[str, str] = field(repr=False)
-    root: Path = Path()
-    log_folder: Path = Path()
-    cleaned: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,8 +93,17 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
         told += _told(role, definition)
         for number in range(count):
             label = role.name if len(roles) == 1 and count == 1 else f"{role.name}_{number}"
-            made, more = _plan_instance(
-                role, number, label, root, site, python, deployment, settings, options, environ
+            made, more = plan_instance(
+                role,
+                number,
+                label,
+                root,
+                site,
+                python,
+                deployment,
+                settings,
+                options.settings,
+                environ,
             )
             instances.append(made)
             told += more if number == 0 else []
@@ -204,117 +189,3 @@ def _told(role: Role, definition: Path | None) -> list[Finding]:
         )
         for task in role.startup
     ]
-
-
-def _plan_instance(
-    role: Role,
-    number: int,
-    label: str,
-    root: Path,
-    site: Path,
-    python: ProjectPython,
-    deployment: str,
-    settings: Mapping[str, str],
-    options: RoleOptions,
-    environ: Mapping[str, str],
-) -> tuple[Instance, list[Finding]]:
-    name = f"{role.name}_IN_{number}"
-    own = folders.make_folders(site, name, root, role)
-    storage = {one.name: f"{own / 'LocalStorage' / one.name}{os.sep}" for one in role.storage}
-    known = InstanceFacts(
-        deployment_id=deployment,
-        instance_id=f"{deployment}.{site.name}.{name}",
-        role_name=role.name,
-        emulated=True,
-        fault_domain=number % _FAULT_DOMAINS,
-        update_domain=number % _UPDATE_DOMAINS,
-        settings=settings,
-        storage=storage,
-        storage_mb={one.name: one.size_mb for one in role.storage},
-        endpoints={
-            one.name: (one.protocol, "127.0.0.1", one.local_port or one.port or 0)
-            for one in role.endpoints
-        },
-    )
-    variables = {
-        **plain_environ(environ),
-        "PYTHONUNBUFFERED": "1",  # what is printed is shown as it comes
-        "DiagnosticStore": str(own / "DiagnosticStore"),
-        "RoleDeploymentID": deployment,
-        "RoleInstanceID": known.instance_id,
-        "RoleName": role.name,
-        "RoleRoot": str(own),
-        "TEMP": str(own / "temp"),
-        "TMP": str(own / "temp"),
-        "TMPDIR": str(own / "temp"),
-        "EMULATED": "true",
-    }
-    findings: list[Finding] = []
-    for variable in role.variables:
-        value = resolve_xpath(variable.xpath, known) if variable.value is None else variable.value
-        if value is None:
-            findings.append(
-                Finding(
-                    "xpath",
-                    "warning",
-                    role.name,
-                    f"The variable {variable.name} is not set: {variable.xpath!r} gives nothing.",
-                    "Declare what it names, or give it a value.",
-                )
-            )
-        elif variable.name.upper() == "PYTHON":
-            findings.append(
-                Finding(
-                    "python",
-                    "warning",
-                    role.name,
-                    f"PYTHON is {python.path} here, not what {DEFINITION} says.",
-                )
-            )
-        else:
-            variables[variable.name] = value
-    variables.update(options.settings)
-    variables["PYTHON"] = python.path
-    words = python_arguments(role.command_line) or []
-    if not words:
-        raise ConfigError(
-            f"The entry point of {role.name} gives Python nothing to run.",
-            hint=rf"Write it as bin\ps.cmd {_LAUNCHER} {_SCRIPT}.",
-        )
-    arguments = [_local(_expand(word, variables), root) for word in words]
-    requirement.need_runtime(
-        python.interpreter, role.name, requirement.runtime_in(arguments), root, variables
-    )
-    if arguments[0].endswith(".py") and not (root / arguments[0]).is_file():
-        findings.append(
-            Finding(
-                "no-script",
-                "warning",
-                role.name,
-                f"The script {words[0]} of the entry point is not in {root}.",
-            )
-        )
-    return (
-        Instance(
-            label=label,
-            argv=(python.path, *arguments),
-            shown=f"python {' '.join(words)}",
-            environ=variables,
-            root=root,
-            log_folder=own / "DiagnosticStore" / "LogFiles",
-            cleaned=tuple(Path(storage[one.name]) for one in role.storage if one.clean),
-        ),
-        findings,
-    )
-
-
-def _expand(word: str, variables: Mapping[str, str]) -> str:
-    """Replace %NAME% as cmd does, in any case; what is not set stays."""
-    upper = {name.upper(): value for name, value in variables.items()}
-    return _VARIABLE.sub(lambda found: upper.get(found[1].upper(), found[0]), word)
-
-
-def _local(word: str, root: Path) -> str:
-    """Give a Windows path as it is here, where there is such a file."""
-    other = word.replace("\\", os.sep)
-    return other if other != word and (root / other).exists() else word
