@@ -14,20 +14,19 @@ import asyncio
 import concurrent.futures
 import contextlib
 import io
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 from ..one_host import BAD_REQUEST, has_one_host
+from .environ import make_environ
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["LoopThread", "VisitorGoneError", "make_environ", "serve"]
+__all__ = ["LoopThread", "VisitorGoneError", "serve"]
 
 _CHUNK = 65_536
 # A stream of more parts than this may go on for ever: then it is seen when its visitor goes.
@@ -35,60 +34,6 @@ _SHORT_STREAM = 2
 # What is read of a body that the app has left, so that its sender gets to read the answer.
 _LEFT_BYTES = 16 * 1024 * 1024
 _LEFT_SECONDS = 5.0
-
-_BASE: dict[str, Any] = {
-    "GATEWAY_INTERFACE": "CGI/1.1",
-    "SCRIPT_NAME": "",
-    "SERVER_SOFTWARE": "granian",
-    "wsgi.input_terminated": True,
-    "wsgi.multithread": True,
-    "wsgi.run_once": False,
-    "wsgi.version": (1, 0),
-}
-# Names seen are remembered: browsers send the same ones. So many, against one who invents them.
-_MAX_NAMES = 512
-_names: dict[bytes, str] = {
-    b"content-type": "CONTENT_TYPE",
-    b"content-length": "CONTENT_LENGTH",
-}
-
-
-def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
-    """Give an ASGI scope as WSGI's environ, but for `wsgi.input`.
-
-    A header with an underscore in its name is left out: it would pass for the one with a hyphen.
-    """
-    raw = scope["raw_path"]
-    environ = _BASE.copy()
-    environ["REQUEST_METHOD"] = scope["method"]
-    environ["PATH_INFO"] = (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
-    environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
-    environ["wsgi.url_scheme"] = scope["scheme"]
-    version = scope["http_version"]
-    environ["SERVER_PROTOCOL"] = f"HTTP/{version}" if "." in version else f"HTTP/{version}.0"
-    environ["SERVER_NAME"], environ["SERVER_PORT"] = scope["server"]
-    environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = scope["client"]
-    environ["wsgi.errors"] = sys.stderr
-    for name, value in scope["headers"]:
-        key = _names.get(name) or _name(name)
-        text = value.decode("latin-1")
-        if key in environ:
-            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
-        else:
-            environ[key] = text
-    environ.pop("", None)
-    if not environ.get("HTTP_HOST"):  # granian makes an empty one where none was sent
-        environ.pop("HTTP_HOST", None)
-    return environ
-
-
-def _name(name: bytes) -> str:
-    key = ""
-    if b"_" not in name:
-        key = "HTTP_" + name.upper().replace(b"-", b"_").decode("latin-1")
-    if len(_names) < _MAX_NAMES:
-        _names[name] = key
-    return key
 
 
 class VisitorGoneError(ConnectionError):

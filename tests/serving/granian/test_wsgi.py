@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime.serving.granian import wsgi
-from appsvc_runtime.serving.granian.wsgi import make_environ
+from appsvc_runtime.serving.granian import environ as granian_environ
+from appsvc_runtime.serving.granian.environ import make_environ
 from tests.support.servers import Server, run, serving
 
 
@@ -76,7 +76,7 @@ def test_names_that_somebody_invents_are_not_remembered_for_ever() -> None:
         name = f"x-{number}"
         environ = make_environ(scope(b"/", (name.encode(), b"1")))
         assert environ[f"HTTP_X_{number}"] == "1"
-    assert len(wsgi._names) <= wsgi._MAX_NAMES
+    assert len(granian_environ._names) <= granian_environ._MAX_NAMES
 
 
 APP = """
