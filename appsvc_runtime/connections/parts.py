@@ -15,6 +15,7 @@ from ..redaction import masking
 from ..redaction.secret import Secret
 from . import syntax
 from .options import LONG, Options, squeeze
+from .url import parse_url, split_places
 
 if TYPE_CHECKING:
     from .syntax import Pairs
@@ -191,7 +192,7 @@ def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
     if base not in _SCHEMES and hint in _SCHEMES.values():
         raise ValueError("it is a URL of another scheme")
     kind = _SCHEMES.get(base, hint or "custom")
-    url = syntax.parse_url(text)
+    url = parse_url(text)
     if kind == "sqlite":
         if url.user or url.place:
             raise ValueError("a SQLite URL has three slashes before its path, or four")
@@ -200,7 +201,7 @@ def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
     if kind == "sqlserver" and inner:
         odbc = syntax.parse("odbc", inner)
         return replace(_database_parts("sqlserver", "odbc", odbc), scheme=scheme)
-    host, port = syntax.split_places(url.place)
+    host, port = split_places(url.place)
     named = {"host": unquote(host), "port": port, "database": url.path, "user": url.user}
     if url.password is not None:
         named["password"] = url.password
@@ -212,7 +213,7 @@ def _take_named(pairs: Pairs, named: dict[str, str]) -> Pairs:
     """Move what a PostgreSQL URL says of host, user … in its query; give the other options."""
     hosts = [value for name, value in pairs if name == "host" and value]
     if hosts:
-        named["host"], port = syntax.split_places(",".join(hosts))
+        named["host"], port = split_places(",".join(hosts))
         named["port"] = port or named["port"]
     names = ("port", "dbname", "database", "user", "password")
     named.update((_CANONICAL[name], value) for name, value in pairs if name in names)
@@ -238,7 +239,7 @@ def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
         host, comma, after = re.sub(r"(?i)^tcp:\s*", "", host).partition(",")
         host, port = host.strip(), after.strip() if comma else port
     elif form != "libpq" and (kind != "custom" or re.fullmatch(r"[^:,/]+:[0-9]{1,5}", host)):
-        host, found = syntax.split_places(host, port)
+        host, found = split_places(host, port)
         port = found or port
     return _make(kind, form, {**named, "host": host, "port": port}, others)
 

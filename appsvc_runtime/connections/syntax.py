@@ -12,20 +12,19 @@ Pure. Must not know what the names mean. Errors say at which character, and neve
 - `pairs`: what Azure's own services use: `Name=value;…`, nothing quotes, only the first `=` counts.
 - `redis`: StackExchange.Redis: `host:port,name=value,…`, nothing quotes, the last counts. No end
   point stands behind the password: it would be a part of that, with a comma in it.
-- `url`: `scheme://user:password@host:port/path?name=value`, percent-encoded.
+- `url`: `scheme://user:password@host:port/path?name=value`, percent-encoded; `url` reads them.
 - `text`: none of these.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_LENGTH", "Form", "Pairs", "Url", "parse", "parse_url", "split_places", "write"]
+__all__ = ["MAX_LENGTH", "Form", "Pairs", "parse", "write"]
 
 Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis"]
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -63,59 +62,6 @@ def parse(form: Form, text: str) -> Pairs:
         return list(first.values())
     pairs = _last_counts(_parse_quoted(text, odbc=False))
     return [(name, value) for name, value in pairs if value]
-
-
-class Url(NamedTuple):
-    """A URL's pieces, decoded but for `place`: hosts and ports. No password is None."""
-
-    user: str
-    password: str | None
-    place: str
-    path: str
-    query: Pairs
-
-
-def parse_url(text: str) -> Url:
-    """Read a URL; a password may hold `@`, but neither `/`, `?` nor `#` as they are."""
-    try:
-        plain = unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        plain = ""
-    if not plain:  # raised here, without that error, which holds the text
-        raise ValueError("what is percent-encoded in it is no UTF-8; a % itself is written %25")
-    if "\0" in plain:
-        raise ValueError("there is a NUL in it")
-    rest, _, query = text.partition("://")[2].partition("?")
-    authority, _, path = rest.partition("/")
-    login, _, place = authority.rpartition("@")
-    in_query = "@" in query and not (login and "=" in query.partition("@")[0])
-    if authority and ("#" in authority or "@" in path or in_query):
-        raise ValueError("a character in it must be percent-encoded (/ ? # @ or %)")
-    user, colon, password = login.partition(":")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return Url(unquote(user), unquote(password) if colon else None, place, unquote(path), pairs)
-
-
-def split_places(text: str, default: str = "") -> tuple[str, str]:
-    """Split `host:port`, `[v6]:port`, or several with commas between them.
-
-    Ports come as many as hosts, or none; `default` for those that are not said, if others are.
-    """
-    hosts, ports = [], []
-    for place in map(str.strip, text.split(",")):
-        match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?", place)
-        if match:
-            hosts.append(match[1].strip("[]"))
-            ports.append(match[2] or "")
-        elif re.match(r"[/@]|(?=.*::|([^:]*:){7})[0-9A-Fa-f:.]+(%\w+)?$", place):
-            hosts.append(place)  # a folder of sockets, or an address without a port
-            ports.append("")
-        else:
-            raise ValueError(
-                "its host and port cannot be told apart: a user or password before them may hold "
-                "a character that must be percent-encoded (/ ? # @ : or %)"
-            )
-    return ",".join(hosts), ",".join(p or default for p in ports) if any(ports) else ""
 
 
 def write(form: Form, pairs: Iterable[tuple[str, str]]) -> str:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from appsvc_runtime.connections.syntax import Form, Pairs, parse, parse_url, split_places, write
+from appsvc_runtime.connections.syntax import Form, Pairs, parse, write
+from appsvc_runtime.connections.url import parse_url, split_places
 
 FORMS: tuple[Form, ...] = get_args(Form)
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
-from appsvc_runtime.connections.syntax import Form, Pairs, parse, parse_url, split_places, write
+from appsvc_runtime.connections.syntax import Form, Pairs, parse, write
+from appsvc_runtime.connections.url import parse_url, split_places
 
 T = TypeVar("T")
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -61,7 +61,7 @@ def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
 def _name(name: bytes) -> str:
     key = ""
     if b"_" not in name:
-        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        key = "HTTP_" + name.upper().replace(b"-", b"_").decode("latin-1")
     if len(_names) < _MAX_NAMES:
         _names[name] = key
     return key
