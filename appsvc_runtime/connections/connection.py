@@ -12,13 +12,15 @@ from ..findings import Finding, SettingsError, drop_frames
 from ..redaction.secret import Secret, refuse_dump
 from . import databases, redis
 from . import parts as connections_parts
+from .kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal, NoReturn
 
+    from .kind import Form
     from .options import Options
-    from .parts import Form, Kind, Parts
+    from .parts import Parts
 
 __all__ = ["ConnectionString", "parse_connection_string"]
 
@@ -179,8 +181,8 @@ def parse_connection_string(
     `kind`: what it leads to, told from the string itself where "". `setting` is what errors call
     it. Raises SettingsError, which never holds any of it, and ValueError for a kind there is not.
     """
-    if kind and kind not in get_args(connections_parts.Kind):
-        raise ValueError(f"kind must be one of {', '.join(get_args(connections_parts.Kind))}")
+    if kind and kind not in get_args(Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}")
     hint = cast("Kind | Literal['']", kind)
     where = setting or name or "(given by the app)"
     problem = ""

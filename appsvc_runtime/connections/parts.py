@@ -1,4 +1,4 @@
-"""What a connection string means: its kind, and the parts that all kinds share.
+"""What a connection string means: the parts that all kinds share.
 
 Pure. Must not know where a string comes from, or what is made of it. The many names of one thing
 (`Data Source`, `Server`, `Address`, `Host`) become one; what is a secret becomes a `Secret`.
@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 from ..redaction import masking
 from ..redaction.secret import Secret
 from . import syntax
+from .kind import LIBPQ_NAMES, SERVICES, Form, Kind, find_form
 from .options import LONG, Options, squeeze
 from .url import parse_url, split_places
 
 if TYPE_CHECKING:
     from .syntax import Pairs
 
-__all__ = ["Form", "Kind", "Parts", "parse_parts"]
+__all__ = ["Parts", "parse_parts"]
 
-Kind: TypeAlias = Literal[
-    "sqlserver", "mysql", "postgresql", "sqlite", "redis", "mongodb", "cosmosdb", "storage",
-    "servicebus", "eventhub", "notificationhub", "custom",
-]  # fmt: skip
-Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis", "url", "text"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=//)")
 _SCHEMES: dict[str, Kind] = {
@@ -34,34 +30,6 @@ _SCHEMES: dict[str, Kind] = {
     "mssql": "sqlserver", "sqlserver": "sqlserver", "sqlite": "sqlite", "redis": "redis",
     "rediss": "redis", "mongodb": "mongodb",
 }  # fmt: skip
-_SERVICES = frozenset({"cosmosdb", "storage", "servicebus", "eventhub", "notificationhub"})
-# How a service's own string is known where the portal's type does not say what it is.
-_SERVICE_SIGNS: tuple[tuple[str, Kind], ...] = (
-    (r"(^|;)\s*AccountEndpoint\s*=", "cosmosdb"),
-    (r"(^|;)\s*(AccountName|(Blob|File|Queue|Table)Endpoint|UseDevelopmentStorage)\s*=", "storage"),
-    (r"(^|;)\s*Endpoint\s*=\s*sb://", "servicebus"),
-)
-# The domains are those of Azure and its national clouds.
-_AZURE = r"\.(database\.(azure\.com|windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|cosmos\."
-_HOST_SIGNS: tuple[tuple[str, Kind], ...] = (
-    (rf"\.postgres{_AZURE}azure\.com)|driver\s*=\s*\{{?[^;]{{0,60}}postgres", "postgresql"),
-    (rf"\.mysql{_AZURE}\b)|driver\s*=\s*\{{?[^;]{{0,60}}(mysql|mariadb)", "mysql"),
-    (rf"{_AZURE}\b)|\.(azuresynapse\.net|fabric\.microsoft\.com)|=\s*tcp:|(^|;)\s*initial catalog"
-     r"\s*=|driver\s*=\s*\{?[^;]{0,60}(sql server|freetds)", "sqlserver"),
-)  # fmt: skip
-_REDIS_HOST = re.compile(
-    r"(?i)\.redis(\.cache|enterprise\.cache)?\.(windows|azure|chinacloud|usgov)"
-)
-_LIBPQ_NAMES = frozenset(
-    "host hostaddr port dbname user password passfile service servicefile sslmode sslcert sslkey "
-    "sslrootcert sslcrl sslcrldir sslpassword sslnegotiation sslsni sslcertmode sslcompression "
-    "sslkeylogfile ssl_min_protocol_version ssl_max_protocol_version min_protocol_version "
-    "max_protocol_version connect_timeout application_name fallback_application_name options "
-    "client_encoding keepalives keepalives_idle keepalives_interval keepalives_count "
-    "tcp_user_timeout target_session_attrs channel_binding gssencmode gssdelegation krbsrvname "
-    "gsslib requiressl requirepeer load_balance_hosts replication require_auth scram_client_key "
-    "scram_server_key oauth_issuer oauth_client_id oauth_client_secret oauth_scope".split()
-)
 _ALIASES = {
     "host": "host server datasource address addr networkaddress hostname endpoint".split(),
     "port": ["port"],
@@ -113,7 +81,7 @@ def parse_parts(text: str, hint: Kind | Literal[""]) -> Parts:
     match = _SCHEME.match(text)
     if match and (hint or match[1].lower().partition("+")[0] in _SCHEMES):
         return _parse_url(text, match[1].lower(), hint)
-    kind, form = _find_form(text, hint)
+    kind, form = find_form(text, hint)
     try:
         if match:
             return _parse_url(text, match[1].lower(), hint)
@@ -134,57 +102,7 @@ def _parse_pairs(text: str, kind: Kind, form: Form) -> Parts:
         raise ValueError("it holds no name=value")
     if kind == "custom" and not all(re.fullmatch(r"[\w .:-]{1,100}", name) for name, _ in pairs):
         raise ValueError("what stands before a '=' in it is no name")
-    return (_service_parts if kind in _SERVICES else _database_parts)(kind, form, pairs)
-
-
-def _find_form(text: str, hint: Kind | Literal[""]) -> tuple[Kind, Form]:
-    """Tell the kind of a string that is no URL, and the way it is written."""
-    kind = hint
-    if kind == "redis" or (not kind and _looks_like_redis(text)):
-        return "redis", "redis"
-    if not kind:
-        kind = _first_sign(_SERVICE_SIGNS, text)
-    if kind in _SERVICES:
-        return kind, "pairs"  # type: ignore[return-value]
-    if kind in ("", "postgresql") and _looks_like_libpq(text, hint):
-        return "postgresql", "libpq"
-    kind = kind or _first_sign(_HOST_SIGNS, text) or "custom"
-    if kind == "custom" and "=" not in text:
-        return "custom", "text"
-    return kind, "odbc" if _looks_like_odbc(text) else "adonet"
-
-
-def _first_sign(signs: tuple[tuple[str, Kind], ...], text: str) -> Kind | Literal[""]:
-    return next((kind for pattern, kind in signs if re.search(pattern, text, re.I)), "")
-
-
-def _looks_like_redis(text: str) -> bool:
-    head, comma, rest = text.partition(",")
-    if "=" in head or ";" in head:
-        return False
-    return bool(_REDIS_HOST.search(head)) or (bool(comma) and "=" in rest and ":" in head)
-
-
-def _looks_like_odbc(text: str) -> bool:
-    try:
-        names = {name.lower() for name, _ in syntax.parse("adonet", text)}
-    except ValueError:  # in ODBC a quote need not be closed
-        return bool(re.search(r"(?i)(^|;)\s*(driver|dsn|filedsn)\s*=", text))
-    return not names.isdisjoint({"driver", "dsn", "filedsn"})
-
-
-def _looks_like_libpq(text: str, hint: str) -> bool:
-    # `host=a; user=b`: semicolons with blanks after them.
-    if re.match(r"\w+\s*=\s*(?!')[^\s;]*;(\s|\w+\s*=|$)", text):
-        return False
-    # It begins so, and has no sign of the other form.
-    begins = text.partition("=")[0].strip() in _LIBPQ_NAMES and ";" not in text
-    try:
-        pairs = syntax.parse("libpq", text)
-    except ValueError:
-        return begins
-    known = all(name in _LIBPQ_NAMES for name, _ in pairs)
-    return (known and len(pairs) > 1) or (begins and (known or bool(hint)))
+    return (_service_parts if kind in SERVICES else _database_parts)(kind, form, pairs)
 
 
 def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
@@ -226,7 +144,7 @@ def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
     hosts = [value for name, value in pairs if form == "redis" and name == "endpoint"]
     for name, value in pairs:
         canonical = _CANONICAL.get(squeeze(name))
-        if not canonical or (form == "libpq" and name not in _LIBPQ_NAMES):
+        if not canonical or (form == "libpq" and name not in LIBPQ_NAMES):
             others.append((name, value))
         elif form == "odbc":
             named.setdefault(canonical, value)  # of one thing's names the first counts
