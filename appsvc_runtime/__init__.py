@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .redaction.secret import Secret
     from .settings.connection_strings import ConnectionString, parse_connection_string
     from .settings.converters import Json, Url
-    from .settings.settings import Settings, load_settings
+    from .settings.load import load_settings
+    from .settings.settings import Settings
 
 __all__ = [
     "AppLoadError",
@@ -64,7 +65,7 @@ _LATER = {
     "Url": "settings.converters",
     "configure_logging": "logs.setup",
     "dict_config": "logs.setup",
-    "load_settings": "settings.settings",
+    "load_settings": "settings.load",
     "parse_connection_string": "connections.connection",
     "signed_in": "middleware.signed_in",
 }

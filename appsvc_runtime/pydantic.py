@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from .azure import key_vault
 from .findings import Finding, SettingsError, drop_frames
-from .settings.settings import load_settings
+from .settings.load import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ connection strings, what the platform and its container set), in turns: ``dict(o
 rounds of the time of one call, and its ratios to the first and to the last.
 
 Then interpreters are started in turns, with the same environment: bare, importing
-``appsvc_runtime.settings.settings``, importing ``pydantic_settings``, and each reading the ten
+``appsvc_runtime.settings.load``, importing ``pydantic_settings``, and each reading the ten
 fields, as an app does once. Printed is the median of the time added to a bare start, that of the
 first reading alone, and which third-party modules were loaded.
 """
@@ -147,7 +147,7 @@ READ = (
 )
 STARTS = {
     "bare Python": "pass",
-    "import appsvc_runtime.settings.settings": "import appsvc_runtime.settings.settings",
+    "import appsvc_runtime.settings.load": "import appsvc_runtime.settings.load",
     "import pydantic_settings": "import pydantic_settings",
     "ten fields, appsvc_runtime": READ.format("bench_ours"),
     "ten fields, pydantic": READ.format("bench_pydantic"),

@@ -21,7 +21,7 @@ import click
 from .. import __version__
 from ..serving import launch, start
 from ..settings import options
-from ..settings.settings import load_settings
+from ..settings.load import load_settings
 from ..startup import plan as startup_plan
 from ..system import process
 from ..system.console import PythonVersion, echo, run_command

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..settings import options
-from ..settings.settings import Settings, load_settings
+from ..settings.load import load_settings
+from ..settings.settings import Settings
 from . import request_context
 from .file import SharedFileHandler
 from .formats import RequestFilter, TextFormatter, make_json_formatter, shown

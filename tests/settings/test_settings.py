@@ -326,7 +326,7 @@ import os, re, dataclasses, typing, pathlib, urllib.parse
 real, os.environ = os.environ, Closed()
 import appsvc_runtime
 light = set(sys.modules)
-import appsvc_runtime.settings.settings
+import appsvc_runtime.settings.load
 os.environ = real
 settings = set(sys.modules)
 from appsvc_runtime import Finding, Json, Secret, Settings, SettingsError, Url, load_settings
