@@ -48,7 +48,6 @@ __all__ = [
 
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _PLACE = re.compile(r"[A-Za-z0-9.*_-]+(:[0-9]{1,5})?")
-_DATABASE_KINDS = frozenset({"postgresql", "mysql", "sqlserver", "sqlite"})
 
 
 @dataclass(frozen=True)
@@ -221,7 +220,7 @@ def _databases(
     fallback = sqlite is not None and not settings.on_platform
     wanted = f"no connection string {name!r}" if name else "no connection string for a database"
     if not name:
-        leading = _leading_to_databases(settings)
+        leading = strings.leading_to_databases()
         by_name = {known.lower(): setting for known, setting in reversed(leading)}
         if "default" in by_name:
             name = by_name["default"]
@@ -250,19 +249,6 @@ def _databases(
         "There is no connection string for a database.",
         "Add one to the site (its type tells the kind), or Service Connector's; at home to .env.",
     )
-
-
-def _leading_to_databases(settings: Settings) -> list[tuple[str, str]]:
-    """Give name and variable of each connection string that leads to a database, or may."""
-    found = []
-    for name, setting in settings.connection_strings.all():
-        try:
-            kind: str = settings.connection(setting).kind
-        except SettingsError:
-            kind = settings.connection_strings.kind_by_name(setting) or "sqlite"
-        if kind in _DATABASE_KINDS:
-            found.append((name, setting))
-    return found
 
 
 def _no_database(message: str, hint: str) -> SettingsError:

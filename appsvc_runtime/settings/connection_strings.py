@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionString", "Connections", "parse_connection_string"]
 
+_DATABASE_KINDS = frozenset({"postgresql", "mysql", "sqlserver", "sqlite"})
+
 
 class Connections(Mapping[str, ConnectionString]):
     """All connection strings, by name. Each is read when asked for: a bad one spoils no other.
@@ -37,6 +39,18 @@ class Connections(Mapping[str, ConnectionString]):
     def all(self) -> list[tuple[str, str]]:
         """Give all names with their variables, also those that share a name, in finding order."""
         return [(name, setting) for rows in self._index().values() for name, setting, _ in rows]
+
+    def leading_to_databases(self) -> list[tuple[str, str]]:
+        """Return name and variable of each that leads to a database, or may."""
+        found = []
+        for name, setting in self.all():
+            try:
+                kind: str = self.require(setting).kind
+            except SettingsError:
+                kind = self.kind_by_name(setting) or "sqlite"
+            if kind in _DATABASE_KINDS:
+                found.append((name, setting))
+        return found
 
     @drop_frames
     def require(self, name: str) -> ConnectionString:
