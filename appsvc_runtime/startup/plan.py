@@ -20,17 +20,12 @@ from ..azure import names as azure_names
 from ..errors import ConfigError
 from . import python_files
 from .command import app_in, gunicorn_command, gunicorn_environment, read_command, timeout_in
+from .wsgi_search import deeper_wsgi_files, is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["StartPlan", "make_plan"]
-
-# Folders that hold no site of their own. Only the search for hints leaves them out, the platform
-# itself looks into every folder but the virtual environment.
-_NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
-# A hint is not worth reading a whole disk.
-_MAX_FOLDERS_SEARCHED = 2_000
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ class _Planner:
                 follow_symlinks=False
             ):
                 continue
-            if _is_file(self.site / entry.name / "wsgi.py"):
+            if is_file(self.site / entry.name / "wsgi.py"):
                 found.append(entry.name)
         if not found:
             self.looked_at.append("Django: no folder here holds a wsgi.py.")
@@ -148,7 +143,7 @@ class _Planner:
         is_fastapi = [
             name
             for name in azure_names.FASTAPI_FILES
-            if _is_file(self.site / name) and python_files.is_fastapi(self.site / name)
+            if is_file(self.site / name) and python_files.is_fastapi(self.site / name)
         ]
         if self.version < azure_names.FASTAPI_SINCE:
             self.looked_at.append(f"FastAPI: not looked for before Python {since}.")
@@ -178,7 +173,7 @@ class _Planner:
         return None
 
     def flask(self) -> StartPlan | None:
-        found = [name for name in azure_names.FLASK_FILES if _is_file(self.site / name)]
+        found = [name for name in azure_names.FLASK_FILES if is_file(self.site / name)]
         if not found:
             self.looked_at.append(f"Flask: none of {', '.join(azure_names.FLASK_FILES)} is here.")
             return None
@@ -269,52 +264,10 @@ class _Planner:
         return self.settings.get(name, "").strip().lower() in ("true", "1")
 
     def _hint_at_deeper_wsgi_files(self) -> None:
-        for path in self._deeper_wsgi_files():
+        for path in deeper_wsgi_files(self.entries):
             folder, package = path.parent.parent, path.parent.name
             self.warnings.append(
                 f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
                 "into. Set the startup command to "
                 f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
             )
-
-    def _deeper_wsgi_files(self) -> Iterator[Path]:
-        """Give up to three wsgi.py files two folders deep, where nobody looks."""
-        seen = found = 0
-        for outer in self.entries:
-            if seen >= _MAX_FOLDERS_SEARCHED:
-                return
-            if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
-                continue
-            seen += 1
-            for inner in _folders_in(outer.path):
-                seen += 1
-                if seen > _MAX_FOLDERS_SEARCHED or found == 3:
-                    return
-                if not _skipped(inner) and _is_file(Path(inner.path) / "wsgi.py"):
-                    found += 1
-                    yield Path(outer.name) / inner.name / "wsgi.py"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _skipped(entry: os.DirEntry[str]) -> bool:
-    return (
-        entry.name.startswith(".")
-        or entry.name in _NOT_SEARCHED
-        or os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
-    )
-
-
-def _folders_in(path: str) -> list[os.DirEntry[str]]:
-    try:
-        return sorted(
-            (entry for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)),
-            key=lambda entry: os.fsencode(entry.name),
-        )
-    except OSError:
-        return []

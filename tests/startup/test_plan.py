@@ -11,7 +11,7 @@ import pytest
 
 from appsvc_runtime.azure.names import FLASK_FILES
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.startup import plan as startup_plan
+from appsvc_runtime.startup import wsgi_search
 from appsvc_runtime.startup.plan import StartPlan, make_plan
 
 APP = "app = Flask(__name__)\n"
@@ -247,7 +247,7 @@ def test_the_search_for_hints_has_an_end(
     tmp_path: Path, scanned: list[str], monkeypatch: pytest.MonkeyPatch, files: Files, hints: int
 ) -> None:
     """However many folders the site has, with folders in them or without."""
-    monkeypatch.setattr(startup_plan, "_MAX_FOLDERS_SEARCHED", 10)
+    monkeypatch.setattr(wsgi_search, "_MAX_FOLDERS_SEARCHED", 10)
     assert len(plan_for(tmp_path, files).warnings) == hints
     assert 2 <= len(scanned) <= 11
 

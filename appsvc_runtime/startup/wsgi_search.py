@@ -1,0 +1,65 @@
+"""wsgi.py files that lie too deep in a site's folder for the platform to find them.
+
+Reads names of folders and files, never a file. Must not know what is made of them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["deeper_wsgi_files", "is_file"]
+
+# Folders that hold no site of their own. Only the search for hints leaves them out, the platform
+# itself looks into every folder but the virtual environment.
+_NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
+# A hint is not worth reading a whole disk.
+_MAX_FOLDERS_SEARCHED = 2_000
+
+
+def deeper_wsgi_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[Path]:
+    """Yield up to three wsgi.py files two folders deep, where the platform does not look."""
+    seen = found = 0
+    for outer in entries:
+        if seen >= _MAX_FOLDERS_SEARCHED:
+            return
+        if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
+            continue
+        seen += 1
+        for inner in _folders_in(outer.path):
+            seen += 1
+            if seen > _MAX_FOLDERS_SEARCHED or found == 3:
+                return
+            if not _skipped(inner) and is_file(Path(inner.path) / "wsgi.py"):
+                found += 1
+                yield Path(outer.name) / inner.name / "wsgi.py"
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; False where that cannot be told."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _skipped(entry: os.DirEntry[str]) -> bool:
+    return (
+        entry.name.startswith(".")
+        or entry.name in _NOT_SEARCHED
+        or os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
+    )
+
+
+def _folders_in(path: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(
+            (entry for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)),
+            key=lambda entry: os.fsencode(entry.name),
+        )
+    except OSError:
+        return []
