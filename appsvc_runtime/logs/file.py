@@ -22,11 +22,11 @@ import logging
 import math
 import os
 import stat
-import sys
 import time
 import weakref
 
 from ..system import files
+from .stderr import StandardError
 
 __all__ = ["SharedFileHandler"]
 
@@ -72,8 +72,7 @@ class SharedFileHandler(logging.Handler):
         self._wait_at = 0.0
         self._rotate_at = 0.0
         self._rotate_pause = _RETRY_SECONDS
-        self._said: set[str] = set()
-        self._printing = False
+        self._stderr = StandardError()
         _handlers.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -106,12 +105,12 @@ class SharedFileHandler(logging.Handler):
                 self._write(data)
             elif self._ready(len(data)):
                 self._write_telling(data)
-            elif not self._print(data.decode("utf-8", "backslashreplace").rstrip("\n")):
+            elif not self._stderr.print(data.decode("utf-8", "backslashreplace").rstrip("\n")):
                 self.lost += 1
         except OSError as error:
             self.lost += 1
             self._let_go()  # opening it again may help, and does no harm
-            self._say(f"The log file {self.path} cannot be written: {_reason(error)}.")
+            self._stderr.report(f"The log file {self.path} cannot be written: {_reason(error)}.")
 
     def close(self) -> None:
         """Let the file go; what is still lost is told in it, else on standard error."""
@@ -122,7 +121,7 @@ class SharedFileHandler(logging.Handler):
                     if self._ready(0):
                         self._write_telling(b"")
             if self.lost:
-                self._print(f"{self.lost} log lines could not be written to {self.path}.")
+                self._stderr.print(f"{self.lost} log lines could not be written to {self.path}.")
                 self.lost = 0
             self._let_go()
         finally:
@@ -164,14 +163,14 @@ class SharedFileHandler(logging.Handler):
             found = os.fstat(descriptor)
         except (OSError, ValueError) as error:  # the latter for what can be no path
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-            self._say(
+            self._stderr.report(
                 f"The log file {self.path} cannot be opened: {_reason(error)}. "
                 "Log lines go to standard error."
             )
             return False
         if self._retry_at:
             self._retry_at = 0.0
-            self._said.clear()
+            self._stderr.forget()
         self._descriptor, self._inode, self._device = descriptor, found.st_ino, found.st_dev
         if not found.st_size or self._last_opened != (self._inode, self._device):
             self._last_opened = (self._inode, self._device)
@@ -202,7 +201,7 @@ class SharedFileHandler(logging.Handler):
         except OSError as error:
             self._rotate_at = time.monotonic() + self._rotate_pause
             self._rotate_pause = min(self._rotate_pause * 2, _MAX_RETRY_SECONDS)
-            self._say(f"The log file {self.path} cannot be rotated: {_reason(error)}.")
+            self._stderr.report(f"The log file {self.path} cannot be rotated: {_reason(error)}.")
             return False
         self._rotate_pause = _RETRY_SECONDS
         return True
@@ -236,7 +235,7 @@ class SharedFileHandler(logging.Handler):
         if told:
             self.lost = 0
             self._torn = False
-            self._said.clear()
+            self._stderr.forget()
 
     def _write(self, data: bytes, telling: int = 0) -> None:
         """Write all of it, of which the first so many bytes say what was lost."""
@@ -280,28 +279,6 @@ class SharedFileHandler(logging.Handler):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def _say(self, message: str) -> None:
-        """Say something on standard error, but not again and again."""
-        if message not in self._said:
-            self._said.add(message)
-            self._print(message)
-
-    def _print(self, text: str) -> bool:
-        """Write to what standard error is now; say whether it is anything that takes it."""
-        stream = sys.stderr
-        if stream is None or self._printing:  # it leads back to the log
-            return False
-        self._printing = True
-        try:
-            encoding = getattr(stream, "encoding", None) or "utf-8"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-            stream.flush()
-        except Exception:  # closed, or its reader has gone: there is nobody left to tell
-            return False
-        finally:
-            self._printing = False
-        return True
-
 
 def _reason(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
@@ -312,7 +289,7 @@ def _forget_the_parents() -> None:
     for handler in _handlers:
         handler.lost = 0
         handler._torn = False
-        handler._printing = False
+        handler._stderr.printing = False
 
 
 if hasattr(os, "register_at_fork"):
