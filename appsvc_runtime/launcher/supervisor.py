@@ -23,6 +23,7 @@ from ..system.process_tree import Tree
 from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, start_error
+from .shutdown_file import ShutdownFile
 from .stop_request import HEARTBEAT_FILE, STOP_FILE
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Launcher:
         # Its put may interrupt itself, which other queues' must not.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._signals = 0
-        self._told = False  # by the shutdown file
+        self._shutdown_file = ShutdownFile(plan.shutdown_file, log)
         self._number = 0
         self._no_fault = False  # of the worker's that the last run has ended
         self._liveness: Heartbeat | HealthUrl | None = None
@@ -87,7 +88,7 @@ class Launcher:
         ConfigError where the worker cannot be started at all.
         """
         folder = tempfile.mkdtemp(prefix="appsvc-worker-")
-        lock = self._clear_shutdown_file()
+        lock = self._shutdown_file.clear()
         try:
             return self._run(os.path.join(folder, "stop"))
         finally:
@@ -133,7 +134,7 @@ class Launcher:
     @property
     def stopping(self) -> bool:
         """Whether a stop is asked for."""
-        return self._signals > 0 or self._told
+        return self._signals > 0 or self._shutdown_file.seen
 
     def _worker_environ(self, stop_file: str) -> dict[str, str]:
         plan = self._plan
@@ -196,7 +197,7 @@ class Launcher:
                 return why
             self._sleep()
         self._finish(run)
-        self._look()  # the worker may have seen it first
+        self._shutdown_file.look()  # the worker may have seen it first
         self._no_fault = run.was_too_late
         return "its lease had run out before it began" if run.was_too_late else ""
 
@@ -281,35 +282,7 @@ class Launcher:
         longest = _LOOK_SECONDS if watched else _IDLE_SECONDS
         with contextlib.suppress(queue.Empty):
             self._wake.get(timeout=max(0.0, min(seconds, longest)))
-        self._look()
-
-    def _look(self) -> None:
-        """See whether the platform has told this WebJob to stop."""
-        if self._plan.shutdown_file and not self._told:
-            self._told = os.path.exists(self._plan.shutdown_file)
-
-    def _clear_shutdown_file(self) -> int | None:
-        """Remove what an earlier run was told by, unless another launcher is being told by it.
-
-        Give the lock that says so to the next one.
-        """
-        path = self._plan.shutdown_file
-        if not path:
-            return None
-        try:
-            lock = files.lock_own(f"{path}.launcher")
-        except OSError as error:
-            self._log.say(f"{path}, by which a stop is told, cannot be there: {error.strerror}.")
-            return None
-        if lock is None:
-            self._log.say(f"Another launcher watches {path} as well: it stops both.")
-            return None
-        try:
-            os.unlink(path)
-        except OSError:
-            if os.path.exists(path):
-                self._log.say(f"{path} was there before, cannot be removed, and counts as a stop.")
-        return lock
+        self._shutdown_file.look()
 
     def _stopped(self) -> int:
         why = "a signal has come" if self._signals else f"{self._plan.shutdown_file} is there"
