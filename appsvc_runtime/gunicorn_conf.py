@@ -1,7 +1,7 @@
 """The door for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
 
-A gunicorn configuration, read when gunicorn imports it: the settings of `serversettings`, over them
-the user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
+A gunicorn configuration, read when gunicorn imports it: the settings of `serving.defaults`, over
+them the user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
 `GUNICORN_CMD_ARGS`), and over both what gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command
 line. Every worker's app is put behind the middleware.
 """

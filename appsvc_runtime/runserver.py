@@ -6,8 +6,8 @@ Or a `runserver.py` of two lines beside the app, which web.config names:
     raise SystemExit(main())
 
 Serves the app behind the middleware on 127.0.0.1, where the handler looks, with waitress unless
-`--server` or `APPSVC_SERVER` names another of the table in `servers`. The port is that of `--port`,
-`HTTP_PLATFORM_PORT`, `SERVER_PORT`, `PORT`, in that order, else 8000.
+`--server` or `APPSVC_SERVER` names another of the table in `serving.servers`. The port is that of
+`--port`, `HTTP_PLATFORM_PORT`, `SERVER_PORT`, `PORT`, in that order, else 8000.
 """
 
 from __future__ import annotations

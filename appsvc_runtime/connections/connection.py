@@ -52,7 +52,7 @@ class ConnectionString:
 
     @property
     def form(self) -> Form:
-        """Give the way it is written, see `connectionsyntax`."""
+        """Give the way it is written, see `syntax`."""
         return self._parts.form
 
     @property

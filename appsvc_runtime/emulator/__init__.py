@@ -1,35 +1,19 @@
 """The emulator: plays the platform on a laptop, on a project's own files.
 
-A tool: the web process never loads it. It plays the other side, so that nothing in here may import
-the middleware or the rooms it decides with. Its rooms, from what a user starts downwards:
+A tool: the web process never loads it. It plays the other side, so nothing in here may import the
+middleware or anything that it decides with. From what a user starts downwards:
 
-- **the whole**: `emulation` puts the front end before a host and asks for `--check` (`checking`);
-  `iishost` is IIS, as `plan` has decided (with `surroundings`, `environment`), `watching` tells it
-  of changed files.
-- **the front end**: `frontend`, with `listening`, `incoming`, `answering`, `answerhead`,
-  `websockets` for the wire, `frontheaders`, `publicname`, `certificates`, `frontpages` for what
-  App Service does to a request; `easyauth` (`signinpage`) for signing in. `hostnames` and `origins`
-  keep other sites' pages out, `exposure` says what other machines can reach.
-- **IIS**: `iis` takes a request through `site` (`folders`), `filtering`, `urlpaths`, `rewriting`
-  (`rulereading`, `patterns`, `substitution`, `variables`) and `handlers` to a worker, or to
-  `staticfiles` (`sitefiles`, `conditions`, `filebody`); `pages` say what IIS hides.
-- **workers**: `workers` makes them of `commands` (`winpaths`); programs run in `children`
-  (`childoutput`).
-- **HttpPlatformHandler**: `httpplatform`, `platformprocess`, `readiness`, `rapidfails`, `repeats`;
-  requests go through `proxy` (`passage`, `requesthead`) over connections that are `kept`
-  (`headonly`, `slimtransport`).
-- **FastCGI**: `fastcgipool`, `fastcgilaunch`, `fastcgiprocess`, `fastcgiconnection`,
-  `fastcgiexchange`, `fastcgiwire`, `fastcgi`, `cgihead`, `fastcgiparams`, `fastcgirequest`,
-  `fastcgipages`, `fastcgierrors`; `wfastcgi_child` is what the child runs to become wfastcgi.
-- **Linux**: `linuxhost` builds (`..builder`) and starts what `linuxplan` has decided: `instances`
-  (`affinity`, `health`) of a `container` (`warmup`, `probing`, `diagnosis`, `limits`), in the place
-  that `containerspace` makes for it, with what the `image` brings, the variables of `linuxenviron`
-  and the script of `runscript`; `defaultsite` (`default_application`) where no app was found.
+- `cli`: the command `appsvc emulate`. `run`: one emulator, the front end before a host. `check`:
+  `--check`.
+- `iis`: IIS, from a request to a handler. `iis.webconfig` reads web.config, `iis.rewrite` is URL
+  Rewrite, `iis.httpplatform` and `iis.fastcgi` are the two handlers that run Python.
+- `linux`: the Linux container, its instances and its health checks. `linux.build`: `appsvc build`.
+- `roles`: worker roles of a Cloud Service. `webjobs`: the jobs in App_Data/jobs. No client calls
+  either, so they run without the front end.
+- `frontend`: App Service's front end: TLS, public names, headers, WebSockets, signing in.
+- `processes`: child processes, their output, variables and folders; watching files.
+- `http`: the messages between the front end and a host, the HTTP client, the error pages.
+- `xml`: XML as a tree with line numbers.
 
-- **Workers and WebJobs**: no visitor asks, so that `background` takes the place of `emulation`.
-  `rolehost` runs the instances that `roleplan` (`rolefolders`) has read of a Cloud Service;
-  `webjobs` runs, each in a `jobrun` (`jobcopy`, `joblog`), what `webjobplan` (`jobfiles`,
-  `jobschedule`) has found in App_Data/jobs.
-
-`exchange` is what passes between the front end and what stands behind it.
+A host knows no other host, and imports point down this list (contracts in setup.cfg).
 """

@@ -1,6 +1,6 @@
 """What the launcher is to run and how, all of it checked before anything is started.
 
-Reads settings and looks at files. Must not start anything; what a script must be, `workerscript`
+Reads settings and looks at files. Must not start anything; what a script must be, `script`
 says.
 """
 
@@ -37,7 +37,7 @@ _STOPPING_WAIT = 5.0
 # The platform ends a worker's launcher together with the worker: it must be done before.
 _MARGIN = 1.0
 _JOB_FILE = "settings.job"
-# Not all of `facts.CONNECTION_PREFIXES`: an account for file shares may have no blobs.
+# Not all of `names.CONNECTION_PREFIXES`: an account for file shares may have no blobs.
 _STORAGE_PREFIXES = ("", names.APP_SETTING_PREFIX, "CUSTOMCONNSTR_", "AZUREBLOBSTORAGE_")
 
 

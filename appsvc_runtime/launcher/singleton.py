@@ -3,7 +3,7 @@
 All that is distributed about it is Azure Storage's: who has the lease may run. Here it is only
 asked for, and what runs is ended before the lease can be anybody else's. For that a time is kept,
 counted from before each request was sent, so that it is never later than the storage's own. What
-holds to it even while this process is held up is `leaseguard`, a process of its own; and a worker
+holds to it even while this process is held up is `lease_guard`, a process of its own; and a worker
 that would be started too late is not.
 Source: "Lease Blob" in the Azure Storage REST reference.
 """

@@ -1,7 +1,7 @@
 """Keeps one worker running until a stop is asked for: start, watch, end, start again.
 
 Knows the order of things. Whether and when a worker is started again is `restarts`' to say, how one
-run is started and ended `workerrun`'s, who may run at all `singleton`'s.
+run is started and ended `run`'s, who may run at all `singleton`'s.
 
 Everything happens in the main thread, as a worker on Linux ends with the thread that started it.
 """

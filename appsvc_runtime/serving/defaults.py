@@ -1,6 +1,6 @@
 """What each server is told: its settings, chosen from the environment.
 
-A Mapping in, values out; asks `process` about the machine. Must not start anything. Where the
+A Mapping in, values out; asks `system` about the machine. Must not start anything. Where the
 platform or the user says a number, that one is taken; the reasons for ours stand beside them, with
 what was measured (`python -m benchmarks.serve` and `benchmarks.servers` measure again).
 """

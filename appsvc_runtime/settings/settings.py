@@ -177,7 +177,7 @@ class Settings:
         """Give the connection string called `name`, in the portal or by its whole variable.
 
         Raises SettingsError where there is none (it says which there are), and where it cannot be
-        read; two of one name are found in the order of `facts.CONNECTION_PREFIXES`.
+        read; two of one name are found in the order of `names.CONNECTION_PREFIXES`.
         """
         return self.connection_strings.require(name)
 

@@ -1,6 +1,6 @@
-"""What differs between operating systems about one log file that many processes append to.
+"""What differs between operating systems about files: locks, appending, renaming.
 
-Beside `process` the only room that may ask which system this is. Must not know of logging.
+Must not know of logging, for which most of it is: one file that many processes append to.
 
 On Windows a file that is open cannot be renamed unless everybody who has it open said so when
 opening it (FILE_SHARE_DELETE), which Python's own `open` does not; and one that is open cannot be

@@ -31,7 +31,7 @@ _TRIES = 5
 
 
 class IisHost:
-    """The site of `plan` behind IIS, as `emulation.Host` has it."""
+    """The site of `plan` behind IIS, as `http.backend.Host` has it."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self.names = Names(
@@ -50,7 +50,7 @@ class IisHost:
         self._warming: asyncio.Task[None] | None = None
 
     async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
-        """Start a worker, and wait until it can answer; see `emulation.Host`."""
+        """Start a worker, and wait until it can answer; see `http.backend.Host`."""
         self._tell = tell
         site = self._plan.site
         self._tasks = [asyncio.create_task(watch(site.folder, self._changed, self._say))]

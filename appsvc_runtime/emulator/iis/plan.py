@@ -32,7 +32,7 @@ class Options:
     """What a user asks for; all but the folder has a default.
 
     `config` is a file to read in place of the site's own web.config. `app_settings` and `maps` are
-    read already (`environment.parse_setting`, `winpaths.parse_map`).
+    read already (`environment.parse_setting`, `windows_paths.parse_map`).
     """
 
     folder: Path

@@ -3,7 +3,7 @@
 Pure: a request's parts in, a refusal or None out; and a body that stops at a limit. Must not know
 of handlers or files. Sources: the reference of `requestFiltering`, `requestLimits` and
 `hiddenSegments`, and "HTTP status codes in IIS", on learn.microsoft.com. Today's IIS answers 413.1
-where IIS 7 said 404.13. Not here: what http.sys itself refuses, see `urlpaths`.
+where IIS 7 said 404.13. Not here: what http.sys itself refuses, see `url_paths`.
 """
 
 from __future__ import annotations

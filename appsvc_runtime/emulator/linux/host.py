@@ -38,7 +38,7 @@ _RUN = "run-"
 
 
 class LinuxHost:
-    """The site of `plan` in its containers, as `emulation.Host` has it.
+    """The site of `plan` in its containers, as `http.backend.Host` has it.
 
     `environ` are this process's own variables, of which a build and a container get few.
     """
@@ -58,7 +58,7 @@ class LinuxHost:
         self._closed = False
 
     async def start(self, tell: Callable[[str], None], taken: int) -> str:
-        """Build the site and start its containers; see `emulation.Host`."""
+        """Build the site and start its containers; see `http.backend.Host`."""
         plan, say = self._plan, self._say
         limits, findings = read_limits(plan.settings)
         health: HealthPlan | None = None

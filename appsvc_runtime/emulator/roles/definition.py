@@ -36,7 +36,7 @@ _ENDPOINTS = {
 def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Finding, ...]]:
     """Read a ServiceDefinition.csdef; findings name `file` and the line.
 
-    Codes besides those of `xmltree`: `namespace`, `web-role`, `no-worker-role`, `no-name`,
+    Codes besides those of `xml.tree`: `namespace`, `web-role`, `no-worker-role`, `no-name`,
     `duplicate`, `no-entry-point`, `not-python`, `variable`, `number`.
     """
     reader = _Reader(file)

@@ -1,7 +1,7 @@
 """What in a merged configuration would keep a Python site from running, or surprise its author.
 
 A `Config` in, findings out. Must not know of files: whether a path exists and which variables are
-set is asked of functions that are given. What cannot be read at all was said by `documents`.
+set is asked of functions that are given. What cannot be read at all was said by `file`.
 """
 
 from __future__ import annotations

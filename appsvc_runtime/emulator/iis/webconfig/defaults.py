@@ -62,7 +62,7 @@ def _words(text: str, name: str, **more: Value) -> Node:
     return Node(entries=tuple(_entry(word.lower(), {name: word, **more}) for word in words))
 
 
-# By the section's path, as in `tables`; entries are in the order in which IIS tries them.
+# By the section's path, as in `sections`; entries are in the order in which IIS tries them.
 DEFAULTS: dict[str, Node] = {
     "system.webServer/handlers": Node(
         entries=tuple(_entry(str(values["name"]), values) for values in _HANDLERS)

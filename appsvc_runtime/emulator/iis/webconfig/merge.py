@@ -93,7 +93,7 @@ def _parts(path: str) -> list[str]:
 
 
 class _Findings:
-    """Hears what `layers` has to say of keys that meet, and words it."""
+    """Hears what `merge_nodes` has to say of keys that meet, and words it."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []

@@ -1,6 +1,6 @@
 """The form of a section: attributes, child elements, collections; and what a value may be.
 
-Data classes and the reading of one value. Must not know which sections there are (`tables`) nor
+Data classes and the reading of one value. Must not know which sections there are (`sections`) nor
 where they stand. Source: IIS_schema.xml, whose words these are (`isUniqueKey`, `mergeAppend`,
 `validationType`), and which every section of IIS is described in.
 """
