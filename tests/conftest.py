@@ -1,4 +1,4 @@
-"""What tests share: hypothesis within bounds, without a time limit; handlers of a log file."""
+"""What tests share: hypothesis within bounds, marks of folders, handlers of a log file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ settings.register_profile(
     "tests", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Collect the tests of the package's folder `build`, a name that pytest leaves out."""
+    is_ours = collection_path.name == "build" and (collection_path / "__init__.py").is_file()
+    return False if is_ours else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that no -m asks for are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies below a folder named `integration`; other files mark themselves."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path
+        if path.is_relative_to(here) and "integration" in path.relative_to(here).parts[:-1]:
+            item.add_marker(pytest.mark.integration)
 
 
 @pytest.fixture

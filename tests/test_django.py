@@ -245,6 +245,7 @@ def test_django_itself_takes_the_values() -> None:
     assert (errors, password, folder) == ([], "p;w", "staticfiles")
 
 
+@pytest.mark.integration
 def test_the_example_answers_probes_by_address() -> None:
     """Started as on the platform, it takes the Host that the platform's probes send."""
     with serving(
@@ -260,6 +261,7 @@ def test_the_example_answers_probes_by_address() -> None:
             assert server.request("/", {"Host": host})[0] == status, server.log()
 
 
+@pytest.mark.integration
 def test_the_example_without_its_key() -> None:
     """On the platform the site does not start, and the log says which setting is missing."""
     result = subprocess.run(

@@ -12,6 +12,8 @@ import pytest
 from tests.support.servers import ROOT, clean_environ
 from tests.support.wheels import build_wheel
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,6 +23,8 @@ from tests.support.launching import is_alive, launching, wait_until
 from tests.support.pythons import only_on
 from tests.support.servers import clean_environ
 
+pytestmark = pytest.mark.integration
+
 needs_mark = pytest.mark.skipif(
     not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
 )

@@ -13,6 +13,8 @@ import pytest
 from tests.support.launching import is_alive, launching, wait_until
 from tests.support.servers import run
 
+pytestmark = pytest.mark.integration
+
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 
 

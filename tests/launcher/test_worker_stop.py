@@ -12,7 +12,10 @@ import pytest
 from tests.support.launching import Launched, is_alive, launching
 from tests.support.servers import run
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent by their numbers")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are sent by their numbers"),
+]
 needs_proc = pytest.mark.skipif(
     not os.path.exists("/proc/self/stat"), reason="only /proc shows who left the group"
 )

@@ -123,6 +123,7 @@ def test_levels_of_ones_own() -> None:
     assert logging.getLogger().level == 0
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "door",
     [

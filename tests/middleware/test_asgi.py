@@ -226,6 +226,7 @@ def serving_asgi(example: str, server: str) -> Iterator[Server]:
         process.wait()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
 @pytest.mark.parametrize("example", ["fastapi_app", "starlette_app"])
 def test_example_under_a_real_server(example: str, server: str) -> None:

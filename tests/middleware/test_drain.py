@@ -111,6 +111,7 @@ def healthy(server: Server) -> bool:
         return False
 
 
+@pytest.mark.integration
 @only_on(10, 13)
 @pytest.mark.parametrize("door", DOORS)
 def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
@@ -153,6 +154,7 @@ def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
     assert len(answers) > 50
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("door", DOORS)
 def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str) -> None:
     """503 with `draining`, then the end; a second signal does not wait."""

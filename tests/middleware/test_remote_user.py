@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.middleware.test_principal import NAMEID, SIGN_IN, headers, principal
 from tests.support.servers import run
+
+pytestmark = pytest.mark.integration
 
 SITE = """
 import json, os, sys

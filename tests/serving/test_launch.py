@@ -13,6 +13,8 @@ import pytest
 from tests.support.serverapps import PLATFORM, ROWS, Row, asked, rows
 from tests.support.servers import free_port, run, serving
 
+pytestmark = pytest.mark.integration
+
 FRONT = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7:51234"}
 READY = re.compile(r"ready after \d+\.\d\d s")
 

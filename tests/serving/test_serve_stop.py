@@ -16,6 +16,8 @@ from tests.support.load import Load
 from tests.support.serverapps import ROWS, Row, asked, rows
 from tests.support.servers import Server, run, serving
 
+pytestmark = pytest.mark.integration
+
 ANSWERED = "Requests sent before a stop are all answered, also on connections that wait"
 STOPS = [
     pytest.param(row, getattr(signal, name), id=f"{id_}-{name}")

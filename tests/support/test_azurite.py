@@ -12,6 +12,8 @@ from azure.storage.queue import QueueClient
 
 from tests.support.azurite import Azurite, azurite
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Azurite]:

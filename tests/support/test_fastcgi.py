@@ -15,9 +15,12 @@ import pytest
 
 from tests.support.fastcgi import FastCgiError, FastCgiProcess, FastCgiResponse
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="a socket cannot be a child's standard input on Windows"
-)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="a socket cannot be a child's standard input on Windows"
+    ),
+]
 
 APP = """
 import json, os, threading

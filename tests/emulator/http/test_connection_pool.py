@@ -50,6 +50,7 @@ def test_connections_come_from_the_source(source: str, seen: str) -> None:
     run(check)
 
 
+@pytest.mark.integration
 @has_source
 def test_gunicorn_trusts_no_front_end_but_loopback(tmp_path: Path) -> None:
     """As on the platform, where the peer is link-local: X-Forwarded-Proto is not believed."""

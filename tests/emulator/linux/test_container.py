@@ -18,7 +18,10 @@ from appsvc_runtime.emulator.linux.warmup import Launch
 from tests.support.emulator import alive_with
 from tests.support.servers import free_port
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
 QUICK = Limits(start=15, stop=5, warmup_path="/up")
 # Answers with the status that its path ends in, and says who asked.
 SERVER = """

@@ -16,7 +16,10 @@ from appsvc_runtime.emulator.linux.build import made_once
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import files
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there"),
+]
 
 
 def prepare(cache: Path, said: list[str] | None = None, **variables: str) -> image.Image:

@@ -20,7 +20,10 @@ from appsvc_runtime.emulator.linux.warmup import Launch
 from tests.support.emulator import alive_with
 from tests.support.servers import free_port
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
+]
 # Tells its number; ill while there is a file that says so.
 SERVER = """
 import http.server, os, sys

@@ -167,6 +167,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
         yield running, folder
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [
@@ -187,6 +188,7 @@ def test_answers(server: tuple[Server, Path], path: str, status: int, body: byte
     assert "x-a" not in headers
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("path", ["/after-all", "/after-some"])
 def test_an_error_in_the_middle_cuts_the_answer(server: tuple[Server, Path], path: str) -> None:
     """The visitor sees that it is not whole."""
@@ -195,6 +197,7 @@ def test_an_error_in_the_middle_cuts_the_answer(server: tuple[Server, Path], pat
     server[0].wait_for_log("RuntimeError: in the middle")
 
 
+@pytest.mark.integration
 def test_the_body_is_read_as_a_file(server: tuple[Server, Path]) -> None:
     """By size, by line, to the end, and after it."""
     body = b"abcde\nf\nghi\njk\nlast"
@@ -202,18 +205,21 @@ def test_the_body_is_read_as_a_file(server: tuple[Server, Path]) -> None:
     assert server[0].request("/lines", method="POST", body=body)[2] == repr(said).encode()
 
 
+@pytest.mark.integration
 def test_wsgirefs_validator_is_content(server: tuple[Server, Path]) -> None:
     """With environ, input and everything else."""
     assert server[0].request("/checked", method="POST", body=b"12345678")[::2] == (200, b"12345")
     assert server[0].request("/checked")[::2] == (200, b"")
 
 
+@pytest.mark.integration
 def test_a_body_that_is_not_read(server: tuple[Server, Path]) -> None:
     """The app answers all the same, and the next one is served."""
     assert server[0].request("/unread", method="POST", body=b"x" * 3_000_000)[2] == b"not read"
     assert server[0].request("/nothing")[0] == 204
 
 
+@pytest.mark.integration
 def test_a_stream_ends_when_its_visitor_goes(server: tuple[Server, Path]) -> None:
     """And is closed, as PEP 3333 promises the app."""
     running, folder = server
@@ -232,6 +238,7 @@ def test_a_stream_ends_when_its_visitor_goes(server: tuple[Server, Path]) -> Non
     assert running.request("/nothing")[0] == 204
 
 
+@pytest.mark.integration
 def test_a_visitor_who_goes_in_the_middle_of_his_body(server: tuple[Server, Path]) -> None:
     """Costs no thread, and is no error of the app's."""
     running, _ = server
@@ -243,6 +250,7 @@ def test_a_visitor_who_goes_in_the_middle_of_his_body(server: tuple[Server, Path
     assert running.log().count("Traceback") == before
 
 
+@pytest.mark.integration
 def test_a_websocket_is_refused(server: tuple[Server, Path]) -> None:
     """WSGI has none."""
     connection = http.client.HTTPConnection("127.0.0.1", server[0].port, timeout=20)
@@ -265,6 +273,7 @@ async def app(scope, receive, send):
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("name", "app"), [("granian", APP), ("granian", ASGI), ("uvicorn", ASGI)])
 def test_workers_that_are_spawned(name: str, app: str, tmp_path: Path) -> None:
     """As on Windows and macOS: they do not run a runserver.py without a guard once more."""

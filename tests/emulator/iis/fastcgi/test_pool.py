@@ -27,6 +27,8 @@ from tests.support.fastcgi_emulated import (
     until,
 )
 
+pytestmark = pytest.mark.integration
+
 
 def pid_of(answer: Answer) -> str:
     """Give the process that answered."""

@@ -29,6 +29,8 @@ from tests.support.fastcgi_emulated import (
     until,
 )
 
+pytestmark = pytest.mark.integration
+
 
 def test_requests_follow_one_another(tmp_path: Path) -> None:
     """One process answers them all, whatever pieces its answers come in."""

@@ -11,6 +11,8 @@ import pytest
 from appsvc_runtime.emulator.processes.watch import watch
 from tests.support.fastcgi_emulated import APP, Log, Running, fake, real, run_pool, until
 
+pytestmark = pytest.mark.integration
+
 
 async def changed(running: Running, app: str, expected: str) -> None:
     """Write the app anew and wait until it answers."""

@@ -16,6 +16,8 @@ from appsvc_runtime.emulator.iis.fastcgi.exchange import Response
 from appsvc_runtime.emulator.iis.fastcgi.process import FastCgiProcess
 from tests.support.fastcgi_emulated import Log, params, pieces, real, run_process, until
 
+pytestmark = pytest.mark.integration
+
 
 async def ask(process: FastCgiProcess, folder: Path, target: str, **more: object) -> Response:
     """Make a request."""

@@ -26,6 +26,8 @@ from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import procfs
 from tests.support.servers import clean_environ, free_port
 
+pytestmark = pytest.mark.integration
+
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="/proc shows whose")
 
 # Of sockets alone, as these are started often.

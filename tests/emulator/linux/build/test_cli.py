@@ -17,6 +17,8 @@ from tests.support.apps import copy_app, digest
 from tests.support.emulator import alive_with, make_site
 from tests.support.servers import ROOT, clean_environ, run
 
+pytestmark = pytest.mark.integration
+
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
 
 
