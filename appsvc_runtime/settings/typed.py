@@ -24,7 +24,7 @@ MISSING: Any = dataclasses.MISSING
 
 
 def read_value(settings: AppSettings, name: str, kind: Any, default: Any = MISSING) -> Any:
-    """Give the setting `name` as a `kind` (see readers.reader_for), or `default` if it is not set.
+    """Give the setting `name` as a `kind` (see `converters`), or `default` if it is not set.
 
     Raises SettingsError where it is missing and there is no default, cannot be read as `kind`, or
     is an unresolved Key Vault reference; TypeError for a kind that no setting can be read as.
