@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import click
+
 from appsvc_runtime.cli import main
 from appsvc_runtime.launcher.options import WORKER_OPTIONS
 from appsvc_runtime.serving.servers import SERVERS
@@ -51,7 +53,28 @@ def test_the_help_names_every_setting() -> None:
     """`appsvc --help` and the README say the same."""
     result = run("-m", "appsvc_runtime", "--help")
     assert [name for name in OPTIONS if name not in result.stdout] == []
-    assert set(main.cli.commands) == {"build", "emulate", "explain", "serve", "settings"}
+    commands = main.cli.list_commands(click.Context(main.cli))
+    assert commands == ["build", "emulate", "explain", "serve", "settings"]
+
+
+def test_the_map_shows_what_is_there() -> None:
+    """docs/architecture.md names each folder of the package, and no file that is gone."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    paths = [
+        path.relative_to(ROOT).as_posix()
+        for top in ("appsvc_runtime", "tests")
+        for path in (ROOT / top).rglob("*.py")
+    ]
+    folders = {path.rpartition("/")[0] for path in paths}
+    named = set(re.findall(r"`([\w/.]+(?:\.py|/))`", text))
+    assert len(named) > 60
+    for name in named - {"emulator/NAME/", "tests/emulator/NAME/", "serving/NAME/run.py"}:
+        there = paths if name.endswith(".py") else folders
+        assert any(f"/{path}".endswith(f"/{name.rstrip('/')}") for path in there), name
+    table = text.partition("| Folder |")[2].partition("## The layers")[0]
+    for folder in folders:
+        if folder.startswith("appsvc_runtime/") and "/serving/" not in folder:
+            assert re.search(rf"`(emulator/)?{folder.rpartition('/')[2]}/`", table), folder
 
 
 def test_ci_calls_the_test_command() -> None:
