@@ -13,19 +13,17 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...system import process
+from ...system import folders
 
 __all__ = ["Environment", "built_for", "find_environments", "locate_python"]
 
 _NAMES = (".venv", "venv", "env", ".env")
-_INSIDE = {False: ("bin", "python"), True: ("Scripts", "python.exe")}
 _MARKER = "pyvenv.cfg"
 _REPOSITORY = (".git", ".hg")
 _PROJECT = ("pyproject.toml", "uv.lock", "poetry.lock", "Pipfile")
@@ -75,28 +73,22 @@ def locate_python(environment: Environment) -> str:
     if not folder.is_dir():
         link = f"leads to {os.readlink(folder)}, which" if folder.is_symlink() else "names what"
         raise ConfigError(f"{called} {link} is not there.", hint=_AGAIN)
-    python = folder.joinpath(*_INSIDE[process.WINDOWS])
+    python = folders.python_in(folder)
     if python.is_file():
         if not os.access(python, os.X_OK):
             raise ConfigError(f"{called}: {python} may not be run by this user.", hint=_AGAIN)
         return str(python)
-    conda = folder / "python.exe"
-    if process.WINDOWS and conda.is_file():
-        return str(conda)
     if python.is_symlink():
         target = os.readlink(python)
         raise ConfigError(
             f"{called} is broken: its interpreter leads to {target}, which is not there.",
             hint=_AGAIN,
         )
-    if folder.joinpath(*_INSIDE[not process.WINDOWS]).exists():
-        where = (
-            "on Linux or macOS (bin/python)"
-            if process.WINDOWS
-            else r"on Windows (Scripts\python.exe)"
-        )
-        raise ConfigError(f"{called} was made {where} and cannot run here.", hint=_AGAIN)
-    inside = os.path.join(*_INSIDE[process.WINDOWS])
+    foreign = folders.foreign_python_in(folder)
+    if foreign.exists():
+        made = f"on {folders.other_systems()} ({foreign.relative_to(folder)})"
+        raise ConfigError(f"{called} was made {made} and cannot run here.", hint=_AGAIN)
+    inside = python.relative_to(folder)
     raise ConfigError(f"{called} is broken: it holds no {inside}.", hint=_AGAIN)
 
 
@@ -135,7 +127,7 @@ def _is_trusted(folder: Path, site: Path) -> bool:
         status, own = folder.stat(), site.stat()
     except OSError:
         return False
-    return process.WINDOWS or (status.st_uid == own.st_uid and not status.st_mode & stat.S_IWOTH)
+    return folders.has_one_writer(status, own)
 
 
 def _in_folder(folder: Path, where: str, environ: Mapping[str, str]) -> Iterator[Environment]:
@@ -154,7 +146,7 @@ def _in_folder(folder: Path, where: str, environ: Mapping[str, str]) -> Iterator
 
 def _is_environment(folder: Path) -> bool:
     return (folder / _MARKER).is_file() or any(
-        folder.joinpath(*inside).exists() for inside in _INSIDE.values()
+        python.exists() for python in (folders.python_in(folder), folders.foreign_python_in(folder))
     )
 
 
@@ -248,9 +240,6 @@ def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Pat
 def _poetry_home(environ: Mapping[str, str]) -> Path:
     if environ.get("POETRY_CACHE_DIR"):
         return Path(environ["POETRY_CACHE_DIR"])
-    home = Path(os.path.expanduser("~"))
-    if process.WINDOWS:
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData/Local", "pypoetry", "Cache")
-    if process.MAC:
-        return home / "Library/Caches/pypoetry"
-    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pypoetry"
+    # It asks platformdirs, which adds a folder of its own on Windows.
+    made = folders.user_cache(environ) / "pypoetry"
+    return made / "Cache" if (made / "Cache").is_dir() else made

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...system import own_files, process
+from ...system import folders, own_files
 from ...system.own_folder import OwnFolder, is_link
 
 __all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
@@ -99,15 +99,10 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
     It may not be there. ConfigError where nothing says whose it would be.
     """
-    if environ.get("XDG_CACHE_HOME"):
-        return Path(environ["XDG_CACHE_HOME"]) / _NAME
-    if process.WINDOWS and environ.get("LOCALAPPDATA"):
-        return Path(environ["LOCALAPPDATA"]) / _NAME / "cache"
     try:
-        home = Path.home()
+        return folders.user_cache(environ) / _NAME
     except RuntimeError:
         raise ConfigError(
             "There is no home folder, in which the image's packages would be kept.",
             hint="Set XDG_CACHE_HOME to a folder.",
         ) from None
-    return home / ("Library/Caches" if process.MAC else ".cache") / _NAME

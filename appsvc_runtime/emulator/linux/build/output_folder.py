@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ....azure import names
 from ....errors import ConfigError
-from ....system import files, own_files, process
+from ....system import files, folders, own_files
 from ....system.own_folder import OwnFolder, is_folder, is_link
 from .state import FILE, LOCK, OURS, State, read_state, write_state
 
@@ -26,8 +26,7 @@ _SECOND_LIB = "lib64"
 
 def python_of(folder: Path, name: str = names.VIRTUAL_ENVIRONMENT) -> Path:
     """Return the interpreter of the virtual environment `name` in a folder, or of the folder."""
-    inside = ("Scripts", "python.exe") if process.WINDOWS else ("bin", "python")
-    return folder.joinpath(*filter(None, [name]), *inside)
+    return folders.python_in(folder / name if name else folder)
 
 
 def activated(variables: Mapping[str, str], folder: Path) -> dict[str, str]:

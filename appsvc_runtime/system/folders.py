@@ -1,0 +1,63 @@
+"""Where things are by this operating system's habits: caches, and a virtual environment's Python.
+
+Must not know what is kept there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import process
+
+__all__ = [
+    "foreign_python_in",
+    "has_one_writer",
+    "other_systems",
+    "python_in",
+    "user_cache",
+]
+
+_WINDOWS, _POSIX = Path("Scripts", "python.exe"), Path("bin", "python")
+
+
+def python_in(environment: Path) -> Path:
+    """Return where a virtual environment has its interpreter; on Windows, conda's as well."""
+    made = environment / (_WINDOWS if process.WINDOWS else _POSIX)
+    conda = environment / "python.exe"
+    return conda if process.WINDOWS and not made.is_file() and conda.is_file() else made
+
+
+def foreign_python_in(environment: Path) -> Path:
+    """Return where a virtual environment that was made on another system has its interpreter."""
+    return environment / (_POSIX if process.WINDOWS else _WINDOWS)
+
+
+def other_systems() -> str:
+    """Return what the systems are called on which `foreign_python_in` would be the place."""
+    return "Linux or macOS" if process.WINDOWS else "Windows"
+
+
+def user_cache(environ: Mapping[str, str]) -> Path:
+    """Return the folder in which programs keep what they can make again, of this user.
+
+    RuntimeError where nothing says which user that is.
+    """
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"])
+    if process.WINDOWS and environ.get("LOCALAPPDATA"):
+        return Path(environ["LOCALAPPDATA"])
+    home = Path.home()
+    if process.WINDOWS:
+        return home / "AppData" / "Local"
+    return home / ("Library/Caches" if process.MAC else ".cache")
+
+
+def has_one_writer(folder: os.stat_result, owner: os.stat_result) -> bool:
+    """Return whether a folder is `owner`'s and others may not write to it, as far as is known.
+
+    Windows' rights are not read: there it is True.
+    """
+    return process.WINDOWS or (folder.st_uid == owner.st_uid and not folder.st_mode & stat.S_IWOTH)
