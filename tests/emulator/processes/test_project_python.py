@@ -219,7 +219,7 @@ def _file(text: str) -> Callable[[Path], None]:
 
 WRONG = [
     pytest.param(Path.mkdir, ".venv of the site is broken: it holds no bin/python.", id="empty"),
-    pytest.param(_windows, r"was made on Windows (Scripts\python.exe) and", id="windows"),
+    pytest.param(_windows, r"was made on Windows (Scripts/python.exe) and", id="windows"),
     pytest.param(_dangling, "interpreter leads to /nowhere/python3.8, which is not", id="dangling"),
     pytest.param(_dangling_folder, "leads to /nowhere/env, which is not there.", id="folder"),
     pytest.param(_not_executable, "python may not be run by this user.", id="not-executable"),
