@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import gunicorn
+from gunicorn.http.errors import InvalidHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,8 @@ RELEASE: tuple[int, ...] = tuple(gunicorn.version_info)
 # From these on gunicorn itself drops header names with an underscore, and bodies that HTTP forbids.
 _DROPS_UNDERSCORES = (22,)
 _OMITS_BODIES = (26,)
+# It refuses a second Host header.
+_REFUSES_TWO_HOSTS = (27,)
 
 
 def adapt(worker: Any) -> None:
@@ -28,8 +31,12 @@ def adapt(worker: Any) -> None:
 
     Call it when the worker has its app, before it takes a request.
     """
+    hook = worker.cfg.pre_request
     if RELEASE < _DROPS_UNDERSCORES:
-        worker.cfg.set("pre_request", _dropping_underscores(worker.cfg.pre_request))
+        hook = _dropping_underscores(hook)
+    if RELEASE < _REFUSES_TWO_HOSTS:
+        hook = _refusing_two_hosts(hook)
+    worker.cfg.set("pre_request", hook)
     if RELEASE < _OMITS_BODIES:
         worker.wsgi = omitting_bodies(worker.wsgi)
 
@@ -57,6 +64,23 @@ def _dropping_underscores(hook: Callable[[Any, Any], None]) -> Callable[[Any, An
         hook(worker, request)
 
     pre_request.drops_underscores = True  # type: ignore[attr-defined]  # the middleware looks
+    return pre_request
+
+
+def _refusing_two_hosts(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return a `pre_request` hook that refuses a second Host header with 400, then calls `hook`.
+
+    Two readers of such a request could see two hosts (RFC 9112, 3.2).
+    """
+
+    def pre_request(worker: Any, request: Any) -> None:
+        if [name for name, _ in request.headers].count("HOST") > 1:
+            raise InvalidHeader("HOST", req=request)
+        hook(worker, request)
+
+    pre_request.drops_underscores = getattr(  # type: ignore[attr-defined]
+        hook, "drops_underscores", False
+    )
     return pre_request
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.http.errors import InvalidHeader
 
 from appsvc_runtime.serving import advisories
 from appsvc_runtime.serving.gunicorn import older
@@ -131,6 +132,12 @@ def test_each_release_gets_what_it_lacks(
     settings["pre_request"](worker, request)
     assert request.headers == (headers[1:] if drops else headers)
     assert called == [(worker, request)]  # the user's own hook
+    two = SimpleNamespace(headers=[("HOST", "a"), ("HOST", "b")])
+    if release < (27,):
+        with pytest.raises(InvalidHeader):
+            settings["pre_request"](worker, two)
+    else:
+        settings["pre_request"](worker, two)
 
 
 @pytest.mark.parametrize(
