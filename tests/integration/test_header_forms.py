@@ -192,6 +192,14 @@ def test_there_are_many_forms() -> None:
     assert len({form.lines for form in FORMS}) == len(FORMS) >= 300
 
 
+UNDER_WFASTCGI = [name for name in MODES if name not in ("untrusted", "at-home")]
+# What docs/security.md counts.
+SUITE_CASES = {
+    "test_forms_over_http": len(FORMS) * len(MODES) * len(SERVERS),
+    "test_forms_under_wfastcgi": len(FORMS) * len(UNDER_WFASTCGI),
+}
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("server", SERVERS)
 def test_forms_over_http(server: str, mode: str, tmp_path: Path) -> None:
@@ -206,7 +214,7 @@ def test_forms_over_http(server: str, mode: str, tmp_path: Path) -> None:
         check(ask, mode, forms=forms)
 
 
-@pytest.mark.parametrize("mode", [name for name in MODES if name not in ("untrusted", "at-home")])
+@pytest.mark.parametrize("mode", UNDER_WFASTCGI)
 def test_forms_under_wfastcgi(mode: str, tmp_path: Path) -> None:
     """The same where CGI makes one name of hyphens and underscores; IIS is always trusted."""
     with under_wfastcgi(tmp_path, MODES[mode].variables) as ask:

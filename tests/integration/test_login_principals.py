@@ -56,6 +56,10 @@ app = AppServiceMiddleware(site)
 """
 
 
+# What docs/security.md counts; one is longer than a record of FastCGI.
+SUITE_CASES = {"test_no_principal_that_is_not_one": len(FORMS) * len(SERVERS) - 1}
+
+
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 def test_no_principal_that_is_not_one(server: Server, tmp_path: Path) -> None:
     """Each is refused by us or by the server before us, never with an error of the app's."""
