@@ -68,7 +68,9 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     "there is a ServiceDefinition.csdef instead; else linux.",
 )
 @click.option(
-    "--port", metavar="PORT", help="0: a free one. [default: 8000; 8080 before a container]"
+    "--port",
+    metavar="PORT",
+    help="0: a free one. [default: 8000; 8080 before a container; 0 with --check]",
 )
 @click.option("--https", is_flag=True, help="Speak TLS, with a certificate made on the spot.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
@@ -188,7 +190,8 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     return run.run(
         host(folder, options),
         backend.Serving(
-            port=options["port"] or _PORTS[kind],
+            # Nobody types the address of a site that is only checked.
+            port=options["port"] or ("0" if check is not None else _PORTS[kind]),
             https=options["https"],
             raw=options["raw"],
             request_limit=options["request_limit"],

@@ -94,6 +94,8 @@ def launch(plan: WorkerPlan) -> int:
             singleton = Singleton(plan.storage, plan.singleton, plan.lease, log.say)
         launcher = Launcher(plan, os.environ, log, singleton)
         signals.on_stop_signal(launcher.stop)
+        if singleton is not None:
+            singleton.start()
         code = launcher.run()
         # Nobody is in a hurry unless a stop is asked for: a slow reader gets all of it.
         while not launcher.stopping and not log.idle():

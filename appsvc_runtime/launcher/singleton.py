@@ -64,6 +64,9 @@ class Singleton:
         self._blob = self._container.get_blob_client(name)
         self._guard = _start_guard() if process_tree.can_find_by_mark() else None
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask for the lease: once stop signals have their handlers."""
         self._thread.start()
 
     def may_start(self) -> bool:
@@ -97,7 +100,8 @@ class Singleton:
     def close(self) -> None:
         """Give the lease back, when all that ran is gone."""
         self._ending.set()
-        self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_SECONDS)
         if self._guard is not None:
             if self._guard.stdin is not None:
                 self._guard.stdin.close()

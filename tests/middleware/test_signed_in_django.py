@@ -38,7 +38,7 @@ from rest_framework.views import APIView
 from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware, signed_in
 from tests.support.asgi import call_asgi
 from tests.support.wsgi import make_environ
-from tests.test_asgi import make_scope
+from tests.middleware.test_asgi import make_scope
 
 ran = []
 

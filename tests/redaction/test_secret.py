@@ -431,7 +431,9 @@ def test_no_plan_shows_the_variables_it_holds() -> None:
                     hidden += not field.repr
                     shown += [f"{found.name}.{kind.__name__}.{field.name}"] if field.repr else []
     # A role's local storage is a table of folders.
-    assert {name.partition(".")[2] for name in shown} <= {"rolexpath.InstanceFacts.storage"}
+    assert {name.partition(".")[2] for name in shown} <= {
+        "emulator.roles.xpath.InstanceFacts.storage"
+    }
     assert hidden > 10
 
 

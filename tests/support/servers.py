@@ -118,15 +118,22 @@ class Server:
             self._tick(deadline, "did not listen")
 
     def wait_until_taken(self, timeout: float = 10) -> None:
-        """Wait until it has taken all that was sent to it: nothing is queued in the kernel."""
+        """Wait until it has taken all that was sent to it: nothing is queued in the kernel.
+
+        Neither on its side nor on the clients': on a busy machine what was sent may still be on its
+        way.
+        """
         deadline = time.monotonic() + timeout
         port = f":{self.port:04X}"
         while True:
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
             # Established connections of the server's side, their receive queues, the listener's.
             mine = [line for line in lines if line[1].endswith(port)]
-            if any(line[3] == "01" for line in mine) and all(
-                line[4].endswith(":00000000") for line in mine
+            theirs = [line for line in lines if line[2].endswith(port)]
+            if (
+                any(line[3] == "01" for line in mine)
+                and all(line[4].endswith(":00000000") for line in mine)
+                and all(line[4].startswith("00000000:") for line in theirs)
             ):
                 return
             self._tick(deadline, "did not take what was sent")

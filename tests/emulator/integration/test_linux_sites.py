@@ -352,7 +352,7 @@ def test_refusals(tmp_path: Path, cache: Path, arguments: list[str], said: str) 
     """One sentence, exit code 2."""
     make_site(tmp_path / "site", {"app.py": ""})
     done = run(
-        "-m", "appsvc_runtime", "emulate", "--as", "linux", "--no-build", *arguments,
+        "-m", "appsvc_runtime", "emulate", "--as", "linux", "--no-build", "--port", "0", *arguments,
         cwd=tmp_path, timeout=60, XDG_CACHE_HOME=str(cache),
     )  # fmt: skip
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
