@@ -1,6 +1,6 @@
 """The command `appsvc emulate`: options in, a running emulator, its log and its exit code out.
 
-Apart from `cli`, so that what it needs is only loaded where it is asked for. Must not hold any rule
+An entry point of the group `appsvc.commands`: loaded only when it is used. Must not hold any rule
 of the platform's.
 """
 

@@ -3,7 +3,7 @@
     app = AppServiceASGIMiddleware(app)                     # FastAPI(), Starlette()
     app.add_middleware(AppServiceASGIMiddleware)            # or as theirs
 
-Scheme, client, host and signed-in user are decided by `deciding`, as for WSGI: a scope is read into
+Scheme, client, host and signed-in user are decided by `trust`, as for WSGI: a scope is read into
 an environ, and what was decided goes back into it. `scope["appsvc.request"]` is the `RequestInfo`.
 Must not know of servers or frameworks.
 Source: the ASGI specification, HTTP and WebSocket connection scope.

@@ -13,8 +13,8 @@ For every request it adds two keys to the environ: `appsvc.request`, a `RequestI
 `appsvc.original`, a dict of the WSGI variables it may change or has removed to the values they came
 with (None where there was none).
 
-Importing this room loads nothing beyond the interpreter's own start. What is decided of a request
-is `deciding`'s, what is answered for the app `replying`'s. Must not know of servers, frameworks or
+Importing this module loads nothing beyond the interpreter's own start. `trust` decides about a
+request, `short_circuit` responds in the app's place. Must not know of servers, frameworks or
 the emulator.
 """
 

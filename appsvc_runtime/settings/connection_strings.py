@@ -3,7 +3,7 @@
     settings.connection("main").sqlalchemy_url()
 
 Pure. Two strings of one name under different prefixes are found in the order of
-`facts.CONNECTION_PREFIXES`, Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last, and all
+`names.CONNECTION_PREFIXES`, Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last, and all
 variables before `.env`; the whole variable's name finds each.
 """
 

@@ -219,7 +219,7 @@ class OwnFolder:
             raise _named(error, self.path) from None
 
     def lock(self, name: str) -> int | None:
-        """Lock a file as `osfiles.lock_own` does."""
+        """Lock a file as `files.lock_own` does."""
         return files.lock_own(self._at(name), folder=self._descriptor)
 
     def remove(self, name: str) -> None:

@@ -1,19 +1,17 @@
 """The platform's build on a laptop: what a deployment does to a site before it is started.
 
-A tool: the web process never loads it. Works on a copy, never on the user's files. Its modules,
-from what a user starts downwards:
+A tool: the web process never loads it. Works on a copy, never on the user's files. From what a
+user starts downwards:
 
-- `building` does all of it in order: a copy, the steps, what is kept from the last build;
-  `installing` is its part that makes `antenv` and puts the packages into it.
-- `steps` says which steps there are for a folder and its settings, and why; `requirements` which
-  file names the packages, and what of it will surprise; `localsources` what it names on this disk,
-  `contents` whether that is the same as before.
-- `running` runs one step: streamed, timed, ended with all that it started.
-- `copying` makes the copy, and does only what has changed; `listing` is what there is to copy,
-  `progress` what a long copy shows, `threads` how one that is given up is waited for.
-- `output` is the folder that is written into: for one build alone; `state` is what a build leaves
-  in it for the next one, true whenever that one is killed.
-- `ownpackage` gives pip this very package where it was installed from a folder; `madeonce` makes
-  what all builds share; `stepenviron` is what a step sees of this machine; `places` says where all
-  of it lies.
+- `cli`: the command `appsvc build`. `build`: the steps in order, and what is kept from the last
+  build. `install`: `antenv` and its packages.
+- `steps`: which steps a folder and its settings make, and why. `requirements`: the file that names
+  the packages. `local_sources`: what it names on this disk; `contents`: whether that has changed.
+- `run_step`: one step, streamed and timed, ended with all that it started.
+- `copy`: the copy, changes only. `listing`: what there is to copy. `progress`: what a long copy
+  shows. `threads`: how a copy that is given up is waited for.
+- `output_folder`: the folder that is written to, for one build at a time. `state`: what a build
+  leaves there for the next one.
+- `own_package`: this package, for pip, where an index did not give it. `made_once`: what all builds
+  share. `environment`: what a step sees of this machine.
 """
