@@ -1,8 +1,8 @@
 """Requests that need a sign-in: refused with 401, 403, or sent to the platform's own sign-in.
 
 Pure decisions over an environ that the middleware has seen. Must not know of frameworks:
-`signed_in` does. No path is let through: what is below `/.auth/` is the platform's, and a request for it that
-reaches the app has not been through the platform.
+`signed_in` does. No path is let through: what is below `/.auth/` is the platform's, and a request
+for it that reaches the app has not been through the platform.
 Source: AD, configure-authentication-customize-sign-in-out.
 """
 
