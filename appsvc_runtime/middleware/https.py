@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..azure import names
 from .forwarded import read_host
 from .response import Reply, make_reply
 
@@ -19,19 +18,12 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["add_hsts", "is_probe", "redirect"]
+__all__ = ["add_hsts", "redirect"]
 
 # What RFC 3986 allows in a path and in a query as it is; "%" stands only in the query, which
 # arrives still encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?%"
-
-
-def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
-    """Say whether the platform asks, which follows no redirect and counts one as ill health."""
-    if environ.get("PATH_INFO") == warmup_path or "HTTP_X_FD_HEALTHPROBE" in environ:
-        return True
-    return str(environ.get("HTTP_USER_AGENT", "")).startswith(names.PROBE_AGENTS)
 
 
 def add_hsts(start_response: StartResponse, value: str) -> StartResponse:

@@ -11,7 +11,7 @@ import os
 
 from ..azure import hosts
 from ..settings import options
-from .trust import Decider
+from .trust import ORIGINAL_KEY, Decider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Replier(Decider):
         if self._https_only and environ["wsgi.url_scheme"] != "https":
             from . import https
 
-            if not https.is_probe(environ, self._warmup_path):
+            if not self._is_probe(environ):
                 return https.redirect(environ, self._site_host)
         if self._login is not None:
             from . import login
@@ -111,3 +111,16 @@ class Replier(Decider):
             if refusal is not None:
                 return login.reply(refusal)
         return None
+
+    def _is_probe(self, environ: dict[str, Any]) -> bool:
+        """Return whether a plain request is a probe, which is not redirected.
+
+        No client can pass for one: each would get the app's pages by plain http.
+        """
+        if not self._is_trusted(environ[ORIGINAL_KEY]["REMOTE_ADDR"], environ):
+            return False
+        if "HTTP_X_FD_HEALTHPROBE" in environ:
+            return bool(self._front_door_id) and self._is_front_door(environ)
+        from . import probes
+
+        return self._on_app_service and probes.is_probe(environ, self._warmup_path)

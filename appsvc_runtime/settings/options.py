@@ -180,7 +180,8 @@ OPTIONS: dict[str, Option] = {
             "APPSVC_HTTPS_ONLY",
             parse_bool,
             False,
-            "Answer plain requests with 308 to https (not probes), and add HSTS to secure answers.",
+            "Answer plain requests with 308 to https (not the platform's probes), and add HSTS to "
+            "secure answers.",
         ),
         Option(
             "APPSVC_HSTS_SECONDS",

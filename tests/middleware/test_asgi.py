@@ -24,6 +24,11 @@ from tests.support.servers import ROOT, Server, clean_environ, free_port
 from tests.support.wsgi import APP_SERVICE, FRONT_END
 
 FRONT = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7:51234"}
+PROBE_OUTSIDE = {
+    "User-Agent": "AlwaysOn",
+    "X-FD-HealthProbe": "1",
+    "X-Forwarded-For": "203.0.113.7",
+}
 
 
 def make_scope(headers: dict[str, str] | None = None, **changed: Any) -> dict[str, Any]:
@@ -128,9 +133,20 @@ def test_signed_in() -> None:
         (make_scope(path="/"), {"require_login": "401"}, 401),
         (make_scope(path="/"), {"require_login": "aad"}, 302),
         (make_scope(path="/"), {"https_only": True}, 308),
+        (make_scope(PROBE_OUTSIDE), {"https_only": True}, 308),
         (make_scope(path="/healthz"), {"https_only": True, "health": Health()}, 200),
     ],
-    ids=["warm-up", "health", "ill", "method", "401", "sign-in", "https-only", "health-plain"],
+    ids=[
+        "warm-up",
+        "health",
+        "ill",
+        "method",
+        "401",
+        "sign-in",
+        "https-only",
+        "probe-of-a-client",
+        "health-plain",
+    ],
 )
 def test_answered_for_the_app(scope: dict[str, Any], options: dict[str, Any], status: int) -> None:
     """The app is not asked."""

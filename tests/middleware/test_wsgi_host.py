@@ -136,6 +136,8 @@ def test_https_only_refuses_a_bad_host() -> None:
     assert "location" not in answer.headers
 
 
+FROM_OUTSIDE = {"X-Forwarded-For": "203.0.113.7:1234", "X-ARR-LOG-ID": "x"}
+NGINX = {"APPSVC_TRUSTED_PROXIES": "192.0.2.1"}
 PROBES: list[Any] = [
     pytest.param({}, {"PATH_INFO": "/robots933456.txt"}, APP_SERVICE, id="warm-up"),
     pytest.param(
@@ -146,7 +148,14 @@ PROBES: list[Any] = [
     pytest.param(
         {"User-Agent": "ReadyForRequest/1.0 (HealthCheck)"}, {}, APP_SERVICE, id="ready"
     ),
-    pytest.param({"X-FD-HealthProbe": "1"}, {}, APP_SERVICE, id="front-door"),
+    pytest.param(
+        {"X-FD-HealthProbe": "1", "X-Azure-FDID": "my-id", **FROM_OUTSIDE}, {},
+        {**APP_SERVICE, "APPSVC_FRONT_DOOR_ID": "my-id"}, id="front-door",
+    ),
+    pytest.param(
+        {"User-Agent": "HealthCheck/1.0", "X-Forwarded-For": "10.0.0.9:1234"}, {},
+        {**APP_SERVICE, "HTTP_PLATFORM_PORT": "1", "HTTP_PLATFORM_TOKEN": "t"}, id="iis-version-2",
+    ),
 ]  # fmt: skip
 
 
@@ -158,6 +167,54 @@ def test_probes_are_not_redirected(
     answer = call(make_environ(headers, **variables), site, https_only=True)
     assert answer.status == "200 OK"
     assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "variables", "site"),
+    [
+        *(
+            pytest.param({**FROM_OUTSIDE, **headers}, {}, APP_SERVICE, id=f"outside-{name}")
+            for name, headers in {
+                "always-on": {"User-Agent": "AlwaysOn"},
+                "health-check": {"User-Agent": "HealthCheck/1.0"},
+                "front-door": {"X-FD-HealthProbe": "1"},
+                "front-door-guessed": {"X-FD-HealthProbe": "1", "X-Azure-FDID": "my-id"},
+            }.items()
+        ),
+        *(
+            pytest.param({"User-Agent": "AlwaysOn", name: value}, {}, APP_SERVICE, id=name)
+            for name, value in {"X-ARR-LOG-ID": "", "Client-IP": "x", "Forwarded": "x"}.items()
+        ),
+        pytest.param(
+            FROM_OUTSIDE, {"PATH_INFO": "/up"}, {**APP_SERVICE, "WEBSITE_WARMUP_PATH": "/up"},
+            id="outside-warm-up",
+        ),
+        pytest.param(
+            {"X-FD-HealthProbe": "1", "X-Azure-FDID": "other", **FROM_OUTSIDE}, {},
+            {**APP_SERVICE, "APPSVC_FRONT_DOOR_ID": "my-id"}, id="another-front-door",
+        ),
+        pytest.param(
+            {"User-Agent": "AlwaysOn"}, {"REMOTE_ADDR": "203.0.113.7"}, APP_SERVICE, id="untrusted"
+        ),
+        pytest.param(
+            {"User-Agent": "AlwaysOn"}, {"REMOTE_ADDR": "203.0.113.7"}, NGINX, id="past-nginx"
+        ),
+        pytest.param(
+            {"User-Agent": "AlwaysOn"}, {"REMOTE_ADDR": "192.0.2.1"}, NGINX, id="through-nginx"
+        ),
+        pytest.param(
+            {"X-FD-HealthProbe": "1", "X-Azure-FDID": "my-id"}, {"REMOTE_ADDR": "203.0.113.7"},
+            {**APP_SERVICE, "APPSVC_FRONT_DOOR_ID": "my-id"}, id="untrusted-front-door",
+        ),
+    ],
+)  # fmt: skip
+def test_no_client_passes_for_a_probe(
+    headers: dict[str, str], variables: dict[str, Any], site: dict[str, str]
+) -> None:
+    """A header or a user agent gets nobody a page by plain http."""
+    answer = call(make_environ(headers, **variables), site, https_only=True)
+    assert answer.status == "308 Permanent Redirect"
+    assert not answer.seen
 
 
 @pytest.mark.parametrize(
