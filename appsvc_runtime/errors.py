@@ -6,7 +6,15 @@ A message never holds the value of a setting that could be a secret.
 
 from __future__ import annotations
 
-__all__ = ["AppLoadError", "AppServiceError", "ConfigError"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+__all__ = ["AppLoadError", "AppServiceError", "ConfigError", "drop_frames"]
 
 
 class AppServiceError(Exception):
@@ -46,3 +54,27 @@ class AppLoadError(AppServiceError):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}\n\n{self.details.rstrip()}" if self.details else text
+
+
+def drop_frames(function: Callable[P, T]) -> Callable[P, T]:
+    """Wrap a function so that its errors do not lead to the frames in which they arose.
+
+    Reports of errors (Sentry's, Django's debug page) hold the local variables of each frame, and
+    in those of this package stand the values of settings. Its errors say all that is to be known;
+    what is raised by accident keeps its traceback.
+    """
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except AppServiceError as error:
+            del args, kwargs  # this frame is shown, too
+            problem = error.with_traceback(None)
+            problem.__cause__ = problem.__context__ = None
+        raise problem
+
+    # Not functools.wraps: the middleware is decorated, and imports nothing that is not loaded.
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(call, name, getattr(function, name))
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call

@@ -7,21 +7,15 @@ leads to one.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import AppServiceError, ConfigError
+from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import ParamSpec
+    from collections.abc import Iterable
 
-    P = ParamSpec("P")
-
-__all__ = ["Finding", "SettingsError", "drop_frames", "errors"]
-
-T = TypeVar("T")
+__all__ = ["Finding", "SettingsError", "errors"]
 
 
 @dataclass(frozen=True)
@@ -45,27 +39,6 @@ class Finding:
 def errors(findings: Iterable[Finding]) -> list[Finding]:
     """Return those that are errors, in their order."""
     return [finding for finding in findings if finding.level == "error"]
-
-
-def drop_frames(function: Callable[P, T]) -> Callable[P, T]:
-    """Wrap a function so that its errors do not lead to the frames in which they arose.
-
-    Reports of errors (Sentry's, Django's debug page) hold the local variables of each frame, and
-    in those of this package stand the values of settings. Its errors say all that is to be known;
-    what is raised by accident keeps its traceback.
-    """
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except AppServiceError as error:
-            del args, kwargs  # this frame is shown, too
-            problem = error.with_traceback(None)
-            problem.__cause__ = problem.__context__ = None
-        raise problem
-
-    return call
 
 
 class SettingsError(ConfigError):

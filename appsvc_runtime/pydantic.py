@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from .azure import key_vault
-from .findings import Finding, SettingsError, drop_frames
+from .errors import drop_frames
+from .findings import Finding, SettingsError
 from .settings.load import load_settings
 
 if TYPE_CHECKING:

@@ -37,7 +37,19 @@ def parse_port(text: str, source: str, *, zero: bool = False) -> int:
         )
     elif text == "0":
         hint = "Only `--port 0` picks a free port; otherwise give a number from 1 to 65535."
-    raise ConfigError(f"The port from {source} is {text[:64]!r}, which is no port.", hint=hint)
+    shown = f"{text[:64]!r}, which is no port"
+    if source != "--port" and not _is_harmless(text):
+        shown = "no port"
+    raise ConfigError(f"The port from {source} is {shown}.", hint=hint)
+
+
+def _is_harmless(text: str) -> bool:
+    """Return whether the value of a variable may be shown: a wrong number, or a variable's name.
+
+    Anything else may be a secret that its user has put into the wrong variable.
+    """
+    expands = text.startswith("%") and text.endswith("%")
+    return expands or not any(letter.isalpha() for letter in text)
 
 
 def choose_port(

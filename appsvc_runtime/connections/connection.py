@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
-from ..findings import Finding, SettingsError, drop_frames
+from ..errors import drop_frames
+from ..findings import Finding, SettingsError
 from ..redaction.secret import Secret, refuse_dump
 from . import databases, redis
 from . import parts as connections_parts

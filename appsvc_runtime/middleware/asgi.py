@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..errors import drop_frames
 from ..settings import options
 from . import drain
 from .short_circuit import Replier
@@ -56,6 +57,7 @@ class AppServiceASGIMiddleware(Replier):
     Around another one, as an entry point's is around the user's own, the inner one's options count.
     """
 
+    @drop_frames
     def __init__(
         self,
         app: App,

@@ -189,10 +189,10 @@ class TrustedPeers:
         words = networks.split(",") if isinstance(networks, str) else networks
         self.everyone = False
         self._networks: list[Network] = []
-        for word in words:
-            self._add(str(word).strip())
+        for number, word in enumerate(words, 1):
+            self._add(str(word).strip(), number)
 
-    def _add(self, word: str) -> None:
+    def _add(self, word: str, number: int) -> None:
         if word == "*":
             self.everyone = True
         elif word:
@@ -200,7 +200,8 @@ class TrustedPeers:
                 self._networks.append(ipaddress.ip_network(word, strict=False))
             except ValueError:
                 raise ConfigError(
-                    f"Trusted proxies: {word[:100]!r} is neither an address, a network nor *.",
+                    f"Entry {number} of the trusted proxies is neither an address, a network nor "
+                    "*.",
                     hint="Write APPSVC_TRUSTED_PROXIES like 10.0.0.4,192.168.0.0/16.",
                 ) from None
 

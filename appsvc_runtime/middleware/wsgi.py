@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 
+from ..errors import drop_frames
 from ..logs import request_context
 from ..settings import options
 from .short_circuit import Replier
@@ -65,6 +66,7 @@ class AppServiceMiddleware(Replier):
     Raises ConfigError for a setting that cannot be used. `app` is kept as an attribute.
     """
 
+    @drop_frames
     def __init__(
         self,
         app: WSGIApplication,

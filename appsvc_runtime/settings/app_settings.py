@@ -14,8 +14,8 @@ from typing import Any
 
 from ..azure import key_vault
 from ..azure import names as azure_names
-from ..errors import ConfigError
-from ..findings import SettingsError, drop_frames
+from ..errors import ConfigError, drop_frames
+from ..findings import SettingsError
 from ..redaction.secret import refuse_dump
 
 __all__ = ["AppSettings", "Found", "Layer", "copy_texts"]

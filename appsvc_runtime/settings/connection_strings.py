@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from ..azure import key_vault, names
 from ..connections.connection import ConnectionString, parse_connection_string
-from ..findings import Finding, SettingsError, drop_frames
+from ..errors import drop_frames
+from ..findings import Finding, SettingsError
 
 if TYPE_CHECKING:
     from .app_settings import AppSettings, Found

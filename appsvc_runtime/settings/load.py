@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, cast
 
 from ..azure import hosts, names
-from ..findings import drop_frames
+from ..errors import drop_frames
 from . import dotenv as settings_dotenv
 from .app_settings import AppSettings, Layer, copy_texts
 from .connection_strings import Connections

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..azure import names, ports
-from ..findings import drop_frames
+from ..errors import drop_frames
 from .app_settings import AppSettings
 from .connection_strings import Connections
 from .typed import MISSING, read_dataclass, read_value

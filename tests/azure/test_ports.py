@@ -33,12 +33,16 @@ REFUSED = [
 @pytest.mark.parametrize("text", REFUSED)
 @pytest.mark.parametrize("source", [*PLATFORM_SOURCES, "--port"])
 def test_what_is_no_port_is_refused_by_name(source: str, text: str) -> None:
-    """The message says where the text came from and shows it; commands exit with 2."""
+    """The message says where the text came from; commands exit with 2.
+
+    It shows a wrong number, and of a variable nothing else: that may be a secret in a wrong place.
+    """
     argument, environ = (text, {}) if source == "--port" else (None, {source: text})
     with pytest.raises(ConfigError) as caught:
         choose_port(argument, environ)
     assert f"from {source} " in caught.value.message
-    assert repr(text[:64]) in caught.value.message
+    is_shown = source == "--port" or text.startswith("%") or not any(map(str.isalpha, text))
+    assert (repr(text[:64]) in caught.value.message) is is_shown
     assert caught.value.exit_code == 2
     assert len(str(caught.value)) < 400
 

@@ -25,7 +25,14 @@ from typing import Any
 import pytest
 
 import appsvc_runtime
-from appsvc_runtime import ConnectionString, Secret, SettingsError, load_settings
+from appsvc_runtime import (
+    AppServiceASGIMiddleware,
+    AppServiceMiddleware,
+    ConnectionString,
+    Secret,
+    SettingsError,
+    load_settings,
+)
 from appsvc_runtime.errors import AppServiceError
 from appsvc_runtime.logs.formats import TextFormatter, make_json_formatter
 from appsvc_runtime.redaction.secret import Sealed
@@ -363,7 +370,18 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "no driver": lambda: connection().sqlalchemy_url("none"),
     "no text": lambda: load_settings({**ENVIRON, "N": 3}),  # type: ignore[dict-item]
     "no .env": lambda: load_settings(ENVIRON, dotenv="no/such/file"),
-    "bad port": lambda: load_settings({**ENVIRON, "PORT": "no port"}).port,
+    "bad port": lambda: load_settings({**ENVIRON, "PORT": MARKER}).port,
+    **{
+        f"{kind.__name__}, {name}": lambda kind=kind, name=name: kind(
+            print, environ={**ENVIRON, "APPSVC_ACCESS_LOG": "1", name: f"a {MARKER}"}
+        )
+        for kind in (AppServiceMiddleware, AppServiceASGIMiddleware)
+        for name in (
+            "APPSVC_TRUSTED_PROXIES", "APPSVC_FORWARDED_HOPS", "APPSVC_HOST_HEADER",
+            "APPSVC_REQUIRE_LOGIN", "APPSVC_HTTPS_ONLY", "APPSVC_LOG_PROBES",
+        )
+    },
+    "middleware, argument": lambda: AppServiceMiddleware(print, hops=MARKER, environ=ENVIRON),  # type: ignore[arg-type]
 }  # fmt: skip
 
 
@@ -373,6 +391,13 @@ def test_no_local_variable_of_an_error_shows_a_value(fault: Callable[[], Any]) -
     with pytest.raises(AppServiceError) as caught:
         fault()
     assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
+    assert MARKER not in str(caught.value)
+
+
+def test_a_wrapped_function_shows_its_signature() -> None:
+    """Tools and `help()` show the options of the middleware, as without the wrapper."""
+    assert "trusted_proxies" in inspect.signature(AppServiceMiddleware).parameters
+    assert AppServiceMiddleware.__init__.__name__ == "__init__"
 
 
 def test_no_local_variable_of_the_source_for_pydantic_shows_a_value() -> None:

@@ -342,7 +342,7 @@ REFUSED = [
         ["site", "--python-version", "3.2", "--python", sys.executable], "is to have Python 3.2",
         id="other-version",
     ),
-    pytest.param(["site", "--set", "PORT=x"], "which is no port", id="port"),
+    pytest.param(["site", "--set", "PORT=x"], "The port from PORT is no port", id="port"),
     pytest.param(["site", "--port", "99999"], "which is no port", id="front-port"),
 ]  # fmt: skip
 
