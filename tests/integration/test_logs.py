@@ -119,23 +119,37 @@ def test_gunicorn_and_standard_output(site: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_gunicorns_access_line_and_forgers(encoding: str) -> None:
-    """Quotes, bytes that are no ASCII, user names with line ends, and what is no request at all."""
-    user = base64.b64encode('a"\n\u2028b:c'.encode()).decode()
+    """Quotes, bytes that are no ASCII, users that nobody has checked, and what is no request."""
+    user = base64.b64encode('a"\n\u2028b:c'.encode())
+    claims = [{"typ": "oid", "val": "1"}, {"typ": "name", "val": 'Ann "] 200\u2028'}]
+    principal = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode())
     sent = (
         b'GET /caf%C3%A9?\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: Moz\xe9" "\\\r\n'
-        b"Authorization: Basic " + user.encode() + b"\r\nConnection: close\r\n\r\n"
+        b"Authorization: Basic " + user + b"\r\nConnection: close\r\n\r\n"
     )
+    signed_in = (
+        b"GET /in HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + user + b"\r\n"
+        b"X-MS-CLIENT-PRINCIPAL: " + principal + b"\r\nConnection: close\r\n\r\n"
+    )
+    signs_in = {"WEBSITE_AUTH_ENABLED": "true", "APPSVC_REMOTE_USER": "name"}
     with serving(
-        *SERVE, cwd=EXAMPLES["flask"], APPSVC_WORKERS="1", PYTHONIOENCODING=encoding, **PLATFORM
+        *SERVE,
+        cwd=EXAMPLES["flask"],
+        APPSVC_WORKERS="1",
+        PYTHONIOENCODING=encoding,
+        **PLATFORM,
+        **signs_in,
     ) as server:
-        for data in (sent, b"\x16\x03\x01 nonsense\r\n\r\n", b"G\n\n"):
+        for data in (signed_in, sent, b"\x16\x03\x01 nonsense\r\n\r\n", b"G\n\n"):
             with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)  # some releases wait for the rest of the last
                 while connection.recv(65536):
                     pass
         text = wait_for(server.log, "Moz")
-    assert r"- a\"\x0a\u2028b [" in text
+    assert re.search(r'^127\.0\.0\.1 - - \[[^]]+\] "GET /caf', text, re.MULTILINE)
+    line = r'^127\.0\.0\.1 - Ann\\x20\\"\]\\x20200\\xe2\\x80\\xa8 \[[^]]+\] "GET /in '
+    assert re.search(line, text, re.MULTILINE), text
     assert r'"GET /caf%C3%A9?\\ HTTP/1.1" 404' in text
     assert r'"Moz\xe9\" \"\\"' in text
     assert "Traceback" not in text
