@@ -1,7 +1,9 @@
-"""A request with more than one Host header is refused: two readers of it could see two hosts.
+"""A request with two Host headers or two lengths is refused: two readers could read it differently.
 
 For servers that pass such a request on. Knows ASGI's scopes, and nothing of apps or trust.
-Source: RFC 9112, 3.2: a server must respond to it with 400.
+Sources: RFC 9112, 3.2: a server must respond to two Host headers with 400; 6.1, 6.3: it may refuse
+Content-Length beside Transfer-Encoding, by which a request is smuggled in another one's body, and
+must close the connection.
 """
 
 from __future__ import annotations
@@ -16,48 +18,52 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-__all__ = ["BAD_REQUEST", "OneHost", "has_one_host"]
+__all__ = ["OneHost", "find_fault"]
 
-BAD_REQUEST = b"More than one Host header.\n"
-_START: dict[str, Any] = {
-    "type": "http.response.start",
-    "status": 400,
-    "headers": [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(BAD_REQUEST)).encode()),
-    ],
-}
-_BODY: dict[str, Any] = {"type": "http.response.body", "body": BAD_REQUEST, "more_body": False}
+_TWO_HOSTS = b"More than one Host header.\n"
+_TWO_LENGTHS = b"Content-Length beside Transfer-Encoding.\n"
 
 
-def has_one_host(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether there is one Host header at most; names are in small letters."""
-    return [name for name, _ in headers].count(b"host") <= 1
+def find_fault(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return what is ambiguous about a request, b"" for nothing; names are in small letters."""
+    names = [name for name, _ in headers]
+    if names.count(b"host") > 1:
+        return _TWO_HOSTS
+    if b"transfer-encoding" in names and b"content-length" in names:
+        return _TWO_LENGTHS
+    return b""
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, fault: bytes) -> None:
     """Respond with 400; a WebSocket is refused as the server can, 403 at most of them."""
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(fault)).encode()),
+        (b"connection", b"close"),
+    ]
+    start = {"type": "http.response.start", "status": 400, "headers": headers}
+    body = {"type": "http.response.body", "body": fault, "more_body": False}
     if scope["type"] == "websocket":
         await receive()
         if "websocket.http.response" not in scope.get("extensions", ()):
             await send({"type": "websocket.close", "code": 1008})
             return
-        await send({**_START, "type": "websocket.http.response.start"})
-        await send({**_BODY, "type": "websocket.http.response.body"})
+        await send({**start, "type": "websocket.http.response.start"})
+        await send({**body, "type": "websocket.http.response.body"})
         return
-    await send(_START)
-    await send(_BODY)
+    await send(start)
+    await send(body)
 
 
 class OneHost:
-    """An ASGI app around another one, which gets no request with two hosts."""
+    """An ASGI app around another one, which gets no request with two hosts or two lengths."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] in ("http", "websocket") and not has_one_host(scope["headers"]):
-            await _refuse(scope, receive, send)
+        if scope["type"] in ("http", "websocket") and (fault := find_fault(scope["headers"])):
+            await _refuse(scope, receive, send, fault)
         else:
             await self._app(scope, receive, send)

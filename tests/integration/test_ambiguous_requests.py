@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -58,6 +60,30 @@ def test_two_lengths_are_refused(server: Server) -> None:
     assert status(server.port, "POST", TWO_LENGTHS) == 400
 
 
+SMUGGLED = "0\r\n\r\nGET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("length", [0, 4, len(SMUGGLED)])
+@pytest.mark.parametrize("order", [1, -1], ids=["length-first", "length-last"])
+def test_no_request_is_smuggled_in_a_body(
+    server: Server, version: str, length: int, order: int
+) -> None:
+    """Content-Length beside Transfer-Encoding: one response, then the connection is closed.
+
+    Where hyper (granian's HTTP) takes the request, it goes by Transfer-Encoding alone.
+    """
+    lengths = [f"Content-Length: {length}", "Transfer-Encoding: chunked"][::order]
+    lines = [f"POST / HTTP/{version}", "Host: a.example", "Connection: keep-alive", *lengths]
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall("\r\n".join([*lines, "", SMUGGLED]).encode())
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := connection.recv(65536):
+                received += part
+    assert len(re.findall(rb"^HTTP/1\.[01] ", received, re.MULTILINE)) == 1
+
+
 @pytest.mark.parametrize("lines", [["Host: a.example"], ["Host: a.example:80"]])
 def test_one_host_is_served(server: Server, lines: list[str]) -> None:
     """So that what refuses is not the form of the request; the connection goes on after it."""
@@ -79,7 +105,16 @@ def test_the_emulators_front_end_refuses_two_hosts(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["closed", "answered"])
-def test_a_websocket_with_two_hosts_is_refused(extended: bool) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param([(b"host", b"a"), (b"host", b"b")], id="hosts"),
+        pytest.param([(b"content-length", b"1"), (b"transfer-encoding", b"chunked")], id="lengths"),
+    ],
+)
+def test_an_ambiguous_websocket_is_refused(
+    extended: bool, headers: list[tuple[bytes, bytes]]
+) -> None:
     """Before it opens, with 400 where the server can say so."""
     sent: list[dict[str, Any]] = []
 
@@ -92,7 +127,7 @@ def test_a_websocket_with_two_hosts_is_refused(extended: bool) -> None:
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    scope = {"type": "websocket", "headers": [(b"host", b"a"), (b"host", b"b")]}
+    scope = {"type": "websocket", "headers": headers}
     if extended:
         scope["extensions"] = {"websocket.http.response": {}}
     asyncio.run(OneHost(app)(scope, receive, send))

@@ -18,7 +18,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..one_host import BAD_REQUEST, has_one_host
+from ..one_host import find_fault
 from .environ import make_environ
 
 if TYPE_CHECKING:
@@ -216,10 +216,10 @@ def serve(
     if scope["type"] != "http":  # a WebSocket, which WSGI has not
         loop.wait(protocol.send({"type": "websocket.close"}))
         return
-    if not has_one_host(scope["headers"]):
+    if fault := find_fault(scope["headers"]):
         refusal = _Response(protocol, loop, scope["method"] == "HEAD", None)
-        refusal.start("400 Bad Request", [("Content-Length", str(len(BAD_REQUEST)))])
-        refusal.whole(BAD_REQUEST)
+        refusal.start("400 Bad Request", [("Content-Length", str(len(fault)))])
+        refusal.whole(fault)
         return
     environ = make_environ(scope)
     environ["wsgi.multiprocess"] = multiprocess

@@ -72,12 +72,20 @@ class _ErrorTask(_Closing, ErrorTask):  # type: ignore[misc]
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses two Host headers (RFC 9112, 3.2), of which waitress makes one value."""
+    """Refuses what two readers could read in two ways.
+
+    Two Host headers, of which waitress makes one value (RFC 9112, 3.2); Content-Length beside
+    Transfer-Encoding, and Transfer-Encoding in HTTP/1.0, which has none (6.1).
+    """
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         if "," in self.headers.get("HOST", "") and len(_HOST_LINE.findall(header_plus)) > 1:
             raise ParsingError("More than one Host header")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length beside Transfer-Encoding")
+        if self.version != "1.1" and "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Transfer-Encoding before HTTP/1.1")
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
