@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-__all__ = ["MERGED_NAMES", "describe", "merges_header_names"]
+__all__ = ["describe", "mixes_names"]
 
 # One of each kind of address that the platform's front end has in a container.
 _FRONT_ENDS = ("169.254.129.1", "10.0.0.4", "172.16.0.4", "192.168.0.4")
 # Its headers with underscores go no further than the middleware.
 _GUNICORN_ASGI = "gunicorn.workers.gasgi"
+_GUNICORN_WSGI = (
+    "gunicorn.workers.sync",
+    "gunicorn.workers.gthread",
+    "gunicorn.workers.base_async",
+)
+# From this release on gunicorn drops names with underscores, unless told otherwise.
+_DROPS_UNDERSCORES = (22,)
 _UVICORN = (
     "uvicorn trusts X-Forwarded-For and X-Forwarded-Proto itself (FORWARDED_ALLOW_IPS or "
     "--forwarded-allow-ips, loopback by default), before the middleware: clients may choose the "
@@ -32,32 +39,6 @@ _GUNICORN = (
     "(FORWARDED_ALLOW_IPS or --forwarded-allow-ips), which changes the path that the app sees. "
     "Remove that setting, or start gunicorn with `-c python:appsvc_runtime.gunicorn_conf`."
 )
-
-
-# From this release on gunicorn drops them.
-_DROPS_UNDERSCORES = (22,)
-MERGED_NAMES = (
-    "This release of gunicorn takes headers with underscores for those with hyphens, so that any "
-    "client could be anybody: no signed-in user is read. Install gunicorn 22 or later, or start "
-    "the app with `appsvc serve`."
-)
-
-
-def merges_header_names() -> bool:
-    """Return whether the server above the caller is a gunicorn that takes `X_A` for `X-A`.
-
-    A request of WSGI does not show which of the two was sent.
-    """
-    release = getattr(sys.modules.get("gunicorn"), "version_info", _DROPS_UNDERSCORES)
-    if tuple(release) >= _DROPS_UNDERSCORES:
-        return False
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("gunicorn.workers."):
-            hook = getattr(getattr(frame.f_locals.get("self"), "cfg", None), "pre_request", None)
-            return not getattr(hook, "drops_underscores", False)
-        frame = frame.f_back
-    return False
 
 
 def describe(*, loopback: bool) -> str:
@@ -80,6 +61,26 @@ def describe(*, loopback: bool) -> str:
             return _describe_gunicorn(getattr(frame.f_locals.get("self"), "cfg", None), front_ends)
         frame = frame.f_back
     return ""
+
+
+def mixes_names() -> bool:
+    """Return whether the server above the caller makes one of `X_A` and `X-A`: gunicorn can.
+
+    Plain gunicorn before 22 does, and later ones by `header_map = "dangerous"`. The front end
+    removes what a client sends by the name with hyphens, and need not know of the other.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "") in _GUNICORN_WSGI:
+            config = getattr(frame.f_locals.get("self"), "cfg", None)
+            if getattr(config, "header_map", "drop") == "dangerous":
+                return True
+            release = getattr(sys.modules.get("gunicorn"), "version_info", _DROPS_UNDERSCORES)
+            hook = getattr(config, "pre_request", None)
+            is_ours = getattr(hook, "drops_underscores", False)
+            return tuple(release) < _DROPS_UNDERSCORES and not is_ours
+        frame = frame.f_back
+    return False
 
 
 def _describe_gunicorn(config: Any, front_ends: tuple[str, ...]) -> str:

@@ -39,6 +39,11 @@ _CONTRADICTION = (
     "as http (logged once). If a proxy of yours appends to X-Forwarded-Proto, set "
     "APPSVC_FORWARDED_HOPS."
 )
+_MIXED_NAMES = (
+    "The headers that say who is signed in are removed: gunicorn takes a client's own with "
+    "underscores for them. Install gunicorn 22 or later without `header_map`, or start it with "
+    "`-c python:appsvc_runtime.gunicorn_conf`."
+)
 _NO_FASTCGI_IDENTITY = (
     "The headers that say who is signed in are removed under wfastcgi (logged once): CGI cannot "
     "tell them from a client's own with underscores. Have web.config refuse those, then set "
@@ -97,7 +102,7 @@ class Decider:
         )  # fmt: skip
         self._names_host = bool(self._front_door_id or self._host_key)
         self._under_iis = hosts.under_http_platform(variables)
-        self._server_seen = False
+        self._server_seen = self._mixes_names = False
         self._peers: dict[str, bool] = {}
         if not self.inert:
             # Loaded here and not above: an inert one costs an app's start nothing.
@@ -161,17 +166,17 @@ class Decider:
         return trusted
 
     def _look_at_server(self) -> None:
-        """Log a warning, once, if the server itself trusts forwarded headers on App Service."""
-        if self._on_app_service and not self._server_seen:
-            self._server_seen = True
-            from . import server_proxies
+        """Look, once, at what the server itself does with headers, and log a warning for it."""
+        if self._server_seen or not (self._on_app_service or self._authentication):
+            return
+        from . import server_proxies
 
-            found = server_proxies.describe(loopback=self._under_iis)
-            if found:
-                notices.warn_once(found)
-            if self._authentication and server_proxies.merges_header_names():
-                self._authentication = False
-                notices.warn_once(server_proxies.MERGED_NAMES)
+        if self._on_app_service and (found := server_proxies.describe(loopback=self._under_iis)):
+            notices.warn_once(found)
+        if self._authentication and server_proxies.mixes_names():
+            self._mixes_names = True
+            notices.warn_once(_MIXED_NAMES)
+        self._server_seen = True  # last: another thread's request must not go before
 
     def _decide_by_headers(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
         """Take scheme, client, host and user from a trusted peer's headers."""
@@ -199,12 +204,16 @@ class Decider:
             environ.get("HTTP_X_ARR_LOG_ID"),
             self._policy,
         )
-        if self._authentication and (self._fastcgi_identity or not under_wfastcgi):
+        if (
+            self._authentication
+            and (self._fastcgi_identity or not under_wfastcgi)
+            and not self._mixes_names
+        ):
             # The front end has removed what clients send before it set its own.
             if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
         elif "HTTP_X_MS_" in "".join(environ):
-            if self._authentication and _PRINCIPAL in environ:
+            if under_wfastcgi and self._authentication and _PRINCIPAL in environ:
                 notices.warn_once(_NO_FASTCGI_IDENTITY)
             self._remove_identity(environ, original)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from appsvc_runtime.middleware import server_proxies
+from appsvc_runtime.serving.gunicorn import older
 from tests.support.serverapps import PLATFORM, Row, asked, rows
 from tests.support.servers import serving
 
@@ -147,3 +152,62 @@ def test_gunicorns_settings(names: list[str], allowed: list[str], found: bool) -
 def test_nothing_is_found_without_a_server() -> None:
     """As in an app's own tests."""
     assert server_proxies.describe(loopback=True) == ""
+    assert not server_proxies.mixes_names()
+
+
+# Names with underscores
+
+
+def called_by(worker: str, config: Any) -> bool:
+    """Have a worker's module call `mixes_names`."""
+    names: dict[str, Any] = {"__name__": worker, "ask": server_proxies.mixes_names}
+    exec("def handle(self):\n    return ask()", names)
+    return bool(names["handle"](SimpleNamespace(cfg=config)))
+
+
+OUR_HOOK = older._dropping_underscores(lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("release", "config", "mixes"),
+    [
+        pytest.param((20, 1, 0), {}, True, id="20.1"),
+        pytest.param((21, 2, 0), {"pre_request": print}, True, id="21.2"),
+        pytest.param((21, 2, 0), {"pre_request": OUR_HOOK}, False, id="21.2-ours"),
+        pytest.param((22, 0, 0), {"header_map": "drop"}, False, id="22"),
+        pytest.param((22, 0, 0), {"header_map": "refuse"}, False, id="22-refuse"),
+        pytest.param((27, 0, 1), {"header_map": "dangerous"}, True, id="27-dangerous"),
+        pytest.param(
+            (27, 0, 1), {"header_map": "dangerous", "pre_request": OUR_HOOK}, True, id="27-both"
+        ),
+    ],
+)
+def test_which_gunicorn_mixes_names(
+    release: tuple[int, ...], config: dict[str, Any], mixes: bool, monkeypatch: Any
+) -> None:
+    """By its release and settings, in each of its WSGI workers."""
+    monkeypatch.setitem(sys.modules, "gunicorn", SimpleNamespace(version_info=release))
+    for worker in ("sync", "gthread", "base_async"):
+        assert called_by(f"gunicorn.workers.{worker}", SimpleNamespace(**config)) is mixes
+    assert not called_by("gunicorn.workers.gasgi", SimpleNamespace(**config))
+
+
+@pytest.mark.skipif(older.RELEASE < (22,), reason="gunicorn has no header_map before release 22")
+@pytest.mark.parametrize("command", [GUNICORN, OURS], ids=["bare", "ours"])
+@pytest.mark.parametrize("home", [False, True], ids=["platform", "own-proxy"])
+def test_nobody_is_signed_in_by_a_name_with_underscores(
+    command: tuple[str, ...], home: bool, tmp_path: Path
+) -> None:
+    """A gunicorn that takes them for the front end's has no users, and says so once."""
+    (tmp_path / "app.py").write_text(WSGI)
+    site = {"APPSVC_TRUSTED_PROXIES": "127.0.0.1"} if home else PLATFORM
+    signs_in = {"WEBSITE_AUTH_ENABLED": "true", "APPSVC_REQUIRE_LOGIN": "401"}
+    signs_in["APPSVC_WORKERS"] = "1"  # each process logs it once
+    claims = {"auth_typ": "aad", "claims": [{"typ": "oid", "val": "1"}]}
+    principal = base64.b64encode(json.dumps(claims).encode()).decode()
+    command = (*command, "--header-map", "dangerous")
+    with serving(*command, cwd=tmp_path, **site, **signs_in) as server:
+        for name in ("X_MS_CLIENT_PRINCIPAL", "X-MS-CLIENT_PRINCIPAL", "X-MS-CLIENT-PRINCIPAL"):
+            assert server.request("/", {name: principal})[0] == 401
+        server.stop()
+        assert server.log().count("The headers that say who is signed in are removed") == 1
