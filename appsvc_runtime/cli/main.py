@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
+from ..redaction import masking
 from ..serving import launch, start
 from ..settings import options
 from ..settings.load import load_settings
@@ -113,12 +114,17 @@ def serve(
 @cli.command()
 @_SITE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
 @click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
 @click.option(
     "--python-version", type=PythonVersion(), help="Of the container. [default: the project's]"
 )
 def explain(
-    site: str, as_json: bool, startup_command: str | None, python_version: tuple[int, int] | None
+    site: str,
+    as_json: bool,
+    show_secrets: bool,
+    startup_command: str | None,
+    python_version: tuple[int, int] | None,
 ) -> None:
     """Say what the Linux container would run for SITE, and why."""
     python = ""
@@ -133,6 +139,8 @@ def explain(
         python_version=python_version,
         cores=process.cpu_count(),
     )
+    if not show_secrets:
+        plan = _masked(plan)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
         return
@@ -147,6 +155,19 @@ def explain(
         click.echo(f"Looked at:  {step}")
     for warning in plan.warnings:
         click.echo(f"Warning:    {warning}")
+
+
+def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
+    """Return a plan of which everything may be shown: users write commands and some settings."""
+    mask = masking.mask_command
+    return dataclasses.replace(
+        plan,
+        command=mask(plan.command),
+        environment={name: mask(value) for name, value in plan.environment.items()},
+        rule=mask(plan.rule),
+        looked_at=tuple(map(mask, plan.looked_at)),
+        warnings=tuple(map(mask, plan.warnings)),
+    )
 
 
 @cli.command("settings")

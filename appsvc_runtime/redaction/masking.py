@@ -11,7 +11,7 @@ import re
 from .secret import MASK, mask_url
 from .token_shapes import holds_token
 
-__all__ = ["is_secret_name", "mask_value"]
+__all__ = ["is_secret_name", "mask_command", "mask_value"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = frozenset(
@@ -45,6 +45,12 @@ _PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=>]")
 _FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
 # An image's digest stands behind an @ and is no host.
 _DIGEST = re.compile(r"@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})(?![0-9a-f])")
+
+# Words of a command line as a shell parts them, quotes included.
+_SHELL_WORD = re.compile(r"""(?:\\.|"(?:[^"\\]|\\.)*"|'[^']*'|\S)+""", re.DOTALL)
+_ASSIGNMENT = re.compile(r"""(-{0,2}[A-Za-z_][\w.-]{0,200}[=:])(.+)""", re.DOTALL)
+_OPTION = re.compile(r"-{1,2}[A-Za-z][\w.-]{0,200}[=:]?|[A-Za-z_][\w.-]{0,200}[=:]")
+_QUOTES = "\"'"
 
 
 def is_secret_name(name: str) -> bool:
@@ -90,3 +96,33 @@ def mask_value(name: str, value: str) -> str:
 def _has_secret_pair(text: str) -> bool:
     names = {found[1] for rule in (_PAIR, _FLAG) for found in rule.finditer(text)}
     return any(is_secret_name(name) for name in names)
+
+
+def mask_command(command: str) -> str:
+    """Return a command line as it may be shown: values hidden where a setting's would be.
+
+    `DB_PASSWORD=... gunicorn --api-key ...`: assignments and options are known by their names, all
+    words by their looks. A secret behind an option of one letter is not known.
+    """
+    shown, end, is_value = [], 0, False
+    for found in _SHELL_WORD.finditer(command):
+        word = found[0]
+        shown.append(command[end : found.start()])
+        end = found.end()
+        if is_value and not word.startswith("--"):
+            shown.append(MASK)
+            is_value = False
+            continue
+        shown.append(_mask_word(word))
+        is_value = _OPTION.fullmatch(word) is not None and is_secret_name(word)
+    return "".join(shown) + command[end:]
+
+
+def _mask_word(word: str) -> str:
+    found = _ASSIGNMENT.fullmatch(word)
+    name, value = (found[1], found[2]) if found else ("", word)
+    bare = value[1:-1] if value[0] in _QUOTES and value[-1] == value[0] and value[1:] else value
+    masked = mask_value(name, bare)
+    if masked != bare:
+        return f"{name}{value.replace(bare, masked)}"
+    return mask_value("", word)  # `user:password@host`, of which the first part is no name

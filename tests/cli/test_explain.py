@@ -268,3 +268,22 @@ def test_the_real_command_prints_json_and_nothing_else(site: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
     assert (answer["app"], answer["warnings"]) == ("größe.wsgi", [])
+
+
+def test_no_secret_of_a_command_is_shown(
+    explain: Any, site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the startup command, nor in a settings' commands; unless they are asked for."""
+    monkeypatch.setenv(names.PRE_RUN_COMMAND, "export API_KEY=S3cr3t")
+    monkeypatch.setenv(names.GUNICORN_CONFIG_PATH, "x.py --raw-env DB_PASSWORD=S3cr3t")
+    (site / "first.txt").write_text("DB_PASSWORD=S3cr3t gunicorn y:app\n")
+    commands = ("DB_PASSWORD=S3cr3t gunicorn --api-key S3cr3t y:app", "first.txt", None)
+    for command in commands:
+        arguments = [str(site), *(["--startup-command", command] if command else [])]
+        assert "S3cr3t" not in json.dumps(explain(*arguments))
+        assert main(["explain", *arguments]) == 0
+        assert "S3cr3t" not in capsys.readouterr().out
+        assert main(["explain", "--show-secrets", *arguments]) == 0
+        assert "export API_KEY=S3cr3t" in capsys.readouterr().out
+    shown = explain(str(site), "--startup-command", commands[0])["command"]
+    assert shown == "DB_PASSWORD=******** gunicorn --api-key ******** y:app"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from appsvc_runtime.redaction.masking import is_secret_name, mask_value
+from appsvc_runtime.redaction.masking import is_secret_name, mask_command, mask_value
 from appsvc_runtime.redaction.secret import MASK, Secret, Url, mask_url
 
 MARKER = "S3cr3tMarker"
@@ -231,3 +231,66 @@ def test_url_is_a_text_whose_repr_hides() -> None:
     assert "h.example/p" in repr(url)
     assert MARKER not in repr(Url(MARKER))
     assert pickle.loads(pickle.dumps(url)) == url
+
+
+HIDDEN = f"""
+DB_PASSWORD={MARKER} gunicorn app:app
+export DB_PASSWORD={MARKER}; gunicorn app:app
+export DB_PASSWORD='{MARKER} {MARKER}' && gunicorn app:app
+DB_PASSWORD="a \\"{MARKER}" gunicorn app:app
+DB_PASSWORD=a'b {MARKER}' gunicorn app:app
+DB_PASSWORD=a\\ {MARKER} gunicorn app:app
+DB_PASSWORD="{MARKER} gunicorn app:app
+gunicorn --raw-env DB_PASSWORD={MARKER} app:app
+gunicorn -e DB_PASSWORD={MARKER} app:app
+gunicorn --env=DB_PASSWORD={MARKER} app:app
+server --api-key {MARKER} --port 80
+server --api-key={MARKER}
+server --api-key  "{MARKER} {MARKER}" x
+server --api-key -{MARKER}
+server -password {MARKER}
+server --token: {MARKER}
+curl -H 'X-Api-Key: {MARKER}' https://x.example
+curl -H "Authorization: Bearer {MARKER}" https://x.example
+pip install --index-url https://me:{MARKER}@pypi.example/simple x
+sh -c "DB_PASSWORD={MARKER} exec gunicorn app:app"
+sh -c 'server --api-key {MARKER}'
+GUNICORN_CMD_ARGS="--raw-env=DB_PASSWORD={MARKER}" gunicorn app:app
+GUNICORN_CMD_ARGS="--raw-env 'DB_PASSWORD={MARKER}'" gunicorn app:app
+server --dsn=redis://:{MARKER}@cache.example:6379
+server redis://:{MARKER}@cache.example:6379
+server me:{MARKER}@cache.example
+server Server=h;Password={MARKER};Database=d
+""".strip().split("\n")
+SHOWN = """
+gunicorn app:app
+gunicorn --bind=0.0.0.0:8000 --timeout 600 -k uvicorn_worker.UvicornWorker main:app
+GUNICORN_CMD_ARGS="--timeout 600 --access-logfile '-' --bind=0.0.0.0:80 --chdir=/x" gunicorn a:b
+python manage.py migrate && gunicorn mysite.wsgi --log-level debug
+exec appsvc serve app:create_app()
+cd /home/site/wwwroot; PYTHONPATH="a b" exec sh start.sh
+uvicorn main:app --host 0.0.0.0 --port $PORT --ssl-keyfile
+a 'unclosed
+\t
+""".strip("\n").split("\n")
+
+
+@pytest.mark.parametrize("command", HIDDEN)
+def test_no_secret_of_a_command_is_shown(command: str) -> None:
+    """By name and by look, in whatever quotes; the program stays readable."""
+    masked = mask_command(command)
+    assert MARKER not in masked
+    assert MASK in masked
+    assert masked.split()[0].partition("=")[0] == command.split()[0].partition("=")[0]
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_command_without_secrets_is_shown_as_it_is(command: str) -> None:
+    """Blanks and quotes included."""
+    assert mask_command(command) == command
+
+
+@given(st.text(alphabet="ab =-:'\"\\\n", max_size=60))
+def test_masking_a_command_keeps_what_is_no_secret(command: str) -> None:
+    """Whatever the quotes."""
+    assert mask_command(command) == command

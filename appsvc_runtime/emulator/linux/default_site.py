@@ -9,6 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
+from ...redaction.masking import mask_command
 from ...startup.plan import StartPlan
 
 __all__ = ["write_default_site"]
@@ -23,7 +24,8 @@ def write_default_site(folder: Path, start: StartPlan, site: Path) -> None:
     told = {
         "site": str(site),
         "python_version": start.python_version,
-        "looked_at": start.looked_at,
-        "warnings": start.warnings,
+        # A page of it: commands of the app settings stand there.
+        "looked_at": [mask_command(step) for step in start.looked_at],
+        "warnings": [mask_command(warning) for warning in start.warnings],
     }
     (folder / "plan.json").write_text(json.dumps(told), "utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...azure import names, ports
 from ...errors import ConfigError
+from ...redaction.masking import mask_command
 from ...startup import plan as startup_plan
 from ...system import own_files, process, sockets
 from ..http.backend import Names
@@ -259,7 +260,7 @@ class LinuxHost:
             environ=environ,
             cwd=folder,
             port=port,
-            command=start_script.shown_command(start, space, default_site),
+            command=mask_command(start_script.shown_command(start, space, default_site)),
             antenv=antenv.is_dir(),
         )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding, errors
+from ...redaction import masking
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
 from . import definition as roles_definition
@@ -184,7 +185,7 @@ def _told(role: Role, definition: Path | None) -> list[Finding]:
             "startup-task",
             "warning",
             f"{definition.name}:{task.line}" if definition else where,
-            f'The startup task "{task.command_line}" is not run here.',
+            f'The startup task "{masking.mask_command(task.command_line)}" is not run here.',
             "What it installs must be in the interpreter that --python names.",
         )
         for task in role.startup

@@ -197,6 +197,19 @@ def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
         assert "What the process printed:" in text
 
 
+def test_no_secret_of_a_command_is_shown(tmp_path: Path, cache: Path) -> None:
+    """Neither on the page, which any client gets, nor in the log."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    command = "DB_PASSWORD=S3cr3t python -c 'raise SystemExit(3)' --api-key S3cr3t"
+    options = ("--no-build", "--startup-command", command)
+    with container(site, cache, *options, ready=NOT_READY) as server:
+        page = server.request("/", {"Accept": "text/plain"})[2].decode()
+        log = server.log()
+    assert "What was run: DB_PASSWORD=******** python -c" in page
+    assert "$ DB_PASSWORD=******** python -c" in log
+    assert "S3cr3t" not in page + log
+
+
 @pytest.mark.skipif(bool(missing()) and "CI" not in os.environ, reason=missing())
 def test_the_default_site_in_a_browser(tmp_path: Path, cache: Path) -> None:
     """It says that nothing was found, why, and what to do; it fits a narrow window."""

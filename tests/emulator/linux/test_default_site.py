@@ -104,3 +104,12 @@ def test_it_runs_on_every_python_that_an_image_has() -> None:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             assert str(node.module).partition(".")[0] in sys.stdlib_module_names
+
+
+def test_no_secret_of_a_command_is_shown(tmp_path: Path) -> None:
+    """The page names the pre-run command, which is an app setting."""
+    site = make_site(tmp_path / "site", {"README.md": ""})
+    start = make_plan(site, {"PRE_RUN_COMMAND": "export API_KEY=S3cr3t"}, python_version=(3, 12))
+    body = ask(written(tmp_path / "default", start, site))[2]
+    assert "export API_KEY=********" in body
+    assert "S3cr3t" not in body

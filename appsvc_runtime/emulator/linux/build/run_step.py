@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....errors import AppServiceError, ConfigError
+from ....redaction.masking import mask_command
 from ...processes.child import Child
 from .output_folder import python_of
 from .steps import Step, words
@@ -63,7 +64,7 @@ async def run_step(
 
     `label` stands before each of its lines; `shown` is the command as a user reads it.
     """
-    say(label, f"$ {shown or ' '.join(argv)}")
+    say(label, f"$ {mask_command(shown or ' '.join(argv))}")
     began = time.monotonic()
     child = await Child.start(argv, environ=environ, cwd=cwd, say=say, label=label)
     try:
@@ -104,7 +105,7 @@ def refuse_failure(step: Step, ended: Ended) -> None:
         said = last_words(ended.tail) or "it said nothing."
         raise BuildError(
             f"The build's step {step.name} ended with exit code {ended.code} "
-            f"({step.shown or ' '.join(step.argv)}): {said}",
+            f"({mask_command(step.shown or ' '.join(step.argv))}): {said}",
             hint=step.hint,
             exit_code=ended.code,
             output=ended.tail,

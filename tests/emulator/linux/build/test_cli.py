@@ -87,7 +87,9 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> No
 def test_a_step_that_fails(tmp_path: Path, build: Build) -> None:
     """Its own exit code, its name and its last words; and no mark of success."""
     site = make_site(tmp_path / "site", {"app.py": ""})
-    failed = build(site, "--set", "PRE_BUILD_COMMAND=echo the reason; exit 7")
+    failed = build(site, "--set", "PRE_BUILD_COMMAND=API_KEY=S3cr3t; echo the reason; exit 7")
+    assert "$ API_KEY=********" in failed.stdout
+    assert "S3cr3t" not in failed.stdout + failed.stderr
     assert failed.returncode == 7
     assert "The build's step pre-build ended with exit code 7" in failed.stderr
     assert "the reason" in failed.stderr
