@@ -142,19 +142,19 @@ def explain(
     if not show_secrets:
         plan = _masked(plan)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
-    click.echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
+    echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
     if python:
         echo(f"Python:     {python}")
-    click.echo(f"Framework:  {plan.framework}")
-    click.echo(f"App:        {plan.app or 'not known'}")
-    click.echo(f"Command:    {plan.command}")
-    click.echo(f"Because:    {plan.rule}.")
+    echo(f"Framework:  {plan.framework}")
+    echo(f"App:        {plan.app or 'not known'}")
+    echo(f"Command:    {plan.command}")
+    echo(f"Because:    {plan.rule}.")
     for step in plan.looked_at:
-        click.echo(f"Looked at:  {step}")
+        echo(f"Looked at:  {step}")
     for warning in plan.warnings:
-        click.echo(f"Warning:    {warning}")
+        echo(f"Warning:    {warning}")
 
 
 def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:

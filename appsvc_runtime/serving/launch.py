@@ -12,11 +12,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
 from ..apps import load
 from ..azure import ports
 from ..errors import ConfigError
+from ..system.console import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +66,7 @@ class Launch:
         where = f" on http://{ports.with_port(self.address, port)}" if port else ""
         took = f", ready after {time.monotonic() - self.began:.2f} s" if ready else ""
         with contextlib.suppress(OSError):  # standard output may be full; the site runs anyway
-            click.echo(f"Serving {choice.name} ({choice.reason}){where} with {server}{took}.")
+            echo(f"Serving {choice.name} ({choice.reason}){where} with {server}{took}.")
 
 
 def enter(site: str) -> str:

@@ -18,7 +18,7 @@ from ..errors import AppServiceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PythonVersion", "echo", "run_command", "say"]
+__all__ = ["PythonVersion", "complain", "echo", "run_command", "say"]
 
 
 class PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -52,6 +52,12 @@ def echo(text: str, *, err: bool = False) -> None:
     click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
+def complain(error: Exception) -> None:
+    """Print an error on standard error; names of files in it can hold a terminal's commands."""
+    for line in f"Error: {error}".split("\n"):
+        echo(line, err=True)
+
+
 def say(label: str, text: str) -> None:
     """Print a line of a log: the time of day, who says it, what."""
     now = time.time()
@@ -76,7 +82,7 @@ def run_command(
     try:
         code = command.main(args=arguments, prog_name=prog_name, standalone_mode=False)
     except AppServiceError as error:
-        click.echo(f"Error: {error}", err=True)
+        complain(error)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -287,3 +287,19 @@ def test_no_secret_of_a_command_is_shown(
         assert "export API_KEY=S3cr3t" in capsys.readouterr().out
     shown = explain(str(site), "--startup-command", commands[0])["command"]
     assert shown == "DB_PASSWORD=******** gunicorn --api-key ******** y:app"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such name can be there")
+def test_no_file_writes_to_the_terminal(tmp_path: Path) -> None:
+    """The folders of a site from elsewhere, and its startup file, are text and no commands."""
+    folder = tmp_path / "ab\x1b[31m\x9b2Jcd\n"
+    folder.mkdir()
+    (folder / "wsgi.py").touch()
+    (tmp_path / "startup.txt").write_text(
+        "gunicorn \x1b]0;title\x07 \x9b2J \u202e app:app\n", "utf-8"
+    )
+    calls = [["."], [".", "--startup-command", "startup.txt"], ["no\x1b[31m\x07such"]]
+    for arguments in [*calls, *(["--json", *one] for one in calls)]:
+        done = run_explain(*arguments, cwd=tmp_path)
+        for line in (done.stdout + done.stderr).split("\n"):
+            assert line.isprintable(), line

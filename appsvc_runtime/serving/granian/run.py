@@ -26,6 +26,7 @@ from ...apps import load as apps_load
 from ...errors import AppServiceError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
+from ...system.console import complain
 from .. import defaults, one_host, start_time
 from ..launch import hide_main
 
@@ -171,5 +172,5 @@ def _leave(error: AppServiceError) -> Any:
     """End a worker whose app cannot be loaded; the first one says why."""
     if not _is_first():
         time.sleep(_OTHERS_WAIT)
-    click.echo(f"Error: {error}", err=True)
+    complain(error)
     os._exit(_NO_APP)

@@ -14,6 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ...errors import AppServiceError
 from ...system import signals, sockets
+from ...system.console import complain
 from .. import defaults, start_time
 from ..launch import enter, hide_main
 from . import factory
@@ -86,7 +87,7 @@ def make() -> Any:
         if os.environ.get(_WORKER, "1") != "1":
             signals.on_stop_signal(lambda: os._exit(_NO_APP))  # uvicorn's waits for us
             time.sleep(_OTHERS_WAIT)
-        click.echo(f"Error: {error}", err=True)
+        complain(error)
         raise SystemExit(_NO_APP) from None
     with contextlib.suppress(OSError):  # standard output may be full
         click.echo(start_time.ready())
