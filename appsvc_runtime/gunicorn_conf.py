@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.errors import AppImportError
 from gunicorn.workers.base_async import AsyncWorker
@@ -25,6 +25,11 @@ from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
 from .wsgi import LazyApplication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Longer than two imports of one app are apart.
 _FIRST_WORKER_SECONDS = 10.0
@@ -46,6 +51,8 @@ def post_worker_init(worker: Any) -> None:
                 for sentence in advisories.find("gunicorn"):
                     worker.log.warning(sentence)
             worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+            if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
+                worker.wsgi = _alone(worker.wsgi)
             older.adapt(worker)
         elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
             name = os.environ.get("APPSVC_APP", "module:app")
@@ -62,6 +69,16 @@ def post_worker_init(worker: Any) -> None:
     drain.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
+
+
+def _alone(app: WSGIApplication) -> WSGIApplication:
+    """Return an app that is told of its only thread, which a check of health must not keep."""
+
+    def alone(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["wsgi.multithread"] = False
+        return app(environ, start_response)
+
+    return alone
 
 
 def _leave_it_to_the_first(worker: Any) -> None:

@@ -126,6 +126,24 @@ def gather(asking: list[socket.socket], count: int) -> list[bytes]:
     return found
 
 
+WITH_THREADS = [row for row in SERVERS.values() if row.name != "wfastcgi" and not row.is_asgi]
+
+
+@pytest.mark.parametrize("row", WITH_THREADS, ids=[row.name for row in WITH_THREADS])
+def test_a_check_does_not_keep_the_only_thread(row: Row, tmp_path: Path) -> None:
+    """A page is served while it runs, whoever asks for the health how often."""
+    (tmp_path / "app.py").write_text(WSGI)
+    command = ("-m", "appsvc_runtime", "serve", "app:app", "--server", row.name)
+    listen = ("--host", "127.0.0.1", "--port", "{port}")
+    variables = {**PLATFORM, "APPSVC_WORKERS": "1", "APPSVC_THREADS": "1"}
+    with serving(*command, *listen, cwd=tmp_path, **variables) as served:
+        for _ in range(3):
+            assert served.request("/healthz", OUTSIDE)[::2] == (503, b'{"status": "unknown"}')
+            assert served.request("/page")[2] == b"page"
+        assert (tmp_path / "started").read_text() == "x"
+        (tmp_path / "go").touch()
+
+
 def test_one_request_at_a_time(tmp_path: Path) -> None:
     """Under wfastcgi nobody waits long: the next request collects what a run has come to."""
     (tmp_path / "app.py").write_text(WSGI)

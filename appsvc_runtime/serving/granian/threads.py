@@ -101,12 +101,13 @@ class Threads:
         return slow and not (busy and taken)
 
     def _work(self) -> None:
-        take, app, loop, multiprocess = self._queue.get, self._app, self._loop, self._multiprocess
+        take, app, loop = self._queue.get, self._app, self._loop
+        kind = {"multiprocess": self._multiprocess, "multithread": self._most > 1}
         while True:
             watcher = take()
             self._taken += 1
             try:
-                serve(app, watcher.scope, watcher.proto, loop, multiprocess=multiprocess)
+                serve(app, watcher.scope, watcher.proto, loop, **kind)
             except VisitorGoneError:
                 watcher.done()
             except BaseException as error:

@@ -211,6 +211,7 @@ def serve(
     loop: LoopThread,
     *,
     multiprocess: bool = False,
+    multithread: bool = True,
 ) -> None:
     """Have a WSGI app answer a request of granian's; raises what the app raises."""
     if scope["type"] != "http":  # a WebSocket, which WSGI has not
@@ -223,6 +224,7 @@ def serve(
         return
     environ = make_environ(scope)
     environ["wsgi.multiprocess"] = multiprocess
+    environ["wsgi.multithread"] = multithread
     body = None
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
         body = _Body(protocol, loop, expects="HTTP_EXPECT" in environ)

@@ -49,6 +49,8 @@ class _WSGITask(_Closing, WSGITask):  # type: ignore[misc]
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
+        # Waitress says so in any case; a check of health must not keep the only thread.
+        environ["wsgi.multithread"] = self.channel.server.adj.threads > 1
         if self.request.command == "HEAD":
             environ.pop("wsgi.file_wrapper", None)  # a file goes out by another way than `write`
         return environ
