@@ -24,6 +24,7 @@ _IGNORE = ".gitignore"
 _NAME = "appsvc-runtime"
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_FOREIGN = "it belongs to another user"
 
 
 def own_path(site: Path, *parts: str) -> Path:
@@ -39,7 +40,10 @@ def own_folder(site: Path, *parts: str) -> Path:
     made = own_path(site, *parts)
     with OwnFolder.open(site.parent) as parent:
         there = parent.status(_OURS)
-        if there is None or not is_link(there):  # a link is the user's, who keeps it elsewhere
+        if there is not None and is_link(there):  # of the user's own, who keeps it elsewhere
+            if process.is_foreign(site.parent / _OURS, site.parent):
+                raise PermissionError(errno.EPERM, _FOREIGN, str(site.parent / _OURS))
+        else:
             with parent.enter(_OURS, make=True) as ours:
                 _make_private(parent, ours)
     own_files.make_folders(made)
@@ -52,7 +56,7 @@ def _make_private(parent: OwnFolder, ours: OwnFolder) -> None:
     if above is None or status is None:
         return
     if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0, above.st_uid):
-        raise PermissionError(errno.EPERM, "it belongs to another user", ours.path)
+        raise PermissionError(errno.EPERM, _FOREIGN, ours.path)
     if status.st_mode & _OTHERS:
         with contextlib.suppress(PermissionError):  # that of the owner of all this
             ours.set_mode(stat.S_IMODE(status.st_mode) & ~_OTHERS)

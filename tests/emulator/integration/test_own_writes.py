@@ -163,6 +163,31 @@ def test_anothers_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not any((tmp_path / "shared/.appsvc").iterdir())
 
 
+@pytest.mark.parametrize("foreign", ["link", "folder"])
+def test_anothers_link_in_place_of_our_folder(
+    foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would lead to a folder of theirs, in which the interpreter is that this user runs."""
+    site = make_site(tmp_path / "shared" / "site", {"app.py": ""})
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "shared/.appsvc").symlink_to(tmp_path / "theirs")
+    real = {"lstat": Path.lstat, "stat": Path.stat}
+
+    def given_away(name: str, path: Path) -> os.stat_result:
+        found = real[name](path)
+        if path.name != ".appsvc" or (name == "lstat") is not (foreign == "link"):
+            return found
+        return os.stat_result((*found[:4], found.st_uid + 1, *found[5:10]))
+
+    monkeypatch.setattr(Path, "lstat", lambda path: given_away("lstat", path))
+    monkeypatch.setattr(Path, "stat", lambda path, **_: given_away("stat", path))
+    with pytest.raises(PermissionError, match="another user"):
+        workspace.own_folder(site, "linux")
+    made = workspace.linux_folder(site, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert made.is_relative_to(tmp_path / "cache")
+    assert not any((tmp_path / "theirs").iterdir())
+
+
 def test_a_folder_of_ours_that_the_user_keeps_elsewhere(tmp_path: Path) -> None:
     """A link that they made is theirs: followed, and what it leads to keeps its mode."""
     site = make_site(tmp_path / "site", {"app.py": ""})
