@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...system import folders, own_files
+from ...system import folders, own_files, process
 from ...system.own_folder import OwnFolder, is_link
 
 __all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
