@@ -17,13 +17,14 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from .apps import load
+from .apps import kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import advisories, defaults, start_time
+from .serving import advisories, defaults, one_host, start_time
 from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
+from .settings import options
 from .wsgi import LazyApplication
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def post_worker_init(worker: Any) -> None:
                 f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
                 hint=f"Start an ASGI app with gunicorn itself: `gunicorn -k ... {name}`.",
             )
+        else:
+            _wrap_other(worker)
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
@@ -69,6 +72,23 @@ def post_worker_init(worker: Any) -> None:
     drain.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
+
+
+def _wrap_other(worker: Any) -> None:
+    """Put the app of a worker for ASGI behind the middleware for that.
+
+    Raises ConfigError for one that cannot be, where a sign-in is required: it would be open to all.
+    """
+    name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker has it as the latter
+    app = getattr(worker, name, None)
+    if kinds.is_asgi(app):
+        setattr(worker, name, one_host.OneHost(load.wrap_any(app)[0]))
+    elif options.resolve("APPSVC_REQUIRE_LOGIN", None, os.environ):
+        raise ConfigError(
+            f"APPSVC_REQUIRE_LOGIN is set, and the app of a {type(worker).__name__} cannot be put "
+            "behind the middleware.",
+            hint="Start it with another worker class, or without -k.",
+        )
 
 
 def _alone(app: WSGIApplication) -> WSGIApplication:
