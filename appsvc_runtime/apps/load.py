@@ -68,8 +68,12 @@ def choose_app(
     plan = startup_plan.make_plan(site, environ)
     if plan.app is not None:
         return AppChoice(plan.app, f"detected: {plan.rule}")
+    from ..redaction.masking import mask_command  # loaded where there is no app
+
+    # The pre-run command is among it.
+    looked_at = " ".join(map(mask_command, plan.looked_at))
     raise AppLoadError(
-        f"No app was found in {os.fspath(site)!r}: {' '.join(plan.looked_at)}",
+        f"No app was found in {os.fspath(site)!r}: {looked_at}",
         hint=" ".join([*plan.warnings, "Name the app: set APPSVC_APP to module:attr."]),
     )
 

@@ -56,6 +56,13 @@ def test_setting_that_names_ourselves_is_refused() -> None:
         choose_app(".", {"APPSVC_APP": "appsvc_runtime.wsgi:application"})
 
 
+def test_no_secret_of_the_pre_run_command_is_shown(tmp_path: Path) -> None:
+    """The message goes to the log of a container that does not start."""
+    with pytest.raises(AppLoadError, match=r"export API_KEY=\*{8}") as caught:
+        choose_app(tmp_path, {"PRE_RUN_COMMAND": "export API_KEY=S3cr3t"})
+    assert "S3cr3t" not in str(caught.value)
+
+
 def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
     """The message names the folder and each rule's finding; the hint what nearly was one."""
     (tmp_path / "src" / "shop").mkdir(parents=True)
