@@ -23,9 +23,10 @@ from . import steps
 from .copy import Copied, copy_changes
 from .environment import step_environ
 from .install import Installer
-from .output_folder import activated, empty, is_own_environment, locked, take_state
+from .output_folder import activated, empty, is_own_environment, locked, python_of, take_state
 from .run_step import BuildError, Runner, last_words, refuse_failure
 from .state import FILE, State, digest, read_state, write_state
+from .static_root import ask_static_root, leads_out
 from .threads import in_thread, with_progress
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ class _Build:
         same = before and not copied.changed and not ran_shell
         kept = await installer.install(settings, variables, same)
         active = activated(variables, options.output)
-        await self._collect(settings, active, installer.packages, same and kept)
+        collected = await self._collect(settings, active, installer.packages, same and kept)
         await self._shell("POST", settings, active)
-        self.state.steps = self._steps_key()
+        self.state.steps = self._steps_key() if collected else ""
         self.state.finished = True
         write_state(folder, self.state)
 
@@ -181,17 +182,24 @@ class _Build:
         variables: Mapping[str, str],
         packages: steps.Packages | None,
         same: bool,
-    ) -> None:
+    ) -> bool:
+        """Collect static files where Django has some; return whether that need not be repeated."""
         if packages is None:
-            return
+            return True
         step, remark = steps.collect_static(self.options.output, settings, packages)
         if remark:
             self.say("collectstatic", remark)
         if step is None:
-            return
+            return True
         if same and self.state.steps == self._steps_key():
             self.say("collectstatic", "Its files are kept: nothing has changed.")
-            return
+            return True
+        folder = self.options.output
+        root = await ask_static_root(str(python_of(folder)), variables, folder)
+        problem = await in_thread(lambda: leads_out(folder, root)) if root else ""
+        if problem:
+            self.say("collectstatic", f"Warning: collectstatic is not run: {problem}")
+            return False
         ended = await self.runner.do(step, variables)
         if ended.code:
             self.say(
@@ -199,6 +207,7 @@ class _Build:
                 f"Warning: it ended with exit code {ended.code}. The platform goes on all the "
                 f"same, without your static files. {last_words(ended.tail)}".rstrip(),
             )
+        return not ended.code
 
     def _steps_key(self) -> str:
         return digest(sorted(self.options.app_settings))

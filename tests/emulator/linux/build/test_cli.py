@@ -50,7 +50,8 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> No
         {
             "requirements.txt": "-r more.txt\n",
             "more.txt": "# django is looked for in the first file only\n",
-            "manage.py": 'import os, sys\nopen("collected", "a").write("x")\n'
+            "manage.py": 'import os, sys\nif sys.argv[1] != "collectstatic":\n    sys.exit(1)\n'
+            'open("collected", "a").write("x")\n'
             'print("collecting", os.environ["KEY"], sys.prefix != sys.base_prefix)\n',
             "post.sh": "#!/bin/sh\necho post in $PWD with $VIRTUAL_ENV\n",
         },
