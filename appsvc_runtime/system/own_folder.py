@@ -19,7 +19,7 @@ from types import TracebackType
 
 from . import files
 
-__all__ = ["BY_DESCRIPTOR", "OwnFolder", "is_folder", "is_link"]
+__all__ = ["BY_DESCRIPTOR", "NO_ROOM", "OwnFolder", "is_folder", "is_link"]
 
 _BY_NAME = {os.open, os.mkdir, os.rmdir, os.unlink, os.readlink, os.symlink, os.rename, os.stat}
 BY_DESCRIPTOR = os.supports_dir_fd >= _BY_NAME and os.scandir in os.supports_fd
@@ -35,6 +35,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 # Of a reparse point that stands for another folder: a link or a junction, not a file in a cloud.
 _NAME_SURROGATE = 0x2000_0000
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+# The errors of a disk that is full, or of which a user has had their part.
+NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def is_link(status: os.stat_result) -> bool:
@@ -171,10 +173,15 @@ class OwnFolder:
         """Put a file in the place of what is there, whole or not at all."""
         new = f"{name}.new"
         self.remove(new)
-        with os.fdopen(self.create(new), "wb") as file:
-            file.write(data)
-            if _MODES_BY_DESCRIPTOR:
-                os.chmod(file.fileno(), mode)
+        try:
+            with os.fdopen(self.create(new), "wb") as file:
+                file.write(data)
+                if _MODES_BY_DESCRIPTOR:
+                    os.chmod(file.fileno(), mode)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.remove(new)
+            raise _named(error, self.where(name)) from None
         there = self.status(name)
         if is_folder(there):  # a rename cannot take its place
             self.remove(name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...system import folders, own_files, process
-from ...system.own_folder import OwnFolder, is_link
+from ...system.own_folder import NO_ROOM, OwnFolder, is_link
 
 __all__ = ["cache_folder", "default_output", "linux_folder", "own_folder", "own_path"]
 
@@ -86,9 +86,10 @@ def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
             made = cache_folder(environ) / "sites" / f"{site.name}-{key}" / "linux"
             own_files.make_folders(made)
     except OSError as error:
+        hint = "Copy the site to a folder that you may write beside."
         raise ConfigError(
             f"The folder {made}, in which the site is built, cannot be made: {error.strerror}.",
-            hint="Copy the site to a folder that you may write beside.",
+            hint="Free space on that disk." if error.errno in NO_ROOM else hint,
         ) from None
     return made
 

@@ -8,6 +8,7 @@ steps.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import zlib
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ....errors import ConfigError
-from ....system.own_folder import OwnFolder, is_folder
+from ....system.own_folder import NO_ROOM, OwnFolder, is_folder
 from .listing import Listing, heaviest, list_site
 from .progress import Progress
 from .state import State
@@ -28,6 +29,12 @@ _BLOCK = 1 << 20
 _LINK, _FOLDER = -1, -2
 # The bytecode that Python left beside files that are gone.
 _CACHES = "__pycache__"
+_HINT = "Make it readable, or move it out of the site."
+_HINTS = {
+    errno.ENAMETOOLONG: "Move it out of the site.",
+    errno.EMFILE: "Raise the limit of open files: ulimit -n 4096.",
+    **dict.fromkeys(NO_ROOM, "Free space on that disk, or build on another: --output DIR."),
+}
 
 
 @dataclass
@@ -79,7 +86,7 @@ def copy_changes(
     except OSError as error:
         raise ConfigError(
             f"The site cannot be copied: {error.filename or site}: {error.strerror or error}.",
-            hint="Make the file readable, or name another output folder that has room.",
+            hint=_HINTS.get(error.errno or 0, _HINT),
         ) from None
     return copied
 
@@ -105,7 +112,7 @@ class _Copy:
                 self._copied.written += 1
                 self._progress.add_file()
             else:
-                self._progress.look()
+                self._progress.compare()
             self.now[full] = key
         for name, leads_to in listing.links.items():
             full = listing.name + name
@@ -141,9 +148,7 @@ class _Copy:
             unfinished = opened.enter_context(contextlib.ExitStack())
             unfinished.callback(os.close, writing)
             while block := os.read(reading, _BLOCK):
-                view = memoryview(block)
-                while view:
-                    view = view[os.write(writing, view) :]
+                _write(writing, block, target.where(name))
                 self._progress.add(len(block))
             unfinished.pop_all()
             # A build may change what its owner may not, as on the platform, where it is all root's.
@@ -151,6 +156,16 @@ class _Copy:
             mode = _writable(stat.S_IMODE(status.st_mode))
             target.finish(name, writing, mode, (status.st_atime_ns, status.st_mtime_ns))
         return _file_key(status)
+
+
+def _write(descriptor: int, data: bytes, path: str) -> None:
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        error.filename = path  # not the site's file, which is fine
+        raise
 
 
 def _keys(listing: Listing) -> list[tuple[str, list[int]]]:

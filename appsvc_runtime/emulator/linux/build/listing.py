@@ -22,6 +22,9 @@ _CACHES = "__pycache__"
 _LEFT_OUT = OURS | {names.VIRTUAL_ENVIRONMENT, "__oryx_packages__", _CACHES, ".git", ".appsvc"}
 _NOT_TOLD = OURS | {_CACHES}
 _MARK_OF_ENVIRONMENT = "pyvenv.cfg"
+# So deep no site is; each level costs two open folders, and a call or two of Python's stack.
+_MOST_LEVELS = 200
+_SHOWN = 200
 # A folder stands for what weighs in it unless one folder in it holds so much of that.
 _MOST = 0.8
 
@@ -44,11 +47,11 @@ class Listing:
 def list_site(
     site: OwnFolder, output: os.stat_result | None, left_out: list[str], progress: Progress
 ) -> Listing:
-    """List a site, without the folder `output` if it lies in it; add what is left out and why."""
-    try:
-        return _list(site, "", output, left_out, progress)
-    except RecursionError:
-        raise OSError(errno.ENAMETOOLONG, "folders lie in folders too deeply", site.path) from None
+    """List a site, without the folder `output` if it lies in it; add what is left out and why.
+
+    OSError for what cannot be read, and for folders in too many others.
+    """
+    return _list(site, "", output, left_out, progress)
 
 
 def _list(
@@ -58,6 +61,9 @@ def _list(
     left_out: list[str],
     progress: Progress,
 ) -> Listing:
+    if inside.count("/") > _MOST_LEVELS:
+        much = f"more than {_MOST_LEVELS} folders lie in each other"
+        raise OSError(errno.ENAMETOOLONG, much, _shortened(folder.path))
     status = folder.status()
     made = Listing(inside, stat.S_IMODE(status.st_mode) if status else 0o700)
     for name, found in folder.entries():
@@ -84,6 +90,10 @@ def _list(
         else:
             left_out.append(f"{full} ({'a junction' if is_link(found) else 'no file'})")
     return made
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
 
 
 def heaviest(listing: Listing, count: int = 5) -> list[tuple[str, int]]:

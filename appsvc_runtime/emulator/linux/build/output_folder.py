@@ -14,7 +14,7 @@ from pathlib import Path
 from ....azure import names
 from ....errors import ConfigError
 from ....system import files, folders, own_files
-from ....system.own_folder import OwnFolder, is_folder, is_link
+from ....system.own_folder import NO_ROOM, OwnFolder, is_folder, is_link
 from .state import FILE, LOCK, OURS, State, read_state, write_state
 
 __all__ = ["activated", "empty", "is_own_environment", "locked", "python_of", "take_state"]
@@ -106,6 +106,10 @@ def locked(site: Path, output: Path) -> Iterator[OwnFolder]:
             )
         try:
             yield folder
+        except OSError as error:
+            if not str(error.filename or "").startswith(folder.path):
+                raise
+            raise _not_written(named[1], error) from None
         finally:
             files.unlock(lock)
 
@@ -129,7 +133,7 @@ def _not_written(output: Path, error: OSError) -> ConfigError:
         f"The output folder {str(output)!r} cannot be written"
         + (f" ({what})" if what else "")
         + f": {error.strerror}.",
-        hint="Name another with --output.",
+        hint="Free space on that disk." if error.errno in NO_ROOM else "Name another by --output.",
     )
 
 

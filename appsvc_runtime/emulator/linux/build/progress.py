@@ -35,6 +35,7 @@ class Progress:
         self._clock = clock
         self._told_at = clock() + _FIRST
         self._looked = 0
+        self._compared = 0
         self._files = 0
         self._bytes = 0
         self._expected = (0, 0)
@@ -43,6 +44,11 @@ class Progress:
         """Count an entry of the site that was looked at."""
         self._looked += 1
         self._step(lambda: f"Looked at so far: {self._looked:,} files and folders.")
+
+    def compare(self) -> None:
+        """Count a file that needs no copy."""
+        self._compared += 1
+        self._step(lambda: f"Compared so far: {self._compared:,} files.")
 
     def expect(
         self, files: int, size: int, heaviest: Callable[[], Sequence[tuple[str, int]]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from appsvc_runtime.emulator.linux.build.copy import Copied
 from appsvc_runtime.emulator.linux.build.copy import copy_changes as copy_into
 from appsvc_runtime.emulator.linux.build.output_folder import locked
-from appsvc_runtime.emulator.linux.build.state import State
+from appsvc_runtime.emulator.linux.build.state import State, write_state
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system.own_folder import OwnFolder
 from tests.support.apps import digest
@@ -152,6 +154,77 @@ def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     copy_changes(site, output, state)
     assert digest(output) == digest(site)
+
+
+def make_deep(folder: Path, levels: int) -> None:
+    """Make folders in folders, also deeper than a path can be long; a file in the last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(os.open("leaf", os.O_CREAT, dir_fd=descriptor))
+    os.close(descriptor)
+
+
+def test_folders_in_folders(site: Path, tmp_path: Path) -> None:
+    """Two hundred levels are copied, and their end is seen; more are one sentence."""
+    make_deep(site, 200)
+    state = State()
+    assert copy_changes(site, tmp_path / "out", state).written == 4
+    assert tmp_path.joinpath("out", *["d"] * 200, "leaf").exists()
+    shutil.rmtree(site / "d")
+    assert copy_changes(site, tmp_path / "out", state).removed == 1
+    assert names(tmp_path / "out") == set(FILES)
+
+
+@pytest.mark.parametrize("levels", [201, 600])
+def test_folders_in_too_many_folders(levels: int, site: Path, tmp_path: Path) -> None:
+    """They are refused before anything is written, without a traceback."""
+    make_deep(site, levels)
+    with pytest.raises(ConfigError, match=r"more than 200 folders lie in each other\. Move it"):
+        copy_changes(site, tmp_path / "out", State())
+    assert names(tmp_path / "out") == set()
+
+
+def test_a_full_disk(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that cannot be written is named, not the site; and what helps."""
+    real, big = os.write, b"x" * 5_000_000
+    (site / "big.bin").write_bytes(big)
+
+    def write(descriptor: int, data: bytes) -> int:
+        if len(data) > 1000:  # of the copy's files only this one is so large
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(ConfigError, match=r"out/big\.bin: No space left on device\. Free space"):
+        copy_changes(site, tmp_path / "out", State())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_state_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one sentence with the state's own name, and leaves no half of one behind."""
+    output = tmp_path / "out"
+    create = OwnFolder.create
+
+    def full(folder: OwnFolder, name: str) -> int:
+        os.close(create(folder, name))
+        return os.open("/dev/full", os.O_WRONLY)
+
+    def fill_disk(folder: OwnFolder) -> None:
+        monkeypatch.setattr(OwnFolder, "create", full)
+        monkeypatch.setattr(os, "chmod", lambda *_: None)
+        write_state(folder, State())
+
+    (tmp_path / "site").mkdir()
+    with (
+        pytest.raises(ConfigError, match=r"build\.json.*No space left on device\. Free space"),
+        locked(tmp_path / "site", output) as folder,
+    ):
+        fill_disk(folder)
+    assert names(output) == {".appsvc-build.lock"}
 
 
 def test_a_copy_that_was_interrupted(site: Path, tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_a_long_copy(tmp_path: Path) -> None:
         assert re.fullmatch(r"Copied so far: [0-4] of 4 files, [0-6]\.[05] of 6\.0 MB\.", line)
 
 
+def test_a_copy_of_what_is_there(tmp_path: Path) -> None:
+    """What is compared is not counted as looked at a second time."""
+    site = make_site(tmp_path / "site", {f"{n}.txt": "x" for n in range(9)})
+    state, told = State(), list[str]()
+    (tmp_path / "out").mkdir()
+    with OwnFolder.open(tmp_path / "out") as output:
+        copy_changes(site, output, state)
+        copy_changes(site, output, state, progress=Progress(told.append, Clock(1.9)))
+    assert [line for line in told if "Looked" in line][-1].endswith(": 8 files and folders.")
+    assert "Compared so far: 2 files." in told
+
+
 def test_a_heavy_copy(tmp_path: Path) -> None:
     """The folders that weigh most, each where most of its weight is."""
     site = make_site(tmp_path / "site", {"app.py": "x"})
