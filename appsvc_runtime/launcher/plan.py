@@ -164,13 +164,13 @@ def _job_settings(environ: Mapping[str, str]) -> tuple[JobSettings | None, tuple
     if not environ.get("WEBJOBS_NAME"):
         return None, ()
     from ..azure import job_settings  # which only a WebJob needs
+    from ..system.plain_file import read_plain
 
     path = environ.get("WEBJOBS_PATH", "")
     for folder in (os.curdir, path, os.path.dirname(path)):
         file = os.path.join(folder, _JOB_FILE)
         try:
-            with open(file, "rb") as opened:
-                return job_settings.read_job_settings(opened.read(), _JOB_FILE)
+            return job_settings.read_job_settings(read_plain(file), _JOB_FILE)
         except OSError:
             continue
     return None, ()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding, errors
+from ...system.plain_file import read_plain
 from ..processes import requirement, site_folder, surroundings
 from ..processes.environment import make_environ, windows_variables
 from ..processes.interpreter import app_environ
@@ -219,7 +220,7 @@ def _source(paths: windows_paths.PathMap, path: str) -> str | None:
     """Give the text of a script that web.config names, None where it cannot be read."""
     found = paths.local(path)
     try:
-        return None if found is None else found.read_text("utf-8", "replace")
+        return None if found is None else read_plain(found).decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding
+from ...system.plain_file import read_plain
 from .webconfig.file import parse
 from .webconfig.merge import Level, matching_scopes, resolve
 from .webconfig.model import Config
@@ -125,8 +126,7 @@ class Site:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(_MAX_BYTES)
+        return read_plain(file, _MAX_BYTES)
     except OSError as error:
         hint = "Give yourself the right to read it."
         if isinstance(error, FileNotFoundError):

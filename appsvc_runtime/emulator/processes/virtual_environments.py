@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...system import folders
+from ...system.plain_file import read_plain
 
 __all__ = ["Environment", "built_for", "find_environments", "locate_python"]
 
@@ -95,7 +96,7 @@ def locate_python(environment: Environment) -> str:
 def built_for(environment: Environment) -> tuple[int, ...] | None:
     """Return the Python version that an environment was made for, as far as it is written there."""
     try:
-        text = (environment.folder / _MARKER).read_text("utf-8", "replace")[:_MAX_TEXT]
+        text = read_plain(environment.folder / _MARKER, _MAX_TEXT).decode("utf-8", "replace")
     except OSError:
         return None
     found = re.search(
@@ -153,8 +154,7 @@ def _is_environment(folder: Path) -> bool:
 def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment:
     """Return the environment that a file `.venv` names, by a path or, as Pipenv has it, a name."""
     try:
-        with file.open("rb") as opened:
-            text = opened.read(_MAX_TEXT).decode("utf-8", "replace").strip()
+        text = read_plain(file, _MAX_TEXT).decode("utf-8", "replace").strip()
     except OSError as error:
         raise ConfigError(
             f"The file .venv of {where} cannot be read: {error.strerror}.",
@@ -180,7 +180,7 @@ def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment
 def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterator[Environment]:
     """Return the environments that Poetry and Pipenv keep elsewhere for a project."""
     try:
-        project = (folder / "pyproject.toml").read_text("utf-8", "replace")
+        project = read_plain(folder / "pyproject.toml").decode("utf-8", "replace")
     except OSError:
         project = ""
     if (folder / "poetry.lock").is_file() or _POETRYS.search(project):

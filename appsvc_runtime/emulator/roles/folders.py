@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...system import capabilities, files, own_files
+from ...system.plain_file import read_plain
 from ..processes import workspace
 from .model import Role
 
@@ -70,7 +71,7 @@ def find(folder: Path, name: str) -> Path | None:
 def read(file: Path) -> bytes:
     """Give what is in a file; ConfigError where it cannot be read."""
     try:
-        return file.read_bytes()
+        return read_plain(file)
     except OSError as error:
         raise ConfigError(
             f"{file} cannot be read: {error.strerror}.", hint="Let this user read it."

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from ....system.plain_file import read_plain
 from .local_sources import ARCHIVES, LocalSources
 
 __all__ = ["Counted", "count"]
@@ -89,8 +90,7 @@ def _places_digest(paths: Iterable[Path]) -> tuple[str, list[Path]]:
             pages.add(path)
     for page in pages:
         try:
-            with page.open("rb") as file:
-                links = _HREF.findall(file.read(_MAX_PAGE))
+            links = _HREF.findall(read_plain(page, _MAX_PAGE))
         except OSError:
             continue
         named = [page.parent / unquote(os.fsdecode(link).removeprefix("file://")) for link in links]
