@@ -7,7 +7,6 @@ platform's, nor know of the front end.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from ...startup import plan as startup_plan
 from ...system import own_files, process, sockets
 from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
-from ..processes import readiness
+from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
 from . import default_site as linux_default_site
 from . import environment, image, namespace, start_script
@@ -35,7 +34,6 @@ __all__ = ["LinuxHost"]
 
 _BUILD_SWITCH = "SCM_DO_BUILD_DURING_DEPLOYMENT"
 _EVERYWHERE = "0.0.0.0"
-_RUN = "run-"
 
 
 class LinuxHost:
@@ -53,7 +51,7 @@ class LinuxHost:
         self._environ = environ
         self._say = say
         # What only this run needs; another emulator of the site has its own.
-        self._run = plan.linux / f"{_RUN}{os.getpid()}"
+        self._run = run_folder.run_folder(plan.linux)
         self._instances: Instances | None = None
         self._made = asyncio.Event()
         self._closed = False
@@ -70,9 +68,9 @@ class LinuxHost:
             findings += more
         for finding in findings:
             say("settings", f"{finding.level.capitalize()}: {finding.where}: {finding}")
+        await asyncio.to_thread(run_folder.remove_old_runs, plan.linux)
+        own_files.remove_path(self._run)
         folder = await self._build()
-        _remove_old_runs(plan.linux)
-        own_files.remove_path(self._run)  # of an emulator that had this number once
         self._run.mkdir(0o700)
         made = await image.prepare_image(plan.python, self._environ, say)
         self._compare_versions(made, folder)
@@ -257,20 +255,12 @@ class LinuxHost:
         )
         return Launch(
             argv=(*space.prefix, "/bin/sh", str(script)),
-            environ=environ,
+            environ=run_folder.mark_variables(self._run, environ),
             cwd=folder,
             port=port,
             command=mask_command(start_script.shown_command(start, space, default_site)),
             antenv=antenv.is_dir(),
         )
-
-
-def _remove_old_runs(linux: Path) -> None:
-    """Remove what emulators left that were killed."""
-    for folder in linux.glob(f"{_RUN}*"):
-        number = folder.name.removeprefix(_RUN)
-        if number.isdecimal() and not process.is_running(int(number)):
-            own_files.discard(folder)
 
 
 def _is_file(path: Path) -> bool:

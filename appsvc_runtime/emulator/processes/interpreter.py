@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import ConfigError
+from .asking import ask_program
 
 __all__ = ["Interpreter", "app_environ", "examine", "require", "same_folder"]
 
@@ -94,17 +94,16 @@ def examine(python: str) -> Interpreter | None:
 
 @lru_cache(16)
 def _examine(python: str, variables: tuple[tuple[str, str], ...]) -> Interpreter | None:
+    printed = ask_program([python, "-c", _CODE], environ=dict(variables), seconds=_TIMEOUT)
+    if printed is None:
+        return None
     try:
-        ended = subprocess.run(
-            [python, "-c", _CODE], capture_output=True, text=True, errors="replace",
-            timeout=_TIMEOUT, check=False, stdin=subprocess.DEVNULL, env=dict(variables),
-        )  # fmt: skip
-        found = [line for line in ended.stdout.splitlines() if line.startswith(_MARK)]
+        found = [line for line in printed.splitlines() if line.startswith(_MARK)]
         told = json.loads(found[-1].removeprefix(_MARK))
         version = told.pop("version")
         made = Interpreter(version=(version[0], version[1], version[2]), **told)
         return made if os.path.isfile(made.path) else None
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError, IndexError, KeyError):
+    except (OSError, ValueError, TypeError, IndexError, KeyError):
         return None
 
 

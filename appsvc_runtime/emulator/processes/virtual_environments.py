@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...system import folders
 from ...system.plain_file import read_plain
+from .asking import ask_program
 
 __all__ = ["Environment", "built_for", "find_environments", "locate_python"]
 
@@ -199,14 +199,11 @@ def _ask(argv: list[str], folder: Path, environ: Mapping[str, str]) -> Path | No
     found = shutil.which(argv[0], path=environ.get("PATH"))
     if found is None or Path(os.path.abspath(found)).is_relative_to(folder):
         return None  # a program that lies in the site is nothing to run for a question
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        ended = subprocess.run(
-            [found, *argv[1:]], cwd=folder, env={**environ, "PIPENV_VERBOSITY": "-1"},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=_TIMEOUT, check=False,
-        )  # fmt: skip
-        lines = ended.stdout.strip().splitlines()
-        if not ended.returncode and lines and Path(lines[-1]).is_dir():
+    variables = {**environ, "PIPENV_VERBOSITY": "-1"}
+    printed = ask_program([found, *argv[1:]], environ=variables, seconds=_TIMEOUT, cwd=folder)
+    lines = (printed or "").strip().splitlines()
+    with contextlib.suppress(OSError, ValueError):
+        if lines and Path(lines[-1]).is_dir():
             return Path(lines[-1])
     return None
 

@@ -15,10 +15,11 @@ from datetime import datetime, timezone
 from ...errors import AppServiceError, ConfigError
 from ...system import files, own_files
 from ..http.messages import Say
+from ..processes.run_folder import remove_old_runs
 from ..processes.watch import watch
 from .copy import JobCopy
 from .log import run_id
-from .plan import JobPlan, JobsPlan, remove_old_copies
+from .plan import JobPlan, JobsPlan
 from .run import JobRun
 
 __all__ = ["WebJobs"]
@@ -60,7 +61,7 @@ class WebJobs:
 
     async def work(self) -> int:
         """Run what runs by itself until a stop, or the one job once; give its exit code."""
-        await asyncio.to_thread(remove_old_copies, self._plan.home)
+        await asyncio.to_thread(remove_old_runs, self._plan.temp.parent)
         if self._once:
             return await self._trigger(self._plan.jobs[0])
         running = sum(1 for job in self._jobs.values() if _runs_by_itself(job))

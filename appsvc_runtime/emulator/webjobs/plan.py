@@ -13,19 +13,18 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding
-from ...system import capabilities, own_files, process
-from ..processes import environment, requirement, surroundings
+from ...system import capabilities
+from ..processes import environment, requirement, run_folder, surroundings
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
 from .files import Job, find_jobs, program_for
 from .schedule import Schedule, read_schedule
 
-__all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan", "remove_old_copies"]
+__all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan"]
 
 # App settings that Kudu reads: how long it waits after a run, and a switch for all jobs.
 RESTART_TIME = "WEBJOBS_RESTART_TIME"
 DEFAULT_RESTART_SECONDS = 60.0
-_RUN = "run-"
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     settings = dict(options.settings)
     name, default, public = surroundings.names(site, settings, "")
     home = surroundings.make_home(site, None)
-    temp = home / "temp" / f"{_RUN}{os.getpid()}"
+    temp = run_folder.run_folder(home / "temp")
     twice = {job.name for job in wanted if job.kind == "continuous"} & {
         job.name for job in wanted if job.kind == "triggered"
     }
@@ -158,14 +157,6 @@ def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
         f"There is no triggered job {trigger!r}.",
         hint=f"There is: {known}." if known else "There is none in App_Data/jobs/triggered.",
     )
-
-
-def remove_old_copies(home: Path) -> None:
-    """Remove what emulators of the site have left that were killed."""
-    for folder in (home / "temp").glob(f"{_RUN}*"):
-        number = folder.name.removeprefix(_RUN)
-        if number.isdecimal() and not process.is_running(int(number)):
-            own_files.discard(folder)
 
 
 def _not_here(job: Job, script: Path) -> Finding:

@@ -18,6 +18,7 @@ from ...system import capabilities, own_files
 from ...system.process import exit_code
 from ..http.messages import Say
 from ..processes.child import Child
+from ..processes.run_folder import mark_variables
 from .copy import JobCopy
 from .files import command_for
 from .log import MAX_LINES, JobLog, write_status
@@ -179,7 +180,7 @@ class JobRun:
             own_files.make_folders(shutdown)
             self._shutdown_file = shutdown / secrets.token_hex(6)
             environ["WEBJOBS_SHUTDOWN_FILE"] = str(self._shutdown_file)
-        return environ
+        return mark_variables(self._plan.temp, environ)
 
     def _status(self, status: str, *, ended: bool = False) -> None:
         if self._identity:

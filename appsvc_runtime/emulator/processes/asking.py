@@ -1,0 +1,46 @@
+"""A program that is run for what it prints, for a short while.
+
+Must not know what is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from ...system.process_tree import Tree
+
+__all__ = ["ask_program"]
+
+
+def ask_program(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    seconds: float,
+    cwd: str | os.PathLike[str] | None = None,
+) -> str | None:
+    """Return what a program prints; None where it fails, or does not end after so many seconds.
+
+    It is ended then, with all that it has started: one that is a script may wait for another.
+    """
+    tree = Tree()
+    try:
+        started = subprocess.Popen(
+            argv, env=tree.environ(environ), cwd=cwd, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **tree.popen_options(),
+        )  # fmt: skip
+    except (OSError, ValueError):
+        return None
+    tree.adopt(started.pid)
+    with started:
+        try:
+            printed, _ = started.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if started.returncode is None:
+                tree.kill()
+            tree.close()
+    return None if started.returncode else printed.decode("utf-8", "replace")
