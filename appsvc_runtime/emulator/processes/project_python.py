@@ -23,6 +23,7 @@ _NOT_PASSED = (
     "--set PYTHONPATH=DIR."
 )
 _OWN = "this command's own, as the site has no virtual environment and none is active"
+_OWN_INSTEAD = "this command's own, as the project's environment cannot be used"
 # What pipx and uv leave in an environment that holds a tool alone.
 _TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
 
@@ -62,27 +63,35 @@ def choose_python(
     noted. With `version`, one of another version is passed over. Raises ConfigError.
     """
     notes: list[str] = []
+    broken = False
     if runs_app and environ.get("PYTHONPATH"):
         notes.append(_NOT_PASSED)
     if python:
         found = require(find_interpreter(python), f"--python {python!r}")
         return ProjectPython(found, f"{found.path}, as --python says", tuple(notes))
-    for environment in find_environments(site, environ):
-        if _is_tools_own(environment):
-            continue
-        try:
-            found = _use(environment)
-        except ConfigError as error:
-            if runs_app:
-                raise
-            notes.append(f"{error.message} Its version is not taken.")
-            continue
-        if version is None or found.minor == version:
-            return ProjectPython(found, environment.called, tuple(notes))
+    try:
+        for environment in find_environments(site, environ):
+            if _is_tools_own(environment):
+                continue
+            try:
+                found = _use(environment)
+            except ConfigError as error:
+                if runs_app:
+                    raise
+                notes.append(f"{error.message} Its version is not taken.")
+                broken = True
+                continue
+            if version is None or found.minor == version:
+                return ProjectPython(found, environment.called, tuple(notes))
+    except ConfigError as error:  # of a file `.venv` that names nothing
+        if runs_app:
+            raise
+        notes.append(f"{error.message} Its version is not taken.")
+        broken = True
     own = require(sys.executable, "This command's own Python")
     if version is not None and own.minor != version:
         return ProjectPython(*_of_version(version), tuple(notes))
-    reason = _OWN
+    reason = _OWN_INSTEAD if broken else _OWN
     if version is not None:
         reason = "this command's own, of the version that --python-version says"
     return ProjectPython(own, reason, tuple(notes))
@@ -93,16 +102,24 @@ def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int
 
     For commands that only read a site: what lies in it may be anybody's.
     """
+    broken = False
     try:
         for environment in find_environments(site, environ, ask=False):
+            if _is_tools_own(environment):
+                continue
+            try:
+                locate_python(environment)
+            except ConfigError:
+                broken = True  # a build says what is wrong with it, and does not take its version
+                continue
             found = built_for(environment)
-            if found is not None and not _is_tools_own(environment):
+            if found is not None:
                 version = ".".join(map(str, found))
                 return (found[0], found[1]), f"{environment.called} ({version})"
     except ConfigError:
-        pass  # what starts the site says what is wrong with its environment
+        broken = True
     version = ".".join(map(str, sys.version_info[:3]))
-    return sys.version_info[:2], f"{_OWN} ({version})"
+    return sys.version_info[:2], f"{_OWN_INSTEAD if broken else _OWN} ({version})"
 
 
 def find_interpreter(python: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import process
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and modes are POSIX's here")
+CANNOT = "this command's own, as the project's environment cannot be used"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -247,7 +249,9 @@ def test_an_environment_that_cannot_be_used(
 
 
 @posix
-@pytest.mark.parametrize("make", [Path.mkdir, _windows, _dangling, _other_version])
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, _windows, _dangling, _other_version, _file(""), _file("no/such/env")]
+)
 def test_where_only_its_version_counts_it_is_noted(
     site: Path, make: Callable[[Path], None]
 ) -> None:
@@ -256,7 +260,20 @@ def test_where_only_its_version_counts_it_is_noted(
     chosen = choose_python(site, "", {"PATH": os.defpath}, runs_app=False)
     assert chosen.interpreter.is_own
     assert len(chosen.lines) == 2
-    assert chosen.lines[1].startswith("Note: .venv of the site ")
+    assert chosen.lines[0].startswith(f"Python: {CANNOT}")
+    assert re.match(r"Note: (The file )?\.venv of the site ", chosen.lines[1])
+
+
+@posix
+@pytest.mark.parametrize("make", [Path.mkdir, _windows, _dangling, _dangling_folder, _file("")])
+def test_a_version_that_is_only_read(site: Path, make: Callable[[Path], None]) -> None:
+    """explain, which runs nothing, takes no version that a build would not take, and says so."""
+    make(site / ".venv")
+    if (site / ".venv").is_dir():
+        (site / ".venv/pyvenv.cfg").write_text("version = 3.1.4\n", "utf-8")
+    version, line = read_version(site, {"PATH": os.defpath})
+    assert version == sys.version_info[:2]
+    assert line.startswith(CANNOT)
 
 
 def test_a_stale_activation(site: Path) -> None:
