@@ -248,4 +248,11 @@ async def _copy(options: Options, folder: OwnFolder, state: State, say: Say) -> 
     if copied.left_out:
         shown = ", ".join(copied.left_out[:8])
         say("copy", f"Left out: {shown}{', …' if len(copied.left_out) > 8 else ''}")
+    if copied.lost:
+        shown = ", ".join(copied.lost[:8])
+        say(
+            "copy",
+            "Warning: These links lead out of the site, and nowhere in the copy: "
+            f"{shown}{', …' if len(copied.lost) > 8 else ''}",
+        )
     return copied

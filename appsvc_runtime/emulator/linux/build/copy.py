@@ -41,13 +41,15 @@ _HINTS = {
 class Copied:
     """What a copy has done: how many files were written and removed, and which were left out.
 
-    `folders`: how many were made or removed.
+    `folders`: how many were made or removed. `lost`: links that lead somewhere in the site, and
+    nowhere in the copy.
     """
 
     written: int = 0
     removed: int = 0
     folders: int = 0
     left_out: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -83,6 +85,11 @@ def copy_changes(
         for name in sorted(known.keys() - copy.now.keys(), reverse=True):
             _remove_gone(output, name, known[name], copied)
         state.copied = copy.now
+        copied.lost += [
+            f"{name} -> {leads_to}"
+            for name, (leads_to, here, there) in sorted(copy.links.items())
+            if os.path.exists(here) and not os.path.exists(there)
+        ]
     except OSError as error:
         raise ConfigError(
             f"The site cannot be copied: {error.filename or site}: {error.strerror or error}.",
@@ -92,10 +99,14 @@ def copy_changes(
 
 
 class _Copy:
-    """One copy under way. `now` is what has been copied, by name."""
+    """One copy under way. `now` is what has been copied, by name.
+
+    `links`: where each leads, and its path in the site and in the copy.
+    """
 
     def __init__(self, known: dict[str, list[int]], copied: Copied, progress: Progress) -> None:
         self.now: dict[str, list[int]] = {}
+        self.links: dict[str, tuple[str, str, str]] = {}
         self._known = known
         self._copied = copied
         self._progress = progress
@@ -123,6 +134,7 @@ class _Copy:
                 target.make_link(name, leads_to, to_folder=os.path.isdir(source.where(name)))
                 self._copied.written += 1
             self.now[full] = _link_key(leads_to)
+            self.links[full] = leads_to, source.where(name), target.where(name)
         for name, inner in listing.folders.items():
             self._inner(name, inner, source, target)
 

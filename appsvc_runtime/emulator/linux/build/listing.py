@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ....azure import names
 from ....system.own_folder import OwnFolder, is_folder, is_link
 from .progress import Progress
-from .state import OURS
+from .state import LOCK, OURS
 
 __all__ = ["Listing", "heaviest", "list_site"]
 
@@ -21,7 +21,8 @@ __all__ = ["Listing", "heaviest", "list_site"]
 _CACHES = "__pycache__"
 _LEFT_OUT = OURS | {names.VIRTUAL_ENVIRONMENT, "__oryx_packages__", _CACHES, ".git", ".appsvc"}
 _NOT_TOLD = OURS | {_CACHES}
-_MARK_OF_ENVIRONMENT = "pyvenv.cfg"
+# Outputs of two builds that lie in the site would else hold each other, and grow with each build.
+_MARKS = {"pyvenv.cfg": "a virtual environment", LOCK: "a copy that a build has made"}
 # So deep no site is; each level costs two open folders, and a call or two of Python's stack.
 _MOST_LEVELS = 200
 _SHOWN = 200
@@ -76,9 +77,8 @@ def _list(
             if output is not None and os.path.samestat(found, output):
                 continue
             with folder.enter(name) as inner:
-                mark = inner.status(_MARK_OF_ENVIRONMENT)
-                if mark is not None and stat.S_ISREG(mark.st_mode):
-                    left_out.append(f"{full} (a virtual environment)")
+                if kind := _made_by_tool(inner):
+                    left_out.append(f"{full} ({kind})")
                     continue
                 below = made.folders[name] = _list(inner, f"{full}/", output, left_out, progress)
             made.weight += below.weight
@@ -90,6 +90,15 @@ def _list(
         else:
             left_out.append(f"{full} ({'a junction' if is_link(found) else 'no file'})")
     return made
+
+
+def _made_by_tool(folder: OwnFolder) -> str:
+    """Return what a folder is that is no part of a site, "" for any other."""
+    for mark, kind in _MARKS.items():
+        found = folder.status(mark)
+        if found is not None and stat.S_ISREG(found.st_mode):
+            return kind
+    return ""
 
 
 def _shortened(path: str) -> str:

@@ -29,7 +29,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def copy_changes(site: Path, output: Path, state: State) -> Copied:
-    output.mkdir(exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     with OwnFolder.open(output) as folder:
         return copy_into(site, folder, state)
 
@@ -154,6 +154,30 @@ def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     copy_changes(site, output, state)
     assert digest(output) == digest(site)
+
+
+def test_an_output_of_another_build_inside_the_site(site: Path) -> None:
+    """Two outputs in a site would hold each other, and grow with each build."""
+    for name in ("one", "two", "one", "two"):
+        with locked(site, site / name) as folder:
+            copied = copy_into(site, folder, State())
+        assert names(site / name) == {*FILES, ".appsvc-build.lock"}
+    assert copied.left_out == ["one (a copy that a build has made)"]
+
+
+def test_links_that_are_lost(site: Path, tmp_path: Path) -> None:
+    """One that leads out of the site by a relative path does not lead there from the copy."""
+    make_site(tmp_path / "big", {"a.jpg": "a"})
+    for name, leads_to in [
+        ("media", "../big"),
+        ("whole", str(tmp_path / "big")),
+        ("inside", "static"),
+        ("nowhere", "gone"),
+    ]:
+        (site / name).symlink_to(leads_to)
+    copied = copy_changes(site, tmp_path / "deeper" / "out", State())
+    assert copied.lost == ["media -> ../big"]
+    assert copy_changes(site, tmp_path / "out", State()).lost == []
 
 
 def make_deep(folder: Path, levels: int) -> None:
