@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["BuildError", "Ended", "Runner", "last_words", "refuse_failure", "run
 _SIGNALLED = 128
 _MAX_CODE = 255
 _SHOWN_LINES = 12
+# Bytes: with less hardly a file can be written.
+_ROOM = 1_000_000
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Configured|Exit): \S")
 
 
@@ -44,10 +47,14 @@ class BuildError(AppServiceError):
 
 
 class Ended:
-    """How a step has ended: its exit code, and the last lines that it printed."""
+    """How a step has ended: its exit code, and the last lines that it printed.
 
-    def __init__(self, code: int, tail: str) -> None:
+    `full`: it failed, and its disk has no room left, which programs seldom report as such.
+    """
+
+    def __init__(self, code: int, tail: str, *, full: bool = False) -> None:
         self.code = _SIGNALLED - code if code < 0 else code
+        self.full = full
         self.tail = "\n".join(tail.splitlines()[-_SHOWN_LINES:])
 
 
@@ -68,7 +75,8 @@ async def run_step(
     began = time.monotonic()
     child = await Child.start(argv, environ=environ, cwd=cwd, say=say, label=label)
     try:
-        ended = Ended(await child.wait(), child.tail())
+        code = await child.wait()
+        ended = Ended(code, child.tail(), full=bool(code) and _is_full(cwd))
     finally:
         child.kill()
         # Its end is waited for, so that nothing writes into the copy any more.
@@ -106,10 +114,17 @@ def refuse_failure(step: Step, ended: Ended) -> None:
         raise BuildError(
             f"The build's step {step.name} ended with exit code {ended.code} "
             f"({mask_command(step.shown or ' '.join(step.argv))}): {said}",
-            hint=step.hint,
+            hint="Its disk is full: free space there." if ended.full else step.hint,
             exit_code=ended.code,
             output=ended.tail,
         )
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _ROOM
+    except OSError:
+        return False
 
 
 def last_words(tail: str) -> str:
