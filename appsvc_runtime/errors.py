@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-__all__ = ["AppLoadError", "AppServiceError", "ConfigError", "drop_frames"]
+__all__ = ["AppLoadError", "AppServiceError", "ConfigError"]
 
 
 class AppServiceError(Exception):

@@ -24,7 +24,7 @@ PUBLIC = {
         secure_cookies secure_proxy_ssl_header static_root
     """,
     "appsvc_runtime.errors": "AppLoadError AppServiceError ConfigError",
-    "appsvc_runtime.findings": "Finding SettingsError drop_frames errors",
+    "appsvc_runtime.findings": "Finding SettingsError errors",
     "appsvc_runtime.pydantic": "AppServiceSettingsSource",
     "appsvc_runtime.runserver": "main",
     "appsvc_runtime.worker": "beat main stop_requested wait_for_stop",
