@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...system import own_files, process, process_tree
+from ...system import own_files, process, process_tree, procfs
 
 __all__ = ["mark_variables", "remove_old_runs", "run_folder"]
 
@@ -36,13 +36,22 @@ def remove_old_runs(above: Path) -> None:
     """
     for folder in above.glob(f"{_RUN}*"):
         number = folder.name.removeprefix(_RUN)
-        if not number.isdecimal() or (
-            int(number) != os.getpid() and process.is_running(int(number))
-        ):
+        if not number.isdecimal() or (int(number) != os.getpid() and _is_running(int(number))):
             continue
         if process_tree.can_find_by_mark():
             process_tree.Tree(_mark(folder)).kill()
         own_files.discard(folder)
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process runs; one that has ended may be listed long after, in a container.
+
+    There the first process is often one that waits for no other.
+    """
+    if not process_tree.can_find_by_mark():
+        return process.is_running(pid)
+    found = procfs.look(pid)
+    return found is not None and found.running
 
 
 def _mark(folder: Path) -> str:
