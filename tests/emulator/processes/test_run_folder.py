@@ -33,10 +33,10 @@ def emulator(above: Path, mark: str) -> subprocess.Popen[bytes]:
     code = (
         "import os, subprocess, sys, time\n"
         "from pathlib import Path\n"
-        "from appsvc_runtime.emulator import runfolder\n"
-        "folder = runfolder.run_folder(Path(sys.argv[1]))\n"
+        "from appsvc_runtime.emulator.processes import run_folder\n"
+        "folder = run_folder.run_folder(Path(sys.argv[1]))\n"
         "folder.mkdir()\n"
-        "environ = runfolder.mark_variables(folder, {**os.environ, 'OF': sys.argv[2]})\n"
+        "environ = run_folder.mark_variables(folder, {**os.environ, 'OF': sys.argv[2]})\n"
         "server = ['sh', '-c', 'sleep 600 & wait']\n"
         "subprocess.Popen(server, env=environ, start_new_session=True)\n"
         "time.sleep(600)\n"
