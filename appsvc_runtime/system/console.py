@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -93,6 +94,16 @@ def run_command(
         return 130
     except OSError as error:  # printing itself: a disk that is full, a reader that has gone
         if sys.stderr is not None:
-            click.echo(f"Error: {error}.", err=True)
+            click.echo(f"Error: {_sentence(error)}", err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _sentence(error: OSError) -> str:
+    """Return what an error of the system means, for a user."""
+    try:
+        os.getcwd()
+    except OSError:
+        return "The current folder is not there any more. Change to one that is: cd FOLDER."
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}."

@@ -45,14 +45,31 @@ def user_cache(environ: Mapping[str, str]) -> Path:
 
     RuntimeError where nothing says which user that is.
     """
-    if environ.get("XDG_CACHE_HOME"):
+    # A relative one is to be ignored (XDG Base Directory Specification).
+    if os.path.isabs(environ.get("XDG_CACHE_HOME", "")):
         return Path(environ["XDG_CACHE_HOME"])
     if process.WINDOWS and environ.get("LOCALAPPDATA"):
         return Path(environ["LOCALAPPDATA"])
-    home = Path.home()
+    home = Path(environ.get("HOME", ""))
+    if process.WINDOWS or not home.is_absolute():
+        home = _account_home()
+    if not home.is_absolute():
+        raise RuntimeError("no home folder")
     if process.WINDOWS:
         return home / "AppData" / "Local"
     return home / ("Library/Caches" if process.MAC else ".cache")
+
+
+def _account_home() -> Path:
+    """Return the home folder that the account has, a relative one where that is not known."""
+    try:
+        import pwd  # which Windows lacks
+
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except ImportError:
+        return Path(os.path.expanduser("~"))
+    except KeyError:
+        return Path()
 
 
 def has_one_writer(folder: os.stat_result, owner: os.stat_result) -> bool:

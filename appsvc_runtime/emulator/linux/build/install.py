@@ -16,6 +16,7 @@ from ...processes.workspace import cache_folder
 from . import own_package, steps
 from .made_once import make_once
 from .output_folder import activated, is_own_environment, python_of
+from .project_links import refuse_links
 from .run_step import Ended, Runner, refuse_failure
 from .state import State, digest, write_state
 from .threads import in_thread
@@ -72,6 +73,7 @@ class Installer:
                 + (f": {packages.file} is the same." if packages.file else "."),
             )
             return True
+        await in_thread(lambda: refuse_links(folder))
         self.state.installed = ""
         write_state(self._output, self.state)
         if not same:

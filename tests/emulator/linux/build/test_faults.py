@@ -201,6 +201,23 @@ def test_an_environment_that_was_moved_away(part: str, tmp_path: Path, build: Bu
     assert not (built(site) / part).is_symlink()
 
 
+@pytest.mark.parametrize("name", ["build", "mine.egg-info", "src/mine.egg-info", "lib/build"])
+def test_a_project_that_would_be_built_elsewhere(name: str, tmp_path: Path, build: Build) -> None:
+    """pip builds a project in its folder: where a link leads out of it, nothing is installed."""
+    site = make_site(tmp_path / "site", {"setup.py": "", "src/x.py": "", "lib/pyproject.toml": ""})
+    (site / name).symlink_to(tmp_path / "mine")
+    make_site(tmp_path / "mine", {"SOURCES.txt": "mine"})
+    refused = build(site)
+    assert refused.returncode == 2
+    assert f"Error: {name} of the site is a link to {tmp_path / 'mine'}, and" in refused.stderr
+    assert not installed(site).exists()
+    (site / name).unlink()
+    (site / name).symlink_to(site / "src")  # as little in the copy
+    assert build(site).returncode == 2
+    (site / name).unlink()
+    assert "is a link" not in build(site).stderr
+
+
 def test_other_users_see_nothing(tmp_path: Path, build: Build) -> None:
     """`.appsvc` is its owner's alone, however it was before, and git leaves it out."""
     site = make_site(tmp_path / "site", {"app.py": ""})
