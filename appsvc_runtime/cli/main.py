@@ -142,6 +142,7 @@ def explain(
     if not show_secrets:
         plan = _masked(plan)
     if as_json:
+        # ASCII, so that a name that is no UTF-8 can be printed too.
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
     echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")

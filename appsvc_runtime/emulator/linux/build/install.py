@@ -93,6 +93,14 @@ class Installer:
 
     async def _make_antenv(self, variables: Mapping[str, str]) -> None:
         await in_thread(lambda: self._output.remove(names.VIRTUAL_ENVIRONMENT))
+        try:
+            self._output.path.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"No virtual environment can be made in {self._output.path!r}, as that name is not "
+                "UTF-8.",
+                hint="Rename the folder, or build elsewhere: --output DIR.",
+            ) from None
         step = steps.Step(
             "antenv",
             (self._python, "-m", "venv", names.VIRTUAL_ENVIRONMENT),
