@@ -37,7 +37,6 @@ __all__ = ["AppServiceASGIMiddleware", "environ_of"]
 _ENVIRON = "appsvc.environ"
 # The scope as it came, for a middleware behind this one that decides by other options.
 _CAME = "appsvc.scope"
-_DECIDED = ("headers", "client", "scheme")
 # Headers that were removed or written anew are told by these; all others stay as they came.
 _SECURE = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 _WEBSOCKET = {"https": "wss", "http": "ws"}
@@ -117,13 +116,15 @@ class AppServiceASGIMiddleware(Replier):
             return
         environ = environ_of(scope)
         before = environ.get(REQUEST_KEY)
+        if before is not None:  # a mounted app has a root of its own
+            environ = {**environ, **_paths(scope)}
         self.decide(environ)
         if environ[REQUEST_KEY] is not before:
             came = scope.get(_CAME)
             if came is None:
                 scope = {**scope, _CAME: scope}
             else:
-                scope = {**scope, **{key: came[key] for key in _DECIDED if key in came}}
+                scope = _restore(scope, came, environ[ORIGINAL_KEY])
             _write(scope, environ)
         line = None
         if self._lines is not None and scope["type"] == "http":
@@ -164,20 +165,14 @@ class AppServiceASGIMiddleware(Replier):
 def _read(scope: Scope) -> dict[str, Any]:
     """Give a scope as an environ: what decisions look at, no body."""
     client = scope.get("client") or ("", None)
-    path = scope.get("path", "")
-    root = scope.get("root_path", "")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
-        "SCRIPT_NAME": "",
-        # Newer servers have root_path at the beginning of path, which is all that is asked for.
-        "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        **_paths(scope),
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
         "REMOTE_ADDR": client[0] or "",
         "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
         "wsgi.url_scheme": _SECURE.get(scope.get("scheme", "http"), "http"),
     }
-    if root and not path.startswith(root):
-        environ["SCRIPT_NAME"] = root
     if client[1] is not None:
         environ["REMOTE_PORT"] = str(client[1])
     server = scope.get("server") or ("", None)
@@ -193,6 +188,43 @@ def _read(scope: Scope) -> dict[str, Any]:
         else:
             environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
     return environ
+
+
+def _paths(scope: Scope) -> dict[str, str]:
+    """Return SCRIPT_NAME and PATH_INFO; newer servers have `root_path` at the beginning of `path`.
+
+    So a path such as that of `Health` is looked for below the root, as under WSGI.
+    """
+    path, root = scope.get("path", ""), scope.get("root_path", "").rstrip("/")
+    if root and f"{path}/".startswith(f"{root}/"):
+        path = path[len(root) :]
+    return {"SCRIPT_NAME": _latin(root), "PATH_INFO": _latin(path)}
+
+
+def _latin(text: str) -> str:
+    """Return a text as PEP 3333 has it."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _restore(scope: Scope, came: Scope, original: Mapping[str, Any]) -> Scope:
+    """Return a scope with what was decided about as it came.
+
+    All other headers stay: a middleware in between may have removed a client's, or set its own.
+    """
+    decided = {_header(key) for key in original if key.startswith("HTTP_")}
+    headers = [pair for pair in scope.get("headers", ()) if pair[0].lower() not in decided]
+    headers += [pair for pair in came.get("headers", ()) if pair[0].lower() in decided]
+    return {
+        **scope,
+        "headers": headers,
+        "client": came.get("client"),
+        "scheme": came.get("scheme", "http"),
+    }
+
+
+def _header(key: str) -> bytes:
+    """Return a variable's name as the header that ASGI spells."""
+    return key[5:].replace("_", "-").lower().encode("latin-1")
 
 
 def _write(scope: Scope, environ: dict[str, Any]) -> None:
@@ -211,7 +243,7 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     ):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
     changed = {
-        key[5:].replace("_", "-").lower().encode("latin-1"): environ.get(key)
+        _header(key): environ.get(key)
         for key, before in original.items()
         if key.startswith("HTTP_") and environ.get(key) != before
     }

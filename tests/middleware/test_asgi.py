@@ -156,6 +156,43 @@ def test_answered_for_the_app(scope: dict[str, Any], options: dict[str, Any], st
     assert len(sent) == 2
 
 
+ROOTS: list[Any] = [
+    pytest.param({"path": "/api/healthz", "root_path": "/api"}, 200, id="root-in-path"),
+    pytest.param({"path": "/healthz", "root_path": "/api"}, 200, id="root-apart"),
+    pytest.param({"path": "/\u00e9/healthz", "root_path": "/\u00e9/"}, 200, id="no-ascii"),
+    pytest.param({"path": "/api/healthz", "root_path": ""}, None, id="no-root"),
+    pytest.param({"path": "/apihealthz", "root_path": "/api"}, None, id="other-name"),
+]
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["one", "two"])
+@pytest.mark.parametrize(("changed", "status"), ROOTS)
+def test_paths_are_below_the_root(changed: dict[str, Any], status: int | None, twice: bool) -> None:
+    """As under WSGI: `uvicorn --root-path`, or an app mounted behind a middleware of its own."""
+    app, sent = App(), []
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    inner = AppServiceASGIMiddleware(app, environ=APP_SERVICE, health=Health())
+
+    async def mount(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, **changed}, receive, send)
+
+    whole = AppServiceASGIMiddleware(mount, environ=APP_SERVICE) if twice else inner
+    scope = make_scope(path="/") if twice else make_scope(**changed)
+    asyncio.run(whole(scope, None, send))
+    assert (app.scope is None) == (status is not None)
+    assert sent[0]["status"] == 200
+    assert status is None or json.loads(sent[1]["body"]) == {"status": "healthy"}
+
+
+def test_redirect_of_a_root_that_is_not_ascii() -> None:
+    """Its bytes are UTF-8, as those of the path behind it."""
+    _, sent = ask(make_scope(path="/b", root_path="/\u00e9"), https_only=True)
+    assert dict(sent[0]["headers"])[b"location"].endswith(b"/%C3%A9/b")
+
+
 def test_hsts_over_https() -> None:
     """Secure answers carry it."""
     _, sent = ask(make_scope(FRONT), https_only=True)

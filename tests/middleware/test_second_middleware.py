@@ -118,3 +118,34 @@ def test_a_second_middleware_of_asgi_does_so_as_well(
     assert seen["appsvc.original"]["HTTP_X_FORWARDED_FOR"] == (
         f"{EVERYTHING['X-Forwarded-For']},9.9.9.9"
     )
+
+
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("outer", OUTER)
+def test_what_stands_between_two_of_asgi_is_kept(
+    outer: dict[str, str], inner: dict[str, str]
+) -> None:
+    """A header that a middleware there sets: a client's own of that name does not return."""
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+
+    def between(wrapped: Any) -> Any:
+        async def vouch(scope: Any, receive: Any, send: Any) -> None:
+            kept = [pair for pair in scope["headers"] if pair[0] != b"x-user"]
+            await wrapped({**scope, "headers": [*kept, (b"x-user", b"ann")]}, receive, send)
+
+        return vouch
+
+    whole: Any = AppServiceASGIMiddleware(
+        between(AppServiceASGIMiddleware(app, environ=inner)), environ=outer
+    )
+    raw = [(name.lower().encode(), value.encode()) for name, value in EVERYTHING.items()]
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+        "headers": [*raw, (b"x-user", b"root")], "client": (FRONT_END, 40000),
+        "server": ("0.0.0.0", 8000),
+    }  # fmt: skip
+    asyncio.run(whole(scope, None, None))
+    assert [value for name, value in seen if name == b"x-user"] == [b"ann"]
