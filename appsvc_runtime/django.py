@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError
+from .errors import ConfigError, drop_frames
 from .findings import Finding, SettingsError
 from .logs import setup
 from .settings import options
@@ -59,6 +59,7 @@ class Choice:
     why: str
 
 
+@drop_frames
 def allowed_hosts(settings: Settings, *hosts: str) -> list[str]:
     """Give ALLOWED_HOSTS: the site's own name, `hosts`, those of `APPSVC_ALLOWED_HOSTS`.
 
@@ -69,6 +70,7 @@ def allowed_hosts(settings: Settings, *hosts: str) -> list[str]:
     return found
 
 
+@drop_frames
 def csrf_trusted_origins(settings: Settings, *hosts: str) -> list[str]:
     """Give CSRF_TRUSTED_ORIGINS: https for the site's name, `hosts`, `APPSVC_ALLOWED_HOSTS`.
 
@@ -79,6 +81,7 @@ def csrf_trusted_origins(settings: Settings, *hosts: str) -> list[str]:
     return found
 
 
+@drop_frames
 def secure_proxy_ssl_header(settings: Settings) -> tuple[str, str] | None:
     """Give SECURE_PROXY_SSL_HEADER: the header that AppServiceMiddleware vouches for, or None."""
     found: tuple[str, str] | None = _secure_proxy_ssl_header(settings).value
@@ -90,6 +93,7 @@ def secure_cookies(settings: Settings) -> bool:
     return bool(_secure_cookies(settings).value)
 
 
+@drop_frames
 def databases(
     settings: Settings,
     name: str = "",
@@ -108,6 +112,7 @@ def databases(
     return found
 
 
+@drop_frames
 def logging_config(settings: Settings, level: str | None = None) -> dict[str, Any]:
     """Give LOGGING: `appsvc_runtime.dict_config`, and Django's own loggers sent the same way.
 

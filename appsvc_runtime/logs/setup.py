@@ -20,7 +20,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, drop_frames
 from ..settings import options
 from ..settings.load import load_settings
 from ..settings.settings import Settings
@@ -40,6 +40,7 @@ _hooked = False
 _own: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
 
 
+@drop_frames
 def configure_logging(
     settings: Settings | None = None,
     *,
@@ -77,6 +78,7 @@ def configure_logging(
     return handler
 
 
+@drop_frames
 def dict_config(
     settings: Settings | None = None,
     *,

@@ -24,7 +24,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..azure import names
-from ..errors import ConfigError
+from ..errors import ConfigError, drop_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +58,7 @@ class Health:
     used.
     """
 
+    @drop_frames
     def __init__(
         self,
         path: str = "/healthz",

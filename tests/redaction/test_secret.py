@@ -29,8 +29,12 @@ from appsvc_runtime import (
     AppServiceASGIMiddleware,
     AppServiceMiddleware,
     ConnectionString,
+    Health,
     Secret,
     SettingsError,
+    configure_logging,
+    dict_config,
+    django,
     load_settings,
 )
 from appsvc_runtime.errors import AppServiceError
@@ -381,6 +385,20 @@ FAULTS: dict[str, Callable[[], Any]] = {
             "APPSVC_REQUIRE_LOGIN", "APPSVC_HTTPS_ONLY", "APPSVC_LOG_PROBES",
         )
     },
+    "health": lambda: Health("no path", environ=ENVIRON),
+    "Django's hosts": lambda: django.allowed_hosts(
+        load_settings({**ENVIRON, "APPSVC_ALLOWED_HOSTS": f"a {MARKER}"})
+    ),
+    "Django's hosts, argument": lambda: django.allowed_hosts(load_settings(ENVIRON), f"a {MARKER}"),
+    "Django's origins": lambda: django.csrf_trusted_origins(
+        load_settings(ENVIRON), f"http://ann:{MARKER}@shop.example"
+    ),
+    "Django's database": lambda: django.databases(load_settings(ENVIRON), "bad"),
+    "Django's log": lambda: django.logging_config(load_settings(ENVIRON), MARKER),
+    "log level": lambda: dict_config(load_settings(ENVIRON), level=MARKER),
+    "log format": lambda: configure_logging(
+        load_settings({**ENVIRON, "APPSVC_LOG_FORMAT": MARKER})
+    ),
     "middleware, argument": lambda: AppServiceMiddleware(print, hops=MARKER, environ=ENVIRON),  # type: ignore[arg-type]
 }  # fmt: skip
 

@@ -21,6 +21,13 @@ def test_a_file(tmp_path: Path) -> None:
     assert (read_plain(tmp_path / "file"), read_plain(tmp_path / "file", 1)) == (b"ab\r\n", b"a")
 
 
+def test_a_file_without_end(tmp_path: Path) -> None:
+    """One of gigabytes, which a repository can hold in no room, is read no further than needed."""
+    with open(tmp_path / "file", "wb") as file:
+        file.truncate(1 << 32)
+    assert len(read_plain(tmp_path / "file")) < 1 << 25
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices in folders")
 def test_what_is_no_file(tmp_path: Path) -> None:
     """A pipe, a device behind a link and a folder are errors, and leave nothing open."""
