@@ -152,8 +152,8 @@ class AppServiceASGIMiddleware(Replier):
         await self.app(scope, receive, send)
 
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
-        health = self._health
-        if health is not None and environ["PATH_INFO"] == health.path and health.is_due():
+        health = self.find_health(environ)
+        if health is not None and health.is_due():
             import asyncio  # by now it is there; WSGI apps never need it
 
             # In a thread: this one may wait for checks, and the loop must not. All others are

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .health import Health
 
-__all__ = ["delay", "install", "watch"]
+__all__ = ["delay", "find", "install", "watch"]
 
 _healths: weakref.WeakSet[Health] = weakref.WeakSet()
 
@@ -50,6 +50,11 @@ class _Delayed:
 def watch(health: Health) -> None:
     """Have a health say that it drains when this process is told to stop."""
     _healths.add(health)
+
+
+def find(path: str) -> Health | None:
+    """Return the health that this process has for a path, whichever middleware has it."""
+    return next((health for health in list(_healths) if health.path == path), None)
 
 
 def delay(stop: Callable[[], None]) -> Callable[[], None]:

@@ -99,6 +99,27 @@ class Replier(Decider):
             # A visitor's is passed on: it may be a page of the app's, which is asked for first.
             if not probes.is_from_outside(environ):
                 return probes.reply_warmup()
+        found = self._refuse(environ) if self._for_all else None
+        if found is not None and (health := self.find_health(environ)) is not None:
+            from . import probes
+
+            # Behind an entry point's middleware it is the user's own that has it.
+            return probes.reply_health(health, environ)
+        return found
+
+    def find_health(self, environ: dict[str, Any]) -> Health | None:
+        """Return the health for which `reply` may respond to a request, if any."""
+        path = environ.get("PATH_INFO", "")
+        if self._health is not None and path == self._health.path:
+            return self._health
+        if not self._for_all:
+            return None
+        from . import drain
+
+        return drain.find(path)
+
+    def _refuse(self, environ: dict[str, Any]) -> Reply | None:
+        """Return the way to https or to a sign-in; None for a request that may pass."""
         if self._https_only and environ["wsgi.url_scheme"] != "https":
             from . import https
 

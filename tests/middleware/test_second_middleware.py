@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware
+from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware, Health
 from appsvc_runtime.azure import names
+from tests.middleware.test_asgi import make_scope
+from tests.support.asgi import call_asgi
 from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, make_environ
 
 FRONT_DOOR = "a0a0a0a0-1111-2222-3333-444444444444"
@@ -149,3 +151,44 @@ def test_what_stands_between_two_of_asgi_is_kept(
     }  # fmt: skip
     asyncio.run(whole(scope, None, None))
     assert [value for name, value in seen if name == b"x-user"] == [b"ann"]
+
+
+ENTRY_POINT: list[Any] = [
+    pytest.param({"APPSVC_REQUIRE_LOGIN": "aad"}, {}, id="sign-in"),
+    pytest.param({"APPSVC_REQUIRE_LOGIN": "401"}, {}, id="401"),
+    pytest.param({"APPSVC_HTTPS_ONLY": "1"}, {"X-Forwarded-For": "203.0.113.7:5"}, id="https"),
+]
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+@pytest.mark.parametrize(("variables", "sent"), ENTRY_POINT)
+def test_health_of_the_inner_one_is_never_refused(
+    variables: dict[str, str], sent: dict[str, str], kind: str
+) -> None:
+    """Nor redirected: the platform would replace an instance that is well. Pages still are."""
+    site = {**APP_SERVICE, **variables}
+    health = Health("/healthz-of-the-inner", checks={"bad": lambda: False})
+    app = Recorder()
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        app.environ = dict(scope)
+
+    def request(path: str) -> tuple[str, bytes]:
+        if kind == "wsgi":
+            inner = AppServiceMiddleware(app, environ=APP_SERVICE, health=health)
+            status: list[str] = []
+            start: Any = lambda *head: status.append(head[0])  # noqa: E731
+            body = b"".join(
+                AppServiceMiddleware(inner, environ=site)(make_environ(sent, PATH_INFO=path), start)
+            )
+            return status[0][:3], body
+        late = AppServiceASGIMiddleware(asgi_app, environ=APP_SERVICE, health=health)
+        messages = call_asgi(
+            AppServiceASGIMiddleware(late, environ=site), make_scope(sent, path=path)
+        )
+        return str(messages[0]["status"]), messages[1]["body"]
+
+    assert request(health.path) == ("503", b'{"status": "failing"}')
+    assert request("/")[0] in ("302", "401", "308")
+    assert request(f"{health.path}/x")[0] in ("302", "401", "308")
+    assert not app.environ
