@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = ["signed_in"]
+
+# Methods of classes of Django's, its REST framework's and Flask-Admin's that get the request, whose
+# result is no response: a refusal would be passed over, or taken for a yes.
+_NO_VIEW = re.compile(
+    r"setup|initial|initialize_request|perform_(authentication|content_negotiation)"
+    r"|check_(\w+_)?permissions|check_throttles|has_(\w+_)?permission|is_accessible|is_visible"
+)
 
 View = TypeVar("View", bound="Callable[..., Any]")
 
@@ -45,8 +53,9 @@ def signed_in(
     signed in by a provider that is not named gets 403. `roles`: one role or several, of which a
     user must have one (else 403). No path is exempt.
 
-    Raises ConfigError for what cannot be used, and TypeError when a view is called without a
-    request: it is never let in.
+    Raises ConfigError for what cannot be used, also for a method whose result is no response
+    (`initial`, `has_permission`): it could not refuse. Raises TypeError when a view is called
+    without a request: it is never let in.
     """
     requirement = login.require(to, roles)
 
@@ -56,6 +65,12 @@ def signed_in(
                 f"signed_in() decorates {getattr(view, '__name__', view)!r}, which is no function.",
                 hint="Decorate its methods; for a class of Django's write "
                 '@method_decorator(signed_in("aad"), name="dispatch").',
+            )
+
+        if _is_no_view(view):
+            raise ConfigError(
+                f"signed_in() decorates {view.__qualname__!r}, whose result is no response.",
+                hint="Decorate the methods that respond, such as get or dispatch.",
             )
 
         def refuse(
@@ -90,3 +105,10 @@ def signed_in(
         return now  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_no_view(view: Callable[..., Any]) -> bool:
+    """Return whether a function is a method of which a framework does not use a response."""
+    owner, _, name = getattr(view, "__qualname__", "").rpartition(".")
+    is_method = bool(owner) and not owner.endswith("<locals>")
+    return is_method and _NO_VIEW.fullmatch(name) is not None

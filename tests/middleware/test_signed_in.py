@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import fastapi
 import pytest
+from django.utils.decorators import method_decorator
 from fastapi import Depends, FastAPI, Request, WebSocket
 from fastapi.requests import HTTPConnection
 from pydantic import BaseModel
@@ -154,6 +155,33 @@ def test_conditions_that_cannot_be_meant(make: Any) -> None:
     """An error when the view is made: none of them may come to mean everybody."""
     with pytest.raises(ConfigError):
         make()
+
+
+NO_VIEWS = """setup initial initialize_request perform_authentication check_permissions
+    check_object_permissions check_throttles has_permission has_object_permission
+    has_view_permission has_module_permission is_accessible""".split()
+
+
+@pytest.mark.parametrize("name", NO_VIEWS)
+def test_a_method_that_returns_no_response(name: str) -> None:
+    """An error: Django, its REST framework and Flask-Admin would go on in spite of a refusal."""
+    ran = []
+
+    def method(self: Any, request: Any) -> None:
+        ran.append(request)
+
+    method.__name__, method.__qualname__ = name, f"Shop.{name}"
+    with pytest.raises(ConfigError, match=f"Shop.{name}"):
+        signed_in("aad")(method)
+    shop = type("Shop", (), {name: method_decorator(signed_in("aad"))(method)})
+    with pytest.raises(ConfigError, match=f"Shop.{name}"):
+        getattr(shop(), name)(None)
+    assert not ran
+    # A view of such a name is one.
+    method.__qualname__ = name
+    assert signed_in("aad")(method) is not method
+    method.__qualname__ = f"make_shop.<locals>.{name}"
+    assert signed_in("aad")(method) is not method
 
 
 @pytest.mark.parametrize(
