@@ -269,7 +269,9 @@ async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> Non
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
     status = int(reply.status[:3])
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    # Not every server drops the body of a response to HEAD.
+    body = b"" if scope.get("method") == "HEAD" else reply.body
+    await send({"type": "http.response.body", "body": body})
 
 
 def _counting(send: Send, line: Line) -> Send:

@@ -193,6 +193,13 @@ def test_redirect_of_a_root_that_is_not_ascii() -> None:
     assert dict(sent[0]["headers"])[b"location"].endswith(b"/%C3%A9/b")
 
 
+def test_head_gets_no_body() -> None:
+    """But the length of it, as under WSGI."""
+    _, sent = ask(make_scope(path="/healthz", method="HEAD"), health=Health())
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
+    assert dict(sent[0]["headers"])[b"content-length"] == b"21"
+
+
 def test_hsts_over_https() -> None:
     """Secure answers carry it."""
     _, sent = ask(make_scope(FRONT), https_only=True)
