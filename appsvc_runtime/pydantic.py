@@ -92,6 +92,19 @@ class AppServiceSettingsSource(EnvSettingsSource):
         self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]
     ) -> dict[str, Any]:
         """Give a nested model's texts; unresolved references are kept for the error."""
+        kept = self._resolved(field_name, field, env_vars)
+        try:
+            return super().explode_env_vars(field_name, field, kept)
+        except ValueError as error:
+            # All settings stand in this frame, and an error of JSON's holds its text.
+            del env_vars, kept
+            problem = str(error)
+        raise ValueError(problem)
+
+    def _resolved(
+        self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]
+    ) -> dict[str, str | None]:
+        """Return the texts without references that are not resolved, which are kept."""
         prefixes = tuple(
             f"{name}{self.env_nested_delimiter}"
             for _, name, _ in self._extract_field_info(field, field_name)
@@ -99,8 +112,7 @@ class AppServiceSettingsSource(EnvSettingsSource):
         for name, value in env_vars.items():
             if name.startswith(prefixes) and field_name not in self.current_state:
                 self._check(name, value)
-        kept = {name: value for name, value in env_vars.items() if name not in self._unresolved}
-        return super().explode_env_vars(field_name, field, kept)
+        return {name: value for name, value in env_vars.items() if name not in self._unresolved}
 
     @drop_frames
     def __call__(self) -> dict[str, Any]:

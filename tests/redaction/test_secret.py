@@ -433,6 +433,27 @@ def test_no_local_variable_of_the_source_for_pydantic_shows_a_value() -> None:
     assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
 
 
+@pytest.mark.parametrize("name", ["PART", "PART__NUMBERS"])
+def test_no_local_variable_of_a_nested_model_shows_a_value(name: str) -> None:
+    """Where one text of it is no JSON: pydantic's own frames hold that one, ours held all."""
+    pydantic = pytest.importorskip("pydantic")
+    pydantic_settings = pytest.importorskip("pydantic_settings")
+    from appsvc_runtime.pydantic import AppServiceSettingsSource
+
+    class Part(pydantic.BaseModel):  # type: ignore[misc,name-defined]
+        numbers: list[int]
+
+    class Model(pydantic_settings.BaseSettings):  # type: ignore[misc,name-defined]
+        part: Part
+
+    source = AppServiceSettingsSource(Model, load_settings({**ENVIRON, name: f"no JSON {MARKER}"}))
+    with pytest.raises(pydantic_settings.SettingsError) as caught:
+        source()
+    assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
+    if name != "PART":  # which pydantic reads itself
+        assert MARKER not in str(vars(caught.value.__cause__))
+
+
 def test_no_local_variable_shows_the_file(tmp_path: Path) -> None:
     """Nor the bytes of a `.env` that is no text."""
     path = tmp_path / ".env"
