@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from multidict import CIMultiDict
@@ -124,7 +123,7 @@ class EasyAuth:
         return await self._ask(request)
 
     def _user(self, request: Request) -> User | None:
-        session = next(iter(self._sessions(request)), "")
+        session = next((each for each in self._sessions(request) if each in self._users), "")
         user = self._users.get(session)
         if user is not None and user.expires < datetime.now(timezone.utc):
             del self._users[session]
@@ -208,13 +207,17 @@ class EasyAuth:
 
     @staticmethod
     def _sessions(request: Request) -> list[str]:
-        """Return the session that the request's cookies name, if any."""
-        try:
-            # All of them, as a client may send several.
-            cookies = SimpleCookie("; ".join(request.headers.getall("Cookie", [])))
-        except CookieError:
-            return []
-        return [cookies[COOKIE].value] if COOKIE in cookies else []
+        """Return the sessions that the request's cookies name.
+
+        Others' cookies need not be well-formed: all ports of localhost share theirs, and Python's
+        own reader stops at the first that is not.
+        """
+        pairs = [
+            pair.partition("=")
+            for header in request.headers.getall("Cookie", [])
+            for pair in header.split(";")
+        ]
+        return [value.strip() for name, _, value in pairs if name.strip() == COOKIE]
 
 
 def _decoded(target: str) -> str:

@@ -89,6 +89,31 @@ def test_a_link_of_another_site_signs_nobody_out(method: str) -> None:
     assert site.user(cookie) == ""
 
 
+OTHERS = [
+    'x={"a": 1}',
+    "a[b]=1",
+    "x=\u00e9",
+    'x="',
+    "novalue",
+    "a@b=1",
+    "path=/",
+    "=x",
+    f"{COOKIE}=old",
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_cookies_of_other_sites_on_this_machine(other: str) -> None:
+    """All ports of localhost share them: whatever they look like, the user stays who it is."""
+    site = Site()
+    own = cookie_of(site.sign_in(name="ann"))
+    for cookie in (f"{other}; {own}", f"{own};{other}"):
+        assert site.user(cookie) == "ann"
+    # Signed out, the session is over, and not only its cookie.
+    site.call("GET", "/.auth/logout", cookie=f"{other}; {own}")
+    assert site.user(own) == ""
+
+
 def test_signing_out_by_the_sites_own_link() -> None:
     """At once, as ever; a HEAD request changes nothing, other methods are refused."""
     site = Site()
