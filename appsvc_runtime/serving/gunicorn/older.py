@@ -22,8 +22,8 @@ RELEASE: tuple[int, ...] = tuple(gunicorn.version_info)
 # From these on gunicorn itself drops header names with an underscore, and bodies that HTTP forbids.
 _DROPS_UNDERSCORES = (22,)
 _OMITS_BODIES = (26,)
-# It refuses a second Host header.
-_REFUSES_TWO_HOSTS = (27,)
+# It refuses a second Host header, and before that a body with two ends.
+_REFUSES_AMBIGUITY = (27,)
 
 
 def adapt(worker: Any) -> None:
@@ -34,8 +34,8 @@ def adapt(worker: Any) -> None:
     hook = worker.cfg.pre_request
     if RELEASE < _DROPS_UNDERSCORES:
         hook = _dropping_underscores(hook)
-    if RELEASE < _REFUSES_TWO_HOSTS:
-        hook = _refusing_two_hosts(hook)
+    if RELEASE < _REFUSES_AMBIGUITY:
+        hook = _refusing_ambiguity(hook)
     worker.cfg.set("pre_request", hook)
     if RELEASE < _OMITS_BODIES:
         worker.wsgi = omitting_bodies(worker.wsgi)
@@ -67,15 +67,20 @@ def _dropping_underscores(hook: Callable[[Any, Any], None]) -> Callable[[Any, An
     return pre_request
 
 
-def _refusing_two_hosts(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """Return a `pre_request` hook that refuses a second Host header with 400, then calls `hook`.
+def _refusing_ambiguity(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return a `pre_request` hook that refuses with 400 what can be read in two ways.
 
-    Two readers of such a request could see two hosts (RFC 9112, 3.2).
+    Two Host headers, of which two readers could take different ones (RFC 9112, 3.2), and a
+    Content-Length beside a Transfer-Encoding, by which the body ends at two places (6.3). Else it
+    calls `hook`.
     """
 
     def pre_request(worker: Any, request: Any) -> None:
-        if [name for name, _ in request.headers].count("HOST") > 1:
+        names = [name for name, _ in request.headers]
+        if names.count("HOST") > 1:
             raise InvalidHeader("HOST", req=request)
+        if "TRANSFER-ENCODING" in names and "CONTENT-LENGTH" in names:
+            raise InvalidHeader("TRANSFER-ENCODING", req=request)
         hook(worker, request)
 
     pre_request.drops_underscores = getattr(  # type: ignore[attr-defined]

@@ -132,12 +132,14 @@ def test_each_release_gets_what_it_lacks(
     settings["pre_request"](worker, request)
     assert request.headers == (headers[1:] if drops else headers)
     assert called == [(worker, request)]  # the user's own hook
-    two = SimpleNamespace(headers=[("HOST", "a"), ("HOST", "b")])
-    if release < (27,):
-        with pytest.raises(InvalidHeader):
-            settings["pre_request"](worker, two)
-    else:
-        settings["pre_request"](worker, two)
+    ends = [("TRANSFER-ENCODING", "chunked"), ("CONTENT-LENGTH", "3")]
+    for headers in ([("HOST", "a"), ("HOST", "b")], ends):
+        ambiguous = SimpleNamespace(headers=headers)
+        if release < (27,):
+            with pytest.raises(InvalidHeader):
+                settings["pre_request"](worker, ambiguous)
+        else:
+            settings["pre_request"](worker, ambiguous)
 
 
 @pytest.mark.parametrize(
