@@ -27,7 +27,7 @@ __all__ = ["make", "run"]
 # Uvicorn's own code for an app that does not start.
 _NO_APP = 3
 # The first worker whose app cannot be loaded says why; the others wait so long to be ended.
-_OTHERS_WAIT = 10.0
+_OTHERS_WAIT = 30.0
 _WORKER = "APPSVC_WORKER_NUMBER"
 _LOGGING: dict[str, Any] = {
     "version": 1,
