@@ -11,11 +11,11 @@ import pytest
 
 __all__ = ["only_on"]
 
-_LAST = 13  # newer ones run everything
+_LAST = 14  # newer ones run everything
 
 
 def only_on(*minors: int) -> pytest.MarkDecorator:
-    """Give the mark of a test that these of 3.10 to 3.13 run, and every newer Python."""
+    """Give the mark of a test that these of 3.10 to 3.14 run, and every newer Python."""
     minor = sys.version_info[1]
     return pytest.mark.skipif(
         minor <= _LAST and minor not in minors,
