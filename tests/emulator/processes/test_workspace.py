@@ -38,7 +38,10 @@ def test_a_current_folder_that_is_gone(command: str, tmp_path: Path) -> None:
     """It is named as what is wrong."""
     gone = tmp_path / "gone"
     gone.mkdir()
+    # As the command `appsvc` is started: its folder comes first, and not the current one, without
+    # which Python 3.13.0 itself cannot import.
     code = "import os, runpy, sys; os.rmdir(os.getcwd()); sys.argv[0] = 'appsvc';"
+    code += "sys.path[0] = os.path.dirname(sys.executable);"
     code += "runpy.run_module('appsvc_runtime', run_name='__main__')"
     ended = run("-c", code, command, cwd=gone)
     shutil.rmtree(gone, ignore_errors=True)
