@@ -38,12 +38,14 @@ def test_a_current_folder_that_is_gone(command: str, tmp_path: Path) -> None:
     """It is named as what is wrong."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    # As the command `appsvc` is started: its folder comes first, and not the current one, without
-    # which Python 3.13.0 itself cannot import.
-    code = "import os, runpy, sys; os.rmdir(os.getcwd()); sys.argv[0] = 'appsvc';"
-    code += "sys.path[0] = os.path.dirname(sys.executable);"
-    code += "runpy.run_module('appsvc_runtime', run_name='__main__')"
-    ended = run("-c", code, command, cwd=gone)
+    # A file, as the command `appsvc` is one: where the current folder comes first in sys.path, and
+    # is gone, Python 3.13.0 itself cannot import.
+    script = tmp_path / "start.py"
+    script.write_text(
+        "import os, runpy, sys\nos.rmdir(os.getcwd())\nsys.argv[0] = 'appsvc'\n"
+        "runpy.run_module('appsvc_runtime', run_name='__main__')\n"
+    )
+    ended = run(str(script), command, cwd=gone)
     shutil.rmtree(gone, ignore_errors=True)
     assert ended.returncode in (1, 2)
     assert ended.stderr.startswith("Error: The current folder is not there any more. Change to")
