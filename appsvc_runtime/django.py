@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError, drop_frames
 from .findings import Finding, SettingsError
 from .logs import setup
-from .settings import options
+from .settings import option_parsers, options
 from .system import sockets
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _static_root(base_dir: str | os.PathLike[str]) -> Choice:
 
 def _custom_hosts(settings: Settings, hosts: Iterable[str]) -> list[str]:
     try:
-        given = [options.parse_host_pattern(host) for host in hosts]
+        given = [option_parsers.parse_host_pattern(host) for host in hosts]
     except (ValueError, AttributeError):
         raise ConfigError(
             "A host given to appsvc_runtime.django cannot be used.",
@@ -294,6 +294,6 @@ def _site_host(settings: Settings) -> str:
     if colon and port.isdigit():
         name = host
     try:
-        return "" if name == "*" else options.parse_host_pattern(name)
+        return "" if name == "*" else option_parsers.parse_host_pattern(name)
     except ValueError:
         return ""

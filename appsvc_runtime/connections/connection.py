@@ -48,48 +48,48 @@ class ConnectionString:
 
     @property
     def kind(self) -> Kind:
-        """Give what it leads to."""
+        """Return what it leads to."""
         return self._parts.kind
 
     @property
     def form(self) -> Form:
-        """Give the way it is written, see `syntax`."""
+        """Return the way it is written, see `syntax`."""
         return self._parts.form
 
     @property
     def host(self) -> str:
-        """Give the host; for services, that of their address."""
+        """Return the host; for services, that of their address."""
         return self._parts.host
 
     @property
     def port(self) -> int | None:
-        """Give the port; None where there is none, or one for each of several hosts."""
+        """Return the port; None where there is none, or one for each of several hosts."""
         text = self._parts.port
         return int(text) if text and "," not in text else None
 
     @property
     def database(self) -> str:
-        """Give the database; for Service Bus and Event Hubs, the entity."""
+        """Return the database; for Service Bus and Event Hubs, the entity."""
         return self._parts.database
 
     @property
     def user(self) -> str:
-        """Give the user."""
+        """Return the user."""
         return self._parts.user
 
     @property
     def password(self) -> Secret | None:
-        """Give the password, hidden."""
+        """Return the password, hidden."""
         return self._parts.password
 
     @property
     def options(self) -> Options:
-        """Give all other parts."""
+        """Return all other parts."""
         return self._parts.options
 
     @property
     def parts(self) -> dict[str, Any]:
-        """Give everything it says, by name: what is there of host, port, …, then the options."""
+        """Return everything it says, by name: what is there of host, port, …, then the options."""
         named = {
             "host": self.host,
             "port": self._parts.port,
@@ -100,11 +100,11 @@ class ConnectionString:
         return _Named({name: value for name, value in named.items() if value} | dict(self.options))
 
     def reveal(self) -> str:
-        """Give the string as it was set, for libraries that read it themselves."""
+        """Return the string as it was set, for libraries that read it themselves."""
         return self._text.reveal()
 
     def sqlalchemy_url(self, driver: str | None = None) -> str:
-        """Give SQLAlchemy's URL, password included.
+        """Return SQLAlchemy's URL, password included.
 
         `driver`: psycopg, pymysql or pyodbc by default; also psycopg2, asyncpg, mysqldb, aiomysql,
         asyncmy, aioodbc. Raises SettingsError for what is no such database, and where TLS options
@@ -113,22 +113,22 @@ class ConnectionString:
         return self._make(lambda: databases.sqlalchemy_url(self._parts, driver))
 
     def django_database(self) -> dict[str, Any]:
-        """Give the entry for Django's DATABASES, password included; errors as above."""
+        """Return the entry for Django's DATABASES, password included; errors as above."""
         return self._make(lambda: databases.django_database(self._parts))
 
     def libpq_dsn(self) -> str:
-        """Give libpq's `key=value` string for psycopg, password included; errors as above."""
+        """Return libpq's `key=value` string for psycopg, password included; errors as above."""
         return self._make(lambda: databases.libpq_dsn(self._parts))
 
     def odbc_string(self, driver: str | None = None) -> str:
-        """Give the string for pyodbc, password included; errors as above.
+        """Return the string for pyodbc, password included; errors as above.
 
         `driver`: the string's own, else `ODBC Driver 18 for SQL Server`.
         """
         return self._make(lambda: databases.odbc_string(self._parts, driver))
 
     def redis_url(self, database: int | None = None) -> str:
-        """Give the URL for redis-py, password included; errors as above."""
+        """Return the URL for redis-py, password included; errors as above."""
         return self._make(lambda: redis.redis_url(self._parts, database))
 
     def _make(self, make: Callable[[], T]) -> T:

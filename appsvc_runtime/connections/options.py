@@ -22,7 +22,7 @@ LONG = 1000
 
 
 def squeeze(name: str) -> str:
-    """Give a name without case, blanks, underscores and hyphens: how names are compared."""
+    """Return a name without case, blanks, underscores and hyphens: how names are compared."""
     return re.sub(r"[\s_-]", "", name).lower()
 
 
@@ -41,7 +41,7 @@ class Options(Mapping[str, "str | Secret"]):
         self._items = Sealed(items)
 
     def text(self, name: str, default: str = "") -> str:
-        """Give a value as text, a secret's too."""
+        """Return a value as text, a secret's too."""
         value = self.get(name, default)
         return value.reveal() if isinstance(value, Secret) else value
 

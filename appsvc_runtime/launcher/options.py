@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from ..settings.options import Option, parse_bool, parse_count, parse_text
+from ..settings.option_parsers import parse_bool, parse_count, parse_text
+from ..settings.options import Option
 
 __all__ = ["WORKER_OPTIONS"]
 

@@ -43,7 +43,7 @@ _WEBSOCKET = {"https": "wss", "http": "ws"}
 
 
 def environ_of(scope: Scope) -> dict[str, Any]:
-    """Give a scope as WSGI spells it, with what the middleware has decided if it has seen it."""
+    """Return a scope as WSGI spells it, with what the middleware has decided if it has seen it."""
     found: dict[str, Any] | None = scope.get(_ENVIRON)
     return found if found is not None else _read(scope)
 
@@ -163,7 +163,7 @@ class AppServiceASGIMiddleware(Replier):
 
 
 def _read(scope: Scope) -> dict[str, Any]:
-    """Give a scope as an environ: what decisions look at, no body."""
+    """Return a scope as an environ: what decisions look at, no body."""
     client = scope.get("client") or ("", None)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
@@ -275,7 +275,7 @@ async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> Non
 
 
 def _counting(send: Send, line: Line) -> Send:
-    """Give a `send` that tells an access line what is answered."""
+    """Return a `send` that tells an access line what is answered."""
 
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -288,7 +288,7 @@ def _counting(send: Send, line: Line) -> Send:
 
 
 def _with_hsts(send: Send, value: str) -> Send:
-    """Give a `send` that adds Strict-Transport-Security unless the app has set it."""
+    """Return a `send` that adds Strict-Transport-Security unless the app has set it."""
 
     async def adding(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..azure import names
 from ..errors import ConfigError
-from ..settings import options
+from ..settings import option_parsers
 from .response import Reply, make_reply
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def require(to: str, roles: Iterable[str] | str | None = None) -> Requirement:
     used: a condition that would hold for nobody or for everybody by mistake is refused.
     """
     try:
-        text = options.parse_login(to) if isinstance(to, str) else ""
+        text = option_parsers.parse_login(to) if isinstance(to, str) else ""
     except ValueError:
         text = ""
     if not text:

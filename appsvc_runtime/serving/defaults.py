@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..azure import names
 from ..azure.ports import choose_port
 from ..errors import ConfigError
-from ..settings import options
+from ..settings import option_parsers, options
 from ..system import capabilities, process, sockets
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _count(name: str, environ: Mapping[str, str]) -> int | None:
     if not text:
         return None
     try:
-        return options.parse_count(text)
+        return option_parsers.parse_count(text)
     except ValueError as error:
         raise ConfigError(
             f"The setting {name} cannot be used: {error}.",

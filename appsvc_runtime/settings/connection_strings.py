@@ -38,7 +38,7 @@ class Connections(Mapping[str, ConnectionString]):
         self._names: dict[str, list[tuple[str, str, str]]] | None = None
 
     def all(self) -> list[tuple[str, str]]:
-        """Give all names with their variables, also those that share a name, in finding order."""
+        """Return all names with their variables, also those that share a name, in finding order."""
         return [(name, setting) for rows in self._index().values() for name, setting, _ in rows]
 
     def leading_to_databases(self) -> list[tuple[str, str]]:
@@ -55,7 +55,7 @@ class Connections(Mapping[str, ConnectionString]):
 
     @drop_frames
     def require(self, name: str) -> ConnectionString:
-        """Give one by name; SettingsError where there is none, saying which there are."""
+        """Return one by name; SettingsError where there is none, saying which there are."""
         try:
             return self[name]
         except KeyError:
@@ -92,7 +92,7 @@ class Connections(Mapping[str, ConnectionString]):
         return parse_connection_string(found.value, kind=kind, name=known, setting=setting)
 
     def _row(self, name: str) -> tuple[str, str, str]:
-        """Give name, variable and kind: of the very variable, else of the name, in any case."""
+        """Return name, variable and kind: of the very variable, else of the name, in any case."""
         index = self._index()
         if isinstance(name, str):
             rows = [row for group in index.values() for row in group]
@@ -120,14 +120,14 @@ class Connections(Mapping[str, ConnectionString]):
         )
 
     def kind_by_name(self, name: str) -> str:
-        """Give the kind that the variable's own prefix tells, "" where it leaves that open."""
+        """Return the kind that the variable's own prefix tells, "" where it leaves that open."""
         return self._row(name)[2]
 
     def __repr__(self) -> str:
         return f"<Connections: {', '.join(self) or 'none'}>"
 
     def _index(self) -> dict[str, list[tuple[str, str, str]]]:
-        """Give folded names to (name, variable, kind), each list in the order of the prefixes."""
+        """Return folded names to (name, variable, kind), each list in the order of the prefixes."""
         if self._names is None:
             rows = []
             for setting in self._settings:
@@ -142,7 +142,7 @@ class Connections(Mapping[str, ConnectionString]):
 
 
 def _describe(setting: str) -> tuple[int, str, str] | None:
-    """Give a variable's place in the order, its string's name and kind; None if it is none."""
+    """Return a variable's place in the order, its string's name and kind; None if it is none."""
     upper = setting.upper()
     for place, (prefix, kind) in enumerate(names.CONNECTION_PREFIXES.items()):
         if upper.startswith(prefix) and len(setting) > len(prefix):

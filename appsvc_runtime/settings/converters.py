@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from urllib.parse import urlsplit
 
 from ..redaction.secret import WEB_SCHEMES, Secret, Url
-from .options import parse_bool
+from .option_parsers import parse_bool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -108,7 +108,7 @@ def _dotenv_path(
 
 
 def _home(text: str, *, windows: bool) -> Path | None:
-    """Give the site's home; of another system than this, as a path that is only a name."""
+    """Return the site's home; of another system than this, as a path that is only a name."""
     if not text:
         return None
     here = Path(text)
@@ -118,7 +118,7 @@ def _home(text: str, *, windows: bool) -> Path | None:
 
 
 def _log_folder(home: Path | None, role: Role | None) -> Path | None:
-    """Give where the host keeps logs (Kudu for sites, the templates' ps.cmd for roles)."""
+    """Return where the host keeps logs (Kudu for sites, the templates' ps.cmd for roles)."""
     if role is not None:
         store = _home(role.diagnostic_store, windows=True)
         return store / "LogFiles" if store else None

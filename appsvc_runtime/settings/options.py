@@ -12,7 +12,6 @@ from .option_parsers import (
     parse_bytes,
     parse_count,
     parse_header_name,
-    parse_host_pattern,
     parse_host_patterns,
     parse_level,
     parse_log_format,
@@ -28,24 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = [
-    "OPTIONS",
-    "Option",
-    "parse_bool",
-    "parse_bytes",
-    "parse_count",
-    "parse_header_name",
-    "parse_host_pattern",
-    "parse_host_patterns",
-    "parse_level",
-    "parse_log_format",
-    "parse_login",
-    "parse_number",
-    "parse_remote_user",
-    "parse_seconds",
-    "parse_text",
-    "resolve",
-]
+__all__ = ["OPTIONS", "Option", "resolve"]
 
 
 class Option:

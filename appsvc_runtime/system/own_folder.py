@@ -206,7 +206,7 @@ class OwnFolder:
             raise _named(error, self.where(name)) from None
 
     def finish(self, name: str, descriptor: int, mode: int, times: tuple[int, int]) -> None:
-        """Give a file that is open for writing its mode and times (in ns), and close it."""
+        """Return a file that is open for writing its mode and times (in ns), and close it."""
         try:
             if _MODES_BY_DESCRIPTOR:
                 os.chmod(descriptor, mode)

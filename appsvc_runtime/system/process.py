@@ -47,13 +47,13 @@ def is_foreign(path: Path, folder: Path) -> bool:
 
 
 def cpu_count() -> int:
-    """Give the number of cores that this process may use, at least 1."""
+    """Return the number of cores that this process may use, at least 1."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def memory_folder() -> str | None:
-    """Give a folder that lives in memory, if there is one that can be written."""
+    """Return a folder that lives in memory, if there is one that can be written."""
     return "/dev/shm" if not WINDOWS and os.access("/dev/shm", os.W_OK | os.X_OK) else None
 
 
@@ -87,7 +87,7 @@ def replace_process(argv: Sequence[str]) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether there is a process of that number; True where that is not known."""
+    """Return whether there is a process of that number; True where that is not known."""
     if WINDOWS:
         return True  # there, os.kill would end it
     try:
@@ -100,7 +100,7 @@ def is_running(pid: int) -> bool:
 
 
 def steady_time() -> float:
-    """Give seconds on a clock that nobody sets, the same for all processes of this machine.
+    """Return seconds on a clock that nobody sets, the same for all processes of this machine.
 
     Where there is such a clock, it has gone on while the machine slept.
     """
@@ -111,5 +111,5 @@ def steady_time() -> float:
 
 
 def exit_code(code: int) -> int:
-    """Give what to exit with for another's return code, as a shell does: 128+n for a signal."""
+    """Return what to exit with for another's return code, as a shell does: 128+n for a signal."""
     return 128 - code if code < 0 else code

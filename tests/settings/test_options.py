@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import appsvc_runtime
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.launcher.options import WORKER_OPTIONS
-from appsvc_runtime.settings import options
+from appsvc_runtime.settings import option_parsers
 from appsvc_runtime.settings.options import OPTIONS, Option, resolve
 
 SOURCES = sorted(Path(appsvc_runtime.__file__).parent.rglob("*.py"))
@@ -32,19 +32,21 @@ Parser = Callable[[str], Any]
     ("parser", "text", "value"),
     [
         *(
-            pytest.param(options.parse_bool, text, True, id=f"bool-{text.strip()}")
+            pytest.param(option_parsers.parse_bool, text, True, id=f"bool-{text.strip()}")
             for text in ("1", "true", "TRUE", "yes", "On", " true\n")
         ),
         *(
-            pytest.param(options.parse_bool, text, False, id=f"bool-{text.strip()}")
+            pytest.param(option_parsers.parse_bool, text, False, id=f"bool-{text.strip()}")
             for text in ("0", "false", "False", "no", "OFF", " 0 ")
         ),
-        pytest.param(options.parse_count, "1", 1, id="count-lowest"),
-        pytest.param(options.parse_count, "999999999", 999_999_999, id="count-highest"),
-        pytest.param(options.parse_seconds, "0", 0, id="seconds-none"),
-        pytest.param(options.parse_seconds, "31536000", 31_536_000, id="seconds-a-year"),
-        pytest.param(options.parse_header_name, " X-Original-Host ", "X-Original-Host", id="name"),
-        pytest.param(options.parse_text, " a b\n", "a b", id="text"),
+        pytest.param(option_parsers.parse_count, "1", 1, id="count-lowest"),
+        pytest.param(option_parsers.parse_count, "999999999", 999_999_999, id="count-highest"),
+        pytest.param(option_parsers.parse_seconds, "0", 0, id="seconds-none"),
+        pytest.param(option_parsers.parse_seconds, "31536000", 31_536_000, id="seconds-a-year"),
+        pytest.param(
+            option_parsers.parse_header_name, " X-Original-Host ", "X-Original-Host", id="name"
+        ),
+        pytest.param(option_parsers.parse_text, " a b\n", "a b", id="text"),
     ],
 )
 def test_parsers_read(parser: Parser, text: str, value: object) -> None:
@@ -61,18 +63,21 @@ NO_NUMBERS = ("", " 8", "8\n", "8_000", "+8", "-1", "٨", "²", "1.0", "1e3", "1
     ("parser", "text"),
     [
         *(
-            pytest.param(options.parse_bool, text, id=f"bool-{text!r}")
+            pytest.param(option_parsers.parse_bool, text, id=f"bool-{text!r}")
             for text in ("", "2", "y", "t", "enabled", "true false", "\u0661")
         ),
-        *(pytest.param(options.parse_count, text, id=f"count-{text[:9]!a}") for text in NO_NUMBERS),
         *(
-            pytest.param(options.parse_seconds, text, id=f"seconds-{text[:9]!a}")
+            pytest.param(option_parsers.parse_count, text, id=f"count-{text[:9]!a}")
             for text in NO_NUMBERS
         ),
-        pytest.param(options.parse_count, "0", id="count-zero"),
-        pytest.param(options.parse_count, "000", id="count-zeros"),
         *(
-            pytest.param(options.parse_header_name, text, id=f"name-{text!a}")
+            pytest.param(option_parsers.parse_seconds, text, id=f"seconds-{text[:9]!a}")
+            for text in NO_NUMBERS
+        ),
+        pytest.param(option_parsers.parse_count, "0", id="count-zero"),
+        pytest.param(option_parsers.parse_count, "000", id="count-zeros"),
+        *(
+            pytest.param(option_parsers.parse_header_name, text, id=f"name-{text!a}")
             for text in ("", "-", "X Host", "X_Host", "X:", "X-\n-Y", "Ünicode", "X\x00")
         ),
     ],
@@ -99,7 +104,7 @@ def test_parsers_give_a_value_or_a_value_error(text: str) -> None:
 
 @pytest.fixture
 def option() -> Option:
-    return Option("APPSVC_EXAMPLE", options.parse_seconds, 30, "An example.")
+    return Option("APPSVC_EXAMPLE", option_parsers.parse_seconds, 30, "An example.")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_precedence(
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, option in OPTIONS.items() if option.parser not in (options.parse_text,)],
+    [name for name, option in OPTIONS.items() if option.parser not in (option_parsers.parse_text,)],
 )
 def test_unusable_variable_is_named_and_its_value_is_not(name: str) -> None:
     """The value may be a secret that was put in the wrong place; commands exit with 2."""

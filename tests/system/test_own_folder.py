@@ -106,11 +106,11 @@ def test_a_link_swapped_in(tmp_path: Path, way: bool) -> None:
 
 def test_the_root_may_be_named_by_a_link(tmp_path: Path) -> None:
     """Which is its user's, as are links above it."""
-    make_site(tmp_path, {"real/root/x": ""})
+    make_site(tmp_path, {"real/own/x": ""})
     (tmp_path / "link").symlink_to("real")
-    with OwnFolder.open(tmp_path / "link" / "root") as folder:
+    with OwnFolder.open(tmp_path / "link" / "own") as folder:
         folder.write("y", b"")
-    assert (tmp_path / "real/root/y").exists()
+    assert (tmp_path / "real/own/y").exists()
 
 
 def test_junctions_are_links() -> None:

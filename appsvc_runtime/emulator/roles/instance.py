@@ -162,6 +162,6 @@ def _expand(word: str, variables: Mapping[str, str]) -> str:
 
 
 def _local(word: str, root: Path) -> str:
-    """Give a Windows path as it is here, where there is such a file."""
+    """Return a Windows path as it is here, where there is such a file."""
     other = word.replace("\\", os.sep)
     return other if other != word and (root / other).exists() else word

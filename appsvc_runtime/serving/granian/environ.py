@@ -29,7 +29,7 @@ _names: dict[bytes, str] = {
 
 
 def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
-    """Give an ASGI scope as WSGI's environ, but for `wsgi.input`.
+    """Return an ASGI scope as WSGI's environ, but for `wsgi.input`.
 
     A header with an underscore in its name is left out: it would pass for the one with a hyphen.
     """
