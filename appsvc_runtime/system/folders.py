@@ -40,24 +40,25 @@ def other_systems() -> str:
     return "Linux or macOS" if process.WINDOWS else "Windows"
 
 
-def user_cache(environ: Mapping[str, str]) -> Path:
-    """Return the folder in which programs keep what they can make again, of this user.
+def user_cache(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the folder in which the program `name` keeps what it can make again, of this user.
 
-    RuntimeError where nothing says which user that is.
+    It may not be there. None where nothing says which user that is. Source: platformdirs, which
+    Poetry uses too.
     """
     # A relative one is to be ignored (XDG Base Directory Specification).
     if os.path.isabs(environ.get("XDG_CACHE_HOME", "")):
-        return Path(environ["XDG_CACHE_HOME"])
+        return Path(environ["XDG_CACHE_HOME"], name)
     if process.WINDOWS and environ.get("LOCALAPPDATA"):
-        return Path(environ["LOCALAPPDATA"])
+        return Path(environ["LOCALAPPDATA"], name, "Cache")
     home = Path(environ.get("HOME", ""))
     if process.WINDOWS or not home.is_absolute():
         home = _account_home()
     if not home.is_absolute():
-        raise RuntimeError("no home folder")
+        return None
     if process.WINDOWS:
-        return home / "AppData" / "Local"
-    return home / ("Library/Caches" if process.MAC else ".cache")
+        return home / "AppData" / "Local" / name / "Cache"
+    return home / ("Library/Caches" if process.MAC else ".cache") / name
 
 
 def _account_home() -> Path:

@@ -216,7 +216,10 @@ def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Pat
     if environ.get("POETRY_VIRTUALENVS_PATH"):
         cache = Path(environ["POETRY_VIRTUALENVS_PATH"])
     else:
-        cache = _poetry_home(environ) / "virtualenvs"
+        home = environ.get("POETRY_CACHE_DIR") or folders.user_cache(environ, "pypoetry")
+        if home is None:
+            return None
+        cache = Path(home, "virtualenvs")
     key = hashlib.sha256(os.fsencode(os.path.normcase(os.path.realpath(folder)))).digest()
     clean = re.sub(r'[ $`!*@"\\\r\n\t]', "_", names[0].lower())[:42]
     base = f"{clean}-{base64.urlsafe_b64encode(key).decode()[:8]}"
@@ -232,11 +235,3 @@ def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Pat
     if active and (named := cache / f"{base}-py{active[1]}") in made:
         return named
     return max(made, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def _poetry_home(environ: Mapping[str, str]) -> Path:
-    if environ.get("POETRY_CACHE_DIR"):
-        return Path(environ["POETRY_CACHE_DIR"])
-    # It asks platformdirs, which adds a folder of its own on Windows.
-    made = folders.user_cache(environ) / "pypoetry"
-    return made / "Cache" if (made / "Cache").is_dir() else made

@@ -104,10 +104,10 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
     It may not be there. ConfigError where nothing says whose it would be.
     """
-    try:
-        return folders.user_cache(environ) / _NAME
-    except RuntimeError:
+    folder = folders.user_cache(environ, _NAME)
+    if folder is None:
         raise ConfigError(
             "There is no home folder, in which the image's packages would be kept.",
             hint="Set XDG_CACHE_HOME to a folder.",
-        ) from None
+        )
+    return folder
