@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from appsvc_runtime.emulator.processes.workspace import cache_folder
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import folders, process
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of Linux and macOS")
+pwd = pytest.importorskip("pwd", reason="Windows has no such accounts")
 
 
 @pytest.mark.parametrize(
