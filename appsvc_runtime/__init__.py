@@ -1,6 +1,6 @@
-"""Run a Flask, Django or any WSGI app right on every Python host of Azure App Service.
+"""Run a Flask, Django or any WSGI app right on every Python host of Azure App Service::
 
-from appsvc_runtime import AppServiceMiddleware, load_settings
+    from appsvc_runtime import AppServiceMiddleware, load_settings
 
 Importing this package reads no environment, configures nothing and loads no third-party package.
 """

@@ -1,4 +1,4 @@
-"""Values for a Django settings module, chosen from the platform's variables.
+"""Values for a Django settings module, chosen from the platform's variables::
 
     from appsvc_runtime import django as appsvc, load_settings
 

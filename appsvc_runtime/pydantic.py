@@ -1,4 +1,4 @@
-"""A settings source for pydantic-settings (`pip install "appsvc-runtime[pydantic]"`).
+"""A settings source for pydantic-settings (`pip install "appsvc-runtime[pydantic]"`)::
 
     class AppSettings(BaseSettings):
         @classmethod

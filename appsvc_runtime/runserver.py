@@ -1,6 +1,6 @@
 """The door for IIS's HttpPlatformHandler: `python -m appsvc_runtime.runserver [APP] --port PORT`.
 
-Or a `runserver.py` of two lines beside the app, which web.config names:
+Or a `runserver.py` of two lines beside the app, which web.config names::
 
     from appsvc_runtime.runserver import main
     raise SystemExit(main())

@@ -1,10 +1,10 @@
 r"""The door for worker roles and WebJobs: `python -m appsvc_runtime.worker SCRIPT [ARG ...]`.
 
-As a Cloud Service role's entry point:
+As a Cloud Service role's entry point::
 
     bin\ps.cmd LaunchWorker.ps1 -m appsvc_runtime.worker worker.py
 
-As a WebJob's `run.py`:
+As a WebJob's `run.py`::
 
     from appsvc_runtime.worker import main
     raise SystemExit(main(["worker.py"]))

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+import click
+
 import appsvc_runtime
+from appsvc_runtime.cli.main import cli
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "appsvc-runtime"
 author = "the appsvc-runtime authors"
@@ -17,6 +26,10 @@ extensions = [
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = False
+# Docstrings write `code` with one backtick, as Markdown does.
+default_role = "code"
+# Options begin with two hyphens.
+smartquotes = False
 suppress_warnings = ["myst.strikethrough"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist", "attrs_inline"]
@@ -41,3 +54,32 @@ html_copy_source = False
 # External links are looked at by a command of their own: `python -m sphinx -b linkcheck docs ...`.
 linkcheck_timeout = 20
 linkcheck_workers = 4
+
+
+def _load_commands(app: Sphinx) -> None:
+    """Put the commands that are entry points into the group: sphinx-click looks only there."""
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        cli.commands.pop(name, None)
+        cli.add_command(command, name)
+
+
+def _escape_names(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Escape names that end with an underscore: in reST `NAME_` is a link."""
+    lines[:] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", line) for line in lines]
+
+
+def _drop_settings(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Leave out the table at the end of `appsvc --help`: it is a page of its own."""
+    if context.command is cli:
+        lines.clear()
+
+
+def setup(app: Sphinx) -> None:
+    """Adapt the texts of the command line, which are written for terminals."""
+    app.connect("builder-inited", _load_commands)
+    app.connect("sphinx-click-process-epilog", _drop_settings)
+    for part in ("description", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", _escape_names)

@@ -1,0 +1,1 @@
+"""The documentation is true: its tables, its commands, outputs, words and links."""

@@ -1,0 +1,262 @@
+"""A terminal for the console blocks of one page: commands in, what they print compared.
+
+What a page starts and does not end, such as `appsvc serve`, is stopped by Ctrl-C: where the page
+shows `^C`, else when the next such command comes or the page ends. Commands in between find it
+running, as a second terminal would. Each port that the page names is a free one here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.blocks import Block
+from tests.docs.shown import is_shown, mismatch
+from tests.support.servers import free_port
+
+__all__ = ["HERE", "Command", "Terminal", "commands"]
+
+# How the folder that blocks run in is shown on pages.
+HERE = "/home/you/appsvc-runtime"
+_SECONDS = 300.0
+_READY_SECONDS = 120.0
+_RUNS_ON = re.compile(
+    r"\b(appsvc (serve|worker|runserver|emulate)|appsvc_runtime\.(worker|runserver)"
+    r"|gunicorn|uvicorn|waitress-serve|granian|flask run|manage\.py runserver)\b"
+)
+_ENDS = re.compile(
+    r"(^|\s)(--check|--trigger|--once|--help|-h|--version|explain|pip)(\s|=|$)|^curl"
+)
+_READY = re.compile(r"^Ready http|\bready after \d|Uvicorn running|has started as")
+_PORT = re.compile(
+    r"(?:(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):|--port[ =]|PORT=)(\d{2,5})\b"
+)
+# Said only where another program of this machine listens there.
+_TAKEN = re.compile(r"^.*\bPORT is \d+, as 8000 is taken on this machine: .*\n", re.MULTILINE)
+# Keeps variables and folder for the next command of a block, and hands `$?` over.
+_SCRIPT = """\
+[ -f "$DOCS_STATE" ] && . "$DOCS_STATE"
+trap 'code=$?; {{ export -p; printf "cd %q\\n" "$PWD"; echo "(exit $code)"; }} >"$DOCS_KEEP"' EXIT
+(exit {code})
+{command}
+"""
+
+
+@dataclass
+class Command:
+    """A command, its line on the page, and the output that is shown below it."""
+
+    line: int
+    text: str
+    output: str
+
+    @property
+    def runs_on(self) -> bool:
+        """Return whether it runs until Ctrl-C."""
+        return bool(_RUNS_ON.search(self.text)) and not _ENDS.search(self.text)
+
+
+def commands(block: Block) -> list[Command]:
+    """Return the commands of a console block; `> ` and a backslash continue one."""
+    found: list[Command] = []
+    continued = False
+    for number, line in enumerate(block.source.splitlines(), block.line + 1):
+        if line.startswith("$ "):
+            found.append(Command(number, line[2:], ""))
+        elif found and not found[-1].output and (continued or line.startswith("> ")):
+            found[-1].text += "\n" + line.removeprefix("> ")
+        elif found:
+            found[-1].output += line + "\n"
+        continued = line.endswith("\\") and bool(found) and not found[-1].output
+    return found
+
+
+class _Running:
+    """A command that runs on; `shown` is what the page shows of it before `^C`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, command: Command) -> None:
+        self.process = process
+        self.log = log
+        self.place = ""
+        self.shown, self.asked, self.after = command.output.partition("^C\n")
+
+
+class Terminal:
+    """Runs the commands of a page in `folder`, with these variables; `failures` are sentences."""
+
+    def __init__(self, folder: Path, variables: dict[str, str], scratch: Path) -> None:
+        self.failures: list[str] = []
+        self._folder = folder
+        self._variables = variables
+        self._scratch = scratch
+        self._ports: dict[str, str] = {}
+        self._running: _Running | None = None
+        self._number = 0
+
+    @contextmanager
+    def open(self, page: str) -> Iterator[Terminal]:
+        """Take the ports that the page's text names; end everything at the end."""
+        for name in sorted({"8000", "8080", *_PORT.findall(page)}):
+            self._ports[name] = str(free_port())
+        try:
+            yield self
+            self._stop()
+        finally:
+            if self._running is not None:
+                self._kill(self._running.process)
+
+    def run(self, block: Block) -> None:
+        """Run all commands of a block, in the folder that it names, and compare."""
+        folder = self._folder / block.comments.get("cwd", ".")
+        if not folder.is_dir():
+            self.failures.append(f"{block.place}: there is no folder {block.comments['cwd']!r}.")
+            return
+        (self._scratch / "state").unlink(missing_ok=True)
+        wanted = int(block.comments.get("exit", "0"))
+        code = 0
+        all_commands = commands(block)
+        for number, command in enumerate(all_commands):
+            place = f"{block.page}:{command.line}"
+            following = all_commands[number + 1].text if number + 1 < len(all_commands) else ""
+            code_is_shown = following.strip() == "echo $?"
+            if command.runs_on and not wanted and not code_is_shown:
+                self._start(command, folder, place)
+                code = 0
+                continue
+            code = self._finish(command, folder, place, code)
+            if code_is_shown or code == wanted:
+                continue
+            if not wanted or command is all_commands[-1]:
+                self.failures.append(
+                    f"{place}: `{command.text}` ended with {code} and not with {wanted}. If that "
+                    "is what the page is about, show `$ echo $?` next, or write "
+                    f"<!-- exit: {code} --> before the block."
+                )
+
+    def _start(self, command: Command, folder: Path, place: str) -> None:
+        """Start what runs on, and wait until it is as far as the page shows."""
+        self._stop()
+        log = self._log()
+        running = _Running(self._spawn(command.text, folder, log, 0, keep=False), log, command)
+        running.place = place
+        self._running = running
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            ended = running.process.poll() is not None
+            printed = self._printed(log)
+            done = bool(running.shown) and is_shown(running.shown, printed, prefix=True)
+            ready = any(map(_READY.search, printed.splitlines()))
+            if done or (ready and not running.asked) or ended:
+                break
+            if time.monotonic() > deadline:
+                self.failures.append(f"{place}: it was not ready in {_READY_SECONDS:.0f} s.")
+                break
+            time.sleep(0.05)
+        if running.asked:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Send Ctrl-C to what runs on, wait for its end, and compare what it printed."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        place = running.place
+        deadline = time.monotonic() + 20  # for what a request from in between still prints
+        while running.process.poll() is None and time.monotonic() < deadline:
+            if is_shown(running.shown, self._printed(running.log), prefix=True):
+                break
+            time.sleep(0.05)
+        early = running.process.poll()
+        before = self._printed(running.log)
+        if early is None:
+            os.killpg(running.process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                running.process.wait(60)
+        code = running.process.poll()
+        self._kill(running.process)
+        printed = self._printed(running.log)
+        if early is not None:
+            self.failures.append(
+                f"{place}: it ended by itself, with {early}. If that is what the page is about, "
+                f"show `$ echo $?` next, or write <!-- exit: {early} --> before the block.\n"
+                + printed
+            )
+        elif code is None:
+            self.failures.append(f"{place}: it did not end on Ctrl-C.\n{printed}")
+        elif code not in (0, 130, -signal.SIGINT):
+            self.failures.append(f"{place}: after Ctrl-C it ended with {code}.\n{printed}")
+        if running.asked:
+            self._compare(place, running.shown + running.after, printed, prefix=False)
+        else:
+            self._compare(place, running.shown, before, prefix=True)
+
+    def _finish(self, command: Command, folder: Path, place: str, code: int) -> int:
+        """Run a command to its end, compare what it printed, and return its exit code."""
+        log = self._log()
+        process = self._spawn(command.text, folder, log, code, keep=True)
+        try:
+            ended = process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.failures.append(
+                f"{place}: `{command.text}` did not end in {_SECONDS:.0f} s. If it runs until "
+                f"Ctrl-C, teach that to _RUNS_ON in {__name__}.\n{self._printed(log)}"
+            )
+            ended = 0
+        finally:
+            self._kill(process)
+        if command.output:
+            self._compare(place, command.output, self._printed(log), prefix=False)
+        return ended
+
+    def _compare(self, place: str, shown: str, printed: str, *, prefix: bool) -> None:
+        wrong = mismatch(shown, printed, prefix=prefix)
+        if wrong:
+            self.failures.append(f"{place}: the output is not what is shown.\n{wrong}")
+
+    def _spawn(
+        self, text: str, folder: Path, log: Path, code: int, *, keep: bool
+    ) -> subprocess.Popen[bytes]:
+        state = str(self._scratch / "state")
+        # What runs on ends when other commands are at work: it keeps nothing for them.
+        variables = {
+            **self._variables,
+            "DOCS_STATE": state,
+            "DOCS_KEEP": state if keep else os.devnull,
+        }
+        variables |= {f"DOCS_PORT_{name}": port for name, port in self._ports.items()}
+        if _RUNS_ON.search(text) and "PORT=" not in text and "emulate" not in text:
+            variables["PORT"] = self._ports["8000"]
+        for name, port in self._ports.items():
+            text = re.sub(rf"(?<![\d.]){name}(?![\d.])", port, text)
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                ["bash", "-c", _SCRIPT.format(command=text, code=code)],
+                cwd=folder, env=variables, stdin=subprocess.DEVNULL,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def _log(self) -> Path:
+        self._number += 1
+        return self._scratch / f"{self._number}.log"
+
+    def _printed(self, log: Path) -> str:
+        """Return what was printed, with the ports and the folder that the page shows."""
+        text = log.read_text("utf-8", "replace").replace("\r\n", "\n")
+        for name, port in self._ports.items():
+            text = re.sub(rf"(?<![\d.]){port}(?!\d)", name, text)
+        text = text.replace(str(self._folder), HERE)
+        return _TAKEN.sub("", text.replace(self._variables["HOME"], str(Path(HERE).parent)))
+
+    @staticmethod
+    def _kill(process: subprocess.Popen[bytes]) -> None:
+        """End what is left of a command, by the group that it was started in."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)

@@ -1,0 +1,132 @@
+"""The blocks of code on the pages run, and print what is shown; CONTRIBUTING.md has the rules."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.system.capabilities import can_fork
+from tests.docs.blocks import Page, read
+from tests.docs.pages import name_of, pages
+from tests.docs.run_python import END, MARK
+from tests.docs.shown import mismatch
+from tests.docs.terminal import Terminal
+from tests.docs.workplace import make_workplace, write_file
+from tests.support.servers import ROOT
+from tests.support.wheels import build_wheel
+
+# How many blocks of each page are not run: a new one is a decision.
+NOT_RUN: dict[str, int] = {}
+
+# Pages that are still to be rewritten; a row goes when the page is done.
+UNFINISHED: frozenset[str] = frozenset({"README.md", "docs/emulator/index.md"})
+
+_BUILDS = re.compile(r"appsvc build|--as linux|pip install")
+
+
+def found(language: str) -> list[str]:
+    """Return the pages with blocks of a language that are run."""
+    return [
+        name_of(path)
+        for path in pages()
+        if name_of(path) not in UNFINISHED
+        and any(block.language == language for block in read(path).to_run(language))
+    ]
+
+
+@pytest.mark.parametrize("page", [name_of(path) for path in pages()])
+def test_comments(page: str) -> None:
+    """What stands before a block is understood, and how many are not run is known."""
+    blocks = read(ROOT / page)
+    if page in UNFINISHED:
+        pytest.skip("still to be rewritten")
+    assert not blocks.problems, "\n".join(blocks.problems)
+    count = len(blocks.not_run())
+    places = " ".join(block.place for block in blocks.not_run())
+    assert count == NOT_RUN.get(page, 0), (
+        f"{count} blocks of {page} are not run ({places}). Let a block run where it can: "
+        f"CONTRIBUTING.md shows how. Else write {page!r}: {count} into NOT_RUN in {__file__}."
+    )
+
+
+def test_no_row_is_left_over() -> None:
+    """Pages that are gone, or of which all is run, have no row."""
+    names = {name_of(path) for path in pages()}
+    assert set(UNFINISHED) <= names
+    assert set(NOT_RUN) <= names - UNFINISHED
+    assert all(NOT_RUN.values())
+
+
+@pytest.mark.parametrize("page", found("python"))
+def test_python(page: str, tmp_path: Path) -> None:
+    """The Python blocks of a page, in one process."""
+    failures = run_python(ROOT / page, page, tmp_path)
+    assert not failures, "\n\n".join(failures)
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not can_fork(), reason="the consoles on the pages are bash's")
+@pytest.mark.parametrize("page", found("console"))
+def test_console(page: str, tmp_path: Path, wheels: Path) -> None:
+    """The console blocks of a page, one after the other, in one folder."""
+    failures = run_console(ROOT / page, page, tmp_path, wheels)
+    assert not failures, "\n\n".join(failures)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for this package's wheel, which is built when a page needs it."""
+    return tmp_path_factory.mktemp("wheels")
+
+
+def run_python(path: Path, name: str, base: Path) -> list[str]:
+    """Run the Python blocks of a page; return what went wrong, with page and line."""
+    place = make_workplace(base)
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.docs.run_python", str(path), name],
+        cwd=place.folder, env=place.variables, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, encoding="utf-8", errors="replace", timeout=120, check=False,
+    )  # fmt: skip
+    parts = result.stdout.split(MARK)
+    printed = dict(zip(parts[1::2], parts[2::2], strict=True))
+    failures = []
+    for block in read(path, name).blocks:
+        text = printed.get(str(block.line), "").removeprefix("\n")
+        last = [line for line in printed if line != END][-1:] == [str(block.line)]
+        if last and END not in printed:
+            failures.append(
+                f"{block.place}: the block fails. Correct it, or write <!-- not-run: REASON --> "
+                f"before it.\n{text}"
+            )
+        elif block.output is not None and str(block.line) in printed:
+            wrong = mismatch(block.output, text)
+            if wrong:
+                failures.append(
+                    f"{block.place}: the text behind it is not what it prints.\n{wrong}"
+                )
+    if not failures and END not in printed:
+        failures.append(f"{name}: the blocks could not be run.\n{result.stdout}")
+    return failures
+
+
+def run_console(path: Path, name: str, base: Path, wheels: Path) -> list[str]:
+    """Run the console blocks of a page; return what went wrong, with page and line."""
+    page: Page = read(path, name)
+    blocks = page.to_run("console")
+    needs_wheel = any(_BUILDS.search(block.source) for block in blocks)
+    if needs_wheel and not list(wheels.glob("*.whl")):
+        build_wheel(wheels)
+    place = make_workplace(base, wheels=str(wheels) if needs_wheel else "")
+    terminal = Terminal(place.folder, place.variables, place.scratch)
+    with terminal.open(path.read_text("utf-8")):
+        for block in blocks:
+            if "file" in block.comments:
+                write_file(place.folder, block)
+            if block.language == "console" and "not-run" not in block.comments:
+                terminal.run(block)
+    return terminal.failures

@@ -1,0 +1,63 @@
+"""Tables that come from the package are the package's, on whichever page they stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from appsvc_runtime.launcher.options import WORKER_OPTIONS
+from appsvc_runtime.serving.servers import SERVERS
+from appsvc_runtime.settings.options import OPTIONS, Option
+from tests.docs.pages import tables
+from tests.support.servers import run
+
+SETTINGS_PAGE = "docs/reference/settings.md"
+
+
+def shown_default(default: object) -> str:
+    """Return a default as the page shows it: nothing where the package decides."""
+    if default in (None, "", ()):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [("settings.options", OPTIONS), ("launcher.options", WORKER_OPTIONS)],
+)
+def test_settings(module: str, options: dict[str, Option]) -> None:
+    """Each setting has its row, with its default where the table has a column for that."""
+    found = tables(f"appsvc_runtime.{module}")
+    assert SETTINGS_PAGE in found
+    for page, rows in found.items():
+        assert rows, page
+        right = [
+            [f"`{row.name}`", shown_default(row.default), row.help] for row in options.values()
+        ]
+        if len(rows[0]) == 2:
+            right = [[name, text] for name, _, text in right]
+        lines = "\n".join(f"| {' | '.join(cells)} |" for cells in right)
+        assert rows == right, f"{page}: the right rows are:\n{lines}"
+
+
+def test_servers() -> None:
+    """What each server can run, where, how to install it, and why to take it."""
+    found = tables("appsvc_runtime.serving.servers")
+    assert found
+    for page, rows in found.items():
+        assert len(rows) == len(SERVERS), page
+        for cells, row in zip(rows, SERVERS.values(), strict=True):
+            name, apps, systems, install, why = cells
+            assert (name, install, why) == (f"`{row.name}`", f"`{row.install}`", row.why), page
+            assert apps.lower().split(" and ") == list(row.interfaces), page
+            assert ("Windows" in systems) is row.windows, page
+
+
+def test_the_help_names_every_setting() -> None:
+    """`--help` and the page say the same."""
+    shown = run("-m", "appsvc_runtime", "--help").stdout
+    assert [name for name in OPTIONS if name not in shown] == []
+    shown = run("-m", "appsvc_runtime.worker", "--help").stdout
+    switches = [name.removeprefix("APPSVC_WORKER_").lower() for name in WORKER_OPTIONS]
+    assert [name for name in switches if f"--{name.replace('_', '-')}" not in shown] == []

@@ -1,0 +1,73 @@
+"""The words of the field, as CONTRIBUTING.md asks for: what the checker finds; all is clean."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import words
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('"""The room."""\n', [1]),
+        ('"""Text.\n\nTwo rooms\nand a door.\n"""\n', [3, 4]),
+        ('def f():\n    """Give it."""\n', [2]),
+        ('class A:\n    """Say\n    so."""\n', [2]),
+        ('async def f():\n    """Giving is fine, and so is saying."""\n', []),
+        ("x = 1  # for visitors\n", [1]),
+        ("# Nobody is\n# believed here.\n", [1]),
+        ("x = 1  # nobody is\n\nbelieved = 1  # here\n", []),
+        ('raise E("Whoever asks")\n', [1]),
+        ('raise E(\n    "What is not "\n    "believed is removed."\n)\n', [2]),
+        ('x = f"the {door} is shut"\n', []),
+        ('x = f"the door {x} is shut"\n', [1]),
+        ('x = f"shut {x} " f"the {door} door"\n', [1]),
+        ('x = {"room": door, "doors": 1}\n', []),
+        ("headroom = mushrooms = recommend  # amended headroom\n", []),
+        ("room = door(visitor=mend)\n", []),
+    ],
+)
+def test_what_is_found_in_code(source: str, lines: list[int]) -> None:
+    """Texts are looked at; names, keys and longer words are not."""
+    found = words.find("appsvc_runtime/x.py", source)
+    assert [problem.line for problem in found] == lines
+
+
+def test_of_a_test_only_docstrings_count() -> None:
+    """Its strings may be data that is looked for."""
+    source = 'def test():\n    """Give it."""\n    x = "a door here"  # a room\n'
+    assert [problem.line for problem in words.find("tests/x.py", source)] == [2]
+
+
+def test_what_is_found_on_a_page() -> None:
+    """All of it, also what breaks over lines."""
+    text = "# Give\n\nA `door`. There\nis none of it.\nMending, broom, rooms\n"
+    assert [str(problem) for problem in words.find("docs/x.md", text)] == [
+        "docs/x.md:3: 'door': write entry point",
+        "docs/x.md:3: 'there is none of': write missing",
+        "docs/x.md:5: 'mending': write fix",
+        "docs/x.md:5: 'rooms': write module, package or space",
+    ]
+
+
+def test_all_texts_use_the_words_of_the_field() -> None:
+    """Save where the table says that they are not done yet."""
+    found = words.problems(words.files())
+    assert not found, "\n".join(map(str, found))
+
+
+def test_the_table_shrinks() -> None:
+    """A row goes when its texts are done."""
+    found = {words.area(each.file) for each in words.problems(words.files(), unfinished=True)}
+    done = sorted(words.UNFINISHED - found)
+    assert not done, f"Take out of UNFINISHED in tests/support/words.py: {' '.join(done)}"
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints what is wrong below the paths given, and ends with 1 where that is anything."""
+    assert words.main([str(words.ROOT / "tests/docs")]) == 0
+    assert words.main([]) == 0
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit, match="2"):
+        words.main(["no/such/file"])
