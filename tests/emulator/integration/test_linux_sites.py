@@ -193,7 +193,7 @@ def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
         assert status == 503
         assert text.startswith("503 Application Error\n")
         assert "KeyError: 'SECRET_THAT_IS_NOT_SET'" in text
-        assert "What was run: GUNICORN_CMD_ARGS=" in text
+        assert "What was run:\nGUNICORN_CMD_ARGS=" in text
         assert "What the process printed:" in text
 
 
@@ -205,7 +205,7 @@ def test_no_secret_of_a_command_is_shown(tmp_path: Path, cache: Path) -> None:
     with container(site, cache, *options, ready=NOT_READY) as server:
         page = server.request("/", {"Accept": "text/plain"})[2].decode()
         log = server.log()
-    assert "What was run: DB_PASSWORD=******** python -c" in page
+    assert "What was run:\nDB_PASSWORD=******** python -c" in page
     assert "$ DB_PASSWORD=******** python -c" in log
     assert "S3cr3t" not in page + log
 
