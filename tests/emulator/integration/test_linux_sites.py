@@ -97,6 +97,17 @@ def test_the_django_example(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["fastapi_app", "starlette_app"])
+def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
+    """By their startup command; the server hears of the stop."""
+    site = copy_example(name, tmp_path)
+    done = check(site, "--startup-command", "startup.txt", path="/healthz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Serving main:app .* with uvicorn\.", done.stdout)
+    assert "GET /healthz 200" in done.stdout
+    assert "(Stopped: SIGTERM ended it after" in done.stdout
+
+
 def test_fastapi(tmp_path: Path, check: Check) -> None:
     """As the platform starts it from Python 3.14 on, before that by its startup command."""
     site = copy_app("fastapi_app", tmp_path)
