@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 import zipfile
@@ -22,13 +23,28 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """Every room, the marker for type checkers, no tests and no examples."""
+    """Every module, the marker for type checkers, no tests and no examples."""
     names = zipfile.ZipFile(wheel).namelist()
-    rooms = {f"appsvc_runtime/{path.name}" for path in (ROOT / "appsvc_runtime").glob("*.py")}
-    assert rooms <= set(names)
+    modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("appsvc_runtime/**/*.py")}
+    assert modules <= set(names)
     assert "appsvc_runtime/py.typed" in names
     tops = {name.partition("/")[0].partition("-")[0] for name in names}
     assert tops == {"appsvc_runtime"}
+
+
+def test_the_metadata_says_what_it_is(wheel: Path) -> None:
+    """The summary names both interfaces, the classifiers each framework that has an example."""
+    metadata = importlib.metadata.PathDistribution(zipfile.Path(wheel, _info(wheel))).metadata
+    assert {"WSGI", "ASGI"} <= set(metadata["Summary"].split())
+    assert metadata["License-Expression"] == "MIT"
+    frameworks = {f"Framework :: {name}" for name in ("Django", "FastAPI", "Flask")}
+    assert frameworks <= set(metadata.get_all("Classifier", []))
+
+
+def _info(wheel: Path) -> str:
+    """Return the name of the folder of a wheel's metadata, with a slash."""
+    names = zipfile.ZipFile(wheel).namelist()
+    return next(name.partition("/")[0] for name in names if ".dist-info/" in name) + "/"
 
 
 def test_the_wheel_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:

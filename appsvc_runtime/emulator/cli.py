@@ -170,7 +170,9 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             raise
         raise ConfigError(
             f"The emulator needs a package that is not here: {error.name}.",
-            hint='Install it apart from the app: `pipx install "appsvc-runtime[emulator]"`.',
+            hint='Run `pip install "appsvc-runtime[emulator]"` in this environment, or '
+            '`pipx install "appsvc-runtime[emulator]"` and call that command with no environment '
+            "active.",
         ) from None
     site_folder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)

@@ -1,4 +1,4 @@
-"""A small Flask site that greets its visitors and shows what it knows of them."""
+"""A small Flask site: a greeting, and what the site knows of a request."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 
 from multidict import CIMultiDict
 
+from ..http import error_pages
 from ..http.messages import Answer, Ask, Request, Tunnel
 from ..http.url_paths import BadPathError, decode_path
 from .origins import local_target
@@ -36,10 +37,12 @@ _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 _EMAIL = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 PROVIDERS = ("aad", "google", "facebook", "github", "apple", "x")
+_PAGES = f"Sign in at {PREFIX}login/ and one of: {', '.join(PROVIDERS)}."
 _MAX_FORM = 64 * 1024
 _MAX_SESSIONS = 1000
 _SESSION_HOURS = 8
 _DONE = "/.auth/login/done"
+_FOOTER = "This page is made by appsvc emulate."
 # No other site may show these pages in a frame, over which it could lay its own buttons.
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -135,15 +138,15 @@ class EasyAuth:
     ) -> Answer | Tunnel:
         if path == f"{PREFIX}me":
             if user is None:
-                return Answer(401, note="nobody is signed in")
+                return _error(request, 401, "Not signed in", f"Sign in at {PREFIX}login/aad.")
             return _json(user.me())
         if path == f"{PREFIX}logout":
             return await self._answer_logout(request, query)
         if path == _DONE:
-            return _page(message_page("You have successfully signed in"))
+            return _page(message_page("You have successfully signed in", link="/"))
         provider = path.removeprefix(f"{PREFIX}login/") if "login/" in path else ""
         if provider not in PROVIDERS:
-            return Answer(404, note="App Service authentication has no such page")
+            return _error(request, 404, "App Service authentication has no such page", _PAGES)
         if request.method == "POST":
             if request.cross_site:
                 return _foreign("sign in", f"{PREFIX}login/{provider}")
@@ -196,7 +199,7 @@ class EasyAuth:
         cookie = f"{COOKIE}=; Path=/; HttpOnly; Max-Age=0"
         if target:
             return _go(target, cookie, "somebody has signed out")
-        answer = _page(message_page("You have been signed out"))
+        answer = _page(message_page("You have been signed out", link="/"))
         answer.headers.add("Set-Cookie", cookie)
         return answer
 
@@ -272,6 +275,13 @@ def _first(form: str, name: str) -> str:
 def _page(html: str, status: int = 200) -> Answer:
     headers = {"Content-Type": "text/html; charset=utf-8", **_PAGE_HEADERS}
     return Answer(status, CIMultiDict(headers), html.encode())
+
+
+def _error(request: Request, status: int, title: str, why: str) -> Answer:
+    """Return a page with a status, as text for a client that does not ask for HTML."""
+    made = error_pages.answer(request, status, 0, title, why, headers=_PAGE_HEADERS, footer=_FOOTER)
+    made.note = title
+    return made
 
 
 def _foreign(what: str, path: str) -> Answer:

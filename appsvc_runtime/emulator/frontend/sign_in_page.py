@@ -9,17 +9,23 @@ from html import escape
 
 __all__ = ["message_page", "sign_in_page", "sign_out_page"]
 
+# What people call the providers; the other names are those of the addresses with a capital.
+_NAMES = {"aad": "Microsoft Entra ID", "github": "GitHub"}
 _STYLE = (
+    ":root{color-scheme:light dark}h1{line-height:1.25}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}"
     "label{display:block;margin-top:1rem}input,textarea{width:100%;box-sizing:border-box;"
     "font:inherit;padding:.4rem}button{margin-top:1.5rem;font:inherit;padding:.5rem 1.5rem}"
-    "small{color:#555}"
+    "small{opacity:.75}"
 )
 
 
-def message_page(title: str, text: str = "") -> str:
-    """Return a page that only says something."""
-    return _page(title, f"<p>{escape(text)}</p>\n" if text else "")
+def message_page(title: str, text: str = "", link: str = "") -> str:
+    """Return a page with a text, and a link to `link` if there is one."""
+    body = f"<p>{escape(text)}</p>\n" if text else ""
+    if link:
+        body += f'<p><a href="{escape(link)}">Back to the site</a></p>\n'
+    return _page(title, body)
 
 
 def sign_out_page(target: str) -> str:
@@ -39,8 +45,8 @@ def sign_in_page(provider: str, target: str) -> str:
     """Return the form for a provider; `target` is where the user wants to go then."""
     shown = escape(provider)
     return _page(
-        f"Sign in with {provider}",
-        f"""<p>Emulated: there is no password. Say who you would like to be.</p>
+        f"Sign in with {_NAMES.get(provider, provider.capitalize())}",
+        f"""<p>This page is made by appsvc emulate: there is no password. Choose a name.</p>
 <form method="post" action="/.auth/login/{shown}">
 <input type="hidden" name="post_login_redirect_uri" value="{escape(target)}">
 <label for="name">Name or e-mail address</label>

@@ -19,7 +19,7 @@ __all__ = ["answer", "html_page", "text_page"]
 # More of what a child printed helps nobody in a browser; the log has it all.
 MAX_OUTPUT = 64_000
 
-IIS_FOOTER = "IIS shows visitors no reason: this page is by appsvc emulate."
+IIS_FOOTER = "IIS does not show the reason. This page is made by appsvc emulate."
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 50rem;
@@ -28,6 +28,8 @@ h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; }
 h2 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
 pre { border: 1px solid; border-radius: .25rem; font-size: .85rem; margin: 0; max-height: 60vh;
   overflow: auto; padding: .75rem; white-space: pre-wrap; }
+/* Opens at its end, where the reason usually is. */
+.output { display: flex; flex-direction: column-reverse; }
 footer { border-top: 1px solid; font-size: .85rem; margin-top: 2rem; padding-top: .5rem; }
 """
 
@@ -40,20 +42,20 @@ def answer(
     why: str,
     *,
     details: str = "",
+    command: str = "",
     output: str = "",
     headers: Mapping[str, str] | None = None,
     footer: str = IIS_FOOTER,
 ) -> Answer:
-    """Give a page as an answer: HTML, or text where the client accepts that rather.
+    """Return a page as a response: HTML, or text if the client prefers that.
 
-    `title` is a few words, `why` a sentence or two, `details` what to do or to know, `output` what
-    a process printed, `footer` who says so. A HEAD request gets the headers alone. The note is
-    `404.8: why`.
+    `title` is a few words, `why` a sentence or two, `details` what to do or to know, `command` what
+    was run, `output` what it printed, `footer` who says so. A HEAD request gets the headers alone.
+    The note is `404.8: why`.
     """
-    if _wants_html(request.headers.getall("Accept", [])):
-        kind, text = "text/html", html_page(status, substatus, title, why, details, output, footer)
-    else:
-        kind, text = "text/plain", text_page(status, substatus, title, why, details, output, footer)
+    html = _wants_html(request.headers.getall("Accept", []))
+    kind, make = ("text/html", html_page) if html else ("text/plain", text_page)
+    text = make(status, substatus, title, why, details, output, footer, command)
     body = text.encode("utf-8", "replace")
     made = CIMultiDict(headers or {})
     made["Content-Type"] = f"{kind}; charset=utf-8"
@@ -72,8 +74,9 @@ def html_page(
     details: str = "",
     output: str = "",
     footer: str = IIS_FOOTER,
+    command: str = "",
 ) -> str:
-    """Give a whole HTML page; see `answer` for what goes in."""
+    """Return a whole HTML page; see `answer` for what goes in."""
     number = _number(status, substatus)
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -83,9 +86,11 @@ def html_page(
     ]
     if details:
         parts.append(f"<p>{_lines(details)}</p>")
+    if command:
+        parts.append(f"<h2>What was run</h2>\n<pre><code>{escape(command)}</code></pre>")
     if output:
-        shown = escape(_shorten(output))
-        parts.append(f'<h2>What the process printed</h2>\n<pre tabindex="0">{shown}</pre>')
+        shown = f'<pre class="output" tabindex="0"><samp>{escape(_shorten(output))}</samp></pre>'
+        parts.append(f"<h2>What the process printed</h2>\n{shown}")
     parts.append(f"</main>\n<footer>{escape(footer)}</footer>")
     parts.append("</body>\n</html>\n")
     return "\n".join(parts)
@@ -99,11 +104,14 @@ def text_page(
     details: str = "",
     output: str = "",
     footer: str = IIS_FOOTER,
+    command: str = "",
 ) -> str:
-    """Give the same as plain text."""
+    """Return the same as plain text."""
     parts = [f"{_number(status, substatus)} {title}", why]
     if details:
         parts.append(details)
+    if command:
+        parts.append(f"What was run:\n{command}")
     if output:
         parts.append(f"What the process printed:\n{_shorten(output)}")
     parts.append(footer)
@@ -111,7 +119,7 @@ def text_page(
 
 
 def _wants_html(accept: list[str]) -> bool:
-    """Say whether a client names HTML, or nothing at all.
+    """Return whether a client names HTML, or nothing at all.
 
     One that takes anything, as curl does, is a terminal or a program: it gets text.
     """

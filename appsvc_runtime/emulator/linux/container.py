@@ -29,6 +29,8 @@ _PAUSES = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
 # A container that has run for so long has not failed soon.
 _LONG = 60.0
 _EVERYWHERE = "0.0.0.0"
+# A server's helpers, such as the resource tracker of multiprocessing, end by themselves after it.
+_HELPERS_END = 1.0
 
 
 class Container:
@@ -212,7 +214,7 @@ class Container:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(child.wait()), limit)
             took = self._clock() - began
-            left = child.tree.alive()
+            left: list[int] = [] if child.returncode is None else await self._outlive(child)
             if child.returncode is None:
                 said = f"SIGTERM did not end it within {limit:g} s: SIGKILL did."
             elif left:
@@ -227,6 +229,13 @@ class Container:
             return said
         finally:
             await _end(child)
+
+    async def _outlive(self, child: Child) -> list[int]:
+        """Return the processes that are still there a moment after the container's first one."""
+        deadline = self._clock() + _HELPERS_END
+        while (left := list(child.tree.alive())) and self._clock() < deadline:
+            await asyncio.sleep(0.02)
+        return left
 
 
 async def _end(child: Child) -> None:

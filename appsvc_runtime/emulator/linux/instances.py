@@ -24,7 +24,7 @@ from .probe import front_end_source, probe
 
 __all__ = ["Instances"]
 
-_FOOTER = "App Service shows visitors no reason: this page is by appsvc emulate."
+_FOOTER = "App Service does not show the reason. This page is made by appsvc emulate."
 _TITLE = "Application Error"
 _HEALTH = "health"
 _GONE = Trouble("The site is being stopped.")
@@ -144,13 +144,10 @@ class Instances:
         return among[next(self._turns) % len(among)]
 
     def _error(self, request: Request, trouble: Trouble) -> Answer:
-        """Give what the platform shows, with the reason that it hides."""
-        details = "\n".join(
-            filter(None, [trouble.hint, trouble.command and f"What was run: {trouble.command}"])
-        )
+        """Return what the platform shows, with the reason that it hides."""
         return error_pages.answer(
-            request, 503, 0, _TITLE, trouble.why,
-            details=details, output=trouble.output, footer=_FOOTER,
+            request, 503, 0, _TITLE, trouble.why, details=trouble.hint,
+            command=trouble.command, output=trouble.output, footer=_FOOTER,
         )  # fmt: skip
 
     async def _broken(self, request: Request, container: Container, error: UpstreamError) -> Answer:

@@ -1,4 +1,4 @@
-"""The pages: they greet visitors and show what the site knows of them."""
+"""The pages: a greeting, and what the site knows of a request."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Worker:
         say(f"order {order}: receipt written")
 
     def put_aside(self, message: QueueMessage, problem: str) -> None:
-        """Leave what cannot be read to come again, and after some tries to whoever looks after it.
+        """Leave what cannot be read to come again, and after some tries set it aside.
 
         Only that counts its tries: an order may have been taken often by workers that were killed,
         and is none the worse for it.

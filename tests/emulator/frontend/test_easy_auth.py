@@ -200,7 +200,34 @@ def test_forms_that_are_none() -> None:
     assert site.call("GET", f"/.auth/login/aad?{many.decode()}").status == 200
 
 
-PAGES = ("/.auth/login/aad", "/.auth/login/done", "/.auth/logout")
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [("aad", "Microsoft Entra ID"), ("google", "Google"), ("facebook", "Facebook"),
+     ("github", "GitHub"), ("apple", "Apple"), ("x", "X")],
+)  # fmt: skip
+def test_the_form_has_the_providers_name(provider: str, name: str) -> None:
+    """The one that people know, not that of the address."""
+    body = Site().call("GET", f"/.auth/login/{provider}").body
+    assert isinstance(body, bytes)
+    assert f"<h1>Sign in with {name}</h1>".encode() in body
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/.auth/login/evil", "/.auth/login/ and one of: aad, google, facebook, github, apple, x."),
+        ("/.auth/", "/.auth/login/ and one of: aad, google, facebook, github, apple, x."),
+        ("/.auth/me", "Sign in at /.auth/login/aad."),
+    ],
+)
+def test_errors_say_where_to_sign_in(path: str, words: str) -> None:
+    """A browser shows a page, and not its own words for an empty response."""
+    body = Site().call("GET", path).body
+    assert isinstance(body, bytes)
+    assert words in body.decode()
+
+
+PAGES = ("/.auth/login/aad", "/.auth/login/done", "/.auth/logout", "/.auth/me", "/.auth/login/evil")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -68,13 +68,16 @@ def test_head_has_no_body() -> None:
 
 @pytest.mark.parametrize("make", [html_page, text_page], ids=["html", "text"])
 def test_a_page_says_everything(make: Callable[..., str]) -> None:
-    """The number with substatus, the reason, what to do, the output, and whose page it is."""
-    page = make(502, 3, "Bad gateway", "The child went.", "Look at its log.", "Traceback")
+    """The number with substatus, the reason, what to do, the command, its output, whose page."""
+    page = make(
+        502, 3, "Bad gateway", "The child went.", "Look at its log.", "Traceback", command="run it"
+    )
     for words in (
         "502.3 Bad gateway",
         "The child went.",
         "Look at its log.",
         "Traceback",
+        "run it",
         "appsvc emulate",
     ):
         assert words in page
@@ -108,10 +111,11 @@ class Tags(HTMLParser):
 
 def test_what_comes_from_outside_is_escaped() -> None:
     """In every place of the page it stays text."""
-    tags = Tags(html_page(500, 0, NASTY, NASTY, NASTY, NASTY))
-    plain = Tags(html_page(500, 0, "t", "w", "d", "o"))
+    tags = Tags(html_page(500, 0, NASTY, NASTY, NASTY, NASTY, command=NASTY))
+    plain = Tags(html_page(500, 0, "t", "w", "d", "o", command="c"))
     assert tags.tags == plain.tags
-    assert tags.text.count("<script>alert('&\"')</script>") == 5  # the title stands twice
+    assert tags.text.count("<script>alert('&\"')</script>") == 6  # the title stands twice
+    assert "code" in tags.tags
 
 
 def test_a_page_loads_nothing_and_fits_a_narrow_window() -> None:

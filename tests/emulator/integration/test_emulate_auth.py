@@ -231,8 +231,9 @@ def test_example_in_a_browser(tmp_path: Path, example: str) -> None:
 
     async def drive(page: browser.Page) -> None:
         url = f"https://127.0.0.1:{server.port}"
+        title = "Sign in with Microsoft Entra ID"
         await page.go(f"{url}/account")
-        assert await page.run("document.querySelector('h1').innerText") == "Sign in with aad"
+        assert await page.run("document.querySelector('h1').innerText") == title
         await page.run("document.querySelector('#name').value = 'Zoë <b>'")
         await page.run("document.querySelector('#roles').value = 'admin'")
         await page.run("document.querySelector('form button').click()")

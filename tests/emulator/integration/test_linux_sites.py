@@ -97,6 +97,17 @@ def test_the_django_example(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["fastapi_app", "starlette_app"])
+def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
+    """By their startup command; the server hears of the stop."""
+    site = copy_example(name, tmp_path)
+    done = check(site, "--startup-command", "startup.txt", path="/healthz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Serving main:app .* with uvicorn\.", done.stdout)
+    assert "GET /healthz 200" in done.stdout
+    assert "(Stopped: SIGTERM ended it after" in done.stdout
+
+
 def test_fastapi(tmp_path: Path, check: Check) -> None:
     """As the platform starts it from Python 3.14 on, before that by its startup command."""
     site = copy_app("fastapi_app", tmp_path)
@@ -193,7 +204,7 @@ def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
         assert status == 503
         assert text.startswith("503 Application Error\n")
         assert "KeyError: 'SECRET_THAT_IS_NOT_SET'" in text
-        assert "What was run: GUNICORN_CMD_ARGS=" in text
+        assert "What was run:\nGUNICORN_CMD_ARGS=" in text
         assert "What the process printed:" in text
 
 
@@ -205,7 +216,7 @@ def test_no_secret_of_a_command_is_shown(tmp_path: Path, cache: Path) -> None:
     with container(site, cache, *options, ready=NOT_READY) as server:
         page = server.request("/", {"Accept": "text/plain"})[2].decode()
         log = server.log()
-    assert "What was run: DB_PASSWORD=******** python -c" in page
+    assert "What was run:\nDB_PASSWORD=******** python -c" in page
     assert "$ DB_PASSWORD=******** python -c" in log
     assert "S3cr3t" not in page + log
 

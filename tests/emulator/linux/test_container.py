@@ -107,6 +107,26 @@ def test_start_and_stop(tmp_path: Path) -> None:
     assert "GET /up 200 in" in made.log()
 
 
+def test_a_servers_helper_that_ends_after_it(tmp_path: Path) -> None:
+    """It ends by itself, a moment later, as multiprocessing's does: nothing had to be killed."""
+    made = Made(tmp_path, "exec PYTHON helped.py server.py 0.0.0.0 PORT")
+    helper = "import sys, time; sys.stdin.read(); time.sleep(0.2)"
+    (tmp_path / "helped.py").write_text(
+        "import os, subprocess, sys\n"
+        "pipe, null = subprocess.PIPE, subprocess.DEVNULL\n"
+        f"words = [sys.executable, '-c', {helper!r}]\n"
+        "helper = subprocess.Popen(words, stdin=pipe, stdout=null, stderr=null)\n"
+        "os.set_inheritable(helper.stdin.fileno(), True)\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
+    )
+
+    async def work() -> None:
+        assert await made.container.start() is None
+        assert "SIGTERM ended it after" in await made.container.stop()
+
+    made.run(work)
+
+
 def test_a_server_without_exec(tmp_path: Path) -> None:
     """The shell ends alone, the server is killed with it, and both are said."""
     made = Made(tmp_path, "PYTHON server.py 0.0.0.0 PORT; true")

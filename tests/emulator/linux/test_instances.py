@@ -178,8 +178,8 @@ def test_application_error(tmp_path: Path) -> None:
         text = body(answer)
         assert text.startswith("503 Application Error")
         assert "the last words" in text
-        assert "What was run: echo the last words; exit 3" in text
-        assert "App Service shows visitors no reason" in text
+        assert "What was run:\necho the last words; exit 3\n" in text
+        assert "App Service does not show the reason" in text
 
     site.run(work)
 

@@ -1,0 +1,102 @@
+"""The quick start pages are true: their files make an app, and their startup command serves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime import __version__
+from tests.support.servers import ROOT, clean_environ, run, serving
+
+PAGES = sorted(path for path in (ROOT / "docs" / "quickstart").glob("*.md") if path.stem != "index")
+BLOCK = re.compile(
+    r"^(?:<!-- (?P<mark>[^\n]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+)
+PLATFORM = {
+    "WEBSITE_SITE_NAME": "shop",
+    "WEBSITE_INSTANCE_ID": "0a1b2c3d",
+    "WEBSITE_HOSTNAME": "shop.azurewebsites.net",
+}
+FRONT_END = {
+    "Host": "shop.azurewebsites.net",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-For": "203.0.113.7:51234",
+}
+
+
+def make_site(page: Path, site: Path) -> str:
+    """Make the files of a page in a folder; return its startup command."""
+    site.mkdir()
+    commands = []
+    if page.stem == "django":
+        subprocess.run(
+            [sys.executable, "-m", "django", "startproject", "mysite", str(site)],
+            check=True, env=clean_environ(), timeout=60,
+        )  # fmt: skip
+    for block in BLOCK.finditer(page.read_text("utf-8")):
+        verb, _, name = (block["mark"] or "").partition(": ")
+        target = site / name
+        if verb == "file":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block["text"], "utf-8")
+        elif verb == "in":
+            text = target.read_text("utf-8")
+            assert text.count("ALLOWED_HOSTS = []\n") == 1
+            target.write_text(text.replace("ALLOWED_HOSTS = []\n", block["text"]), "utf-8")
+        elif block["text"].startswith("exec "):
+            commands.append(block["text"].strip())
+    assert len(commands) == 1
+    return commands[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
+    """By its startup command, behind the front end; it sees the client and the public address."""
+    site = tmp_path / "site"
+    words = shlex.split(make_site(page, site))
+    assert words[:3] == ["exec", "appsvc", "serve"]
+    path = os.pathsep.join([str(ROOT), str(site / "src")])
+    command = ("-m", "appsvc_runtime", *words[2:], "--host", "127.0.0.1")
+    with serving(*command, cwd=site, PORT="{port}", PYTHONPATH=path, **PLATFORM) as server:
+        status, _, body = server.request("/", FRONT_END)
+        assert status == 200, server.log()
+        if page.stem != "django":  # whose new project shows its welcome page
+            assert json.loads(body) == {
+                "url": "https://shop.azurewebsites.net/",
+                "client": "203.0.113.7",
+            }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_explain_says_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    """Of the page's own files; a line with an ellipsis stands for what varies."""
+    site = tmp_path / "site"
+    make_site(page, site)
+    text = page.read_text("utf-8")
+    block = next(
+        b["text"] for b in BLOCK.finditer(text) if b["text"].startswith("$ appsvc explain")
+    )
+    first, *shown = block.splitlines()
+    printed = run("-m", "appsvc_runtime", *shlex.split(first)[2:], cwd=site).stdout.splitlines()
+    lines = iter(printed)
+    for line in shown:
+        if line != "…":
+            pattern = ".*".join(map(re.escape, line.split("…")))
+            assert any(re.fullmatch(pattern, other) for other in lines), (line, printed)
+
+
+def test_the_wheel_that_pages_name_is_the_one_that_is_built() -> None:
+    """Its name has the version in it, on the README and on every page."""
+    found = {
+        name
+        for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for name in re.findall(r"appsvc_runtime-[\w.]+-py3-none-any\.whl", path.read_text("utf-8"))
+    }
+    assert found == {f"appsvc_runtime-{__version__}-py3-none-any.whl"}
