@@ -1,7 +1,7 @@
 """One started program and everything it starts: made so that all of it can be found and ended.
 
-One of the few rooms that may ask which system this is. Must not know of event loops, nor of what
-is started and why. Whoever starts the program does so with `popen_options` and `environ`:
+Must not know of event loops, nor of what is started and why. What starts the program does so with
+`popen_options` and `environ`:
 
     tree = Tree()
     started = subprocess.Popen(argv, env=tree.environ(os.environ), **tree.popen_options())
