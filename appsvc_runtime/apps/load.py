@@ -182,38 +182,44 @@ class _Resolver:
             raise self.failed(f"importing {module_name!r}", error) from error
 
     def follow(self, found: Any, path: str, names: list[str]) -> Any:
+        """Follow attributes and submodules from a module, each called where it ends in `()`."""
         self.location = path
         for name in names:
             bare = name.removesuffix("()")
-            outer, path = found, f"{path}.{bare}"
-            try:
-                found = getattr(outer, bare, None)
-            except Exception as error:  # a module's own __getattr__, a property
-                raise self.failed(f"looking up {path}", error) from error
-            if found is None and isinstance(outer, ModuleType) and hasattr(outer, "__path__"):
-                found = self.import_module(path)
-            if found is None:
-                where = getattr(outer, "__name__", type(outer).__name__)
-                raise self.error(
-                    f"cannot be loaded: {where!r} has no {bare!r}.", self.advice(outer)
-                )
+            path = f"{path}.{bare}"
+            found = self.look_up(found, bare, path)
             if bare != name:
                 found = self.call(found, path)
             if isinstance(found, ModuleType):
                 self.location = found.__name__
             else:
                 self.location += ("." if ":" in self.location else ":") + name
-        if isinstance(found, ModuleType):
-            for name in _WSGI_NAMES:
-                if callable(getattr(found, name, None)):
-                    self.location += f":{name}"
-                    return getattr(found, name)
-            raise self.error(
-                f"cannot be loaded: the module {found.__name__!r} has neither `app` nor "
-                "`application`.",
-                self.advice(found),
-            )
+        return self.app_in(found) if isinstance(found, ModuleType) else found
+
+    def look_up(self, outer: Any, name: str, path: str) -> Any:
+        """Return an attribute, or a package's submodule; `path` is its whole name."""
+        try:
+            found = getattr(outer, name, None)
+        except Exception as error:  # a module's own __getattr__, a property
+            raise self.failed(f"looking up {path}", error) from error
+        if found is None and isinstance(outer, ModuleType) and hasattr(outer, "__path__"):
+            found = self.import_module(path)
+        if found is None:
+            where = getattr(outer, "__name__", type(outer).__name__)
+            raise self.error(f"cannot be loaded: {where!r} has no {name!r}.", self.advice(outer))
         return found
+
+    def app_in(self, module: ModuleType) -> Any:
+        """Return a module's `app`, or its `application`."""
+        for name in _WSGI_NAMES:
+            if callable(getattr(module, name, None)):
+                self.location += f":{name}"
+                return getattr(module, name)
+        raise self.error(
+            f"cannot be loaded: the module {module.__name__!r} has neither `app` nor "
+            "`application`.",
+            self.advice(module),
+        )
 
     def call(self, factory: Any, path: str) -> Any:
         try:

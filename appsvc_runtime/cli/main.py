@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -179,30 +179,26 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
 def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
     """Show what the app would see: each setting, where it is from, and what is wrong."""
     loaded = load_settings(folder=launch.enter(site))
-    rows = choices = None
+    made: list[Any]
     if for_django:
-        choices = settings_report.django_choices(loaded, show_secrets=show_secrets)
-        lines = settings_report.make_django_table(loaded, choices)
+        made = settings_report.django_choices(loaded, show_secrets=show_secrets)
+        lines = settings_report.make_django_table(loaded, made)
     else:
-        rows = settings_report.make_rows(loaded, show_secrets=show_secrets)
-        lines = settings_report.make_table(loaded, rows)
+        made = settings_report.make_rows(loaded, show_secrets=show_secrets)
+        lines = settings_report.make_table(loaded, made)
     findings = settings_checks.find_problems(loaded)
     if as_json:
         told = {
             "host": loaded.host,
             "dotenv": str(loaded.dotenv_path or ""),
-            "django" if for_django else "settings": [
-                dataclasses.asdict(row) for row in choices or rows or []
-            ],
-            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "django" if for_django else "settings": list(map(dataclasses.asdict, made)),
+            "findings": list(map(dataclasses.asdict, findings)),
         }
         # ASCII, so that a value that is no UTF-8 can be printed too.
         click.echo(json.dumps(told, indent=2, default=str))
         return
-    for line in lines:
+    for line in [*lines, *(f"{one.level.capitalize()}: {one}" for one in findings)]:
         echo(line)
-    for finding in findings:
-        echo(f"{finding.level.capitalize()}: {finding}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,6 +41,7 @@ def find_problems(settings: Settings) -> list[Finding]:
         *_spellings(settings),
         *_no_text(settings),
         *_options(settings),
+        *_ports(settings),
         *_connections(settings),
     ]
 
@@ -126,15 +127,18 @@ def _options(settings: Settings) -> Iterator[Finding]:
             pass  # a Key Vault reference, told already
         except ConfigError as error:
             yield Finding("malformed", "error", option.name, error.message, error.hint)
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
     for name in ports.PLATFORM_SOURCES:
         found = settings.app_settings.find(name)
         if found and found.origin != "environment":
             yield _unread(name, found.origin)
-        if found and found.value:
-            try:
+        try:
+            if found and found.value:
                 ports.parse_port(found.value, name)
-            except ConfigError as error:
-                yield Finding("malformed", "error", name, error.message, error.hint)
+        except ConfigError as error:
+            yield Finding("malformed", "error", name, error.message, error.hint)
 
 
 def _unread(name: str, origin: str) -> Finding:

@@ -17,6 +17,9 @@ from ..redaction.secret import MASK
 from ..settings import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..settings.app_settings import Found
     from ..settings.settings import Settings
 
 __all__ = ["Row", "django_choices", "make_django_table", "make_rows", "make_table"]
@@ -43,28 +46,35 @@ class Row:
 
 
 def make_rows(settings: Settings, *, show_secrets: bool = False) -> list[Row]:
-    """Give all settings, by group and name; secrets hidden unless they are asked for."""
-    connections = {setting: name for name, setting in settings.connection_strings.all()}
+    """Return all settings, by group and name; secrets hidden unless they are asked for."""
+    strings = {setting: name for name, setting in settings.connection_strings.all()}
     rows = []
     for name in settings.app_settings:
         found = settings.app_settings.find(name)
-        if found is None:
-            continue
-        value = found.value
-        if found.name in connections or name in connections:
-            group = "connection string"
-            shown = value if show_secrets else _mask_connection(settings, found.name)
-        else:
-            group = _group(settings, name, found.origin)
-            shown = value if show_secrets else masking.mask_value(name, value)
-        if key_vault.is_reference(value):
-            shown = str(key_vault.parse_reference(value))
-        rows.append(Row(group, name, shown, found.origin))
+        if found is not None:
+            is_string = found.name in strings or name in strings
+            group = "connection string" if is_string else _group(settings, name, found.origin)
+            shown = found.value if show_secrets else _masked(settings, name, found, group)
+            if key_vault.is_reference(found.value):
+                shown = str(key_vault.parse_reference(found.value))
+            rows.append(Row(group, name, shown, found.origin))
+    order = ("platform", "connection string", "app setting", "environment")
+    return sorted(
+        [*rows, *_defaults(settings)], key=lambda row: (order.index(row.group), row.name.upper())
+    )
+
+
+def _defaults(settings: Settings) -> Iterator[Row]:
+    """Yield this package's own settings that are not set and have a default."""
     for option in options.OPTIONS.values():
         if settings.app_settings.find(option.name) is None and option.default not in (None, "", ()):
-            rows.append(Row("app setting", option.name, str(option.default).lower(), "default"))
-    order = ("platform", "connection string", "app setting", "environment")
-    return sorted(rows, key=lambda row: (order.index(row.group), row.name.upper()))
+            yield Row("app setting", option.name, str(option.default).lower(), "default")
+
+
+def _masked(settings: Settings, name: str, found: Found, group: str) -> str:
+    if group == "connection string":
+        return _mask_connection(settings, found.name)
+    return masking.mask_value(name, found.value)
 
 
 def django_choices(settings: Settings, *, show_secrets: bool = False) -> list[django.Choice]:

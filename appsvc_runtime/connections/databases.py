@@ -14,8 +14,11 @@ from urllib.parse import quote, urlencode
 from . import syntax
 from .options import squeeze
 from .tls import libpq_options, mysql_tls, odbc_options, whole
+from .url import write_login
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .parts import Parts
     from .tls import MySqlTls
 
@@ -82,16 +85,7 @@ def _sqlite_options(parts: Parts) -> dict[str, str]:
 
 def _sqlserver_url(parts: Parts, driver: str) -> str:
     options = odbc_options(parts)
-    trusted = options.get("Trusted_Connection", "").lower() == "yes"
-    texts = (parts.user, parts.database, parts.password.reveal() if parts.password else "")
-    if (
-        not _HOST.fullmatch(parts.host)
-        or not parts.database
-        or not (parts.user or trusted or "Authentication" in options)
-        or any(text.strip() != text for text in texts)
-    ):
-        # From parts, SQLAlchemy would take a host without a database for the name of a DSN, add
-        # Trusted_Connection, and write blanks that the driver strips.
+    if not _stands_in_url(parts, options):
         whole_string = odbc_string(parts, None)
         if re.search(r"[%+]", whole_string):
             # SQLAlchemy before 2.1 decodes it twice.
@@ -105,33 +99,60 @@ def _sqlserver_url(parts: Parts, driver: str) -> str:
     return f"mssql+{driver}://" + _url_place(parts, query, driver)
 
 
+def _stands_in_url(parts: Parts, options: dict[str, str]) -> bool:
+    """Return whether a SQL Server's parts mean the same in a URL of SQLAlchemy's.
+
+    It takes a host without a database for the name of a DSN, adds Trusted_Connection where there is
+    no login, and writes blanks that the driver strips.
+    """
+    trusted = options.get("Trusted_Connection", "").lower() == "yes"
+    has_login = bool(parts.user) or trusted or "Authentication" in options
+    is_place = bool(_HOST.fullmatch(parts.host)) and bool(parts.database)
+    return is_place and has_login and not _has_outer_blanks(parts)
+
+
+def _has_outer_blanks(parts: Parts) -> bool:
+    texts = (parts.user, parts.database, parts.reveal_password())
+    return any(text.strip() != text for text in texts)
+
+
 def _url_place(parts: Parts, query: dict[str, str], driver: str) -> str:
-    login = quote(parts.user, safe="")
-    if parts.password is not None:
-        login += ":" + quote(parts.password.reveal(), safe="")
     database = parts.database
     if not _PLAIN_NAME.fullmatch(database):
         query = {**query, _DATABASE_KEYS.get(driver, "database"): database}
         database = ""
+    login = write_login(parts.user, parts.password)
+    host, port, query = _url_host(parts, query)
+    place = f"[{host}]" if ":" in host else host
+    tail = f"?{_encode(query)}" if query else ""
+    return f"{login}{place}{f':{port}' if port else ''}/{database}{tail}"
+
+
+def _url_host(parts: Parts, query: dict[str, str]) -> tuple[str, str, dict[str, str]]:
+    """Return a URL's host and port, and its query, which has what cannot stand there."""
     host, port = parts.host, parts.port
     if parts.kind == "postgresql" and ("," in host or host.startswith(("/", "@"))):
-        # Several hosts, or a folder of Unix sockets. SQLAlchemy wants as many ports as hosts.
-        ports = port if "," in port else ",".join([port] * len(host.split(",")))
-        query = {**query, "host": host} | ({"port": ports} if port else {})
-        host = port = ""
-    elif parts.kind == "mysql" and (host.startswith("/") or (not host and "unix_socket" in query)):
-        query = {**query, "unix_socket": host or query["unix_socket"]}
-        host = port = ""
-    elif "," in host or "," in port:
+        # Several hosts, or a folder of Unix sockets.
+        return "", "", {**query, "host": host, **_port_for_each(host, port)}
+    if parts.kind == "mysql" and (host.startswith("/") or (not host and "unix_socket" in query)):
+        return "", "", {**query, "unix_socket": host or query["unix_socket"]}
+    _check_one_host(parts)
+    return host, port, query
+
+
+def _port_for_each(host: str, port: str) -> dict[str, str]:
+    """Return as many ports as there are hosts, as SQLAlchemy wants them."""
+    ports = port if "," in port else ",".join([port] * len(host.split(",")))
+    return {"port": ports} if port else {}
+
+
+def _check_one_host(parts: Parts) -> None:
+    if "," in parts.host or "," in parts.port:
         raise ValueError("it names several hosts, which a SQLAlchemy URL cannot")
-    elif host and not _HOST.fullmatch(host):
+    if parts.host and not _HOST.fullmatch(parts.host):
         raise ValueError("its host is no host name or address")
-    elif not host and parts.kind != "postgresql":
+    if not parts.host and parts.kind != "postgresql":
         raise ValueError("it names no host")
-    place = f"[{host}]" if ":" in host else host
-    at = "@" if login else ""
-    tail = f"?{_encode(query)}" if query else ""
-    return f"{login}{at}{place}{f':{port}' if port else ''}/{database}{tail}"
 
 
 def _encode(query: dict[str, str]) -> str:
@@ -157,56 +178,46 @@ def _postgresql_query(parts: Parts, driver: str) -> dict[str, str]:
 
 
 def _mysql_query(tls: MySqlTls, others: dict[str, str], driver: str) -> dict[str, str]:
-    """Give TLS in the driver's words.
+    """Return TLS in the driver's words.
 
     PyMySQL and what is made of it know no modes: TLS is on where any option of it is there, the
     certificate is looked at where there is a CA, the name where `ssl_check_hostname` says so.
     """
-    query = dict(others)
-    files = {"ssl_ca": tls.ca, "ssl_capath": tls.capath, "ssl_cert": tls.cert, "ssl_key": tls.key}
-    query |= {name: value for name, value in files.items() if value}
+    files = {f"ssl_{name}": value for name, value in tls.files().items()}
+    query = {**others, **files}
     if driver == "mysqldb":
         return query | ({"ssl_mode": tls.mode} if tls.mode else {})
-    if driver == "aiomysql" and (tls.mode not in ("", "DISABLED") or any(files.values())):
+    if driver == "aiomysql" and tls.is_asked_for():
         raise ValueError("aiomysql has no TLS in a URL: give it connect_args={'ssl': …}")
-    if tls.mode == "DISABLED":
-        return query | ({"ssl_disabled": "true"} if driver == "pymysql" else {})
-    if tls.mode == "VERIFY_IDENTITY":
-        query["ssl_check_hostname"] = "true"
-    elif tls.mode or any(files.values()):
+    if tls.is_asked_for():
         # PREFERRED becomes REQUIRED: older ones would do without TLS, which Azure refuses.
-        query["ssl_check_hostname"] = "false"
+        query["ssl_check_hostname"] = "true" if tls.mode == "VERIFY_IDENTITY" else "false"
+    elif tls.mode == "DISABLED" and driver == "pymysql":
+        query["ssl_disabled"] = "true"
     return query
 
 
 def django_database(parts: Parts) -> dict[str, Any]:
-    """Give an entry of Django's DATABASES, its TLS options under OPTIONS."""
+    """Return an entry of Django's DATABASES, its TLS options under OPTIONS."""
     if parts.kind == "sqlite":
         if _sqlite_options(parts):
             raise ValueError("its query has no place in Django's DATABASES")
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": parts.database or ":memory:"}
-    options: dict[str, Any]
-    entry: dict[str, Any] = {}
-    if parts.kind == "postgresql":
-        engine, options = "django.db.backends.postgresql", dict(libpq_options(parts))
-    elif parts.kind == "mysql":
-        engine, options = "django.db.backends.mysql", _django_mysql(parts)
-    elif parts.kind == "sqlserver":
-        # mssql-django, Microsoft's own back end.
-        engine, options = "mssql", _django_sqlserver(parts)
-        if not parts.user:
-            # It would add Trusted_Connection=yes.
-            trusted = odbc_options(parts).get("Trusted_Connection", "no").lower()
-            entry = {"Trusted_Connection": trusted}
-    else:
+    if parts.kind not in _DJANGO:
         raise ValueError("Django has no database of this kind")
+    engine, make_options = _DJANGO[parts.kind]
+    options = make_options(parts)
+    entry = {}
+    if parts.kind == "sqlserver" and not parts.user:
+        # mssql-django would add Trusted_Connection=yes.
+        entry["Trusted_Connection"] = odbc_options(parts).get("Trusted_Connection", "no").lower()
     if parts.kind != "postgresql" and ("," in parts.host or "," in parts.port):
         raise ValueError("it names several hosts, which this back end of Django cannot")
     return {
         "ENGINE": engine,
         "NAME": parts.database,
         "USER": parts.user,
-        "PASSWORD": parts.password.reveal() if parts.password else "",
+        "PASSWORD": parts.reveal_password(),
         "HOST": parts.host,
         "PORT": parts.port,
         "OPTIONS": options,
@@ -217,11 +228,10 @@ def django_database(parts: Parts) -> dict[str, Any]:
 def _django_mysql(parts: Parts) -> dict[str, Any]:
     tls, others = mysql_tls(parts)
     options: dict[str, Any] = dict(others)
-    files = {"ca": tls.ca, "capath": tls.capath, "cert": tls.cert, "key": tls.key}
     if tls.mode:
         options["ssl_mode"] = tls.mode
-    if any(files.values()):
-        options["ssl"] = {name: value for name, value in files.items() if value}
+    if tls.files():
+        options["ssl"] = tls.files()
     for name in ("connect_timeout", "read_timeout", "write_timeout"):
         if name in options:
             options[name] = whole(options[name], name)
@@ -232,14 +242,21 @@ def _django_sqlserver(parts: Parts) -> dict[str, Any]:
     dsn = parts.options.text("DSN")
     if not (parts.host or dsn):
         raise ValueError("it names no host")
-    texts = (parts.user, parts.database, parts.password.reveal() if parts.password else "")
-    if any(text.strip() != text for text in texts):
+    if _has_outer_blanks(parts):
         raise ValueError("its user, password or database has outer blanks, which this loses")
     own = parts.options.text("Driver") or DEFAULT_ODBC_DRIVER
     options = {"dsn": dsn} if dsn else {"driver": own}
     said = {"DSN"} if parts.user else {"DSN", "Trusted_Connection"}
     extra = [pair for pair in odbc_options(parts).items() if pair[0] not in said]
     return options | ({"extra_params": syntax.write("odbc", extra)} if extra else {})
+
+
+# Each kind's back end, and what makes its OPTIONS. `mssql` is mssql-django, Microsoft's own.
+_DJANGO: dict[str, tuple[str, Callable[[Parts], dict[str, Any]]]] = {
+    "postgresql": ("django.db.backends.postgresql", lambda parts: dict(libpq_options(parts))),
+    "mysql": ("django.db.backends.mysql", _django_mysql),
+    "sqlserver": ("mssql", _django_sqlserver),
+}
 
 
 def libpq_dsn(parts: Parts) -> str:
@@ -251,34 +268,37 @@ def libpq_dsn(parts: Parts) -> str:
         "port": parts.port,
         "dbname": parts.database,
         "user": parts.user,
-        "password": parts.password.reveal() if parts.password else "",
+        "password": parts.reveal_password(),
         **libpq_options(parts),
     }
     return syntax.write("libpq", [(k, v) for k, v in pairs.items() if v])
 
 
 def odbc_string(parts: Parts, driver: str | None = None) -> str:
-    """Give the string for an ODBC driver."""
-    given = [(name, parts.options.text(name)) for name in parts.options]
+    """Return the string for an ODBC driver."""
     own = parts.options.text("Driver")
     login = [
         ("Database", parts.database),
         ("Uid", parts.user),
-        ("Pwd", parts.password.reveal() if parts.password else ""),
+        ("Pwd", parts.reveal_password()),
     ]
     if parts.kind == "sqlserver":
-        dsn = parts.options.text("DSN")
-        if not (parts.host or dsn):
-            raise ValueError("it names no host")
-        driver = driver or own or ("" if dsn else DEFAULT_ODBC_DRIVER)
-        server = f"tcp:{parts.host},{parts.port}" if parts.port else parts.host
-        options = odbc_options(parts).items()
-        return _write_odbc([("Driver", driver), ("Server", server), *login, *options])
-    if parts.form == "odbc":
-        place = [("Driver", driver or own), ("Server", parts.host), ("Port", parts.port)]
-        others = [pair for pair in given if pair[0].lower() != "driver"]
-        return _write_odbc([*place, *login, *others])
-    raise ValueError("an ODBC string is made of SQL Server's, or of what is one already")
+        place = _sqlserver_place(parts, driver or own)
+        return _write_odbc([*place, *login, *odbc_options(parts).items()])
+    if parts.form != "odbc":
+        raise ValueError("an ODBC string is made of SQL Server's, or of what is one already")
+    place = [("Driver", driver or own), ("Server", parts.host), ("Port", parts.port)]
+    names = [name for name in parts.options if name.lower() != "driver"]
+    return _write_odbc([*place, *login, *((name, parts.options.text(name)) for name in names)])
+
+
+def _sqlserver_place(parts: Parts, driver: str) -> list[tuple[str, str]]:
+    dsn = parts.options.text("DSN")
+    if not (parts.host or dsn):
+        raise ValueError("it names no host")
+    driver = driver or ("" if dsn else DEFAULT_ODBC_DRIVER)
+    server = f"tcp:{parts.host},{parts.port}" if parts.port else parts.host
+    return [("Driver", driver), ("Server", server)]
 
 
 def _write_odbc(pairs: list[tuple[str, str]]) -> str:

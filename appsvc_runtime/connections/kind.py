@@ -48,17 +48,19 @@ LIBPQ_NAMES = frozenset(
 
 
 def find_form(text: str, hint: Kind | Literal[""]) -> tuple[Kind, Form]:
-    """Tell the kind of a string that is no URL, and the way it is written."""
-    kind = hint
-    if kind == "redis" or (not kind and _looks_like_redis(text)):
+    """Return the kind of a string that is no URL, and the way it is written."""
+    if hint == "redis" or (not hint and _looks_like_redis(text)):
         return "redis", "redis"
-    if not kind:
-        kind = _first_sign(_SERVICE_SIGNS, text)
+    kind = hint or _first_sign(_SERVICE_SIGNS, text)
     if kind in SERVICES:
         return kind, "pairs"  # type: ignore[return-value]
     if kind in ("", "postgresql") and _looks_like_libpq(text, hint):
         return "postgresql", "libpq"
-    kind = kind or _first_sign(_HOST_SIGNS, text) or "custom"
+    return _by_host(text, kind)
+
+
+def _by_host(text: str, hint: Kind | Literal[""]) -> tuple[Kind, Form]:
+    kind = hint or _first_sign(_HOST_SIGNS, text) or "custom"
     if kind == "custom" and "=" not in text:
         return "custom", "text"
     return kind, "odbc" if _looks_like_odbc(text) else "adonet"

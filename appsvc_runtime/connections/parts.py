@@ -16,7 +16,7 @@ from ..redaction.secret import Secret
 from . import syntax
 from .kind import LIBPQ_NAMES, SERVICES, Form, Kind, find_form
 from .options import LONG, Options, squeeze
-from .url import parse_url, split_places
+from .url import Url, parse_url, split_places
 
 if TYPE_CHECKING:
     from .syntax import Pairs
@@ -57,6 +57,10 @@ class Parts:
     password: Secret | None = None
     options: Options = field(default_factory=lambda: Options([]))
 
+    def reveal_password(self) -> str:
+        """Return the password as it is, "" for none. A call, as no format string makes one."""
+        return self.password.reveal() if self.password else ""
+
     def __repr__(self) -> str:
         # Masked: where a mark is missing, a user or host may go on with `… password=`.
         names = ("host", "port", "database", "user")
@@ -73,23 +77,27 @@ def parse_parts(text: str, hint: Kind | Literal[""]) -> Parts:
     itself says of its kind, by a URL's scheme, goes before it. Where neither tells, it may be
     anything: what cannot be read is a text then.
     """
-    text = text.strip()
+    text = _checked(text.strip())
+    match = _SCHEME.match(text)
+    scheme = match[1].lower() if match else ""
+    if scheme and (hint or scheme.partition("+")[0] in _SCHEMES):
+        return _parse_url(text, scheme, hint)
+    kind, form = find_form(text, hint)
+    is_known = bool(hint) or kind != "custom" or squeeze(text.partition("=")[0]) in _CANONICAL
+    try:
+        return _parse_url(text, scheme, hint) if scheme else _parse_pairs(text, kind, form)
+    except ValueError:
+        if is_known:
+            raise
+    return Parts("custom", "text")
+
+
+def _checked(text: str) -> str:
     if not text:
         raise ValueError("it is empty")
     if len(text) > syntax.MAX_LENGTH:
         raise ValueError(f"it is longer than {syntax.MAX_LENGTH} characters")
-    match = _SCHEME.match(text)
-    if match and (hint or match[1].lower().partition("+")[0] in _SCHEMES):
-        return _parse_url(text, match[1].lower(), hint)
-    kind, form = find_form(text, hint)
-    try:
-        if match:
-            return _parse_url(text, match[1].lower(), hint)
-        return _parse_pairs(text, kind, form)
-    except ValueError:
-        if hint or kind != "custom" or squeeze(text.partition("=")[0]) in _CANONICAL:
-            raise
-    return Parts("custom", "text")
+    return text
 
 
 def _parse_pairs(text: str, kind: Kind, form: Form) -> Parts:
@@ -112,9 +120,7 @@ def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
     kind = _SCHEMES.get(base, hint or "custom")
     url = parse_url(text)
     if kind == "sqlite":
-        if url.user or url.place:
-            raise ValueError("a SQLite URL has three slashes before its path, or four")
-        return Parts("sqlite", "url", scheme, database=url.path, options=Options(url.query))
+        return _sqlite_parts(url, scheme)
     inner = dict(url.query).get("odbc_connect", "")
     if kind == "sqlserver" and inner:
         odbc = syntax.parse("odbc", inner)
@@ -125,6 +131,12 @@ def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
         named["password"] = url.password
     others = _take_named(url.query, named) if kind == "postgresql" else url.query
     return _make(kind, "url", named, others, scheme)
+
+
+def _sqlite_parts(url: Url, scheme: str) -> Parts:
+    if url.user or url.place:
+        raise ValueError("a SQLite URL has three slashes before its path, or four")
+    return Parts("sqlite", "url", scheme, database=url.path, options=Options(url.query))
 
 
 def _take_named(pairs: Pairs, named: dict[str, str]) -> Pairs:
@@ -139,9 +151,36 @@ def _take_named(pairs: Pairs, named: dict[str, str]) -> Pairs:
 
 
 def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
+    named, others = _name_pairs(form, pairs)
+    hosts = [value for name, value in pairs if form == "redis" and name == "endpoint"]
+    host, port = ",".join(hosts) or named.get("host", ""), named.get("port", "")
+    if kind == "sqlite":
+        host, named["database"] = "", named.get("database") or host
+    elif kind == "sqlserver":
+        host, port = _split_sqlserver(host, port)
+    elif _has_port(kind, form, host):
+        host, found = split_places(host, port)
+        port = found or port
+    return _make(kind, form, {**named, "host": host, "port": port}, others)
+
+
+def _split_sqlserver(host: str, port: str) -> tuple[str, str]:
+    """Split `tcp:host,port`, where `port` is what was said beside it."""
+    host, comma, after = re.sub(r"(?i)^tcp:\s*", "", host).partition(",")
+    return host.strip(), after.strip() if comma else port
+
+
+def _has_port(kind: Kind, form: Form, host: str) -> bool:
+    """Return whether a port may stand behind a host; of an unknown kind it must look like one."""
+    if form == "libpq":
+        return False
+    return kind != "custom" or re.fullmatch(r"[^:,/]+:[0-9]{1,5}", host) is not None
+
+
+def _name_pairs(form: Form, pairs: Pairs) -> tuple[dict[str, str], Pairs]:
+    """Return what has one of the many names of host, user …, by the one name, and the others."""
     named: dict[str, str] = {}
     others: Pairs = []
-    hosts = [value for name, value in pairs if form == "redis" and name == "endpoint"]
     for name, value in pairs:
         canonical = _CANONICAL.get(squeeze(name))
         if not canonical or (form == "libpq" and name not in LIBPQ_NAMES):
@@ -150,16 +189,7 @@ def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
             named.setdefault(canonical, value)  # of one thing's names the first counts
         else:
             named[canonical] = value
-    host, port = ",".join(hosts) or named.get("host", ""), named.get("port", "")
-    if kind == "sqlite":
-        host, named["database"] = "", named.get("database") or host
-    elif kind == "sqlserver":
-        host, comma, after = re.sub(r"(?i)^tcp:\s*", "", host).partition(",")
-        host, port = host.strip(), after.strip() if comma else port
-    elif form != "libpq" and (kind != "custom" or re.fullmatch(r"[^:,/]+:[0-9]{1,5}", host)):
-        host, found = split_places(host, port)
-        port = found or port
-    return _make(kind, form, {**named, "host": host, "port": port}, others)
+    return named, others
 
 
 def _make(kind: Kind, form: Form, named: dict[str, str], others: Pairs, scheme: str = "") -> Parts:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from .options import squeeze
+from .url import write_login
 
 if TYPE_CHECKING:
     from .parts import Parts
@@ -33,35 +34,44 @@ _AZURE_MANAGED = (".redis.azure.net", ".redis.chinacloudapi.cn", ".redis.usgovcl
 
 
 def redis_url(parts: Parts, database: int | None = None) -> str:
-    """Give `rediss://…` where TLS is on, else `redis://…`; ValueError for what is no Redis."""
+    """Return `rediss://…` where TLS is on, else `redis://…`; ValueError for what is no Redis."""
     if parts.kind != "redis":
         raise ValueError("only a Redis string has a Redis URL")
-    if "," in parts.host or not parts.host:
-        raise ValueError("it names no host, or several, which a URL cannot")
-    if parts.form == "url":
-        secure = parts.scheme == "rediss"
-        number = parts.database
-        query = {name: parts.options.text(name) for name in parts.options}
-    else:
-        secure = _is_secure(parts)
-        number = parts.options.text("defaultDatabase") or parts.database
-        query = _query(parts)
+    host = _host(parts)
+    read = _read_url if parts.form == "url" else _read_own
+    secure, port, named, query = read(parts)
     if secure:
         # redis-py's default; without the word Celery refuses the URL, or verifies nothing.
         query.setdefault("ssl_cert_reqs", "required")
-    number = str(database) if database is not None else number
+    number = _database(named if database is None else str(database))
+    login = write_login(parts.user, parts.password)
+    tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
+    return f"{'rediss' if secure else 'redis'}://{login}{host}:{parts.port or port}/{number}{tail}"
+
+
+def _read_url(parts: Parts) -> tuple[bool, str, str, dict[str, str]]:
+    """Return of a URL whether TLS is on, the port if none is named, the database and the query."""
+    query = {name: parts.options.text(name) for name in parts.options}
+    return parts.scheme == "rediss", "6379", parts.database, query
+
+
+def _read_own(parts: Parts) -> tuple[bool, str, str, dict[str, str]]:
+    """Return the same of a string of StackExchange.Redis, which takes Azure's port for TLS."""
+    secure = _is_secure(parts)
+    number = parts.options.text("defaultDatabase") or parts.database
+    return secure, "6380" if secure else "6379", number, _query(parts)
+
+
+def _host(parts: Parts) -> str:
+    if "," in parts.host or not parts.host:
+        raise ValueError("it names no host, or several, which a URL cannot")
+    return f"[{parts.host}]" if ":" in parts.host else quote(parts.host, safe="")
+
+
+def _database(number: str) -> str:
     if number and not (number.isascii() and number.isdigit() and len(number) < 6):
         raise ValueError("its database is no number")
-    login = quote(parts.user, safe="")
-    if parts.password is not None:
-        login += ":" + quote(parts.password.reveal(), safe="")
-    host = f"[{parts.host}]" if ":" in parts.host else quote(parts.host, safe="")
-    # Azure's port for TLS; StackExchange.Redis takes the same.
-    port = parts.port or ("6380" if secure and parts.form != "url" else "6379")
-    return (
-        f"{'rediss' if secure else 'redis'}://{login}{'@' if login else ''}{host}:{port}"
-        f"/{number or '0'}{'?' + urlencode(query, quote_via=quote) if query else ''}"
-    )
+    return number or "0"
 
 
 def _is_secure(parts: Parts) -> bool:
@@ -76,18 +86,13 @@ def _is_secure(parts: Parts) -> bool:
 
 
 def _query(parts: Parts) -> dict[str, str]:
-    """Give StackExchange.Redis's options in redis-py's words, those of .NET's client left out."""
+    """Return StackExchange.Redis's options in redis-py's words, those of .NET's client left out."""
+    _refuse_unknown_tls(parts)
     query: dict[str, str] = {}
-    for name in parts.options:
-        word = squeeze(name)
-        if _UNKNOWN.search(word) and word not in _KNOWN and parts.options.text(name):
-            raise ValueError("it asks for a tunnel, a sentinel or certificates, which a URL cannot")
     for name, known in _TIMES.items():
         text = parts.options.text(name)
         if text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):
             query[known] = f"{int(text) / 1000:g}"
-    if parts.options.text("sslHost").lower() not in ("", parts.host.lower()):
-        raise ValueError("its option 'sslHost' names another host, which a URL cannot")
     versions = set(re.findall(r"[a-z0-9]+", parts.options.text("sslProtocols").lower()))
     if versions == {"tls13"}:
         query["ssl_min_version"] = "772"  # ssl.TLSVersion.TLSv1_3
@@ -96,3 +101,13 @@ def _query(parts: Parts) -> dict[str, str]:
     if parts.options.text("name"):
         query["client_name"] = parts.options.text("name")
     return query
+
+
+def _refuse_unknown_tls(parts: Parts) -> None:
+    """Raise ValueError for what concerns TLS and has no place in a URL."""
+    for name in parts.options:
+        word = squeeze(name)
+        if _UNKNOWN.search(word) and word not in _KNOWN and parts.options.text(name):
+            raise ValueError("it asks for a tunnel, a sentinel or certificates, which a URL cannot")
+    if parts.options.text("sslHost").lower() not in ("", parts.host.lower()):
+        raise ValueError("its option 'sslHost' names another host, which a URL cannot")

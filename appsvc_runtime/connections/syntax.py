@@ -50,16 +50,11 @@ def parse(form: Form, text: str) -> Pairs:
     if form == "libpq":
         return _last_counts(_parse_libpq(text))
     if form == "redis":
-        pairs = _parse_plain(text, ",", bare="endpoint")
-        endpoints = [pair for pair in pairs if pair[0] == "endpoint"]
-        return endpoints + _last_counts([pair for pair in pairs if pair[0] != "endpoint"])
+        return _parse_redis(text)
     if form == "pairs":
         return _last_counts(_parse_plain(text, ";"))
     if form == "odbc":
-        first: dict[str, tuple[str, str]] = {}
-        for name, value in _parse_quoted(text, odbc=True):
-            first.setdefault(name.lower(), (name, value))
-        return list(first.values())
+        return _first_counts(_parse_quoted(text, odbc=True))
     pairs = _last_counts(_parse_quoted(text, odbc=False))
     return [(name, value) for name, value in pairs if value]
 
@@ -88,12 +83,25 @@ def write(form: Form, pairs: Iterable[tuple[str, str]]) -> str:
     return {"libpq": " ", "redis": ","}.get(form, ";").join(words)
 
 
+def _first_counts(pairs: Pairs) -> Pairs:
+    first: dict[str, tuple[str, str]] = {}
+    for name, value in pairs:
+        first.setdefault(name.lower(), (name, value))
+    return list(first.values())
+
+
 def _last_counts(pairs: Pairs) -> Pairs:
     last: dict[str, tuple[str, str]] = {}
     for name, value in pairs:
         last.pop(name.lower(), None)
         last[name.lower()] = (name, value)
     return list(last.values())
+
+
+def _parse_redis(text: str) -> Pairs:
+    pairs = _parse_plain(text, ",", bare="endpoint")
+    endpoints = [pair for pair in pairs if pair[0] == "endpoint"]
+    return endpoints + _last_counts([pair for pair in pairs if pair[0] != "endpoint"])
 
 
 def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
@@ -109,8 +117,7 @@ def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
             return pairs
         name, at = _read_name(text, at, doubled=not odbc)
         at = _skip(text, at, _BLANK)
-        opening = text[at : at + 1]
-        mark = _CLOSING.get(opening, "") if opening == "{" or not odbc else ""
+        mark = _closing_mark(text[at : at + 1], odbc=odbc)
         if mark and at >= unclosed_until:
             closing, end = _find_closing(text, at, mark)
             if end:
@@ -126,6 +133,11 @@ def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
         end = len(text) if end < 0 else end
         pairs.append((name, text[at:end].strip(_BLANK)))
         at = end + 1
+
+
+def _closing_mark(opening: str, *, odbc: bool) -> str:
+    """Return what closes a value that begins so, "" if it is not quoted: in ODBC only braces do."""
+    return _CLOSING.get(opening, "") if opening == "{" or not odbc else ""
 
 
 def _read_name(text: str, start: int, *, doubled: bool) -> tuple[str, int]:
@@ -217,30 +229,30 @@ def _parse_plain(text: str, mark: str, *, bare: str = "") -> Pairs:
     at = 1
     secret = False
     for part in text.split(mark):
-        name, equals, value = part.partition("=")
-        if bare and not equals:
-            name, value = bare, part
-            if secret and part.strip():
-                raise ValueError(f"an end point or a part of the password is at character {at}")
         if part.strip():
-            if not name.strip() or not (equals or bare):
-                raise ValueError(f"the part that begins at character {at} has no name and '='")
-            pairs.append((name.strip(), value.strip()))
-            secret = secret or pairs[-1][0].lower() == "password"
+            if secret and "=" not in part:
+                raise ValueError(f"an end point or a part of the password is at character {at}")
+            pairs.append(_read_plain(part, at, bare))
+            secret = secret or (bool(bare) and pairs[-1][0].lower() == "password")
         at += len(part) + 1
     return pairs
+
+
+def _read_plain(part: str, at: int, bare: str) -> tuple[str, str]:
+    name, equals, value = part.partition("=")
+    if bare and not equals:
+        return bare, part.strip()
+    if not name.strip() or not equals:
+        raise ValueError(f"the part that begins at character {at} has no name and '='")
+    return name.strip(), value.strip()
 
 
 def _write_plain(form: Form, name: str, value: str) -> str:
     mark = "," if form == "redis" else ";"
     bare = form == "redis" and name == "endpoint"
-    if (
-        mark in name + value
-        or "=" in (value if bare else name)
-        or name.strip() != name
-        or value.strip() != value
-        or not (value if bare else name)
-    ):
+    begin = value if bare else name  # what ends at the first `=`
+    has_blanks = name.strip() != name or value.strip() != value
+    if has_blanks or mark in name + value or "=" in begin or not begin:
         raise ValueError(f"what holds {mark!r} or outer blanks cannot be written so")
     return value if bare else f"{name}={value}"
 

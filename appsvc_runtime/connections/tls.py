@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .options import squeeze
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .parts import Parts
 
 __all__ = ["MySqlTls", "libpq_options", "mysql_tls", "odbc_options", "whole"]
@@ -49,6 +51,11 @@ _LIBPQ_NAMES = {
 _LIBPQ_CHOICES = frozenset(
     {"channel_binding", "gssencmode", "require_auth", "sslnegotiation", "target_session_attrs"}
 )
+# What becomes a part of libpq's `options`, where blanks are escaped.
+_LIBPQ_SETTINGS: dict[str, Callable[[str], str]] = {
+    "options": str,
+    "searchpath": lambda value: "-csearch_path=" + re.sub(r"([\\\s])", r"\\\1", value),
+}
 # Not a client's business, or said by others: libpq's `require` looks at no certificate anyway.
 _HARMLESS = frozenset({"trustservercertificate", "persistsecurityinfo", "includeerrordetail"})
 # These say nothing where they say no, which is what clients do without them.
@@ -126,14 +133,45 @@ class MySqlTls(NamedTuple):
     cert: str
     key: str
 
+    def files(self) -> dict[str, str]:
+        """Return the files that are named, by what they are."""
+        named = {"ca": self.ca, "capath": self.capath, "cert": self.cert, "key": self.key}
+        return {name: file for name, file in named.items() if file}
+
+    def is_asked_for(self) -> bool:
+        """Return whether TLS is wanted; it may be on all the same, as a client has it."""
+        return self.mode not in ("", "DISABLED") or bool(self.files())
+
 
 def libpq_options(parts: Parts) -> dict[str, str]:
-    """Give the options of a PostgreSQL string in libpq's words."""
+    """Return the options of a PostgreSQL string in libpq's words."""
     given = {name: parts.options.text(name) for name in parts.options}
     if parts.form in ("libpq", "url"):
         if parts.form == "url" and "ssl" in given:
             given = {"sslmode": _choose(_LIBPQ_SSL, "ssl", given.pop("ssl")), **given}
         return given
+    found = _in_libpqs_words(given)
+    _check_libpq(found)
+    if found.get("sslmode", "").startswith("verify"):
+        if _YES_NO.get(parts.options.text("Trust Server Certificate").lower()) == "yes":
+            raise ValueError("it asks to verify the server's certificate and to trust it unseen")
+        if found["sslmode"] == "verify-full" and parts.form == "adonet":
+            # Npgsql goes by the system's authorities, libpq by a file of the user that is not
+            # there, unless told so. (It does not let this go with verify-ca.)
+            found.setdefault("sslrootcert", "system")
+    return found
+
+
+def _check_libpq(found: dict[str, str]) -> None:
+    """Raise ValueError for a value that Npgsql knows and libpq does not."""
+    if found.get("target_session_attrs") == "prefer-primary":
+        raise ValueError("its option 'Target Session Attributes' has a value that libpq has not")
+    if found.get("sslcert", "").lower().endswith((".pfx", ".p12")):
+        raise ValueError("its client certificate is a PKCS #12 file, which libpq cannot read")
+
+
+def _in_libpqs_words(given: dict[str, str]) -> dict[str, str]:
+    """Return Npgsql's options by libpq's names; ValueError for one that cannot stay behind."""
     found: dict[str, str] = {}
     settings = []
     for name, value in given.items():
@@ -145,72 +183,80 @@ def libpq_options(parts: Parts) -> dict[str, str]:
         elif word in _LIBPQ_NAMES:
             known = _LIBPQ_NAMES[word]
             found[known] = value.lower() if known in _LIBPQ_CHOICES else value
-        elif word == "options":
-            settings.append(value)
-        elif word == "searchpath":
-            settings.append("-csearch_path=" + re.sub(r"([\\\s])", r"\\\1", value))
+        elif word in _LIBPQ_SETTINGS:
+            settings.append(_LIBPQ_SETTINGS[word](value))
         elif word != "driver":
             _leave_behind(name, value)
     if settings:
         found["options"] = " ".join(settings)
     if "require_auth" in found:
         found["require_auth"] = re.sub(r"scram-?sha-?256", "scram-sha-256", found["require_auth"])
-    if found.get("target_session_attrs") == "prefer-primary":
-        raise ValueError("its option 'Target Session Attributes' has a value that libpq has not")
-    if found.get("sslcert", "").lower().endswith((".pfx", ".p12")):
-        raise ValueError("its client certificate is a PKCS #12 file, which libpq cannot read")
-    if found.get("sslmode", "").startswith("verify"):
-        if _YES_NO.get(parts.options.text("Trust Server Certificate").lower()) == "yes":
-            raise ValueError("it asks to verify the server's certificate and to trust it unseen")
-        if found["sslmode"] == "verify-full" and parts.form == "adonet":
-            # Npgsql goes by the system's authorities, libpq by a file of the user that is not
-            # there, unless told so. (It does not let this go with verify-ca.)
-            found.setdefault("sslrootcert", "system")
     return found
 
 
 def mysql_tls(parts: Parts) -> tuple[MySqlTls, dict[str, str]]:
-    """Give the TLS options of a MySQL string, and its other ones that any client knows.
+    """Return the TLS options of a MySQL string, and its other ones that any client knows.
 
     Of several that speak of TLS the strictest counts.
     """
-    modes = [""]
-    lax = False
-    files: dict[str, str] = {}
-    others = {}
-    for name in parts.options:
-        word, value = squeeze(name), parts.options.text(name)
-        if word in ("sslmode", "ssl", "usessl"):
-            modes.append(_choose(_MYSQL_SSLMODES, name, value))
-        elif word in _MYSQL_SWITCHES:
-            modes.append(_MYSQL_SWITCHES[word][_choose(_YES_NO, name, value)])
-            lax = lax or (word != "requiressl" and modes[-1] == "REQUIRED")
-        elif word in _MYSQL_FILES:
-            files[_MYSQL_FILES[word]] = value
-        elif word in _MYSQL_OTHERS:
-            others[_MYSQL_OTHERS[word]] = value
-        elif word != "driver":
-            _leave_behind(name, value)
-            if parts.form == "url":
-                others[name] = value
-    if "pfx" in files:
+    given = _MySqlGiven(parts)
+    if "pfx" in given.files:
         raise ValueError("its CertificateFile cannot be read by Python's clients; use SslCert")
+    others = given.others
     if others.get("connect_timeout") == "0":
         del others["connect_timeout"]  # no limit there, and refused by Python's clients
     elif "connect_timeout" in others:
         whole(others["connect_timeout"], "Connection Timeout")
-    mode = max(modes, key=_MYSQL_MODES.index)
-    authorities = files.get("ca") or files.get("capath")
-    if authorities and (mode == "" or (lax and mode == "REQUIRED")):
-        # Who names authorities wants them looked at: a URL as PyMySQL reads it, the name as well.
-        mode = "VERIFY_IDENTITY" if parts.form == "url" and not lax else "VERIFY_CA"
-    if mode.startswith("VERIFY") and not authorities:
-        raise ValueError(
-            "MySQL's clients verify nothing without a file of authorities: name one with SslCa"
-        )
-    if mode == "DISABLED" and files:
-        raise ValueError("it names certificates and turns TLS off")
-    return MySqlTls(mode, *(files.get(k, "") for k in ("ca", "capath", "cert", "key"))), others
+    files = [given.files.get(name, "") for name in ("ca", "capath", "cert", "key")]
+    return MySqlTls(given.mode(), *files), others
+
+
+class _MySqlGiven:
+    """The options of a MySQL string by what they speak of: TLS's mode, its files, others."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.files: dict[str, str] = {}
+        self.others: dict[str, str] = {}
+        self._modes = [""]
+        self._lax = False  # something says that no certificate, or no name in it, is looked at
+        self._is_url = parts.form == "url"
+        for name in parts.options:
+            self._take(name, squeeze(name), parts.options.text(name))
+
+    def _take(self, name: str, word: str, value: str) -> None:
+        if word in ("sslmode", "ssl", "usessl"):
+            self._modes.append(_choose(_MYSQL_SSLMODES, name, value))
+        elif word in _MYSQL_SWITCHES:
+            mode = _MYSQL_SWITCHES[word][_choose(_YES_NO, name, value)]
+            self._modes.append(mode)
+            self._lax = self._lax or (word != "requiressl" and mode == "REQUIRED")
+        elif word in _MYSQL_FILES:
+            self.files[_MYSQL_FILES[word]] = value
+        elif word in _MYSQL_OTHERS:
+            self.others[_MYSQL_OTHERS[word]] = value
+        elif word != "driver":
+            _leave_behind(name, value)
+            if self._is_url:
+                self.others[name] = value
+
+    def mode(self) -> str:
+        """Return the mode that all of them make, "" for none; ValueError where they disagree."""
+        mode = max(self._modes, key=_MYSQL_MODES.index)
+        authorities = self.files.get("ca") or self.files.get("capath")
+        if authorities and self._leaves_open(mode):
+            # Who names authorities wants them looked at: a URL as PyMySQL reads it, the name too.
+            mode = "VERIFY_IDENTITY" if self._is_url and not self._lax else "VERIFY_CA"
+        if mode.startswith("VERIFY") and not authorities:
+            raise ValueError(
+                "MySQL's clients verify nothing without a file of authorities: name one with SslCa"
+            )
+        if mode == "DISABLED" and self.files:
+            raise ValueError("it names certificates and turns TLS off")
+        return mode
+
+    def _leaves_open(self, mode: str) -> bool:
+        """Return whether a mode says nothing of certificates: none, or one by a switch alone."""
+        return mode == "" or (self._lax and mode == "REQUIRED")
 
 
 def odbc_options(parts: Parts) -> dict[str, str]:

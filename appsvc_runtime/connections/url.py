@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 if TYPE_CHECKING:
+    from ..redaction.secret import Secret
     from .syntax import Pairs
 
-__all__ = ["Url", "parse_url", "split_places"]
+__all__ = ["Url", "parse_url", "split_places", "write_login"]
 
 
 class Url(NamedTuple):
@@ -27,14 +28,7 @@ class Url(NamedTuple):
 
 def parse_url(text: str) -> Url:
     """Read a URL; a password may hold `@`, but neither `/`, `?` nor `#` as they are."""
-    try:
-        plain = unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        plain = ""
-    if not plain:  # raised here, without that error, which holds the text
-        raise ValueError("what is percent-encoded in it is no UTF-8; a % itself is written %25")
-    if "\0" in plain:
-        raise ValueError("there is a NUL in it")
+    _check_encoding(text)
     rest, _, query = text.partition("://")[2].partition("?")
     authority, _, path = rest.partition("/")
     login, _, place = authority.rpartition("@")
@@ -44,6 +38,25 @@ def parse_url(text: str) -> Url:
     user, colon, password = login.partition(":")
     pairs = parse_qsl(query, keep_blank_values=True)
     return Url(unquote(user), unquote(password) if colon else None, place, unquote(path), pairs)
+
+
+def _check_encoding(text: str) -> None:
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        plain = ""
+    if not plain:  # raised here, without that error, which holds the text
+        raise ValueError("what is percent-encoded in it is no UTF-8; a % itself is written %25")
+    if "\0" in plain:
+        raise ValueError("there is a NUL in it")
+
+
+def write_login(user: str, password: Secret | None) -> str:
+    """Return what stands before a URL's host: `user:password@`, encoded, or ""."""
+    login = quote(user, safe="")
+    if password is not None:
+        login += ":" + quote(password.reveal(), safe="")
+    return f"{login}@" if login else ""
 
 
 def split_places(text: str, default: str = "") -> tuple[str, str]:

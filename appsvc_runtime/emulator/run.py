@@ -24,6 +24,7 @@ from .http.backend import Host, Serving
 from .http.messages import Say
 from .processes.background import cancel, until
 from .processes.child import settle
+from .processes.guard import guarded
 
 __all__ = ["Emulation", "run"]
 
@@ -139,7 +140,8 @@ def run(host: Host, serving: Serving, *, say: Say, show: Callable[[str], None]) 
     `show` prints what programs wait for: the line `Ready URL`, and what `--check` found. A second
     signal ends at once what has not ended yet.
     """
-    return asyncio.run(_run(host, serving, say, show))
+    with guarded():
+        return asyncio.run(_run(host, serving, say, show))
 
 
 async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> int:

@@ -21,7 +21,7 @@ from .plan import WorkerPlan, make_worker_plan
 from .supervisor import Launcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["main"]
 
@@ -76,14 +76,18 @@ def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], *
     arguments_given = {name.upper(): value for name, value in given.items()}
     if once:
         arguments_given["APPSVC_WORKER_RESTART"] = "never"
-    plan = make_worker_plan([script, *arguments], os.environ, module=module, given=arguments_given)
-    return launch(plan)
+    environ = dict(os.environ)
+    plan = make_worker_plan([script, *arguments], environ, module=module, given=arguments_given)
+    return launch(plan, environ)
 
 
-def launch(plan: WorkerPlan) -> int:
-    """Run a plan in this process, until it ends or a signal comes; give the exit code."""
+def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
+    """Run a plan in this process, until it ends or a signal comes; return the exit code.
+
+    `environ` are this process's own variables.
+    """
     process.open_standard_streams()
-    log = WorkerLog(_targets(plan), options.resolve("APPSVC_LOG_FORMAT", None, os.environ))
+    log = WorkerLog(_targets(plan, environ), options.resolve("APPSVC_LOG_FORMAT", None, environ))
     for finding in plan.findings:
         log.say(f"{finding.level.capitalize()}: {finding.where}: {finding}")
     singleton = None
@@ -92,7 +96,7 @@ def launch(plan: WorkerPlan) -> int:
             from .singleton import Singleton
 
             singleton = Singleton(plan.storage, plan.singleton, plan.lease, log.say)
-        launcher = Launcher(plan, os.environ, log, singleton)
+        launcher = Launcher(plan, environ, log, singleton)
         signals.on_stop_signal(launcher.stop)
         if singleton is not None:
             singleton.start()
@@ -106,10 +110,10 @@ def launch(plan: WorkerPlan) -> int:
         log.close()
 
 
-def _targets(plan: WorkerPlan) -> list[Target]:
-    """Give where the output goes; a folder that cannot be made is told when writing fails."""
-    size = options.resolve("APPSVC_LOG_MAX_BYTES", None, os.environ)
-    backups = options.resolve("APPSVC_LOG_BACKUPS", None, os.environ)
+def _targets(plan: WorkerPlan, environ: Mapping[str, str]) -> list[Target]:
+    """Return where the output goes; a folder that cannot be made is told when writing fails."""
+    size = options.resolve("APPSVC_LOG_MAX_BYTES", None, environ)
+    backups = options.resolve("APPSVC_LOG_BACKUPS", None, environ)
     targets: list[Target] = [StreamTarget(_STDOUT)] if plan.to_stdout else []
     for path in plan.logs:
         with contextlib.suppress(OSError):

@@ -71,6 +71,11 @@ class WorkerPlan:
     storage: str = field(repr=False)
     findings: tuple[Finding, ...]
 
+    @property
+    def watched(self) -> bool:
+        """Whether the worker is ended when it shows no sign of life."""
+        return bool(self.heartbeat_file or self.health_url)
+
     def __repr__(self) -> str:
         return f"WorkerPlan({self.name!r})"  # `storage` holds a key
 

@@ -67,10 +67,8 @@ class Restarts:
         self._failures = 0  # of them, in a row, those that failed
 
     def after(self, seconds: float, code: int) -> Decision:
-        """Say what follows a run of so many seconds that ended with `code`, -n for a signal."""
-        if self._mode == "never":
-            return Decision(None)
-        if self._mode == "on-failure" and code == 0:
+        """Return what follows a run of so many seconds that ended with `code`, -n for a signal."""
+        if self._mode == "never" or (self._mode == "on-failure" and code == 0):
             return Decision(None)
         if seconds >= self._healthy_after:
             self._short = self._failures = 0
@@ -80,8 +78,10 @@ class Restarts:
         if self._give_up_after and self._failures >= self._give_up_after:
             times = "once" if self._failures == 1 else f"{self._failures} times in a row"
             return Decision(None, f"It has failed {times}, each within {self._healthy_after:g} s.")
-        if self._kudu_pause is not None:
-            return Decision(self._kudu_pause)
+        return self._next() if self._kudu_pause is None else Decision(self._kudu_pause)
+
+    def _next(self) -> Decision:
+        """Return the pause after a short run, by how many there were."""
         note = ""
         if self._failures == SLOW_AFTER:
             note = (

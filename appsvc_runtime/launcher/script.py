@@ -29,6 +29,7 @@ A_FOLDER = 67
 NOT_READABLE = 77
 SYNTAX_ERROR = 65
 NO_INTERPRETER = 69
+_ZIP = b"PK\x03\x04"
 
 
 class WorkerError(AppServiceError):
@@ -59,17 +60,24 @@ def check_script(script: str, *, own_version: bool) -> None:
     where = f"The script {script!r}"
     if not os.path.isabs(script):
         where += f" in {os.getcwd()}"
+    source = _read_script(script, where)
+    if own_version and not source.startswith(_ZIP):  # which Python runs as well
+        _check_syntax(source, script, where)
+
+
+def _read_script(script: str, where: str) -> bytes:
+    """Return what is in a script's file, b"" for a folder that Python runs."""
     try:
         if os.path.isdir(script):
             if os.path.isfile(os.path.join(script, "__main__.py")):
-                return  # which Python runs
+                return b""
             raise WorkerError(
                 f"{where} is a folder without a __main__.py.",
                 hint="Name the file that is to be run.",
                 exit_code=A_FOLDER,
             )
         with open(script, "rb") as file:
-            source = file.read()
+            return file.read()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise WorkerError(
             f"{where} does not exist.",
@@ -82,8 +90,9 @@ def check_script(script: str, *, own_version: bool) -> None:
             hint="Let the user that runs the launcher read it.",
             exit_code=NOT_READABLE,
         ) from None
-    if not own_version or source[:4] == b"PK\x03\x04":  # a zip file, which Python runs as well
-        return
+
+
+def _check_syntax(source: bytes, script: str, where: str) -> None:
     try:
         compile(source, script, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

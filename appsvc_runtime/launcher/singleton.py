@@ -3,7 +3,7 @@
 All that is distributed about it is Azure Storage's: who has the lease may run. Here it is only
 asked for, and what runs is ended before the lease can be anybody else's. For that a time is kept,
 counted from before each request was sent, so that it is never later than the storage's own. What
-holds to it even while this process is held up is `lease_guard`, a process of its own; and a worker
+holds to it even while this process is held up is a `TreeGuard`, a process of its own; and a worker
 that would be started too late is not.
 Source: "Lease Blob" in the Azure Storage REST reference.
 """
@@ -11,15 +11,13 @@ Source: "Lease Blob" in the Azure Storage REST reference.
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..system import process_tree
 from ..system.process import steady_time
+from ..system.tree_guard import TreeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +60,7 @@ class Singleton:
         self._ending = threading.Event()
         self._container = _connect(storage)
         self._blob = self._container.get_blob_client(name)
-        self._guard = _start_guard() if process_tree.can_find_by_mark() else None
+        self._guard = TreeGuard() if process_tree.can_find_by_mark() else None
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def start(self) -> None:
@@ -103,20 +101,17 @@ class Singleton:
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
         if self._guard is not None:
-            if self._guard.stdin is not None:
-                self._guard.stdin.close()
-            self._guard.wait()
+            self._guard.close()
             self._guard = None
 
     def _left(self) -> float:
         return self._until - _MARGIN - steady_time()
 
     def _guard_lives(self) -> bool:
-        if self._guard is None:
+        if self._guard is None or self._guard.lives():
             return True
-        if self._guard.poll() is None:
-            return True
-        self._guard = _start_guard()
+        self._guard.close()
+        self._guard = TreeGuard()
         with self._lock:
             self._runs = (0, 0)
             self._mark = ""
@@ -203,13 +198,8 @@ class Singleton:
 
     def _tell_guard(self) -> None:
         """Have the guard know until when it may run, and what; with the lock held."""
-        if self._guard is None or self._guard.stdin is None:
-            return
-        try:
-            self._guard.stdin.write(f"{self._until - _MARGIN / 2!r} {self._mark}\n".encode())
-            self._guard.stdin.flush()
-        except OSError:
-            return  # it has ended, which is looked for
+        if self._guard is not None:
+            self._guard.allow(self._mark, self._until - _MARGIN / 2)
 
 
 def _connect(storage: str) -> Any:
@@ -233,19 +223,6 @@ def _connect(storage: str) -> Any:
             "The setting with the storage account for --singleton holds no connection string.",
             hint="Copy it from the account's access keys.",
         ) from None
-
-
-def _start_guard() -> subprocess.Popen[bytes]:
-    """Start the guard, which outlives this process and ends by itself."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    paths = [package, os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
-        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        cwd=package,  # with -m Python looks there first: not among the worker's own files
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
 
 
 def _reason(error: Exception) -> str:

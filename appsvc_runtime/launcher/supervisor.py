@@ -24,7 +24,7 @@ from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, start_error
 from .shutdown_file import ShutdownFile
-from .stop_request import HEARTBEAT_FILE, STOP_FILE
+from .worker_environ import worker_environ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,56 +101,66 @@ class Launcher:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _run(self, stop_file: str) -> int:
-        environ = self._worker_environ(stop_file)
-        while True:
-            if self._singleton is not None and not self._wait_for_the_lease():
-                return self._stopped()
-            if self.stopping:
-                return self._stopped()
-            run = self._start(environ)
-            seconds, code = 0.0, NO_INTERPRETER
-            if run is not None:
-                problem = self._watch(run)
-                if self.stopping:
-                    self._end(run, stop_file)
-                    return self._stopped()
-                self._tell_end(run, problem)
-                # One that has begun and is never to be started again is not, whoever ended it.
-                if self._no_fault and (run.was_too_late or self._plan.mode != "never"):
-                    continue
-                seconds, code = run.seconds, run.returncode or 0
-            decision = self._restarts.after(seconds, code)
-            if decision.note:
-                self._log.say(decision.note, self._number)
-            if decision.pause is None:
-                code = exit_code(code)
-                self._log.say(f"It is not started again; ending with exit code {code}.")
+        environ = worker_environ(self._environ, self._plan, stop_file)
+        self._liveness = self._make_liveness()
+        while self._wait_for_the_lease():
+            ended = self._run_once(environ, stop_file)
+            code = self._wait_for_next(*ended) if ended is not None else None
+            if code is not None:
                 return code
-            if decision.pause:
-                self._log.say(f"It is started again in {decision.pause:.1f} s.", self._number)
-            if self._pause(decision.pause):
-                return self._stopped()
+        return self._stopped()
+
+    def _run_once(self, environ: Mapping[str, str], stop_file: str) -> tuple[float, int] | None:
+        """Run the worker once, to its end; return how many seconds it took, and its code.
+
+        None where that decides nothing about the next: a stop is asked for, or it is no fault of
+        the worker's.
+        """
+        run = self._start(environ)
+        if run is None:
+            return 0.0, NO_INTERPRETER
+        problem = self._watch(run)
+        if self.stopping:
+            self._end(run, stop_file)
+            return None
+        self._tell_end(run, problem)
+        # One that has begun and is never to be started again is not, whoever ended it.
+        if self._no_fault and (run.was_too_late or self._plan.mode != "never"):
+            return None
+        return run.seconds, run.returncode or 0
+
+    def _wait_for_next(self, seconds: float, code: int) -> int | None:
+        """Wait until the next run is due, or a stop is asked for; return the exit code if none is.
+
+        `seconds` and `code` are those of the run before.
+        """
+        decision = self._restarts.after(seconds, code)
+        if decision.note:
+            self._log.say(decision.note, self._number)
+        if decision.pause is None:
+            code = exit_code(code)
+            self._log.say(f"It is not started again; ending with exit code {code}.")
+            return code
+        if decision.pause:
+            self._log.say(f"It is started again in {decision.pause:.1f} s.", self._number)
+        self._pause(decision.pause)
+        return None
 
     @property
     def stopping(self) -> bool:
         """Whether a stop is asked for."""
         return self._signals > 0 or self._shutdown_file.seen
 
-    def _worker_environ(self, stop_file: str) -> dict[str, str]:
+    def _make_liveness(self) -> HealthUrl | Heartbeat | None:
+        """Return what tells whether the worker hangs, None where nothing is to."""
         plan = self._plan
-        environ = {**self._environ, STOP_FILE: stop_file}
-        # Or what it prints would be seen when much has come together.
-        environ.setdefault("PYTHONUNBUFFERED", "1")
-        if plan.heartbeat_file or plan.health_url:
-            environ.setdefault("PYTHONFAULTHANDLER", "1")  # which shows the stack on SIGABRT
-            from . import liveness
+        if not plan.watched:
+            return None
+        from . import liveness
 
-            if plan.heartbeat_file:
-                environ[HEARTBEAT_FILE] = plan.heartbeat_file
-                self._liveness = liveness.Heartbeat(plan.heartbeat_file, plan.liveness)
-            else:
-                self._liveness = liveness.HealthUrl(plan.health_url, plan.liveness)
-        return environ
+        if plan.heartbeat_file:
+            return liveness.Heartbeat(plan.heartbeat_file, plan.liveness)
+        return liveness.HealthUrl(plan.health_url, plan.liveness)
 
     def _start(self, environ: Mapping[str, str]) -> Run | None:
         """Start a run; None where the machine has no room for it just now."""
@@ -258,7 +268,7 @@ class Launcher:
         self._log.say(f"{self._plan.name} ended after {run.seconds:.1f} s with {how}.", run.number)
 
     def _wait_for_the_lease(self) -> bool:
-        """Wait until this launcher may run the worker; say whether it may, or has been stopped."""
+        """Wait until this launcher may run the worker; return False where a stop is asked for."""
         singleton = self._singleton
         while singleton is not None and not singleton.may_start():
             if self.stopping:
@@ -266,15 +276,11 @@ class Launcher:
             self._sleep(_LOOK_SECONDS)
         return not self.stopping
 
-    def _pause(self, seconds: float) -> bool:
-        """Wait, unless a stop is asked for; say whether it is."""
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless a stop is asked for."""
         deadline = time.monotonic() + seconds
-        while not self.stopping:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
+        while not self.stopping and (left := deadline - time.monotonic()) > 0:
             self._sleep(left)
-        return True
 
     def _sleep(self, seconds: float = _IDLE_SECONDS) -> None:
         """Wait until something happens, at most so long, and not for longer than files can wait."""

@@ -132,26 +132,35 @@ class SharedFileHandler(logging.Handler):
         return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
 
     def _ready(self, size: int) -> bool:
-        """Have the file of that name open, with room for so many bytes; say whether it is open."""
+        """Open the file of that name, with room for so many bytes; return whether it is open."""
         if self._descriptor < 0 and not self._open():
             return False
         for _ in range(5):  # other processes may be faster, but not every time
             try:
-                found = os.stat(self.path)
-            except OSError as error:
-                if not files.is_gone(error):
-                    return True  # nobody can say whether it is still the same: go on
-                found = None
-            if found is None or found.st_ino != self._inode or found.st_dev != self._device:
+                found = self._own_status()
+            except OSError:
+                return True  # nobody can say whether it is still the same: go on
+            if found is None:
                 self._let_go()
                 if not self._open():
                     return False
-                continue
-            if found.st_size + size <= self._limit or not found.st_size:
-                return True
-            if time.monotonic() < self._rotate_at or not self._rotate(size):
+            elif self._has_room(found, size) or not self._rotate(size):
                 return True
         return True
+
+    def _own_status(self) -> os.stat_result | None:
+        """Return the status of the file of that name, None if it is not the one that is open."""
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            if files.is_gone(error):
+                return None
+            raise
+        return found if (found.st_ino, found.st_dev) == (self._inode, self._device) else None
+
+    def _has_room(self, found: os.stat_result, size: int) -> bool:
+        """Return whether so many bytes more may be in the file; in an empty one always."""
+        return found.st_size + size <= self._limit or not found.st_size
 
     def _open(self) -> bool:
         """Open the file, unless it failed a moment ago; say whether it is open."""
@@ -182,7 +191,9 @@ class SharedFileHandler(logging.Handler):
         return True
 
     def _rotate(self, size: int) -> bool:
-        """Rename the files, unless another process just did; say whether to look again."""
+        """Rename the files, unless another process just did; return whether to look again."""
+        if time.monotonic() < self._rotate_at:
+            return False
         path = files.file_to_rename(self.path)
         if path is None:
             return False
@@ -254,11 +265,7 @@ class SharedFileHandler(logging.Handler):
         waits = time.monotonic() >= self._wait_at
         try:
             for last in files.attempts(_WAIT_SECONDS if waits else 0):
-                try:
-                    written += os.write(self._descriptor, memoryview(data)[written:])
-                except OSError as error:
-                    if not files.is_busy(error):
-                        raise
+                written += self._write_some(memoryview(data)[written:])
                 if written == len(data):
                     return
                 if last:
@@ -270,6 +277,15 @@ class SharedFileHandler(logging.Handler):
             if telling and written >= telling:
                 self.lost = 0
             raise
+
+    def _write_some(self, data: memoryview) -> int:
+        """Write what can be written now; return how many bytes, 0 while another has the file."""
+        try:
+            return os.write(self._descriptor, data)
+        except OSError as error:
+            if not files.is_busy(error):
+                raise
+            return 0
 
     def _let_go(self) -> None:
         # In this order: a child that is forked in between must not use what is closed.

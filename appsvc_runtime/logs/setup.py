@@ -32,6 +32,8 @@ from .stdout import STDOUT_NAMES, StdoutHandler
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..settings.app_settings import AppSettings
+
 __all__ = ["configure_logging", "dict_config", "make_handler"]
 
 UNCAUGHT = "appsvc_runtime.uncaught"
@@ -152,11 +154,7 @@ class _Plan:
     ) -> None:
         settings = load_settings() if settings is None else settings
         known = settings.app_settings
-        self.level: str | int
-        if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
-            self.level = level
-        else:
-            self.level = options.resolve("APPSVC_LOG_LEVEL", level, known)
+        self.level = _level(level, known)
         self.format: str = options.resolve("APPSVC_LOG_FORMAT", form, known)
         for number in (max_bytes, backups):
             if number is not None and not isinstance(number, int | str):
@@ -166,14 +164,26 @@ class _Plan:
         self.max_bytes: int = options.resolve("APPSVC_LOG_MAX_BYTES", max_bytes, known)
         self.backups: int = options.resolve("APPSVC_LOG_BACKUPS", backups, known)
         self.instance = settings.instance_id
-        if file is not None and not isinstance(file, str | bytes | os.PathLike):
-            raise ConfigError("The log file is no path.", hint="Correct it where it is given.")
-        if file is None:
-            file = settings.value("WSGI_LOG", default="")
-            if not file and settings.host == "fastcgi" and settings.log_folder is not None:
-                file = settings.log_folder / "python.log"
-        name = os.fsdecode(file).strip()
-        self.file = "" if not name or name in STDOUT_NAMES else os.path.abspath(name)
+        self.file = _file(file, settings)
+
+
+def _level(level: str | int | None, known: AppSettings) -> str | int:
+    if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
+        return level
+    found: str | int = options.resolve("APPSVC_LOG_LEVEL", level, known)
+    return found
+
+
+def _file(file: str | os.PathLike[str] | None, settings: Settings) -> str:
+    """Return the log file's path, "" for standard output."""
+    if file is not None and not isinstance(file, str | bytes | os.PathLike):
+        raise ConfigError("The log file is no path.", hint="Correct it where it is given.")
+    if file is None:
+        file = settings.value("WSGI_LOG", default="")
+        if not file and settings.host == "fastcgi" and settings.log_folder is not None:
+            file = settings.log_folder / "python.log"
+    name = os.fsdecode(file).strip()
+    return "" if not name or name in STDOUT_NAMES else os.path.abspath(name)
 
 
 def _catch_the_uncaught() -> None:

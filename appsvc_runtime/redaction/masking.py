@@ -62,14 +62,14 @@ def is_secret_name(name: str) -> bool:
     if any(part in squeezed for part in _SECRET_PARTS):
         return True
     words = [word.lower() for word in _WORDS.findall(name)]
-    return (
-        (words and words[-1] in _SECRET_LAST)
-        or "sasurl" in squeezed
-        or any(
-            word in _SECRET_WORDS or (word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS)
-            for word in words
-        )
-    )
+    is_last = bool(words) and words[-1] in _SECRET_LAST
+    return is_last or "sasurl" in squeezed or any(map(_is_secret_word, words))
+
+
+def _is_secret_word(word: str) -> bool:
+    if word in _SECRET_WORDS:
+        return True
+    return word.endswith(_SECRET_ENDS) and word not in _NO_SECRET_WORDS
 
 
 def mask_value(name: str, value: str) -> str:
@@ -79,18 +79,27 @@ def mask_value(name: str, value: str) -> str:
         return value
     if is_secret_name(name):
         return MASK
-    pieces = re.split(r"([,\s]+)", text)
-    # One URL, or a list of them; a login might be cut in two by its own comma.
-    urls = pieces[::2] if len(pieces) == 1 or "@" not in text else []
-    if urls and all(_URL.match(url) for url in urls):
-        pieces[::2] = [mask_url(url) for url in urls]
-        return "".join(pieces)
-    if holds_token(_DIGEST.sub("", text)) or _has_secret_pair(text):
+    urls = _mask_urls(text)
+    if urls:
+        return urls
+    without_digest = _DIGEST.sub("", text)
+    if holds_token(without_digest) or _has_secret_pair(text):
         return MASK
     if "://" in text:
         return mask_url(text)
     # `user:password@host` without a scheme.
-    return MASK if 0 <= text.find(":") < _DIGEST.sub("", text).rfind("@") else value
+    return MASK if 0 <= text.find(":") < without_digest.rfind("@") else value
+
+
+def _mask_urls(text: str) -> str:
+    """Return one URL, or a list of them, as it may be shown; "" for any other text."""
+    pieces = re.split(r"([,\s]+)", text)
+    # A login might be cut in two by its own comma.
+    urls = pieces[::2] if len(pieces) == 1 or "@" not in text else []
+    if not urls or not all(_URL.match(url) for url in urls):
+        return ""
+    pieces[::2] = [mask_url(url) for url in urls]
+    return "".join(pieces)
 
 
 def _has_secret_pair(text: str) -> bool:

@@ -129,11 +129,9 @@ def mask_url(text: str) -> str:
     if not slashes:
         return MASK if text else text
     login, at, place = rest.rpartition("@")
-    user, colon, _ = login.partition(":")
     # A password that was not quoted may hold @ / ? and #: all up to the last @ may be it.
-    if colon or (at and not re.search(r"[/?#]", login)):
-        user = MASK if start.lower().endswith(WEB_SCHEMES) else _hide_pairs(user)
-        shown = f"{start}://{user}{f':{MASK}' if colon else ''}@{_hide_pairs(place)}"
+    if ":" in login or (at and not re.search(r"[/?#]", login)):
+        shown = f"{start}://{_hide_login(login, start)}@{_hide_pairs(place)}"
     else:
         shown = f"{start}://{_hide_pairs(rest)}"
     if not holds_token(shown):
@@ -142,6 +140,12 @@ def mask_url(text: str) -> str:
     if at or holds_token(f"{start}://{host}"):
         return MASK
     return f"{start}://{host}/{MASK}"
+
+
+def _hide_login(login: str, scheme: str) -> str:
+    user, colon, _ = login.partition(":")
+    user = MASK if scheme.lower().endswith(WEB_SCHEMES) else _hide_pairs(user)
+    return f"{user}:{MASK}" if colon else user
 
 
 def _hide_pairs(text: str) -> str:

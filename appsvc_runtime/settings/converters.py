@@ -74,7 +74,7 @@ def fault(text: str) -> str:
 
 
 def reader_for(kind: Any) -> Reader:
-    """Give the reader of a type as an annotation names it; TypeError for a type there is none of.
+    """Return the reader of a type as an annotation names it; TypeError if there is none for it.
 
     Known: str, int, float, bool, datetime.timedelta, pathlib.Path, Url, Secret, Json, Any, object,
     dict and dict[str, …], list, tuple[…, ...], set and frozenset of those, Literal, enumerations,
@@ -84,33 +84,47 @@ def reader_for(kind: Any) -> Reader:
         return _READERS[kind]
     if kind is Any:
         return _READERS[Json]
-    origin = get_origin(kind)
-    arguments = get_args(kind)
-    if origin is Annotated:
-        return reader_for(arguments[0])
-    if origin is Union or origin is types.UnionType:
-        known = [part for part in arguments if part is not type(None)]
-        if len(known) == 1 and len(known) < len(arguments):
-            inner = reader_for(known[0])
-            return Reader(inner.expected, inner.parse, optional=True)
-    elif origin is Literal:
-        return _choice({str(value): value for value in arguments if value is not None})
-    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+    reader = _made_of_others(kind, get_origin(kind), get_args(kind))
+    if reader is None:
+        raise TypeError(f"there is no way to read a setting as {kind!r}")
+    return reader
+
+
+def _made_of_others(kind: Any, origin: Any, arguments: tuple[Any, ...]) -> Reader | None:
+    if origin in _FORMS:
+        return _FORMS[origin](arguments)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _enumeration(kind)
-    elif (origin or kind) in (dict, Mapping):
-        if not arguments:
-            return _READERS[dict]
-        if arguments[0] is str:
-            return _table(reader_for(arguments[1]))
-    elif (origin or kind) in _SEQUENCES:
-        # A tuple without an ellipsis has one place for each of its types.
-        fixed = origin is tuple and arguments and arguments[-1] is not Ellipsis
-        if not fixed and len(arguments) <= 1 + (origin is tuple):
-            item = arguments[0] if arguments else str
-            return _many(_SEQUENCES[origin or kind], reader_for(item))
-    elif getattr(kind, "__supertype__", None) is not None:
-        return reader_for(kind.__supertype__)
-    raise TypeError(f"there is no way to read a setting as {kind!r}")
+    base = origin or kind
+    if base in (dict, Mapping):
+        return _mapping(arguments)
+    if base in _SEQUENCES:
+        return _sequence(base, arguments)
+    new_type = getattr(kind, "__supertype__", None)
+    return None if new_type is None else reader_for(new_type)
+
+
+def _optional(arguments: tuple[Any, ...]) -> Reader | None:
+    known = [part for part in arguments if part is not type(None)]
+    if len(known) != 1 or len(known) == len(arguments):
+        return None
+    inner = reader_for(known[0])
+    return Reader(inner.expected, inner.parse, optional=True)
+
+
+def _mapping(arguments: tuple[Any, ...]) -> Reader | None:
+    if not arguments:
+        return _READERS[dict]
+    return _table(reader_for(arguments[1])) if arguments[0] is str else None
+
+
+def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Reader | None:
+    # A tuple without an ellipsis has one place for each of its types.
+    if kind is tuple and arguments and arguments[-1] is not Ellipsis:
+        return None
+    if len(arguments) > (2 if kind is tuple else 1):
+        return None
+    return _many(_SEQUENCES[kind], reader_for(arguments[0] if arguments else str))
 
 
 def _enumeration(kind: type[enum.Enum]) -> Reader:
@@ -199,15 +213,21 @@ def _duration(text: str) -> timedelta:
     text = text.strip()
     clock = _CLOCK.fullmatch(text)
     if clock:
-        days, hours, minutes, seconds, fraction = clock.groups("0")
-        if clock[1] and int(hours) > 23:
-            raise ValueError
-        return timedelta(
-            days=int(days), hours=int(hours), minutes=int(minutes),
-            seconds=int(seconds) + float(fraction),
-        )  # fmt: skip
-    if text == "0":
-        return timedelta()
+        return _clock_time(clock)
+    return timedelta() if text == "0" else _units_time(text)
+
+
+def _clock_time(clock: re.Match[str]) -> timedelta:
+    days, hours, minutes, seconds, fraction = clock.groups("0")
+    if clock[1] and int(hours) > 23:
+        raise ValueError
+    return timedelta(
+        days=int(days), hours=int(hours), minutes=int(minutes),
+        seconds=int(seconds) + float(fraction),
+    )  # fmt: skip
+
+
+def _units_time(text: str) -> timedelta:
     parts = _DURATION_PART.findall(text.lower()) if _DURATION.fullmatch(text) else []
     units = [_SECONDS.get(unit) for _, unit in parts]
     if not parts or None in units or len(set(units)) < len(units):
@@ -278,6 +298,12 @@ _READERS: dict[Any, Reader] = {
     Json: Reader("JSON", _json),
     object: Reader("JSON", _json),
     dict: Reader("a JSON object", _object),
+}
+_FORMS: dict[Any, Callable[[tuple[Any, ...]], Reader | None]] = {
+    Annotated: lambda arguments: reader_for(arguments[0]),
+    Literal: lambda values: _choice({str(value): value for value in values if value is not None}),
+    Union: _optional,
+    types.UnionType: _optional,
 }
 _SEQUENCES: dict[Any, Callable[[list[Any]], Any]] = {
     list: list,

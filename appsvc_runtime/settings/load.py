@@ -19,6 +19,7 @@ from .settings import Role, Settings, WebJob
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..azure.hosts import HostKind
     from ..findings import Finding
 
 __all__ = ["load_settings"]
@@ -42,29 +43,37 @@ def load_settings(
     """
     variables = dict(os.environ) if environ is None else copy_texts(environ)
     ignore_case = hosts.on_windows(variables)
-    layer = Layer("environment", variables, ignore_case=ignore_case)
     host = hosts.host_kind(variables)
-    layers = [layer]
+    layers = [Layer("environment", variables, ignore_case=ignore_case)]
     automatic = environ is None and host == "local"
     path, findings = _dotenv_path(dotenv, folder, automatic=automatic)
     if path is not None:
         values, found = settings_dotenv.read_dotenv(path, variables)
         findings += found
         layers.append(Layer(str(path), values, ignore_case=ignore_case))
-    app_settings = AppSettings(*layers)
+    return _settings(variables, host, AppSettings(*layers), path, findings)
 
+
+def _settings(
+    variables: Mapping[str, str],
+    host: HostKind,
+    app_settings: AppSettings,
+    dotenv: Path | None,
+    findings: list[Finding],
+) -> Settings:
     def text(name: str) -> str:
         # Not layer.find: the platform's own names have one spelling, and no index need be made.
         # Windows keeps no case; a copy of its environment has all names upper-cased.
         return variables.get(name) or variables.get(name.upper(), "")
 
     site = hosts.on_app_service(variables)
-    home = _home(text("HOME"), windows=ignore_case) if site else None
+    slot = text("WEBSITE_SLOT_NAME") or ("Production" if site else "")
+    home = _home(text("HOME"), windows=hosts.on_windows(variables)) if site else None
     role = _role(text) if host == "workerrole" else None
     return Settings(
         host=host,
         site_name=text(names.SITE_NAME),
-        slot=text("WEBSITE_SLOT_NAME") or ("Production" if site else ""),
+        slot=slot,
         instance_id=text(names.INSTANCE_ID) or (role.instance_id if role else ""),
         role_instance_id=text("WEBSITE_ROLE_INSTANCE_ID"),
         hostname=text(names.HOSTNAME),
@@ -79,15 +88,12 @@ def load_settings(
         log_folder=_log_folder(home, role),
         private_ip=text("WEBSITE_PRIVATE_IP"),
         warmup_path=hosts.warmup_path(variables),
-        has_identity=bool(
-            (text("IDENTITY_ENDPOINT") and text("IDENTITY_HEADER"))
-            or (text("MSI_ENDPOINT") and text("MSI_SECRET"))
-        ),
+        has_identity=_has_identity(text),
         auth_enabled=hosts.authentication(variables),
         run_from_package=text("WEBSITE_RUN_FROM_PACKAGE").strip() not in {"", "0"},
         webjob=_webjob(text) if host == "webjob" else None,
         role=role,
-        dotenv_path=path,
+        dotenv_path=dotenv,
         findings=tuple(findings),
         app_settings=app_settings,
         connection_strings=Connections(app_settings),
@@ -123,6 +129,17 @@ def _log_folder(home: Path | None, role: Role | None) -> Path | None:
         store = _home(role.diagnostic_store, windows=True)
         return store / "LogFiles" if store else None
     return home / "LogFiles" if home else None
+
+
+def _has_identity(text: Callable[[str], str]) -> bool:
+    """Return whether the host offers a managed identity, by today's names or the older ones."""
+    return any(
+        text(endpoint) and text(secret)
+        for endpoint, secret in (
+            ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"),
+            ("MSI_ENDPOINT", "MSI_SECRET"),
+        )
+    )
 
 
 def _webjob(text: Callable[[str], str]) -> WebJob:

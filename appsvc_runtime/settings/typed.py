@@ -54,61 +54,75 @@ def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> A
     """
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise TypeError("read() wants a dataclass itself, not an instance nor another class")
-    findings: list[Finding] = []
-    value = _read_dataclass(settings, cls, prefix, findings)
-    if findings:
-        raise SettingsError(findings)
+    reading = _Reading(settings)
+    value = reading.instance(cls, prefix)
+    if reading.findings:
+        raise SettingsError(reading.findings)
     return value
 
 
-def _read_dataclass(
-    settings: AppSettings, cls: type[Any], prefix: str, findings: list[Finding]
-) -> Any:
+class _Reading:
+    """Dataclasses being made from settings; what is wrong is collected in `findings`."""
+
+    def __init__(self, settings: AppSettings) -> None:
+        self.findings: list[Finding] = []
+        self._settings = settings
+
+    def instance(self, cls: type[Any], prefix: str) -> Any:
+        """Return an instance, None where something was wrong."""
+        hints = _hints(cls)
+        values: dict[str, Any] = {}
+        failed = len(self.findings)
+        for field in dataclasses.fields(cls):
+            if field.init:
+                value = self._field(cls, field, hints[field.name], prefix)
+                if value is not MISSING:
+                    values[field.name] = value
+        if len(self.findings) > failed:
+            return None
+        try:
+            return cls(**values)
+        except ValueError as error:
+            where = prefix.rstrip("_:") or cls.__name__
+            message = f"The settings of {cls.__name__} do not pass its own check: {error}"
+            self.findings.append(Finding("malformed", "error", where, message.rstrip(".") + "."))
+            return None
+
+    def _field(self, cls: type[Any], field: dataclasses.Field[Any], kind: Any, prefix: str) -> Any:
+        """Return a field's value, MISSING to leave it to its default."""
+        name = field.metadata.get("setting") or prefix + field.name.upper()
+        required = field.default is MISSING and field.default_factory is MISSING
+        inner = _inner_dataclass(kind)
+        if inner is not None:
+            if self._settings.has_section(name) or (required and inner is kind):
+                return self.instance(inner, f"{name}__")
+            return None if required else MISSING
+        try:
+            reader = reader_for(kind)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.{field.name}: {error}") from None
+        return self._setting(name, reader, required=required)
+
+    def _setting(self, name: str, reader: Reader, *, required: bool) -> Any:
+        found = self._settings.find_ignoring_case(name)
+        value, finding = _read(self._settings, found, name, reader)
+        if finding is None and value is MISSING and required:
+            if reader.optional:
+                return None
+            finding = _missing(name, reader, found)
+        if finding is not None:
+            self.findings.append(finding)
+        return value
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
     try:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        return typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise TypeError(
             f"{cls.__name__}: {error}; an annotation must name what is known in its module while "
             "the program runs, not inside a function or for type checkers only"
         ) from None
-    values: dict[str, Any] = {}
-    failed = len(findings)
-    for field in dataclasses.fields(cls):
-        if not field.init:
-            continue
-        name = field.metadata.get("setting") or prefix + field.name.upper()
-        kind = hints[field.name]
-        required = field.default is MISSING and field.default_factory is MISSING
-        inner = _inner_dataclass(kind)
-        if inner is not None:
-            if settings.has_section(name) or (required and inner is kind):
-                values[field.name] = _read_dataclass(settings, inner, f"{name}__", findings)
-            elif required:
-                values[field.name] = None
-            continue
-        try:
-            reader = reader_for(kind)
-        except TypeError as error:
-            raise TypeError(f"{cls.__name__}.{field.name}: {error}") from None
-        found = settings.find_ignoring_case(name)
-        value, finding = _read(settings, found, name, reader)
-        if finding:
-            findings.append(finding)
-        elif value is not MISSING:
-            values[field.name] = value
-        elif required and reader.optional:
-            values[field.name] = None
-        elif required:
-            findings.append(_missing(name, reader, found))
-    if len(findings) > failed:
-        return None
-    try:
-        return cls(**values)
-    except ValueError as error:
-        where = prefix.rstrip("_:") or cls.__name__
-        message = f"The settings of {cls.__name__} do not pass its own check: {error}"
-        findings.append(Finding("malformed", "error", where, message.rstrip(".") + "."))
-        return None
 
 
 def _inner_dataclass(kind: Any) -> type[Any] | None:

@@ -25,6 +25,7 @@ _APP_CLASSES = frozenset(
     {"Flask", "FastAPI", "Starlette", "Quart", "Bottle", "AppServiceMiddleware"}
 )
 _APP_MAKERS = frozenset({"create_app", "make_app", "get_wsgi_application"})
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def is_fastapi(path: Path) -> bool:
 
 
 def read_names(path: Path) -> Names:
-    """Read the names that a file defines; never raises, the error is in the answer."""
+    """Read the names that a file defines; never raises, the error is in the result."""
     try:
         data = _read(path)
         if len(data) > _MAX_BYTES:
@@ -82,23 +83,24 @@ def read_names(path: Path) -> Names:
         # A MemoryError, the parser's answer to deep nesting, has no text.
         reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         return Names({}, error=f"line {line}: {reason}" if line else reason)
+    return _names_in(tree)
+
+
+def _names_in(tree: ast.Module) -> Names:
     names: dict[str, str] = {}
     functions = set()
     open_ended = False
     for node in _top_level(tree.body):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, _DEFINITIONS):
             names[node.name] = ""
             functions.add(node.name)
             open_ended = open_ended or node.name == "__getattr__"
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                if alias.name == "*":
-                    open_ended = True
-                else:
-                    names[alias.asname or alias.name.partition(".")[0]] = ""
+            imported = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+            open_ended = open_ended or "*" in imported
+            names.update((name, "") for name in imported if name != "*")
         else:
-            for name in _targets(node):
-                names[name] = _maker(node)
+            names.update(dict.fromkeys(_targets(node), _maker(node)))
     return Names(names, frozenset(functions), open_ended)
 
 
@@ -126,7 +128,7 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, _DEFINITIONS):
             continue
         inner = [*getattr(node, "body", [])]
         for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
@@ -136,22 +138,25 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        targets = [node.target]
-    elif isinstance(node, ast.With | ast.AsyncWith):
-        targets = [item.optional_vars for item in node.items if item.optional_vars]
-    elif isinstance(node, ast.For | ast.AsyncFor):
-        targets = [node.target]
-    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.NamedExpr):
-        targets = [node.value.target]
-    else:
-        return
-    for target in targets:
+    for target in _target_nodes(node):
         for part in ast.walk(target):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                 yield part.id
+
+
+def _target_nodes(node: ast.stmt) -> list[ast.expr]:
+    """Return what a statement assigns to."""
+    if isinstance(node, ast.Assign):
+        return node.targets
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        return [node.target]
+    if isinstance(node, ast.With | ast.AsyncWith):
+        return [item.optional_vars for item in node.items if item.optional_vars]
+    if isinstance(node, ast.For | ast.AsyncFor):
+        return [node.target]
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.NamedExpr):
+        return [node.value.target]
+    return []
 
 
 def _maker(node: ast.stmt) -> str:

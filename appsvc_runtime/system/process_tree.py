@@ -1,7 +1,7 @@
 """One started program and everything it starts: made so that all of it can be found and ended.
 
-One of the few rooms that may ask which system this is. Must not know of event loops, nor of what
-is started and why. Whoever starts the program does so with `popen_options` and `environ`:
+Must not know of event loops, nor of what is started and why. What starts the program does so with
+`popen_options` and `environ`:
 
     tree = Tree()
     started = subprocess.Popen(argv, env=tree.environ(os.environ), **tree.popen_options())
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from . import process, procfs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .job_object import Job
 
@@ -182,28 +182,14 @@ class Tree:
         return True
 
     def _members(self) -> list[procfs.Process]:
-        """Give the processes of the tree on Linux that have not ended, this one never among them.
+        """Return the processes of the tree on Linux that have not ended, this one never among them.
 
         By the mark; by the leader's session, whose number nobody gets while it has members; and,
         since a program can clear its variables, by having one of these as parent.
         """
         everyone = {one.pid: one for one in procfs.processes()}
-        children: dict[int, list[procfs.Process]] = {}
-        for one in everyone.values():
-            children.setdefault(one.parent, []).append(one)
-        own = os.getpid()
-        found: dict[int, procfs.Process] = {}
-        waiting = [one for one in everyone.values() if self._is_known(one, everyone)]
-        while waiting:
-            one = waiting.pop()
-            if one.pid in found or one.pid in (own, 1):
-                continue
-            found[one.pid] = one
-            # Its children only while it is itself: its number may have passed to another.
-            if one.pid in children:
-                now = procfs.look(one.pid)
-                waiting += children[one.pid] if now and now.started == one.started else []
-        running = [one for one in found.values() if one.running]
+        known = [one for one in everyone.values() if self._is_known(one, everyone)]
+        running = [one for one in _with_children(known, everyone) if one.running]
         self._seen = {one.pid: one.started for one in running}
         return running
 
@@ -219,8 +205,34 @@ class Tree:
 
 
 def can_find_by_mark() -> bool:
-    """Say whether a tree can be found by its mark alone, from any process."""
+    """Return whether a tree can be found by its mark alone, from any process."""
     return _linux()
+
+
+def _with_children(
+    known: list[procfs.Process], everyone: Mapping[int, procfs.Process]
+) -> Iterable[procfs.Process]:
+    """Return processes and all that they have started, without this one and the first of all."""
+    children: dict[int, list[procfs.Process]] = {}
+    for one in everyone.values():
+        children.setdefault(one.parent, []).append(one)
+    own = os.getpid()
+    found: dict[int, procfs.Process] = {}
+    waiting = [*known]
+    while waiting:
+        one = waiting.pop()
+        if one.pid in found or one.pid in (own, 1):
+            continue
+        found[one.pid] = one
+        # Its children only while it is itself: its number may have passed to another.
+        if one.pid in children and _is_there(one):
+            waiting += children[one.pid]
+    return found.values()
+
+
+def _is_there(one: procfs.Process) -> bool:
+    now = procfs.look(one.pid)
+    return now is not None and now.started == one.started
 
 
 def _linux() -> bool:

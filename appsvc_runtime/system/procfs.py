@@ -1,8 +1,15 @@
 """What Linux tells of processes in /proc: parents, sessions, variables, listening sockets.
 
-Reads only. Where there is no /proc, or a process is gone or another user's, there is nothing to
-tell and no error. Must not know why anybody asks, nor signal anybody.
+Reads only. Where there is no /proc, or a process is gone or another user's, nothing is returned and
+nothing raised. Must not know what that is for, nor signal anybody.
 Source: proc(5), of it stat, environ, fd, net/tcp.
+
+Not psutil, which was tried in its place (7.2.2, Linux, 190 processes). 48 of 138 lines were saved.
+Finding a tree of 50 took 12.4 ms and not 3.5, ending it 85 ms and not 18, looking for a port 17 ms
+and not 5; importing it 31 ms. Two promises were lost. It counts the start of a process from the
+clock of the wall, so that whoever sets that makes a process look like its successor. And it reads
+the sockets of its own network only, not those of a container with another. Every app would get a
+compiled package with this one, for which there is no wheel on some machines (ARMv7).
 """
 
 from __future__ import annotations
@@ -35,7 +42,7 @@ class Process:
 
 
 def look(pid: int) -> Process | None:
-    """Give what is known of a process, None where there is none of that number."""
+    """Return what is known of a process, None if there is no process of that number."""
     text = _read(f"{PROC}/{pid}/stat")
     # The name stands in parentheses and may hold anything, parentheses and blanks too.
     fields = text[text.rfind(b")") + 1 :].split()
@@ -46,7 +53,7 @@ def look(pid: int) -> Process | None:
 
 
 def processes() -> Iterator[Process]:
-    """Give all processes there are."""
+    """Yield all processes."""
     try:
         names = os.listdir(PROC)
     except OSError:
@@ -58,12 +65,12 @@ def processes() -> Iterator[Process]:
 
 
 def program(pid: int) -> str:
-    """Give the name of the program that a process runs, "" where there is none of that number."""
+    """Return the name of the program that a process runs, "" if there is no such process."""
     return _read(f"{PROC}/{pid}/comm").decode("utf-8", "replace").strip()
 
 
 def says(pid: int, text: str) -> bool:
-    """Say whether a text is among the variables that a process was started with.
+    """Return whether a text is among the variables that a process was started with.
 
     A program may write over them, as some do to change the name that `ps` shows.
     """
@@ -71,7 +78,7 @@ def says(pid: int, text: str) -> bool:
 
 
 def listeners(pids: Iterable[int]) -> list[tuple[str, int]]:
-    """Give the addresses and ports on which these processes listen, sorted."""
+    """Return the addresses and ports on which these processes listen, sorted."""
     sockets: set[bytes] = set()
     tables: dict[str, int] = {}
     for pid in pids:
@@ -90,7 +97,7 @@ def listeners(pids: Iterable[int]) -> list[tuple[str, int]]:
 
 
 def is_listened_on(port: int) -> bool | None:
-    """Say whether anybody listens on a port with IPv4 in this network, None if that is unknown."""
+    """Return whether any process listens on a port with IPv4, None if that is unknown."""
     table = _read(f"{PROC}/self/net/tcp")
     if not table:
         return None
@@ -103,7 +110,7 @@ def is_listened_on(port: int) -> bool | None:
 
 
 def _sockets(pid: int) -> Iterator[bytes]:
-    """Give the inodes of the sockets that a process has open."""
+    """Yield the inodes of the sockets that a process has open."""
     try:
         descriptors = os.listdir(f"{PROC}/{pid}/fd")
     except OSError:

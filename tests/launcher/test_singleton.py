@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from appsvc_runtime.system import process_tree
 from appsvc_runtime.system.process import steady_time
 from appsvc_runtime.system.process_tree import Tree
 from tests.support.azurite import Azurite, azurite
-from tests.support.launching import is_alive, launching, wait_until
+from tests.support.launching import is_alive, launching
 from tests.support.pythons import only_on
 from tests.support.servers import clean_environ
 
@@ -158,90 +157,6 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
     with pytest.raises(ConfigError, match=r'pip install "appsvc-runtime\[singleton\]"'):
         singleton.Singleton("x", "name", 15, print)
-
-
-def start_with_mark(tree: Tree, code: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=tree.environ(os.environ), stdout=subprocess.PIPE
-    )
-
-
-@needs_mark
-@pytest.mark.parametrize("how", ["time", "launcher-gone"])
-def test_guard_ends_what_has_the_mark(how: str) -> None:
-    """When the time has come, and when its launcher is gone; nothing else."""
-    marked, other = Tree(), Tree()
-    code = "import time; print(flush=True); time.sleep(600)"
-    worker, bystander = start_with_mark(marked, code), start_with_mark(other, code)
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
-        env=clean_environ(),
-        stdin=subprocess.PIPE,
-    )
-    try:
-        for process in (worker, bystander):
-            assert process.stdout is not None
-            process.stdout.readline()
-        assert guard.stdin is not None
-        until = steady_time() + (0.3 if how == "time" else 600)
-        guard.stdin.write(f"{until} {marked.mark}\n".encode())
-        guard.stdin.flush()
-        if how != "time":
-            wait_until(lambda: os.path.exists(f"/proc/{guard.pid}/exe"), "its start")
-            guard.stdin.close()
-        assert worker.wait(20) == -signal.SIGKILL
-        assert bystander.poll() is None
-        assert how != "time" or guard.poll() is None
-    finally:
-        guard.stdin and guard.stdin.close()
-        assert guard.wait(20) == 0
-        for process in (worker, bystander):
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
-
-
-@needs_mark
-def test_guard_beside_files_named_as_the_standard_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is started in the worker's folder, and does not import from there."""
-    for name in ("queue", "signal", "threading", "appsvc_runtime"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
-    monkeypatch.chdir(tmp_path)
-    guard = singleton._start_guard()
-    assert guard.stdin is not None
-    guard.stdin.close()
-    assert guard.wait(20) == 0
-
-
-@needs_mark
-def test_guard_that_is_told_in_time_does_nothing() -> None:
-    """A renewed lease is a later time; a mark that is taken back is nobody's."""
-    tree = Tree()
-    worker = start_with_mark(tree, "import time; print(flush=True); time.sleep(600)")
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "appsvc_runtime.launcher.lease_guard"],
-        env=clean_environ(),
-        stdin=subprocess.PIPE,
-    )
-    try:
-        assert worker.stdout is not None
-        worker.stdout.readline()
-        assert guard.stdin is not None
-        for until, mark in ((0.5, tree.mark), (600, tree.mark), (0, "")):
-            guard.stdin.write(f"{steady_time() + until} {mark}\n".encode())
-        guard.stdin.close()
-        assert guard.wait(20) == 0
-        assert worker.poll() is None
-    finally:
-        guard.kill()
-        guard.wait()
-        worker.kill()
-        worker.wait()
-        assert worker.stdout is not None
-        worker.stdout.close()
 
 
 @needs_mark

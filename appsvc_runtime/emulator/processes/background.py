@@ -10,6 +10,7 @@ import contextlib
 from typing import Any, Protocol
 
 from ...system import signals
+from .guard import guarded
 
 __all__ = ["Background", "run_background"]
 
@@ -34,7 +35,8 @@ def run_background(background: Background) -> int:
 
     A second signal ends at once what has not ended yet.
     """
-    return asyncio.run(_run(background))
+    with guarded():
+        return asyncio.run(_run(background))
 
 
 async def _run(background: Background) -> int:

@@ -1,6 +1,7 @@
 """Child processes of the emulator: started, listened to, and ended with all that they started.
 
-Knows asyncio. Must not know of HTTP or FastCGI, nor which system this is: that is processtree's.
+Knows asyncio. Must not know of HTTP or FastCGI, nor which system this is: `system.process_tree`
+does. `guard` ends what is left of them when the emulator itself is killed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import ConfigError
 from ...system.process_tree import Tree
+from . import guard
 from .output import ChildOutput
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ class Child(asyncio.SubprocessProtocol):
         if pass_fds:
             options["pass_fds"] = tuple(pass_fds)
         try:
+            variables = child.tree.environ(guard.mark_variables(environ))
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
-                lambda: child, *argv, env=child.tree.environ(environ), cwd=cwd,
+                lambda: child, *argv, env=variables, cwd=cwd,
                 stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(), **options,
             )  # fmt: skip
         except (OSError, ValueError) as error:

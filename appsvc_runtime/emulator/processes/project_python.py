@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,39 +62,51 @@ def choose_python(
     (`runs_app`), as another would lack the app's packages; where only its version counts, it is
     noted. With `version`, one of another version is passed over. Raises ConfigError.
     """
-    notes: list[str] = []
-    broken = False
-    if runs_app and environ.get("PYTHONPATH"):
-        notes.append(_NOT_PASSED)
+    notes = [_NOT_PASSED] if runs_app and environ.get("PYTHONPATH") else []
     if python:
-        found = require(find_interpreter(python), f"--python {python!r}")
-        return ProjectPython(found, f"{found.path}, as --python says", tuple(notes))
-    try:
-        for environment in find_environments(site, environ):
-            if _is_tools_own(environment):
-                continue
-            try:
-                found = _use(environment)
-            except ConfigError as error:
-                if runs_app:
-                    raise
-                notes.append(f"{error.message} Its version is not taken.")
-                broken = True
-                continue
-            if version is None or found.minor == version:
-                return ProjectPython(found, environment.called, tuple(notes))
-    except ConfigError as error:  # of a file `.venv` that names nothing
-        if runs_app:
-            raise
-        notes.append(f"{error.message} Its version is not taken.")
-        broken = True
+        named = require(find_interpreter(python), f"--python {python!r}")
+        return ProjectPython(named, f"{named.path}, as --python says", tuple(notes))
+    broken: list[str] = []
+    for found, called in _usable(site, environ, None if runs_app else broken):
+        if version is None or found.minor == version:
+            return ProjectPython(found, called, (*notes, *broken))
+    found, reason = _own(_OWN_INSTEAD if broken else _OWN, version)
+    return ProjectPython(found, reason, (*notes, *broken))
+
+
+def _own(reason: str, version: tuple[int, int] | None) -> tuple[Interpreter, str]:
+    """Return this command's own Python and `reason`, or the machine's of a wanted version."""
     own = require(sys.executable, "This command's own Python")
-    if version is not None and own.minor != version:
-        return ProjectPython(*_of_version(version), tuple(notes))
-    reason = _OWN_INSTEAD if broken else _OWN
-    if version is not None:
-        reason = "this command's own, of the version that --python-version says"
-    return ProjectPython(own, reason, tuple(notes))
+    if version is None:
+        return own, reason
+    if own.minor != version:
+        return _of_version(version)
+    return own, "this command's own, of the version that --python-version says"
+
+
+def _usable(
+    site: Path, environ: Mapping[str, str], broken: list[str] | None
+) -> Iterator[tuple[Interpreter, str]]:
+    """Yield the interpreters of a project's environments, and what these are called.
+
+    What cannot be used is noted in `broken`; where that is None it is an error.
+    """
+    environments = find_environments(site, environ)
+    while True:
+        try:
+            environment = next(environments, None)
+            if environment is None:
+                return
+            found = None if _is_tools_own(environment) else _use(environment)
+        except (
+            ConfigError
+        ) as error:  # also of a file `.venv` that names nothing: then it is the last
+            if broken is None:
+                raise
+            broken.append(f"{error.message} Its version is not taken.")
+        else:
+            if found is not None:
+                yield found, environment.called
 
 
 def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int], str]:

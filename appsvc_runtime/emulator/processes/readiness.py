@@ -80,15 +80,17 @@ def listened_on(tree: Tree) -> list[tuple[str, int]]:
 
 
 def listens_elsewhere(tree: Tree, port: int) -> str:
-    """Give where the tree listens instead, as a sentence; "" if nowhere, or that is unknown."""
+    """Return where the tree listens instead, as a sentence; "" if nowhere, or that is unknown."""
     # Asked first: what begins to listen between the two questions is the tree's own.
     taken = procfs.is_listened_on(port)
     own = procfs.listeners(tree.alive())
+    if not own and taken:
+        return f"Another program listens on port {port}, which was free before."
     wrong = [place for place in own if place not in [(a, port) for a in _REACHES_LOOPBACK]]
-    if not wrong:
-        if not own and taken:
-            return f"Another program listens on port {port}, which was free before."
-        return ""
+    return _describe(wrong, port) if wrong else ""
+
+
+def _describe(wrong: list[tuple[str, int]], port: int) -> str:
     shown = " and ".join(with_port(address, number) for address, number in wrong[:3])
     if any(number == port and ipaddress.ip_address(a).version == 6 for a, number in wrong):
         return f"It listens on {shown}, but not with IPv4, where IIS looks for it."

@@ -133,16 +133,19 @@ def _is_trusted(folder: Path, site: Path) -> bool:
 
 def _in_folder(folder: Path, where: str, environ: Mapping[str, str]) -> Iterator[Environment]:
     named = environ.get("UV_PROJECT_ENVIRONMENT", "")
-    if named and any((folder / name).is_file() for name in ("pyproject.toml", "uv.lock")):
-        made = folder / named
-        if made.is_dir():
-            yield Environment(made, f"UV_PROJECT_ENVIRONMENT ({made})")
+    made = folder / named
+    if named and _is_uv_project(folder) and made.is_dir():
+        yield Environment(made, f"UV_PROJECT_ENVIRONMENT ({made})")
     for name in _NAMES:
         path = folder / name
         if name == ".venv" and path.is_file():
             yield _named_by(path, where, environ)
         elif _is_environment(path) or (name == ".venv" and os.path.lexists(path)):
             yield Environment(path, f"{name} of {where}")
+
+
+def _is_uv_project(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("pyproject.toml", "uv.lock"))
 
 
 def _is_environment(folder: Path) -> bool:
@@ -160,21 +163,26 @@ def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment
             f"The file .venv of {where} cannot be read: {error.strerror}.",
             hint="Name an interpreter by --python.",
         ) from None
-    called = f".venv of {where}"
-    if text and text.isprintable():
-        homes = [Path(environ["WORKON_HOME"])] if environ.get("WORKON_HOME") else []
-        homes += [Path("~/.local/share/virtualenvs"), Path("~/.virtualenvs")]
-        named = [file.parent / os.path.expanduser(text)]
-        if not re.search(r"[\\/]", text):
-            named += [home.expanduser() / text for home in homes]
-        for folder in named:
-            if folder != file and folder.is_dir():
-                return Environment(folder, f"{called} ({folder})")
+    for folder in _meant_by(text, file, environ):
+        if folder != file and folder.is_dir():
+            return Environment(folder, f".venv of {where} ({folder})")
     shown = repr(text[:80]) if text else "nothing"
     raise ConfigError(
         f"The file .venv of {where} names {shown}, which is no folder.",
         hint="Write the environment's folder into it, or name an interpreter by --python.",
     )
+
+
+def _meant_by(text: str, file: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders that the text of a file may mean, the likeliest first."""
+    if not text or not text.isprintable():
+        return []
+    named = [file.parent / os.path.expanduser(text)]
+    if re.search(r"[\\/]", text):
+        return named
+    homes = [Path(environ["WORKON_HOME"])] if environ.get("WORKON_HOME") else []
+    homes += [Path("~/.local/share/virtualenvs"), Path("~/.virtualenvs")]
+    return named + [home.expanduser() / text for home in homes]
 
 
 def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterator[Environment]:
@@ -210,19 +218,10 @@ def _ask(argv: list[str], folder: Path, environ: Mapping[str, str]) -> Path | No
 
 def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Path | None:
     """Return the environment that Poetry has in its cache folder, by the name that it gives it."""
-    names = [found[1] for part in _SECTION.findall(project) if (found := _NAME.search(part))]
-    if not names:
+    base = _poetry_name(folder, project)
+    cache = _poetry_folder(environ)
+    if not base or cache is None:
         return None
-    if environ.get("POETRY_VIRTUALENVS_PATH"):
-        cache = Path(environ["POETRY_VIRTUALENVS_PATH"])
-    else:
-        home = environ.get("POETRY_CACHE_DIR") or folders.user_cache(environ, "pypoetry")
-        if home is None:
-            return None
-        cache = Path(home, "virtualenvs")
-    key = hashlib.sha256(os.fsencode(os.path.normcase(os.path.realpath(folder)))).digest()
-    clean = re.sub(r'[ $`!*@"\\\r\n\t]', "_", names[0].lower())[:42]
-    base = f"{clean}-{base64.urlsafe_b64encode(key).decode()[:8]}"
     try:
         made = [path for path in cache.iterdir() if path.name.startswith(f"{base}-py")]
         chosen = cache / "envs.toml"
@@ -235,3 +234,21 @@ def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Pat
     if active and (named := cache / f"{base}-py{active[1]}") in made:
         return named
     return max(made, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _poetry_name(folder: Path, project: str) -> str:
+    """Return how Poetry calls a project's environment, without the Python; "" for no project."""
+    names = [found[1] for part in _SECTION.findall(project) if (found := _NAME.search(part))]
+    if not names:
+        return ""
+    key = hashlib.sha256(os.fsencode(os.path.normcase(os.path.realpath(folder)))).digest()
+    clean = re.sub(r'[ $`!*@"\\\r\n\t]', "_", names[0].lower())[:42]
+    return f"{clean}-{base64.urlsafe_b64encode(key).decode()[:8]}"
+
+
+def _poetry_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of Poetry's environments, None where nothing says whose it would be."""
+    if environ.get("POETRY_VIRTUALENVS_PATH"):
+        return Path(environ["POETRY_VIRTUALENVS_PATH"])
+    home = environ.get("POETRY_CACHE_DIR") or folders.user_cache(environ, "pypoetry")
+    return Path(home, "virtualenvs") if home is not None else None

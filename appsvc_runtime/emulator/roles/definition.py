@@ -137,14 +137,28 @@ class _Reader:
         return None
 
     def role(self, element: Element) -> Role:
-        name = _name(element)
         runtime = list(_children(element, "Runtime"))
         entries = [entry for part in runtime for entry in _children(part, "EntryPoint")]
         programs = [one for entry in entries for one in _children(entry, "ProgramEntryPoint")]
+        ready = programs[0].attributes.get("setReadyOnProcessStart", "") if programs else ""
+        return Role(
+            name=_name(element),
+            command_line=self.command_line(element, programs),
+            ready_on_start=_true(ready),
+            variables=tuple(one for part in runtime for one in self.variables(part)),
+            settings=tuple(_setting_names(element)),
+            storage=tuple(self.storage(element)),
+            endpoints=tuple(self.endpoints(element)),
+            startup=tuple(_startup_tasks(element)),
+            line=element.line,
+        )
+
+    def command_line(self, role: Element, programs: list[Element]) -> str:
+        name = _name(role)
         command = programs[0].attributes.get("commandLine", "").strip() if programs else ""
         if not command:
             self.error(
-                "no-entry-point", element, f"The worker role {name!r} has no program entry point.",
+                "no-entry-point", role, f"The worker role {name!r} has no program entry point.",
                 "In Runtime/EntryPoint, write "
                 r'<ProgramEntryPoint commandLine="bin\ps.cmd LaunchWorker.ps1 worker.py"/>.',
             )  # fmt: skip
@@ -154,48 +168,30 @@ class _Reader:
                 "not-python", programs[0], f"The entry point of {name!r} is not Python's.",
                 r"A Python's is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
             )  # fmt: skip
-        ready = programs[0].attributes.get("setReadyOnProcessStart", "") if programs else ""
-        return Role(
-            name=name,
-            command_line=command,
-            ready_on_start=_true(ready),
-            variables=tuple(one for part in runtime for one in self.variables(part)),
-            settings=tuple(
-                _name(setting)
-                for part in _children(element, "ConfigurationSettings")
-                for setting in _children(part, "Setting")
-                if _name(setting)
-            ),
-            storage=tuple(self.storage(element)),
-            endpoints=tuple(self.endpoints(element)),
-            startup=tuple(
-                StartupTask(
-                    task.attributes.get("commandLine", ""),
-                    task.attributes.get("taskType", "simple").lower(),
-                    task.line,
-                )
-                for part in _children(element, "Startup")
-                for task in _children(part, "Task")
-            ),
-            line=element.line,
-        )
+        return command
 
     def variables(self, runtime: Element) -> Iterator[Variable]:
         for environment in _children(runtime, "Environment"):
             for element in _children(environment, "Variable"):
-                name = _name(element)
-                values = list(_children(element, "RoleInstanceValue"))
-                value = element.attributes.get("value")
-                xpath = values[0].attributes.get("xpath", "") if values else ""
-                if not name or "=" in name or "\0" in name:
-                    self.error("variable", element, "A variable has no name that can be used.")
-                elif value is not None and values:
-                    self.error("variable", element, f"{name} has a value and a RoleInstanceValue.")
-                    yield Variable(name, value)
-                elif value is None and not xpath:
-                    self.error("variable", element, f"{name} has no value, and no xpath to one.")
-                else:
-                    yield Variable(name, value, xpath)
+                variable = self.variable(element)
+                if variable is not None:
+                    yield variable
+
+    def variable(self, element: Element) -> Variable | None:
+        name = _name(element)
+        values = list(_children(element, "RoleInstanceValue"))
+        value = element.attributes.get("value")
+        xpath = values[0].attributes.get("xpath", "") if values else ""
+        if not name or "=" in name or "\0" in name:
+            self.error("variable", element, "A variable has no name that can be used.")
+            return None
+        if value is not None and values:
+            self.error("variable", element, f"{name} has a value and a RoleInstanceValue.")
+            return Variable(name, value)
+        if value is None and not xpath:
+            self.error("variable", element, f"{name} has no value, and no xpath to one.")
+            return None
+        return Variable(name, value, xpath)
 
     def storage(self, role: Element) -> Iterator[LocalStorage]:
         for part in _children(role, "LocalResources"):
@@ -222,6 +218,18 @@ class _Reader:
                         self.number(element, "port", 1, _MAX_PORT),
                         self.number(element, "localPort", 1, _MAX_PORT),
                     )
+
+
+def _setting_names(role: Element) -> Iterator[str]:
+    for part in _children(role, "ConfigurationSettings"):
+        yield from filter(None, map(_name, _children(part, "Setting")))
+
+
+def _startup_tasks(role: Element) -> Iterator[StartupTask]:
+    for part in _children(role, "Startup"):
+        for task in _children(part, "Task"):
+            kind = task.attributes.get("taskType", "simple").lower()
+            yield StartupTask(task.attributes.get("commandLine", ""), kind, task.line)
 
 
 def _children(element: Element, name: str) -> Iterator[Element]:

@@ -19,7 +19,7 @@ _LAUNCHER = "launchworker.ps1"
 
 
 def python_arguments(command_line: str) -> list[str] | None:
-    r"""Give what an entry point has Python run: `worker.py ARG`, `-m module ARG`.
+    r"""Return what an entry point has Python run: `worker.py ARG`, `-m module ARG`.
 
     `command_line` is `bin\ps.cmd LaunchWorker.ps1 …`, PowerShell with that script, or a Python
     itself. None where it is another program's; [] where Python is given nothing.
@@ -34,12 +34,16 @@ def python_arguments(command_line: str) -> list[str] | None:
         return rest
     if _PYTHON.fullmatch(program):
         return rest
-    if program in _SHELLS:
-        for at, word in enumerate(rest):
-            if _base(word) == _LAUNCHER:
-                return rest[at + 1 :]
-            if _base(word) == "ps.cmd":
-                return python_arguments(" ".join(f'"{part}"' for part in rest[at:]))
+    return _behind_launcher(rest) if program in _SHELLS else None
+
+
+def _behind_launcher(words: list[str]) -> list[str] | None:
+    """Return what follows the templates' script among a shell's words, None where it is not."""
+    for at, word in enumerate(words):
+        if _base(word) == _LAUNCHER:
+            return words[at + 1 :]
+        if _base(word) == "ps.cmd":
+            return python_arguments(" ".join(f'"{part}"' for part in words[at:]))
     return None
 
 

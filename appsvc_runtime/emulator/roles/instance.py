@@ -68,79 +68,23 @@ def plan_instance(
     name = f"{role.name}_IN_{number}"
     own = folders.make_folders(site, name, root, role)
     storage = {one.name: f"{own / 'LocalStorage' / one.name}{os.sep}" for one in role.storage}
-    known = InstanceFacts(
-        deployment_id=deployment,
-        instance_id=f"{deployment}.{site.name}.{name}",
-        role_name=role.name,
-        emulated=True,
-        fault_domain=number % _FAULT_DOMAINS,
-        update_domain=number % _UPDATE_DOMAINS,
-        settings=settings,
-        storage=storage,
-        storage_mb={one.name: one.size_mb for one in role.storage},
-        endpoints={
-            one.name: (one.protocol, "127.0.0.1", one.local_port or one.port or 0)
-            for one in role.endpoints
-        },
-    )
+    known = _facts(role, number, f"{deployment}.{site.name}.{name}", deployment, settings, storage)
+    given, findings = _given_variables(role, known, python)
     variables = {
         **plain_environ(environ),
-        "PYTHONUNBUFFERED": "1",  # what is printed is shown as it comes
-        "DiagnosticStore": str(own / "DiagnosticStore"),
-        "RoleDeploymentID": deployment,
-        "RoleInstanceID": known.instance_id,
-        "RoleName": role.name,
-        "RoleRoot": str(own),
-        "TEMP": str(own / "temp"),
-        "TMP": str(own / "temp"),
-        "TMPDIR": str(own / "temp"),
-        "EMULATED": "true",
+        **_fabric_variables(known, own),
+        **given,
+        **dict(own_variables),
+        "PYTHON": python.path,
     }
-    findings: list[Finding] = []
-    for variable in role.variables:
-        value = resolve_xpath(variable.xpath, known) if variable.value is None else variable.value
-        if value is None:
-            findings.append(
-                Finding(
-                    "xpath",
-                    "warning",
-                    role.name,
-                    f"The variable {variable.name} is not set: {variable.xpath!r} gives nothing.",
-                    "Declare what it names, or give it a value.",
-                )
-            )
-        elif variable.name.upper() == "PYTHON":
-            findings.append(
-                Finding(
-                    "python",
-                    "warning",
-                    role.name,
-                    f"PYTHON is {python.path} here, not what {DEFINITION} says.",
-                )
-            )
-        else:
-            variables[variable.name] = value
-    variables.update(own_variables)
-    variables["PYTHON"] = python.path
-    words = python_arguments(role.command_line) or []
-    if not words:
-        raise ConfigError(
-            f"The entry point of {role.name} gives Python nothing to run.",
-            hint=r"Write it as bin\ps.cmd LaunchWorker.ps1 worker.py.",
-        )
+    words = _words(role)
     arguments = [_local(_expand(word, variables), root) for word in words]
     requirement.need_runtime(
         python.interpreter, role.name, requirement.runtime_in(arguments), root, variables
     )
     if arguments[0].endswith(".py") and not (root / arguments[0]).is_file():
-        findings.append(
-            Finding(
-                "no-script",
-                "warning",
-                role.name,
-                f"The script {words[0]} of the entry point is not in {root}.",
-            )
-        )
+        message = f"The script {words[0]} of the entry point is not in {root}."
+        findings.append(Finding("no-script", "warning", role.name, message))
     return (
         Instance(
             label=label,
@@ -153,6 +97,77 @@ def plan_instance(
         ),
         findings,
     )
+
+
+def _words(role: Role) -> list[str]:
+    words = python_arguments(role.command_line)
+    if not words:
+        raise ConfigError(
+            f"The entry point of {role.name} gives Python nothing to run.",
+            hint=r"Write it as bin\ps.cmd LaunchWorker.ps1 worker.py.",
+        )
+    return words
+
+
+def _facts(
+    role: Role,
+    number: int,
+    instance_id: str,
+    deployment: str,
+    settings: Mapping[str, str],
+    storage: Mapping[str, str],
+) -> InstanceFacts:
+    return InstanceFacts(
+        deployment_id=deployment,
+        instance_id=instance_id,
+        role_name=role.name,
+        emulated=True,
+        fault_domain=number % _FAULT_DOMAINS,
+        update_domain=number % _UPDATE_DOMAINS,
+        settings=settings,
+        storage=storage,
+        storage_mb={one.name: one.size_mb for one in role.storage},
+        endpoints={
+            one.name: (one.protocol, "127.0.0.1", one.local_port or one.port or 0)
+            for one in role.endpoints
+        },
+    )
+
+
+def _fabric_variables(known: InstanceFacts, own: Path) -> dict[str, str]:
+    """Return what the fabric and its scripts set; `own` is the instance's folder."""
+    return {
+        "PYTHONUNBUFFERED": "1",  # what is printed is shown as it comes
+        "DiagnosticStore": str(own / "DiagnosticStore"),
+        "RoleDeploymentID": known.deployment_id,
+        "RoleInstanceID": known.instance_id,
+        "RoleName": known.role_name,
+        "RoleRoot": str(own),
+        "TEMP": str(own / "temp"),
+        "TMP": str(own / "temp"),
+        "TMPDIR": str(own / "temp"),
+        "EMULATED": "true",
+    }
+
+
+def _given_variables(
+    role: Role, known: InstanceFacts, python: ProjectPython
+) -> tuple[dict[str, str], list[Finding]]:
+    """Return the definition's variables, and what is wrong with them."""
+    variables: dict[str, str] = {}
+    findings: list[Finding] = []
+    for variable in role.variables:
+        value = resolve_xpath(variable.xpath, known) if variable.value is None else variable.value
+        if value is None:
+            message = f"The variable {variable.name} is not set: {variable.xpath!r} gives nothing."
+            hint = "Declare what it names, or give it a value."
+            findings.append(Finding("xpath", "warning", role.name, message, hint))
+        elif variable.name.upper() == "PYTHON":
+            message = f"PYTHON is {python.path} here, not what {DEFINITION} says."
+            findings.append(Finding("python", "warning", role.name, message))
+        else:
+            variables[variable.name] = value
+    return variables, findings
 
 
 def _expand(word: str, variables: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,11 +64,7 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
     for one of which nothing can be run.
     """
     site = Path(os.path.abspath(options.folder))
-    if not site.is_dir():
-        what = "is a file, not a folder" if site.exists() else "is not there"
-        raise ConfigError(
-            f"The project folder {str(site)!r} {what}.", hint="Name the one with the role in it."
-        )
+    _check_folder(site)
     python = choose_python(site, options.python, environ)
     environ = app_environ(environ, python.interpreter)
     definition = find_definition(site)
@@ -83,14 +79,14 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
     instances: list[Instance] = []
     told: list[Finding] = []
     for role in roles:
-        configuration = configurations.get(role.name)
+        configuration = configurations.get(role.name) or RoleConfiguration(role.name)
         settings = {
             **dict.fromkeys(role.settings, ""),
-            **(configuration.settings if configuration else {}),
+            **configuration.settings,
             **dict(options.settings),
         }
         root = _role_root(site, role)
-        count = options.instances or (configuration.instances if configuration else 1)
+        count = options.instances or configuration.instances
         told += _told(role, definition)
         for number in range(count):
             label = role.name if len(roles) == 1 and count == 1 else f"{role.name}_{number}"
@@ -111,6 +107,14 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
     return RolePlan(tuple(instances), (*findings, *told), python)
 
 
+def _check_folder(site: Path) -> None:
+    if not site.is_dir():
+        what = "is a file, not a folder" if site.exists() else "is not there"
+        raise ConfigError(
+            f"The project folder {str(site)!r} {what}.", hint="Name the one with the role in it."
+        )
+
+
 def find_definition(site: Path) -> Path | None:
     """Give a project's ServiceDefinition.csdef, None where it has none."""
     return folders.find(site, DEFINITION)
@@ -119,25 +123,10 @@ def find_definition(site: Path) -> Path | None:
 def _read(
     site: Path, definition: Path
 ) -> tuple[tuple[Role, ...], dict[str, RoleConfiguration], tuple[Finding, ...]]:
-    """Give the roles that Python runs; ConfigError where there is none."""
+    """Return the roles that Python runs; ConfigError where there is none."""
     roles, findings = roles_definition.read_definition(folders.read(definition), definition.name)
-    configurations: dict[str, RoleConfiguration] = {}
-    file = next((found for name in CONFIGURATIONS if (found := folders.find(site, name))), None)
-    if file is not None:
-        read, more = roles_definition.read_configuration(folders.read(file), file.name)
-        configurations = {one.name: one for one in read}
-        known = {role.name for role in roles}
-        unknown = [
-            Finding(
-                "unknown-role",
-                "warning",
-                file.name,
-                f"The role {one.name!r} is none of {definition.name}'s: it is left out.",
-            )
-            for one in read
-            if one.name not in known
-        ]
-        findings = (*findings, *more, *unknown)
+    configurations, more = _read_configurations(site, definition, roles)
+    findings = (*findings, *more)
     fit = tuple(role for role in roles if python_arguments(role.command_line or "") is not None)
     if not fit:
         wrong = list(errors(findings) or findings)
@@ -147,6 +136,28 @@ def _read(
             hint=r"An entry point is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
         )
     return fit, configurations, findings
+
+
+def _read_configurations(
+    site: Path, definition: Path, roles: Iterable[Role]
+) -> tuple[dict[str, RoleConfiguration], tuple[Finding, ...]]:
+    file = next((found for name in CONFIGURATIONS if (found := folders.find(site, name))), None)
+    if file is None:
+        return {}, ()
+    read, findings = roles_definition.read_configuration(folders.read(file), file.name)
+    configurations = {one.name: one for one in read}
+    known = {role.name for role in roles}
+    unknown = [
+        Finding(
+            "unknown-role",
+            "warning",
+            file.name,
+            f"The role {name!r} is none of {definition.name}'s: it is left out.",
+        )
+        for name in configurations
+        if name not in known
+    ]
+    return configurations, (*findings, *unknown)
 
 
 def _bare_role(site: Path) -> Role:

@@ -57,17 +57,21 @@ def resolve_xpath(xpath: str, facts: InstanceFacts) -> str | None:
     found = _NAMED.fullmatch(text)
     if found is None:
         return None
-    group, kind, name, attribute = found["group"], found["kind"], found["name"], found["attribute"]
-    if group.removesuffix("s") != kind:
+    if found["group"].removesuffix("s") != found["kind"]:
         return None
-    if kind == "ConfigurationSetting" and attribute == "value":
-        return facts.settings.get(name)
+    return _of_named(facts, found["kind"], found["name"]).get(found["attribute"])
+
+
+def _of_named(facts: InstanceFacts, kind: str, name: str) -> dict[str, str | None]:
+    """Return what is known of a setting, a storage or an endpoint, by the names of attributes."""
+    if kind == "ConfigurationSetting":
+        return {"value": facts.settings.get(name)}
     if kind == "LocalResource":
         size = facts.storage_mb.get(name)
         return {
             "path": facts.storage.get(name),
             "sizeInMB": None if size is None else str(size),
-        }.get(attribute)
+        }
     if kind == "Endpoint" and name in facts.endpoints:
         protocol, address, port = facts.endpoints[name]
         return {
@@ -75,5 +79,5 @@ def resolve_xpath(xpath: str, facts: InstanceFacts) -> str | None:
             "address": address,
             "port": str(port),
             "publicPort": str(port),
-        }.get(attribute)
-    return None
+        }
+    return {}

@@ -124,22 +124,26 @@ def _read(folder: Path, kind: Kind) -> Job:
     except OSError as error:
         message = f"Its folder cannot be read: {error.strerror}."
         return Job(folder.name, kind, folder, None, JobSettings(), (_finding(where, message),))
-    settings = JobSettings()
-    findings: tuple[Finding, ...] = ()
-    file = next((name for name in names if name.lower() == _SETTINGS), None)
-    if file is not None:
-        try:
-            data = (inner / file).read_bytes()
-        except OSError as error:
-            findings = (_finding(where, f"{file} cannot be read: {error.strerror}."),)
-        else:
-            settings, findings = job_settings.read_job_settings(data, f"{where}/{file}")
+    settings, findings = _read_settings(inner, names, where)
     chosen = choose_script(names)
     if chosen is None:
         message = "It has no file that could be run: Kudu does not see it."
         findings = (*findings, _finding(where, message, "Add a run.py or run.sh."))
     script = inner / chosen if chosen is not None else None
     return Job(folder.name, kind, folder, script, settings, findings)
+
+
+def _read_settings(
+    folder: Path, names: list[str], where: str
+) -> tuple[JobSettings, tuple[Finding, ...]]:
+    file = next((name for name in names if name.lower() == _SETTINGS), None)
+    if file is None:
+        return JobSettings(), ()
+    try:
+        data = (folder / file).read_bytes()
+    except OSError as error:
+        return JobSettings(), (_finding(where, f"{file} cannot be read: {error.strerror}."),)
+    return job_settings.read_job_settings(data, f"{where}/{file}")
 
 
 def _script_folder(folder: Path) -> Path:

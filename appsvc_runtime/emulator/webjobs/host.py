@@ -199,19 +199,13 @@ class WebJobs:
         lower = [name for name in lower if f"{name}/".startswith(_JOBS)]
         if not lower or self._replan is None:
             return
-        try:
-            plan = await asyncio.to_thread(self._replan)
-            jobs = {_key(job): job for job in plan.jobs}
-        except ConfigError:
-            jobs = {}
-        gone = [key for key in self._jobs if key not in jobs]
-        for key in gone:
+        jobs = await asyncio.to_thread(_planned, self._replan)
+        gone = self._jobs.keys() - jobs.keys()
+        for key in sorted(gone):
             self._say(self._jobs.pop(key).label, "It is gone: stopped.")
         # Side by side, as each may take as long as its job has to stop.
-        await asyncio.gather(
-            *(self._end(key) for key in gone),
-            *(self._take(key, job, lower) for key, job in jobs.items()),
-        )
+        ends = [self._end(key) for key in gone]
+        await asyncio.gather(*ends, *(self._take(key, job, lower) for key, job in jobs.items()))
 
     async def _take(self, key: str, job: JobPlan, lower: list[str]) -> None:
         """Begin a job that is new, or begin it again where its files have changed."""
@@ -228,6 +222,14 @@ class WebJobs:
             self._say(job.label, f"{what} has changed: started again.")
             await self._end(key)
         self._start(job)
+
+
+def _planned(plan: Callable[[], JobsPlan]) -> dict[str, JobPlan]:
+    """Return the jobs that there are by now; none where they cannot be run."""
+    try:
+        return {_key(job): job for job in plan().jobs}
+    except ConfigError:
+        return {}
 
 
 def _key(job: JobPlan) -> str:

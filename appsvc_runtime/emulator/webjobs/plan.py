@@ -82,7 +82,6 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
             f"The site folder {str(site)!r} {what}.", hint="Name the folder with App_Data in it."
         )
     chosen = choose_python(site, options.python, environ)
-    python = chosen.path
     found, findings = find_jobs(site)
     if not found:
         raise ConfigError(
@@ -95,35 +94,14 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     name, default, public = surroundings.names(site, settings, "")
     home = surroundings.make_home(site, None)
     temp = run_folder.run_folder(home / "temp")
-    twice = {job.name for job in wanted if job.kind == "continuous"} & {
-        job.name for job in wanted if job.kind == "triggered"
-    }
-    jobs: list[JobPlan] = []
-    for job in wanted:
-        if job.script is None:
-            continue
-        if (
-            program_for(job.script.suffix.lower(), python, windows=capabilities.runs_batch_files())
-            is None
-        ):
-            told.append(_not_here(job, job.script))
-            continue
-        told += _lacking(job, job.script, chosen)
-        schedule = None
-        if job.settings.schedule and job.kind == "triggered":
-            where = f"{job.kind}/{job.name}/settings.job"
-            schedule, more = read_schedule(job.settings.schedule, where)
-            told += more
-        part = Path("jobs") / job.kind / job.name
-        label = f"{job.kind}/{job.name}" if job.name in twice else job.name
-        jobs.append(JobPlan(job, label, job.script, home / "data" / part, temp / part, schedule))
+    jobs = _plan_jobs(wanted, chosen, home, temp, told)
     if options.trigger and not jobs:
         why = told[-1]
         raise ConfigError(f"The job {options.trigger} cannot be run: {why.message}", hint=why.hint)
     return JobsPlan(
         site=site,
         home=home,
-        python=python,
+        python=chosen.path,
         jobs=tuple(jobs),
         restart=_restart(settings),
         temp=temp,
@@ -139,21 +117,58 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     )
 
 
+def _plan_jobs(
+    wanted: Sequence[Job], chosen: ProjectPython, home: Path, temp: Path, told: list[Finding]
+) -> list[JobPlan]:
+    """Return the jobs that run on this machine; what is wrong with any is added to `told`."""
+    continuous = {job.name for job in wanted if job.kind == "continuous"}
+    twice = {job.name for job in wanted if job.kind == "triggered" and job.name in continuous}
+    jobs: list[JobPlan] = []
+    for job in wanted:
+        if job.script is None:
+            continue
+        if not _runs_here(job.script, chosen.path):
+            told.append(_not_here(job, job.script))
+            continue
+        told += _lacking(job, job.script, chosen)
+        schedule, more = _schedule(job)
+        told += more
+        part = Path("jobs") / job.kind / job.name
+        label = f"{job.kind}/{job.name}" if job.name in twice else job.name
+        jobs.append(JobPlan(job, label, job.script, home / "data" / part, temp / part, schedule))
+    return jobs
+
+
+def _runs_here(script: Path, python: str) -> bool:
+    suffix, windows = script.suffix.lower(), capabilities.runs_batch_files()
+    return program_for(suffix, python, windows=windows) is not None
+
+
+def _schedule(job: Job) -> tuple[Schedule | None, Sequence[Finding]]:
+    if not job.settings.schedule or job.kind != "triggered":
+        return None, ()
+    return read_schedule(job.settings.schedule, f"{job.kind}/{job.name}/settings.job")
+
+
 def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
-    """Give the jobs that are wanted: all, or the one to trigger."""
+    """Return the jobs that are wanted: all, or the one to trigger."""
     if not trigger:
         return list(found)
-    named = [job for job in found if job.name.lower() == trigger.lower()]
-    triggered = [job for job in named if job.kind == "triggered"]
-    if triggered:
-        return triggered
-    if named:
-        raise ConfigError(
+    triggered = [job for job in found if job.kind == "triggered"]
+    chosen = [job for job in triggered if job.name.lower() == trigger.lower()]
+    if not chosen:
+        raise _not_triggered(found, trigger)
+    return chosen
+
+
+def _not_triggered(found: Sequence[Job], trigger: str) -> ConfigError:
+    if trigger.lower() in {job.name.lower() for job in found}:
+        return ConfigError(
             f"The job {trigger} is continuous, which nobody triggers.",
             hint="Leave --trigger out to run it.",
         )
     known = ", ".join(job.name for job in found if job.kind == "triggered")
-    raise ConfigError(
+    return ConfigError(
         f"There is no triggered job {trigger!r}.",
         hint=f"There is: {known}." if known else "There is none in App_Data/jobs/triggered.",
     )

@@ -112,20 +112,27 @@ def _read(text: str) -> tuple[list[set[int]], str]:
 
 
 def _values(part: str, number: int) -> set[int]:
-    """Give the values of a part between commas, none where NCrontab does not take it."""
+    """Return the values of a part between commas, none where NCrontab does not take it."""
     found = _PART.fullmatch(part) if part.isascii() else None
     if found is None:
         return set()
+    ends = _ends(found, number)
+    step = int(found[3] or 1) or 1
+    return set(range(ends[0], ends[1] + 1, step)) if ends is not None else set()
+
+
+def _ends(found: re.Match[str], number: int) -> tuple[int, int] | None:
+    """Return the first and the last value of a part, None for names that are none."""
     least, most = _LIMITS[number]
-    first, last, step = least, most, int(found[3] or 1) or 1
-    if found[1] is not None:
-        ends = [_value(end, number) for end in (found[1], found[2]) if end is not None]
-        if None in ends:
-            return set()
-        first, last = min(ends), max(ends)  # type: ignore[type-var, assignment]
-        if found[2] is None and found[3] is not None and int(found[3]) != 1:
-            last = most  # from there on
-    return set(range(first, last + 1, step))
+    if found[1] is None:
+        return least, most
+    ends = [_value(end, number) for end in (found[1], found[2]) if end is not None]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None
+    has_step = found[3] is not None and int(found[3]) != 1
+    # One value with a step is counted from there on.
+    return min(known), most if found[2] is None and has_step else max(known)
 
 
 def _value(text: str, number: int) -> int | None:

@@ -53,33 +53,13 @@ def decode(data: bytes) -> Decoded:
     """Read `data` by its byte-order mark, else by its declaration, else as UTF-8; never raises."""
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return Decoded(None, "The file is in UTF-32, which Windows' XML reader does not know.")
-    codec, body = "", data
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            codec, body = name, data[len(mark) :]
-            break
-    marked = bool(codec)
-    if not codec and data.startswith(b"<\0"):
-        codec = "utf-16-le"
-    elif not codec and data.startswith(b"\0<"):
-        codec = "utf-16-be"
-    head = body[:400].decode(codec or "latin-1", "replace")
-    found = _DECLARED.match(head)
+    marked, body = _take_mark(data)
+    seen = marked or _looks_like(body)
+    found = _DECLARED.match(body[:400].decode(seen or "latin-1", "replace"))
     declared = found[2].lower() if found else ""
-    problem = ""
-    if codec.startswith("utf-16"):
-        if declared and declared not in _WIDE:
-            problem = f"The file is in UTF-16, and declares {declared}."
-    elif declared in _WIDE:
-        codec = "utf-8"
-        problem = f"The file declares {declared}, and is not in UTF-16."
-    elif marked:
-        if declared and _CODECS.get(declared) != "utf-8":
-            problem = f"The file begins with the mark of UTF-8, and declares {declared}."
-    elif declared and declared not in _CODECS:
+    codec, problem = _choose(seen, declared)
+    if not codec:
         return Decoded(None, f"The file declares the encoding {declared!r}, which is not known.")
-    else:
-        codec = _CODECS.get(declared, "utf-8")
     try:
         return Decoded(body.decode(codec), problem)
     except UnicodeDecodeError as error:
@@ -87,3 +67,35 @@ def decode(data: bytes) -> Decoded:
         byte = body[error.start]
         said = declared if declared and not problem else codec
         return Decoded(None, f"The byte 0x{byte:02X} in this line is not valid in {said}.", line)
+
+
+def _take_mark(data: bytes) -> tuple[str, bytes]:
+    """Return the codec that a byte-order mark tells, "" without one, and what follows the mark."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return name, data[len(mark) :]
+    return "", data
+
+
+def _looks_like(body: bytes) -> str:
+    """Return UTF-16's codec for what begins so without a mark, "" for anything else."""
+    if body.startswith(b"<\0"):
+        return "utf-16-le"
+    return "utf-16-be" if body.startswith(b"\0<") else ""
+
+
+def _choose(seen: str, declared: str) -> tuple[str, str]:
+    """Return the codec to read with, "" for an unknown one, and what is wrong with it.
+
+    `seen` is what the bytes show, "" for nothing; `declared` what the declaration says.
+    """
+    if seen.startswith("utf-16"):
+        is_other = declared and declared not in _WIDE
+        return seen, f"The file is in UTF-16, and declares {declared}." if is_other else ""
+    if declared in _WIDE:
+        return "utf-8", f"The file declares {declared}, and is not in UTF-16."
+    if seen:
+        is_other = declared and _CODECS.get(declared) != "utf-8"
+        wrong = f"The file begins with the mark of UTF-8, and declares {declared}."
+        return seen, wrong if is_other else ""
+    return _CODECS.get(declared or "utf-8", ""), ""

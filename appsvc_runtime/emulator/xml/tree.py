@@ -7,6 +7,7 @@ nothing in a web.config, nor in a cloud service's files, and is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.handler import ContentHandler
@@ -98,19 +99,25 @@ def read_tree(
         findings = (error("encoding", decoded.line, decoded.problem, hint),)
     if decoded.text is None:
         return None, findings
-    if not decoded.text.strip():
-        return None, (
-            *findings,
-            error("empty", 0, f"{file} is empty.", f"It needs <{root_name}>."),
-        )
-    root, failed = _parse(decoded.text, error)
-    if failed:
-        return None, (*findings, failed)
-    if root is None or (_local(root.name) if prefixed else root.name) != root_name:
-        name = root.name[:40] if root else "nothing"
-        message = f"The root element is <{name}>, and must be <{root_name}>."
-        return None, (*findings, error("wrong-root", root.line if root else 0, message))
-    return root, findings
+    root, failed = None, None
+    if decoded.text.strip():
+        root, failed = _parse(decoded.text, error)
+        failed = failed or _wrong_root(root, root_name, error, prefixed=prefixed)
+    else:
+        failed = error("empty", 0, f"{file} is empty.", f"It needs <{root_name}>.")
+    return (None, (*findings, failed)) if failed else (root, findings)
+
+
+def _wrong_root(
+    root: Element | None, wanted: str, error: Callable[[str, int, str], Finding], *, prefixed: bool
+) -> Finding | None:
+    """Return what is wrong with a root element of another name, None for the one that is wanted."""
+    if root is None:
+        return error("wrong-root", 0, f"The root element is <nothing>, and must be <{wanted}>.")
+    if (_local(root.name) if prefixed else root.name) == wanted:
+        return None
+    message = f"The root element is <{root.name[:40]}>, and must be <{wanted}>."
+    return error("wrong-root", root.line, message)
 
 
 def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:

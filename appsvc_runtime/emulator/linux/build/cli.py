@@ -41,6 +41,7 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     SITE itself is only read. Ends with the exit code of the step that failed.
     """
     from ...processes import environment, workspace
+    from ...processes.guard import guarded
     from ...processes.project_python import choose_python
     from . import build as build_build
 
@@ -61,7 +62,8 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     )
     for line in chosen.lines:
         echo(line)
-    code = asyncio.run(_run(build_build.build(options, os.environ, say)))
+    with guarded():
+        code = asyncio.run(_run(build_build.build(options, os.environ, say)))
     if code:
         echo("Interrupted: the build is not whole.", err=True)
     return code

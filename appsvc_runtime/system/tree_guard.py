@@ -1,0 +1,116 @@
+"""A process of its own that ends marked trees, whatever becomes of the process that started it.
+
+What a process has started outlives it when it is killed, and goes on while it is stopped or swapped
+out. So another one watches:
+
+    guard = TreeGuard()
+    guard.allow(tree.mark)         # it may run until this process is gone
+    guard.allow(tree.mark, until)  # or, by `process.steady_time`, until then
+    guard.close()
+
+The guard is told on standard input, which the system closes with the process that started it: a
+line for each change, a time and the mark of what may run until then, if anything. Then, and when
+its input ends, all that has the mark is ended.
+
+Only where a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
+with the process that made it, but not when that is held up. A machine that is stopped as a whole
+has everything on it held up at once: what it runs is ended as soon as it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+
+from .process import steady_time
+from .process_tree import Tree
+
+__all__ = ["TreeGuard", "main"]
+
+# After the first time, as a start may have been on its way.
+_AGAIN_SECONDS, _AGAIN_TIMES = 0.5, 3
+
+
+class TreeGuard:
+    """A started guard. Use it from one thread at a time; OSError where it cannot be started."""
+
+    def __init__(self) -> None:
+        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        paths = [package, os.environ.get("PYTHONPATH", "")]
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            cwd=package,  # with -m Python looks there first: not among a user's own files
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The number of the guard's process."""
+        return self._process.pid
+
+    def lives(self) -> bool:
+        """Return whether the guard still runs; somebody may have killed it."""
+        return self._process.poll() is None
+
+    def allow(self, mark: str, until: float = math.inf) -> None:
+        """Let what has this mark, "" for nothing, run until a time, in place of all said before."""
+        pipe = self._process.stdin
+        with contextlib.suppress(OSError):  # it has ended, which `lives` tells
+            if pipe is not None and not pipe.closed:
+                pipe.write(f"{until!r} {mark}\n".encode())
+                pipe.flush()
+
+    def close(self) -> None:
+        """Have what may still run ended, and wait until the guard has."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+
+def main() -> int:
+    """Guard until the process that started this one is gone."""
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)  # for the other process to act on
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    mark, until, times = "", math.inf, 0
+    while True:
+        try:
+            line = lines.get(timeout=_patience(mark, until))
+        except queue.Empty:
+            Tree(mark).kill()
+            until, times = steady_time() + _AGAIN_SECONDS, times - 1
+            mark = mark if times else ""
+            continue
+        if line is None:
+            break
+        time, _, mark = line.strip().partition(" ")
+        until, times = float(time), 1 + _AGAIN_TIMES
+    if mark:
+        Tree(mark).kill()
+    return 0
+
+
+def _patience(mark: str, until: float) -> float | None:
+    """Return how long to wait for the next line, None for as long as it takes."""
+    return max(0.0, until - steady_time()) if mark and until < math.inf else None
+
+
+def _read(lines: queue.SimpleQueue[str | None]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put(None)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

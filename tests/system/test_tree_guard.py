@@ -1,0 +1,129 @@
+"""A process that ends marked trees: at a time, and when the process that started it is gone."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appsvc_runtime.system import process_tree
+from appsvc_runtime.system.process import steady_time
+from appsvc_runtime.system.process_tree import Tree
+from appsvc_runtime.system.tree_guard import TreeGuard
+from tests.support.emulator import alive_with
+from tests.support.launching import is_alive, wait_until
+from tests.support.servers import clean_environ
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
+    ),
+]
+
+
+@contextmanager
+def marked(tree: Tree) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that has a tree's mark, and waits."""
+    code = "import time; print(flush=True); time.sleep(600)"
+    environ = tree.environ(os.environ)
+    with subprocess.Popen([sys.executable, "-c", code], env=environ, stdout=-1) as started:
+        try:
+            assert started.stdout is not None
+            started.stdout.readline()
+            yield started
+        finally:
+            started.kill()
+
+
+@contextmanager
+def guarding() -> Iterator[TreeGuard]:
+    """Run a guard, and end it."""
+    guard = TreeGuard()
+    try:
+        yield guard
+    finally:
+        guard.close()
+    assert not guard.lives()
+
+
+@pytest.mark.parametrize("how", ["time", "closed", "closed-of-no-time"])
+def test_guard_ends_what_has_the_mark(how: str) -> None:
+    """When the time has come, and when it is let go; nothing else."""
+    tree = Tree()
+    with marked(tree) as worker, marked(Tree()) as bystander, guarding() as guard:
+        until = {"time": steady_time() + 0.3, "closed": steady_time() + 600}.get(how, math.inf)
+        guard.allow(tree.mark, until)
+        if how != "time":
+            guard.close()
+        assert worker.wait(20) == -signal.SIGKILL
+        assert bystander.poll() is None
+        assert guard.lives() == (how == "time")
+
+
+def test_guard_that_is_told_in_time_does_nothing() -> None:
+    """A renewed lease is a later time; a mark that is taken back is nobody's."""
+    tree = Tree()
+    with marked(tree) as worker:
+        with guarding() as guard:
+            for until, mark in ((0.5, tree.mark), (600, tree.mark), (0, "")):
+                guard.allow(mark, steady_time() + until)
+        assert worker.poll() is None
+
+
+def test_guard_beside_files_named_as_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started in a user's folder, and does not import from there."""
+    for name in ("queue", "signal", "threading", "appsvc_runtime"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    tree = Tree()
+    with marked(tree) as worker, guarding() as guard:
+        guard.allow(tree.mark)
+        guard.close()
+        assert worker.wait(20) == -signal.SIGKILL
+
+
+def test_a_guard_that_was_killed_is_told_nothing() -> None:
+    """That is no error: who uses it looks whether it lives."""
+    with guarding() as guard:
+        os.kill(guard.pid, signal.SIGKILL)
+        wait_until(lambda: not guard.lives(), "its end")
+        guard.allow("mark")
+        guard.allow("mark")
+    guard.allow("mark")
+
+
+GUARDED = """
+import subprocess, sys, time
+from appsvc_runtime.system.process_tree import Tree
+from appsvc_runtime.system.tree_guard import TreeGuard
+tree, guard = Tree(), TreeGuard()
+guard.allow(tree.mark)
+daemon = ["sh", "-c", "setsid sleep 600 & wait"]
+tree.adopt(subprocess.Popen(daemon, env=tree.environ({"OF": sys.argv[1]})).pid)
+print(guard.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_process_has_started_ends(tmp_path: Path) -> None:
+    """A daemon in a session of its own too; the guard ends last."""
+    mark = f"guarded-{tmp_path.name}-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, "-c", GUARDED, mark], env=clean_environ(), stdout=-1
+    ) as started:
+        assert started.stdout is not None
+        guard = int(started.stdout.readline())
+        wait_until(lambda: len(alive_with(f"OF={mark}")) >= 2, "its daemon")
+        started.kill()
+        wait_until(lambda: not alive_with(f"OF={mark}"), "the daemon's end")
+        wait_until(lambda: not is_alive(guard), "the guard's end")
