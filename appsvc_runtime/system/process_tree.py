@@ -36,6 +36,9 @@ __all__ = ["MARK", "TOO_LATE", "Tree", "can_find_by_mark"]
 
 # Marks of the trees that a process is in, the outermost first.
 MARK = "APPSVC_TREE"
+_BETWEEN_MARKS = ":"
+# All that has a mark is killed, so none is taken that anything else might have by chance.
+_SHORTEST_MARK = 32
 # What a program ends with that was to be started before a certain time, and was not.
 TOO_LATE = 75
 _PR_SET_PDEATHSIG = 1
@@ -45,12 +48,13 @@ _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 class Tree:
     """The processes of one started program. Use it for one program, from one thread at a time.
 
-    `mark`: that of a program which another process starts, where `can_find_by_mark`.
+    `mark`: that of a program which another process starts, where `can_find_by_mark`. ValueError for
+    one that could be another's: it has 32 characters or more, and no colon.
     """
 
     def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
-        self.mark = mark or secrets.token_hex(16)
+        self.mark = _checked(mark) if mark else secrets.token_hex(16)
         self._started: int | None = None  # when the leader did, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
         self._over = False  # nobody was left: the leader's number may be anybody's by now
@@ -59,7 +63,7 @@ class Tree:
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """Give the variables of `base` with the mark, those of trees outside this one kept."""
         marks = filter(None, [base.get(MARK, ""), self.mark])
-        return {**base, MARK: ":".join(marks)}
+        return {**base, MARK: _BETWEEN_MARKS.join(marks)}
 
     def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
         """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
@@ -201,7 +205,15 @@ class Tree:
             if leader is None or leader.started == self._started:
                 return True
         # One seen before may have lost its mark: by writing over it, or since it is just ending.
-        return self._seen.get(one.pid) == one.started or procfs.says(one.pid, self.mark)
+        if self._seen.get(one.pid) == one.started:
+            return True
+        return self.mark in procfs.variable(one.pid, MARK).split(_BETWEEN_MARKS)
+
+
+def _checked(mark: str) -> str:
+    if len(mark) < _SHORTEST_MARK or _BETWEEN_MARKS in mark:
+        raise ValueError(f"A tree's mark has at least {_SHORTEST_MARK} characters and no colon.")
+    return mark
 
 
 def can_find_by_mark() -> bool:

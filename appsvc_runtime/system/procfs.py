@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "program", "says"]
+__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "program", "variable"]
 
 PROC = "/proc"
 _LISTENING = "0A"
@@ -69,12 +69,14 @@ def program(pid: int) -> str:
     return _read(f"{PROC}/{pid}/comm").decode("utf-8", "replace").strip()
 
 
-def says(pid: int, text: str) -> bool:
-    """Return whether a text is among the variables that a process was started with.
+def variable(pid: int, name: str) -> str:
+    """Return a variable that a process was started with, "" if it had none of that name.
 
     A program may write over them, as some do to change the name that `ps` shows.
     """
-    return text.encode() in _read(f"{PROC}/{pid}/environ")
+    data = b"\0" + _read(f"{PROC}/{pid}/environ") + b"\0"
+    _, found, after = data.partition(b"\0" + name.encode() + b"=")
+    return after.partition(b"\0")[0].decode("utf-8", "replace") if found else ""
 
 
 def listeners(pids: Iterable[int]) -> list[tuple[str, int]]:
