@@ -310,7 +310,8 @@ def test_number_recycled_between_look_and_signal(
 def test_own_process_is_never_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where it has the mark, or is said to be the leader."""
     tree = Tree()
-    monkeypatch.setattr(procfs, "says", lambda pid, text: pid == os.getpid())
+    mine = {os.getpid(): tree.mark}
+    monkeypatch.setattr(procfs, "variable", lambda pid, name: mine.get(pid, ""))
     monkeypatch.setattr(process_tree, "_signal", lambda *_: pytest.fail("signalled"))
     tree.adopt(os.getpid())
     assert tree.alive() == []
