@@ -61,12 +61,12 @@ class Tree:
         self._job: Job | None = None
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Give the variables of `base` with the mark, those of trees outside this one kept."""
+        """Return the variables of `base` with the mark, those of trees outside this one kept."""
         marks = filter(None, [base.get(MARK, ""), self.mark])
         return {**base, MARK: _BETWEEN_MARKS.join(marks)}
 
     def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
-        """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
+        """Return what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
 
         `not_after`: a time by `process.steady_time`, after which what was started ends with
         TOO_LATE before it becomes the program, however long this process was held up before. Only
@@ -92,7 +92,7 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Say whether there was one to ask.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was there.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -110,7 +110,7 @@ class Tree:
     def abort(self) -> bool:
         """Have the program alone end by SIGABRT, on which faulthandler shows a Python's stack.
 
-        Say whether it was there to be told; never on Windows, which has no such signal.
+        Return whether it was there to be told; never on Windows, which has no such signal.
         """
         if self.pid is None or process.WINDOWS:
             return False
@@ -120,7 +120,7 @@ class Tree:
         return self._signal_group(signal.SIGABRT, leader_only=True)
 
     def kill(self, patience: float = 2.0) -> list[int]:
-        """End all of them, and again until none is left; give those left after so many seconds.
+        """End all of them, and again until none is left; return those left after so many seconds.
 
         With no patience all are signalled once, and the numbers of those given. Never this process.
         """
@@ -137,7 +137,7 @@ class Tree:
             pause = min(pause * 2, 0.02)
 
     def alive(self) -> list[int]:
-        """Give the numbers of those that have not ended, sorted."""
+        """Return the numbers of those that have not ended, sorted."""
         if process.WINDOWS:
             return self._job.pids() if self._job else []
         if _linux():
@@ -172,7 +172,7 @@ class Tree:
         return False
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
-        """Signal the program's group, where nothing better is known; say whether there is one."""
+        """Signal the program's group, if nothing better is known; return whether there is one."""
         if self.pid is None or self._over or self.pid == os.getpid():
             return False
         try:
@@ -252,7 +252,7 @@ def _linux() -> bool:
 
 
 def _signal(one: procfs.Process, number: int) -> bool:
-    """Signal a process if it still is the one that was seen; say whether it was."""
+    """Signal a process if it still is the one that was seen; return whether it was."""
     descriptor = _pidfd(one.pid)
     try:
         now = procfs.look(one.pid)
@@ -284,7 +284,7 @@ def _send_by_pidfd(descriptor: int, number: int) -> None:
 
 
 def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
-    """Give what a child calls before it becomes the program, all of it loaded beforehand."""
+    """Return what a child calls before it becomes the program, all of it loaded beforehand."""
     import ctypes
 
     # Not CDLL: letting the interpreter's lock go between fork and exec could wait for ever.
