@@ -1,4 +1,4 @@
-r"""The door for worker roles and WebJobs: `python -m appsvc_runtime.worker SCRIPT [ARG ...]`.
+r"""Entry point for worker roles and WebJobs: `python -m appsvc_runtime.worker SCRIPT [ARG ...]`.
 
 As a Cloud Service role's entry point::
 

@@ -38,7 +38,7 @@ class Heartbeat:
         self._changed = self._clock()
 
     def problem(self) -> str:
-        """Say what is wrong, "" for nothing."""
+        """Return what is wrong, "" for nothing."""
         found = self._look()
         now = self._clock()
         if found != self._last:
@@ -77,7 +77,7 @@ class HealthUrl:
         self._started = time.monotonic()
 
     def problem(self) -> str:
-        """Say what is wrong, "" for nothing."""
+        """Return what is wrong, "" for nothing."""
         # An answer to a question of before the start, which came after it, takes nothing away.
         silent = time.monotonic() - max(self._started, self._answered)
         if silent < self._timeout:

@@ -96,7 +96,7 @@ class LineCutter:
         self._rest = b""
 
     def add(self, data: bytes) -> bytes:
-        """Give the lines that are whole by now, each with its newline, b"" for none."""
+        """Return the lines that are whole by now, each with its newline, b"" for none."""
         end = data.rfind(b"\n") + 1
         if not end:
             self._rest += data
@@ -110,7 +110,7 @@ class LineCutter:
         return lines
 
     def end(self) -> bytes:
-        """Give what was held back, as a line."""
+        """Return what was held back, as a line."""
         rest, self._rest = self._rest, b""
         return rest + b"\n" if rest else b""
 
@@ -142,7 +142,7 @@ class WorkerLog:
                 self._waiting -= 1
 
     def idle(self) -> bool:
-        """Say whether everything that was taken has been written."""
+        """Return whether everything that was taken has been written."""
         return not (self._queue.unfinished_tasks or self._waiting or self._late)
 
     def say(self, text: str, run: int = 0) -> None:
@@ -185,7 +185,7 @@ class WorkerLog:
 
 
 def stamp(form: str, stream: str, run: int, lines: bytes) -> bytes:
-    """Give whole lines with time, stream and run before each; `form` is `json`, or else text.
+    """Return whole lines with time, stream and run before each; `form` is `json`, or else text.
 
     All get the time at which they are written: they were read together.
     """

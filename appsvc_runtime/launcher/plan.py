@@ -83,7 +83,7 @@ class WorkerPlan:
 def make_worker_plan(
     command: Sequence[str], environ: Mapping[str, str], *, module: bool, given: Mapping[str, Any]
 ) -> WorkerPlan:
-    """Say how to run `command`, a script or (`module`) a module with its arguments.
+    """Return how to run `command`, a script or (`module`) a module with its arguments.
 
     `given` are arguments by the names of their settings, None for one that was not given. Raises
     ConfigError for a setting, and WorkerError for a worker, that cannot be used.
@@ -146,7 +146,7 @@ def make_worker_plan(
 def _singleton(
     option: Callable[[str], Any], environ: Mapping[str, str], worker: str, job: JobSettings | None
 ) -> tuple[str, str, tuple[Finding, ...]]:
-    """Give the lease's name and its storage, both "" where none is asked for."""
+    """Return the lease's name and its storage, both "" where none is asked for."""
     asked = option("APPSVC_WORKER_SINGLETON")
     if not asked and not (job and job.is_singleton):
         return "", "", ()
@@ -224,7 +224,7 @@ def _health_url(url: str) -> str:
 
 
 def _storage(environ: Mapping[str, str], name: str) -> str:
-    """Give a connection string from an app setting, or from the portal's connection strings."""
+    """Return a connection string from an app setting, or from the portal's connection strings."""
     for prefix in _STORAGE_PREFIXES:
         text = environ.get(prefix + name) or environ.get((prefix + name).upper(), "")
         if text.strip():
@@ -245,7 +245,7 @@ def _left_to_the_platform(setting: str) -> Finding:
 
 
 def _lease_name(environ: Mapping[str, str], worker: str) -> str:
-    """Give a name that all instances of this worker share, and no other worker has."""
+    """Return a name that all instances of this worker share, and no other worker has."""
     site = environ.get("WEBSITE_SITE_NAME") or environ.get("RoleDeploymentID", "")
     slot = environ.get("WEBSITE_SLOT_NAME", "")
     job = environ.get("WEBJOBS_NAME", "")

@@ -102,7 +102,7 @@ class Run:
         self.tree.ask_to_stop()
 
     def finish(self) -> list[int]:
-        """End all that is left and take the last output; give those that cannot be ended."""
+        """End all that is left and take the last output; return those that cannot be ended."""
         left = self.tree.kill()
         if not left:  # else nobody knows when it ends
             self._popen.wait()

@@ -1,7 +1,7 @@
 """Whether a worker can be run at all: its script or module, its interpreter.
 
 Looks at files and compiles. Must not start anything. Each cause has an exit code of its own, so
-that whoever reads no log still knows it.
+that it is known without the log as well.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class WorkerError(AppServiceError):
 
 
 def find_interpreter(python: str) -> str:
-    """Give an interpreter's path, this one's for ""; WorkerError where there is none."""
+    """Return an interpreter's path, this one's for ""; WorkerError where there is none."""
     if not python:
         return sys.executable
     found = shutil.which(python)
@@ -123,7 +123,7 @@ def check_module(module: str, *, own_version: bool) -> None:
 
 
 def start_error(python: str, name: str, error: OSError) -> AppServiceError:
-    """Give what to say of a worker, called `name`, that the system would not start."""
+    """Return what to say of a worker, called `name`, that the system would not start."""
     if error.errno == errno.E2BIG:
         return ConfigError(
             f"The arguments of {name}, or the variables, are too long for this system.",

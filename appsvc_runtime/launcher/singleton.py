@@ -68,7 +68,7 @@ class Singleton:
         self._thread.start()
 
     def may_start(self) -> bool:
-        """Say whether the lease is there, and lasts."""
+        """Return whether the lease is there, and lasts."""
         return self._left() > self._seconds * _ENOUGH and self._guard_lives()
 
     def guard(self, tree: Tree, run: int) -> float | None:
@@ -83,7 +83,7 @@ class Singleton:
             return self._until - _MARGIN if self._guard is not None else None
 
     def problem(self, run: int) -> str:
-        """Say why a run must end, "" for nothing: early enough for it to stop in order."""
+        """Return why a run must end, "" for nothing: early enough for it to stop in order."""
         if not self._guard_lives():
             return "the process that guards the lease has ended"
         if self.seconds_left(run) > self._seconds * _ENOUGH / 2:
@@ -91,12 +91,12 @@ class Singleton:
         return "the lease is lost" if self.seconds_left(run) <= 0 else "the lease is running out"
 
     def seconds_left(self, run: int) -> float:
-        """Say how long a run may go on; 0 where the lease it was started with is gone."""
+        """Return how long a run may go on; 0 where the lease it was started with is gone."""
         with self._lock:
             return max(0.0, self._left()) if self._runs == (run, self._taken) else 0.0
 
     def close(self) -> None:
-        """Give the lease back, when all that ran is gone."""
+        """Release the lease, when all that ran is gone."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
@@ -133,7 +133,7 @@ class Singleton:
                 self._tell(f"The lease on {self._name} could not be given back: {_reason(error)}.")
 
     def _take(self) -> Any:
-        """Give the lease if it can be had, else None."""
+        """Return the lease if it can be had, else None."""
         sent = steady_time()
         try:
             lease = self._acquire()
@@ -170,7 +170,7 @@ class Singleton:
                 raise
 
     def _renew(self, lease: Any) -> Any:
-        """Renew the lease; give it, None where it is another's."""
+        """Renew the lease; return it, None where it is another's."""
         sent = steady_time()
         try:
             lease.renew()
@@ -191,7 +191,7 @@ class Singleton:
         return lease
 
     def _tell(self, text: str) -> None:
-        """Say something, but not again and again."""
+        """Log a sentence, but not again and again."""
         if text != self._said:
             self._said = text
             self._say(text)
@@ -226,7 +226,7 @@ def _connect(storage: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Give why, in few words: the storage's own code, never an address with a key in it."""
+    """Return why, in few words: the storage's own code, never an address with a key in it."""
     code = getattr(error, "error_code", None)
     if code:
         return str(getattr(code, "value", code))

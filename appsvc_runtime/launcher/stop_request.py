@@ -50,7 +50,7 @@ _beaten = 0.0
 
 
 def stop_requested() -> bool:
-    """Say whether this program shall end: finish what is begun, begin nothing new.
+    """Return whether this program shall end: finish what is begun, begin nothing new.
 
     Costs a look at one or two files. Call it first from the main thread: only there can signals
     be heard.
@@ -60,7 +60,7 @@ def stop_requested() -> bool:
 
 
 def wait_for_stop(seconds: float) -> bool:
-    """Wait so many seconds, or until a stop is asked for; say whether it is."""
+    """Wait so many seconds, or until a stop is asked for; return whether it is."""
     deadline = time.monotonic() + seconds
     while not stop_requested():
         left = deadline - time.monotonic()
@@ -71,7 +71,7 @@ def wait_for_stop(seconds: float) -> bool:
 
 
 def beat() -> None:
-    """Say that this program is alive, to a launcher with `--heartbeat-file`; else do nothing.
+    """Report that this program is alive, to a launcher with `--heartbeat-file`; else do nothing.
 
     Cheap enough for every turn of a loop. Never raises: a disk that is full is no worker's fault.
     """

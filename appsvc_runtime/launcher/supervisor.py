@@ -82,7 +82,7 @@ class Launcher:
         self._wake.put(None)
 
     def run(self) -> int:
-        """Run until a stop is asked for or there is no next run; give the exit code.
+        """Run until a stop is asked for or there is no next run; return the exit code.
 
         0 after a stop, else that of the worker's last run, 128+n for signal n. WorkerError or
         ConfigError where the worker cannot be started at all.

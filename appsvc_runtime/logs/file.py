@@ -1,7 +1,7 @@
 """A log file that many processes write to: whole lines, none lost, rotated by size.
 
 `SharedFileHandler` is a `logging.Handler`. Every record is one write to a file opened for
-appending, which the system puts at the end whoever else writes, so that no lock is needed but for
+appending, which the system puts at the end whatever others write, so that no lock is needed but for
 rotating. Before each write the handler looks once whether its file is still the one of that name,
 and has room: a file that another process rotated, or that somebody renamed or deleted, is let go.
 A line written in the moment between is in the rotated file.
@@ -163,7 +163,7 @@ class SharedFileHandler(logging.Handler):
         return found.st_size + size <= self._limit or not found.st_size
 
     def _open(self) -> bool:
-        """Open the file, unless it failed a moment ago; say whether it is open."""
+        """Open the file, unless it failed a moment ago; return whether it is open."""
         now = time.monotonic()
         if now < self._retry_at:
             return False

@@ -78,7 +78,7 @@ class TextFormatter(logging.Formatter):
         self._clock = Clock()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line, without the newline at its end; never raises."""
+        """Return the line, without the newline at its end; never raises."""
         has = record.__dict__.get
         instance, request, client = has("instance"), has("request_id"), has("client")
         line = f"{self._clock.time_of(record)} {record.levelname} {record.name} {record.process}"
@@ -103,7 +103,7 @@ class TextFormatter(logging.Formatter):
 
 
 def make_json_formatter() -> logging.Formatter:
-    """Give the formatter for JSON: one object a line, with whatever `extra` a record has.
+    """Return the formatter for JSON: one object a line, with whatever `extra` a record has.
 
     Its names: `time`, `level`, `logger`, `process`, `instance`, `request_id`, `client`, `message`,
     and `exc_info` or `stack_info` where there is one. A message that is a dict is merged into it;
@@ -160,11 +160,11 @@ class Clock:
         self._made = (-1, "", "")
 
     def time_of(self, record: logging.LogRecord) -> str:
-        """Give a record's."""
+        """Return a record's."""
         return self.text(int(record.created), int(record.msecs))
 
     def text(self, second: int, milliseconds: int) -> str:
-        """Give the time so many milliseconds after a second of `time.time()`."""
+        """Return the time so many milliseconds after a second of `time.time()`."""
         known, stamp, zone = self._made
         if second != known:
             local = time.localtime(second)
@@ -175,7 +175,7 @@ class Clock:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Give the record's message; where it cannot be made, what it was to be made of, and why."""
+    """Return the record's message; where it cannot be made, what it was to be made of, and why."""
     try:
         return record.getMessage()
     except Exception as error:
@@ -193,7 +193,7 @@ def _traceback(formatter: logging.Formatter, error: Any) -> str:
 
 
 def shown(value: object) -> str:
-    """Give an object's `repr`, or its type's name where it has none."""
+    """Return an object's `repr`, or its type's name where it has none."""
     try:
         return repr(value)
     except Exception:
@@ -201,7 +201,7 @@ def shown(value: object) -> str:
 
 
 def _is_nothing(value: object) -> bool:
-    """Say whether it is None or ""; asks nothing of it, as not every object can be compared."""
+    """Return whether it is None or ""; asks nothing of it, as not every object can be compared."""
     return value is None or (type(value) is str and not value)
 
 

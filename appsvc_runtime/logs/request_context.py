@@ -79,7 +79,7 @@ def enter(environ: dict[str, Any]) -> None:
 
 
 def current() -> CurrentRequest | None:
-    """Give the request that is being served here, None outside of one."""
+    """Return the request that is being served here, None outside of one."""
     found = _current.get()
     while found is not None and found._alive() is None:
         try:

@@ -6,8 +6,8 @@
     LOGGING = dict_config()                 # Django's settings; gunicorn's logconfig_dict
 
 Lines go to the file that `WSGI_LOG` names, else to standard output (under wfastcgi, which has none,
-to `python.log` in the site's log folder). Importing this room configures nothing. Must not know of
-requests.
+to `python.log` in the site's log folder). Importing this module configures nothing. Must not know
+of requests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def configure_logging(
     max_bytes: int | None = None,
     backups: int | None = None,
 ) -> logging.Handler:
-    """Send this process's log where the host's user finds it, and give the handler that does.
+    """Send this process's log where the host's user finds it, and return the handler that does.
 
     - `level` (`APPSVC_LOG_LEVEL`): of the root logger, a name or any number; INFO by default.
     - `format` (`APPSVC_LOG_FORMAT`): `text` or `json`.
@@ -90,7 +90,7 @@ def dict_config(
     max_bytes: int | None = None,
     backups: int | None = None,
 ) -> dict[str, Any]:
-    """Give the same as data for `logging.config.dictConfig`: Django's LOGGING, and your own.
+    """Return the same as data for `logging.config.dictConfig`: Django's LOGGING, and your own.
 
     Arguments and errors as for `configure_logging`. The result holds plain values only, and may be
     added to. gunicorn's loggers are named in it, unless gunicorn has given them handlers already:
@@ -235,7 +235,7 @@ def _catch_the_uncaught() -> None:
 
 
 def _log_uncaught(level: int, text: str, error: Any) -> bool:
-    """Write it to the log; say whether who looks at standard error sees it there."""
+    """Write it to the log; return whether who looks at standard error sees it there."""
     try:
         handlers = [h for h in logging.getLogger().handlers if isinstance(h, StdoutHandler)]
         before = sum(handler.written for handler in handlers)

@@ -74,12 +74,12 @@ class StdoutHandler(logging.Handler):
             self.written += 1
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Tell on standard error of a record that cannot be formatted, if that is anything."""
+        """Report on standard error of a record that cannot be formatted, if that is anything."""
         with contextlib.suppress(Exception):
             super().handleError(record)
 
     def close(self) -> None:
-        """Tell on standard error how many lines never got out."""
+        """Report on standard error how many lines never got out."""
         with contextlib.suppress(Exception):
             self.lost += self._pending
             if self.lost:

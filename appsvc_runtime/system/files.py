@@ -69,7 +69,7 @@ def open_append(
     mode: int = 0o644,
     folder: int | None = None,
 ) -> int:
-    """Open a file so that each write goes to its end, whoever else writes; return its descriptor.
+    """Open a file so that each write goes to its end, whatever others write; return its descriptor.
 
     Made, with this mode, where it is missing. A file that another program has locked is tried again
     for so many seconds. A pipe that nobody reads is an error, and writing to one that is full as
@@ -96,7 +96,7 @@ def open_append(
 
 
 def is_busy(error: OSError) -> bool:
-    """Say whether an error only means that another program has the file for a moment."""
+    """Return whether an error only means that another program has the file for a moment."""
     if isinstance(error, BlockingIOError):
         return True
     windows_error = getattr(error, "winerror", None)
@@ -106,7 +106,7 @@ def is_busy(error: OSError) -> bool:
 
 
 def is_gone(error: OSError) -> bool:
-    """Say whether an error of looking for a file means that it is no longer there."""
+    """Return whether an error of looking for a file means that it is no longer there."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return True
     # On Windows a deleted file that somebody still has open refuses everybody.
@@ -154,7 +154,7 @@ def lock_own(path: str, *, folder: int | None = None) -> int | None:
 
 
 def lock_folder(path: str) -> int | None:
-    """Keep all others who ask from a folder's names; give what `unlock` takes, None if one has it.
+    """Keep others who ask from a folder's names; return what `unlock` takes, None if one has it.
 
     Unlike that of a file, this lock does not go away with a file that somebody renames. Never
     waits. Raises OSError, as it always does on Windows, which cannot lock a folder.
@@ -166,7 +166,7 @@ def lock_folder(path: str) -> int | None:
 
 @contextlib.contextmanager
 def lock_to_rename(path: str) -> Iterator[int | None]:
-    """Keep all others who ask from a file and its name; give the file's lock, None if one has it.
+    """Keep all others who ask from a file and its name; yield the file's lock, None if one has it.
 
     The file's own lock goes with it when somebody renames it just now: then another could rotate
     the next one at the same time, and one would rename over what the other did. So the folder is
@@ -205,7 +205,7 @@ def unlock(descriptor: int) -> None:
 
 
 def file_to_rename(path: str) -> str | None:
-    """Give where links lead from `path`; None for a descriptor of a process, as /dev/stdout is."""
+    """Return where links lead from `path`, None for a process's descriptor, as /dev/stdout is."""
     for _ in range(_MAX_LINKS):
         folder = os.path.dirname(path)
         if not process.WINDOWS and os.path.realpath(folder).startswith("/proc/"):
@@ -218,7 +218,7 @@ def file_to_rename(path: str) -> str | None:
 
 
 def replace(old: str, new: str, seconds: float = 0.0) -> None:
-    """Rename a file, in place of another if need be, whoever of us has either open.
+    """Rename a file, in place of another if need be, also while one of us has either open.
 
     What another program has locked is tried again for so many seconds. Raises OSError.
     """
@@ -232,7 +232,7 @@ def replace(old: str, new: str, seconds: float = 0.0) -> None:
 
 
 def attempts(seconds: float) -> Iterator[bool]:
-    """Give False until the time is over, then True once; waits a little in between."""
+    """Yield False until the time is over, then True once; waits a little in between."""
     deadline = time.monotonic() + seconds
     pause = 0.001
     while True:
@@ -256,7 +256,7 @@ def _patiently(call: Callable[[], _Result], seconds: float) -> _Result:
 
 
 def _keep(descriptor: int) -> int | None:
-    """Lock what is open; give its descriptor, None and close it if another has the lock."""
+    """Lock what is open; return its descriptor, None and close it if another has the lock."""
     _held.add(descriptor)
     try:
         if process.WINDOWS:

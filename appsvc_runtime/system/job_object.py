@@ -75,7 +75,7 @@ class Job:
         self._job = self._put_into_job() if self._process else None
 
     def pids(self) -> list[int]:
-        """Give the numbers of those that have not ended, at most the first thousand."""
+        """Return the numbers of those that have not ended, at most the first thousand."""
         if self._job:
             ids = _ProcessIds()
             # False where there are more: those that fit are given all the same.
@@ -116,7 +116,7 @@ class Job:
 
 
 def _declared(kernel32: Any) -> Any:
-    """Say how wide handles are: a C int, the default, would cut them off."""
+    """Declare how wide handles are: a C int, the default, would cut them off."""
     handle, number, pointer = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
     for name, result, arguments in (
         ("CreateJobObjectW", handle, [pointer, ctypes.c_wchar_p]),

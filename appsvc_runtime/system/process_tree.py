@@ -36,6 +36,9 @@ __all__ = ["MARK", "TOO_LATE", "Tree", "can_find_by_mark"]
 
 # Marks of the trees that a process is in, the outermost first.
 MARK = "APPSVC_TREE"
+_BETWEEN_MARKS = ":"
+# All that has a mark is killed, so none is taken that anything else might have by chance.
+_SHORTEST_MARK = 32
 # What a program ends with that was to be started before a certain time, and was not.
 TOO_LATE = 75
 _PR_SET_PDEATHSIG = 1
@@ -45,24 +48,25 @@ _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 class Tree:
     """The processes of one started program. Use it for one program, from one thread at a time.
 
-    `mark`: that of a program which another process starts, where `can_find_by_mark`.
+    `mark`: that of a program which another process starts, where `can_find_by_mark`. ValueError for
+    one that could be another's: it has 32 characters or more, and no colon.
     """
 
     def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
-        self.mark = mark or secrets.token_hex(16)
+        self.mark = _checked(mark) if mark else secrets.token_hex(16)
         self._started: int | None = None  # when the leader did, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
         self._over = False  # nobody was left: the leader's number may be anybody's by now
         self._job: Job | None = None
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Give the variables of `base` with the mark, those of trees outside this one kept."""
+        """Return the variables of `base` with the mark, those of trees outside this one kept."""
         marks = filter(None, [base.get(MARK, ""), self.mark])
-        return {**base, MARK: ":".join(marks)}
+        return {**base, MARK: _BETWEEN_MARKS.join(marks)}
 
     def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
-        """Give what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
+        """Return what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
 
         `not_after`: a time by `process.steady_time`, after which what was started ends with
         TOO_LATE before it becomes the program, however long this process was held up before. Only
@@ -88,7 +92,7 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Say whether there was one to ask.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was there.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -106,7 +110,7 @@ class Tree:
     def abort(self) -> bool:
         """Have the program alone end by SIGABRT, on which faulthandler shows a Python's stack.
 
-        Say whether it was there to be told; never on Windows, which has no such signal.
+        Return whether it was there to be told; never on Windows, which has no such signal.
         """
         if self.pid is None or process.WINDOWS:
             return False
@@ -116,7 +120,7 @@ class Tree:
         return self._signal_group(signal.SIGABRT, leader_only=True)
 
     def kill(self, patience: float = 2.0) -> list[int]:
-        """End all of them, and again until none is left; give those left after so many seconds.
+        """End all of them, and again until none is left; return those left after so many seconds.
 
         With no patience all are signalled once, and the numbers of those given. Never this process.
         """
@@ -133,7 +137,7 @@ class Tree:
             pause = min(pause * 2, 0.02)
 
     def alive(self) -> list[int]:
-        """Give the numbers of those that have not ended, sorted."""
+        """Return the numbers of those that have not ended, sorted."""
         if process.WINDOWS:
             return self._job.pids() if self._job else []
         if _linux():
@@ -168,7 +172,7 @@ class Tree:
         return False
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
-        """Signal the program's group, where nothing better is known; say whether there is one."""
+        """Signal the program's group, if nothing better is known; return whether there is one."""
         if self.pid is None or self._over or self.pid == os.getpid():
             return False
         try:
@@ -201,7 +205,15 @@ class Tree:
             if leader is None or leader.started == self._started:
                 return True
         # One seen before may have lost its mark: by writing over it, or since it is just ending.
-        return self._seen.get(one.pid) == one.started or procfs.says(one.pid, self.mark)
+        if self._seen.get(one.pid) == one.started:
+            return True
+        return self.mark in procfs.variable(one.pid, MARK).split(_BETWEEN_MARKS)
+
+
+def _checked(mark: str) -> str:
+    if len(mark) < _SHORTEST_MARK or _BETWEEN_MARKS in mark:
+        raise ValueError(f"A tree's mark has at least {_SHORTEST_MARK} characters and no colon.")
+    return mark
 
 
 def can_find_by_mark() -> bool:
@@ -240,7 +252,7 @@ def _linux() -> bool:
 
 
 def _signal(one: procfs.Process, number: int) -> bool:
-    """Signal a process if it still is the one that was seen; say whether it was."""
+    """Signal a process if it still is the one that was seen; return whether it was."""
     descriptor = _pidfd(one.pid)
     try:
         now = procfs.look(one.pid)
@@ -272,7 +284,7 @@ def _send_by_pidfd(descriptor: int, number: int) -> None:
 
 
 def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
-    """Give what a child calls before it becomes the program, all of it loaded beforehand."""
+    """Return what a child calls before it becomes the program, all of it loaded beforehand."""
     import ctypes
 
     # Not CDLL: letting the interpreter's lock go between fork and exec could wait for ever.

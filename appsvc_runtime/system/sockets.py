@@ -23,7 +23,7 @@ _SPARE_FILES = 100
 
 
 def max_connections() -> int:
-    """Give how many connections one process may hold, with files to spare for the app.
+    """Return how many connections one process may hold, with files to spare for the app.
 
     Where the system lets it, this process's limit of open files is raised for it: a server that
     runs out of them spins, refusing everybody.
@@ -43,7 +43,7 @@ def max_connections() -> int:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Give a socket bound to `host` and `port` (0 picks a free one) that does not listen yet.
+    """Return a socket bound to `host` and `port` (0 picks a free one) that does not listen yet.
 
     A port in use, or a host that is not this machine's, is a ConfigError at once.
     """
@@ -71,7 +71,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def own_address() -> str:
-    """Give the IPv4 address under which the host's own network knows this machine, "" for none.
+    """Return the IPv4 address under which the host's own network knows this machine, "" for none.
 
     That of the way to the link-local network, over which the platform asks its containers. Nothing
     is sent: connecting a datagram socket only picks the way.
@@ -85,7 +85,7 @@ def own_address() -> str:
 
 
 def port_error(host: str, port: int, error: OSError) -> ConfigError:
-    """Give what to say when `host` and `port` cannot be bound to or listened on."""
+    """Return what to say when `host` and `port` cannot be bound to or listened on."""
     if error.errno == errno.EADDRINUSE:
         return ConfigError(
             f"Port {port} on {host} is already in use by another process.",

@@ -62,7 +62,11 @@ class TreeGuard:
         return self._process.poll() is None
 
     def allow(self, mark: str, until: float = math.inf) -> None:
-        """Let what has this mark, "" for nothing, run until a time, in place of all said before."""
+        """Let what has this mark, "" for nothing, run until a time, in place of all said before.
+
+        Then all that has it is killed. ValueError for a mark that is no tree's.
+        """
+        mark = mark and Tree(mark).mark
         pipe = self._process.stdin
         with contextlib.suppress(OSError):  # it has ended, which `lives` tells
             if pipe is not None and not pipe.closed:

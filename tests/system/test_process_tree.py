@@ -16,6 +16,7 @@ import pytest
 
 from appsvc_runtime.system import process, process_tree, procfs
 from appsvc_runtime.system.process_tree import MARK, Tree
+from tests.support.servers import clean_environ
 
 needs_proc = pytest.mark.skipif(
     not os.path.exists("/proc/self/stat"), reason="only /proc shows who left the group"
@@ -309,7 +310,8 @@ def test_number_recycled_between_look_and_signal(
 def test_own_process_is_never_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where it has the mark, or is said to be the leader."""
     tree = Tree()
-    monkeypatch.setattr(procfs, "says", lambda pid, text: pid == os.getpid())
+    mine = {os.getpid(): tree.mark}
+    monkeypatch.setattr(procfs, "variable", lambda pid, name: mine.get(pid, ""))
     monkeypatch.setattr(process_tree, "_signal", lambda *_: pytest.fail("signalled"))
     tree.adopt(os.getpid())
     assert tree.alive() == []
@@ -402,7 +404,40 @@ def test_another_process_finds_a_tree_by_its_mark(start: Start) -> None:
     assert all(is_running(pid) for pid in others.values())
 
 
+@needs_proc
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        pytest.param("APPSVC_TREE", "{mark}", True, id="alone"),
+        pytest.param("APPSVC_TREE", "outer:{mark}:inner", True, id="between"),
+        pytest.param("APPSVC_TREE", "{mark}1", False, id="longer"),
+        pytest.param("APPSVC_TREE", "1{mark}", False, id="longer-before"),
+        pytest.param("APPSVC_TREE_2", "{mark}", False, id="other-variable"),
+        pytest.param("NOTES", "APPSVC_TREE={mark}", False, id="in-a-text"),
+    ],
+)
+def test_only_a_whole_mark_counts(name: str, value: str, expected: bool) -> None:
+    """All that has it is killed: nothing else may be taken for it. Here it is only looked for."""
+    tree = Tree()
+    environ = {**clean_environ(), name: value.format(mark=tree.mark)}
+    code = "print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        assert tree.alive() == ([started.pid] if expected else [])
+        started.kill()
+
+
+@pytest.mark.parametrize("mark", ["x", "given", "0" * 31, "0" * 16 + ":" + "0" * 16])
+def test_a_mark_that_others_may_have_is_refused(mark: str) -> None:
+    """By chance, as a word of some variable's: all of them would be killed."""
+    with pytest.raises(ValueError, match="at least 32 characters and no colon"):
+        Tree(mark)
+
+
 def test_marks_differ() -> None:
     """So that no tree ends another."""
     assert len({Tree().mark for _ in range(100)}) == 100
-    assert Tree("given").mark == "given"
+    assert Tree("given-" * 6).mark == "given-" * 6

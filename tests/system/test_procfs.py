@@ -68,7 +68,7 @@ def test_no_proc(made: Path) -> None:
     made.rmdir()
     assert list(procfs.processes()) == []
     assert procfs.look(1) is None
-    assert not procfs.says(1, "x")
+    assert procfs.variable(1, "PATH") == ""
     assert procfs.listeners([1]) == []
     assert procfs.is_listened_on(80) is None
 
@@ -82,16 +82,21 @@ def test_own_process() -> None:
 
 
 def test_variables_at_the_start() -> None:
-    """Those that a process was started with."""
+    """Those that a process was started with, by their whole name."""
+    variables = {"A_MARK": "1", "MARK": "a:b1c=d", "MARK_2": "3", "EMPTY": ""}
     started = subprocess.Popen(
-        [sys.executable, "-c", "input()"], env={"MARK": "a:b1c"}, stdin=subprocess.PIPE
+        [sys.executable, "-c", "input()"], env=variables, stdin=subprocess.PIPE
     )
     with started:
         deadline = time.monotonic() + 20
-        while not procfs.says(started.pid, "b1c"):  # Linux sets them a moment after its start
+        while not procfs.variable(started.pid, "MARK"):  # Linux sets them a moment after its start
             assert time.monotonic() < deadline
             time.sleep(0.001)
-        assert not procfs.says(started.pid, "b2c")
+        found = {name: procfs.variable(started.pid, name) for name in variables}
+        assert found == variables
+        assert [procfs.variable(started.pid, name) for name in ("ARK", "MAR", "", "a:b1c")] == [
+            ""
+        ] * 4
         started.kill()
 
 

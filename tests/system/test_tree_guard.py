@@ -97,9 +97,16 @@ def test_a_guard_that_was_killed_is_told_nothing() -> None:
     with guarding() as guard:
         os.kill(guard.pid, signal.SIGKILL)
         wait_until(lambda: not guard.lives(), "its end")
-        guard.allow("mark")
-        guard.allow("mark")
-    guard.allow("mark")
+        guard.allow(Tree().mark)
+        guard.allow(Tree().mark)
+    guard.allow(Tree().mark)
+
+
+@pytest.mark.parametrize("mark", ["x", "mark", "a" * 31, "a" * 32 + ":" + "b" * 32])
+def test_a_mark_that_others_may_have_is_refused(mark: str) -> None:
+    """As all that has it would be killed; the guard hears nothing of it."""
+    with guarding() as guard, pytest.raises(ValueError, match="at least 32 characters"):
+        guard.allow(mark)
 
 
 GUARDED = """

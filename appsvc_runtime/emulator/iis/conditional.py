@@ -38,25 +38,31 @@ def select(request: Request, etag: str, modified: datetime, size: int) -> Select
     A header that cannot be read is as if it were not there.
     """
     tag = etag.strip('"')
-    if_match = _header(request, "If-Match")
-    if_none_match = _header(request, "If-None-Match")
-    if if_match is not None:
-        if not read_tags(if_match).match_strongly(tag):
-            return Selection(412)
-    else:
-        unmodified_since = read_date(_header(request, "If-Unmodified-Since"))
-        if unmodified_since is not None and modified > unmodified_since:
-            return Selection(412)
-    if if_none_match is not None:
-        if read_tags(if_none_match).match_weakly(tag):
-            return Selection(304)
-    else:
-        modified_since = read_date(_header(request, "If-Modified-Since"))
-        if modified_since is not None and modified <= modified_since:
-            return Selection(304)
+    if _is_another(request, tag, modified):
+        return Selection(412)
+    if _is_known(request, tag, modified):
+        return Selection(304)
     if request.method != "GET" or not _is_range_valid(request, tag, modified):
         return Selection(200)
     return _select_ranges(_header(request, "Range"), size)
+
+
+def _is_another(request: Request, tag: str, modified: datetime) -> bool:
+    """Return whether the client wants the file only if it is one that this is not."""
+    if_match = _header(request, "If-Match")
+    if if_match is not None:
+        return not read_tags(if_match).match_strongly(tag)
+    since = read_date(_header(request, "If-Unmodified-Since"))
+    return since is not None and modified > since
+
+
+def _is_known(request: Request, tag: str, modified: datetime) -> bool:
+    """Return whether the client has the file as it is."""
+    if_none_match = _header(request, "If-None-Match")
+    if if_none_match is not None:
+        return read_tags(if_none_match).match_weakly(tag)
+    since = read_date(_header(request, "If-Modified-Since"))
+    return since is not None and modified <= since
 
 
 def _is_range_valid(request: Request, tag: str, modified: datetime) -> bool:

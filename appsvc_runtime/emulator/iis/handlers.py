@@ -109,7 +109,10 @@ def _match(pattern: str, path: str) -> list[str]:
         return [path] if _is_like(pattern, path.lower()) else []
     if pattern == "*.":
         return [] if "." in path.rpartition("/")[2] else [path]
-    segments = path.split("/")
+    return _match_segments(pattern, path.split("/"))
+
+
+def _match_segments(pattern: str, segments: list[str]) -> list[str]:
     return [
         "/".join(segments[: number + 1])
         for number, segment in enumerate(segments)

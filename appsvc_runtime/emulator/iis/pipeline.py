@@ -158,17 +158,33 @@ class Iis:
         return Mapped(config, choice.handler, kind, path, choice.script)
 
     async def _rewrite(self, request: Request, path: str, config: Config) -> rules.Outcome | Answer:
-        """Apply the rules; give where the request goes on, or the answer."""
+        """Apply the rules; return where the request goes on, or the answer."""
+        compiled = self._compile(config)
+        wrong = errors(compiled.findings)
+        if wrong:
+            return _broken(request, wrong)
+        facts = self._facts(request, path)
+        # In a thread: a slow expression holds up its own request and no other.
+        outcome = await asyncio.to_thread(compiled.apply, facts)
+        if outcome.kind != "pass":
+            return _outcome_answer(request, outcome)
+        if outcome.rewritten:
+            request.headers["X-Original-URL"] = facts.original_url
+            query = f"?{outcome.query}" if outcome.query else ""
+            request.target = url_paths.encode_path(outcome.path) + query
+        return outcome
+
+    def _compile(self, config: Config) -> rules.CompiledRules:
         known = self._rules.get(id(config))
         if known is None:
             if len(self._rules) >= _COMPILED:
                 self._rules.clear()
             known = self._rules[id(config)] = (config, rules.compile_rules(config.rules))
-        wrong = errors(known[1].findings)
-        if wrong:
-            return _broken(request, wrong)
+        return known[1]
+
+    def _facts(self, request: Request, path: str) -> rules.Facts:
         _, query = url_paths.split_target(request.target)
-        facts = rules.Facts(
+        return rules.Facts(
             path=path,
             query=query,
             unencoded_url=request.target,
@@ -184,33 +200,6 @@ class Iis:
             is_file=self._is_file,
             is_directory=self._is_directory,
         )
-        # In a thread: a slow expression holds up its own request and no other.
-        outcome = await asyncio.to_thread(known[1].apply, facts)
-        if outcome.kind == "pass":
-            if outcome.rewritten:
-                request.headers["X-Original-URL"] = facts.original_url
-                request.target = url_paths.encode_path(outcome.path) + (
-                    f"?{outcome.query}" if outcome.query else ""
-                )
-            return outcome
-        note = f"rewrite rule {outcome.rule!r}"
-        if outcome.kind == "redirect":
-            headers = CIMultiDict({"Location": outcome.location, "Content-Length": "0"})
-            return Answer(outcome.status, headers, note=note)
-        if outcome.kind == "abort":
-            return Answer(0, reset=True, note=note)
-        if outcome.kind == "error":
-            return _refuse(request, request_filtering.Refusal(500, 50, outcome.description))
-        made = error_pages.answer(
-            request,
-            outcome.status or 500,
-            outcome.sub_status,
-            outcome.reason or _TITLES.get(outcome.status, "Custom response"),
-            outcome.description or f"The {note} answers so.",
-        )
-        made.reason = outcome.reason
-        made.note = note
-        return made
 
     def _physical(self, path: str) -> str:
         return site_files.physical_path(self._site.folder, path)
@@ -237,3 +226,25 @@ def _broken(request: Request, why: list[Finding]) -> Answer:
 
 def _unusable(request: Request, why: str) -> Answer:
     return error_pages.answer(request, 500, 19, "The configuration cannot be used", why)
+
+
+def _outcome_answer(request: Request, outcome: rules.Outcome) -> Answer:
+    """Return the answer of a rule that ends a request."""
+    note = f"rewrite rule {outcome.rule!r}"
+    if outcome.kind == "redirect":
+        headers = CIMultiDict({"Location": outcome.location, "Content-Length": "0"})
+        return Answer(outcome.status, headers, note=note)
+    if outcome.kind == "abort":
+        return Answer(0, reset=True, note=note)
+    if outcome.kind == "error":
+        return _refuse(request, request_filtering.Refusal(500, 50, outcome.description))
+    made = error_pages.answer(
+        request,
+        outcome.status or 500,
+        outcome.sub_status,
+        outcome.reason or _TITLES.get(outcome.status, "Custom response"),
+        outcome.description or f"The {note} answers so.",
+    )
+    made.reason = outcome.reason
+    made.note = note
+    return made

@@ -76,16 +76,7 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     that cannot be emulated, with all the reasons.
     """
     folder = Path(os.path.abspath(options.folder))
-    if folder.is_file():
-        raise ConfigError(
-            f"{str(options.folder)!r} is a file, not the site's folder.",
-            hint="Name the folder; another file than its web.config is named by --config.",
-        )
-    if not folder.is_dir():
-        raise ConfigError(
-            f"The site folder {str(options.folder)!r} is not there.",
-            hint="Name the folder that holds your web.config.",
-        )
+    _check_folder(folder, options.folder)
     own = _own_config(folder, options)
     python = choose_python(folder, options.python, environ)
     root, kind, notes = _choose(folder, own, options)
@@ -95,18 +86,8 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     if errors(found):
         raise _refusal(errors(found), root)
     if kind == "fastcgi":
-        surroundings.find_wfastcgi(python.interpreter)
-        if python.interpreter.minor < _OLDEST:
-            raise ConfigError(
-                f"FastCGI is emulated for Python 3.8 and newer, and {python.path} is older.",
-                hint="Name another interpreter by --python.",
-            )
-    homes = [place for windows, place in options.maps if windows_paths.is_home(windows)]
-    if homes:
-        site_folder.check_output(
-            homes[-1], environ, r"--map D:\home=DIR: DIR", folder, may_hold_site=True
-        )
-    home = surroundings.make_home(folder, homes[-1] if homes else None)
+        _check_fastcgi(python)
+    home = _make_home(folder, options, environ)
     maps = [pair for pair in options.maps if not windows_paths.is_home(pair[0])]
     paths = windows_paths.PathMap(folder, home, python.path, maps)
     variables = make_environ(
@@ -141,6 +122,38 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         options=options,
         python=python,
     )
+
+
+def _check_folder(folder: Path, named: Path) -> None:
+    if folder.is_file():
+        raise ConfigError(
+            f"{str(named)!r} is a file, not the site's folder.",
+            hint="Name the folder; another file than its web.config is named by --config.",
+        )
+    if not folder.is_dir():
+        raise ConfigError(
+            f"The site folder {str(named)!r} is not there.",
+            hint="Name the folder that holds your web.config.",
+        )
+
+
+def _check_fastcgi(python: ProjectPython) -> None:
+    surroundings.find_wfastcgi(python.interpreter)
+    if python.interpreter.minor < _OLDEST:
+        raise ConfigError(
+            f"FastCGI is emulated for Python 3.8 and newer, and {python.path} is older.",
+            hint="Name another interpreter by --python.",
+        )
+
+
+def _make_home(folder: Path, options: Options, environ: Mapping[str, str]) -> Path:
+    r"""Make the folder that stands for `D:\home`: that of --map, else one beside the site."""
+    homes = [place for windows, place in options.maps if windows_paths.is_home(windows)]
+    if not homes:
+        return surroundings.make_home(folder, None)
+    option = r"--map D:\home=DIR: DIR"
+    site_folder.check_output(homes[-1], environ, option, folder, may_hold_site=True)
+    return surroundings.make_home(folder, homes[-1])
 
 
 def _need_runtime(

@@ -88,11 +88,13 @@ def refuse_path(filtering: RequestFiltering, path: str) -> Refusal | None:
             return Refusal(404, 8, f"hiddenSegments hides every URL with the segment {name[:80]}.")
         if url_paths.is_web_config(segment):
             return Refusal(404, 8, "IIS never serves web.config.")
-    if names:
-        dot = names[-1].rfind(".")
-        extension = names[-1][dot:] if dot >= 0 else ""
-        if extension and extension in filtering.denied_extensions:
-            return Refusal(404, 7, f"fileExtensions denies files that end in {extension[:80]}.")
+    return _refuse_extension(filtering, names[-1]) if names else None
+
+
+def _refuse_extension(filtering: RequestFiltering, name: str) -> Refusal | None:
+    _, dot, extension = name.rpartition(".")
+    if dot and f".{extension}" in filtering.denied_extensions:
+        return Refusal(404, 7, f"fileExtensions denies files that end in .{extension[:79]}.")
     return None
 
 

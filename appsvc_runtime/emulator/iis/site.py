@@ -69,35 +69,37 @@ class Site:
         self._merged.clear()
 
     def config(self, path: str) -> tuple[Config, tuple[Finding, ...]]:
-        """Give what holds for a decoded path (`/a/b`), and what is wrong with it.
+        """Return what holds for a decoded path (`/a/b`), and what is wrong with it.
 
         Where an error is among the findings, IIS answers 500.19 and nothing else. ConfigError where
         a file cannot be read.
         """
-        levels = [self._level("")]
-        folder = self.folder
-        name = ""
-        segments = [segment for segment in path.split("/") if segment]
-        while segments:
-            found = self._folders.child(folder, segments[0])
-            if found is None or not found.is_dir() or self._leads_out(found):
-                break
-            del segments[0]
-            folder = found
-            name = f"{name}/{found.name}" if name else found.name
-            levels.append(self._level(name))
-        there = tuple(level for level in levels if level is not None)
+        names, others = self._split(path)
+        found = [self._level("/".join(names[:count])) for count in range(len(names) + 1)]
+        levels = tuple(level for level in found if level is not None)
         # As the folders are spelled, and what is no folder as it was asked for.
-        path = "/".join([name, *segments])
-        key = tuple(level.folder for level in there), matching_scopes(there, path)
+        path = "/".join(["/".join(names), *others])
+        key = tuple(level.folder for level in levels), matching_scopes(levels, path)
         known = self._merged.get(key)
         if known is None:
-            told = [finding for level in there for finding in level.document.findings]
-            merged = resolve(there, path, httpplatform_version=self._version)
+            told = [finding for level in levels for finding in level.document.findings]
+            merged = resolve(levels, path, httpplatform_version=self._version)
             if len(self._merged) >= _CACHED:
                 self._merged.clear()
             known = self._merged[key] = merged.config, (*told, *merged.findings)
         return known
+
+    def _split(self, path: str) -> tuple[list[str], list[str]]:
+        """Split a path into the folders of the site that it leads through, and what follows."""
+        folder, names = self.folder, []
+        segments = [segment for segment in path.split("/") if segment]
+        for segment in segments:
+            found = self._folders.child(folder, segment)
+            if found is None or not found.is_dir() or self._leads_out(found):
+                break
+            folder = found
+            names.append(found.name)
+        return names, segments[len(names) :]
 
     def _leads_out(self, folder: Path) -> bool:
         """Return whether a folder is a link to one outside of the site, which is not the site's."""

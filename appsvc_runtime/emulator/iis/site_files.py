@@ -36,36 +36,45 @@ class Found:
 
 
 def find(site: Path, path: str) -> Found | None:
-    """Give what stands at a decoded path, which begins with a slash; None where nothing does.
+    """Return what stands at a decoded path, which begins with a slash; None where nothing does.
 
     None as well for pipes, devices and the like, for links out of the site, for web.config, and
     for a file's path with a slash behind. Raises PermissionError where looking is not allowed.
     """
     root = os.path.realpath(site)
-    here = root
-    name = ""
-    for segment in path.split("/"):
-        if not segment:
-            continue
-        if not is_file_name(segment) or is_web_config(segment):
-            return None
-        there = entry(here, segment)
-        if there is None:
-            return None
-        name = there
-        here = os.path.join(here, there)
+    names = _spelled(root, path)
+    if names is None:
+        return None
+    found = _look(root, names)
+    if found is None:
+        return None
+    is_file = stat.S_ISREG(found.figures.st_mode) and not path.endswith("/")
+    return found if found.is_folder or is_file else None
+
+
+def _look(root: str, names: list[str]) -> Found | None:
     try:
-        real = os.path.realpath(here)
-        if not _is_inside(real, root) or (name and is_web_config(os.path.basename(real))):
+        real = os.path.realpath(os.path.join(root, *names))
+        if not _is_inside(real, root) or (names and is_web_config(os.path.basename(real))):
             return None
-        found = Found(real, name, os.stat(real))
+        return Found(real, names[-1] if names else "", os.stat(real))
     except PermissionError:
         raise
     except (OSError, ValueError):
         return None
-    if found.is_folder:
-        return found
-    return found if stat.S_ISREG(found.figures.st_mode) and not path.endswith("/") else None
+
+
+def _spelled(root: str, path: str) -> list[str] | None:
+    """Return the names of a path as the disk spells them, None where one is missing or refused."""
+    names: list[str] = []
+    for segment in filter(None, path.split("/")):
+        if not is_file_name(segment) or is_web_config(segment):
+            return None
+        there = entry(os.path.join(root, *names), segment)
+        if there is None:
+            return None
+        names.append(there)
+    return names
 
 
 def open_found(found: Found) -> tuple[BinaryIO, os.stat_result]:

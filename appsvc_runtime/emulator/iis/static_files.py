@@ -48,24 +48,7 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
     if request.method == "TRACE":
         return error_pages.answer(request, 501, 0, "Not implemented", "IIS has TRACE switched off.")
     try:
-        if any(is_web_config(segment) for segment in path.split("/")):
-            return error_pages.answer(request, 404, 8, "Not found", "IIS never serves web.config.")
-        found = find(site, path)
-        if found is None:
-            return _not_found(request, path)
-        if request.method not in ("GET", "HEAD"):
-            return error_pages.answer(
-                request,
-                405,
-                0,
-                "Method not allowed",
-                f"IIS serves this path itself, as a file, and files do not take "
-                f"{request.method[:40]}. The request does not reach the app.",
-                headers={"Allow": FILE_METHODS},
-            )
-        if found.is_folder:
-            return _serve_folder(site, path, config, request)
-        return _serve_file(found, config, request)
+        return _serve(site, path, config, request)
     except FileNotFoundError:  # it went while it was looked at
         return _not_found(request, path)
     except PermissionError:
@@ -81,6 +64,27 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
         return error_pages.answer(
             request, 500, 0, "Not readable", f"The file cannot be read: {reason}."
         )
+
+
+def _serve(site: Path, path: str, config: Config, request: Request) -> Answer:
+    if any(is_web_config(segment) for segment in path.split("/")):
+        return error_pages.answer(request, 404, 8, "Not found", "IIS never serves web.config.")
+    found = find(site, path)
+    if found is None:
+        return _not_found(request, path)
+    if request.method not in ("GET", "HEAD"):
+        return error_pages.answer(
+            request,
+            405,
+            0,
+            "Method not allowed",
+            f"IIS serves this path itself, as a file, and files do not take "
+            f"{request.method[:40]}. The request does not reach the app.",
+            headers={"Allow": FILE_METHODS},
+        )
+    if found.is_folder:
+        return _serve_folder(site, path, config, request)
+    return _serve_file(found, config, request)
 
 
 def default_document(site: Path, path: str, config: Config) -> str | None:

@@ -39,29 +39,33 @@ class Folders:
         self._names: dict[Path, tuple[int, dict[str, str]]] = {}
 
     def child(self, folder: Path, name: str) -> Path | None:
-        """Give what is called `name` in a folder, the exact name first; None where nothing is.
+        """Return what is called `name` in a folder, the exact name first; None where nothing is.
 
         A name that cannot be one of a file on Windows or here is that of nothing.
         """
         if not name or name in (".", "..") or any(mark in name for mark in "/\\:\0"):
             return None
         try:
-            changed = os.stat(folder).st_mtime_ns
-            known = self._names.get(folder)
-            if known is None or known[0] != changed:
-                names = sorted(os.listdir(folder), reverse=True)
-                # Where two differ in case alone, the one that sorts first is it.
-                known = (changed, {_fold(each): each for each in names})
-                if len(self._names) >= _REMEMBERED:
-                    self._names.clear()
-                self._names[folder] = known
-            found = known[1].get(_fold(name))
+            found = self._spellings(folder).get(_fold(name))
             if found is None:
                 return None
             exact = folder / name
             return exact if found == name or exact.exists() else folder / found
         except (OSError, ValueError):
             return None
+
+    def _spellings(self, folder: Path) -> dict[str, str]:
+        """Return the names in a folder by what they are without case."""
+        changed = os.stat(folder).st_mtime_ns
+        known = self._names.get(folder)
+        if known is None or known[0] != changed:
+            names = sorted(os.listdir(folder), reverse=True)
+            # Where two differ in case alone, the one that sorts first is it.
+            known = (changed, {_fold(each): each for each in names})
+            if len(self._names) >= _REMEMBERED:
+                self._names.clear()
+            self._names[folder] = known
+        return known[1]
 
     def forget(self) -> None:
         """Look anew: within a clock's tick, a change may not have changed the folder's time."""

@@ -24,6 +24,8 @@ _SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
 _HOME = re.compile(r"[cd]:\\home(?=\\|$)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _PYTHON = re.compile(r"python[w0-9.]*?(\.exe)?", re.IGNORECASE)
+# Quotes with the backslashes before them, blanks, and what stands for itself.
+_COMMAND_LINE = re.compile(r"""(\\*)("+)|([ \t]+)|(\\+|[^\\" \t]+)""")
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
@@ -45,43 +47,34 @@ def split_command_line(text: str) -> list[str]:
     (learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments).
     """
     words: list[str] = []
-    word: list[str] | None = None
+    word: str | None = None
     quoted = False
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            end = at
-            while text[end : end + 1] == "\\":
-                end += 1
-            count, at = end - at, end
-            word = word if word is not None else []
-            if text[at : at + 1] != '"':
-                word.append("\\" * count)
-                continue
-            word.append("\\" * (count // 2))
-            if count % 2:
-                word.append('"')
-                at += 1
-            continue
-        at += 1
-        if char == '"':
-            word = word if word is not None else []
-            if quoted and text[at : at + 1] == '"':
-                word.append('"')
-                at += 1
-            else:
-                quoted = not quoted
-        elif char in " \t" and not quoted:
-            if word is not None:
-                words.append("".join(word))
-                word = None
+    for match in _COMMAND_LINE.finditer(text):
+        slashes, quotes, blanks, plain = match.groups()
+        if blanks and not quoted:
+            words += [word] if word is not None else []
+            word = None
+        elif quotes:
+            added, quoted = _read_quotes(slashes, quotes, quoted)
+            word = (word or "") + added
         else:
-            word = word if word is not None else []
-            word.append(char)
-    if word is not None:
-        words.append("".join(word))
-    return words
+            word = (word or "") + (blanks or plain)
+    return [*words, word] if word is not None else words
+
+
+def _read_quotes(slashes: str, quotes: str, quoted: bool) -> tuple[str, bool]:
+    """Return what backslashes and the quotes behind them add, and whether quotes are open then."""
+    text = slashes[: len(slashes) // 2]
+    at = len(slashes) % 2
+    text += '"' * at
+    while at < len(quotes):
+        if quoted and quotes.startswith('""', at):
+            text += '"'
+            at += 2
+        else:
+            quoted = not quoted
+            at += 1
+    return text, quoted
 
 
 def is_home(windows: str) -> bool:
@@ -119,7 +112,7 @@ class PathMap:
         self._maps = sorted(maps, key=lambda pair: len(pair[0]), reverse=True)
 
     def local(self, text: str) -> Path | None:
-        """Give where a path of web.config is here; None for a place of Windows that is not here.
+        """Return where a path of web.config is here; None for a place of Windows that is not here.
 
         A path that is not absolute is below the site, which is the current folder on the platform.
         """
@@ -129,11 +122,15 @@ class PathMap:
         inside = _rest(path, ntpath.normpath(f"{self.home}/site/wwwroot"))
         if inside is not None:
             return _below(self.site, inside)
-        if not _ABSOLUTE.match(path):
-            if os.path.isabs(text):
-                first, _, others = text.partition("\\")
-                return _below(Path(first), others)
-            return _below(self.site, path)
+        if _ABSOLUTE.match(path):
+            return self._mapped(text, path)
+        if os.path.isabs(text):
+            first, _, others = text.partition("\\")
+            return _below(Path(first), others)
+        return _below(self.site, path)
+
+    def _mapped(self, text: str, path: str) -> Path | None:
+        """Return where an absolute path of Windows is here: by --map, else as on the platform."""
         for windows, folder in self._maps:
             rest = _rest(path, windows)
             if rest is not None:

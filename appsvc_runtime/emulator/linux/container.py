@@ -167,8 +167,7 @@ class Container:
             if self._closed or self._child is not child:
                 return
             self.port = None
-            code = exited.result()
-            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            how = _how_it_ended(exited.result())
             self.trouble = Trouble(
                 f"The container {how}.", "It is started again.", child.tail(), self._launch.command
             )
@@ -244,3 +243,7 @@ async def _end(child: Child) -> None:
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(child.wait(), 5.0)
     child.kill()
+
+
+def _how_it_ended(code: int) -> str:
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -220,26 +220,28 @@ def _exception(seen: Seen) -> tuple[str, str] | None:
 
 
 def _last_exception(output: str) -> tuple[str, str]:
-    """Give the last exception of a text and the place that raised it, as far as they are there."""
+    """Return the last exception of a text and the place that raised it, as far as there are any."""
     what = place = ""
     frames: list[str] = []
     inside = False
     for line in output.splitlines():
+        frame = _FRAME.match(line)
         if line.strip().endswith(_TRACEBACK):
             inside, frames = True, []
-            continue
-        frame = _FRAME.match(line)
-        if frame:
+        elif frame:
             inside = True
             frames.append(f"{frame['file']}, line {frame['line']}")
         elif inside and line and not line[0].isspace():
-            inside = False
-            what = line.strip()
-            own = [f for f in frames if not any(foreign in f for foreign in _FOREIGN)]
-            place = (own or frames or [""])[-1]
-        elif not inside and not what and _EXCEPTION.match(line.strip()):
+            inside, what, place = False, line.strip(), _own_frame(frames)
+        elif not (inside or what) and _EXCEPTION.match(line.strip()):
             what = line.strip()
     return what, place
+
+
+def _own_frame(frames: list[str]) -> str:
+    """Return the last frame of the app's own code, else the last one, "" for none."""
+    own = [frame for frame in frames if not any(foreign in frame for foreign in _FOREIGN)]
+    return (own or frames or [""])[-1]
 
 
 def _port(seen: Seen) -> tuple[str, str] | None:

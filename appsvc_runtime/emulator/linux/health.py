@@ -36,18 +36,11 @@ class Health:
         self._replaced_at: float | None = None
 
     def note(self, instance: int, found: Probed, now: float) -> str:
-        """Take what a check came to; give what is to be said of it, "" for nothing new."""
-        state, plan = self.states[instance], self.plan
+        """Take what a check came to; return what is to be said of it, "" for nothing new."""
         if 200 <= found.status <= 299:
-            before, first = state.healthy, not state.heard
-            failed = state.failures
-            self.states[instance] = State(heard=True)
-            if not before:
-                return f"healthy again ({found.status}): it gets requests as before."
-            if first:
-                return f"healthy ({found.status} in {found.seconds * 1000:.0f} ms)."
-            plural = "s" if failed > 1 else ""
-            return f"healthy again after {failed} failure{plural}." if failed else ""
+            before, self.states[instance] = self.states[instance], State(heard=True)
+            return _recovery(before, found)
+        state, plan = self.states[instance], self.plan
         state.failures += 1
         state.heard = True
         what = str(found.status) if found.status else found.reason
@@ -88,3 +81,13 @@ def in_rotation(states: list[State], percent: int) -> list[int]:
         most = 0  # in the worst case none is left out
     out = set(unhealthy[:most])
     return [number for number in range(len(states)) if number not in out]
+
+
+def _recovery(before: State, found: Probed) -> str:
+    """Return what a check that went well is worth saying, by the state before it."""
+    if not before.healthy:
+        return f"healthy again ({found.status}): it gets requests as before."
+    if not before.heard:
+        return f"healthy ({found.status} in {found.seconds * 1000:.0f} ms)."
+    plural = "s" if before.failures > 1 else ""
+    return f"healthy again after {before.failures} failure{plural}." if before.failures else ""

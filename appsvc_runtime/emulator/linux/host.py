@@ -142,6 +142,15 @@ class LinuxHost:
         if plan.options.build and not switched_off:
             return (await build.build(options, self._environ, say)).folder
         why = f"Not built, as {_BUILD_SWITCH} says" if plan.options.build else "Not built"
+        built = self._built_before(why, switched_off=switched_off)
+        if built is None:
+            say("build", f"{why}: the site is deployed as it is.")
+            built = await build.copy_site(options, say)
+        return built
+
+    def _built_before(self, why: str, *, switched_off: bool) -> Path | None:
+        """Return the folder that an earlier build has made, None where there is none."""
+        plan, say = self._plan, self._say
         for folder in (plan.site, plan.output):
             left = build.read_built(folder)
             if left.problem and folder == plan.site:  # of the other the copy itself reports it
@@ -155,8 +164,7 @@ class LinuxHost:
                     "to be run without a build.",
                     hint="Build it: leave out --no-build.",
                 )
-        say("build", f"{why}: the site is deployed as it is.")
-        return await build.copy_site(options, say)
+        return None
 
     def _compare_versions(self, made: Image, folder: Path) -> None:
         built = build.read_built(folder).built

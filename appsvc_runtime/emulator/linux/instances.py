@@ -82,16 +82,10 @@ class Instances:
         wanted = None
         if self._affinity:
             wanted = asked_instance(request.headers.getall("Cookie", []), self._ids)
-        number = self._choose(wanted)
+        number = await self._ready_instance(wanted)
+        if isinstance(number, Trouble):
+            return self._error(request, number)
         container = self._containers[number]
-        trouble = _GONE if self._closed else await container.ready()
-        if trouble is not None:
-            # Others may be there, also for a visitor whose own instance is gone.
-            ready = [n for n in self._rotation() if self._containers[n].port is not None]
-            if not ready or self._closed:
-                return self._error(request, trouble)
-            number = ready[next(self._turns) % len(ready)]
-            container = self._containers[number]
         port = container.port
         if port is None:
             return self._error(request, container.trouble or _GONE)
@@ -104,11 +98,27 @@ class Instances:
         except UpstreamError as error:
             return await self._broken(request, container, error)
         if self._affinity and wanted != number:
-            for cookie in cookies_for(self._ids[number], self._public_name, secure=request.secure):
-                answer.headers.add("Set-Cookie", cookie)
+            self._keep(answer, request, number)
         if len(self._containers) > 1:
             answer.note = f"instance {number + 1}"
         return answer
+
+    def _keep(self, answer: Answer, request: Request, number: int) -> None:
+        """Have a client's next requests come to the same instance."""
+        for cookie in cookies_for(self._ids[number], self._public_name, secure=request.secure):
+            answer.headers.add("Set-Cookie", cookie)
+
+    async def _ready_instance(self, wanted: int | None) -> int | Trouble:
+        """Return the instance that is asked for, or whose turn it is, or another that is ready."""
+        number = self._choose(wanted)
+        trouble = _GONE if self._closed else await self._containers[number].ready()
+        if trouble is None:
+            return number
+        # Others may be there, also for a client whose own instance is gone.
+        ready = [n for n in self._rotation() if self._containers[n].port is not None]
+        if not ready or self._closed:
+            return trouble
+        return ready[next(self._turns) % len(ready)]
 
     async def close(self) -> None:
         """Stop all of them at once, each in order; cancelled, they are killed."""

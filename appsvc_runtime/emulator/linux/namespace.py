@@ -119,9 +119,7 @@ def _try_namespace(
     programs = {name: shutil.which(name) for name in ("unshare", "mount", "sh")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
-        return (), f"{' and '.join(missing)} are not here" if len(missing) > 1 else (
-            f"{missing[0]} is not here"
-        )
+        return (), f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not here"
     if not os.path.isdir(HOME):
         return (), f"this machine has no {HOME}"
     script = stage / "enter.sh"
@@ -129,9 +127,18 @@ def _try_namespace(
     with os.scandir(HOME) as machine:
         own_files.write_file(script, os.fsencode(_entering(folder, home, stage, machine)))
     prefix = [str(programs["unshare"]), "--mount", "--propagation", "private"]
-    if hasattr(os, "geteuid") and os.geteuid() != 0:
-        prefix.append("--map-root-user")
+    prefix += [] if _is_root() else ["--map-root-user"]
     prefix += ["--", str(programs["sh"]), str(script)]
+    refusal = _try(prefix, folder)
+    return (tuple(prefix), "") if not refusal else ((), refusal)
+
+
+def _is_root() -> bool:
+    return not hasattr(os, "geteuid") or os.geteuid() == 0
+
+
+def _try(prefix: list[str], folder: Path) -> str:
+    """Return why a program that is started so does not see the site's folder, "" if it does."""
     try:
         # The folder may be a user's own: it is known by its number, nothing is written into it.
         tried = subprocess.run(
@@ -140,11 +147,11 @@ def _try_namespace(
             timeout=_TRIAL_SECONDS,
         )  # fmt: skip
         if not tried.returncode and tried.stdout.split()[:1] == [str(folder.stat().st_ino)]:
-            return tuple(prefix), ""
+            return ""
         said = tried.stderr.strip().partition("\n")[0]
     except (subprocess.SubprocessError, OSError) as error:
         said = str(error)
-    return (), said.rstrip(".") or "the machine allows none"
+    return said.rstrip(".") or "the machine allows none"
 
 
 def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEntry[str]]) -> str:

@@ -16,7 +16,7 @@ from ..processes import readiness
 from ..processes.child import Child
 from .diagnosis import Seen, Trouble, find_trouble, wrong_place
 from .limits import Limits
-from .probe import front_end_source, probe
+from .probe import Probed, front_end_source, probe
 
 __all__ = ["Launch", "WarmUp"]
 
@@ -68,9 +68,9 @@ class WarmUp:
     async def until_it_answers(
         self, child: Child, exited: asyncio.Task[int], began: float
     ) -> Trouble | None:
-        """Wait until the container answers; give None then, or why it did not."""
+        """Wait until the container answers; return None then, or why it did not."""
         limits, port = self._limits, self._launch.port
-        pause, told, answer = _SHORTEST_LOOK, "", ""
+        pause, told, answer = _SHORTEST_LOOK, False, ""
         while True:
             passed = self._clock() - began
             if passed >= _PATIENCE:
@@ -80,31 +80,46 @@ class WarmUp:
             if passed >= limits.start:
                 return self._find_trouble(child, None, readiness.listened_on(child.tree), answer)
             if await readiness.is_open(child.tree, port):
-                asked = asyncio.create_task(
-                    probe(
-                        port,
-                        limits.warmup_path,
-                        timeout=min(_PROBE_SECONDS, limits.start - passed),
-                        source=self._source,
-                    )
-                )
-                await asyncio.wait({asked, exited}, return_when=asyncio.FIRST_COMPLETED)
-                if not asked.done():
-                    asked.cancel()
+                found = await self._probe(exited, limits.start - passed)
+                if found is None:
                     continue
-                found = asked.result()
-                if found.status and found.status in (limits.warmup_statuses or {found.status}):
+                answer = self._refusal(found)
+                if not answer:
                     self._tell_start(found.status, found.seconds, self._clock() - began)
                     return None
-                answer = (
-                    found.reason or f"status {found.status}, which WEBSITE_WARMUP_STATUSES lacks"
-                )
             elif passed >= _PATIENCE and not told:
-                told = wrong_place(readiness.listened_on(child.tree), port)
-                if told:
-                    self._say(self._label, f"({told}: the platform waits in vain.)")
+                told = self._tell_wrong_place(child)
             await asyncio.wait({exited}, timeout=min(pause, max(0.0, limits.start - passed)))
             pause = min(pause * 1.5, _LONGEST_LOOK)
+
+    async def _probe(self, exited: asyncio.Task[int], left: float) -> Probed | None:
+        """Send a warm-up request; return what came of it, None if the container ends meanwhile."""
+        asked = asyncio.create_task(
+            probe(
+                self._launch.port,
+                self._limits.warmup_path,
+                timeout=min(_PROBE_SECONDS, left),
+                source=self._source,
+            )
+        )
+        await asyncio.wait({asked, exited}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return asked.result()
+        asked.cancel()
+        return None
+
+    def _refusal(self, found: Probed) -> str:
+        """Return why a response does not count as one of a started container, "" if it does."""
+        if found.status and found.status in (self._limits.warmup_statuses or {found.status}):
+            return ""
+        return found.reason or f"status {found.status}, which WEBSITE_WARMUP_STATUSES lacks"
+
+    def _tell_wrong_place(self, child: Child) -> bool:
+        """Say where else the container listens; return whether it does."""
+        place = wrong_place(readiness.listened_on(child.tree), self._launch.port)
+        if place:
+            self._say(self._label, f"({place}: the platform waits in vain.)")
+        return bool(place)
 
     def _tell_start(self, status: int, seconds: float, took: float) -> None:
         self._say(

@@ -1,4 +1,4 @@
-"""Programs that no visitor asks: run until a stop signal, ended whole. The front end's counterpart.
+"""Programs that no client calls: run until a stop signal, ended whole. The front end's counterpart.
 
 Knows signals and asyncio. Must not know which programs there are, and must not print.
 """
@@ -21,7 +21,7 @@ class Background(Protocol):
     interrupted: int
 
     async def work(self) -> int:
-        """Run until there is nothing left to run; give the exit code."""
+        """Run until there is nothing left to run; return the exit code."""
 
     async def close(self) -> None:
         """End everything in order; cancelled, at once."""
@@ -31,7 +31,7 @@ class Background(Protocol):
 
 
 def run_background(background: Background) -> int:
-    """Run until the work is done or a stop signal comes; give the exit code.
+    """Run until the work is done or a stop signal comes; return the exit code.
 
     A second signal ends at once what has not ended yet.
     """

@@ -70,7 +70,7 @@ class Child(asyncio.SubprocessProtocol):
         listener: Callable[[int, str], None] | None = None,
         pass_fds: Iterable[int] = (),
     ) -> Child:
-        """Start a program; give it as soon as it runs.
+        """Start a program; return it as soon as it runs.
 
         `say` gets each line that it prints. `log_file`, a path or a function from the process's
         number to one, gets a copy of the bytes; `error_file` of those on standard error, which then
@@ -101,7 +101,7 @@ class Child(asyncio.SubprocessProtocol):
         return child
 
     async def wait(self) -> int:
-        """Wait until the program itself has ended; give its exit code, negative for a signal.
+        """Wait until the program itself has ended; return its exit code, negative for a signal.
 
         Its last output has been taken by then. What it started may still run: see `kill`.
         """
@@ -110,7 +110,7 @@ class Child(asyncio.SubprocessProtocol):
         return cast("int", self.returncode)
 
     async def stop(self, grace: float) -> bool:
-        """Ask it to end, wait so many seconds, end what is left; say whether it went by itself.
+        """Ask it to end, wait so many seconds, end what is left; return whether it went by itself.
 
         When this is cancelled, all of it is killed at once.
         """
@@ -144,7 +144,7 @@ class Child(asyncio.SubprocessProtocol):
             self._end()
 
     def tail(self) -> str:
-        """Give the last that it printed: at most 64 lines and 8192 characters."""
+        """Return the last that it printed: at most 64 lines and 8192 characters."""
         return self.output.tail()
 
     async def _kill_patiently(self) -> None:

@@ -49,7 +49,7 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 
 def windows_variables() -> dict[str, str]:
-    r"""Give what Windows and App Service set besides, for the `%VAR%` of a web.config.
+    r"""Return what Windows and App Service set besides, for the `%VAR%` of a web.config.
 
     Paths are Windows', so that they are found to be the site's like others: `%SystemDrive%\home`.
     """
@@ -69,7 +69,7 @@ def windows_variables() -> dict[str, str]:
 
 
 def platform_variables(*, site_name: str, public_name: str, instance_id: str) -> dict[str, str]:
-    """Give what App Service sets on every host alike."""
+    """Return what App Service sets on every host alike."""
     return {
         "REGION_NAME": "Emulator",
         "WEBSITE_AUTH_ENABLED": "False",
@@ -87,7 +87,7 @@ def platform_variables(*, site_name: str, public_name: str, instance_id: str) ->
 
 
 def plain_environ(base: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables of `base` that do not tell of a host."""
+    """Return the variables of `base` that do not tell of a host."""
     return {
         name: value
         for name, value in base.items()
@@ -103,7 +103,7 @@ def make_environ(
     home: Path,
     app_settings: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """Give the variables of a site's process.
+    """Return the variables of a site's process.
 
     `base` is this process's own environment, of which everything stays that does not tell of
     another host; then come the platform's, then the app settings, under both of their names.

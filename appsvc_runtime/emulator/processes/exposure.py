@@ -44,7 +44,7 @@ class Exposure:
             self._explain(new)
 
     def tell(self) -> None:
-        """Say what is known, if that is anything."""
+        """Report what is known, if that is anything."""
         self._told = True
         if self._known:
             self._explain(list(self._known))

@@ -74,7 +74,7 @@ class ChildOutput:
         self._unfinished[stream] = rest
 
     def end(self, stream: int | None = None) -> None:
-        """Say what was held back: of one stream, or of all, after which nothing more is taken."""
+        """Report what was held back of one stream, or of all: then nothing more is taken."""
         for number in list(self._unfinished) if stream is None else [stream]:
             rest = self._unfinished.pop(number, b"")
             if rest:
@@ -84,7 +84,7 @@ class ChildOutput:
                 self._stop_copying(path)
 
     def tail(self) -> str:
-        """Give the last lines of both streams, in the order in which they came."""
+        """Return the last lines of both streams, in the order in which they came."""
         unfinished = [_text(rest) for rest in self._unfinished.values() if rest]
         return "\n".join([*self._tail, *unfinished])[-TAIL_CHARACTERS:]
 
@@ -112,7 +112,7 @@ class ChildOutput:
 
 
 def _whole_characters(line: bytes) -> int:
-    """Give where to cut a line that is too long: not inside a character, if it is UTF-8."""
+    """Return where to cut a line that is too long: not inside a character, if it is UTF-8."""
     for back in range(4):
         if line[MAX_LINE - back] & 0xC0 != 0x80:  # no continuation of a character
             return MAX_LINE - back

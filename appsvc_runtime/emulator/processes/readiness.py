@@ -51,7 +51,7 @@ def free_port(taken: Iterable[int] = ()) -> int:
 
 
 async def is_ready(tree: Tree, port: int) -> bool:
-    """Say whether the tree listens on 127.0.0.1:`port`."""
+    """Return whether the tree listens on 127.0.0.1:`port`."""
     listened_on = procfs.is_listened_on(port)
     if listened_on is None:
         return await _takes_connections(port)
@@ -62,7 +62,7 @@ async def is_ready(tree: Tree, port: int) -> bool:
 
 
 async def is_open(tree: Tree, port: int) -> bool:
-    """Say whether the tree can be reached on `port` from outside of this machine, with IPv4.
+    """Return whether the tree can be reached on `port` from outside of this machine, with IPv4.
 
     Where the system does not tell, a connection from this machine is what is tried.
     """
@@ -75,7 +75,7 @@ async def is_open(tree: Tree, port: int) -> bool:
 
 
 def listened_on(tree: Tree) -> list[tuple[str, int]]:
-    """Give the addresses and ports on which the tree listens, as far as the system tells."""
+    """Return the addresses and ports on which the tree listens, as far as the system tells."""
     return procfs.listeners(tree.alive())
 
 

@@ -43,7 +43,7 @@ class Repeats:
             self._say(label, text)
 
     def release(self) -> None:
-        """Say what was held back, and hold back nothing more in this try."""
+        """Report what was held back, and hold back nothing more in this try."""
         self._holding = False
         held, self._held = self._held, []
         for label, text in held:

@@ -55,7 +55,7 @@ def find_wfastcgi(interpreter: Interpreter) -> str:
 
 
 def names(folder: Path, settings: Mapping[str, str], public: str) -> tuple[str, str, str]:
-    """Give the site's name, its host name on the platform, and the one that visitors use.
+    """Return the site's name, its host name on the platform, and the one that clients use.
 
     `settings` are the app settings, which may say the first two; `public` is `--public-name`.
     """

@@ -189,14 +189,7 @@ class Exchange:
         if self._stderr or self._refused or self.future.done():
             return
         if self._head is None:
-            if self._parser is None:
-                self._parser = HeadParser()
-            try:
-                found = self._parser.feed(data)
-            except CgiHeadError as error:
-                self._refused = True
-                self.future.set_exception(error)
-                return
+            found = self._read_head(data)
             if found is None:
                 return
             self._head, data = found
@@ -208,6 +201,17 @@ class Exchange:
             self._buffer += data
         if len(self._buffer) >= self._limit:
             self._flush(self._head)
+
+    def _read_head(self, data: bytes) -> tuple[Head, bytes] | None:
+        """Return the answer's head, and what of its body came with it, once it is whole."""
+        if self._parser is None:
+            self._parser = HeadParser()
+        try:
+            return self._parser.feed(data)
+        except CgiHeadError as error:
+            self._refused = True
+            self.future.set_exception(error)
+            return None
 
     def stderr(self, data: bytes) -> None:
         """Take a piece of what went wrong."""

@@ -74,13 +74,7 @@ def make_params(
         "REMOTE_HOST": request.client,
         "REMOTE_PORT": str(request.client_port),
     }
-    for name, value in request.headers.items():
-        key = _variable(name)
-        text = value if value.isascii() else _text(value)
-        if key not in params:
-            params[key] = text
-        else:  # as http.sys joins headers of the same name
-            params[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
+    _add_headers(params, request)
     params["CONTENT_TYPE"] = params.get("HTTP_CONTENT_TYPE", "")
     if request.length is None:
         params["CONTENT_LENGTH"] = "-1"
@@ -90,6 +84,16 @@ def make_params(
         # Under both names, against CGI; and 0 is said as well: the platform's proxy sends it.
         params["CONTENT_LENGTH"] = params["HTTP_CONTENT_LENGTH"] = str(request.length)
     return params
+
+
+def _add_headers(params: dict[str, str], request: Request) -> None:
+    for name, value in request.headers.items():
+        key = _variable(name)
+        text = value if value.isascii() else _text(value)
+        if key not in params:
+            params[key] = text
+        else:  # as http.sys joins headers of the same name
+            params[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
 
 
 @lru_cache(1024)

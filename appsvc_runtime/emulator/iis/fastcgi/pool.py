@@ -264,17 +264,19 @@ class Pool:
             self._fails.count()
             self._say(process.label, f"({process.failure})")
         elif not expected and not self._closed:
-            if process.error is not None:
-                self._say(process.label, f"({process.error.message} It is replaced.)")
-            elif not process.retired:
-                # wfastcgi ends with 0 after a changed file, and after an error at its start.
-                why = self._change if self._loop.time() < self._change_until else ""
-                self._say(
-                    process.label, f"(It has ended by itself, code {process.returncode}{why}.)"
-                )
+            self._tell_end(process)
             if process.served and not process.doubtful:
                 self._keep_warm()
         self._grow()
+
+    def _tell_end(self, process: FastCgiProcess) -> None:
+        """Say why a process has ended that nobody ended and that did not fail."""
+        if process.error is not None:
+            self._say(process.label, f"({process.error.message} It is replaced.)")
+        elif not process.retired:
+            # wfastcgi ends with 0 after a changed file, and after an error at its start.
+            why = self._change if self._loop.time() < self._change_until else ""
+            self._say(process.label, f"(It has ended by itself, code {process.returncode}{why}.)")
 
     def _reap(self) -> None:
         """End those that have been idle for too long."""

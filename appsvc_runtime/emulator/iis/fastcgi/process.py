@@ -99,19 +99,26 @@ class FastCgiProcess(FastCgiConnection):
         """Fail what is under way, with all that is known."""
         exchange, self._exchange = self._exchange, None
         error = self.error
-        code = self.returncode
-        clean = by_itself and code == 0 and error is None
-        if error is not None:
-            message = error.message
-        elif by_itself:
-            half = ", half a record sent" if self._parser.partial else ""
-            message = f"The FastCGI process exited unexpectedly (exit code {code}{half})."
-        else:
-            message = "The FastCGI process hung up before its answer was whole."
-        expected = clean or (error is not None and not self.at_fault)
-        if not expected and (exchange is not None or error is not None or not self.retired):
+        clean = by_itself and self.returncode == 0 and error is None
+        message = error.message if error is not None else self._how_it_ended(by_itself)
+        if self._has_failed(clean=clean, was_busy=exchange is not None):
             self.failure = message
         if exchange is not None:
             timeout = isinstance(error, FastCgiTimeoutError)
             kind = FastCgiTimeoutError if timeout else FastCgiExitError
-            exchange.fail(kind(message, returncode=code, output=child.tail(), clean=clean))
+            exchange.fail(
+                kind(message, returncode=self.returncode, output=child.tail(), clean=clean)
+            )
+
+    def _has_failed(self, *, clean: bool, was_busy: bool) -> bool:
+        if clean:
+            return False
+        if self.error is not None:
+            return self.at_fault
+        return was_busy or not self.retired
+
+    def _how_it_ended(self, by_itself: bool) -> str:
+        if not by_itself:
+            return "The FastCGI process hung up before its answer was whole."
+        half = ", half a record sent" if self._parser.partial else ""
+        return f"The FastCGI process exited unexpectedly (exit code {self.returncode}{half})."

@@ -167,7 +167,7 @@ class ResponseParser:
         return bool(self._held)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Stdout | Stderr | End]:
-        """Give what is whole by now; `data` may be reused afterwards.
+        """Return what is whole by now; `data` may be reused afterwards.
 
         An empty record ends a stream by the book (§3.3), but wfastcgi sends one after each piece of
         output and IIS goes on reading, so that it says nothing here and only End ends an answer.
@@ -178,8 +178,19 @@ class ResponseParser:
         events: list[Stdout | Stderr | End] = []
         if type(data) is not bytes:
             data = bytes(data)
-        size = len(data)
         position = self._complete(data, events) if self._held else 0
+        position = self._take_whole(data, position, events)
+        if position < len(data):
+            # Not more than one record: where the end was seen, what follows only has to be noticed.
+            self._held += data[position:] if not self.ended else b"?"
+        return events
+
+    def _take_whole(self, data: bytes, position: int, events: list[Stdout | Stderr | End]) -> int:
+        """Take the records that are whole, from a position on; return where the next one begins.
+
+        One loop without calls: it runs for each record.
+        """
+        size = len(data)
         out = b""  # pieces that follow one another are given as one
         while size - position >= _HEADER_SIZE and not self.ended:
             version, kind, request_id, length, padding = _unpack_header(data, position)
@@ -191,21 +202,16 @@ class ResponseParser:
                 break
             position = end + padding
             if kind == _STDOUT:
-                if not out:
-                    out = data[start:end]
-                elif length:
+                if length:
                     out += data[start:end]
-            else:
-                if out:
-                    events.append(Stdout(out))
-                    out = b""
-                self._add(kind, data[start:end], events)
+                continue
+            if out:
+                events.append(Stdout(out))
+                out = b""
+            self._add(kind, data[start:end], events)
         if out:
             events.append(Stdout(out))
-        if position < size:
-            # Not more than one record: where the end was seen, what follows only has to be noticed.
-            self._held += data[position:] if not self.ended else b"?"
-        return events
+        return position
 
     def _complete(self, data: bytes, events: list[Stdout | Stderr | End]) -> int:
         """Complete the record that is held; give how much of `data` it took."""

@@ -137,7 +137,7 @@ def _wildcard(text: str) -> str:
 
 
 def _translate(text: str) -> tuple[str, str]:
-    """Give an ECMAScript expression as `regex` is to read it, and what in it is foreign."""
+    """Return an ECMAScript expression as `regex` is to read it, and what in it is foreign."""
     out: list[str] = []
     foreign = ""
     repeated = False  # what stands before is a quantifier
@@ -148,32 +148,40 @@ def _translate(text: str) -> tuple[str, str]:
         piece = token[0] if token else text[at]
         at += len(piece)
         was_repeated, repeated = repeated, piece in _QUANTIFIERS
-        foreign = foreign or _FOREIGN.get(piece, "")
-        if piece == "+" and not was_repeated:
-            size.repeat("1")
-        elif piece not in "*+?{":
-            size.add(piece)
+        foreign = foreign or _foreign(piece, was_repeated)
+        size.take(piece, was_repeated)
         if piece == "[":
             piece, at = _translate_class(text, at - 1)
         elif piece.startswith("\\"):
-            if piece[1:2] and piece[1] in _NET_ESCAPES:
-                foreign = foreign or "an escape of .NET"
             piece = _escape(piece)
         elif piece == "{":
-            count = _COUNT.match(text, at - 1)
-            if count:
-                piece, at, repeated = count[0], count.end(), True
-                size.repeat(count[1])
-            else:  # it is a brace; `regex` would take some for its own approximate matching
-                piece = r"\{"
-                size.add(piece)
+            piece, at, repeated = _read_count(text, at - 1, size)
         elif was_repeated and piece in ("+", "?"):
-            foreign = foreign or ("a possessive quantifier" if piece == "+" else "")
             repeated = False
         else:
             piece = _PIECES.get(piece, piece)
         out.append(piece)
     return "".join(out), foreign
+
+
+def _foreign(piece: str, was_repeated: bool) -> str:
+    """Return what a piece is that ECMAScript does not know, "" for what it does."""
+    if piece.startswith("\\") and piece[1:2] and piece[1] in _NET_ESCAPES:
+        return "an escape of .NET"
+    if piece == "+" and was_repeated:
+        return "a possessive quantifier"
+    return _FOREIGN.get(piece, "")
+
+
+def _read_count(text: str, start: int, size: _Size) -> tuple[str, int, bool]:
+    """Return what stands at a brace, where it ends, and whether it is a count."""
+    count = _COUNT.match(text, start)
+    if count:
+        size.repeat(count[1])
+        return count[0], count.end(), True
+    # It is a brace; `regex` would take some for its own approximate matching.
+    size.add(r"\{")
+    return r"\{", start + 1, False
 
 
 class _Size:
@@ -182,6 +190,13 @@ class _Size:
     def __init__(self) -> None:
         self._groups = [0]  # those of each group that is open, the outermost first
         self._last = 0  # those of the piece that a count would repeat
+
+    def take(self, token: str, was_repeated: bool) -> None:
+        """Count a token: `+` doubles what it repeats, the other quantifiers add nothing."""
+        if token == "+" and not was_repeated:
+            self.repeat("1")
+        elif token not in "*+?{":
+            self.add(token)
 
     def add(self, token: str) -> None:
         """Count one more token of the expression."""
@@ -215,20 +230,21 @@ def _escape(piece: str) -> str:
     return _CLASSES.get(letter) or _plain_escape(piece)
 
 
+# What `regex` reads as ECMAScript does, and what is reported as .NET's and read as there.
+_SAME_ESCAPES = "sSfnrtv123456789A"
+_OTHER_ESCAPES = {"0": r"\x00", "z": r"\Z", "Z": r"(?=\n?\Z)", "G": r"\A"}
+
+
 def _plain_escape(piece: str) -> str:
-    """Give an escape that means the same inside and outside of a class."""
-    letter = piece[1]
+    """Return an escape that means the same inside and outside of a class."""
+    letter, is_long = piece[1], len(piece) > 2
     if letter == "c" and len(piece) == 3:
         return f"\\x{ord(piece[2]) % 32:02x}"
-    if letter == "0":
-        return r"\x00"
-    if letter in "sSfnrtv" or (letter in "xu" and len(piece) > 2) or letter in "123456789":
-        return piece
-    if letter == "k" and len(piece) > 2:
+    if letter == "k" and is_long:
         return f"(?P={piece[3:-1]})"
-    if (letter in "pP" and len(piece) > 2) or letter in "AZzG":  # reported, and read as .NET does
-        return {"z": r"\Z", "Z": r"(?=\n?\Z)", "G": r"\A"}.get(letter, piece)
-    return regex.escape(letter)
+    if letter in _SAME_ESCAPES or (letter in "xupP" and is_long):  # \\p is reported, and .NET's
+        return piece
+    return _OTHER_ESCAPES.get(letter) or regex.escape(letter)
 
 
 def _translate_class(text: str, start: int) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...http.url_paths import BadPathError, clean_url, decode_path, encode_path
 from . import server_variables
-from .compile import ReadRule, read_rule
+from .compile import ReadCondition, ReadRule, read_rule
 from .patterns import Captures, TooSlowError
 from .server_variables import Facts
 from .substitution import Lookup, TooLongError
@@ -204,7 +204,7 @@ def _check(
     lookup: Lookup,
     deadline: float,
 ) -> Captures | None:
-    """Give what `{C:n}` are in the action, None where the conditions do not hold.
+    """Return what `{C:n}` are in the action, None where the conditions do not hold.
 
     They are those of the last condition whose pattern matched; with trackAllCaptures `{C:0}` is
     that of the first and the groups of all are counted through. Conditions that are negated or ask
@@ -215,14 +215,8 @@ def _check(
     held = not (compiled.conditions and rule.match_any)
     for condition in compiled.conditions:
         text = condition.input.fill(captures, last, lookup)
-        found: Captures | None
-        if condition.pattern is None:
-            ask = facts.is_file if condition.match_type == "IsFile" else facts.is_directory
-            found = () if _ask(ask, text or lookup("REQUEST_FILENAME")) else None
-        else:
-            found = condition.pattern.search(text, deadline)
-            if found is not None and not condition.negate:
-                last = (*last, *found[1:]) if rule.track_all_captures and last else found
+        found = _match(condition, text, facts, lookup, deadline)
+        last = _captured(rule, condition, last, found)
         if (found is None) == condition.negate:
             held = True
             if rule.match_any and not rule.track_all_captures:
@@ -230,6 +224,24 @@ def _check(
         elif not rule.match_any:
             return None
     return last if held else None
+
+
+def _captured(
+    rule: Rule, condition: ReadCondition, before: Captures, found: Captures | None
+) -> Captures:
+    if not found or condition.negate:
+        return before
+    return (*before, *found[1:]) if rule.track_all_captures and before else found
+
+
+def _match(
+    condition: ReadCondition, text: str, facts: Facts, lookup: Lookup, deadline: float
+) -> Captures | None:
+    """Return what a condition's pattern captures, () for a file that is there; None for neither."""
+    if condition.pattern is not None:
+        return condition.pattern.search(text, deadline)
+    ask = facts.is_file if condition.match_type == "IsFile" else facts.is_directory
+    return () if _ask(ask, text or lookup("REQUEST_FILENAME")) else None
 
 
 def _ask(question: Callable[[str], bool], path: str) -> bool:

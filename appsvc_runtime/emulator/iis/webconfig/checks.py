@@ -113,34 +113,42 @@ class _Found:
 
 
 def _check_handlers(config: Config, python: Handler | None, found: _Found) -> None:
-    own = [handler for handler in config.handlers if handler.place.line]
-    for handler in own:
-        if is_fastcgi(handler) and not handler.script_processor:
-            message = f"The handler {handler.name!r} has no scriptProcessor."
-            hint = r"Write it as D:\home\Python311x64\python.exe|D:\home\Python311x64\wfastcgi.py."
-            found.error("no-processor", handler.place, message, hint)
-        elif language := language_of(handler):
-            message = f"The handler {handler.name!r} is for {language}, which is not emulated."
-            level = found.warning if python else found.error
-            level("other-language", handler.place, message)
-        elif is_fastcgi(handler) and not is_fastcgi_python(handler):
-            message = f"The scriptProcessor of {handler.name!r} is not python.exe|wfastcgi.py."
-            level = found.warning if python else found.error
-            level("no-processor", handler.place, message, "Write both, with a bar between them.")
+    # Where another handler is Python's, one that cannot be emulated is no error.
+    level = found.warning if python else found.error
+    for handler in config.handlers:
+        if not handler.place.line:
+            continue  # IIS's own
+        _check_handler(handler, level, found)
         if is_http_platform(handler) and config.http_platform is None:
             message = f"The handler {handler.name!r} has no <httpPlatform> beside it."
             hint = "Say there what to start: processPath and arguments."
             found.error("no-platform", handler.place, message, hint)
     if python is None and not found.findings:
-        place = config.http_platform.place if config.http_platform else Place("web.config")
-        message = "No handler sends requests to Python."
-        hint = (
-            "Add one with modules httpPlatformHandler, or FastCgiModule with wfastcgi.py."
-            if config.http_platform is None
-            else 'Add <add name="PythonHandler" path="*" verb="*" modules="httpPlatformHandler" '
-            'resourceType="Unspecified"/>.'
-        )
-        found.error("no-handler", place, message, hint)
+        _report_no_python(config, found)
+
+
+def _check_handler(handler: Handler, level: Callable[..., None], found: _Found) -> None:
+    if is_fastcgi(handler) and not handler.script_processor:
+        message = f"The handler {handler.name!r} has no scriptProcessor."
+        hint = r"Write it as D:\home\Python311x64\python.exe|D:\home\Python311x64\wfastcgi.py."
+        found.error("no-processor", handler.place, message, hint)
+    elif language := language_of(handler):
+        message = f"The handler {handler.name!r} is for {language}, which is not emulated."
+        level("other-language", handler.place, message)
+    elif is_fastcgi(handler) and not is_fastcgi_python(handler):
+        message = f"The scriptProcessor of {handler.name!r} is not python.exe|wfastcgi.py."
+        level("no-processor", handler.place, message, "Write both, with a bar between them.")
+
+
+def _report_no_python(config: Config, found: _Found) -> None:
+    place = config.http_platform.place if config.http_platform else Place("web.config")
+    hint = (
+        "Add one with modules httpPlatformHandler, or FastCgiModule with wfastcgi.py."
+        if config.http_platform is None
+        else 'Add <add name="PythonHandler" path="*" verb="*" modules="httpPlatformHandler" '
+        'resourceType="Unspecified"/>.'
+    )
+    found.error("no-handler", place, "No handler sends requests to Python.", hint)
 
 
 def _check_platform(

@@ -81,6 +81,15 @@ def _line(where: str) -> int:
     return int(tail) if tail.isdigit() else 0
 
 
+def _below_folder(path: str) -> str | None:
+    """Return a location's path without outer slashes; "" for the folder itself, None for none."""
+    inner = path.strip("/")
+    parts = inner.split("/") if path != "." and inner else []
+    if path.startswith("/") or "" in parts or ".." in parts or _BAD_PATH & set(path):
+        return None
+    return "/".join(parts)
+
+
 class _Reader:
     """Walks the groups of one file; one dict of sections for each path."""
 
@@ -129,8 +138,8 @@ class _Reader:
             self.report.error("location", element.line, message)
             return
         path = element.attributes.get("path", "")
-        parts = [] if path == "." else path.strip("/").split("/") if path.strip("/") else []
-        if path.startswith("/") or "" in parts or ".." in parts or _BAD_PATH & set(path):
+        spelled = _below_folder(path)
+        if spelled is None:
             message = f"The path {path[:80]!r} of a <location> is none below its folder."
             hint = "Write it without a slash at the beginning, as in static/img."
             self.report.error("location", element.line, message, hint)
@@ -138,7 +147,6 @@ class _Reader:
         for name in ("allowOverride", "overrideMode"):
             if name in element.attributes:
                 self.report.not_emulated(f"The attribute {name} of <location>", element.line)
-        spelled = "/".join(parts)
         # The folder itself may be named by a location too: another scope, no section twice.
         key = spelled.lower() or "."
         self._scopes.setdefault(key, {})

@@ -47,32 +47,57 @@ def _merge(
 ) -> tuple[Entry, ...]:
     if not collection.key:
         return base + tuple(replace(entry, folder=folder) for entry in top if entry.kind == "add")
-    inherited: dict[Key, Entry] = {entry.key: entry for entry in base}
-    by_case = _by_case(collection, base)
-    own: dict[Key, Entry] = {}
+    merging = _Merging(schema, collection, base, say)
     for entry in top:
         if entry.kind == "clear":
-            inherited.clear()
-            own.clear()
+            merging.clear()
         elif entry.kind == "remove":
-            # Nothing to remove is no error to IIS; a name in another spelling is worth a word.
-            gone = (inherited.pop(entry.key, None), own.pop(entry.key, None))
-            if gone == (None, None):
-                other = by_case.get(_lower(entry.key))
-                if other is not None and other.key in inherited:
-                    say("case", schema, entry, other)
+            merging.remove(entry)
         else:
-            met = inherited.get(entry.key)
-            if met is not None and not collection.override:
-                say("duplicate", schema, entry, met)
-            if met is not None and not collection.append:
-                del inherited[entry.key]
-            if met is not None and collection.append:
-                inherited[entry.key] = replace(entry, folder=folder)
-            else:
-                own[entry.key] = replace(entry, folder=folder)
-    first, second = (inherited, own) if collection.append else (own, inherited)
-    return (*first.values(), *second.values())
+            merging.add(replace(entry, folder=folder))
+    return merging.entries()
+
+
+class _Merging:
+    """The entries of a collection with keys: those inherited, and the level's own."""
+
+    def __init__(
+        self, schema: Schema, collection: Collection, base: tuple[Entry, ...], say: Say
+    ) -> None:
+        self._schema = schema
+        self._collection = collection
+        self._say = say
+        self._inherited: dict[Key, Entry] = {entry.key: entry for entry in base}
+        self._by_case = _by_case(collection, base)
+        self._own: dict[Key, Entry] = {}
+
+    def clear(self) -> None:
+        self._inherited.clear()
+        self._own.clear()
+
+    def remove(self, entry: Entry) -> None:
+        # Nothing to remove is no error to IIS; a name in another spelling is worth a word.
+        gone = (self._inherited.pop(entry.key, None), self._own.pop(entry.key, None))
+        other = self._by_case.get(_lower(entry.key))
+        if gone == (None, None) and other is not None and other.key in self._inherited:
+            self._say("case", self._schema, entry, other)
+
+    def add(self, entry: Entry) -> None:
+        met = self._inherited.get(entry.key)
+        if met is not None and not self._collection.override:
+            self._say("duplicate", self._schema, entry, met)
+        if met is not None and self._collection.append:
+            self._inherited[entry.key] = entry
+            return
+        self._inherited.pop(entry.key, None)
+        self._own[entry.key] = entry
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all, in the order in which IIS tries them."""
+        first, second = self._own, self._inherited
+        if self._collection.append:
+            first, second = second, first
+        return (*first.values(), *second.values())
 
 
 def _by_case(collection: Collection, base: tuple[Entry, ...]) -> dict[Key, Entry]:

@@ -138,11 +138,7 @@ def _read_attributes(
     for name, text in element.attributes.items():
         attribute = known.get(name)
         if attribute is None:
-            if name in _LOCKS or (":" in name and not name.startswith("xmlns:")):
-                hint = _HINTS.get(name, "")
-                report.not_emulated(f"The attribute {name} of <{owner}>", element.line, hint)
-            elif name != "xmlns" and not name.startswith("xmlns:"):
-                report.unknown(f"attribute of <{owner}>", name, element.line, known)
+            _report_unknown(name, element, known, owner, report)
             continue
         value = read_value(attribute, text)
         if isinstance(value, Wrong):
@@ -154,6 +150,16 @@ def _read_attributes(
         if not attribute.emulated and value != attribute.default:
             report.not_emulated(f"The attribute {name} of <{owner}>", element.line)
     return values
+
+
+def _report_unknown(
+    name: str, element: Element, known: Mapping[str, Attribute], owner: str, report: Report
+) -> None:
+    if name in _LOCKS or (":" in name and not name.startswith("xmlns:")):
+        hint = _HINTS.get(name, "")
+        report.not_emulated(f"The attribute {name} of <{owner}>", element.line, hint)
+    elif name != "xmlns" and not name.startswith("xmlns:"):
+        report.unknown(f"attribute of <{owner}>", name, element.line, known)
 
 
 def _read_entry(

@@ -35,30 +35,41 @@ class Problem(NamedTuple):
 def port_problem(
     platform: HttpPlatform, source: Callable[[str], str | None] | None = None
 ) -> Problem | None:
-    """Say what keeps the port from the program, None where nothing is known to.
+    """Return what keeps the port from the program, None where nothing is known to.
 
-    `source` gives the text of the script that the arguments name, by its path as written.
+    `source` returns the text of the script that the arguments name, by its path as written.
     """
-    arguments = platform.arguments
-    if _OWN_DOOR.search(arguments):
+    if _OWN_DOOR.search(platform.arguments):
         return None
-    script = _SCRIPT.search(arguments)
+    script = _SCRIPT.search(platform.arguments)
     text = source(script[1] or script[2]) if script and source else None
-    values = [value for _, value in platform.environment_variables]
-    if not any(PORT in map(str.upper, names_in(each)) for each in (arguments, *values)):
-        if text is not None and (PORT in text or "appsvc_runtime" in text):
-            return None
-        message = f"{PORT} is passed on neither in arguments nor in environmentVariables."
-        hint = (
-            f"Add --port %{PORT}% to the arguments, or an environmentVariable {_SERVER_PORT}; only "
-            f"a program that reads {PORT} itself needs neither."
-        )
-        return Problem("no-port", message, hint)
-    has_variable = any(name.upper() == _SERVER_PORT for name, _ in platform.environment_variables)
-    if has_variable or text is None or _SERVER_PORT not in text:
-        return None
-    if any(way in text for way in _OTHER_WAYS):
+    if not _passes_port(platform):
+        return _no_port(text)
+    names = {name.upper() for name, _ in platform.environment_variables}
+    return None if _SERVER_PORT in names else _no_server_port(text or "")
+
+
+def _no_server_port(text: str) -> Problem | None:
+    """Return the problem of a script that reads its port from a variable that is not set."""
+    if _SERVER_PORT not in text or any(way in text for way in _OTHER_WAYS):
         return None
     message = f"The script reads its port from {_SERVER_PORT} only, which is not set."
     hint = f'Add <environmentVariable name="{_SERVER_PORT}" value="%{PORT}%"/>.'
     return Problem("server-port", message, hint)
+
+
+def _passes_port(platform: HttpPlatform) -> bool:
+    values = [value for _, value in platform.environment_variables]
+    return any(PORT in map(str.upper, names_in(each)) for each in (platform.arguments, *values))
+
+
+def _no_port(text: str | None) -> Problem | None:
+    """Return the problem of a program that is told no port, None where its script reads it."""
+    if text is not None and (PORT in text or "appsvc_runtime" in text):
+        return None
+    message = f"{PORT} is passed on neither in arguments nor in environmentVariables."
+    hint = (
+        f"Add --port %{PORT}% to the arguments, or an environmentVariable {_SERVER_PORT}; only "
+        f"a program that reads {PORT} itself needs neither."
+    )
+    return Problem("no-port", message, hint)

@@ -106,24 +106,26 @@ def read_value(attribute: Attribute, text: str) -> Value | Wrong:
     taken in any case here, because no source says that IIS refuses them.
     """
     if attribute.kind == "string":
-        if attribute.non_empty and not text:
-            return Wrong("bad-value", "is empty")
-        return text
+        return Wrong("bad-value", "is empty") if attribute.non_empty and not text else text
     shown = repr(text[:40])
-    if attribute.kind == "bool":
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        return Wrong("bad-value", f"is {shown}, and must be true or false")
-    if attribute.kind == "enum":
-        for word in attribute.values:
-            if word.lower() == text.lower():
-                return word
-        return Wrong("bad-value", f"is {shown}, and must be one of {', '.join(attribute.values)}")
+    if attribute.kind in ("bool", "enum"):
+        return _word(attribute, text.lower(), shown)
     number = _time(text) if attribute.kind == "time" else _number(text)
     if number is None:
         what = "a time such as 00:02:00" if attribute.kind == "time" else "a whole number"
         return Wrong("bad-value", f"is {shown}, and must be {what}")
     return _in_range(attribute, number, shown)
+
+
+def _word(attribute: Attribute, lower: str, shown: str) -> Value | Wrong:
+    if attribute.kind == "bool":
+        if lower in ("true", "false"):
+            return lower == "true"
+        return Wrong("bad-value", f"is {shown}, and must be true or false")
+    for word in attribute.values:
+        if word.lower() == lower:
+            return word
+    return Wrong("bad-value", f"is {shown}, and must be one of {', '.join(attribute.values)}")
 
 
 def _number(text: str) -> int | None:

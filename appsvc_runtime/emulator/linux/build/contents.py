@@ -79,23 +79,31 @@ def _places_digest(paths: Iterable[Path]) -> tuple[str, list[Path]]:
     found: set[Path] = set()
     pages: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            for folder, folders, names in os.walk(path):
-                if len(Path(folder).relative_to(path).parts) >= _DEPTH:
-                    folders.clear()
-                inside = [Path(folder, name) for name in names]
-                found |= {file for file in inside if _is_archive(file)}
-                pages |= {file for file in inside if file.suffix in (".html", ".htm")}
-        else:
+        inside = _files_in(path) if path.is_dir() else []
+        found.update(filter(_is_archive, inside))
+        pages.update(file for file in inside if file.suffix in (".html", ".htm"))
+        if not path.is_dir():
             pages.add(path)
     for page in pages:
-        try:
-            links = _HREF.findall(read_plain(page, _MAX_PAGE))
-        except OSError:
-            continue
-        named = [page.parent / unquote(os.fsdecode(link).removeprefix("file://")) for link in links]
-        found |= {path for path in named if _is_archive(path)}
+        found.update(filter(_is_archive, _linked_from(page)))
     return _files_digest(found | pages), sorted(found)
+
+
+def _files_in(path: Path) -> list[Path]:
+    files: list[Path] = []
+    for folder, folders, names in os.walk(path):
+        if len(Path(folder).relative_to(path).parts) >= _DEPTH:
+            folders.clear()
+        files += [Path(folder, name) for name in names]
+    return files
+
+
+def _linked_from(page: Path) -> list[Path]:
+    try:
+        links = _HREF.findall(read_plain(page, _MAX_PAGE))
+    except OSError:
+        return []
+    return [page.parent / unquote(os.fsdecode(link).removeprefix("file://")) for link in links]
 
 
 def _trees_digest(paths: Iterable[Path]) -> str:

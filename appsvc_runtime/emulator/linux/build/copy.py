@@ -85,11 +85,7 @@ def copy_changes(
         for name in sorted(known.keys() - copy.now.keys(), reverse=True):
             _remove_gone(output, name, known[name], copied)
         state.copied = copy.now
-        copied.lost += [
-            f"{name} -> {leads_to}"
-            for name, (leads_to, here, there) in sorted(copy.links.items())
-            if os.path.exists(here) and not os.path.exists(there)
-        ]
+        copied.lost += copy.lost_links()
     except OSError as error:
         raise ConfigError(
             f"The site cannot be copied: {error.filename or site}: {error.strerror or error}.",
@@ -110,6 +106,14 @@ class _Copy:
         self._known = known
         self._copied = copied
         self._progress = progress
+
+    def lost_links(self) -> list[str]:
+        """Return the links that lead to something in the site, and nowhere in the copy."""
+        return [
+            f"{name} -> {leads_to}"
+            for name, (leads_to, here, there) in sorted(self.links.items())
+            if os.path.exists(here) and not os.path.exists(there)
+        ]
 
     def folder(self, listing: Listing, source: OwnFolder, target: OwnFolder) -> None:
         for name, status in listing.files.items():

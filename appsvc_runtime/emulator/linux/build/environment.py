@@ -34,16 +34,11 @@ _NOT_KEPT = frozenset(
 
 
 def machine_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give those of this process's variables that a clean environment needs to reach a network.
+    """Return those of this process's variables that a clean environment needs to reach a network.
 
     And PATH, without the folders of virtual environments: what these hold is no platform's.
     """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if (small := name.lower()) in _KEPT
-        or (small.startswith(_KEPT_PREFIXES) and small not in _NOT_KEPT)
-    }
+    kept = {name: value for name, value in environ.items() if _is_kept(name.lower())}
     own = _link_folders(environ.get("PATH", ""))
     if sys.prefix != sys.base_prefix:  # else it is the machine's own /usr/bin, say
         own.add(os.path.dirname(sys.executable))
@@ -55,6 +50,10 @@ def machine_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if folder and folder not in own and not (Path(folder).parent / "pyvenv.cfg").is_file()
     ]
     return {**kept, "PATH": os.pathsep.join(folders)}
+
+
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name not in _NOT_KEPT)
 
 
 def _link_folders(path: str) -> set[str]:

@@ -5,7 +5,7 @@ Must not know of the other steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,21 +57,15 @@ class Installer:
     ) -> bool:
         """Make the virtual environment and install the packages; return whether all was kept."""
         folder, say = self._runner.folder, self._runner.say
-        packages = await in_thread(lambda: steps.choose_packages(folder, settings, variables))
-        self.packages = packages
-        for warning in packages.warnings:
-            say("packages", f"Warning: {warning}")
+        packages = await self._choose(settings, variables)
         source = own_package.find_source() if packages.names_own else None
         key = self._packages_key(packages, source, variables)
         own = is_own_environment(self._output)  # a step before this one may have changed that
         same = own and self.state.installed == key and python_of(folder).exists()
         is_new = packages.sources != self.state.sources
         if same and (unchanged or packages.fixed) and not is_new:
-            say(
-                "packages",
-                "antenv and its packages are kept"
-                + (f": {packages.file} is the same." if packages.file else "."),
-            )
+            why = f": {packages.file} is the same" if packages.file else ""
+            say("packages", f"antenv and its packages are kept{why}.")
             return True
         await in_thread(lambda: refuse_links(folder))
         self.state.installed = ""
@@ -79,12 +73,7 @@ class Installer:
         if not same:
             await self._make_antenv(variables)
         active = activated(variables, folder)
-        more: tuple[str, ...] = ("--no-cache-dir",) if packages.uncached else ()
-        if source is not None:
-            found = await own_package.make_wheel(source, str(python_of(folder)), active, say)
-            if found is not None:
-                say("packages", f"appsvc-runtime is taken from {source}, as here.")
-                more += ("--find-links", found.as_uri())
+        more = await self._pip_options(packages, source, active)
         await self._run_packages(packages, active, more)
         self.state.installed, self.state.sources = key, packages.sources
         self.state.python, self.state.version = self._python, list(self._version)
@@ -109,27 +98,53 @@ class Installer:
         )
         refuse_failure(step, await self._runner.do(step, variables))
 
+    async def _choose(
+        self, settings: Mapping[str, str], variables: Mapping[str, str]
+    ) -> steps.Packages:
+        folder = self._runner.folder
+        packages = await in_thread(lambda: steps.choose_packages(folder, settings, variables))
+        for warning in packages.warnings:
+            self._runner.say("packages", f"Warning: {warning}")
+        self.packages = packages
+        return packages
+
+    async def _pip_options(
+        self, packages: steps.Packages, source: Path | None, variables: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return more options for pip, of them those that find a wheel of this very package."""
+        more = ("--no-cache-dir",) if packages.uncached else ()
+        if source is None:
+            return more
+        folder, say = self._runner.folder, self._runner.say
+        found = await own_package.make_wheel(source, str(python_of(folder)), variables, say)
+        if found is None:
+            return more
+        say("packages", f"appsvc-runtime is taken from {source}, as here.")
+        return (*more, "--find-links", found.as_uri())
+
     async def _run_packages(
         self, packages: steps.Packages, variables: Mapping[str, str], more: tuple[str, ...]
     ) -> None:
         uv = await self._find_uv(variables) if packages.kind == "uv" else ()
-        last: tuple[steps.Step, Ended] | None = None
-        for step in packages.steps:
-            if more and step.argv[:4] == _PIP_INSTALL:
-                step = replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))
-            last = (step, await self._runner.do(step, variables, uv))
-            if last[1].code:
-                break
+        last = await self._run([_with(step, more) for step in packages.steps], variables, uv)
         if last is not None and last[1].code and packages.fallback:
             self._runner.say(
                 "packages", "That failed: the platform tries once more with an old Poetry."
             )
-            for step in packages.fallback:
-                last = (step, await self._runner.do(step, variables, uv))
-                if last[1].code:
-                    break
+            last = await self._run(packages.fallback, variables, uv)
         if last is not None:
             refuse_failure(*last)
+
+    async def _run(
+        self, todo: Iterable[steps.Step], variables: Mapping[str, str], uv: tuple[str, ...]
+    ) -> tuple[steps.Step, Ended] | None:
+        """Run steps until one fails; return the last that was run, and how it ended."""
+        last = None
+        for step in todo:
+            last = (step, await self._runner.do(step, variables, uv))
+            if last[1].code:
+                break
+        return last
 
     async def _find_uv(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """Have uv in an environment of its own, as the build image has it beside antenv."""
@@ -164,3 +179,10 @@ class Installer:
             item for item in variables.items() if item[0].upper().startswith(("PIP_", "UV_"))
         )
         return digest([*told, tools])
+
+
+def _with(step: steps.Step, more: tuple[str, ...]) -> steps.Step:
+    """Return a step with more options where it is pip's, shown as it was."""
+    if not more or step.argv[:4] != _PIP_INSTALL:
+        return step
+    return replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))

@@ -44,6 +44,12 @@ class Listing:
     links: dict[str, str] = field(default_factory=dict)
     weight: int = 0
 
+    def add(self, name: str, below: Listing | None) -> None:
+        """Take a folder that lies in this one; None is one that is left out."""
+        if below is not None:
+            self.folders[name] = below
+            self.weight += below.weight
+
 
 def list_site(
     site: OwnFolder, output: os.stat_result | None, left_out: list[str], progress: Progress
@@ -65,31 +71,48 @@ def _list(
     if inside.count("/") > _MOST_LEVELS:
         much = f"more than {_MOST_LEVELS} folders lie in each other"
         raise OSError(errno.ENAMETOOLONG, much, _shortened(folder.path))
-    status = folder.status()
-    made = Listing(inside, stat.S_IMODE(status.st_mode) if status else 0o700)
+    made = Listing(inside, _mode(folder))
     for name, found in folder.entries():
         progress.look()
         full = f"{inside}{name}"
         if name in _LEFT_OUT:
-            if name not in _NOT_TOLD:
-                left_out.append(full)
+            left_out += [full] if name not in _NOT_TOLD else []
         elif is_folder(found):
-            if output is not None and os.path.samestat(found, output):
-                continue
-            with folder.enter(name) as inner:
-                if kind := _made_by_tool(inner):
-                    left_out.append(f"{full} ({kind})")
-                    continue
-                below = made.folders[name] = _list(inner, f"{full}/", output, left_out, progress)
-            made.weight += below.weight
+            if output is None or not os.path.samestat(found, output):
+                made.add(name, _list_inner(folder, name, full, output, left_out, progress))
         elif stat.S_ISLNK(found.st_mode):
             made.links[name] = folder.read_link(name)
         elif stat.S_ISREG(found.st_mode):
             made.files[name] = found
             made.weight += found.st_size
         else:
-            left_out.append(f"{full} ({'a junction' if is_link(found) else 'no file'})")
+            left_out.append(f"{full} ({_kind(found)})")
     return made
+
+
+def _kind(found: os.stat_result) -> str:
+    return "a junction" if is_link(found) else "no file"
+
+
+def _mode(folder: OwnFolder) -> int:
+    status = folder.status()
+    return stat.S_IMODE(status.st_mode) if status else 0o700
+
+
+def _list_inner(
+    folder: OwnFolder,
+    name: str,
+    full: str,
+    output: os.stat_result | None,
+    left_out: list[str],
+    progress: Progress,
+) -> Listing | None:
+    """Return what is in a folder of another, None for one that a tool has made."""
+    with folder.enter(name) as inner:
+        if kind := _made_by_tool(inner):
+            left_out.append(f"{full} ({kind})")
+            return None
+        return _list(inner, f"{full}/", output, left_out, progress)
 
 
 def _made_by_tool(folder: OwnFolder) -> str:

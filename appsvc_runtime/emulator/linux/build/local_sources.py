@@ -7,6 +7,7 @@ Must not know what is done with what is found.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -122,28 +123,31 @@ def logical_lines(text: str, variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _in_options(line: str, beside: Path, folder: Path, found: LocalSources) -> bool:
+    named = False
+    for option, value in _options(line):
+        if option in _PLACES:
+            # Beside the file first, as pip does.
+            paths = [path for base in (beside, folder) if (path := _path(value, base)) is not None]
+            found.places.update([path for path in paths if path.exists()][:1])
+        elif option in _EDITABLE:
+            named = _in_requirement(value, folder, found) or named
+    return named
+
+
+def _options(line: str) -> Iterator[tuple[str, str]]:
+    """Yield the options of a line that have a value: `--name=value`, `--name value`, `-nvalue`."""
     try:
         words = shlex.split(line)
     except ValueError:
         words = line.split()
-    named = False
-    for at, word in enumerate(words):
+    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
         option, sign, value = word.partition("=")
         if option in (*_PLACES, *_EDITABLE) and not sign:
-            value = words[at + 1] if at + 1 < len(words) else ""
+            value = after
         if word[:2] in ("-e", "-f", "-i") and word[2:3] not in ("", "=", "-"):
             option, value = word[:2], word[2:]
-        if not value:
-            continue
-        if option in _PLACES:
-            for base in (beside, folder):  # beside the file first, as pip does
-                path = _path(value, base)
-                if path is not None and path.exists():
-                    found.places.add(path)
-                    break
-        elif option in _EDITABLE:
-            named = _in_requirement(value, folder, found) or named
-    return named
+        if value:
+            yield option, value
 
 
 def _in_requirement(text: str, folder: Path, found: LocalSources) -> bool:
@@ -174,18 +178,20 @@ def in_project(folder: Path, texts: Iterable[str]) -> LocalSources:
             path = _path(url, folder)
             if path is not None and path.exists():
                 found.add(path)
-        for one, other in _QUOTED.findall(text):
-            path = _path(one or other, folder)
-            if path is not None and path.name.lower().endswith(ARCHIVES) and path.is_file():
+        for path in _quoted_paths(text, folder):
+            if path.name.lower().endswith(ARCHIVES) and path.is_file():
                 found.files.add(path)
         for match in _KEY.finditer(text):
-            for one, other in _QUOTED.findall(match["values"]):
-                path = _path(one or other, folder)
-                if path is None or not path.is_dir():
-                    continue
-                kind = found.places if match["key"] in ("find-links", "registry") else found.folders
-                kind.add(path)
+            kind = found.places if match["key"] in ("find-links", "registry") else found.folders
+            kind.update(filter(Path.is_dir, _quoted_paths(match["values"], folder)))
     return found
+
+
+def _quoted_paths(text: str, folder: Path) -> Iterator[Path]:
+    for one, other in _QUOTED.findall(text):
+        path = _path(one or other, folder)
+        if path is not None:
+            yield path
 
 
 def in_variables(variables: Mapping[str, str], folder: Path) -> LocalSources:

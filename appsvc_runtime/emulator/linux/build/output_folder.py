@@ -73,45 +73,57 @@ def locked(site: Path, output: Path) -> Iterator[OwnFolder]:
     Or where it is in the way: what is in it is replaced. One that is missing is made for its owner
     alone.
     """
-    named, (site, output) = (site, output), (site.resolve(), output.resolve())
-    if not site.is_dir():
-        raise ConfigError(
-            f"The site folder {str(named[0])!r} is not there.",
-            hint="Name the folder that holds your app.",
-        )
-    if output == site or output in site.parents:
-        raise ConfigError(
-            f"The output folder {str(named[1])!r} holds the site itself.",
-            hint="Name another folder: what is in it is replaced.",
-        )
-    try:
-        _make(output)
-        folder = OwnFolder.open(output)
-    except OSError as error:
-        # A file in its place is in the way.
-        raise _in_the_way(named[1]) if output.is_file() else _not_written(named[1], error) from None
-    with folder:
-        try:
-            if os.path.samestat(os.stat(site), os.stat(folder.path)):
-                raise _in_the_way(named[1])
-            if not _is_ours(folder):
-                raise _in_the_way(named[1])
-            lock = folder.lock(LOCK)
-        except OSError as error:
-            raise _not_written(named[1], error) from None
-        if lock is None:
-            raise ConfigError(
-                f"Another build is writing into {str(named[1])!r}.",
-                hint="Wait until it is done, or name another folder with --output.",
-            )
+    _check_places(site, output)
+    with _open(output.resolve(), output) as folder:
+        lock = _lock(folder, site.resolve(), output)
         try:
             yield folder
         except OSError as error:
             if not str(error.filename or "").startswith(folder.path):
                 raise
-            raise _not_written(named[1], error) from None
+            raise _not_written(output, error) from None
         finally:
             files.unlock(lock)
+
+
+def _check_places(site: Path, output: Path) -> None:
+    if not site.resolve().is_dir():
+        raise ConfigError(
+            f"The site folder {str(site)!r} is not there.",
+            hint="Name the folder that holds your app.",
+        )
+    if output.resolve() in (site.resolve(), *site.resolve().parents):
+        raise ConfigError(
+            f"The output folder {str(output)!r} holds the site itself.",
+            hint="Name another folder: what is in it is replaced.",
+        )
+
+
+def _open(output: Path, named: Path) -> OwnFolder:
+    """Open the folder, made if it is missing; `named` is how a user calls it."""
+    try:
+        _make(output)
+        return OwnFolder.open(output)
+    except OSError as error:
+        # A file in its place is in the way.
+        raise _in_the_way(named) if output.is_file() else _not_written(named, error) from None
+
+
+def _lock(folder: OwnFolder, site: Path, named: Path) -> int:
+    """Return the lock of a folder that a build may write into."""
+    try:
+        is_site = os.path.samestat(os.stat(site), os.stat(folder.path))
+        if is_site or not _is_ours(folder):
+            raise _in_the_way(named)
+        lock = folder.lock(LOCK)
+    except OSError as error:
+        raise _not_written(named, error) from None
+    if lock is None:
+        raise ConfigError(
+            f"Another build is writing into {str(named)!r}.",
+            hint="Wait until it is done, or name another folder with --output.",
+        )
+    return lock
 
 
 def _make(output: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ....system.own_folder import OwnFolder
 
@@ -81,13 +82,17 @@ def read_state(folder: OwnFolder) -> tuple[State | None, str]:
         return None, "it is not of a build"
     if told.pop("format") != _FORMAT:
         return None, "another version of appsvc-runtime wrote it"
+    state = _state_of(told)
+    return state, "" if state is not None else "it is not of a build"
+
+
+def _state_of(told: dict[str, Any]) -> State | None:
+    """Return what was read as a state, None where it cannot be one."""
     known = asdict(State())
     if not all(name in known and type(value) is type(known[name]) for name, value in told.items()):
-        return None, "it is not of a build"
+        return None
     state = State(**told)
-    if not _is_copied(state.copied) or not _is_version(state.version):
-        return None, "it is not of a build"
-    return state, ""
+    return state if _is_copied(state.copied) and _is_version(state.version) else None
 
 
 def write_state(folder: OwnFolder, state: State) -> None:

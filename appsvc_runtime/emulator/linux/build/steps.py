@@ -239,7 +239,7 @@ def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str)
 
 
 def split_commands(text: str) -> list[str]:
-    """Give the commands of a text in which commas part them; not those in quotes or brackets.
+    """Return the commands of a text in which commas part them; not those in quotes or brackets.
 
     The documentation has commas as what parts several commands; the build script itself takes the
     text for one of a shell, so that a comma which a shell needs must stay.
@@ -250,13 +250,11 @@ def split_commands(text: str) -> list[str]:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
             quote = letter
-        elif letter in "({[":
-            depth += 1
-        elif letter in ")}]":
-            depth -= 1
         elif letter == "," and depth <= 0:
             commands.append(text[start:at])
             start = at + 1
+        else:
+            depth += (letter in "({[") - (letter in ")}]")
     commands.append(text[start:])
     return [command.strip() for command in commands if command.strip()]
 
