@@ -53,7 +53,7 @@ class OutgoingRequest:
     """A request as it is sent, and the connection that it got: `kept` if others had it before.
 
     `target` and `headers` are sent as they are, Host first. `timeout` is how many seconds
-    connecting may take, and how long the server may be silent then.
+    connecting may take, and how long the server may be silent then; 0 for any time.
     """
 
     def __init__(self, method: str, target: str, headers: CIMultiDict[str], timeout: float) -> None:
