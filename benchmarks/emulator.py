@@ -30,11 +30,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from appsvc_runtime.emulator.iis.fastcgi import launch
+
 from ._load import client_name, load
 
 GOAL_RATIO, GOAL_MB, GOAL_READY = 0.8, 32, 0.5
 _MB = 1_048_576
-_CHILD = Path(__file__).parent.parent / "appsvc_runtime" / "emulator" / "wfastcgi_child.py"
+_CHILD = Path(launch.__file__).with_name("wfastcgi_child.py")
 _READY = re.compile(r"^Ready http://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
 _END = bytes.fromhex("0103000100080000") + bytes(8)
 _APP = """

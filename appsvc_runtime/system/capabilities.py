@@ -16,7 +16,6 @@ __all__ = [
     "runs_batch_files",
     "shares_listening_sockets",
     "socket_as_stdin",
-    "watches_sockets",
 ]
 
 
@@ -57,9 +56,4 @@ def shares_listening_sockets() -> bool:
 
 def socket_as_stdin() -> bool:
     """Return whether a child's standard input can be a socket; elsewhere a named pipe is."""
-    return not process.WINDOWS
-
-
-def watches_sockets() -> bool:
-    """Return whether asyncio's event loop can watch a bare socket for readiness."""
     return not process.WINDOWS

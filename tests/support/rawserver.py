@@ -30,6 +30,8 @@ class Raw:
         self.bodies: list[bytes] = []
         self.ended = asyncio.Event()
         self.over = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.server: asyncio.Server | None = None
         self.running: set[asyncio.Task[object]] = set()
         self.writers: list[Writer] = []
 
@@ -57,7 +59,7 @@ async def raw(
 ) -> AsyncIterator[tuple[Upstream, int, Raw]]:
     """Run a server, and give what passes requests on to it, from the address `source`."""
     told = Raw(serve)
-    server = await asyncio.start_server(told, "127.0.0.1", 0, backlog=500)
+    server = told.server = await asyncio.start_server(told, "127.0.0.1", 0, backlog=500)
     upstream = Upstream(source)
     try:
         yield upstream, server.sockets[0].getsockname()[1], told

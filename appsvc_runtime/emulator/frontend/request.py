@@ -17,11 +17,9 @@ from multidict import MultiMapping
 from .response import Flight
 
 __all__ = [
-    "NO_BODY",
     "Address",
     "BadRequestError",
     "Incoming",
-    "NoBody",
     "count_hosts",
     "read_address",
 ]
@@ -74,24 +72,6 @@ def count_hosts(version: tuple[int, int], headers: MultiMapping[str]) -> None:
         raise BadRequestError("Invalid Host header")
 
 
-class NoBody:
-    """A body of no bytes; one is enough for all requests."""
-
-    failed = ""
-
-    def __aiter__(self) -> NoBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Do nothing."""
-
-
-NO_BODY = NoBody()
-
-
 class Incoming:
     """The body of a request, read as fast as it is taken.
 
@@ -106,14 +86,13 @@ class Incoming:
         request: web.BaseRequest,
         flight: Flight,
         clock: Callable[[], float],
-        *,
-        waiting: bool,
     ) -> None:
         self._request = request
         self._content: StreamReader = request.content
         self._flight = flight
         self._time = clock
-        self.waiting = waiting
+        expect = request.headers.get("Expect", "")
+        self.waiting = request.body_exists and expect.lower() == "100-continue"
         self.failed = ""
 
     def __aiter__(self) -> Incoming:

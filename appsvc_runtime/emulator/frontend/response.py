@@ -1,8 +1,9 @@
-"""An answer on its way to a visitor: the head as bytes, the body in pieces, whole or cut off.
+"""A response on its way to a client: the head as bytes, the body in pieces, whole or cut off.
 
-Writes to a transport. Must not know what asked or what answered. It writes the bytes itself: a web
-framework's response adds headers of its own (Content-Type, for one) which an app under test has not
-sent, and refuses ones that it has.
+Must not know what asked or what responded. aiohttp frames and writes the body. The head is our
+own: aiohttp's web.StreamResponse, its headers cleared, adds a Content-Type where the app has sent
+none, drops a 304's Content-Length and bytes that are not UTF-8, and gives HTTP/1.0 clients another
+first line than http.sys does (measured with aiohttp 3.9.0 and 3.14).
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from .response_head import make_head, own_length
 __all__ = ["Flight", "Sent", "close_body", "send"]
 
 _BODILESS = frozenset({204, 304})
-# Small pieces are gathered up to this before they are written.
-_GATHER = 0x10000
+_LARGE = 0x10000
 
 
 class Flight:
@@ -62,41 +62,6 @@ class Sent(web.StreamResponse):
         """Do nothing: the end is written."""
 
 
-class _Pieces:
-    """Writes pieces of one answer: those that come together go out together.
-
-    A piece waits for the rest of this turn of the event loop, no longer, so that a head and the
-    first bytes of its body are one packet but an event stream is not held back.
-    """
-
-    __slots__ = ("_handle", "_loop", "_pending", "_size", "_transport")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pending: list[bytes] = []
-        self._size = 0
-        self._handle: asyncio.Handle | None = None
-
-    def add(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self._pending.append(piece)
-            self._size += len(piece)
-        if self._size >= _GATHER:
-            self.flush()
-        elif self._handle is None:
-            self._handle = self._loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-        if self._pending:
-            pending, self._pending, self._size = self._pending, [], 0
-            if not self._transport.is_closing():
-                self._transport.write(b"".join(pending) if len(pending) > 1 else pending[0])
-
-
 async def close_body(body: bytes | AsyncIterator[bytes]) -> None:
     """Close a body that is a stream, whatever it makes of that."""
     close = getattr(body, "aclose", None)
@@ -132,7 +97,7 @@ async def send(
         empty = request.method == "HEAD" or answer.status in _BODILESS
         if isinstance(body, bytes):
             transport.write(head if empty else head + body)
-            if len(body) > _GATHER:
+            if len(body) > _LARGE:
                 await request.writer.drain()
             return keep, note
         try:
@@ -182,41 +147,21 @@ async def _stream(
     length: int | None,
     empty: bool,
 ) -> None:
-    """Write head and body, not faster than the visitor reads.
+    """Write head and body, not faster than the client reads; nothing beyond the length.
 
-    The body of an answer that has none (to HEAD, for one) is read and dropped, as IIS does.
+    The body of a response that has none (to HEAD, for one) is read and dropped, as IIS does.
     """
-    loop = asyncio.get_running_loop()
-    writer = request.writer
-    pieces = _Pieces(transport, loop)
-    chunked = length is None and request.version >= (1, 1)
-    left = length
-    pieces.add(head)
-    try:
-        async for chunk in body:
-            size = len(chunk)
-            if not size:
-                continue
+    loop, writer = asyncio.get_running_loop(), request.writer
+    transport.write(head)
+    writer.length = length
+    if length is None and request.version >= (1, 1):
+        writer.enable_chunking()
+    async for piece in body:
+        if piece:
             flight.seen = loop.time()
-            if empty:
-                continue
-            if left is not None:
-                if size > left:
-                    chunk, size = chunk[:left], left
-                left -= size
-            if chunked:
-                pieces.add(b"%x\r\n" % size, chunk, b"\r\n")
-            else:
-                pieces.add(chunk)
-            await writer.drain()
-            if transport.is_closing():
-                raise ConnectionResetError
-    except BaseException:
-        pieces.flush()  # what there was is the visitor's
-        raise
-    if chunked and not empty:
-        pieces.add(b"0\r\n\r\n")
-    pieces.flush()
-    if left and not empty:
-        raise _ShortError(f"the answer ended {left} bytes before its Content-Length")
-    await writer.drain()
+            if not empty:
+                await writer.write(piece)
+    if not empty:
+        if writer.length:
+            raise _ShortError(f"the answer ended {writer.length} bytes before its Content-Length")
+        await writer.write_eof()

@@ -26,7 +26,7 @@ from .origins import is_cross_site
 from .pages import page, shown, timed_out
 from .protocol import Protocol, Server
 from .public_name import PublicName
-from .request import NO_BODY, BadRequestError, Incoming, NoBody, count_hosts, read_address
+from .request import BadRequestError, Incoming, count_hosts, read_address
 from .response import Flight, Sent, send
 from .websocket import Dialler, asks_for_websocket
 
@@ -198,7 +198,7 @@ class FrontEnd:
     ) -> tuple[bool, str]:
         """Answer one request; say whether the connection goes on, and a note for the log."""
         headers = CIMultiDict(request.headers)
-        body: Incoming | NoBody = NO_BODY
+        body = Incoming(request, flight, self._clock)
         asked = ""
         try:
             count_hosts(request.version, headers)
@@ -218,16 +218,15 @@ class FrontEnd:
                 methods = dict.fromkeys(("Allow", "Public"), SERVER_METHODS)
                 answer = Answer(200, CIMultiDict(methods))
             else:
-                inner = self._request(request, address.target, headers, visitor, flight)
+                inner = self._request(request, address.target, headers, visitor, body)
                 inner.cross_site = cross_site
-                body = cast("Incoming | NoBody", inner.body)
                 answer = await self._answer(inner, request, flight, asked)
                 if flight.status == 101:
                     return False, answer.note
         note = self._public.outward(answer.headers, asked, secure=visitor.secure)
         # A visitor that still waits for leave to send its body may send it or not; behind one that
         # is malformed nobody knows where the next request begins.
-        lost = isinstance(body, Incoming) and (body.waiting or bool(body.failed))
+        lost = body.waiting or bool(body.failed)
         keep, remark = await send(request, answer, flight, last=self._ending or lost)
         if lost:
             request.protocol.force_close()
@@ -239,15 +238,12 @@ class FrontEnd:
         target: str,
         headers: CIMultiDict[str],
         visitor: Visitor,
-        flight: Flight,
+        body: Incoming,
     ) -> Request:
         """Make what is asked of the worker."""
-        waiting = "Expect" in headers and headers["Expect"].lower() == "100-continue"
         length: int | None = 0
-        body: Incoming | NoBody = NO_BODY
         if request.body_exists:
             length = request.content_length if "Transfer-Encoding" not in headers else None
-            body = Incoming(request, flight, self._clock, waiting=waiting)
         websocket = asks_for_websocket(request)
         self._headers.apply(headers, visitor, target, websocket=websocket)
         return Request(

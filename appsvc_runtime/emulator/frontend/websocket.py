@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
-from yarl import URL
 
+from ..http.client import OutgoingRequest, make_session
 from ..http.messages import Answer, Tunnel
 from .pages import page
 from .response import Flight
@@ -28,8 +28,8 @@ _BUFFER = 0x10000
 _HOP = ("Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Content-Length")
 _HANDSHAKE = tuple(f"Sec-WebSocket-{name}" for name in ("Key", "Version", "Extensions", "Protocol"))
 _UPGRADE_HEAD = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-# aiohttp adds these where a request has none.
-_NOT_ADDED = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+# Only where the process has refused; the next handshake takes a new connection.
+_KEPT_FOR = 0.1
 
 
 def asks_for_websocket(request: web.BaseRequest) -> bool:
@@ -64,20 +64,6 @@ class Dialler:
     def __init__(self) -> None:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    def _client(self, source: str) -> aiohttp.ClientSession:
-        if source not in self._sessions:
-            own = (source, 0) if source else None
-            self._sessions[source] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True, local_addr=own),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=False,
-                skip_auto_headers=_NOT_ADDED,
-                max_line_size=_BUFFER,
-                max_field_size=_BUFFER,
-            )
-        return self._sessions[source]
-
     async def close(self) -> None:
         """End every connection."""
         for session in self._sessions.values():
@@ -100,12 +86,13 @@ class Dialler:
                 headers.add(name, value)
         headers["Connection"] = "Upgrade"
         headers["Upgrade"] = "websocket"
-        scheme, separator, rest = tunnel.url.partition("://")
-        url = URL(f"{scheme.replace('ws', 'http', 1)}{separator}{rest}", encoded=True)
+        if tunnel.source not in self._sessions:
+            self._sessions[tunnel.source] = make_session(tunnel.source, _KEPT_FOR)
+        address, slash, path = tunnel.url.removeprefix("ws://").partition("/")
+        outgoing = OutgoingRequest("GET", slash + path, headers, timeout=0)
+        port = int(address.rpartition(":")[2])
         try:
-            response = await self._client(tunnel.source).get(
-                url, headers=headers, allow_redirects=False, read_until_eof=False
-            )
+            response = await outgoing.send(self._sessions[tunnel.source], port, fresh=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             return page(502, "Bad Gateway", f"The WebSocket cannot be opened: {reason}", reason)

@@ -1,54 +1,59 @@
-"""One request on its way to a server and its answer on the way back: how far, and what went wrong.
+"""One request on its way to a server and its response on the way back: how far, and what failed.
 
-Must not know how connections are made or kept, nor what a visitor is told.
+Must not know how connections are made or kept, nor what a client is shown.
+Sources: RFC 9110, 9.2.2 (what may be sent twice); WinHttp's timeouts, which HttpPlatformHandler
+sets, are of each step and not of the whole (WinHttpSetTimeouts; forwardinghandler.cpp of
+lextudio/httpplatformhandlerv2).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from ...errors import AppServiceError
-from .head_guard import Wire
+from .client import OutgoingRequest
+from .hop_headers import end_to_end, forwarded_headers
 from .messages import Answer, Request
-from .request_head import end_to_end
+from .upload import Upload
 
 __all__ = [
-    "TIMEOUTS",
+    "ERRORS",
     "BadAnswerError",
     "BrokenError",
     "CutError",
     "NotListeningError",
-    "Passage",
     "SilentError",
+    "Transfer",
     "UpstreamError",
 ]
 
 # Before Python 3.11 two things.
-TIMEOUTS = (asyncio.TimeoutError, TimeoutError)
-_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, *TIMEOUTS)
-_SWITCHING = 101
+_TIMEOUTS = (asyncio.TimeoutError, TimeoutError)
+_CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _IDEMPOTENT = frozenset("GET HEAD OPTIONS TRACE PUT DELETE".split())
+
+# What sending a request and reading its response may raise.
+ERRORS = (aiohttp.ClientError, OSError, *_TIMEOUTS)
 
 
 class UpstreamError(AppServiceError):
-    """The server gave no answer, or no whole one; the message says what it did, with its port."""
+    """The server sent no response, or not a whole one; the message says so, with its port."""
 
 
 class NotListeningError(UpstreamError):
-    """Nobody takes connections on the port."""
+    """Nothing listens on the port."""
 
 
 class BrokenError(UpstreamError):
-    """The server closed the connection without an answer."""
+    """The server closed the connection without a response."""
 
 
 class BadAnswerError(UpstreamError):
-    """What the server sent is not HTTP."""
+    """The server sent something that is not HTTP."""
 
 
 class SilentError(UpstreamError):
@@ -56,156 +61,121 @@ class SilentError(UpstreamError):
 
 
 class CutError(UpstreamError):
-    """The answer ended before its end; raised by its body, when its head has been passed on."""
+    """The response ended before its end; raised by its body, after its head was passed on."""
 
 
-class Passage:
-    """One request on its way over one connection, and its answer on the way back.
+class Transfer:
+    """One request and its response. `timeout` is how many seconds the server may do nothing.
 
-    `release` is called with the port and the connection when both have come to their ends.
+    Raises ValueError for a request whose head would not be one head.
     """
 
-    def __init__(
-        self, request: Request, port: int, timeout: float, release: Callable[[int, Wire], None]
-    ) -> None:
+    def __init__(self, request: Request, port: int, timeout: float) -> None:
         self._request = request
         self._port = port
         self._timeout = timeout
-        self._release = release
-        self._wire: Wire | None = None
-        self._upload: asyncio.Task[bool] | None = None
-        self._content: aiohttp.StreamReader | None = None
-        self._begun = False
-        self._stalled = False
+        headers = forwarded_headers(request)
+        self._outgoing = OutgoingRequest(request.method, request.target, headers, timeout)
+        self._upload = Upload(request, timeout, self._expire, self._fail)
+        self._response: aiohttp.ClientResponse | None = None
         self._body_error: Exception | None = None
+        self._stalled = False
 
-    @property
-    def may_be_sent_again(self) -> bool:
-        """Whether nothing of the body has been used, and by its method it may be done twice."""
-        return not self._begun and self._request.method in _IDEMPOTENT
+    async def send(self, session: aiohttp.ClientSession, *, fresh: bool = False) -> Answer:
+        """Send the request; return the response when its head has come.
 
-    async def answer(self, wire: Wire, head: bytes) -> Answer:
-        """Send the request, whose head is given; give the answer when its own head has come.
-
-        Raises an UpstreamError, or what the request's body raises.
+        `fresh`: send it over a new connection. Raises one of `ERRORS`, which `failure` explains.
         """
-        self._wire = wire
+        body = None if self._request.length == 0 else self._upload
+        if body is None:
+            self._upload.start_timer()
         try:
-            wire.expect(head_only=self._request.method == "HEAD", timeout=self._timeout)
-            wire.send(head)
-            if self._request.length == 0:
-                wire.start_timeout()
-            else:
-                self._upload = asyncio.create_task(self._send_body(wire))
-            message, content = await wire.read()
-            while 100 <= message.code <= 199 and message.code != _SWITCHING:
-                if self._sent:
-                    wire.start_timeout()
-                message, content = await wire.read()
-        except _ERRORS as error:
-            self.end()
-            raise self._failure(error) from None
+            response = await self._outgoing.send(
+                session, self._port, body, chunked=self._request.length is None, fresh=fresh
+            )
         except BaseException:
-            self.end()
+            self._upload.stop_timer()
             raise
-        self._content = content
-        body: bytes | AsyncIterator[bytes]
-        if content.is_eof():  # all of it came with the head
-            body = content.read_nowait()
+        self._response = response
+        # aiohttp leaves blanks behind values before 3.14.
+        pairs = [(name, value.strip(" \t")) for name, value in end_to_end(response.headers)]
+        answer = Answer(response.status, CIMultiDict(pairs), reason=response.reason or "")
+        if self._request.method == "HEAD":
+            self.end()
+        elif response.content.is_eof():  # all of it came with the head
+            answer.body = response.content.read_nowait()
             self.end()
         else:
-            body = _AnswerBody(self, content)
-        # What stands behind a value is none of it; aiohttp leaves blanks there before 3.14.
-        pairs = end_to_end(message.headers)
-        headers = CIMultiDict([(name, value.strip(" \t")) for name, value in pairs])
-        return Answer(message.code, headers, body, reason=message.reason or "")
+            answer.body = _Body(self, response.content)
+        return answer
 
     def end(self) -> None:
         """Let the connection go; it is used again only if all of both has passed."""
-        wire, self._wire = self._wire, None
-        if wire is None:
-            return
-        if self._sent and self._content is not None and self._content.is_eof():
-            self._release(self._port, wire)
-            return
-        if self._upload is not None:
-            self._upload.cancel()
-        wire.abort()
+        self._upload.stop_timer()
+        if self._response is not None:
+            self._response.close()
 
-    def cut(self, error: BaseException) -> BaseException:
-        """Give what to raise when part of the answer has been passed on."""
+    def may_be_sent_again(self, error: Exception) -> bool:
+        """Return whether a kept connection was closed by the time that the request was sent.
+
+        Nothing of the body has been used, and by its method it may be done twice.
+        """
+        untouched = self._outgoing.kept and not self._upload.begun
+        return untouched and self._request.method in _IDEMPOTENT and isinstance(error, _CLOSED)
+
+    def failure(self, error: Exception) -> Exception:
+        """Return what to raise before there is a response: an UpstreamError, or the body's own."""
         if self._body_error is not None:
             return self._body_error
         at = f"The process on port {self._port}"
-        if self._stalled or isinstance(error, TIMEOUTS):
-            return CutError(f"{at} sent nothing more of its answer for {self._timeout:g} s.")
-        return CutError(f"{at} ended the connection in the middle of its answer.")
-
-    @property
-    def _sent(self) -> bool:
-        """Whether all of the request has gone out."""
-        upload = self._upload
-        return upload is None or (upload.done() and not upload.cancelled() and upload.result())
-
-    def _failure(self, error: BaseException) -> BaseException:
-        """Give what to raise before there is an answer."""
-        if self._body_error is not None:
-            return self._body_error
-        at = f"The process on port {self._port}"
-        if isinstance(error, TIMEOUTS):
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = error.os_error.strerror or error.os_error
+            return NotListeningError(f"{at} cannot be reached: {reason}.")
+        if isinstance(error, _TIMEOUTS):
             what = "took nothing of the request" if self._stalled else "sent no answer"
+            if self._outgoing.protocol is None:
+                what = "took no connection"
             return SilentError(f"{at} {what} for {self._timeout:g} s.")
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, aiohttp.ClientResponseError):
             return BadAnswerError(f"{at} sent what is not HTTP: {_kind(error.message)}.")
         return BrokenError(f"{at} closed the connection without an answer.")
 
-    async def _send_body(self, wire: Wire) -> bool:
-        """Send the body; say whether that is all of it. What it raises is left for the reader."""
-        self._begun = True
-        left = self._request.length
-        pieces = aiter(self._request.body)
-        try:
-            while (piece := await anext(pieces, None)) is not None:
-                if not piece:
-                    continue
-                if left is None:
-                    wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
-                elif (left := left - len(piece)) < 0:
-                    break
-                else:
-                    wire.send(piece)
-                if wire.full:
-                    await self._drain(wire)
-            if left:
-                raise ValueError("The body of a request is not as long as was said.")
-        except Exception as error:
-            self._body_error = error
-            wire.fail(aiohttp.ClientConnectionError())
-            return False
-        if left is None:
-            wire.send(b"0\r\n\r\n")
-        if self._content is None or not self._content.is_eof():
-            wire.start_timeout()
-        return True
+    def cut(self, error: Exception) -> Exception:
+        """Return what to raise when part of the response has been passed on."""
+        if self._body_error is not None:
+            return self._body_error
+        at = f"The process on port {self._port}"
+        if self._stalled or isinstance(error, _TIMEOUTS):
+            return CutError(f"{at} sent nothing more of its answer for {self._timeout:g} s.")
+        return CutError(f"{at} ended the connection in the middle of its answer.")
 
-    async def _drain(self, wire: Wire) -> None:
-        watch = asyncio.get_running_loop().call_later(self._timeout, self._stall, wire)
-        try:
-            await wire.drained()
-        finally:
-            watch.cancel()
+    def _expire(self) -> None:
+        """End the exchange if the server still has to take something, or to respond."""
+        protocol = self._outgoing.protocol
+        if protocol is not None and (transport := protocol.transport) is not None:
+            low, _ = transport.get_write_buffer_limits()
+            self._stalled = transport.get_write_buffer_size() > low
+        if self._stalled or self._response is None:
+            self._interrupt(aiohttp.ServerTimeoutError())
 
-    def _stall(self, wire: Wire) -> None:
-        """End the exchange: the server has not taken a piece for too long."""
-        self._stalled = True
-        wire.fail(asyncio.TimeoutError())
+    def _fail(self, error: Exception) -> None:
+        """End the exchange: the request has no more body."""
+        self._body_error = error
+        self._interrupt(aiohttp.ClientConnectionError())
+
+    def _interrupt(self, error: Exception) -> None:
+        """Raise an error where the response's head or its body is waited for."""
+        if self._response is not None:
+            self._response.content.set_exception(error)
+        elif self._outgoing.protocol is not None:
+            self._outgoing.protocol.set_exception(error)
 
 
-class _AnswerBody:
-    """What is left of an answer; ended with `aclose`, whether or not it was begun."""
+class _Body:
+    """What is left of a response; ended with `aclose`, whether or not it was begun."""
 
-    def __init__(self, passage: Passage, content: aiohttp.StreamReader) -> None:
-        self._passage = passage
+    def __init__(self, transfer: Transfer, content: aiohttp.StreamReader) -> None:
+        self._transfer = transfer
         self._content = content
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -214,20 +184,20 @@ class _AnswerBody:
     async def __anext__(self) -> bytes:
         try:
             piece = await self._content.readany()
-        except _ERRORS as error:
-            self._passage.end()
-            raise self._passage.cut(error) from None
+        except ERRORS as error:
+            self._transfer.end()
+            raise self._transfer.cut(error) from None
         if not piece:
-            self._passage.end()
+            self._transfer.end()
             raise StopAsyncIteration
         return piece
 
     async def aclose(self) -> None:
         """Let the connection go."""
-        self._passage.end()
+        self._transfer.end()
 
 
 def _kind(text: str) -> str:
-    """Give the first line of aiohttp's text, without what it quotes of an answer too long."""
+    """Return the first line of aiohttp's text, without what it quotes of a response too long."""
     text = text.partition(" when reading")[0]
     return text.strip().partition("\n")[0].rstrip(" .:")[:200] or "no status line"

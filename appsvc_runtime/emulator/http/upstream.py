@@ -1,22 +1,26 @@
-"""Requests passed on to an HTTP server on this machine, and its answers passed back.
+"""Requests passed on to an HTTP server on this machine, and its responses passed back.
 
 Bodies stream both ways and are never held whole; nothing is decoded, followed, kept or added.
-Must not know who started the server, nor what a visitor is told when it fails.
-A client of its own, as the ones there are spend more time on a request than small apps do.
+Must not know who started the server, nor what a client is shown when it fails.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+
+import aiohttp
 from multidict import CIMultiDict
 
-from .connection_pool import Connections
+from .client import make_session
 from .messages import Answer, Request, Tunnel
-from .request_head import make_request_head
-from .transfer import TIMEOUTS, BrokenError, NotListeningError, Passage, SilentError
+from .transfer import ERRORS, Transfer
 
 __all__ = ["Upstream"]
 
-_HOST = "127.0.0.1"
+# Servers close connections that are not used for a time of their own, mostly two seconds or more.
+_KEPT_FOR = 1.5
 
 
 class Upstream:
@@ -26,57 +30,49 @@ class Upstream:
     """
 
     def __init__(self, source: str = "") -> None:
-        self._connections = Connections(source)
+        self.source = source if source and _has_address(source) else ""
+        self._session: aiohttp.ClientSession | None = None
 
-    @property
-    def source(self) -> str:
-        """The address that connections come from, "" for any."""
-        return self._connections.source
-
-    async def forward(
-        self,
-        request: Request,
-        port: int,
-        *,
-        timeout: float,
-    ) -> Answer:
-        """Pass a request on to 127.0.0.1:`port`; give the answer when its head has come.
+    async def forward(self, request: Request, port: int, *, timeout: float) -> Answer:
+        """Pass a request on to 127.0.0.1:`port`; return the response when its head has come.
 
         `timeout` is how many seconds the server may be silent, or take nothing of the body.
         Raises an UpstreamError for the server's faults, and as it is what the request's body
-        raises. The answer's body raises likewise.
+        raises. The response's body raises likewise.
         """
-        head = make_request_head(request)
-        passage = Passage(request, port, timeout, self._connections.give_back)
-        broken: BrokenError | None = None
-        wire = self._connections.take(port)
-        if wire is not None:
-            try:
-                return await passage.answer(wire, head)
-            except BrokenError as error:
-                if not passage.may_be_sent_again:
-                    raise
-                broken = error
+        transfer = Transfer(request, port, timeout)
+        if self._session is None:
+            self._session = make_session(self.source, _KEPT_FOR)
+        session = self._session
         try:
-            wire = await self._connections.make(port, timeout)
-        except TIMEOUTS:
-            raise SilentError(
-                f"The process on port {port} took no connection for {timeout:g} s."
-            ) from None
-        except OSError as error:
-            if broken is not None:  # then the first request was the end of the server
-                raise broken from None
-            reason = error.strerror or error
-            raise NotListeningError(
-                f"The process on port {port} cannot be reached: {reason}."
-            ) from None
-        return await passage.answer(wire, head)
+            return await transfer.send(session)
+        except ERRORS as error:
+            if session.closed or not transfer.may_be_sent_again(error):
+                raise transfer.failure(error) from None
+            first = error
+        try:
+            return await transfer.send(session, fresh=True)
+        except ERRORS as error:
+            # Where nothing listens any more, the first request was the end of the server.
+            gone = isinstance(error, aiohttp.ClientConnectorError)
+            raise transfer.failure(first if gone else error) from None
 
     def tunnel(self, request: Request, port: int) -> Tunnel:
-        """Give where the WebSocket server of 127.0.0.1:`port` is to be asked, and with what."""
-        url = f"ws://{_HOST}:{port}{request.target}"
+        """Return where the WebSocket server of 127.0.0.1:`port` is, and the headers to send."""
+        url = f"ws://127.0.0.1:{port}{request.target}"
         return Tunnel(url, CIMultiDict(request.headers), self.source)
 
     async def close(self) -> None:
-        """End all connections."""
-        await self._connections.close()
+        """End all connections, those in use too."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+            await asyncio.sleep(0)  # transports close in the loop's next turn
+
+
+def _has_address(address: str) -> bool:
+    """Return whether a connection can come from an address: Linux has all of 127.0.0.0/8."""
+    with contextlib.suppress(OSError), socket.socket() as tried:
+        tried.bind((address, 0))
+        return True
+    return False

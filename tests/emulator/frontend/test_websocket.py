@@ -224,6 +224,38 @@ def test_a_refusal_is_the_childs_own() -> None:
     run(main)
 
 
+def test_a_handshake_and_its_refusal_pass_as_they_are() -> None:
+    """Two spellings of a header, bytes that are not UTF-8; a body that the connection ends."""
+    heads: list[bytes] = []
+
+    async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.0 403 No\r\n\r\nnot")
+        await writer.drain()
+        writer.write(b" now")
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(child, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        async def ask(request: Request) -> Tunnel:
+            return Tunnel(f"ws://127.0.0.1:{port}{request.target}")
+
+        async with fronted(ask) as front:
+            client = await front.connect()
+            lines = ("X-One: 1", "x-one: caf\xe9", *HANDSHAKE)
+            status, _, body = await client.get("/a//b?c=%20", *lines)
+            assert (status, body) == (403, b"not now")
+            assert heads[0].startswith(b"GET /a//b?c=%20 HTTP/1.1\r\n")
+            assert b"\r\nX-One: 1\r\n" in heads[0]
+            assert b"\r\nx-one: caf\xe9\r\n" in heads[0]
+        server.close()
+        await server.wait_closed()
+
+    run(main)
+
+
 def test_frames_sent_with_the_handshake_are_not_lost() -> None:
     """A client may not wait for the answer (it should)."""
     echo = Echo()
@@ -277,10 +309,11 @@ def test_a_child_that_is_not_there_is_a_bad_gateway() -> None:
     ],
 )
 def test_a_child_that_talks_rubbish_is_a_bad_gateway(said: bytes) -> None:
-    """And costs that one request only."""
+    """And costs that one request only; it is not asked a second time."""
+    heads: list[bytes] = []
 
     async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(said)
         writer.close()
 
@@ -294,6 +327,7 @@ def test_a_child_that_talks_rubbish_is_a_bad_gateway(said: bytes) -> None:
         async with fronted(ask) as front:
             assert (await (await front.connect()).get("/", *HANDSHAKE))[0] == 502
             assert (await (await front.connect()).get())[0] == 200
+            assert len(heads) == 1
         server.close()
         await server.wait_closed()
 

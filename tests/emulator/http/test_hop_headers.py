@@ -1,12 +1,12 @@
-"""The head of a request as a server gets it: bytes that can be only what was meant."""
+"""The head of a request as a server gets it: it can be only what was meant."""
 
 from __future__ import annotations
 
 import pytest
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.http.request_head import end_to_end, make_request_head
-from tests.support.rawserver import request
+from appsvc_runtime.emulator.http.hop_headers import end_to_end, forwarded_headers
+from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, request, run
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,34 @@ def test_framing_is_what_the_body_will_be(
     method: str, headers: tuple[tuple[str, str], ...], length: int | None, framing: list[str]
 ) -> None:
     """Whatever the headers say of it: a second opinion would be a way to smuggle a request."""
-    head = make_request_head(request(method, "/", *headers, length=length)).decode()
-    assert head.split("\r\n") == [f"{method} / HTTP/1.1", "Host: app.example", *framing, "", ""]
+
+    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
+        await told.head(reader)
+        if length is None:
+            await reader.readuntil(b"0\r\n\r\n")
+        else:
+            await reader.readexactly(length)
+        writer.write(OK)
+
+    async def check() -> None:
+        body = pieces(b"12345" if length != 0 else b"")
+        asked = request(method, "/", *headers, body=body, length=length)
+        async with raw(serve) as (upstream, port, told):
+            assert (await upstream.forward(asked, port, timeout=5)).status == 200
+            lines = told.heads[0].decode().split("\r\n")
+            assert lines == [f"{method} / HTTP/1.1", "Host: app.example", *framing, "", ""]
+
+    run(check)
 
 
-@pytest.mark.parametrize("bad", ["a\r\nX: b", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("bad", ["a\r\nX: b", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"])
 @pytest.mark.parametrize("where", ["method", "target", "name", "value"])
 def test_what_would_be_no_head_is_refused(bad: str, where: str) -> None:
     """No part of it can end a line."""
     given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
     asked = request(given["method"], given["target"], (given["name"], given["value"]))
     with pytest.raises(ValueError, match="head of a request"):
-        make_request_head(asked)
+        forwarded_headers(asked)
 
 
 def test_what_connection_names_ends_here() -> None:

@@ -1,4 +1,4 @@
-"""Connections to servers on this machine: where they come from, how long they are kept."""
+"""Connections to servers on this machine: where they come from, how they are used again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.emulator.http import connection_pool
-from appsvc_runtime.emulator.http.transfer import SilentError
+from appsvc_runtime.emulator.http import upstream as upstream_module
+from appsvc_runtime.emulator.http.transfer import BrokenError, NotListeningError, SilentError
 from appsvc_runtime.emulator.http.upstream import Upstream
 from appsvc_runtime.emulator.linux.probe import SOURCE, front_end_source
-from appsvc_runtime.system import capabilities
-from tests.support.rawserver import OK, Raw, Reader, Writer, raw, read, request, run
+from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, read, request, run, sender
 from tests.support.servers import serving
 
 has_source = pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
@@ -70,7 +69,7 @@ def test_gunicorn_trusts_no_front_end_but_loopback(tmp_path: Path) -> None:
 
 def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while, by themselves, so that no server waits for them."""
-    monkeypatch.setattr(connection_pool, "_KEPT_FOR", 0.05)
+    monkeypatch.setattr(upstream_module, "_KEPT_FOR", 0.05)
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -85,10 +84,8 @@ def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatc
     run(check)
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["own-transport", "asyncio-transport"])
-def test_server_that_takes_no_connection(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_takes_no_connection() -> None:
     """Its queue is full: that is waited for, and no longer than was said."""
-    monkeypatch.setattr(capabilities, "watches_sockets", lambda: own)
 
     async def check() -> None:
         upstream, waiting = Upstream(), []
@@ -127,5 +124,103 @@ def test_closing_ends_what_is_in_use() -> None:
             with pytest.raises(Exception, match="without an answer"):
                 await task
             await asyncio.wait_for(told.ended.wait(), 10)
+
+    run(check)
+
+
+@pytest.mark.parametrize("length", [5, None])
+def test_bytes_of_a_head_and_a_body_are_sent_as_they_are(length: int | None) -> None:
+    """Those of the body too where the head has bytes that are not ASCII."""
+    body = b"\xe9\xc3\r\n\r\n"[:5]
+
+    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
+        await told.head(reader)
+        told.bodies.append(await reader.readuntil(body))
+        writer.write(OK)
+
+    async def check() -> None:
+        text = b"\xc3\xa9 \xe9\xff".decode("utf-8", "surrogateescape")
+        async with raw(serve) as (upstream, port, told):
+            asked = request(
+                "POST", f"/{text[:1]}", ("X-Bytes", text), body=pieces(body), length=length
+            )
+            assert (await upstream.forward(asked, port, timeout=5)).body == b"ok"
+            assert told.heads[0].startswith(b"POST /\xc3\xa9 HTTP/1.1\r\n")
+            assert b"\r\nX-Bytes: \xc3\xa9 \xe9\xff\r\n" in told.heads[0]
+            assert told.bodies == [body if length else b"5\r\n" + body]
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("count", "size"),
+    [pytest.param(900, 20, id="many"), pytest.param(1, 60_000, id="long")],
+)
+def test_heads_may_be_large(count: int, size: int) -> None:
+    """In both directions, beyond what aiohttp takes by itself."""
+    lines = [(f"X-{number}", "x" * size) for number in range(count)]
+
+    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
+        await told.head(reader)
+        head, _, _ = OK.partition(b"\r\n\r\n")
+        more = "".join(f"\r\n{name}: {value}" for name, value in lines)
+        writer.write(head + more.encode() + b"\r\n\r\nok")
+
+    async def check() -> None:
+        async with raw(serve) as (upstream, port, told):
+            answer = await upstream.forward(request("GET", "/", *lines), port, timeout=5)
+            assert list(answer.headers.items())[1:] == lines
+            assert told.heads[0].count(b"\r\nX-") == count
+
+    run(check)
+
+
+def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of the user's, no password of theirs."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async def check() -> None:
+        async with raw(sender(OK)) as (upstream, port, told):
+            assert (await upstream.forward(request(), port, timeout=5)).body == b"ok"
+            assert told.heads == [b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n"]
+
+    run(check)
+
+
+async def once_again(told: Raw, reader: Reader, writer: Writer) -> None:
+    """Respond once, and to a second request not at all."""
+    await told.head(reader)
+    writer.write(OK)
+    await told.head(reader)
+    await told.go_on.wait()
+
+
+def test_request_that_was_the_end_of_the_server() -> None:
+    """It is said so, and not that nothing listens: that it does not is its consequence."""
+
+    async def check() -> None:
+        async with raw(once_again) as (upstream, port, told):
+            await upstream.forward(request(), port, timeout=5)
+            task = asyncio.ensure_future(upstream.forward(request(), port, timeout=5))
+            while len(told.heads) < 2:
+                await asyncio.sleep(0.005)
+            assert told.server is not None
+            told.server.close()
+            told.go_on.set()
+            with pytest.raises(BrokenError):
+                await task
+
+    run(check)
+
+
+def test_a_bound_socket_that_cannot_be_bound_is_closed() -> None:
+    """Nothing is left of it, and it counts as a server that cannot be reached."""
+
+    async def check() -> None:
+        async with raw(sender(OK), SOURCE) as (upstream, port, _):
+            upstream.source = "192.0.2.1"
+            with pytest.raises(NotListeningError, match="cannot be reached"):
+                await upstream.forward(request(), port, timeout=5)
 
     run(check)

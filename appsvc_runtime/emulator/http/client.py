@@ -1,0 +1,251 @@
+"""aiohttp's client as a proxy needs it: what is sent and received stays as it is.
+
+Knows aiohttp. Must not know what is done when a request fails. It overrides three methods of
+aiohttp's, whose names are not private: each says what aiohttp would change without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import re
+import socket
+from collections.abc import AsyncIterable
+from contextvars import ContextVar
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from multidict import CIMultiDict
+from yarl import URL
+
+__all__ = ["OutgoingRequest", "make_session"]
+
+_HOST = "127.0.0.1"
+_NOT_ADDED = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+_BODILESS = (204, 304)
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[0-9] 1[0-9][0-9]")
+_LONGEST_HEAD = 0x40000
+_READ: dict[str, Any] = {
+    "read_bufsize": 0x10000,
+    "max_line_size": 0x10000,
+    "max_field_size": 0x10000,
+    "auto_decompress": False,
+}
+if "max_headers" in inspect.signature(aiohttp.ClientSession.__init__).parameters:
+    _READ["max_headers"] = 1_000  # aiohttp counts headers from 3.14 on, and takes 128
+# Newer than aiohttp 3.11 only.
+_MAKES_SOCKETS = "socket_factory" in inspect.signature(aiohttp.TCPConnector.__init__).parameters
+# IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen with the connection, so that one may be taken
+# that another has had a moment ago. Only Linux has it (and netlink); named from Python 3.12 on.
+_NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "AF_NETLINK") else None)
+
+
+class _UnusableError(aiohttp.ServerDisconnectedError):
+    """The kept connection is of no use any more; nothing was sent over it."""
+
+
+class OutgoingRequest:
+    """A request as it is sent, and the connection that it got: `kept` if others had it before.
+
+    `target` and `headers` are sent as they are, Host first. `timeout` is how many seconds
+    connecting may take, and how long the server may be silent then; 0 for any time.
+    """
+
+    def __init__(self, method: str, target: str, headers: CIMultiDict[str], timeout: float) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.timeout = timeout
+        self.kept = False
+        self.protocol: ResponseHandler | None = None
+        self._fresh = False
+
+    async def send(
+        self,
+        session: aiohttp.ClientSession,
+        port: int,
+        body: AsyncIterable[bytes] | None = None,
+        *,
+        chunked: bool = False,
+        fresh: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """Send it to 127.0.0.1:`port` and return the response when its head has come.
+
+        `fresh`: take no connection that others had. Raises what aiohttp raises.
+        """
+        self.kept, self.protocol, self._fresh = False, None, fresh
+        # All of the target is the path: so it is sent byte for byte, `?` and `#` included.
+        path = _as_latin_1(self.target)
+        url = URL.build(scheme="http", host=_HOST, port=port, path=path, encoded=True)
+        timeout = aiohttp.ClientTimeout(sock_connect=self.timeout, sock_read=self.timeout)
+        token = _outgoing.set(self)
+        try:
+            while True:
+                with contextlib.suppress(_UnusableError):
+                    return await session.request(
+                        self.method,
+                        url,
+                        data=body,
+                        chunked=chunked or None,
+                        allow_redirects=False,
+                        timeout=timeout,
+                    )
+        finally:
+            _outgoing.reset(token)
+
+    def take(self, protocol: ResponseHandler, *, kept: bool) -> None:
+        """Take a connection, unless it holds something that nobody has asked for."""
+        if kept and (self._fresh or protocol.should_close):
+            raise _UnusableError
+        self.protocol, self.kept = protocol, kept
+
+
+# What aiohttp does for a request, it does in the task that sends it.
+_outgoing: ContextVar[OutgoingRequest] = ContextVar("outgoing")
+
+
+def make_session(source: str, kept_for: float) -> aiohttp.ClientSession:
+    """Make a session that adds, follows, decodes and stores nothing, for the running event loop.
+
+    Its connections come from the address `source`, "" for any; unused, they are kept for
+    `kept_for` seconds.
+    """
+    options: dict[str, Any] = {}
+    if source and _MAKES_SOCKETS:
+        options["socket_factory"] = functools.partial(_bound_socket, source)
+    elif source:
+        options["local_addr"] = (source, 0)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept_for, **options),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_NOT_ADDED,
+        timeout=aiohttp.ClientTimeout(total=None),
+        request_class=_Request,
+        response_class=_Response,
+        **_READ,
+    )
+    if hasattr(session, "_retry_connection"):
+        # It would send again over new connections as well, where a crash is no coincidence.
+        session._retry_connection = False
+    return session
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request whose head is sent byte for byte."""
+
+    _used: ClassVar[WeakSet[ResponseHandler]] = WeakSet()
+
+    def update_headers(self, headers: Any) -> None:
+        """Take the headers as they are: of two spellings of a name aiohttp keeps the last."""
+        sent = _outgoing.get().headers
+        super().update_headers([(name, _as_latin_1(value)) for name, value in sent.items()])
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send it over a connection that can be used."""
+        protocol = conn.protocol
+        if protocol is None:
+            raise _UnusableError
+        _outgoing.get().take(protocol, kept=protocol in self._used)
+        self._used.add(protocol)
+        if self.method == "HEAD" and protocol.transport is not None:
+            protocol.transport.set_protocol(_HeadOnly(protocol))  # type: ignore[arg-type]
+            protocol.force_close()
+        if not all(map(str.isascii, (self.url.raw_path, *self.headers.values()))):
+            return await super().send(_ByteConnection(conn))  # type: ignore[arg-type]
+        return await super().send(conn)
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response; after one without a body the connection is not used again."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the head."""
+        protocol = connection.protocol
+        await super().start(connection)
+        if self.status in _BODILESS and protocol is not None:
+            protocol.close()  # what a server sends behind its head is nobody's
+        return self
+
+
+class _HeadOnly:
+    """Stands for a protocol that waits for a response to HEAD: it gets the head and nothing else.
+
+    Servers that leave it to the app, as waitress does, send the body that the app returns. aiohttp
+    would read it as the beginning of the next response: another client's.
+    """
+
+    def __init__(self, inner: ResponseHandler) -> None:
+        self._inner = inner
+        self._held = b""
+        self._complete = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on heads, up to the first that is not an interim one's."""
+        self._held += data
+        while not self._complete:
+            end = _HEAD_END.search(self._held)
+            if end is None and len(self._held) <= _LONGEST_HEAD:
+                return
+            length = end.end() if end is not None else len(self._held)  # too long: aiohttp says so
+            head, self._held = self._held[:length], self._held[length:]
+            self._complete = not _INTERIM.match(head)
+            self._inner.data_received(head)
+        self._held = b""
+
+
+class _ByteConnection:
+    """Stands for a connection, its protocol or its transport while a head is sent.
+
+    aiohttp writes text as UTF-8, and drops what is not. So it gets each byte as a character, and
+    the characters become bytes here. The head is the first that is written.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._head_sent = False
+        self._parts: dict[str, _ByteConnection] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if found is None or name not in ("protocol", "transport"):
+            return found
+        return self._parts.setdefault(name, _ByteConnection(found))
+
+    def write(self, data: bytes) -> None:
+        """Write bytes."""
+        if not self._head_sent:
+            self._head_sent = True
+            head, end, rest = bytes(data).partition(b"\r\n\r\n")
+            data = head.decode("utf-8").encode("latin-1") + end + rest
+        self._inner.write(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        """Write bytes that come in parts."""
+        self.write(b"".join(parts))
+
+
+def _as_latin_1(text: str) -> str:
+    """Return text whose characters are the bytes that a text of aiohttp's server stands for."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _bound_socket(source: str, info: Any) -> socket.socket:
+    made = socket.socket(*info[:3])
+    try:
+        if _NO_PORT is not None:
+            made.setsockopt(socket.IPPROTO_IP, _NO_PORT, 1)
+        made.bind((source, 0))
+    except BaseException:
+        made.close()
+        raise
+    return made
