@@ -22,17 +22,8 @@ def test_its_links_lead_to_files() -> None:
 
 
 def test_what_explain_shows() -> None:
-    """The example is what the command prints."""
+    """The example is what the command prints, but for what an ellipsis stands for."""
     shown = README.partition("$ appsvc explain examples/flask_app\n")[2].partition("```")[0]
-    # What is looked for depends on the container's Python, which the first line names; the folder
-    # and the interpreter are this machine's.
-    version = re.search(r"\(Python ([0-9.]+)\)", shown)
-    assert version
-    words = ("explain", "examples/flask_app", "--python-version", version[1])
-    printed = run("-m", "appsvc_runtime", *words).stdout
-    own = ("Site:", "Python:")
-    assert shown.startswith(own)
-    assert printed.startswith(own)
-    assert [line for line in shown.splitlines() if not line.startswith(own)] == [
-        line for line in printed.splitlines() if not line.startswith(own)
-    ]
+    printed = run("-m", "appsvc_runtime", "explain", "examples/flask_app").stdout
+    printed = printed.replace(str(ROOT), "/home/you/appsvc-runtime")
+    assert re.fullmatch(re.escape(shown).replace("…", ".+"), printed), printed

@@ -81,7 +81,7 @@ def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_explain_says_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+def test_explain_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     """Of the page's own files; a line with an ellipsis stands for what varies."""
     site = tmp_path / "site"
     make_site(page, site)
