@@ -19,6 +19,11 @@ PAGES = sorted(path for path in (ROOT / "docs" / "quickstart").glob("*.md") if p
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
+# What a part of a file takes the place of, as the page says.
+REPLACED = {
+    "mysite/settings.py": "ALLOWED_HOSTS = []",
+    "mysite/wsgi.py": "application = get_wsgi_application()",
+}
 PLATFORM = {
     "WEBSITE_SITE_NAME": "shop",
     "WEBSITE_INSTANCE_ID": "0a1b2c3d",
@@ -47,9 +52,10 @@ def make_site(page: Path, site: Path) -> str:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block["text"], "utf-8")
         elif verb == "in":
-            text = target.read_text("utf-8")
-            assert text.count("ALLOWED_HOSTS = []\n") == 1
-            target.write_text(text.replace("ALLOWED_HOSTS = []\n", block["text"]), "utf-8")
+            text, old = target.read_text("utf-8"), f"{REPLACED[name]}\n"
+            assert text.count(old) == 1
+            assert f"in place of `{REPLACED[name]}`" in page.read_text("utf-8")
+            target.write_text(text.replace(old, block["text"]), "utf-8")
         elif block["text"].startswith("exec "):
             commands.append(block["text"].strip())
     assert len(commands) == 1
@@ -75,7 +81,7 @@ def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_explain_says_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+def test_explain_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     """Of the page's own files; a line with an ellipsis stands for what varies."""
     site = tmp_path / "site"
     make_site(page, site)

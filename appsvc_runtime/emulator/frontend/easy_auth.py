@@ -1,8 +1,8 @@
 """App Service authentication ("Easy Auth"), played before a host: sign-in, sign-out, who it is.
 
-Requests in, answers out; visitors are known by a cookie. There is no password and no provider: a
-form asks who the visitor would like to be. Knows nothing of the rooms that read these headers for
-an app: it plays the other side.
+Requests in, responses out; users are known by a cookie. There is no password and no provider: a
+form asks for a name. Must not import the modules that read these headers for an app: it plays the
+other side.
 Sources: AD, configure-authentication-user-identities, overview-authentication-authorization,
 configure-authentication-customize-sign-in-out.
 """
@@ -77,7 +77,7 @@ class User:
         return base64.b64encode(json.dumps(whole, separators=(",", ":")).encode()).decode()
 
     def headers(self) -> list[tuple[str, str]]:
-        """Give the headers that the app gets with each request."""
+        """Return the headers that the app gets with each request."""
         token = f"X-MS-TOKEN-{self.provider.upper()}"
         return [
             ("X-MS-CLIENT-PRINCIPAL", self.principal),
@@ -89,7 +89,7 @@ class User:
         ]
 
     def me(self) -> list[dict[str, object]]:
-        """Give what /.auth/me answers."""
+        """Return what /.auth/me responds with."""
         return [
             {
                 "access_token": self.token,
@@ -242,7 +242,7 @@ async def _form(request: Request) -> str | None:
 
 
 def _make_user(provider: str, name: str, roles: list[str], lines: str) -> User:
-    """Give a user with the claims that the provider's have, and those of the form."""
+    """Return a user with the claims that the provider's have, and those of the form."""
     # The same at each sign-in, as a provider's are.
     digest = hashlib.sha256(f"{provider} {name}".encode()).digest()
     identity = str(uuid.UUID(bytes=digest[:16]))

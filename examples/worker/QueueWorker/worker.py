@@ -124,7 +124,7 @@ class Worker:
 
 
 def read(content: str | None) -> tuple[str, float]:
-    """Give an order's id and amount; ValueError for what is no order."""
+    """Return an order's id and amount; ValueError for what is no order."""
     try:
         order = json.loads(content or "")
     except (ValueError, RecursionError):
@@ -155,7 +155,7 @@ def suppress_taken() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Give why, in a word: messages of errors may hold addresses with keys in them."""
+    """Return why, in a word: messages of errors may hold addresses with keys in them."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code)) if code else type(error).__name__
 
