@@ -16,6 +16,8 @@ from tests.support import words
         ('class A:\n    """Say\n    so."""\n', [2]),
         ('async def f():\n    """Giving is fine, and so is saying."""\n', []),
         ("x = 1  # for visitors\n", [1]),
+        ("x = 1  # Azure's Front\n# Door, Front Doors\n", []),
+        ('raise E("Azure Front Door sends it")\n', []),
         ("# Nobody is\n# believed here.\n", [1]),
         ("x = 1  # nobody is\n\nbelieved = 1  # here\n", []),
         ('raise E("Whoever asks")\n', [1]),
