@@ -125,6 +125,7 @@ class Terminal:
         self._ports: dict[str, str] = {}
         self._running: _Running | None = None
         self._number = 0
+        self._last = ""
 
     @contextmanager
     def open(self, page: str) -> Iterator[Terminal]:
@@ -146,25 +147,25 @@ class Terminal:
             self.failures.append(f"{block.place}: there is no folder {block.comments['cwd']!r}.")
             return
         (self._scratch / "state").unlink(missing_ok=True)
-        wanted = int(block.comments.get("exit", "0"))
         code = 0
         all_commands = commands(block)
         for number, command in enumerate(all_commands):
             place = f"{block.page}:{command.line}"
             following = all_commands[number + 1].text if number + 1 < len(all_commands) else ""
             code_is_shown = following.strip() == "echo $?"
+            # What a block says of its exit code is about its last command.
+            number_given = block.comments.get("exit", "0")
+            wanted = int(number_given) if number_given.isdecimal() and not following else 0
             if command.runs_on and not wanted and not code_is_shown:
                 self._start(command, folder, place)
                 code = 0
                 continue
             code = self._finish(command, folder, place, code)
-            if code_is_shown or code == wanted:
-                continue
-            if not wanted or command is all_commands[-1]:
+            if not code_is_shown and code != wanted:
                 self.failures.append(
                     f"{place}: `{command.text}` ended with {code} and not with {wanted}. If that "
-                    "is what the page is about, show `$ echo $?` next, or write "
-                    f"<!-- exit: {code} --> before the block."
+                    "is what the page is about, show `$ echo $?` next, or, for the last command, "
+                    f"write <!-- exit: {code} --> before the block.\n{self._last}"
                 )
 
     def _start(self, command: Command, folder: Path, place: str) -> None:
@@ -234,8 +235,9 @@ class Terminal:
                 f"Ctrl-C, teach that to _RUNS_ON in {__name__}.\n{self._printed(log)}"
             )
             return 0
+        self._last = self._printed(log)
         if command.output:
-            self._compare(place, command.output, self._printed(log), prefix=False)
+            self._compare(place, command.output, self._last, prefix=False)
         return ended
 
     def _compare(self, place: str, shown: str, printed: str, *, prefix: bool) -> None:
