@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support import words
@@ -66,10 +68,12 @@ def test_the_table_shrinks() -> None:
     assert not done, f"Take out of UNFINISHED in tests/support/words.py: {' '.join(done)}"
 
 
-def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Prints what is wrong below the paths given, and ends with 1 where that is anything."""
     assert words.main([str(words.ROOT / "tests/docs")]) == 0
-    assert words.main([]) == 0
     assert capsys.readouterr().out == ""
+    monkeypatch.setattr(words, "_PATTERNS", {re.compile("asks for"): "something else"})
+    assert words.main([__file__]) == 1
+    assert capsys.readouterr().out.startswith("tests/docs/test_words.py:1: 'asks for': write")
     with pytest.raises(SystemExit, match="2"):
         words.main(["no/such/file"])
