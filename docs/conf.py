@@ -48,12 +48,14 @@ copybutton_only_copy_prompt_lines = True
 html_theme = "furo"
 html_title = "appsvc-runtime"
 html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 html_show_sphinx = False
 html_copy_source = False
 
 # External links are looked at by a command of their own: `python -m sphinx -b linkcheck docs ...`.
 linkcheck_timeout = 20
 linkcheck_workers = 4
+linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)\b"]
 
 
 def _load_commands(app: Sphinx) -> None:
@@ -66,9 +68,11 @@ def _load_commands(app: Sphinx) -> None:
         cli.add_command(command, name)
 
 
-def _escape_names(app: Sphinx, context: click.Context, lines: list[str]) -> None:
-    """Escape names that end with an underscore: in reST `NAME_` is a link."""
-    lines[:] = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", line) for line in lines]
+def _escape(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    r"""Escape what means something in reST and not in a terminal: `NAME_` and `D:\home`."""
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith(".. "):
+            lines[number] = re.sub(r"\\|(?<=\w)_(?!\w)", r"\\\g<0>", line)
 
 
 def _drop_settings(app: Sphinx, context: click.Context, lines: list[str]) -> None:
@@ -81,5 +85,5 @@ def setup(app: Sphinx) -> None:
     """Adapt the texts of the command line, which are written for terminals."""
     app.connect("builder-inited", _load_commands)
     app.connect("sphinx-click-process-epilog", _drop_settings)
-    for part in ("description", "epilog"):
-        app.connect(f"sphinx-click-process-{part}", _escape_names)
+    for part in ("description", "options", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", _escape)

@@ -72,8 +72,12 @@ class Page:
 def read(path: Path, name: str = "") -> Page:
     """Return the blocks of a page in their order."""
     name = name or name_of(path)
-    document = Document.parse(str(path), _regions)
     page = Page([], [])
+    try:
+        document = Document.parse(str(path), _regions)
+    except ValueError as error:
+        page.problems.append(f"{name}: two blocks overlap; close each fence that is open. {error}")
+        return page
     comments: dict[str, str] = {}
     end = 0
     before: Block | None = None
@@ -134,6 +138,8 @@ def _check(block: Block) -> Iterator[str]:
                 f"{block.place}: `{name}` stands before a block of {block.language}, which is "
                 "never run; take the comment out."
             )
+        if name == "exit" and value and not value.isdecimal():
+            yield f"{block.place}: `exit` is {value!r}; write a number."
         if not value:
             yield f"{block.place}: `{name}` says nothing; write <!-- {name}: … -->."
     if block.language == "python":

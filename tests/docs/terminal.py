@@ -8,8 +8,10 @@ running, as a second terminal would. Each port that the page names is a free one
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +21,6 @@ from pathlib import Path
 
 from tests.docs.blocks import Block
 from tests.docs.shown import is_shown, mismatch
-from tests.support.servers import free_port
 
 __all__ = ["HERE", "Command", "Terminal", "commands"]
 
@@ -38,8 +39,8 @@ _READY = re.compile(r"^Ready http|\bready after \d|Uvicorn running|has started a
 _PORT = re.compile(
     r"(?:(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):|--port[ =]|PORT=)(\d{2,5})\b"
 )
-# Said only where another program of this machine listens there.
-_TAKEN = re.compile(r"^.*\bPORT is \d+, as 8000 is taken on this machine: .*\n", re.MULTILINE)
+# Printed because the port is not the default one.
+_OTHER_PORT = re.compile(r"^.*\bPORT is \d+, as .*\n", re.MULTILINE)
 # Keeps variables and folder for the next command of a block, and hands `$?` over.
 _SCRIPT = """\
 [ -f "$DOCS_STATE" ] && . "$DOCS_STATE"
@@ -78,6 +79,31 @@ def commands(block: Block) -> list[Command]:
     return found
 
 
+def _free_port(others: set[int]) -> int:
+    """Return a port that nobody listens on, below those that systems give to connections."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            if port not in others:
+                return port
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process has ended, and leave its number reserved."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Return whether a process has ended before so many seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not _has_ended(process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 class _Running:
     """A command that runs on; `shown` is what the page shows of it before `^C`."""
 
@@ -99,18 +125,20 @@ class Terminal:
         self._ports: dict[str, str] = {}
         self._running: _Running | None = None
         self._number = 0
+        self._last = ""
 
     @contextmanager
     def open(self, page: str) -> Iterator[Terminal]:
         """Take the ports that the page's text names; end everything at the end."""
         for name in sorted({"8000", "8080", *_PORT.findall(page)}):
-            self._ports[name] = str(free_port())
+            self._ports[name] = str(_free_port(set(map(int, self._ports.values()))))
         try:
             yield self
             self._stop()
         finally:
-            if self._running is not None:
-                self._kill(self._running.process)
+            running, self._running = self._running, None
+            if running is not None:
+                self._kill(running.process)
 
     def run(self, block: Block) -> None:
         """Run all commands of a block, in the folder that it names, and compare."""
@@ -119,25 +147,25 @@ class Terminal:
             self.failures.append(f"{block.place}: there is no folder {block.comments['cwd']!r}.")
             return
         (self._scratch / "state").unlink(missing_ok=True)
-        wanted = int(block.comments.get("exit", "0"))
         code = 0
         all_commands = commands(block)
         for number, command in enumerate(all_commands):
             place = f"{block.page}:{command.line}"
             following = all_commands[number + 1].text if number + 1 < len(all_commands) else ""
             code_is_shown = following.strip() == "echo $?"
+            # What a block says of its exit code is about its last command.
+            number_given = block.comments.get("exit", "0")
+            wanted = int(number_given) if number_given.isdecimal() and not following else 0
             if command.runs_on and not wanted and not code_is_shown:
                 self._start(command, folder, place)
                 code = 0
                 continue
             code = self._finish(command, folder, place, code)
-            if code_is_shown or code == wanted:
-                continue
-            if not wanted or command is all_commands[-1]:
+            if not code_is_shown and code != wanted:
                 self.failures.append(
                     f"{place}: `{command.text}` ended with {code} and not with {wanted}. If that "
-                    "is what the page is about, show `$ echo $?` next, or write "
-                    f"<!-- exit: {code} --> before the block."
+                    "is what the page is about, show `$ echo $?` next, or, for the last command, "
+                    f"write <!-- exit: {code} --> before the block.\n{self._last}"
                 )
 
     def _start(self, command: Command, folder: Path, place: str) -> None:
@@ -149,7 +177,7 @@ class Terminal:
         self._running = running
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            ended = running.process.poll() is not None
+            ended = _has_ended(running.process)
             printed = self._printed(log)
             done = bool(running.shown) and is_shown(running.shown, printed, prefix=True)
             ready = any(map(_READY.search, printed.splitlines()))
@@ -169,26 +197,24 @@ class Terminal:
             return
         place = running.place
         deadline = time.monotonic() + 20  # for what a request from in between still prints
-        while running.process.poll() is None and time.monotonic() < deadline:
+        while not _has_ended(running.process) and time.monotonic() < deadline:
             if is_shown(running.shown, self._printed(running.log), prefix=True):
                 break
             time.sleep(0.05)
-        early = running.process.poll()
+        early = _has_ended(running.process)
         before = self._printed(running.log)
-        if early is None:
+        if not early:
             os.killpg(running.process.pid, signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                running.process.wait(60)
-        code = running.process.poll()
-        self._kill(running.process)
+        on_ctrl_c = _wait(running.process, 60)
+        code = self._kill(running.process)
         printed = self._printed(running.log)
-        if early is not None:
+        if early:
             self.failures.append(
-                f"{place}: it ended by itself, with {early}. If that is what the page is about, "
-                f"show `$ echo $?` next, or write <!-- exit: {early} --> before the block.\n"
+                f"{place}: it ended by itself, with {code}. If that is what the page is about, "
+                f"show `$ echo $?` next, or write <!-- exit: {code} --> before the block.\n"
                 + printed
             )
-        elif code is None:
+        elif not on_ctrl_c:
             self.failures.append(f"{place}: it did not end on Ctrl-C.\n{printed}")
         elif code not in (0, 130, -signal.SIGINT):
             self.failures.append(f"{place}: after Ctrl-C it ended with {code}.\n{printed}")
@@ -201,18 +227,17 @@ class Terminal:
         """Run a command to its end, compare what it printed, and return its exit code."""
         log = self._log()
         process = self._spawn(command.text, folder, log, code, keep=True)
-        try:
-            ended = process.wait(_SECONDS)
-        except subprocess.TimeoutExpired:
+        in_time = _wait(process, _SECONDS)
+        ended = self._kill(process)
+        if not in_time:
             self.failures.append(
                 f"{place}: `{command.text}` did not end in {_SECONDS:.0f} s. If it runs until "
                 f"Ctrl-C, teach that to _RUNS_ON in {__name__}.\n{self._printed(log)}"
             )
-            ended = 0
-        finally:
-            self._kill(process)
+            return 0
+        self._last = self._printed(log)
         if command.output:
-            self._compare(place, command.output, self._printed(log), prefix=False)
+            self._compare(place, command.output, self._last, prefix=False)
         return ended
 
     def _compare(self, place: str, shown: str, printed: str, *, prefix: bool) -> None:
@@ -252,11 +277,14 @@ class Terminal:
         for name, port in self._ports.items():
             text = re.sub(rf"(?<![\d.]){port}(?!\d)", name, text)
         text = text.replace(str(self._folder), HERE)
-        return _TAKEN.sub("", text.replace(self._variables["HOME"], str(Path(HERE).parent)))
+        return _OTHER_PORT.sub("", text.replace(self._variables["HOME"], str(Path(HERE).parent)))
 
     @staticmethod
-    def _kill(process: subprocess.Popen[bytes]) -> None:
-        """End what is left of a command, by the group that it was started in."""
+    def _kill(process: subprocess.Popen[bytes]) -> int:
+        """End what is left of a command, by the group that it was started in; return its code.
+
+        Not before is it waited for: then its number could be another's.
+        """
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        return process.wait(10)

@@ -20,7 +20,7 @@ from tests.support.servers import ROOT
 from tests.support.wheels import build_wheel
 
 # How many blocks of each page are not run: a new one is a decision.
-NOT_RUN: dict[str, int] = {}
+NOT_RUN: dict[str, int] = {"docs/troubleshooting.md": 1}
 
 # Pages that are still to be rewritten; a row goes when the page is done.
 UNFINISHED: frozenset[str] = frozenset({"README.md", "docs/emulator/index.md"})
@@ -121,7 +121,9 @@ def run_console(path: Path, name: str, base: Path, wheels: Path) -> list[str]:
     needs_wheel = any(_BUILDS.search(block.source) for block in blocks)
     if needs_wheel and not list(wheels.glob("*.whl")):
         build_wheel(wheels)
-    place = make_workplace(base, wheels=str(wheels) if needs_wheel else "")
+    place = make_workplace(
+        base, wheels=str(wheels) if needs_wheel else "", cache=str(wheels / "cache")
+    )
     terminal = Terminal(place.folder, place.variables, place.scratch)
     with terminal.open(path.read_text("utf-8")):
         for block in blocks:

@@ -36,6 +36,7 @@ def page(folder: Path, text: str) -> Path:
         ("<!-- not-run: x -->\nFENCEtext\nx\nFENCE\n", "p:2: `not-run` stands before a block of t"),
         ("FENCEconsole\npip install x\nFENCE\n", "p:1: a console block begins with a command"),
         ("FENCEpy\nx\nFENCE\n", "p:1: the language is py; write python"),
+        ("<!-- exit: one -->\nFENCEconsole\n$ x\nFENCE\n", "p:2: `exit` is 'one'; write a numb"),
         ("FENCEpython\n\nx = = 1\nFENCE\n", "p:3: this is no Python"),
         ("````text\n<!-- notskip: x -->\nFENCEpy\nFENCE\n````\n", ""),
     ],
@@ -204,12 +205,15 @@ def test_console_blocks(tmp_path: Path, text: str) -> None:
     [
         ("$ echo a\nb", "p:2: the output is not what is shown.\nshown:   b\nprinted: a"),
         ("$ true\n$ false\n$ true", "p:3: `false` ended with 1 and not with 0."),
+        ("$ (exit 3)\n$ (exit 1)", "p:3: `(exit 3)` ended with 3 and not with 0."),
         ("$ appsvc serve no:app", "p:2: it ended by itself, with 4."),
         ("$ appsvc emulate nowhere\nReady …", "p:2: it ended by itself, with 2."),
     ],
 )
 def test_console_blocks_that_fail(tmp_path: Path, text: str, failure: str) -> None:
     """Failures say page and line, and what to do."""
-    file = page(tmp_path, f"FENCEconsole\n{text}\nFENCE\n")
+    # The comment is about the last command alone.
+    comment = "<!-- exit: 1 -->\n" if text.endswith("(exit 1)") else ""
+    file = page(tmp_path, f"{comment}FENCEconsole\n{text}\nFENCE\n")
     found = run_console(file, "p", tmp_path, tmp_path)
     assert found[0].startswith(failure), found

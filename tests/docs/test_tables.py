@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from appsvc_runtime.errors import AppLoadError, AppServiceError, ConfigError
+from appsvc_runtime.launcher import script
 from appsvc_runtime.launcher.options import WORKER_OPTIONS
 from appsvc_runtime.serving.servers import SERVERS
 from appsvc_runtime.settings.options import OPTIONS, Option
 from tests.docs.pages import tables
-from tests.support.servers import run
+from tests.support.servers import ROOT, run
 
 SETTINGS_PAGE = "docs/reference/settings.md"
 
@@ -61,3 +65,27 @@ def test_the_help_names_every_setting() -> None:
     shown = run("-m", "appsvc_runtime.worker", "--help").stdout
     switches = [name.removeprefix("APPSVC_WORKER_").lower() for name in WORKER_OPTIONS]
     assert [name for name in switches if f"--{name.replace('_', '-')}" not in shown] == []
+
+
+def codes(heading: str) -> set[int]:
+    """Return the numbers in the first column of the table below a heading of exit-codes.md."""
+    text = (ROOT / "docs/reference/exit-codes.md").read_text("utf-8")
+    part = text.partition(f"## {heading}")[2].partition("\n## ")[0]
+    return {int(number) for number in re.findall(r"^\| (\d+) \|", part, re.MULTILINE)}
+
+
+def test_exit_codes_of_errors_and_workers() -> None:
+    """Those of the errors' classes, and of a worker that cannot be run."""
+    errors = {error.exit_code for error in (AppServiceError, AppLoadError, ConfigError)}
+    assert codes("All commands") == {0, *errors}
+    causes = {
+        value for name, value in vars(script).items() if name.isupper() and value in range(256)
+    }
+    assert len(causes) == 5
+    assert codes("appsvc worker") == {0, ConfigError.exit_code, 130, *causes}
+
+
+def test_exit_codes_of_gunicorn() -> None:
+    """Those that gunicorn itself names."""
+    arbiter = pytest.importorskip("gunicorn.arbiter", exc_type=ImportError).Arbiter
+    assert codes("appsvc serve") == {0, 1, arbiter.WORKER_BOOT_ERROR, arbiter.APP_LOAD_ERROR}

@@ -25,10 +25,17 @@ import sys
 from appsvc_runtime.cli import main
 
 if sys.argv[1:2] == ["emulate"]:
-    from appsvc_runtime.emulator import cli
+    from appsvc_runtime.emulator import cli, cli_hosts
 
     for kind, port in cli._PORTS.items():
         cli._PORTS[kind] = os.environ["DOCS_PORT_" + port]
+    make = cli_hosts.make_linux_host
+
+    def make_with_port(folder, options):
+        own = "PORT=" + os.environ["DOCS_PORT_8000"]
+        return make(folder, {{**options, "settings": (own, *options["settings"])}})
+
+    cli_hosts.make_linux_host = make_with_port
 main.entry_point()
 """
 _MADE = shutil.ignore_patterns(".appsvc", ".venv", "__pycache__", "antenv", "staticfiles")
@@ -43,8 +50,11 @@ class Workplace:
     variables: dict[str, str]
 
 
-def make_workplace(base: Path, *, wheels: str = "") -> Workplace:
-    """Make a workplace below `base`; pip finds this package's own wheel in `wheels`."""
+def make_workplace(base: Path, *, wheels: str = "", cache: str = "") -> Workplace:
+    """Make a workplace below `base`; pip finds this package's own wheel in `wheels`.
+
+    `cache` is a folder that several share, for what takes long to make.
+    """
     folder, home, scratch, programs = (base / name for name in ("site", "home", "scratch", "bin"))
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=_MADE)
     for made in (home, scratch, programs):
@@ -54,7 +64,7 @@ def make_workplace(base: Path, *, wheels: str = "") -> Workplace:
     shim.chmod(0o755)
     variables = clean_environ(
         HOME=str(home),
-        XDG_CACHE_HOME=str(home / ".cache"),
+        XDG_CACHE_HOME=cache or str(home / ".cache"),
         PATH=os.pathsep.join(
             [str(programs), os.path.dirname(sys.executable), os.environ.get("PATH", "")]
         ),
