@@ -42,14 +42,14 @@ def test_framing_is_what_the_body_will_be(
     assert head.split("\r\n") == [f"{method} / HTTP/1.1", "Host: app.example", *framing, "", ""]
 
 
-@pytest.mark.parametrize("bad", ["a\r\nX: b", "a\nb", "a\rb", "a\0b"])
 @pytest.mark.parametrize("where", ["method", "target", "name", "value"])
-def test_what_would_be_no_head_is_refused(bad: str, where: str) -> None:
+def test_what_would_be_no_head_is_refused(where: str) -> None:
     """No part of it can end a line."""
-    given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
-    asked = request(given["method"], given["target"], (given["name"], given["value"]))
-    with pytest.raises(ValueError, match="head of a request"):
-        make_request_head(asked)
+    for bad in ("a\r\nX: b", "a\nb", "a\rb", "a\0b"):
+        given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
+        asked = request(given["method"], given["target"], (given["name"], given["value"]))
+        with pytest.raises(ValueError, match="head of a request"):
+            make_request_head(asked)
 
 
 def test_what_connection_names_ends_here() -> None:

@@ -18,7 +18,10 @@ from tests.support.servers import ROOT, clean_environ, run
 from tests.support.smallwheels import make_wheel
 from tests.support.trees import snapshot
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh"),
+]
 
 Build = Callable[..., "subprocess.CompletedProcess[str]"]
 OURS = (".appsvc-build.json", ".appsvc-build.json.new", ".appsvc-build.lock", "antenv")

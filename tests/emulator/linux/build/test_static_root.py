@@ -78,6 +78,7 @@ ELSEWHERE = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("static_root", "link"), [row[1:] for row in ELSEWHERE],
                          ids=[row[0] for row in ELSEWHERE])  # fmt: skip
 def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build: Build) -> None:
@@ -97,6 +98,7 @@ def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build
         assert snapshot(mine) == before
 
 
+@pytest.mark.integration
 def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
     """A folder of the site is, also through a link that stays in it; the next build keeps them."""
     site = make_django(tmp_path, '"through/collected"')
@@ -109,6 +111,7 @@ def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
     assert "Its files are kept" in build(site).stdout
 
 
+@pytest.mark.integration
 def test_a_failure_is_repeated(tmp_path: Path, build: Build) -> None:
     """What failed was not kept: the next build tries it, and reports it, again."""
     site = make_django(tmp_path, "None")
