@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ settings.register_profile(
     "tests", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    """Have pip leave out compiling what it installs: most of it is never imported by a test."""
+    os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
 @pytest.hookimpl(tryfirst=True)

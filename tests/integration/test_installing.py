@@ -44,7 +44,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@only_on(11)
+@only_on(10)  # of the newer Pythons some of these have no wheels
 @pytest.mark.parametrize("lock", sorted(LOCKS))
 def test_the_emulator_changes_no_version(lock: str, wheel: Path, tmp_path: Path) -> None:
     """What is installed stays as it is, and pip finds the rest beside it."""

@@ -17,13 +17,19 @@ from tests.support.trees import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh, and symbolic links")
 
-# Stands for a Python whose virtual environments are made at once and hold this one's Django.
+# Stands for a Python whose virtual environments are made at once and hold this one's Django. Asked
+# for its path it gives its own: else the build would go on with the real one, and its real pip.
 PYTHON = f"""\
 #!/bin/sh
 case "$1 $2" in
 "-m venv") mkdir -p antenv/bin && cp "$0" antenv/bin/python ;;
 "-m pip") ;;
-*) exec {sys.executable} "$@" ;;
+manage.py*) exec {sys.executable} "$@" ;;
+*)
+    echo "appsvc:{{\\"path\\": \\"$0\\", \\"version\\": [3, 11, 0], \\"prefix\\": \\"/x\\"," \
+        "\\"base_prefix\\": \\"/x\\", \\"user_base\\": \\"\\", \\"wfastcgi\\": \\"\\"," \
+        "\\"runtime\\": \\"\\"}}"
+    ;;
 esac
 """
 MANAGE = """\
