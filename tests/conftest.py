@@ -77,5 +77,12 @@ def make(log: Path) -> Iterator[Callable[..., SharedFileHandler]]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a cache folder for all tests, so that an image is made once and nobody's own is used."""
-    return tmp_path_factory.mktemp("cache")
+    """Return a cache folder for all tests, so that an image is made once and nobody's own is used.
+
+    The processes of one run share it: who comes second waits for the first.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("cache")
+    shared = tmp_path_factory.getbasetemp().parent / "cache"
+    shared.mkdir(exist_ok=True)
+    return shared
