@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from appsvc_runtime.logs.file import SharedFileHandler
+from tests.support import integration
 
 settings.register_profile(
     "tests", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    """Have pip leave out compiling what it installs: most of it is never imported by a test."""
+    os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,12 +32,27 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)  # before those that no -m asks for are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies below a folder named `integration`; other files mark themselves."""
+    """Mark what lies below a folder named `integration`; other files mark themselves.
+
+    What waits for servers goes first, file by file: the many short tests then fill the gaps, and
+    no long file begins when all others are done.
+    """
     here = Path(__file__).parent
+    waiting = set()
     for item in items:
         path = item.path
         if path.is_relative_to(here) and "integration" in path.relative_to(here).parts[:-1]:
             item.add_marker(pytest.mark.integration)
+        if item.get_closest_marker("integration"):
+            waiting.add(path)
+    items.sort(key=lambda item: item.path not in waiting)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have what starts a server ask whether the test that runs may do so."""
+    with integration.running(item):
+        return (yield)
 
 
 @pytest.fixture
@@ -55,5 +77,12 @@ def make(log: Path) -> Iterator[Callable[..., SharedFileHandler]]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a cache folder for all tests, so that an image is made once and nobody's own is used."""
-    return tmp_path_factory.mktemp("cache")
+    """Return a cache folder for all tests, so that an image is made once and nobody's own is used.
+
+    The processes of one run share it: who comes second waits for the first.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("cache")
+    shared = tmp_path_factory.getbasetemp().parent / "cache"
+    shared.mkdir(exist_ok=True)
+    return shared

@@ -14,6 +14,7 @@ import pytest
 from appsvc_runtime.azure import names
 from appsvc_runtime.cli.main import main
 from appsvc_runtime.system import process
+from tests.support.commands import call
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ARGS = "GUNICORN_CMD_ARGS"
@@ -251,7 +252,7 @@ def test_a_wrong_argument_ends_with_2_and_one_message(
     site: Path, arguments: list[str], message: str
 ) -> None:
     """On standard error, without a traceback; nothing on standard output."""
-    done = run_explain(*arguments, cwd=site)
+    done = call("explain", *arguments, cwd=site)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -300,6 +301,6 @@ def test_no_file_writes_to_the_terminal(tmp_path: Path) -> None:
     )
     calls = [["."], [".", "--startup-command", "startup.txt"], ["no\x1b[31m\x07such"]]
     for arguments in [*calls, *(["--json", *one] for one in calls)]:
-        done = run_explain(*arguments, cwd=tmp_path)
+        done = call("explain", *arguments, cwd=tmp_path)
         for line in (done.stdout + done.stderr).split("\n"):
             assert line.isprintable(), line

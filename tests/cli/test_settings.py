@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.redaction.test_token_shapes import TOKENS
+from tests.support.commands import call
 from tests.support.servers import ROOT, run
 
 SECRET = "S3CR3T-marker"
@@ -21,7 +22,7 @@ PLATFORM = {
 
 
 def ask(folder: Path, *arguments: str, **variables: str) -> str:
-    result = run("-m", "appsvc_runtime", "settings", "--site", str(folder), *arguments, **variables)
+    result = call("settings", "--site", str(folder), *arguments, **variables)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
@@ -137,10 +138,13 @@ def test_tokens_of_known_issuers_are_hidden(tmp_path: Path, arguments: list[str]
 def test_any_output_can_say_it(tmp_path: Path, encoding: str) -> None:
     """Also a redirected one on Windows, and names that are no UTF-8: no forged line."""
     hostile = "a\udcff\n\x1b[31mforged"
-    text = ask(
-        tmp_path, PYTHONIOENCODING=encoding, WEBSITE_SITE_NAME=hostile, A="\U0001f600" * 90,
-        SQLCONNSTR_x="@Microsoft.KeyVault(x)", **{f"B{hostile}": "1"},
-    )  # fmt: skip
+    variables = {
+        "PYTHONIOENCODING": encoding, "WEBSITE_SITE_NAME": hostile, "A": "\U0001f600" * 90,
+        "SQLCONNSTR_x": "@Microsoft.KeyVault(x)", f"B{hostile}": "1",
+    }  # fmt: skip
+    result = run("-m", "appsvc_runtime", "settings", "--site", str(tmp_path), **variables)
+    assert (result.returncode, result.stderr) == (0, "")
+    text = result.stdout
     assert "\x1b" not in text
     assert not [line for line in text.splitlines() if line.startswith(("\x1b", "[31m", "forged"))]
 
@@ -206,11 +210,11 @@ def test_values_that_would_break_the_table(tmp_path: Path) -> None:
 
 def test_mistakes(tmp_path: Path) -> None:
     """One sentence, exit code 2."""
-    result = run("-m", "appsvc_runtime", "settings", "--site", str(tmp_path / "none"))
+    result = call("settings", "--site", str(tmp_path / "none"))
     assert (result.returncode, result.stdout) == (2, "")
     assert "cannot be entered" in result.stderr
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
-    result = run("-m", "appsvc_runtime", "settings", "--site", str(tmp_path))
+    result = call("settings", "--site", str(tmp_path))
     assert (result.returncode, result.stdout) == (2, "")
     assert "is not UTF-8 (line 1)" in result.stderr
 

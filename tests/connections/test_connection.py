@@ -37,28 +37,28 @@ def test_the_table_of_prefixes_is_the_platforms() -> None:
     assert set(names.CONNECTION_PREFIXES.values()) == set(STRINGS)
 
 
-@pytest.mark.parametrize("twin", ["", "APPSETTING_"])
 @pytest.mark.parametrize(("prefix", "kind"), names.CONNECTION_PREFIXES.items())
-def test_every_prefix(prefix: str, kind: str, twin: str) -> None:
+def test_every_prefix(prefix: str, kind: str) -> None:
     """The name is what follows it; the kind is what the prefix says."""
     text, host = STRINGS[kind]
-    settings = load_settings({twin + prefix + "main": text})
-    found = settings.connection("main")
-    assert (found.name, found.kind, found.host) == ("main", kind or "custom", host)
-    assert found.reveal() == text
-    assert found.setting == prefix + "main"
-    assert list(settings.connection_strings) == ["main"]
+    for twin in ("", "APPSETTING_"):
+        settings = load_settings({twin + prefix + "main": text})
+        found = settings.connection("main")
+        assert (found.name, found.kind, found.host) == ("main", kind or "custom", host)
+        assert found.reveal() == text
+        assert found.setting == prefix + "main"
+        assert list(settings.connection_strings) == ["main"]
 
 
-@pytest.mark.parametrize("twin", ["", "APPSETTING_"])
 @pytest.mark.parametrize(("service", "kind"), names.CONNECTOR_SERVICES.items())
-def test_service_connector(service: str, kind: str, twin: str) -> None:
+def test_service_connector(service: str, kind: str) -> None:
     """Its variables are plain app settings, which have twins; the service tells the kind."""
     text, host = STRINGS[kind]
-    settings = load_settings({f"{twin}AZURE_{service}_CONNECTIONSTRING": text})
-    found = settings.connection(service.lower())
-    assert (found.name, found.kind, found.host) == (service, kind, host)
-    assert settings.connection(f"AZURE_{service}_CONNECTIONSTRING") == found
+    for twin in ("", "APPSETTING_"):
+        settings = load_settings({f"{twin}AZURE_{service}_CONNECTIONSTRING": text})
+        found = settings.connection(service.lower())
+        assert (found.name, found.kind, found.host) == (service, kind, host)
+        assert settings.connection(f"AZURE_{service}_CONNECTIONSTRING") == found
 
 
 def test_service_connector_with_a_name_of_ones_own() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from appsvc_runtime import ConnectionString, Secret, SettingsError, load_settings
 from appsvc_runtime.settings.connection_strings import parse_connection_string
+from tests.support.processor_time import limit
 
 MARKER = "S3CR3T"
 
@@ -121,7 +122,7 @@ PIECES = st.sampled_from(
 NOISE = st.lists(PIECES | st.text(string.printable, max_size=2), max_size=6).map("".join)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(case=st.sampled_from(list(CASES.values())), before=NOISE, after=NOISE)
 def test_nothing_around_a_password_gets_it_shown(
     case: tuple[str, str], before: str, after: str
@@ -167,11 +168,12 @@ LONG = ["driver=" * 14_000, "a" * 99_000 + "=b", "Host=h;x=" + "a" * 99_000, "a:
         "Host=" + "a:1," * 24_000, "host=a " * 14_000, "Host=h;" + "é" * 90_000 + "=b"]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", LONG, ids=lambda text: text[:12])
 @pytest.mark.parametrize("kind", ["postgresql", "sqlserver", "mysql", "redis", ""])
-def test_no_string_takes_the_square_of_its_length(text: str, kind: str) -> None:
+def test_no_string_takes_the_square_of_its_length(kind: str) -> None:
     """The longest are read, shown and refused at once."""
-    everything_shown(text, kind)
+    for text in LONG:
+        with limit(text):
+            everything_shown(text, kind)
 
 
 def test_settings_show_none_of_their_strings() -> None:

@@ -96,6 +96,7 @@ def test_a_folder_that_a_shell_has_made_a_path_of(tmp_path: Path) -> None:
     assert find_folder_note("/api/none", site_named=False) == ""
 
 
+@pytest.mark.integration
 def test_a_check_in_the_projects_folder(tmp_path: Path) -> None:
     """It is this folder's app that answers, at / and at a path that is a folder here."""
     site = make_site(

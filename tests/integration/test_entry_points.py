@@ -189,18 +189,16 @@ def test_runserver_does_not_run_out_of_files(site: Path) -> None:
             connection.close()
 
 
+# tests/azure/test_ports.py has more of them, and each from every source.
 REFUSED = [
-    pytest.param("%HTTP_PLATFORM_PORT%", id="not-expanded"),
-    pytest.param("8_000", id="underscore"),
-    pytest.param("+80", id="plus"),
-    pytest.param("٨٠٠٠", id="arabic-digits"),
-    pytest.param("0", id="zero"),
-    pytest.param("65536", id="too-high"),
+    pytest.param("HTTP_PLATFORM_PORT", "%HTTP_PLATFORM_PORT%", id="not-expanded"),
+    pytest.param("SERVER_PORT", "8_000", id="underscore"),
+    pytest.param("PORT", "٨٠٠٠", id="arabic-digits"),
+    pytest.param("PORT", "0", id="zero"),
 ]
 
 
-@pytest.mark.parametrize("text", REFUSED)
-@pytest.mark.parametrize("source", ["HTTP_PLATFORM_PORT", "SERVER_PORT", "PORT"])
+@pytest.mark.parametrize(("source", "text"), REFUSED)
 def test_runserver_refuses_a_bad_port_by_name(text: str, source: str, site: Path) -> None:
     """One sentence naming where the port came from, exit code 2, no traceback."""
     result = run("-m", "appsvc_runtime.runserver", "app:app", cwd=site, **{source: text})
@@ -210,7 +208,7 @@ def test_runserver_refuses_a_bad_port_by_name(text: str, source: str, site: Path
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("text", ["8_000", "65536", "", "%HTTP_PLATFORM_PORT%"])
+@pytest.mark.parametrize("text", ["8_000", ""])
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 def test_a_bad_port_argument_is_refused(door: str, text: str, site: Path) -> None:
     """By both doors alike."""

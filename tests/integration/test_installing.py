@@ -10,6 +10,7 @@ from tests.support.pythons import only_on
 from tests.support.wheels import build_wheel, installed, make_venv, plan
 
 # Locks as pip made them at their time, with what else such apps had and the emulator wants too.
+# PYTHONS names for each a Python for which all of it has wheels.
 LOCKS = {
     "flask-2.1": """
         Flask==2.1.3 Werkzeug==2.1.2 Jinja2==3.1.2 MarkupSafe==2.1.1 click==8.1.3
@@ -44,8 +45,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@only_on(11)
-@pytest.mark.parametrize("lock", sorted(LOCKS))
+PYTHONS = {"flask-2.1": 10, "flask-2.3": 10, "django-3.2": 10, "django-4.2": 12, "fastapi-0.95": 12,
+           "today": 14}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lock", [pytest.param(lock, marks=only_on(PYTHONS[lock])) for lock in sorted(LOCKS)]
+)
 def test_the_emulator_changes_no_version(lock: str, wheel: Path, tmp_path: Path) -> None:
     """What is installed stays as it is, and pip finds the rest beside it."""
     pinned = LOCKS[lock].split()

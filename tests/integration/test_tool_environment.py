@@ -24,7 +24,7 @@ from tests.support.pythons import only_on
 from tests.support.wheels import build_wheel, installed, run_pip
 
 pytestmark = [
-    only_on(11),
+    only_on(12),
     pytest.mark.skipif(sys.platform == "win32", reason="the walk is written for POSIX"),
 ]
 

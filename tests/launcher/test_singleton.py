@@ -54,7 +54,7 @@ def storage() -> Iterator[Azurite]:
         yield started
 
 
-@only_on(11, 12)
+@only_on(12)
 @needs_mark
 def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
     """The others wait; one follows when the first stops, the next when that is held up."""

@@ -112,7 +112,7 @@ def healthy(server: Server) -> bool:
 
 
 @pytest.mark.integration
-@only_on(10, 13)
+@only_on(10, 14)
 @pytest.mark.parametrize("door", DOORS)
 def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
     """Each of two instances is replaced in turn; no visitor sees an error."""

@@ -75,6 +75,7 @@ BARE = [
 ]  # fmt: skip
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("source", "command", "variables", "warning"), BARE)
 def test_a_server_that_decides_first_is_warned_of(
     source: str, command: tuple[str, ...], variables: dict[str, str], warning: str, tmp_path: Path
@@ -96,6 +97,7 @@ def test_a_server_that_decides_first_is_warned_of(
     ), log
 
 
+@pytest.mark.integration
 @rows()
 def test_ours_take_no_header_for_the_path_or_the_peer(row: Row, tmp_path: Path) -> None:
     """Also where FORWARDED_ALLOW_IPS lets everybody: that is for servers without us."""
@@ -120,6 +122,7 @@ def test_ours_take_no_header_for_the_path_or_the_peer(row: Row, tmp_path: Path) 
         assert "FORWARDED_ALLOW_IPS" not in server.log()
 
 
+@pytest.mark.integration
 @rows()
 def test_ours_believe_no_peer_that_is_not_trusted(row: Row, tmp_path: Path) -> None:
     """Whatever FORWARDED_ALLOW_IPS says, scheme and peer are what the server saw."""
@@ -192,6 +195,7 @@ def test_which_gunicorn_mixes_names(
     assert not called_by("gunicorn.workers.gasgi", SimpleNamespace(**config))
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(older.RELEASE < (22,), reason="gunicorn has no header_map before release 22")
 @pytest.mark.parametrize("command", [GUNICORN, OURS], ids=["bare", "ours"])
 @pytest.mark.parametrize("home", [False, True], ids=["platform", "own-proxy"])

@@ -77,6 +77,7 @@ def test_every_advisory_belongs_to_a_server() -> None:
     assert {one.package for one in advisories.ADVISORIES} <= packages
 
 
+@pytest.mark.integration
 @rows()
 def test_an_old_release_is_served_with(row: Row, tmp_path: Path) -> None:
     """One warning before the start, for every server; the site is there all the same."""
@@ -92,6 +93,7 @@ def test_an_old_release_is_served_with(row: Row, tmp_path: Path) -> None:
     assert log.count("has known security holes") == 1
 
 
+@pytest.mark.integration
 def test_gunicorn_by_hand_says_so_in_its_log(tmp_path: Path) -> None:
     """Once, by the first of its workers."""
     older = tmp_path / "older" / "gunicorn-0.1.dist-info"

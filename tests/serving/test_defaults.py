@@ -189,15 +189,15 @@ def test_threads_of_waitress(environ: dict[str, str], argument: int | None, thre
 BAD = ("0", "-1", "+2", "1_0", "٢", "2.0", "many", "9" * 5000)
 
 
-@pytest.mark.parametrize("value", [pytest.param(value, id=f"{value[:9]!a}") for value in BAD])
 @pytest.mark.parametrize(
     "name",
     ["APPSVC_WORKERS", "APPSVC_THREADS", "WEB_CONCURRENCY", "PORT", WORKERS, THREADS, STOP_LIMIT],
 )
-def test_bad_number_is_refused_by_name(name: str, value: str) -> None:
+def test_bad_number_is_refused_by_name(name: str) -> None:
     """The variable stands in the message, before anything is started."""
-    with pytest.raises(ConfigError, match=rf"\b{name}\b"):
-        gunicorn({MULTI: "false" if name == "WEB_CONCURRENCY" else "true", name: value})
+    for value in BAD:
+        with pytest.raises(ConfigError, match=rf"\b{name}\b"):
+            gunicorn({MULTI: "false" if name == "WEB_CONCURRENCY" else "true", name: value})
 
 
 def test_bad_thread_number_is_refused_for_waitress() -> None:

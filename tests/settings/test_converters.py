@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from appsvc_runtime.redaction.secret import Secret
 from appsvc_runtime.settings.converters import Json, Reader, Url, fault, reader_for
+from tests.support.processor_time import LONG, limit
 
 
 class Color(enum.Enum):
@@ -277,22 +278,21 @@ def test_json_reads_back(text: str) -> None:
         assert value == json.loads(text)
 
 
-MEGABYTE = 1_000_000
-LONG = {
-    "digits": "1" * MEGABYTE,
-    "digits-then-a-letter": "1" * MEGABYTE + "x",
-    "units": "1s" * (MEGABYTE // 2),
-    "blanks": "1" + " " * MEGABYTE + "x",
-    "brackets": "[" * MEGABYTE,
-    "dots": "1." * (MEGABYTE // 2),
-    "colons": "http://[" + ":" * MEGABYTE,
-    "commas": "," * MEGABYTE,
+LONGEST = {
+    "digits": "1" * LONG,
+    "digits-then-a-letter": "1" * LONG + "x",
+    "units": "1s" * (LONG // 2),
+    "blanks": "1" + " " * LONG + "x",
+    "brackets": "[" * LONG,
+    "dots": "1." * (LONG // 2),
+    "colons": "http://[" + ":" * LONG,
+    "commas": "," * LONG,
 }
 
 
-@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("kind", [int, float, timedelta, Url, Json, list[int], Color], ids=str)
-def test_a_megabyte_takes_no_time(kind: Any, text: str) -> None:
-    """No pattern goes over it again and again: this test would not end."""
-    with contextlib.suppress(ValueError):
-        reader_for(kind).parse(text)
+def test_no_text_takes_the_square_of_its_length(kind: Any) -> None:
+    """No pattern goes over it again and again."""
+    for name, text in LONGEST.items():
+        with limit(name), contextlib.suppress(ValueError):
+            reader_for(kind).parse(text)

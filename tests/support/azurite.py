@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.integration import needs_integration
 from tests.support.postgres import skip_or_fail
 
 __all__ = ["Azurite", "azurite", "missing"]
@@ -69,6 +70,7 @@ def missing() -> str:
 @contextmanager
 def azurite() -> Iterator[Azurite]:
     """Run a new, empty Azurite, its blobs and queues, until the block ends."""
+    needs_integration("Azurite")
     skip_or_fail(missing())
     command = shutil.which("azurite")
     assert command is not None

@@ -28,6 +28,8 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.support.integration import needs_integration
+
 __all__ = ["Page", "browse", "browse_plain", "missing"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -137,6 +139,7 @@ def browse_plain(drive: Drive, *flags: str) -> None:
 
 
 async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
+    needs_integration("a browser")
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as folder:
         flags = [*_FLAGS, f"--user-data-dir={folder}/profile", *more]
         if fingerprint:

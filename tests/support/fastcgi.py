@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from tests.support.integration import needs_integration
+
 __all__ = ["FastCgiError", "FastCgiProcess", "FastCgiResponse"]
 
 _CHILD = Path(__file__).with_name("wfastcgi_child.py")
@@ -73,6 +75,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
         cwd: str | os.PathLike[str] | None = None,
         python: str = sys.executable,
     ) -> None:
+        needs_integration("wfastcgi")
         self.physical_path = Path(physical_path)
         base = {k: v for k, v in os.environ.items() if k in _INHERITED or k.startswith("COVERAGE_")}
         with ExitStack() as cleanup:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.integration import needs_integration
 from tests.support.servers import clean_environ
 
 __all__ = ["Launched", "is_alive", "launching", "wait_until"]
@@ -93,6 +94,7 @@ def launching(
 
     `code` becomes worker.py there. All that it has started ends with the block.
     """
+    needs_integration("the launcher")
     if code:
         (folder / "worker.py").write_text(textwrap.dedent(code).lstrip(), "utf-8")
     output = folder / f"launcher-{time.monotonic_ns()}.out"

@@ -23,6 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.support.integration import needs_integration
 from tests.support.servers import free_port
 
 __all__ = ["Postgres", "find_binaries", "missing", "postgres", "skip_or_fail"]
@@ -128,6 +129,7 @@ def skip_or_fail(problem: str) -> None:
 @contextmanager
 def postgres(*, tls: bool) -> Iterator[Postgres]:
     """Run a new, empty PostgreSQL until the block ends."""
+    needs_integration("a database")
     skip_or_fail(missing())
     binaries, identity = find_binaries(), _identity()
     assert binaries is not None

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.integration import needs_integration
+
 __all__ = ["ROOT", "Server", "clean_environ", "free_port", "run", "serving"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +51,8 @@ def run(
     *arguments: str, cwd: Path | None = None, timeout: float = 30, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `python ARGUMENTS` to its end."""
+    if arguments[:3] == ("-m", "appsvc_runtime", "build"):
+        needs_integration("a build")
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd or ROOT,
@@ -169,6 +173,7 @@ def serving(
 
     The whole process group is ended, so that no worker outlives a failed test.
     """
+    needs_integration("a server")
     number = free_port() if port is None else port
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         log_path = Path(folder) / "log.txt"

@@ -59,6 +59,7 @@ CONFIG = """\
 """
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes in folders")
 @pytest.mark.parametrize(("name", "command", "said"), PIPES)
 def test_a_pipe_in_a_site(name: str, command: list[str], said: str, tmp_path: Path) -> None:

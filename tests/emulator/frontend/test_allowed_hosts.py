@@ -175,6 +175,7 @@ def test_kinds_that_take_no_requests(
     assert "--allow-host means nothing" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 def test_a_page_that_rebinds_its_name(tmp_path: Path) -> None:
     """A browser that looks up evil.example as 127.0.0.1 reads nothing of the app's."""
     skip_or_fail(browser.missing())

@@ -122,6 +122,7 @@ def test_targets_that_might_leave_the_site(text: str) -> None:
     assert local_target(text, HOST.__eq__) == ""
 
 
+@pytest.mark.integration
 def test_a_browser_agrees() -> None:
     """What is kept stays on the site for Chromium; what it would follow elsewhere is not kept."""
     skip_or_fail(browser.missing())

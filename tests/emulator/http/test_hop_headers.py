@@ -58,14 +58,14 @@ def test_framing_is_what_the_body_will_be(
     run(check)
 
 
-@pytest.mark.parametrize("bad", ["a\r\nX: b", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"])
 @pytest.mark.parametrize("where", ["method", "target", "name", "value"])
-def test_what_would_be_no_head_is_refused(bad: str, where: str) -> None:
+def test_what_would_be_no_head_is_refused(where: str) -> None:
     """No part of it can end a line."""
-    given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
-    asked = request(given["method"], given["target"], (given["name"], given["value"]))
-    with pytest.raises(ValueError, match="head of a request"):
-        forwarded_headers(asked)
+    for bad in ("a\r\nX: b", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"):
+        given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
+        asked = request(given["method"], given["target"], (given["name"], given["value"]))
+        with pytest.raises(ValueError, match="head of a request"):
+            forwarded_headers(asked)
 
 
 def test_what_connection_names_ends_here() -> None:

@@ -221,7 +221,7 @@ def test_without_it_nobody_signs_in(site: Path) -> None:
         assert (told["user"], told["headers"]) == (None, [])
 
 
-@only_on(11, 13)
+@only_on(14)
 @pytest.mark.parametrize("example", ["flask_app", "django_app"])
 def test_example_in_a_browser(tmp_path: Path, example: str) -> None:
     """Sign in, see the name, sign out: as a visitor does."""

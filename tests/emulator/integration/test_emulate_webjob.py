@@ -14,7 +14,7 @@ from tests.support.emulator import alive_with, make_site
 from tests.support.pythons import only_on
 from tests.support.servers import run
 
-pytestmark = only_on(10, 12)
+pytestmark = only_on(10)
 CONTINUOUS = "App_Data/jobs/continuous/"
 TRIGGERED = "App_Data/jobs/triggered/"
 SHOW = """

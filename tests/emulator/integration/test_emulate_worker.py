@@ -20,7 +20,7 @@ from tests.support.emulator import alive_with, make_site
 from tests.support.pythons import only_on
 from tests.support.servers import clean_environ, run
 
-pytestmark = only_on(11, 13)
+pytestmark = only_on(14)
 NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
 SHOW = """
     import os, sys, time

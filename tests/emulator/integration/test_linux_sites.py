@@ -56,6 +56,7 @@ def container(
         yield server
 
 
+@only_on(12)
 def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
     """Built with this very package; https, the client and redirects are right; sources stay."""
     site = copy_example("flask_app", tmp_path)
@@ -87,6 +88,7 @@ def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
     assert digest(site) == before
 
 
+@only_on(14)
 def test_the_django_example(tmp_path: Path, check: Check) -> None:
     """Its static files are collected, and are answered for."""
     site = copy_example("django_app", tmp_path)
@@ -97,6 +99,7 @@ def test_the_django_example(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
+@only_on(12)
 @pytest.mark.parametrize("name", ["fastapi_app", "starlette_app"])
 def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
     """By their startup command; the server hears of the stop."""
@@ -108,6 +111,7 @@ def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
     assert "(Stopped: SIGTERM ended it after" in done.stdout
 
 
+@only_on(12, 14)
 def test_fastapi(tmp_path: Path, check: Check) -> None:
     """As the platform starts it from Python 3.14 on, before that by its startup command."""
     site = copy_app("fastapi_app", tmp_path)
@@ -118,7 +122,7 @@ def test_fastapi(tmp_path: Path, check: Check) -> None:
     assert "GET / 200" in done.stdout
 
 
-@only_on(11, 12)
+@only_on(12)
 def test_another_asgi_app(tmp_path: Path, check: Check) -> None:
     """It needs no requirements: uvicorn and its worker are the image's."""
     site = copy_app("asgi_plain", tmp_path)
@@ -141,7 +145,7 @@ def taken(port: int) -> Iterator[None]:
         yield
 
 
-@only_on(11, 13)
+@only_on(14)
 def test_startup_files(tmp_path: Path, check: Check) -> None:
     """A script that names /home/site/wwwroot and port 8000; the first line of another file."""
     site = copy_app("startup_file", tmp_path)
@@ -178,7 +182,7 @@ FAULTS = [
 ]
 
 
-@only_on(10, 13)
+@only_on(10)
 @pytest.mark.parametrize(("name", "options", "said"), FAULTS)
 def test_faults(
     tmp_path: Path, check: Check, name: str, options: tuple[str, ...], said: str
@@ -292,7 +296,7 @@ def test_a_read_only_site(tmp_path: Path, cache: Path) -> None:
     assert not (tmp_path / "sites/.appsvc").exists()
 
 
-@only_on(10, 12)
+@only_on(12)
 def test_instances(tmp_path: Path, cache: Path) -> None:
     """Three of them count apart; a health check takes an ill one out; a cookie keeps one."""
     site = copy_app("counting", tmp_path)

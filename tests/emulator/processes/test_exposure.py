@@ -61,6 +61,7 @@ def test_many_places_and_none() -> None:
     assert "and 25 more: other machines" in said[0]
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux who listens")
 def test_a_container_that_starts(tmp_path: Path) -> None:
     """It notes all that its processes listen on, also where it is not the app's own port."""
@@ -93,6 +94,7 @@ def test_a_container_that_starts(tmp_path: Path) -> None:
     assert str(ports[1]) not in said[0]
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 def test_the_linux_container(tmp_path: Path, cache: Path) -> None:
     """Before `Ready`, in one line."""
@@ -111,6 +113,7 @@ PLATFORM = (
 )
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux who listens")
 @pytest.mark.parametrize(("host", "lines"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
 def test_a_process_of_iis(tmp_path: Path, host: str, lines: int) -> None:

@@ -14,9 +14,7 @@ from tests.support.emulator import HTTPPLATFORM, make_site, web_config
 from tests.support.servers import ROOT, run
 
 KINDS = ("auto", "linux", "httpplatform", "fastcgi", "worker", "webjob")
-COMMANDS = [pytest.param(["build"], id="build")] + [
-    pytest.param(["emulate", "--as", kind], id=kind) for kind in KINDS
-]
+COMMANDS = [["build"], *(["emulate", "--as", kind] for kind in KINDS)]
 # As a user writes it in the folder of `shop`; None: nothing, which is the current folder.
 REFUSED = [
     pytest.param("/", "is the root of a disk", id="root"),
@@ -58,18 +56,18 @@ def tree(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("named", "said"), REFUSED)
 def test_what_is_no_site(
-    home: Path, capsys: pytest.CaptureFixture[str], command: list[str], named: str, said: str
+    home: Path, capsys: pytest.CaptureFixture[str], named: str, said: str
 ) -> None:
     """Every command that copies or writes refuses it before it makes anything."""
     before = tree(home.parent)
-    assert main([command[0], named.format(home=home), *command[1:]]) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert f"appsvc {command[0]} FOLDER" in error
-    assert error.count("\n") == 1
+    for command in COMMANDS:
+        assert main([command[0], named.format(home=home), *command[1:]]) == 2, command
+        error = capsys.readouterr().err
+        assert said in error, command
+        assert f"appsvc {command[0]} FOLDER" in error
+        assert error.count("\n") == 1
     assert tree(home.parent) == before
 
 
@@ -89,18 +87,15 @@ HERE = [["build"], ["build", "."]] + [
 ]
 
 
-@pytest.mark.parametrize("command", HERE, ids=" ".join)
 def test_in_the_home_folder_nothing_is_the_site(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    command: list[str],
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The default is the current folder, which may be the home folder."""
     monkeypatch.chdir(home)
     before = tree(home.parent)
-    assert main(command) == 2
-    assert "is your home folder" in capsys.readouterr().err
+    for command in HERE:
+        assert main(command) == 2, command
+        assert "is your home folder" in capsys.readouterr().err, command
     assert tree(home.parent) == before
 
 

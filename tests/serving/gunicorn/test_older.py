@@ -211,6 +211,7 @@ app = AppServiceMiddleware(app, trusted_proxies="127.0.0.1")
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("ours", [False, True], ids=["plain", "with-our-settings"])
 def test_no_header_with_underscores_signs_a_client_in(ours: bool, tmp_path: Path) -> None:
     """Not before gunicorn 22 either, which takes it for the one with hyphens."""

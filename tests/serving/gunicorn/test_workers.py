@@ -58,6 +58,7 @@ WORKERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("worker", WORKERS)
 def test_a_required_sign_in_is_required_of_asgi_apps(worker: str, tmp_path: Path) -> None:
     """No page without a user; with one, the app sees user and client."""

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.apps import copy_app, digest
 from tests.support.emulator import alive_with, make_site
+from tests.support.pythons import only_on
 from tests.support.servers import ROOT, clean_environ, run
 
 pytestmark = pytest.mark.integration
@@ -112,6 +113,7 @@ def test_requirements_that_cannot_be_installed(tmp_path: Path, build: Build) -> 
     assert "Mend requirements.txt" in failed.stderr
 
 
+@only_on(12)
 @posix_only
 def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
     """A prompt gets end-of-file and only warns; UTF-16 is read, and what it breaks is said."""

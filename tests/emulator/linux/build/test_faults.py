@@ -14,11 +14,15 @@ import pytest
 
 from appsvc_runtime.emulator.linux.build.build import read_built
 from tests.support.emulator import alive_with, make_site
+from tests.support.pythons import only_on
 from tests.support.servers import ROOT, clean_environ, run
 from tests.support.smallwheels import make_wheel
 from tests.support.trees import snapshot
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals, /proc and sh"),
+]
 
 Build = Callable[..., "subprocess.CompletedProcess[str]"]
 OURS = (".appsvc-build.json", ".appsvc-build.json.new", ".appsvc-build.lock", "antenv")
@@ -261,6 +265,7 @@ def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
     assert "$ python -m pip install --prefer-binary -r requirements.txt\n" in done.stdout
 
 
+@only_on(14)
 def test_wheels_that_are_built_again(tmp_path: Path, cache: Path) -> None:
     """By a path, by one without a dot, found by --find-links, with a new version: 4 of 4."""
     site = make_site(

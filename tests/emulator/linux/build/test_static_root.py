@@ -17,13 +17,19 @@ from tests.support.trees import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh, and symbolic links")
 
-# Stands for a Python whose virtual environments are made at once and hold this one's Django.
+# Stands for a Python whose virtual environments are made at once and hold this one's Django. Asked
+# for its path it gives its own: else the build would go on with the real one, and its real pip.
 PYTHON = f"""\
 #!/bin/sh
 case "$1 $2" in
 "-m venv") mkdir -p antenv/bin && cp "$0" antenv/bin/python ;;
 "-m pip") ;;
-*) exec {sys.executable} "$@" ;;
+manage.py*) exec {sys.executable} "$@" ;;
+*)
+    echo "appsvc:{{\\"path\\": \\"$0\\", \\"version\\": [3, 11, 0], \\"prefix\\": \\"/x\\"," \
+        "\\"base_prefix\\": \\"/x\\", \\"user_base\\": \\"\\", \\"wfastcgi\\": \\"\\"," \
+        "\\"runtime\\": \\"\\"}}"
+    ;;
 esac
 """
 MANAGE = """\
@@ -78,6 +84,7 @@ ELSEWHERE = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("static_root", "link"), [row[1:] for row in ELSEWHERE],
                          ids=[row[0] for row in ELSEWHERE])  # fmt: skip
 def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build: Build) -> None:
@@ -97,6 +104,7 @@ def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build
         assert snapshot(mine) == before
 
 
+@pytest.mark.integration
 def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
     """A folder of the site is, also through a link that stays in it; the next build keeps them."""
     site = make_django(tmp_path, '"through/collected"')
@@ -109,6 +117,7 @@ def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
     assert "Its files are kept" in build(site).stdout
 
 
+@pytest.mark.integration
 def test_a_failure_is_repeated(tmp_path: Path, build: Build) -> None:
     """What failed was not kept: the next build tries it, and reports it, again."""
     site = make_django(tmp_path, "None")
