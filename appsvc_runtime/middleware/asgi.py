@@ -11,14 +11,13 @@ Source: the ASGI specification, HTTP and WebSocket connection scope.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import drop_frames
-from ..settings import options
 from . import drain
-from .short_circuit import Replier
-from .trust import ORIGINAL_KEY, REQUEST_KEY
+from .options import MiddlewareOptions
+from .short_circuit import Responder
+from .trust import ORIGINAL_KEY, REQUEST_KEY, TrustPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -48,7 +47,7 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     return found if found is not None else _read(scope)
 
 
-class AppServiceASGIMiddleware(Replier):
+class AppServiceASGIMiddleware:
     """Make an ASGI app see scheme, host, client and user as a trusted peer reports them.
 
     `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
@@ -75,41 +74,28 @@ class AppServiceASGIMiddleware(Replier):
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = os.environ if environ is None else environ
-        super().__init__(
-            trusted_proxies=trusted_proxies,
-            hops=hops,
-            front_door_id=front_door_id,
-            host_header=host_header,
-            client_header=client_header,
-            arr_ssl=arr_ssl,
-            fastcgi_identity=None,
-            remote_user=False,  # ASGI has none
-            require_login=require_login,
-            https_only=https_only,
-            hsts_seconds=hsts_seconds,
-            pass_warmup=pass_warmup,
-            health=health,
-            environ=variables,
-        )
+        # ASGI has no REMOTE_USER.
+        options = MiddlewareOptions({**locals(), "remote_user": False})
+        self._trust = TrustPolicy(options)
+        self._responder = Responder(options, self._trust)
         self.app = app
+        self._health = options.health
         self._lines: AccessLines | None = None
-        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+        if options.access_log:
             from .access_log import AccessLines
 
-            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            self._lines = AccessLines(warmup_path=self._warmup_path, probes=probes)
+            self._lines = AccessLines(warmup_path=options.warmup_path, probes=options.log_probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
-            if self._login is not None and scope["type"] != "lifespan":
+            if self._responder.requires_login and scope["type"] != "lifespan":
                 raise RuntimeError(
                     f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
                     "in by it, and APPSVC_REQUIRE_LOGIN is set."
                 )
             if scope["type"] == "lifespan":
-                self._look_at_server()
+                self._trust.look_at_server()
                 if self._health is not None:
                     drain.install()  # now the server's own handlers are in place
             await self.app(scope, receive, send)
@@ -118,7 +104,7 @@ class AppServiceASGIMiddleware(Replier):
         before = environ.get(REQUEST_KEY)
         if before is not None:  # a mounted app has a root of its own
             environ = {**environ, **_paths(scope)}
-        self.decide(environ)
+        self._trust.decide(environ)
         if environ[REQUEST_KEY] is not before:
             came = scope.get(_CAME)
             if came is None:
@@ -143,8 +129,8 @@ class AppServiceASGIMiddleware(Replier):
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, environ: dict[str, Any]
     ) -> None:
-        if self._https_only and environ["wsgi.url_scheme"] == "https":
-            send = _with_hsts(send, self._hsts)
+        if self._responder.hsts and environ["wsgi.url_scheme"] == "https":
+            send = _with_hsts(send, self._responder.hsts)
         reply = await self._reply(environ)
         if reply is not None:
             await _send(scope, receive, send, reply)
@@ -152,14 +138,14 @@ class AppServiceASGIMiddleware(Replier):
         await self.app(scope, receive, send)
 
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
-        health = self.find_health(environ)
+        health = self._responder.find_health(environ)
         if health is not None and health.is_due():
             import asyncio  # by now it is there; WSGI apps never need it
 
             # In a thread: this one may wait for checks, and the loop must not. All others are
             # answered here, so that they do not fill the pool that the app's own threads are of.
-            return await asyncio.to_thread(self.reply, environ)
-        return self.reply(environ)
+            return await asyncio.to_thread(self._responder.reply, environ)
+        return self._responder.reply(environ)
 
 
 def _read(scope: Scope) -> dict[str, Any]:

@@ -17,8 +17,13 @@ __all__ = ["replace_probe_host", "take_host"]
 _LINK_LOCAL, _AFTER_LINK_LOCAL = "169.254.", "17"
 
 
-def take_host(environ: dict[str, Any], original: dict[str, Any], key: str) -> bool:
-    """Put the host of another header in place of `Host`; return whether it is one."""
+def take_host(
+    environ: dict[str, Any], original: dict[str, Any], key: str, *, secure: bool
+) -> bool:
+    """Put the host of another header in place of `Host`; return whether it is one.
+
+    `secure`: the client used https, which has another default port.
+    """
     host = read_host(environ.get(key, ""))
     if host is None:
         return False
@@ -27,8 +32,7 @@ def take_host(environ: dict[str, Any], original: dict[str, Any], key: str) -> bo
     original["SERVER_PORT"] = environ.get("SERVER_PORT")
     environ["HTTP_HOST"] = host.value
     environ["SERVER_NAME"] = host.name
-    default_port = 443 if environ["wsgi.url_scheme"] == "https" else 80
-    environ["SERVER_PORT"] = str(host.port or default_port)
+    environ["SERVER_PORT"] = str(host.port or (443 if secure else 80))
     return True
 
 
