@@ -35,9 +35,10 @@ def is_wrapped(app: Any) -> bool:
     behind another one, or around a part of the app, does not count: a request can go past it.
     """
     for module, name, attribute in _CALLED:
-        if is_a(app, module, name) and type(app).__call__ is getattr(
-            sys.modules[module], name
-        ).__call__:
+        if (
+            is_a(app, module, name)
+            and type(app).__call__ is getattr(sys.modules[module], name).__call__
+        ):
             app = getattr(app, attribute)
     return isinstance(app, AppServiceMiddleware | AppServiceASGIMiddleware)
 

@@ -20,11 +20,18 @@ __all__ = ["HeaderSet", "HeaderSets", "warn_of_host"]
 _FORWARDED_FOR = azure_names.FORWARDED_FOR
 _FORWARDED_PORT = azure_names.FORWARDED_PORT
 _CLIENT_PORT = azure_names.CLIENT_PORT
-# All that report what was decided, but X-Forwarded-For and -Proto, which are with every request.
-_REPORTING = azure_names.OTHER_FORWARDED_HEADERS.union(
-    azure_names.ADDRESS_HEADERS,
-    azure_names.SCHEME_HEADERS,
-    {azure_names.ARR_SSL, _CLIENT_PORT, _FORWARDED_PORT},
+# What a decision is written to in each request, with what stands for one that did not come.
+_ALWAYS = {
+    "REMOTE_ADDR": "",
+    "REMOTE_PORT": None,
+    "wsgi.url_scheme": None,
+    "HTTPS": None,
+    azure_names.FORWARDED_PROTO: None,
+    _FORWARDED_FOR: None,
+}
+# And where it came.
+_OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
+    azure_names.SCHEME_HEADERS, _ALWAYS, {_CLIENT_PORT, _FORWARDED_PORT}
 )
 # So many sets are remembered, of so many names and characters: no client can make them grow.
 _MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 128, 256, 16 * 1024
@@ -38,15 +45,21 @@ _HOST_IGNORED = (
 class HeaderSet:
     """What is to be done with the headers of a request, by the `names` in its environ.
 
-    `identity` are those that say who is signed in, `forbidden` those that no untrusted peer may
-    send: all that only a front end may report, and `others`. `arr_ssl`: X-ARR-SSL counts.
+    `overwritten` are the variables that a decision is written to, `absent` those of them that did
+    not come, which it adds. `identity` are the headers that say who is signed in, `forbidden` those
+    that no untrusted peer may send: all that only a front end may report, and `others`.
+    `arr_ssl`: X-ARR-SSL counts.
     """
 
     __slots__ = (
-        "_addresses", "_ports", "_removed", "_reporting", "_scheme", "forbidden", "identity",
+        "_addresses", "_has_port", "_ports", "_removed", "_scheme", "absent", "forbidden",
+        "has_host", "identity", "names", "overwritten", "under_wfastcgi",
     )  # fmt: skip
 
     def __init__(self, names: tuple[str, ...], others: frozenset[str], *, arr_ssl: bool) -> None:
+        self.names = [*names]
+        self.under_wfastcgi = azure_names.WFASTCGI_MARK in names
+        self.has_host = azure_names.FORWARDED_HOST in names
         self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
         self.forbidden = [
             key
@@ -55,32 +68,32 @@ class HeaderSet:
             or key in others
             or key.startswith(azure_names.FORWARDED_PREFIXES)
         ]
-        found = _REPORTING.intersection(names)
-        self._reporting = [*found]
+        self.overwritten = [key for key in names if key in _OVERWRITTEN]
+        self.absent = {key: value for key, value in _ALWAYS.items() if key not in names}
+        found = _OVERWRITTEN.intersection(names)
         self._addresses = ["REMOTE_ADDR", _FORWARDED_FOR, *found & azure_names.ADDRESS_HEADERS]
         self._ports = ["REMOTE_PORT", *found & {_CLIENT_PORT}]
+        self._has_port = _FORWARDED_PORT in found
         # The next two by whether the scheme is https.
         self._scheme = (_scheme_variables("http", found), _scheme_variables("https", found))
-        removed = found & azure_names.OTHER_FORWARDED_HEADERS
-        mark = found & {azure_names.ARR_SSL}
-        self._removed = ([*removed, *mark], [*removed] if arr_ssl else [*removed, *mark])
+        removed = [key for key in names if key in azure_names.OTHER_FORWARDED_HEADERS]
+        mark = [azure_names.ARR_SSL] if azure_names.ARR_SSL in names else []
+        self._removed = (removed + mark, removed if arr_ssl else removed + mark)
 
     def agree(
         self,
         environ: dict[str, Any],
         original: dict[str, Any],
-        *,
         secure: bool,
         client: tuple[str, str | None] | None,
         host_key: str,
     ) -> None:
-        """Write the decision into `environ`; keep in `original` what stood there.
+        """Write the decision into `environ`.
 
-        `client` is the client's address and port, None if the peer's stand. `host_key` is the
-        header that the host was taken from, "" for `Host` itself: it stays.
+        `original` has what stood in `overwritten`, and gets what is removed. `client` is the
+        client's address and port, None if the peer's stand. `host_key` is the header that the host
+        was taken from, "" for `Host` itself: it stays.
         """
-        for key in self._reporting:
-            original[key] = environ[key]
         environ.update(self._scheme[secure])
         if client is None:
             for key in (*self._addresses[1:], _CLIENT_PORT):
@@ -90,40 +103,34 @@ class HeaderSet:
             for key in self._addresses:
                 environ[key] = address
             for key in self._ports:
-                if port is None:  # the one that stands there is the proxy's
-                    environ.pop(key, None)
-                else:
-                    environ[key] = port
+                environ[key] = port
+            if port is None:  # the one that stood there is the proxy's
+                for key in self._ports:
+                    del environ[key]
         for key in self._removed[secure]:
-            del environ[key]
-        if _FORWARDED_PORT in environ:
+            if key != host_key:
+                original[key] = environ.pop(key)
+        if self._has_port:
             environ[_FORWARDED_PORT] = _port_of(environ.get("HTTP_HOST", ""), secure=secure)
-        if host_key in _REPORTING:
-            environ[host_key] = original.pop(host_key)
 
 
-class HeaderSets:
-    """The header sets of the requests that come, made once for each set of names.
+class HeaderSets(dict["tuple[str, ...]", HeaderSet]):
+    """The header set of each tuple of names, made when it is first asked for.
 
     `others` are headers that no untrusted peer may send, beside those of the platform.
     """
 
     def __init__(self, others: Iterable[str] = (), *, arr_ssl: bool) -> None:
+        super().__init__()
         self._others = frozenset(others)
         self._arr_ssl = arr_ssl
-        self._seen: dict[tuple[str, ...], HeaderSet] = {}
 
-    def of(self, environ: dict[str, Any]) -> HeaderSet:
-        """Return the one of a request."""
-        names = tuple(environ)
-        return self._seen.get(names) or self._add(names)
-
-    def _add(self, names: tuple[str, ...]) -> HeaderSet:
+    def __missing__(self, names: tuple[str, ...]) -> HeaderSet:
         made = HeaderSet(names, self._others, arr_ssl=self._arr_ssl)
         if len(names) <= _MAX_NAMES and len("".join(names)) <= _MAX_CHARACTERS:
-            if len(self._seen) >= _MAX_SETS:
-                self._seen.clear()
-            self._seen[names] = made
+            if len(self) >= _MAX_SETS:
+                self.clear()
+            self[names] = made
         return made
 
 

@@ -108,6 +108,4 @@ class Responder:
             return self._trust.is_front_door(environ)
         from . import probes
 
-        return self._options.on_app_service and probes.is_probe(
-            environ, self._options.warmup_path
-        )
+        return self._options.on_app_service and probes.is_probe(environ, self._options.warmup_path)

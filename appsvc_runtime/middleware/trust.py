@@ -27,10 +27,11 @@ _WFASTCGI_MARK = names.WFASTCGI_MARK
 _FORWARDED_FOR = names.FORWARDED_FOR
 _FORWARDED_PROTO = names.FORWARDED_PROTO
 _FORWARDED_HOST = names.FORWARDED_HOST
+_LINK_LOCAL = "169.254."  # an address of the platform's probes
+_SCHEMES = ("http", "https")
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-# Peers and clients seen are remembered: a browser asks for a page's parts from one address and
-# port. So many of each, then it restarts: an attacker with many addresses cannot make it grow.
-_MAX_REMEMBERED = 1024
+# So many peers are remembered, then it restarts: many addresses of an attacker's cannot fill it.
+_MAX_PEERS = 1024
 _CONTRADICTION = (
     "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are taken "
     "as http (logged once). If a proxy of yours appends to X-Forwarded-Proto, set "
@@ -57,42 +58,45 @@ class TrustPolicy:
     def __init__(self, options: MiddlewareOptions) -> None:
         self._options = options
         self._policy = options.policy
+        self._inert = options.inert
         self._hops = options.hops
+        self._client_key = options.client_key
         self._names_host = bool(options.front_door_id or options.host_key)
         self._server_seen = self._mixes_names = False
         self._peers: dict[str, bool] = {}
         named = {options.host_key, options.client_key} - {"", "HTTP_HOST"}
         self._header_sets = agreement.HeaderSets(named, arr_ssl=options.arr_ssl)
+        self._last_headers = self._header_sets[()]
         if not options.inert:
             # Loaded here and not above: an inert one costs an app's start nothing.
             from . import forwarded, iis_variables, request_host
 
             self._forwarded = forwarded
+            self._read_client = forwarded.read_client
             self._hosts = request_host
             self._iis = iis_variables
-            self._clients = forwarded.Clients(_MAX_REMEMBERED)
             self._trusted = forwarded.TrustedPeers(options.trusted)
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done; never raises on any header."""
+        before = None
         if REQUEST_KEY in environ:
             if environ[REQUEST_KEY]._policy == self._policy:
                 return
             # A middleware around this one decided by other options: these count, on the request
             # as it came.
-            original = _restore(environ)
-        else:
-            get = environ.get
-            environ[ORIGINAL_KEY] = original = {
-                "REMOTE_ADDR": get("REMOTE_ADDR", ""),
-                "REMOTE_PORT": get("REMOTE_PORT"),
-                "wsgi.url_scheme": get("wsgi.url_scheme"),
-                "HTTPS": get("HTTPS"),
-                _FORWARDED_PROTO: get(_FORWARDED_PROTO),
-                _FORWARDED_FOR: get(_FORWARDED_FOR),
-            }
-        headers = self._header_sets.of(environ)
-        if self._options.inert:
+            before = _restore(environ)
+        names = [*environ]
+        headers = self._last_headers
+        if headers.names != names:
+            headers = self._last_headers = self._header_sets[tuple(names)]
+        original: dict[str, Any] = headers.absent.copy()
+        for key in headers.overwritten:
+            original[key] = environ[key]
+        if before is not None:
+            original = {**before, **original}
+        environ[ORIGINAL_KEY] = original
+        if self._inert:
             # Off the platform nobody signs users in.
             _remove(headers.identity, environ, original)
             self._describe(environ)
@@ -115,7 +119,7 @@ class TrustPolicy:
         if trusted is None:
             self.look_at_server()
             trusted = peer in self._trusted
-            if len(self._peers) >= _MAX_REMEMBERED:
+            if len(self._peers) >= _MAX_PEERS:
                 self._peers.clear()
             self._peers[peer] = trusted
         return trusted
@@ -146,29 +150,27 @@ class TrustPolicy:
         self, environ: dict[str, Any], original: dict[str, Any], headers: agreement.HeaderSet
     ) -> None:
         """Take scheme, client, host and user from a trusted peer's headers."""
-        if _WFASTCGI_MARK in environ:
+        if headers.under_wfastcgi:
             self._iis.repair_path(environ, original)
         hops, host_key = self._hops, ""
         if self._names_host:
             hops, host_key = self._who_names_the_host(environ)
-        proto = original[_FORWARDED_PROTO]
-        secure = proto == "https" or self._is_secure(environ, proto, hops)
-        client = self._find_client(environ, original[_FORWARDED_FOR], hops)
-        if host_key and not self._hosts.take_host(environ, original, host_key, secure=secure):
-            host_key = ""
-        host = self._hosts.replace_probe_host(environ, original, self._options.site_host)
-        headers.agree(environ, original, secure=secure, client=client, host_key=host_key)
-        if _FORWARDED_HOST in original and not self._names_host:
-            agreement.warn_of_host(original[_FORWARDED_HOST], host)
+        secure = original[_FORWARDED_PROTO] == "https" or self._is_secure(environ, hops)
+        client = self._read_cdn_header(environ) if self._client_key else None
+        if client is None:
+            client = self._read_client(original[_FORWARDED_FOR], hops)
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        if host_key or host[:8] == _LINK_LOCAL:
+            host, host_key = self._hosts.decide_host(
+                environ, original, host_key, self._options.site_host, secure=secure
+            )
+        headers.agree(environ, original, secure, client, host_key)
         address, port = client or (original["REMOTE_ADDR"], original["REMOTE_PORT"])
         environ[REQUEST_KEY] = info = RequestInfo(
-            "https" if secure else "http",
-            host,
-            address,
-            port,
-            environ.get("HTTP_X_ARR_LOG_ID"),
-            self._policy,
+            _SCHEMES[secure], host, address, port, environ.get("HTTP_X_ARR_LOG_ID"), self._policy
         )
+        if headers.has_host and not self._names_host:
+            agreement.warn_of_host(original[_FORWARDED_HOST], host)
         if headers.identity:
             self._decide_identity(environ, original, headers.identity, info)
 
@@ -178,8 +180,9 @@ class TrustPolicy:
             return self._hops + 1, _FORWARDED_HOST
         return self._hops, self._options.host_key
 
-    def _is_secure(self, environ: dict[str, Any], proto: str | None, hops: int) -> bool:
+    def _is_secure(self, environ: dict[str, Any], hops: int) -> bool:
         """Return whether the client used https, where X-Forwarded-Proto is not just that."""
+        proto = environ.get(_FORWARDED_PROTO)
         if _WFASTCGI_MARK in environ and self._iis.server_scheme(environ) == "https":
             # IIS sets HTTPS itself; a header could be a client's own, with underscores.
             return True
@@ -191,15 +194,9 @@ class TrustPolicy:
             notices.warn_once(_CONTRADICTION)
         return secure
 
-    def _find_client(
-        self, environ: dict[str, Any], addresses: str | None, hops: int
-    ) -> tuple[str, str | None] | None:
-        """Return the client's address and port; None if no header names them."""
-        if self._options.client_key:
-            found = self._clients.of(environ.get(self._options.client_key, ""))
-            if found is not None:
-                return found
-        return None if addresses is None else self._clients.of_list(addresses, hops)
+    def _read_cdn_header(self, environ: dict[str, Any]) -> tuple[str, str | None] | None:
+        """Return the client's address and port by the header that a setting names."""
+        return self._forwarded.read_endpoint(environ.get(self._client_key, ""))
 
     def _decide_identity(
         self,

@@ -91,6 +91,7 @@ class AppServiceMiddleware:
         self._responder = Responder(options, self._trust)
         self.app = app
         self._serve: WSGIApplication = self._respond
+        self._is_busy = self._responder.for_all or options.access_log
         if options.access_log:
             from .access_log import AccessLog
 
@@ -103,19 +104,19 @@ class AppServiceMiddleware:
         self._trust.decide(environ)
         if request_context.enabled:
             request_context.enter(environ)
-        return self._serve(environ, start_response)
+        if self._is_busy or environ.get("PATH_INFO") in self._responder.paths:
+            return self._serve(environ, start_response)
+        return self.app(environ, start_response)
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond in the app's place, or let the app respond."""
-        responder = self._responder
-        if responder.for_all or environ.get("PATH_INFO") in responder.paths:
-            if responder.hsts and environ["wsgi.url_scheme"] == "https":
-                from . import https  # loaded by those who switch it on
+        if self._responder.hsts and environ["wsgi.url_scheme"] == "https":
+            from . import https  # loaded by those who switch it on
 
-                start_response = https.add_hsts(start_response, responder.hsts)
-            reply = responder.reply(environ)
-            if reply is not None:
-                from . import response  # loaded by those who are answered here
+            start_response = https.add_hsts(start_response, self._responder.hsts)
+        reply = self._responder.reply(environ)
+        if reply is not None:
+            from . import response  # loaded by those who are answered here
 
-                return response.send(reply, environ, start_response)
+            return response.send(reply, environ, start_response)
         return self.app(environ, start_response)
