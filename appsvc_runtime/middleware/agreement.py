@@ -33,6 +33,7 @@ _ALWAYS = {
 _OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
     azure_names.SCHEME_HEADERS, _ALWAYS, {_CLIENT_PORT, _FORWARDED_PORT}
 )
+_MORE = frozenset({azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST})
 # So many sets are remembered, of so many names and characters: no client can make them grow.
 _MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 128, 256, 16 * 1024
 _HOST_IGNORED = (
@@ -47,37 +48,31 @@ class HeaderSet:
 
     `overwritten` are the variables that a decision is written to, `absent` those of them that did
     not come, which it adds. `identity` are the headers that say who is signed in, `forbidden` those
-    that no untrusted peer may send: all that only a front end may report, and `others`.
-    `arr_ssl`: X-ARR-SSL counts.
+    that no untrusted peer may send: all that only a front end may report, and `others`. `has_more`
+    is whether there is more to decide than for most requests: wfastcgi, identity, or an
+    X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
     """
 
     __slots__ = (
         "_addresses", "_has_port", "_ports", "_removed", "_scheme", "absent", "forbidden",
-        "has_host", "identity", "names", "overwritten", "under_wfastcgi",
+        "has_more", "identity", "names", "overwritten",
     )  # fmt: skip
 
     def __init__(self, names: tuple[str, ...], others: frozenset[str], *, arr_ssl: bool) -> None:
         self.names = [*names]
-        self.under_wfastcgi = azure_names.WFASTCGI_MARK in names
-        self.has_host = azure_names.FORWARDED_HOST in names
-        self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
-        self.forbidden = [
-            key
-            for key in names
-            if key in azure_names.FORWARDED_HEADERS
-            or key in others
-            or key.startswith(azure_names.FORWARDED_PREFIXES)
-        ]
         self.overwritten = [key for key in names if key in _OVERWRITTEN]
         self.absent = {key: value for key, value in _ALWAYS.items() if key not in names}
-        found = _OVERWRITTEN.intersection(names)
+        self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
+        self.forbidden = [key for key in names if _is_reported(key) or key in others]
+        self.has_more = bool(self.identity) or not _MORE.isdisjoint(names)
+        found = frozenset(names)
         self._addresses = ["REMOTE_ADDR", _FORWARDED_FOR, *found & azure_names.ADDRESS_HEADERS]
         self._ports = ["REMOTE_PORT", *found & {_CLIENT_PORT}]
         self._has_port = _FORWARDED_PORT in found
         # The next two by whether the scheme is https.
         self._scheme = (_scheme_variables("http", found), _scheme_variables("https", found))
-        removed = [key for key in names if key in azure_names.OTHER_FORWARDED_HEADERS]
-        mark = [azure_names.ARR_SSL] if azure_names.ARR_SSL in names else []
+        removed = [*found & azure_names.OTHER_FORWARDED_HEADERS]
+        mark = [*found & {azure_names.ARR_SSL}]
         self._removed = (removed + mark, removed if arr_ssl else removed + mark)
 
     def agree(
@@ -138,6 +133,11 @@ def warn_of_host(forwarded: str | None, host: str) -> None:
     """Log once that X-Forwarded-Host was removed, if it names another host than `Host`."""
     if forwarded is not None and forwarded != host:
         notices.warn_once(_HOST_IGNORED)
+
+
+def _is_reported(key: str) -> bool:
+    """Return whether only a front end may send a header."""
+    return key in azure_names.FORWARDED_HEADERS or key.startswith(azure_names.FORWARDED_PREFIXES)
 
 
 def _scheme_variables(scheme: str, found: Iterable[str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from .short_circuit import Responder
 from .trust import ORIGINAL_KEY, REQUEST_KEY, TrustPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
     from .access_log import AccessLines, Line
     from .health import Health
@@ -79,7 +79,7 @@ class AppServiceASGIMiddleware:
         self._trust = TrustPolicy(options)
         self._responder = Responder(options, self._trust)
         self.app = app
-        self._health = options.health
+        self._has_begun = options.health is None
         self._lines: AccessLines | None = None
         if options.access_log:
             from .access_log import AccessLines
@@ -88,30 +88,14 @@ class AppServiceASGIMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if not self._has_begun:
+            # With the lifespan, or with the first request, the server's own handlers are there.
+            drain.install()
+            self._has_begun = True
         if scope["type"] not in ("http", "websocket"):
-            if self._responder.requires_login and scope["type"] != "lifespan":
-                raise RuntimeError(
-                    f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
-                    "in by it, and APPSVC_REQUIRE_LOGIN is set."
-                )
-            if scope["type"] == "lifespan":
-                self._trust.look_at_server()
-                if self._health is not None:
-                    drain.install()  # now the server's own handlers are in place
-            await self.app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
-        environ = environ_of(scope)
-        before = environ.get(REQUEST_KEY)
-        if before is not None:  # a mounted app has a root of its own
-            environ = {**environ, **_paths(scope)}
-        self._trust.decide(environ)
-        if environ[REQUEST_KEY] is not before:
-            came = scope.get(_CAME)
-            if came is None:
-                scope = {**scope, _CAME: scope}
-            else:
-                scope = _restore(scope, came, environ[ORIGINAL_KEY])
-            _write(scope, environ)
+        scope, environ = self._decide(scope)
         line = None
         if self._lines is not None and scope["type"] == "http":
             line = self._lines.begin(environ)
@@ -125,6 +109,33 @@ class AppServiceASGIMiddleware:
             raise
         finally:
             line.write()
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app handle what is no request."""
+        if scope["type"] == "lifespan":
+            self._trust.look_at_server()
+        elif self._responder.requires_login:
+            raise RuntimeError(
+                f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
+                "in by it, and APPSVC_REQUIRE_LOGIN is set."
+            )
+        await self.app(scope, receive, send)
+
+    def _decide(self, scope: Scope) -> tuple[Scope, dict[str, Any]]:
+        """Decide about a request, unless that is done; return the app's scope and its environ."""
+        environ = environ_of(scope)
+        before = environ.get(REQUEST_KEY)
+        if before is not None:  # a mounted app has a root of its own
+            environ = {**environ, **_paths(scope)}
+        self._trust.decide(environ)
+        if environ[REQUEST_KEY] is not before:
+            came = scope.get(_CAME)
+            if came is None:
+                scope = {**scope, _CAME: scope}
+            else:
+                scope = _restore(scope, came, environ[ORIGINAL_KEY])
+            _write(scope, environ)
+        return scope, environ
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, environ: dict[str, Any]
@@ -220,30 +231,33 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     scope[ORIGINAL_KEY] = environ[ORIGINAL_KEY]
     scope[_ENVIRON] = environ
     original = environ[ORIGINAL_KEY]
-    if environ["wsgi.url_scheme"] != _SECURE.get(scope.get("scheme", "http")):
-        secure = environ["wsgi.url_scheme"]
+    secure = environ["wsgi.url_scheme"]
+    if secure != _SECURE.get(scope.get("scheme", "http")):
         scope["scheme"] = _WEBSOCKET[secure] if scope["type"] == "websocket" else secure
-    if (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")) != (
-        original["REMOTE_ADDR"],
-        original["REMOTE_PORT"],
-    ):
+    client = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
+    if client != (original["REMOTE_ADDR"], original["REMOTE_PORT"]):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
     changed = {
         _header(key): environ.get(key)
         for key, before in original.items()
         if key.startswith("HTTP_") and environ.get(key) != before
     }
-    underscored = any(b"_" in name for name, _ in scope.get("headers", ()))
-    if changed or underscored:
-        kept = [
-            (name, value)
-            for name, value in scope.get("headers", ())
-            if name.lower() not in changed and b"_" not in name
-        ]
-        kept += [
-            (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
-        ]
-        scope["headers"] = kept
+    headers = scope.get("headers", ())
+    if changed or any(b"_" in name for name, _ in headers):
+        scope["headers"] = _agreeing(headers, changed)
+
+
+def _agreeing(
+    headers: Iterable[tuple[bytes, bytes]], changed: Mapping[bytes, str | None]
+) -> list[tuple[bytes, bytes]]:
+    """Return headers with those that were changed, without those removed or with underscores."""
+    kept = [
+        (name, value) for name, value in headers if name.lower() not in changed and b"_" not in name
+    ]
+    written = [
+        (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
+    ]
+    return kept + written
 
 
 async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:

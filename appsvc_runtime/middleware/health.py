@@ -98,6 +98,17 @@ class Health:
         """Answer 503 from now on, so that the load balancer sends nobody any more."""
         self.draining = True
 
+    def drain_on_sigterm(self) -> None:
+        """Have SIGTERM begin the time to drain, where the middleware cannot see to it itself.
+
+        For servers of which the class's docstring says so; call it once in the main thread, where
+        the app is made. Elsewhere it does nothing but log a warning.
+        """
+        from . import drain
+
+        drain.watch(self)
+        drain.install_everywhere()
+
     def is_authentic(self, token: str) -> bool:
         """Return whether a token is the platform's; never where there is no key to tell by."""
         if not self._token:

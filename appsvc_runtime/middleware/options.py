@@ -12,7 +12,7 @@ from ..settings import options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, Final
 
     from .health import Health
@@ -64,11 +64,7 @@ class MiddlewareOptions:
         trusted = resolve("trusted_proxies")
         # An empty list given on purpose trusts nobody and still removes what forgers send.
         self.inert: Final[bool] = trusted == "" and not self.on_app_service
-        if trusted == "":
-            trusted = names.FRONT_END_NETWORKS if self.on_app_service else ()
-        self.trusted: Final[str | tuple[str, ...]] = (
-            trusted if isinstance(trusted, str) else tuple(trusted)
-        )
+        self.trusted: Final[str | tuple[str, ...]] = _trusted(trusted, self.on_app_service)
         # Counting a hop where no proxy appended would take an entry that the client wrote.
         default_hops = 2 if hosts.under_http_platform_v2(environ) else 1
         self.hops: Final[int] = resolve("hops") or default_hops
@@ -103,6 +99,12 @@ class MiddlewareOptions:
             self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,
             self.authentication, self.remote_user,
         )  # fmt: skip
+
+
+def _trusted(named: Iterable[str] | str, on_app_service: bool) -> str | tuple[str, ...]:
+    if named == "":
+        return names.FRONT_END_NETWORKS if on_app_service else ()
+    return named if isinstance(named, str) else tuple(named)
 
 
 def _key(header: str) -> str:

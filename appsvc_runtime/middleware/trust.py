@@ -150,8 +150,6 @@ class TrustPolicy:
         self, environ: dict[str, Any], original: dict[str, Any], headers: agreement.HeaderSet
     ) -> None:
         """Take scheme, client, host and user from a trusted peer's headers."""
-        if headers.under_wfastcgi:
-            self._iis.repair_path(environ, original)
         hops, host_key = self._hops, ""
         if self._names_host:
             hops, host_key = self._who_names_the_host(environ)
@@ -169,10 +167,8 @@ class TrustPolicy:
         environ[REQUEST_KEY] = info = RequestInfo(
             _SCHEMES[secure], host, address, port, environ.get("HTTP_X_ARR_LOG_ID"), self._policy
         )
-        if headers.has_host and not self._names_host:
-            agreement.warn_of_host(original[_FORWARDED_HOST], host)
-        if headers.identity:
-            self._decide_identity(environ, original, headers.identity, info)
+        if headers.has_more:
+            self._decide_more(environ, original, headers.identity, info)
 
     def _who_names_the_host(self, environ: dict[str, Any]) -> tuple[int, str]:
         """Return the number of hops, and the header that names the client's host."""
@@ -198,28 +194,37 @@ class TrustPolicy:
         """Return the client's address and port by the header that a setting names."""
         return self._forwarded.read_endpoint(environ.get(self._client_key, ""))
 
-    def _decide_identity(
+    def _decide_more(
         self,
         environ: dict[str, Any],
         original: dict[str, Any],
-        headers: list[str],
+        identity: list[str],
         info: RequestInfo,
     ) -> None:
-        """Keep who is signed in, to be read when somebody asks, if those headers can be trusted."""
-        options = self._options
-        under_wfastcgi = _WFASTCGI_MARK in environ
-        if (
-            options.authentication
-            and (options.fastcgi_identity or not under_wfastcgi)
-            and not self._mixes_names
-        ):
+        """Decide what most requests have nothing of: path, ignored host, signed-in user."""
+        if _WFASTCGI_MARK in environ:
+            self._iis.repair_path(environ, original)
+        if _FORWARDED_HOST in original and not self._names_host:
+            agreement.warn_of_host(original[_FORWARDED_HOST], info.host)
+        if not identity:
+            return
+        if self._trusts_identity(environ):
             # The front end has removed what clients send before it set its own.
             if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
-            return
-        if under_wfastcgi and options.authentication and _PRINCIPAL in environ:
-            notices.warn_once(_NO_FASTCGI_IDENTITY)
-        _remove(headers, environ, original)
+        else:
+            _remove(identity, environ, original)
+
+    def _trusts_identity(self, environ: dict[str, Any]) -> bool:
+        """Return whether only the front end can have sent the headers that say who is signed in."""
+        options = self._options
+        if not options.authentication or self._mixes_names:
+            return False
+        if _WFASTCGI_MARK in environ and not options.fastcgi_identity:
+            if _PRINCIPAL in environ:
+                notices.warn_once(_NO_FASTCGI_IDENTITY)
+            return False
+        return True
 
     def _identify(
         self, environ: dict[str, Any], original: dict[str, Any], info: RequestInfo

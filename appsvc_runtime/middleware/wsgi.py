@@ -91,22 +91,36 @@ class AppServiceMiddleware:
         self._responder = Responder(options, self._trust)
         self.app = app
         self._serve: WSGIApplication = self._respond
-        self._is_busy = self._responder.for_all or options.access_log
         if options.access_log:
             from .access_log import AccessLog
 
             self._serve = AccessLog(
                 self._respond, warmup_path=options.warmup_path, probes=options.log_probes
             )
+        self._looks_at_all = self._responder.for_all or options.access_log
+        self._has_begun = options.health is None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
         self._trust.decide(environ)
         if request_context.enabled:
             request_context.enter(environ)
-        if self._is_busy or environ.get("PATH_INFO") in self._responder.paths:
+        if not self._has_begun:
+            self._begin()
+        if self._looks_at_all or environ.get("PATH_INFO") in self._responder.paths:
             return self._serve(environ, start_response)
         return self.app(environ, start_response)
+
+    def _begin(self) -> None:
+        """Let health drain at a stop: with the first request the server's own handlers are there.
+
+        A constructor may not do it, and a server that handles requests in threads alone does not
+        let it be done here.
+        """
+        from . import drain
+
+        drain.install()
+        self._has_begun = True
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond in the app's place, or let the app respond."""
