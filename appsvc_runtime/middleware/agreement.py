@@ -60,12 +60,12 @@ class HeaderSet:
 
     def __init__(self, names: tuple[str, ...], others: frozenset[str], *, arr_ssl: bool) -> None:
         self.names = [*names]
-        self.overwritten = [key for key in names if key in _OVERWRITTEN]
-        self.absent = {key: value for key, value in _ALWAYS.items() if key not in names}
+        found = frozenset(names)
+        self.overwritten = [*found & _OVERWRITTEN]
+        self.absent = {key: _ALWAYS[key] for key in _ALWAYS.keys() - found}
         self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
         self.forbidden = [key for key in names if _is_reported(key) or key in others]
         self.has_more = bool(self.identity) or not _MORE.isdisjoint(names)
-        found = frozenset(names)
         self._addresses = ["REMOTE_ADDR", _FORWARDED_FOR, *found & azure_names.ADDRESS_HEADERS]
         self._ports = ["REMOTE_PORT", *found & {_CLIENT_PORT}]
         self._has_port = _FORWARDED_PORT in found

@@ -237,14 +237,19 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     client = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
     if client != (original["REMOTE_ADDR"], original["REMOTE_PORT"]):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
-    changed = {
+    changed = _changes(environ, original)
+    headers = scope.get("headers", ())
+    if changed or any(b"_" in name for name, _ in headers):
+        scope["headers"] = _agreeing(headers, changed)
+
+
+def _changes(environ: Mapping[str, Any], original: Mapping[str, Any]) -> dict[bytes, str | None]:
+    """Return the headers that are another than they came, with their values, None for removed."""
+    return {
         _header(key): environ.get(key)
         for key, before in original.items()
         if key.startswith("HTTP_") and environ.get(key) != before
     }
-    headers = scope.get("headers", ())
-    if changed or any(b"_" in name for name, _ in headers):
-        scope["headers"] = _agreeing(headers, changed)
 
 
 def _agreeing(

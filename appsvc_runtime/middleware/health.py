@@ -74,15 +74,9 @@ class Health:
                 f"The health path {path!r} is no path.", hint="Write it with a slash: /healthz."
             )
         self.path = path
-        self._checks: dict[str, _Check] = {}
-        for name, check in (checks or {}).items():
-            call, seconds = check if isinstance(check, tuple) else (check, timeout)
-            if not callable(call) or not 0 < seconds < float("inf"):
-                raise ConfigError(
-                    f"The health check {name!r} is no function, or its seconds no number above 0.",
-                    hint="Write it as a function, or as a pair of function and seconds.",
-                )
-            self._checks[name] = _Check(name, call, seconds)
+        self._checks = {
+            name: _make_check(name, check, timeout) for name, check in (checks or {}).items()
+        }
         self._cache_seconds = cache_seconds
         key = (os.environ if environ is None else environ).get(names.AUTH_ENCRYPTION_KEY, "")
         self._token = base64.b64encode(hashlib.sha256(key.encode()).digest()) if key else b""
@@ -260,6 +254,18 @@ class _Check:
         self._ended = time.monotonic()
         self._seconds = self._ended - self._began
         self._problem = problem
+
+
+def _make_check(
+    name: str, check: Callable[[], Any] | tuple[Callable[[], Any], float], timeout: float
+) -> _Check:
+    call, seconds = check if isinstance(check, tuple) else (check, timeout)
+    if not callable(call) or not 0 < seconds < math.inf:
+        raise ConfigError(
+            f"The health check {name!r} is no function, or its seconds no number above 0.",
+            hint="Write it as a function, or as a pair of function and seconds.",
+        )
+    return _Check(name, call, seconds)
 
 
 async def _awaited(found: Any) -> Any:
