@@ -51,11 +51,16 @@ class Health:
     function and seconds. They are run at most once in `cache_seconds`, however many ask. One
     request at a time waits for a run; meanwhile the others get the last outcome, or 503 `unknown`
     before the first run has ended. A check that hangs is not started again before it has ended.
-    Told to stop, the server first goes on for `drain_seconds` while this responds 503, so that the
-    load balancer turns to others; the host must give that much time
-    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). `environ`: the process's variables, `os.environ` by
-    default, of which WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be
-    used.
+    Told to stop by SIGTERM, the server first goes on for `drain_seconds` while this responds 503,
+    so that the load balancer turns to others; the host must give that much time
+    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). That needs one line more, `health.drain_on_sigterm()`,
+    under waitress, gunicorn with threads and granian with a WSGI app where they are started
+    without an entry point of this package: they call the app in threads, and Python lets a handler
+    be set in the main thread alone. All others need none: the middleware sets it with the first
+    request or the ASGI lifespan. Making a Health or a middleware sets nothing.
+
+    `environ`: the process's variables, `os.environ` by default, of which
+    WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be used.
     """
 
     @drop_frames
@@ -93,10 +98,13 @@ class Health:
         self.draining = True
 
     def drain_on_sigterm(self) -> None:
-        """Have SIGTERM begin the time to drain, where the middleware cannot see to it itself.
+        """Let SIGTERM begin the time to drain; what the server does on SIGTERM follows it.
 
-        For servers of which the class's docstring says so; call it once in the main thread, where
-        the app is made. Elsewhere it does nothing but log a warning.
+        Call it in the main thread, where the app is made: in a thread it only logs a warning. A
+        server that sets its handlers after that, as gunicorn does with `--preload`, needs it in a
+        hook of each worker's (`post_worker_init`). Where no server handles SIGTERM the process
+        ends by SystemExit, with which waitress finishes running requests. It does not hurt to call
+        it where it is not needed.
         """
         from . import drain
 

@@ -75,7 +75,7 @@ class MiddlewareOptions:
         arr_ssl = resolve("arr_ssl")
         self.arr_ssl: Final[bool] = self.on_app_service if arr_ssl is None else bool(arr_ssl)
         self.fastcgi_identity: Final[bool] = bool(resolve("fastcgi_identity"))
-        self.remote_user: Final[str | bool] = resolve("remote_user")
+        self.remote_user: Final[str] = resolve("remote_user")
 
         self.require_login: Final[str] = resolve("require_login")
         self.https_only: Final[bool] = bool(resolve("https_only")) and not self.inert
