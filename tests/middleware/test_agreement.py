@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import threading
 from typing import Any
 
 import pytest
 
 from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware, ConfigError
 from appsvc_runtime.azure import names
-from appsvc_runtime.middleware import notices
+from appsvc_runtime.middleware import agreement, notices
 from appsvc_runtime.middleware.access_log import is_internal_probe
 from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, call, make_environ, send
 
@@ -225,3 +227,48 @@ def test_a_client_of_no_known_address_is_no_probe(header: str | None, internal: 
     headers = {"User-Agent": "AlwaysOn", **({"X-Forwarded-For": header} if header else {})}
     seen = call(make_environ(headers)).seen
     assert is_internal_probe(seen, "/robots933456.txt") is internal
+
+
+def test_sets_of_names_are_remembered_within_bounds() -> None:
+    """Whatever names clients make up: so many, none that is long, and each is decided alike."""
+    app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
+    sets = app._trust._header_sets
+    most = agreement._MAX_SETS
+    for number in range(3 * most):
+        seen = make_environ({**ONE, f"X-Made-Up-{number}": "1", "X-Real-IP": "6.6.6.6"})
+        app(seen, lambda *_: None)  # type: ignore[arg-type]
+        assert (seen["REMOTE_ADDR"], seen["HTTP_X_REAL_IP"]) == (CLIENT, CLIENT)
+        assert 0 < len(sets) <= most
+    count = len(sets)
+    for made_up in (["x" * 60_000], map(str, range(300))):
+        seen = make_environ({**dict.fromkeys(made_up, "1"), **ONE, "X-Real-IP": "6.6.6.6"})
+        app(seen, lambda *_: None)  # type: ignore[arg-type]
+        assert (seen["REMOTE_ADDR"], seen["HTTP_X_REAL_IP"]) == (CLIENT, CLIENT)
+        assert len(sets) == count
+
+
+def test_threads_with_other_names_do_not_disturb_each_other() -> None:
+    """The names of one thread's request are never taken for another's."""
+    app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
+    wrong: list[dict[str, Any]] = []
+
+    def request(forged: str) -> None:
+        key = f"HTTP_{forged.upper().replace('-', '_')}"
+        for _ in range(2000):
+            environ = make_environ({forged: "6.6.6.6", **ONE})
+            app(environ, lambda *_: None)  # type: ignore[arg-type]
+            if environ.get(key) not in (CLIENT, None):
+                wrong.append(environ)
+
+    forged = ("X-Real-IP", "Forwarded", "X-MS-CLIENT-PRINCIPAL", "X-Client-IP")
+    threads = [threading.Thread(target=request, args=(name,)) for name in forged]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
