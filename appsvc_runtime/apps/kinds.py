@@ -28,8 +28,8 @@ def is_asgi(app: Any) -> bool:
     return _is_asgi(inner)
 
 
-def is_wrapped(app: Any) -> bool:
-    """Return whether every request to an app goes through a middleware of ours first.
+def is_wrapped(app: Any, middleware: type) -> bool:
+    """Return whether every request to an app goes through our `middleware` first.
 
     So it is where the user has wrapped the app itself, or what a Flask app calls. A middleware
     behind another one, or around a part of the app, does not count: a request can go past it.
@@ -40,7 +40,7 @@ def is_wrapped(app: Any) -> bool:
             and type(app).__call__ is getattr(sys.modules[module], name).__call__
         ):
             app = getattr(app, attribute)
-    return isinstance(app, AppServiceMiddleware | AppServiceASGIMiddleware)
+    return isinstance(app, middleware)
 
 
 def added_options(app: Any) -> dict[str, Any]:

@@ -119,14 +119,14 @@ def wrap(app: WSGIApplication) -> WSGIApplication:
     As it is where the user has wrapped the whole of it, so that the options given there count.
     Where a part of it is wrapped, that one decides about the part's requests by its own options.
     """
-    return app if kinds.is_wrapped(app) else AppServiceMiddleware(app)
+    return app if kinds.is_wrapped(app, AppServiceMiddleware) else AppServiceMiddleware(app)
 
 
 def wrap_any(app: Any) -> tuple[Any, str]:
     """Return a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
     if not kinds.is_asgi(app):
         return wrap(app), "wsgi"
-    if kinds.is_wrapped(app):
+    if kinds.is_wrapped(app, AppServiceASGIMiddleware):
         return app, "asgi"
     return AppServiceASGIMiddleware(app, **kinds.added_options(app)), "asgi"
 

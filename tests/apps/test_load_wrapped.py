@@ -106,10 +106,11 @@ def test_only_what_every_request_goes_through_counts() -> None:
     behind.wsgi_app = DispatcherMiddleware(wrapped(behind.wsgi_app), {})
     others = [module.Flask("shop"), under_whitenoise(wrapped), in_a_closure(wrapped)]
     for app in (beside, behind, *others):
-        assert not kinds.is_wrapped(app)
+        assert not kinds.is_wrapped(app, AppServiceMiddleware)
         assert isinstance(wrap(app), AppServiceMiddleware)
     whole = wrapped_flask(wrapped)
-    assert kinds.is_wrapped(whole)
+    assert kinds.is_wrapped(whole, AppServiceMiddleware)
+    assert not kinds.is_wrapped(whole, AppServiceASGIMiddleware)
     assert wrap(whole) is whole
 
 
