@@ -6,8 +6,8 @@ In one process, in turns: a bare WSGI app, the same app behind werkzeug's
 the bare app, and its ratio to what ProxyFix adds. The request is one that App Service's front end
 sends, with twenty more headers.
 
-``same`` asks as one visitor on one connection, ``new`` as another visitor each time, which the
-middleware's memory of visitors cannot help.
+``same`` requests as one client on one connection, ``new`` as another client each time. All have one
+set of header names, as most requests of a site have one of a few.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ REQUEST: dict[str, Any] = {
     "HTTP_X_ARR_LOG_ID": "d3b07384-d113-4ec6-a7d8-2d3a1b1c9e2f",
     **{f"HTTP_X_OTHER_{number}": "value" for number in range(20)},
 }
-VISITORS = [f"203.0.{n // 250}.{n % 250 + 1}:{40000 + n}" for n in range(20_000)]
+CLIENTS = [f"203.0.{n // 250}.{n % 250 + 1}:{40000 + n}" for n in range(20_000)]
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -58,7 +58,7 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def sides() -> dict[str, tuple[Wsgi, dict[str, Any]]]:
-    """Give each side with the request it is asked."""
+    """Return each side with the request that it gets."""
     ours = AppServiceMiddleware(app, environ=PLATFORM)
     whole = AppServiceMiddleware(
         app, health=Health("/healthz"), environ={**PLATFORM, "WEBSITE_AUTH_ENABLED": "True"}
@@ -74,13 +74,13 @@ def sides() -> dict[str, tuple[Wsgi, dict[str, Any]]]:
     }
 
 
-def microseconds(side: Wsgi, request: dict[str, Any], count: int, visitors: list[str]) -> float:
-    """Give the time of one call, a fresh copy of the environ included."""
+def microseconds(side: Wsgi, request: dict[str, Any], count: int, clients: list[str]) -> float:
+    """Return the time of one call, a fresh copy of the environ included."""
     copy = request.copy
     started = time.perf_counter()
-    for visitor in visitors[:count]:
+    for client in clients[:count]:
         environ = copy()
-        environ["HTTP_X_FORWARDED_FOR"] = visitor
+        environ["HTTP_X_FORWARDED_FOR"] = client
         side(environ, None)
     return (time.perf_counter() - started) / count * 1e6
 
@@ -89,14 +89,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--calls", type=int, default=len(VISITORS), help="a side and round")
+    parser.add_argument("--calls", type=int, default=len(CLIENTS), help="a side and round")
     options = parser.parse_args()
-    for name, visitors in (("same visitor", VISITORS[:1] * len(VISITORS)), ("new", VISITORS)):
+    for name, clients in (("same client", CLIENTS[:1] * len(CLIENTS)), ("new", CLIENTS)):
         found: dict[str, list[float]] = {side: [] for side in sides()}
         rows = sides()
         for _ in range(options.rounds):
             for side, (wsgi, request) in rows.items():
-                found[side].append(microseconds(wsgi, request, options.calls, visitors))
+                found[side].append(microseconds(wsgi, request, options.calls, clients))
         bare = median(found["bare app"])
         proxy_fix = median(found["ProxyFix"]) - bare
         print(f"{name}: bare call {bare:.2f} µs")

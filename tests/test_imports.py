@@ -77,9 +77,10 @@ def test_the_web_process_stays_light() -> None:
     own = {name.removeprefix("appsvc_runtime.") for name in imported if "appsvc_runtime" in name}
     assert own == {
         "appsvc_runtime", "azure", "azure.hosts", "azure.names", "errors", "logs",
-        "logs.request_context", "middleware", "middleware.notices", "middleware.request_info",
-        "middleware.short_circuit", "middleware.trust", "middleware.wsgi", "settings",
-        "settings.option_parsers", "settings.options",
+        "logs.request_context", "middleware", "middleware.agreement", "middleware.notices",
+        "middleware.options", "middleware.request_info", "middleware.short_circuit",
+        "middleware.trust", "middleware.wsgi", "settings", "settings.option_parsers",
+        "settings.options",
     }  # fmt: skip
     for heavy in ("re", "typing", "logging", "dataclasses", "ipaddress", "socket", "asyncio"):
         assert heavy not in imported

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appsvc_runtime import (
+    AppServiceASGIMiddleware,
     AppServiceError,
     AppServiceMiddleware,
     ConnectionString,
+    Health,
     Json,
     RequestInfo,
     Secret,
@@ -37,7 +39,14 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     return [f"{visitor.client_address} {port} {visitor.is_secure}".encode()]
 
 
+async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+    """Do nothing."""
+
+
+health: Health = Health("/healthz", {"database": lambda: True}, drain_seconds=2)
+health.drain_on_sigterm()
 wrapped: WSGIApplication = AppServiceMiddleware(app, trusted_proxies=["10.0.0.0/8"], hops=2)
+asgi: AppServiceASGIMiddleware = AppServiceASGIMiddleware(asgi_app, health=health, hops=None)
 lazy: WSGIApplication = application
 
 

@@ -1,4 +1,4 @@
-"""Which kind of app an object is: WSGI, ASGI, a factory, or none.
+"""Which kind of app an object is: WSGI, ASGI, a factory, or none; and what is around it already.
 
 Looks and does not call. Must not know where the object came from or what will serve it.
 """
@@ -6,13 +6,18 @@ Looks and does not call. Must not know where the object came from or what will s
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 from ..azure import names
 from ..middleware.asgi import AppServiceASGIMiddleware
+from ..middleware.frameworks import is_a
 from ..middleware.wsgi import AppServiceMiddleware
 
-__all__ = ["is_asgi", "refuse"]
+__all__ = ["added_options", "is_asgi", "is_wrapped", "refuse"]
+
+# Frameworks whose apps do nothing but call this attribute of theirs, where middlewares are put.
+_CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
 
 
 def is_asgi(app: Any) -> bool:
@@ -21,6 +26,33 @@ def is_asgi(app: Any) -> bool:
     while isinstance(inner, AppServiceMiddleware | AppServiceASGIMiddleware):
         inner = inner.app
     return _is_asgi(inner)
+
+
+def is_wrapped(app: Any, middleware: type) -> bool:
+    """Return whether every request to an app goes through our `middleware` first.
+
+    So it is where the user has wrapped the app itself, or what a Flask app calls. A middleware
+    behind another one, or around a part of the app, does not count: a request can go past it.
+    """
+    for module, name, attribute in _CALLED:
+        if (
+            is_a(app, module, name)
+            and type(app).__call__ is getattr(sys.modules[module], name).__call__
+        ):
+            app = getattr(app, attribute)
+    return isinstance(app, middleware)
+
+
+def added_options(app: Any) -> dict[str, Any]:
+    """Return the options of the middleware that a Starlette or FastAPI app was given, if any.
+
+    Theirs is around the whole app as well, but behind other middlewares of the user's.
+    """
+    if is_a(app, "starlette.applications", "Starlette"):
+        for middleware, *_, options in app.user_middleware:
+            if middleware is AppServiceASGIMiddleware:
+                return dict(options)
+    return {}
 
 
 def refuse(app: Any, name: str) -> tuple[str, str] | None:

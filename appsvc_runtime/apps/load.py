@@ -114,20 +114,21 @@ def check_app(app: Any, name: str) -> WSGIApplication:
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
-    """Give `app` behind an AppServiceMiddleware.
+    """Return `app` behind an AppServiceMiddleware.
 
-    Also where the user has wrapped it, or a part of it, himself: the work is done once a request,
-    and where his has other options its word counts.
+    As it is where the user has wrapped the whole of it, so that the options given there count.
+    Where a part of it is wrapped, that one decides about the part's requests by its own options.
     """
-    return app if isinstance(app, AppServiceMiddleware) else AppServiceMiddleware(app)
+    return app if kinds.is_wrapped(app, AppServiceMiddleware) else AppServiceMiddleware(app)
 
 
 def wrap_any(app: Any) -> tuple[Any, str]:
-    """Give a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
+    """Return a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
     if not kinds.is_asgi(app):
         return wrap(app), "wsgi"
-    wrapped = app if isinstance(app, AppServiceASGIMiddleware) else AppServiceASGIMiddleware(app)
-    return wrapped, "asgi"
+    if kinds.is_wrapped(app, AppServiceASGIMiddleware):
+        return app, "asgi"
+    return AppServiceASGIMiddleware(app, **kinds.added_options(app)), "asgi"
 
 
 class _Resolver:

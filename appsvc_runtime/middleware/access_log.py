@@ -208,16 +208,19 @@ class Line:
         environ, self._environ = self._environ, None
         if environ is None:
             return
-        get = environ.get
-        # Now, when the user's own middleware behind a door's has had its say.
-        visitor = get("appsvc.request")
-        address = visitor.client_address if visitor else get("REMOTE_ADDR")
-        scheme = visitor.scheme if visitor else get("wsgi.url_scheme")
+        # Now, when the user's own middleware behind an entry point's has decided.
+        info = environ.get("appsvc.request")
+        address = info.client_address if info else environ.get("REMOTE_ADDR")
+        scheme = info.scheme if info else environ.get("wsgi.url_scheme")
+
+        def shown(key: str) -> str:
+            return quoted(environ.get(key) or "-")
+
         text = (
             f"{quoted(address or '-')} {scheme or '-'} "
-            f'"{quoted(get("REQUEST_METHOD") or "-")} {self._target} '
-            f'{quoted(get("SERVER_PROTOCOL") or "-")}" {self.status} {self.sent} '
-            f'"{quoted(get("HTTP_REFERER") or "-")}" "{quoted(get("HTTP_USER_AGENT") or "-")}" '
+            f'"{shown("REQUEST_METHOD")} {self._target} {shown("SERVER_PROTOCOL")}" '
+            f"{self.status} {self.sent} "
+            f'"{shown("HTTP_REFERER")}" "{shown("HTTP_USER_AGENT")}" '
             f"{int((time.perf_counter() - self._began) * 1000)}ms"
         )
         if _shown and not self._logger.hasHandlers():

@@ -1,7 +1,8 @@
 """Headers made to agree with what was decided, so that each library that reads one sees the same.
 
-An environ in, the same one out, changed; what stood there goes into a dict of originals. Loaded by
-a middleware that is not inert. Must not know who is trusted, nor how anything was decided.
+Which headers a request has decides what is to be done with them, so this is worked out once for
+each set of names: most requests of a site have one of a few. Must not know who is trusted, nor how
+anything was decided.
 """
 
 from __future__ import annotations
@@ -14,15 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["UntrustedHeaders", "agree", "warn_of_host"]
+__all__ = ["HeaderSet", "HeaderSets", "warn_of_host"]
 
-# Headers of the client's address and port, by their place in what was decided; of the scheme.
-_OF_CLIENT = {**dict.fromkeys(azure_names.ADDRESS_HEADERS, 0), azure_names.CLIENT_PORT: 1}
-_OF_SCHEME = azure_names.SCHEME_HEADERS
-# All that is looked at here. X-Forwarded-For and -Proto are with every request, and its decider's.
-_REPORTING = azure_names.OTHER_FORWARDED_HEADERS.union(
-    _OF_CLIENT, _OF_SCHEME, {azure_names.ARR_SSL, azure_names.FORWARDED_PORT}
+_FORWARDED_FOR = azure_names.FORWARDED_FOR
+_FORWARDED_PORT = azure_names.FORWARDED_PORT
+_CLIENT_PORT = azure_names.CLIENT_PORT
+# What a decision is written to in each request, with what stands for one that did not come.
+_ALWAYS = {
+    "REMOTE_ADDR": "",
+    "REMOTE_PORT": None,
+    "wsgi.url_scheme": None,
+    "HTTPS": None,
+    azure_names.FORWARDED_PROTO: None,
+    _FORWARDED_FOR: None,
+}
+# And where it came.
+_OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
+    azure_names.SCHEME_HEADERS, _ALWAYS, {_CLIENT_PORT, _FORWARDED_PORT}
 )
+_MORE = frozenset({azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST})
+# So many sets are remembered, of so many names and characters: no client can make them grow.
+_MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 128, 256, 16 * 1024
 _HOST_IGNORED = (
     "X-Forwarded-Host differs from Host and is removed, because no setting says who may send it "
     "(logged once). If your Front Door sends it, set APPSVC_FRONT_DOOR_ID; if another proxy does "
@@ -30,37 +43,90 @@ _HOST_IGNORED = (
 )
 
 
-def agree(
-    environ: dict[str, Any],
-    original: dict[str, Any],
-    *,
-    client: tuple[str, str | None] | None,
-    host_key: str,
-    arr_ssl: bool,
-) -> None:
-    """Rewrite or remove each header that could contradict the decision in `environ`.
+class HeaderSet:
+    """What is to be done with the headers of a request, by the `names` in its environ.
 
-    `client` is the decided address and port, None if the peer's stand. `host_key` is the header
-    that the host was taken from, "" for `Host` itself: it stays. `arr_ssl`: X-ARR-SSL counts.
+    `overwritten` are the variables that a decision is written to, `absent` those of them that did
+    not come, which it adds. `identity` are the headers that say who is signed in, `forbidden` those
+    that no untrusted peer may send: all that only a front end may report, and `others`. `has_more`
+    is whether there is more to decide than for most requests: wfastcgi, identity, or an
+    X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
     """
-    secure = environ["wsgi.url_scheme"] == "https"
-    for key in _REPORTING.intersection(environ):
-        if key == host_key:
-            continue
-        original[key] = came = environ[key]
-        value: str | None = None
-        if key in _OF_CLIENT:
-            value = client[_OF_CLIENT[key]] if client else None
-        elif key in _OF_SCHEME:
-            value = _OF_SCHEME[key][secure]
-        elif key == azure_names.ARR_SSL:
-            value = came if arr_ssl and secure else None
-        elif key == azure_names.FORWARDED_PORT:
-            value = _port(environ.get("HTTP_HOST", ""), secure)
-        if value is None:
-            del environ[key]
+
+    __slots__ = (
+        "_addresses", "_has_port", "_ports", "_removed", "_scheme", "absent", "forbidden",
+        "has_more", "identity", "names", "overwritten",
+    )  # fmt: skip
+
+    def __init__(self, names: tuple[str, ...], others: frozenset[str], *, arr_ssl: bool) -> None:
+        self.names = [*names]
+        found = frozenset(names)
+        self.overwritten = [*found & _OVERWRITTEN]
+        self.absent = {key: _ALWAYS[key] for key in _ALWAYS.keys() - found}
+        self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
+        self.forbidden = [key for key in names if _is_reported(key) or key in others]
+        self.has_more = bool(self.identity) or not _MORE.isdisjoint(names)
+        self._addresses = ["REMOTE_ADDR", _FORWARDED_FOR, *found & azure_names.ADDRESS_HEADERS]
+        self._ports = ["REMOTE_PORT", *found & {_CLIENT_PORT}]
+        self._has_port = _FORWARDED_PORT in found
+        # The next two by whether the scheme is https.
+        self._scheme = (_scheme_variables("http", found), _scheme_variables("https", found))
+        removed = [*found & azure_names.OTHER_FORWARDED_HEADERS]
+        mark = [*found & {azure_names.ARR_SSL}]
+        self._removed = (removed + mark, removed if arr_ssl else removed + mark)
+
+    def agree(
+        self,
+        environ: dict[str, Any],
+        original: dict[str, Any],
+        secure: bool,
+        client: tuple[str, str | None] | None,
+        host_key: str,
+    ) -> None:
+        """Write the decision into `environ`.
+
+        `original` has what stood in `overwritten`, and gets what is removed. `client` is the
+        client's address and port, None if the peer's stand. `host_key` is the header that the host
+        was taken from, "" for `Host` itself: it stays.
+        """
+        environ.update(self._scheme[secure])
+        if client is None:
+            for key in (*self._addresses[1:], _CLIENT_PORT):
+                environ.pop(key, None)
         else:
-            environ[key] = value
+            address, port = client
+            for key in self._addresses:
+                environ[key] = address
+            for key in self._ports:
+                environ[key] = port
+            if port is None:  # the one that stood there is the proxy's
+                for key in self._ports:
+                    del environ[key]
+        for key in self._removed[secure]:
+            if key != host_key:
+                original[key] = environ.pop(key)
+        if self._has_port:
+            environ[_FORWARDED_PORT] = _port_of(environ.get("HTTP_HOST", ""), secure=secure)
+
+
+class HeaderSets(dict["tuple[str, ...]", HeaderSet]):
+    """The header set of each tuple of names, made when it is first asked for.
+
+    `others` are headers that no untrusted peer may send, beside those of the platform.
+    """
+
+    def __init__(self, others: Iterable[str] = (), *, arr_ssl: bool) -> None:
+        super().__init__()
+        self._others = frozenset(others)
+        self._arr_ssl = arr_ssl
+
+    def __missing__(self, names: tuple[str, ...]) -> HeaderSet:
+        made = HeaderSet(names, self._others, arr_ssl=self._arr_ssl)
+        if len(names) <= _MAX_NAMES and len("".join(names)) <= _MAX_CHARACTERS:
+            if len(self) >= _MAX_SETS:
+                self.clear()
+            self[names] = made
+        return made
 
 
 def warn_of_host(forwarded: str | None, host: str) -> None:
@@ -69,27 +135,27 @@ def warn_of_host(forwarded: str | None, host: str) -> None:
         notices.warn_once(_HOST_IGNORED)
 
 
-def _port(host: str, secure: bool) -> str:
+def _is_reported(key: str) -> bool:
+    """Return whether only a front end may send a header."""
+    return key in azure_names.FORWARDED_HEADERS or key.startswith(azure_names.FORWARDED_PREFIXES)
+
+
+def _scheme_variables(scheme: str, found: Iterable[str]) -> dict[str, str]:
+    """Return what reports a scheme: the variables of every request, and those that it came with."""
+    secure = scheme == "https"
+    values = {
+        "wsgi.url_scheme": scheme,
+        "HTTPS": "on" if secure else "off",
+        azure_names.FORWARDED_PROTO: scheme,
+    }
+    for key in azure_names.SCHEME_HEADERS.keys() & found:
+        values[key] = azure_names.SCHEME_HEADERS[key][secure]
+    return values
+
+
+def _port_of(host: str, *, secure: bool) -> str:
     """Return the port in a Host header, else the scheme's own."""
     port = host.rpartition("]")[2].partition(":")[2]
     if port.isascii() and port.isdigit() and len(port) <= 5:
         return port
     return "443" if secure else "80"
-
-
-class UntrustedHeaders:
-    """What an untrusted peer loses: all that only a front end may report, and `others`."""
-
-    def __init__(self, others: Iterable[str] = ()) -> None:
-        self._names = azure_names.FORWARDED_HEADERS.union(others)
-
-    def remove(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
-        """Move them from `environ` to `original`."""
-        for key in self._names.intersection(environ):
-            original[key] = environ.pop(key)
-        # Looked for in all names at once: one by one would take longer.
-        names = "".join(environ)
-        for prefix in azure_names.FORWARDED_PREFIXES:
-            if prefix in names:
-                for key in [key for key in environ if key.startswith(prefix)]:
-                    original[key] = environ.pop(key)

@@ -11,17 +11,16 @@ Source: the ASGI specification, HTTP and WebSocket connection scope.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import drop_frames
-from ..settings import options
 from . import drain
-from .short_circuit import Replier
-from .trust import ORIGINAL_KEY, REQUEST_KEY
+from .options import MiddlewareOptions
+from .short_circuit import Responder
+from .trust import ORIGINAL_KEY, REQUEST_KEY, TrustPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
     from .access_log import AccessLines, Line
     from .health import Health
@@ -48,7 +47,7 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     return found if found is not None else _read(scope)
 
 
-class AppServiceASGIMiddleware(Replier):
+class AppServiceASGIMiddleware:
     """Make an ASGI app see scheme, host, client and user as a trusted peer reports them.
 
     `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
@@ -75,57 +74,28 @@ class AppServiceASGIMiddleware(Replier):
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = os.environ if environ is None else environ
-        super().__init__(
-            trusted_proxies=trusted_proxies,
-            hops=hops,
-            front_door_id=front_door_id,
-            host_header=host_header,
-            client_header=client_header,
-            arr_ssl=arr_ssl,
-            fastcgi_identity=None,
-            remote_user=False,  # ASGI has none
-            require_login=require_login,
-            https_only=https_only,
-            hsts_seconds=hsts_seconds,
-            pass_warmup=pass_warmup,
-            health=health,
-            environ=variables,
-        )
+        # ASGI has no REMOTE_USER.
+        options = MiddlewareOptions({**locals(), "remote_user": False})
+        self._trust = TrustPolicy(options)
+        self._responder = Responder(options, self._trust)
         self.app = app
+        self._has_begun = options.health is None
         self._lines: AccessLines | None = None
-        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+        if options.access_log:
             from .access_log import AccessLines
 
-            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            self._lines = AccessLines(warmup_path=self._warmup_path, probes=probes)
+            self._lines = AccessLines(warmup_path=options.warmup_path, probes=options.log_probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if not self._has_begun:
+            # With the lifespan, or with the first request, the server's own handlers are there.
+            drain.install()
+            self._has_begun = True
         if scope["type"] not in ("http", "websocket"):
-            if self._login is not None and scope["type"] != "lifespan":
-                raise RuntimeError(
-                    f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
-                    "in by it, and APPSVC_REQUIRE_LOGIN is set."
-                )
-            if scope["type"] == "lifespan":
-                self._look_at_server()
-                if self._health is not None:
-                    drain.install()  # now the server's own handlers are in place
-            await self.app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
-        environ = environ_of(scope)
-        before = environ.get(REQUEST_KEY)
-        if before is not None:  # a mounted app has a root of its own
-            environ = {**environ, **_paths(scope)}
-        self.decide(environ)
-        if environ[REQUEST_KEY] is not before:
-            came = scope.get(_CAME)
-            if came is None:
-                scope = {**scope, _CAME: scope}
-            else:
-                scope = _restore(scope, came, environ[ORIGINAL_KEY])
-            _write(scope, environ)
+        scope, environ = self._decide(scope)
         line = None
         if self._lines is not None and scope["type"] == "http":
             line = self._lines.begin(environ)
@@ -140,11 +110,38 @@ class AppServiceASGIMiddleware(Replier):
         finally:
             line.write()
 
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app handle what is no request."""
+        if scope["type"] == "lifespan":
+            self._trust.look_at_server()
+        elif self._responder.requires_login:
+            raise RuntimeError(
+                f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
+                "in by it, and APPSVC_REQUIRE_LOGIN is set."
+            )
+        await self.app(scope, receive, send)
+
+    def _decide(self, scope: Scope) -> tuple[Scope, dict[str, Any]]:
+        """Decide about a request, unless that is done; return the app's scope and its environ."""
+        environ = environ_of(scope)
+        before = environ.get(REQUEST_KEY)
+        if before is not None:  # a mounted app has a root of its own
+            environ = {**environ, **_paths(scope)}
+        self._trust.decide(environ)
+        if environ[REQUEST_KEY] is not before:
+            came = scope.get(_CAME)
+            if came is None:
+                scope = {**scope, _CAME: scope}
+            else:
+                scope = _restore(scope, came, environ[ORIGINAL_KEY])
+            _write(scope, environ)
+        return scope, environ
+
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, environ: dict[str, Any]
     ) -> None:
-        if self._https_only and environ["wsgi.url_scheme"] == "https":
-            send = _with_hsts(send, self._hsts)
+        if self._responder.hsts and environ["wsgi.url_scheme"] == "https":
+            send = _with_hsts(send, self._responder.hsts)
         reply = await self._reply(environ)
         if reply is not None:
             await _send(scope, receive, send, reply)
@@ -152,14 +149,14 @@ class AppServiceASGIMiddleware(Replier):
         await self.app(scope, receive, send)
 
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
-        health = self.find_health(environ)
+        health = self._responder.find_health(environ)
         if health is not None and health.is_due():
             import asyncio  # by now it is there; WSGI apps never need it
 
             # In a thread: this one may wait for checks, and the loop must not. All others are
             # answered here, so that they do not fill the pool that the app's own threads are of.
-            return await asyncio.to_thread(self.reply, environ)
-        return self.reply(environ)
+            return await asyncio.to_thread(self._responder.reply, environ)
+        return self._responder.reply(environ)
 
 
 def _read(scope: Scope) -> dict[str, Any]:
@@ -234,30 +231,38 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     scope[ORIGINAL_KEY] = environ[ORIGINAL_KEY]
     scope[_ENVIRON] = environ
     original = environ[ORIGINAL_KEY]
-    if environ["wsgi.url_scheme"] != _SECURE.get(scope.get("scheme", "http")):
-        secure = environ["wsgi.url_scheme"]
+    secure = environ["wsgi.url_scheme"]
+    if secure != _SECURE.get(scope.get("scheme", "http")):
         scope["scheme"] = _WEBSOCKET[secure] if scope["type"] == "websocket" else secure
-    if (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT")) != (
-        original["REMOTE_ADDR"],
-        original["REMOTE_PORT"],
-    ):
+    client = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
+    if client != (original["REMOTE_ADDR"], original["REMOTE_PORT"]):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
-    changed = {
+    changed = _changes(environ, original)
+    headers = scope.get("headers", ())
+    if changed or any(b"_" in name for name, _ in headers):
+        scope["headers"] = _agreeing(headers, changed)
+
+
+def _changes(environ: Mapping[str, Any], original: Mapping[str, Any]) -> dict[bytes, str | None]:
+    """Return the headers that are another than they came, with their values, None for removed."""
+    return {
         _header(key): environ.get(key)
         for key, before in original.items()
         if key.startswith("HTTP_") and environ.get(key) != before
     }
-    underscored = any(b"_" in name for name, _ in scope.get("headers", ()))
-    if changed or underscored:
-        kept = [
-            (name, value)
-            for name, value in scope.get("headers", ())
-            if name.lower() not in changed and b"_" not in name
-        ]
-        kept += [
-            (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
-        ]
-        scope["headers"] = kept
+
+
+def _agreeing(
+    headers: Iterable[tuple[bytes, bytes]], changed: Mapping[bytes, str | None]
+) -> list[tuple[bytes, bytes]]:
+    """Return headers with those that were changed, without those removed or with underscores."""
+    kept = [
+        (name, value) for name, value in headers if name.lower() not in changed and b"_" not in name
+    ]
+    written = [
+        (name, value.encode("latin-1")) for name, value in changed.items() if value is not None
+    ]
+    return kept + written
 
 
 async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:

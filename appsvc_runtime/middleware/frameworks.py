@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     # Returns the framework's response, or raises what the framework makes a response of.
     Respond: TypeAlias = Callable[[Reply], Any]
 
-__all__ = ["find_request", "is_async", "show_signature"]
+__all__ = ["find_request", "is_a", "is_async", "show_signature"]
 
 _MAX_WRAPPED = 50
 _POLICY_VIOLATION = 1008
@@ -38,17 +38,17 @@ def find_request(
     """
     arguments = tuple(arguments)
     for value in arguments:
-        if _is_a(value, "rest_framework.request", "Request"):
+        if is_a(value, "rest_framework.request", "Request"):
             value = value._request
-        if _is_a(value, "starlette.requests", "HTTPConnection"):
+        if is_a(value, "starlette.requests", "HTTPConnection"):
             from .asgi import environ_of
 
             respond = functools.partial(_starlette, scope=value.scope, wrapper=wrapper)
             return environ_of(value.scope), respond
-        if _is_a(value, "django.http.request", "HttpRequest"):
+        if is_a(value, "django.http.request", "HttpRequest"):
             is_late = _is_async_class_view(view, arguments)
             return _django_environ(value), functools.partial(_django, is_late=is_late)
-        if _is_a(value, "werkzeug.wrappers.request", "Request"):
+        if is_a(value, "werkzeug.wrappers.request", "Request"):
             return value.environ, _werkzeug
     flask = sys.modules.get("flask")
     # Flask may be installed, or even used, beside the framework whose view this is.
@@ -77,7 +77,7 @@ def show_signature(view: Callable[..., Any], wrapper: Callable[..., Any]) -> Non
         wrapper.__signature__ = inspect.signature(view, eval_str=True)  # type: ignore[attr-defined]
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
+def is_a(value: Any, module: str, name: str) -> bool:
     """Return whether a value's class is one of a loaded module's, or made from it."""
     found = getattr(sys.modules.get(module), name, None)
     # Not isinstance: a value may claim another class, as mocks do.
@@ -86,7 +86,7 @@ def _is_a(value: Any, module: str, name: str) -> bool:
 
 def _django_environ(request: Any) -> dict[str, Any]:
     """Return what the middleware has decided about Django's request, under WSGI or ASGI."""
-    if _is_a(request, "django.core.handlers.asgi", "ASGIRequest"):
+    if is_a(request, "django.core.handlers.asgi", "ASGIRequest"):
         from .asgi import environ_of
 
         return environ_of(request.scope)
@@ -101,7 +101,7 @@ def _is_async_class_view(view: Callable[..., Any], arguments: tuple[Any, ...]) -
     """
     bound = getattr(getattr(view, "func", view), "__self__", None)  # as method_decorator calls it
     for owner in (bound, *arguments[:1]):
-        if _is_a(owner, "django.views.generic.base", "View"):
+        if is_a(owner, "django.views.generic.base", "View"):
             return bool(owner.view_is_async) and not is_async(view)
     return False
 

@@ -51,11 +51,16 @@ class Health:
     function and seconds. They are run at most once in `cache_seconds`, however many ask. One
     request at a time waits for a run; meanwhile the others get the last outcome, or 503 `unknown`
     before the first run has ended. A check that hangs is not started again before it has ended.
-    Told to stop, the server first goes on for `drain_seconds` while this responds 503, so that the
-    load balancer turns to others; the host must give that much time
-    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). `environ`: the process's variables, `os.environ` by
-    default, of which WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be
-    used.
+    Told to stop by SIGTERM, the server first goes on for `drain_seconds` while this responds 503,
+    so that the load balancer turns to others; the host must give that much time
+    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). That needs one line more, `health.drain_on_sigterm()`,
+    under waitress, gunicorn with threads and granian with a WSGI app where they are started
+    without an entry point of this package: they call the app in threads, and Python lets a handler
+    be set in the main thread alone. All others need none: the middleware sets it with the first
+    request or the ASGI lifespan. Making a Health or a middleware sets nothing.
+
+    `environ`: the process's variables, `os.environ` by default, of which
+    WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be used.
     """
 
     @drop_frames
@@ -74,15 +79,9 @@ class Health:
                 f"The health path {path!r} is no path.", hint="Write it with a slash: /healthz."
             )
         self.path = path
-        self._checks: dict[str, _Check] = {}
-        for name, check in (checks or {}).items():
-            call, seconds = check if isinstance(check, tuple) else (check, timeout)
-            if not callable(call) or not 0 < seconds < float("inf"):
-                raise ConfigError(
-                    f"The health check {name!r} is no function, or its seconds no number above 0.",
-                    hint="Write it as a function, or as a pair of function and seconds.",
-                )
-            self._checks[name] = _Check(name, call, seconds)
+        self._checks = {
+            name: _make_check(name, check, timeout) for name, check in (checks or {}).items()
+        }
         self._cache_seconds = cache_seconds
         key = (os.environ if environ is None else environ).get(names.AUTH_ENCRYPTION_KEY, "")
         self._token = base64.b64encode(hashlib.sha256(key.encode()).digest()) if key else b""
@@ -97,6 +96,20 @@ class Health:
     def drain(self) -> None:
         """Answer 503 from now on, so that the load balancer sends nobody any more."""
         self.draining = True
+
+    def drain_on_sigterm(self) -> None:
+        """Let SIGTERM begin the time to drain; what the server does on SIGTERM follows it.
+
+        Call it in the main thread, where the app is made: in a thread it only logs a warning. A
+        server that sets its handlers after that, as gunicorn does with `--preload`, needs it in a
+        hook of each worker's (`post_worker_init`). Where no server handles SIGTERM the process
+        ends by SystemExit, with which waitress finishes running requests. It does not hurt to call
+        it where it is not needed.
+        """
+        from . import drain
+
+        drain.watch(self)
+        drain.install_everywhere()
 
     def is_authentic(self, token: str) -> bool:
         """Return whether a token is the platform's; never where there is no key to tell by."""
@@ -249,6 +262,18 @@ class _Check:
         self._ended = time.monotonic()
         self._seconds = self._ended - self._began
         self._problem = problem
+
+
+def _make_check(
+    name: str, check: Callable[[], Any] | tuple[Callable[[], Any], float], timeout: float
+) -> _Check:
+    call, seconds = check if isinstance(check, tuple) else (check, timeout)
+    if not callable(call) or not 0 < seconds < math.inf:
+        raise ConfigError(
+            f"The health check {name!r} is no function, or its seconds no number above 0.",
+            hint="Write it as a function, or as a pair of function and seconds.",
+        )
+    return _Check(name, call, seconds)
 
 
 async def _awaited(found: Any) -> Any:

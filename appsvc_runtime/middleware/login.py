@@ -72,15 +72,18 @@ def require(to: str, roles: Iterable[str] | str | None = None) -> Requirement:
             "A sign-in is required that is neither 401 nor the name of a provider.",
             hint='Write "401", "aad" or "aad,google", as in signed_in("aad").',
         )
-    wanted: tuple[str, ...] = ()
-    if roles is not None:
-        wanted = (roles,) if isinstance(roles, str) else tuple(roles)
-        if not wanted or not all(isinstance(role, str) and role for role in wanted):
-            raise ConfigError(
-                "A sign-in is required with roles that are empty or not text.",
-                hint='Write roles=["admin"], or leave roles out to let in every signed-in user.',
-            )
-    return Requirement(() if text == UNAUTHORIZED else tuple(text.split(",")), wanted)
+    providers = () if text == UNAUTHORIZED else tuple(text.split(","))
+    return Requirement(providers, () if roles is None else _read_roles(roles))
+
+
+def _read_roles(roles: Iterable[str] | str) -> tuple[str, ...]:
+    wanted = (roles,) if isinstance(roles, str) else tuple(roles)
+    if not wanted or not all(isinstance(role, str) and role for role in wanted):
+        raise ConfigError(
+            "A sign-in is required with roles that are empty or not text.",
+            hint='Write roles=["admin"], or leave roles out to let in every signed-in user.',
+        )
+    return wanted
 
 
 def login_url(provider: str, path: str, query: str = "") -> str:
@@ -116,15 +119,19 @@ def refuse(environ: WSGIEnvironment, requirement: Requirement) -> Refusal | None
         if not requirement.providers:
             return Refusal("401 Unauthorized")
         return Refusal("302 Found", _sign_in(environ, requirement))
-    if requirement.providers:
-        provider = principal.provider.lower()
-        named = [_ALIASES.get(name, name) for name in requirement.providers]
-        if _ALIASES.get(provider, provider) not in named:
-            advice = f"Sign in with {' or '.join(requirement.providers)} first: "
-            return Refusal("403 Forbidden", advice=advice + _sign_in(environ, requirement))
+    if not _is_provided(principal, requirement.providers):
+        advice = f"Sign in with {' or '.join(requirement.providers)} first: "
+        return Refusal("403 Forbidden", advice=advice + _sign_in(environ, requirement))
     if requirement.roles and not any(principal.has_role(role) for role in requirement.roles):
         return Refusal("403 Forbidden")
     return None
+
+
+def _is_provided(principal: Principal, providers: tuple[str, ...]) -> bool:
+    """Return whether a user is signed in by one of some providers, any if there are none."""
+    provider = principal.provider.lower()
+    named = [_ALIASES.get(name, name) for name in providers]
+    return not named or _ALIASES.get(provider, provider) in named
 
 
 def refuse_for_site(environ: WSGIEnvironment, requirement: Requirement) -> Refusal | None:

@@ -127,58 +127,66 @@ class Principal:
         return f"Principal(id={self.id!r}, provider={self.provider!r})"
 
 
+class _UnusableError(ValueError):
+    """What is wrong with a principal, in words that never hold a value."""
+
+
 def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
-    """Read a principal; give it and "", or None and what is wrong, which never holds a value.
+    """Read a principal; return it and "", or None and what is wrong, which never holds a value.
 
     The claims are the source; the other headers must agree with them. An id that is not among the
     claims' ids is nobody's. Without the -ID header the id is the claims' own; without any, nobody.
     """
-    encoded = headers.principal
-    if not encoded:
+    if not headers.principal:
         return None, ""
-    data, problem = _decode(encoded)
-    if data is None:
-        return None, problem
-    read, problem = _object(data)
-    if read is None:
-        return None, problem
+    try:
+        return _read(headers.principal, headers), ""
+    except _UnusableError as problem:
+        return None, str(problem)
+
+
+def _read(encoded: str, headers: PrincipalHeaders) -> Principal:
+    data = _decode(encoded)
+    read = _object(data)
     # In strict JSON what is unusable can only stand as an escape.
-    claims, problem = _claims(read, has_escapes=b"\\" in data)
-    if claims is None:
-        return None, problem
+    claims = _claims(read, has_escapes=b"\\" in data)
     provider = _text(headers.provider) or read.get("auth_typ")
     if not isinstance(provider, str) or not provider.strip():
-        return None, "it names no provider"
+        raise _UnusableError("it names no provider")
     known = dict(reversed(claims))  # the first of each type
-    if len(known) != len(claims) and any(
-        kind in _ID_CLAIMS and known[kind] != value for kind, value in claims
-    ):
-        return None, "it has two ids of one type"
-    ids = [known[kind] for kind in _ID_CLAIMS if known.get(kind, "").strip()]
-    given = _text(headers.id)
-    if given and ids and given not in ids:
-        return None, "its id is not that of X-MS-CLIENT-PRINCIPAL-ID"
-    identity = given or (ids[0] if ids else "")
-    if not identity:
-        return None, "it has no id"
-    name_type, role_type = read.get("name_typ"), read.get("role_typ")
-    name_type = name_type if isinstance(name_type, str) else ""
+    identity = _identity(_ids(claims, known), _text(headers.id))
+    name_type, role_type = _string(read, "name_typ"), _string(read, "role_typ")
     name = _text(headers.name) or next(
         (known[kind] for kind in (name_type, *_NAME_CLAIMS) if known.get(kind)), identity
     )
     if _UNUSABLE(f"{identity}{name}{provider}"):
-        return None, "its id, name or provider has a line break, NUL or half a character"
-    return (
-        Principal(
-            identity,
-            name,
-            provider,
-            claims,
-            name_type=name_type,
-            role_type=role_type if isinstance(role_type, str) and role_type else _DEFAULT_ROLE_TYPE,
-        ),
-        "",
+        raise _UnusableError("its id, name or provider has a line break, NUL or half a character")
+    return Principal(
+        identity,
+        name,
+        provider,
+        claims,
+        name_type=name_type,
+        role_type=role_type or _DEFAULT_ROLE_TYPE,
     )
+
+
+def _ids(claims: tuple[Claim, ...], known: Mapping[str, str]) -> list[str]:
+    """Return the user's ids among the claims, of which `known` has the first of each type."""
+    if len(known) != len(claims) and any(
+        kind in _ID_CLAIMS and known[kind] != value for kind, value in claims
+    ):
+        raise _UnusableError("it has two ids of one type")
+    return [known[kind] for kind in _ID_CLAIMS if known.get(kind, "").strip()]
+
+
+def _identity(ids: list[str], given: str) -> str:
+    """Return the user's id: that of the -ID header if no claim says otherwise, else a claim's."""
+    if given and ids and given not in ids:
+        raise _UnusableError("its id is not that of X-MS-CLIENT-PRINCIPAL-ID")
+    if not given and not ids:
+        raise _UnusableError("it has no id")
+    return given or ids[0]
 
 
 def say_problem(problem: str) -> None:
@@ -191,47 +199,52 @@ def say_problem(problem: str) -> None:
     )
 
 
-def _decode(encoded: str) -> tuple[bytes | None, str]:
-    """Return the bytes in a header value, or None and what is wrong."""
+def _decode(encoded: str) -> bytes:
+    """Return the bytes in a header value."""
     if len(encoded) > MAX_LENGTH:
-        return None, f"it is longer than {MAX_LENGTH} characters"
+        raise _UnusableError(f"it is longer than {MAX_LENGTH} characters")
     try:
         data = base64.b64decode(encoded, validate=True)
     except ValueError:  # also for what is not ASCII
-        return None, "it is no Base64"
+        raise _UnusableError("it is no Base64") from None
     if len(encoded) % 4:  # Python 3.10 lets a padding pass that is too long
-        return None, "it is no Base64"
-    return data, ""
+        raise _UnusableError("it is no Base64")
+    return data
 
 
-def _object(data: bytes) -> tuple[dict[str, Any] | None, str]:
-    """Return the JSON object that bytes are, or None and what is wrong."""
+def _object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that bytes are."""
     try:
         read = json.loads(data.decode("utf-8"))
     except RecursionError:
-        return None, "its JSON is nested too deep"
+        raise _UnusableError("its JSON is nested too deep") from None
     except ValueError:
-        return None, "it is no JSON in UTF-8"
+        raise _UnusableError("it is no JSON in UTF-8") from None
     if not isinstance(read, dict):
-        return None, "it is no JSON object"
-    return read, ""
+        raise _UnusableError("it is no JSON object")
+    return read
 
 
-def _claims(read: Mapping[str, Any], *, has_escapes: bool) -> tuple[tuple[Claim, ...] | None, str]:
+def _claims(read: Mapping[str, Any], *, has_escapes: bool) -> tuple[Claim, ...]:
     """Return the claims of a principal; one that is not whole makes all of it worth nothing."""
     listed = read.get("claims")
     if not isinstance(listed, list):
-        return None, "it has no list of claims"
-    # In this form, as every signed-in visitor's request may come here.
+        raise _UnusableError("it has no list of claims")
+    # In this form, as every signed-in user's request may come here.
     try:
         pairs = [(one["typ"], one["val"]) for one in listed]
     except (TypeError, KeyError, IndexError):
-        return None, "a claim has no typ or no val"
+        raise _UnusableError("a claim has no typ or no val") from None
     if not all(type(kind) is str is type(value) for kind, value in pairs):
-        return None, "a claim's typ or val is no text"
+        raise _UnusableError("a claim's typ or val is no text")
     if has_escapes and _UNUSABLE("".join([part for pair in pairs for part in pair])):
-        return None, "a claim has a line break, NUL or half a character"
-    return tuple(map(Claim._make, pairs)), ""
+        raise _UnusableError("a claim has a line break, NUL or half a character")
+    return tuple(map(Claim._make, pairs))
+
+
+def _string(read: Mapping[str, Any], key: str) -> str:
+    value = read.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _escape(text: str) -> str:

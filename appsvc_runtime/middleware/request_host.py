@@ -12,12 +12,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["replace_probe_host", "take_host"]
+__all__ = ["decide_host"]
 
-_LINK_LOCAL, _AFTER_LINK_LOCAL = "169.254.", "17"
+# The platform's probes come from inside to such an address, which no framework allows.
+_LINK_LOCAL = "169.254."
 
 
-def take_host(environ: dict[str, Any], original: dict[str, Any], key: str) -> bool:
+def decide_host(
+    environ: dict[str, Any],
+    original: dict[str, Any],
+    host_key: str,
+    site_host: str,
+    *,
+    secure: bool,
+) -> tuple[str, str]:
+    """Return the request's host, and the header that it was taken from, "" for `Host` itself.
+
+    `host_key` is the header to take it from where that names a host, "" for none. In place of a
+    link-local address the host is `site_host`, unless that is "". `secure`: the client used https,
+    which has another default port.
+    """
+    if host_key and not _take_host(environ, original, host_key, 443 if secure else 80):
+        host_key = ""
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    if site_host and host.startswith(_LINK_LOCAL):
+        original.setdefault("HTTP_HOST", environ.get("HTTP_HOST"))
+        environ["HTTP_HOST"] = host = site_host
+    return host, host_key
+
+
+def _take_host(
+    environ: dict[str, Any], original: dict[str, Any], key: str, default_port: int
+) -> bool:
     """Put the host of another header in place of `Host`; return whether it is one."""
     host = read_host(environ.get(key, ""))
     if host is None:
@@ -27,19 +53,5 @@ def take_host(environ: dict[str, Any], original: dict[str, Any], key: str) -> bo
     original["SERVER_PORT"] = environ.get("SERVER_PORT")
     environ["HTTP_HOST"] = host.value
     environ["SERVER_NAME"] = host.name
-    default_port = 443 if environ["wsgi.url_scheme"] == "https" else 80
     environ["SERVER_PORT"] = str(host.port or default_port)
     return True
-
-
-def replace_probe_host(environ: dict[str, Any], original: dict[str, Any], site_host: str) -> str:
-    """Return the request's host; in place of a link-local address `site_host` if it is not "".
-
-    The platform's probes come from inside to such an address, which no framework allows.
-    """
-    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    # Compared whole first: no other host costs more than that.
-    if host < _AFTER_LINK_LOCAL and host[:8] == _LINK_LOCAL and site_host:
-        original.setdefault("HTTP_HOST", environ.get("HTTP_HOST"))
-        environ["HTTP_HOST"] = host = site_host
-    return host

@@ -1,88 +1,52 @@
-"""What is answered in an app's place: health, warm-up, the way to https, the way to a sign-in.
+"""What is responded in an app's place: health, warm-up, the way to https, the way to a sign-in.
 
 A request in WSGI's spelling in, a `Reply` or None out; the middlewares for WSGI and for ASGI send
-it. Importing this room loads nothing beyond the interpreter's own start: what makes replies is
+it. Importing this module loads nothing beyond the interpreter's own start: what makes replies is
 loaded when there is one to make. Must not know of apps or servers.
 """
 
 from __future__ import annotations
 
-import os
-
-from ..azure import hosts
-from ..settings import options
-from .trust import ORIGINAL_KEY, Decider
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from .health import Health
     from .login import Requirement
+    from .options import MiddlewareOptions
     from .response import Reply
+    from .trust import TrustPolicy
 
-__all__ = ["Replier"]
+__all__ = ["Responder"]
 
 
-class Replier(Decider):
-    """Decides about requests, and answers those that are not the app's.
+class Responder:
+    """Responds to requests that are not the app's, by a middleware's options.
 
-    See `AppServiceMiddleware` for the options. Raises ConfigError for one that cannot be used.
+    `trust` has decided about each request before. Only a request for one of `paths` can have a
+    reply, unless `for_all`. `hsts` is the value of Strict-Transport-Security for secure responses,
+    "" for none; `requires_login` is whether nobody gets in without a sign-in.
     """
 
-    def __init__(
-        self,
-        *,
-        trusted_proxies: Iterable[str] | str | None,
-        hops: int | None,
-        front_door_id: str | None,
-        host_header: str | None,
-        client_header: str | None,
-        arr_ssl: bool | None,
-        fastcgi_identity: bool | None,
-        remote_user: bool | str | None,
-        require_login: str | None,
-        https_only: bool | None,
-        hsts_seconds: int | None,
-        pass_warmup: bool | None,
-        health: Health | None,
-        environ: Mapping[str, str] | None,
-    ) -> None:
-        variables = os.environ if environ is None else environ
-        super().__init__(
-            trusted_proxies=trusted_proxies,
-            hops=hops,
-            front_door_id=front_door_id,
-            host_header=host_header,
-            client_header=client_header,
-            arr_ssl=arr_ssl,
-            fastcgi_identity=fastcgi_identity,
-            remote_user=remote_user,
-            environ=variables,
-        )
-        wanted = bool(options.resolve("APPSVC_HTTPS_ONLY", https_only, variables))
-        self._https_only = wanted and not self.inert
-        self._hsts = f"max-age={options.resolve('APPSVC_HSTS_SECONDS', hsts_seconds, variables)}"
+    def __init__(self, options: MiddlewareOptions, trust: TrustPolicy) -> None:
+        self._options = options
+        self._trust = trust
+        self._health = options.health
+        self.paths = {options.health.path} if options.health is not None else set()
+        if options.responds_to_warmup:
+            self.paths.add(options.warmup_path)
         self._login: Requirement | None = None
-        wanted_login = options.resolve("APPSVC_REQUIRE_LOGIN", require_login, variables)
-        if wanted_login:
+        if options.require_login:
             from . import login
 
-            self._login = login.require(wanted_login)
-        self._warmup_path = hosts.warmup_path(variables)
-        self._health = health
-        # Where an answer may be given for the app, whatever else is asked for.
-        self._own_paths = {health.path} if health is not None else set()
-        if self._on_app_service and not options.resolve(
-            "APPSVC_PASS_WARMUP", pass_warmup, variables
-        ):
-            self._own_paths.add(self._warmup_path)
-        self._for_all = self._https_only or self._login is not None
-        if health is not None:
+            self._login = login.require(options.require_login)
+        self.requires_login = self._login is not None
+        self.for_all = options.https_only or self.requires_login
+        self.hsts = f"max-age={options.hsts_seconds}" if options.https_only else ""
+        if options.health is not None:
             from . import drain
 
-            drain.watch(health)
+            drain.watch(options.health)
 
     def reply(self, environ: dict[str, Any]) -> Reply | None:
         """Return the response that is given for the app; None for a request that goes to the app.
@@ -91,15 +55,15 @@ class Replier(Decider):
         goes to the app on account of its path. Checks of health may wait.
         """
         path = environ.get("PATH_INFO")
-        if path in self._own_paths:
+        if path in self.paths:
             from . import probes
 
             if self._health is not None and path == self._health.path:
                 return probes.reply_health(self._health, environ)
-            # A visitor's is passed on: it may be a page of the app's, which is asked for first.
+            # A client's is passed on: it may be a page of the app's, which is asked for first.
             if not probes.is_from_outside(environ):
                 return probes.reply_warmup()
-        found = self._refuse(environ) if self._for_all else None
+        found = self._refuse(environ) if self.for_all else None
         if found is not None and (health := self.find_health(environ)) is not None:
             from . import probes
 
@@ -112,7 +76,7 @@ class Replier(Decider):
         path = environ.get("PATH_INFO", "")
         if self._health is not None and path == self._health.path:
             return self._health
-        if not self._for_all:
+        if not self.for_all:
             return None
         from . import drain
 
@@ -120,11 +84,11 @@ class Replier(Decider):
 
     def _refuse(self, environ: dict[str, Any]) -> Reply | None:
         """Return the way to https or to a sign-in; None for a request that may pass."""
-        if self._https_only and environ["wsgi.url_scheme"] != "https":
+        if self._options.https_only and environ["wsgi.url_scheme"] != "https":
             from . import https
 
             if not self._is_probe(environ):
-                return https.redirect(environ, self._site_host)
+                return https.redirect(environ, self._options.site_host)
         if self._login is not None:
             from . import login
 
@@ -138,10 +102,10 @@ class Replier(Decider):
 
         No client can pass for one: each would get the app's pages by plain http.
         """
-        if not self._is_trusted(environ[ORIGINAL_KEY]["REMOTE_ADDR"], environ):
+        if not self._trust.trusts(environ):
             return False
         if "HTTP_X_FD_HEALTHPROBE" in environ:
-            return bool(self._front_door_id) and self._is_front_door(environ)
+            return self._trust.is_front_door(environ)
         from . import probes
 
-        return self._on_app_service and probes.is_probe(environ, self._warmup_path)
+        return self._options.on_app_service and probes.is_probe(environ, self._options.warmup_path)

@@ -1,26 +1,24 @@
 """What is decided of each request: its scheme, client, host and user, from trusted peers alone.
 
 An environ in WSGI's spelling in, the same environ out, changed; the middlewares for WSGI and for
-ASGI both stand on it. How headers are read is `forwarded`'s, how the others are made to agree
-`agreement`'s. Importing this module loads nothing beyond the interpreter's own start: those are
-loaded when something is made that needs them. Must not know of apps or servers.
+ASGI each hold a `TrustPolicy`. How headers are read is `forwarded`'s, how the others are made to
+agree `agreement`'s. Importing this module loads nothing beyond the interpreter's own start: what
+reads addresses is loaded when a policy is made that needs it. Must not know of apps or servers.
 """
 
 from __future__ import annotations
 
-import os
-
-from ..azure import hosts, names
-from ..settings import options
-from . import notices
+from ..azure import names
+from . import agreement, notices
 from .request_info import RequestInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["ORIGINAL_KEY", "REQUEST_KEY", "Decider"]
+    from .options import MiddlewareOptions
+
+__all__ = ["ORIGINAL_KEY", "REQUEST_KEY", "TrustPolicy"]
 
 REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
@@ -29,11 +27,11 @@ _WFASTCGI_MARK = names.WFASTCGI_MARK
 _FORWARDED_FOR = names.FORWARDED_FOR
 _FORWARDED_PROTO = names.FORWARDED_PROTO
 _FORWARDED_HOST = names.FORWARDED_HOST
-_ARR_SSL = names.ARR_SSL
+_LINK_LOCAL = "169.254."  # an address of the platform's probes
+_SCHEMES = ("http", "https")
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-# Peers and clients seen are remembered: a browser asks for a page's parts from one address and
-# port. So many of each, then it restarts: an attacker with many addresses cannot make it grow.
-_MAX_REMEMBERED = 1024
+# So many peers are remembered, then it restarts: many addresses of an attacker's cannot fill it.
+_MAX_PEERS = 1024
 _CONTRADICTION = (
     "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are taken "
     "as http (logged once). If a proxy of yours appends to X-Forwarded-Proto, set "
@@ -51,236 +49,199 @@ _NO_FASTCGI_IDENTITY = (
 )
 
 
-class Decider:
-    """Decides, by options that each fall back to their variable, then to their default.
+class TrustPolicy:
+    """Decides about requests by a middleware's options.
 
-    See `AppServiceMiddleware` for them. Raises ConfigError for one that cannot be used.
+    Raises ConfigError for trusted proxies that are neither addresses nor networks.
     """
 
-    def __init__(
-        self,
-        *,
-        trusted_proxies: Iterable[str] | str | None = None,
-        hops: int | None = None,
-        front_door_id: str | None = None,
-        host_header: str | None = None,
-        client_header: str | None = None,
-        arr_ssl: bool | None = None,
-        fastcgi_identity: bool | None = None,
-        remote_user: bool | str | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        variables = os.environ if environ is None else environ
-        self._on_app_service = hosts.on_app_service(variables)
-        trusted = options.resolve("APPSVC_TRUSTED_PROXIES", trusted_proxies, variables)
-        # An empty list given on purpose trusts nobody and still removes what forgers send.
-        self.inert = trusted == "" and not self._on_app_service
-        hops = options.resolve("APPSVC_FORWARDED_HOPS", hops, variables)
-        # Counting a hop where no proxy appended would take an entry that the client wrote.
-        self._hops = hops or (2 if hosts.under_http_platform_v2(variables) else 1)
-        self._front_door_id = options.resolve(
-            "APPSVC_FRONT_DOOR_ID", front_door_id, variables
-        ).lower()
-        self._host_key = _key(options.resolve("APPSVC_HOST_HEADER", host_header, variables))
-        self._client_key = _key(options.resolve("APPSVC_CLIENT_HEADER", client_header, variables))
-        arr_ssl = options.resolve("APPSVC_ARR_SSL", arr_ssl, variables)
-        self._arr_ssl = self._on_app_service if arr_ssl is None else bool(arr_ssl)
-        self._fastcgi_identity = bool(
-            options.resolve("APPSVC_FASTCGI_IDENTITY", fastcgi_identity, variables)
-        )
-        self._authentication = hosts.authentication(variables)
-        self._remote_user = options.resolve("APPSVC_REMOTE_USER", remote_user, variables)
-        self._site_host = variables.get(names.HOSTNAME, "")
-        if trusted == "":
-            trusted = names.FRONT_END_NETWORKS if self._on_app_service else ()
-        elif not isinstance(trusted, str):
-            trusted = tuple(trusted)
-        self._policy = (
-            self.inert, self._on_app_service, trusted, self._hops, self._front_door_id,
-            self._host_key, self._client_key, self._arr_ssl, self._fastcgi_identity,
-            self._authentication, self._remote_user,
-        )  # fmt: skip
-        self._names_host = bool(self._front_door_id or self._host_key)
-        self._under_iis = hosts.under_http_platform(variables)
+    def __init__(self, options: MiddlewareOptions) -> None:
+        self._options = options
+        self._policy = options.policy
+        self._inert = options.inert
+        self._hops = options.hops
+        self._client_key = options.client_key
+        self._names_host = bool(options.front_door_id or options.host_key)
         self._server_seen = self._mixes_names = False
         self._peers: dict[str, bool] = {}
-        if not self.inert:
+        named = {options.host_key, options.client_key} - {"", "HTTP_HOST"}
+        self._header_sets = agreement.HeaderSets(named, arr_ssl=options.arr_ssl)
+        self._last_headers = self._header_sets[()]
+        if not options.inert:
             # Loaded here and not above: an inert one costs an app's start nothing.
-            from . import agreement, forwarded, iis_variables, request_host
+            from . import forwarded, iis_variables, request_host
 
-            self._agreement = agreement
             self._forwarded = forwarded
+            self._read_client = forwarded.read_client
             self._hosts = request_host
             self._iis = iis_variables
-            self._clients = forwarded.Clients(_MAX_REMEMBERED)
-            self._trusted = forwarded.TrustedPeers(trusted)
-            named = {self._host_key, self._client_key} - {"", "HTTP_HOST"}
-            self._untrusted = agreement.UntrustedHeaders(named)
+            self._trusted = forwarded.TrustedPeers(options.trusted)
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done; never raises on any header."""
+        before = None
         if REQUEST_KEY in environ:
             if environ[REQUEST_KEY]._policy == self._policy:
                 return
-            # An entry point's middleware around the user's own, which was given other options:
-            # the user's count, on the request as it came.
-            original = _restore(environ)
-        else:
-            get = environ.get
-            original = {
-                "REMOTE_ADDR": get("REMOTE_ADDR", ""),
-                "REMOTE_PORT": get("REMOTE_PORT"),
-                "wsgi.url_scheme": get("wsgi.url_scheme"),
-                "HTTPS": get("HTTPS"),
-                _FORWARDED_PROTO: get(_FORWARDED_PROTO),
-                _FORWARDED_FOR: get(_FORWARDED_FOR),
-            }
+            # A middleware around this one decided by other options: these count, on the request
+            # as it came.
+            before = _restore(environ)
+        names = [*environ]
+        headers = self._last_headers
+        if headers.names != names:
+            headers = self._last_headers = self._header_sets[tuple(names)]
+        original: dict[str, Any] = headers.absent.copy()
+        for key in headers.overwritten:
+            original[key] = environ[key]
+        if before is not None:
+            original = {**before, **original}
         environ[ORIGINAL_KEY] = original
-        peer = original["REMOTE_ADDR"]
-        if self.inert:
-            # Off the platform nobody signs users in. Looked for in all names at once: one by one
-            # would take longer.
-            if "HTTP_X_MS_" in "".join(environ):
-                self._remove_identity(environ, original)
+        if self._inert:
+            # Off the platform nobody signs users in.
+            _remove(headers.identity, environ, original)
             self._describe(environ)
-        elif self._peers.get(peer) or self._is_trusted(peer, environ):
-            self._decide_by_headers(environ, original)
+        elif self._peers.get(original["REMOTE_ADDR"]) or self.trusts(environ):
+            self._decide_by_headers(environ, original, headers)
         else:
             # What the server itself saw stands.
-            self._untrusted.remove(environ, original)
+            _remove(headers.forbidden, environ, original)
             scheme = self._iis.server_scheme(environ)
             environ["wsgi.url_scheme"] = scheme
             environ["HTTPS"] = "on" if scheme == "https" else "off"
             self._describe(environ)
 
-    def _is_trusted(self, peer: str, environ: dict[str, Any]) -> bool:
-        if self._on_app_service and _WFASTCGI_MARK in environ:
+    def trusts(self, environ: dict[str, Any]) -> bool:
+        """Return whether the peer that sent a request may report what is decided of it."""
+        if self._options.on_app_service and _WFASTCGI_MARK in environ:
             return True
+        peer = environ[ORIGINAL_KEY]["REMOTE_ADDR"]
         trusted = self._peers.get(peer)
         if trusted is None:
-            self._look_at_server()
+            self.look_at_server()
             trusted = peer in self._trusted
-            if len(self._peers) >= _MAX_REMEMBERED:
+            if len(self._peers) >= _MAX_PEERS:
                 self._peers.clear()
             self._peers[peer] = trusted
         return trusted
 
-    def _look_at_server(self) -> None:
+    def is_front_door(self, environ: dict[str, Any]) -> bool:
+        """Return whether the site's own Front Door sent this: anybody can use another one."""
+        expected = self._options.front_door_id
+        sent: str = environ.get("HTTP_X_AZURE_FDID", "")
+        return bool(expected) and sent.strip().lower() == expected
+
+    def look_at_server(self) -> None:
         """Look, once, at what the server itself does with headers, and log a warning for it."""
-        if self._server_seen or not (self._on_app_service or self._authentication):
+        options = self._options
+        if self._server_seen or not (options.on_app_service or options.authentication):
             return
         from . import server_proxies
 
-        if self._on_app_service and (found := server_proxies.describe(loopback=self._under_iis)):
+        if options.on_app_service and (
+            found := server_proxies.describe(loopback=options.under_iis)
+        ):
             notices.warn_once(found)
-        if self._authentication and server_proxies.mixes_names():
+        if options.authentication and server_proxies.mixes_names():
             self._mixes_names = True
             notices.warn_once(_MIXED_NAMES)
         self._server_seen = True  # last: another thread's request must not go before
 
-    def _decide_by_headers(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
+    def _decide_by_headers(
+        self, environ: dict[str, Any], original: dict[str, Any], headers: agreement.HeaderSet
+    ) -> None:
         """Take scheme, client, host and user from a trusted peer's headers."""
-        under_wfastcgi = _WFASTCGI_MARK in environ
-        if under_wfastcgi:
-            self._iis.repair_path(environ, original)
-        hops, host_key = self._hops, self._host_key
-        if self._front_door_id and self._is_front_door(environ):
-            hops, host_key = hops + 1, _FORWARDED_HOST
-        scheme = self._decide_scheme(environ, original[_FORWARDED_PROTO], hops, under_wfastcgi)
-        client = self._decide_client(environ, hops)
-        if host_key and not self._hosts.take_host(environ, original, host_key):
-            host_key = ""
-        host = self._hosts.replace_probe_host(environ, original, self._site_host)
-        self._agreement.agree(
-            environ, original, client=client, host_key=host_key, arr_ssl=self._arr_ssl
-        )
-        if _FORWARDED_HOST in original and not self._names_host:
-            self._agreement.warn_of_host(original[_FORWARDED_HOST], host)
+        hops, host_key = self._hops, ""
+        if self._names_host:
+            hops, host_key = self._who_names_the_host(environ)
+        secure = original[_FORWARDED_PROTO] == "https" or self._is_secure(environ, hops)
+        client = self._read_cdn_header(environ) if self._client_key else None
+        if client is None:
+            client = self._read_client(original[_FORWARDED_FOR], hops)
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        if host_key or host[:8] == _LINK_LOCAL:
+            host, host_key = self._hosts.decide_host(
+                environ, original, host_key, self._options.site_host, secure=secure
+            )
+        headers.agree(environ, original, secure, client, host_key)
+        address, port = client or (original["REMOTE_ADDR"], original["REMOTE_PORT"])
         environ[REQUEST_KEY] = info = RequestInfo(
-            scheme,
-            host,
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("REMOTE_PORT"),
-            environ.get("HTTP_X_ARR_LOG_ID"),
-            self._policy,
+            _SCHEMES[secure], host, address, port, environ.get("HTTP_X_ARR_LOG_ID"), self._policy
         )
-        if (
-            self._authentication
-            and (self._fastcgi_identity or not under_wfastcgi)
-            and not self._mixes_names
-        ):
+        if headers.has_more:
+            self._decide_more(environ, original, headers.identity, info)
+
+    def _who_names_the_host(self, environ: dict[str, Any]) -> tuple[int, str]:
+        """Return the number of hops, and the header that names the client's host."""
+        if self.is_front_door(environ):
+            return self._hops + 1, _FORWARDED_HOST
+        return self._hops, self._options.host_key
+
+    def _is_secure(self, environ: dict[str, Any], hops: int) -> bool:
+        """Return whether the client used https, where X-Forwarded-Proto is not just that."""
+        proto = environ.get(_FORWARDED_PROTO)
+        if _WFASTCGI_MARK in environ and self._iis.server_scheme(environ) == "https":
+            # IIS sets HTTPS itself; a header could be a client's own, with underscores.
+            return True
+        marked = self._options.arr_ssl and bool(environ.get(names.ARR_SSL))
+        if proto is None:
+            return marked or self._iis.server_scheme(environ) == "https"
+        secure = self._forwarded.read_scheme(proto, hops) == "https"
+        if marked and not secure:
+            notices.warn_once(_CONTRADICTION)
+        return secure
+
+    def _read_cdn_header(self, environ: dict[str, Any]) -> tuple[str, str | None] | None:
+        """Return the client's address and port by the header that a setting names."""
+        return self._forwarded.read_endpoint(environ.get(self._client_key, ""))
+
+    def _decide_more(
+        self,
+        environ: dict[str, Any],
+        original: dict[str, Any],
+        identity: list[str],
+        info: RequestInfo,
+    ) -> None:
+        """Decide what most requests have nothing of: path, ignored host, signed-in user."""
+        if _WFASTCGI_MARK in environ:
+            self._iis.repair_path(environ, original)
+        if _FORWARDED_HOST in original and not self._names_host:
+            agreement.warn_of_host(original[_FORWARDED_HOST], info.host)
+        if not identity:
+            return
+        if self._trusts_identity(environ):
             # The front end has removed what clients send before it set its own.
             if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
-        elif "HTTP_X_MS_" in "".join(environ):
-            if under_wfastcgi and self._authentication and _PRINCIPAL in environ:
+        else:
+            _remove(identity, environ, original)
+
+    def _trusts_identity(self, environ: dict[str, Any]) -> bool:
+        """Return whether only the front end can have sent the headers that say who is signed in."""
+        options = self._options
+        if not options.authentication or self._mixes_names:
+            return False
+        if _WFASTCGI_MARK in environ and not options.fastcgi_identity:
+            if _PRINCIPAL in environ:
                 notices.warn_once(_NO_FASTCGI_IDENTITY)
-            self._remove_identity(environ, original)
-
-    def _is_front_door(self, environ: dict[str, Any]) -> bool:
-        """Return whether our own Front Door sent this: anybody can use another one."""
-        sent: str = environ.get("HTTP_X_AZURE_FDID", "")
-        return sent.strip().lower() == str(self._front_door_id)
-
-    def _decide_scheme(
-        self, environ: dict[str, Any], proto: str | None, hops: int, under_wfastcgi: bool
-    ) -> str:
-        """Decide the scheme that the client used, and return it."""
-        secure = self._arr_ssl and environ.get(_ARR_SSL)
-        if proto == "https" or (under_wfastcgi and self._iis.server_scheme(environ) == "https"):
-            # IIS sets HTTPS itself; a header could be a client's own, with underscores.
-            scheme = "https"
-        elif proto is None:
-            scheme = "https" if secure else self._iis.server_scheme(environ)
-        else:
-            scheme = self._forwarded.read_scheme(proto, hops)
-            if secure and scheme == "http":
-                notices.warn_once(_CONTRADICTION)
-        environ["wsgi.url_scheme"] = environ[_FORWARDED_PROTO] = scheme
-        environ["HTTPS"] = "on" if scheme == "https" else "off"
-        return scheme
-
-    def _decide_client(self, environ: dict[str, Any], hops: int) -> tuple[str, str | None] | None:
-        """Decide the client's address and port, and return them; None if the peer's stand."""
-        client = None
-        if self._client_key:
-            client = self._clients.of(environ.get(self._client_key, ""))
-        addresses = environ.get(_FORWARDED_FOR)
-        if client is None and addresses is not None:
-            client = self._clients.of_list(addresses, hops)
-        if client is None:
-            if addresses is not None:
-                del environ[_FORWARDED_FOR]
-            return None
-        environ["REMOTE_ADDR"] = environ[_FORWARDED_FOR] = client[0]
-        if client[1] is not None:
-            environ["REMOTE_PORT"] = client[1]
-        else:
-            # The port that stands there is the proxy's, not this client's.
-            environ.pop("REMOTE_PORT", None)
-        return client
+            return False
+        return True
 
     def _identify(
         self, environ: dict[str, Any], original: dict[str, Any], info: RequestInfo
     ) -> None:
-        """Keep who is signed in, to be read when somebody asks."""
         get = environ.get
         info._principal = (
             get(_PRINCIPAL), get(f"{_PRINCIPAL}_ID"), get(f"{_PRINCIPAL}_NAME"),
             get(f"{_PRINCIPAL}_IDP"),
         )  # fmt: skip
-        if self._remote_user and (principal := info.principal) is not None:
+        wanted = self._options.remote_user
+        if wanted and (principal := info.principal) is not None:
             original["REMOTE_USER"], original["AUTH_TYPE"] = get("REMOTE_USER"), get("AUTH_TYPE")
             # As PEP 3333 has text that is more than Latin-1. No principal holds what cannot be
             # encoded, or what would end a line.
-            name = principal.name if self._remote_user == "name" else principal.username
+            name = principal.name if wanted == "name" else principal.username
             environ["REMOTE_USER"] = name.encode().decode("latin-1")
             environ["AUTH_TYPE"] = principal.provider.encode().decode("latin-1")
-
-    def _remove_identity(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
-        """Remove what says who is signed in where nobody may: the platform does not."""
-        for key in [key for key in environ if key.startswith(names.IDENTITY_PREFIXES)]:
-            original[key] = environ.pop(key)
 
     def _describe(self, environ: dict[str, Any]) -> None:
         environ[REQUEST_KEY] = RequestInfo(
@@ -293,13 +254,14 @@ class Decider:
         )
 
 
-def _key(header: str) -> str:
-    """Return a header's name as WSGI spells it, "" for none."""
-    return "HTTP_" + header.upper().replace("-", "_") if header else ""
+def _remove(keys: list[str], environ: dict[str, Any], original: dict[str, Any]) -> None:
+    """Move headers that only a front end may send to the originals."""
+    for key in keys:
+        original[key] = environ.pop(key)
 
 
 def _restore(environ: dict[str, Any]) -> dict[str, Any]:
-    """Give the request back what it came with, and give that."""
+    """Give the request back what it came with, and return that."""
     original: dict[str, Any] = environ[ORIGINAL_KEY]
     for key, value in original.items():
         if key == "PATH_INFO":  # decoded once and for all, and changed by whoever mounts apps

@@ -20,12 +20,11 @@ the emulator.
 
 from __future__ import annotations
 
-import os
-
 from ..errors import drop_frames
 from ..logs import request_context
-from ..settings import options
-from .short_circuit import Replier
+from .options import MiddlewareOptions
+from .short_circuit import Responder
+from .trust import TrustPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["AppServiceMiddleware"]
 
 
-class AppServiceMiddleware(Replier):
+class AppServiceMiddleware:
     """Make the app see scheme, host, client and user as a trusted peer reports them, else as it is.
 
     `app`: any WSGI app. Each option falls back to its variable, then to its default:
@@ -87,51 +86,51 @@ class AppServiceMiddleware(Replier):
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = os.environ if environ is None else environ
-        super().__init__(
-            trusted_proxies=trusted_proxies,
-            hops=hops,
-            front_door_id=front_door_id,
-            host_header=host_header,
-            client_header=client_header,
-            arr_ssl=arr_ssl,
-            fastcgi_identity=fastcgi_identity,
-            remote_user=remote_user,
-            require_login=require_login,
-            https_only=https_only,
-            hsts_seconds=hsts_seconds,
-            pass_warmup=pass_warmup,
-            health=health,
-            environ=variables,
-        )
+        options = MiddlewareOptions(locals())
+        self._trust = TrustPolicy(options)
+        self._responder = Responder(options, self._trust)
         self.app = app
-        if health is not None:
-            from . import drain
-
-            drain.install()
-        self._serve: WSGIApplication = self._answer
-        if options.resolve("APPSVC_ACCESS_LOG", access_log, variables):
+        self._serve: WSGIApplication = self._respond
+        if options.access_log:
             from .access_log import AccessLog
 
-            probes = options.resolve("APPSVC_LOG_PROBES", None, variables)
-            self._serve = AccessLog(self._answer, warmup_path=self._warmup_path, probes=probes)
+            self._serve = AccessLog(
+                self._respond, warmup_path=options.warmup_path, probes=options.log_probes
+            )
+        self._looks_at_all = self._responder.for_all or options.access_log
+        self._has_begun = options.health is None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request, as PEP 3333 says; never raises on any header."""
-        self.decide(environ)
+        self._trust.decide(environ)
         if request_context.enabled:
             request_context.enter(environ)
-        return self._serve(environ, start_response)
+        if not self._has_begun:
+            self._begin()
+        if self._looks_at_all or environ.get("PATH_INFO") in self._responder.paths:
+            return self._serve(environ, start_response)
+        return self.app(environ, start_response)
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._for_all or environ.get("PATH_INFO") in self._own_paths:
-            if self._https_only and environ["wsgi.url_scheme"] == "https":
-                from . import https  # loaded by those who switch it on
+    def _begin(self) -> None:
+        """Let health drain at a stop: with the first request the server's own handlers are there.
 
-                start_response = https.add_hsts(start_response, self._hsts)
-            found = self.reply(environ)
-            if found is not None:
-                from . import response  # loaded by those who are answered here
+        A constructor may not do it, and a server that handles requests in threads alone does not
+        let it be done here.
+        """
+        from . import drain
 
-                return response.send(found, environ, start_response)
+        drain.install()
+        self._has_begun = True
+
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond in the app's place, or let the app respond."""
+        if self._responder.hsts and environ["wsgi.url_scheme"] == "https":
+            from . import https  # loaded by those who switch it on
+
+            start_response = https.add_hsts(start_response, self._responder.hsts)
+        reply = self._responder.reply(environ)
+        if reply is not None:
+            from . import response  # loaded by those who are answered here
+
+            return response.send(reply, environ, start_response)
         return self.app(environ, start_response)

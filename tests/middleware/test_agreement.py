@@ -10,7 +10,7 @@ import pytest
 
 from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware, ConfigError
 from appsvc_runtime.azure import names
-from appsvc_runtime.middleware import notices
+from appsvc_runtime.middleware import agreement, notices, trust
 from appsvc_runtime.middleware.access_log import is_internal_probe
 from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, call, make_environ, send
 
@@ -225,3 +225,34 @@ def test_a_client_of_no_known_address_is_no_probe(header: str | None, internal: 
     headers = {"User-Agent": "AlwaysOn", **({"X-Forwarded-For": header} if header else {})}
     seen = call(make_environ(headers)).seen
     assert is_internal_probe(seen, "/robots933456.txt") is internal
+
+
+def test_sets_of_names_are_remembered_within_bounds() -> None:
+    """Whatever names clients make up: so many, none that is long, and each is decided alike."""
+    app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
+    sets = app._trust._header_sets
+    most = agreement._MAX_SETS
+    for number in range(3 * most):
+        seen = make_environ({**ONE, f"X-Made-Up-{number}": "1", "X-Real-IP": "6.6.6.6"})
+        app(seen, lambda *_: None)  # type: ignore[arg-type]
+        assert (seen["REMOTE_ADDR"], seen["HTTP_X_REAL_IP"]) == (CLIENT, CLIENT)
+        assert 0 < len(sets) <= most
+    count = len(sets)
+    for made_up in (["x" * 60_000], map(str, range(300))):
+        seen = make_environ({**dict.fromkeys(made_up, "1"), **ONE, "X-Real-IP": "6.6.6.6"})
+        app(seen, lambda *_: None)  # type: ignore[arg-type]
+        assert (seen["REMOTE_ADDR"], seen["HTTP_X_REAL_IP"]) == (CLIENT, CLIENT)
+        assert len(sets) == count
+
+
+def test_names_of_another_threads_request_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if that one comes between any two steps: then the last names are always another's."""
+    app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
+    others = app._trust._header_sets[("HTTP_HOST",)]
+    always = property(lambda _: others, lambda *_: None)
+    monkeypatch.setattr(trust.TrustPolicy, "_last_headers", always, raising=False)
+    for forged in ("X-Real-IP", "Forwarded", "X-MS-CLIENT-PRINCIPAL", "X-Client-IP"):
+        environ = make_environ({forged: "6.6.6.6", **ONE})
+        app(environ, lambda *_: None)  # type: ignore[arg-type]
+        assert "6.6.6.6" not in environ.values()
+        assert environ["REMOTE_ADDR"] == CLIENT

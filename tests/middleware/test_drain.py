@@ -1,8 +1,11 @@
-"""A stop that no visitor notices: health says so first, running requests finish."""
+"""A stop that no client notices: health says so first, running requests finish."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
+import importlib.util
 import json
 import signal
 import threading
@@ -11,15 +14,23 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appsvc_runtime.middleware import drain
+from appsvc_runtime import AppServiceASGIMiddleware, AppServiceMiddleware
+from appsvc_runtime.middleware import drain, notices, server_signals
 from appsvc_runtime.middleware.health import Health
 from tests.support.pythons import only_on
 from tests.support.servers import Server, serving
-from tests.support.wsgi import APP_SERVICE
+from tests.support.wsgi import APP_SERVICE, Recorder, make_environ
 
+since_gunicorn_25 = pytest.mark.skipif(
+    importlib.util.find_spec("gunicorn.workers.gasgi") is None, reason="has no worker for ASGI"
+)
+with_uvloop = pytest.mark.skipif(
+    importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"
+)
 APP = """
 import time
 from appsvc_runtime import AppServiceMiddleware
@@ -30,7 +41,8 @@ def slow(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"done"]
 
-app = AppServiceMiddleware(slow, health=Health("/healthz", drain_seconds=1.0))
+health = Health("/healthz", drain_seconds=1.0)
+app = AppServiceMiddleware(slow, health=health)
 """
 ASGI_APP = """
 import asyncio
@@ -48,7 +60,8 @@ async def slow(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"done"})
 
-app = AppServiceASGIMiddleware(slow, health=Health("/healthz", drain_seconds=1.0))
+health = Health("/healthz", drain_seconds=1.0)
+app = AppServiceASGIMiddleware(slow, health=health)
 """
 # Server and app; waitress by the door where it is the default.
 DOORS = {
@@ -60,13 +73,79 @@ DOORS = {
 }
 
 
+# Where a server calls the app in threads alone, its user writes this as well.
+LINE = "\nhealth.drain_on_sigterm()\n"
+HOOK = """
+def post_worker_init(worker):
+    import app
+    app.health.drain_on_sigterm()
+"""
+BIND = ("--bind", "127.0.0.1:{port}")
+PORT = ("--host", "127.0.0.1", "--port", "{port}")
+GUNICORN = ("-m", "gunicorn", "app:app", *BIND)
+GRANIAN = ("-m", "granian", "app:app", *PORT)
+UVICORN = ("-m", "uvicorn", "app:app", *PORT)
+# Servers by themselves, without an entry point of ours: command, app, exit code.
+PLAIN: list[Any] = [
+    pytest.param(GUNICORN, APP, 0, id="gunicorn"),
+    pytest.param((*GUNICORN, "--preload"), APP, 0, id="gunicorn-preload"),
+    pytest.param((*GUNICORN, "--threads", "4"), APP + LINE, 0, id="gunicorn-threads"),
+    pytest.param(
+        (*GUNICORN, "--threads", "4", "--preload", "--config", "hooks.py"), APP, 0,
+        id="gunicorn-threads-preload",
+    ),
+    pytest.param(
+        (*GUNICORN, "--worker-class", "asgi", "--asgi-loop", "asyncio"), ASGI_APP, 0,
+        id="gunicorn-asgi", marks=since_gunicorn_25,
+    ),
+    pytest.param(
+        (*GUNICORN, "--worker-class", "asgi", "--asgi-loop", "uvloop"), ASGI_APP, 0,
+        id="gunicorn-asgi-uvloop", marks=[since_gunicorn_25, with_uvloop],
+    ),
+    pytest.param(
+        (*GUNICORN, "--worker-class", "uvicorn_worker.UvicornWorker"), ASGI_APP, 0,
+        id="gunicorn-uvicorn",
+    ),
+    pytest.param(UVICORN, ASGI_APP, -signal.SIGTERM, id="uvicorn"),
+    pytest.param(
+        (*UVICORN, "--lifespan", "off"), ASGI_APP, -signal.SIGTERM, id="uvicorn-no-lifespan"
+    ),
+    pytest.param((*UVICORN, "--workers", "2"), ASGI_APP, 0, id="uvicorn-workers"),
+    pytest.param(
+        ("-m", "waitress", "--listen", "127.0.0.1:{port}", "app:app"), APP + LINE, 0, id="waitress"
+    ),
+    pytest.param((*GRANIAN, "--interface", "wsgi"), APP + LINE, 0, id="granian"),
+    pytest.param(
+        (*GRANIAN, "--interface", "asgi", "--loop", "asyncio"), ASGI_APP, 0, id="granian-asgi"
+    ),
+    pytest.param(
+        (*GRANIAN, "--interface", "asginl", "--loop", "asyncio"), ASGI_APP, 0,
+        id="granian-asgi-no-lifespan",
+    ),
+    pytest.param(
+        (*GRANIAN, "--interface", "asgi", "--loop", "asyncio"), ASGI_APP + LINE, 0,
+        id="granian-asgi-with-the-line",
+    ),
+    pytest.param(
+        (*GRANIAN, "--interface", "asgi", "--loop", "uvloop"), ASGI_APP, 0,
+        id="granian-asgi-uvloop", marks=with_uvloop,
+    ),
+]  # fmt: skip
+
+
 @contextmanager
 def instance(folder: Path, door: str) -> Iterator[Server]:
     command, app = DOORS[door]
+    with started(folder, (*command, "app:app", *PORT), app) as server:
+        yield server
+
+
+@contextmanager
+def started(folder: Path, words: tuple[str, ...], app: str) -> Iterator[Server]:
     (folder / "app.py").write_text(app)
+    (folder / "hooks.py").write_text(HOOK)
     variables = {"WEBSITES_CONTAINER_STOP_TIME_LIMIT": "20", "APPSVC_GRACEFUL_TIMEOUT": "10"}
-    words = (*command, "app:app", "--host", "127.0.0.1", "--port", "{port}")
-    with serving(*words, cwd=folder, **APP_SERVICE, **variables) as server:  # fmt: skip
+    with serving(*words, cwd=folder, **APP_SERVICE, **variables) as server:
         yield server
 
 
@@ -159,14 +238,33 @@ def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
 def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str) -> None:
     """503 with `draining`, then the end; a second signal does not wait."""
     with instance(tmp_path, door) as server:
-        assert json.loads(server.request("/healthz")[2])["status"] == "healthy"
-        server.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while (found := server.request("/healthz"))[0] == 200:
-            assert time.monotonic() < deadline
-        assert json.loads(found[2])["status"] == "draining"
-        assert server.request("/")[0] == 200  # the balancer may not know yet
-        assert server.process.wait(20) == 0
+        assert stop_while_draining(server) == 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("words", "app", "code"), PLAIN)
+def test_plain_servers_do_so_too(
+    tmp_path: Path, words: tuple[str, ...], app: str, code: int
+) -> None:
+    """Without an entry point of ours."""
+    with started(tmp_path, words, app) as server:
+        assert stop_while_draining(server) == code
+
+
+def stop_while_draining(server: Server) -> int:
+    """Stop a server; return its exit code once health and pages were served meanwhile."""
+    deadline = time.monotonic() + 20
+    while not healthy(server):  # as soon as one of its workers listens
+        assert time.monotonic() < deadline, server.log()
+    assert json.loads(server.request("/healthz")[2])["status"] == "healthy"
+    for _ in range(8):  # to each of its workers
+        assert server.request("/")[0] == 200
+    server.process.send_signal(signal.SIGTERM)
+    while (found := server.request("/healthz"))[0] == 200:
+        assert time.monotonic() < deadline, server.log()
+    assert json.loads(found[2])["status"] == "draining"
+    assert server.request("/")[0] == 200  # the balancer may not know yet
+    return server.process.wait(20)
 
 
 @pytest.fixture
@@ -191,28 +289,153 @@ def test_delay_calls_at_once_the_second_time() -> None:
     assert calls == ["stopped", "again"]
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.fixture
+def sigterm(alone: None) -> Iterator[None]:
+    """Put back the handler of SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def wait_for(heard: list[Any]) -> None:
+    deadline = time.monotonic() + 20
+    while not heard and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("kind", [AppServiceMiddleware, AppServiceASGIMiddleware])
+@pytest.mark.usefixtures("sigterm")
+def test_making_a_middleware_changes_nothing_in_the_process(kind: Any) -> None:
+    """No handler of a signal, no thread; not even where a server has its handlers already."""
+    for handler in (signal.SIG_DFL, lambda *_: None):
+        signal.signal(signal.SIGTERM, handler)
+        handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        threads = threading.enumerate()
+        kind(lambda *_: None, health=Health("/healthz", checks={"well": lambda: True}))
+        assert threading.enumerate() == threads
+        assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
+@pytest.mark.usefixtures("sigterm")
 def test_install_wraps_a_servers_handler_once() -> None:
     """And leaves alone what the system does where no server handles it."""
-    before = signal.getsignal(signal.SIGTERM)
     heard: list[int] = []
-    try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        drain.install()
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        health = Health(drain_seconds=0.05)
-        drain.watch(health)
-        signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
-        drain.install()
-        wrapped = signal.getsignal(signal.SIGTERM)
-        drain.install()
-        assert signal.getsignal(signal.SIGTERM) is wrapped
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    drain.install()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    health = Health(drain_seconds=0.05)
+    drain.watch(health)
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    drain.install()
+    wrapped = signal.getsignal(signal.SIGTERM)
+    drain.install()
+    assert signal.getsignal(signal.SIGTERM) is wrapped
+    signal.raise_signal(signal.SIGTERM)
+    assert health.draining
+    assert heard == []
+    wait_for(heard)
+    assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_the_first_request_installs_it() -> None:
+    """In the main thread alone; requests in others change nothing."""
+    signal.signal(signal.SIGTERM, before := lambda *_: None)
+    app = AppServiceMiddleware(Recorder(), health=Health())
+    thread = threading.Thread(target=app, args=(make_environ(), lambda *_: None))
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    AppServiceMiddleware(Recorder())(make_environ(), lambda *_: None)  # type: ignore[arg-type]
+    assert signal.getsignal(signal.SIGTERM) is before
+    app = AppServiceMiddleware(Recorder(), health=Health())
+    app(make_environ(), lambda *_: None)  # type: ignore[arg-type]
+    assert signal.getsignal(signal.SIGTERM) is not before
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_the_line_ends_a_process_whose_server_handles_no_signal() -> None:
+    """By SystemExit, with which waitress finishes running requests."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    health = Health(drain_seconds=0.05)
+    health.drain_on_sigterm()
+    health.drain_on_sigterm()
+    signal.raise_signal(signal.SIGTERM)
+    assert health.draining
+    with pytest.raises(SystemExit) as ended:
+        wait_for([])
+    assert ended.value.code == 128 + signal.SIGTERM
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_the_line_in_a_thread_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler can be set in the main thread alone; the app starts all the same."""
+    monkeypatch.setattr(notices, "_logged", set())
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=Health().drain_on_sigterm)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "drain_on_sigterm() does nothing in a thread" in caplog.text
+
+
+@pytest.mark.usefixtures("sigterm")
+def test_a_loop_that_handles_the_signal_waits_as_well() -> None:
+    """asyncio's shows by what; it is replaced once."""
+    heard: list[str] = []
+    health = Health(drain_seconds=0.05)
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, lambda: (heard.append("stop"), over.set()))
+        app = AppServiceASGIMiddleware(answer, health=health)
+        for _ in range(2):
+            with contextlib.suppress(KeyError):
+                await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+            drain.install()
         signal.raise_signal(signal.SIGTERM)
-        assert health.draining
+        await asyncio.sleep(0)
         assert heard == []
-        deadline = time.monotonic() + 20
-        while not heard and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert heard == [signal.SIGTERM]
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        await asyncio.wait_for(over.wait(), 20)
+        assert loop.remove_signal_handler(signal.SIGTERM)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    asyncio.run(serve())
+    assert health.draining
+    assert heard == ["stop"]
+
+
+WORKERS: list[Any] = [
+    pytest.param("granian.server.mp", "shutdown_event = server", "set", id="granian"),
+    pytest.param("gunicorn.workers.gasgi", "self = server", "handle_exit_signal", id="gunicorn"),
+    pytest.param("another", "shutdown_event = self = server", None, id="another"),
+]
+
+
+@pytest.mark.parametrize(("module", "line", "method"), WORKERS)
+def test_workers_are_known_by_the_calls_that_lead_to_the_app(
+    module: str, line: str, method: str | None
+) -> None:
+    """Where their loop does not show by what it handles a signal."""
+
+    class Worker:
+        def set(self) -> None:
+            heard.append("set")
+
+        def handle_exit_signal(self) -> None:
+            heard.append("handle_exit_signal")
+
+    heard: list[str] = []
+    scope: dict[str, Any] = {"__name__": module, "find": server_signals.find_loop_stop}
+    exec(f"def call(server):\n    {line}\n    return find()", scope)
+    stop = scope["call"](Worker())
+    if method is None:
+        assert stop is None
+        return
+    stop()
+    assert heard == [method]

@@ -1,0 +1,111 @@
+"""The middlewares' options: arguments, variables and defaults, resolved once.
+
+Importing this module loads nothing beyond the interpreter's own start. Must not know of requests.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..azure import hosts, names
+from ..settings import options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Final
+
+    from .health import Health
+
+__all__ = ["VARIABLES", "MiddlewareOptions"]
+
+# The arguments of the middlewares' constructors, each with the variable that counts where it is
+# None. The parsers, defaults and help are in `settings.options`.
+VARIABLES = {
+    "trusted_proxies": "APPSVC_TRUSTED_PROXIES",
+    "hops": "APPSVC_FORWARDED_HOPS",
+    "front_door_id": "APPSVC_FRONT_DOOR_ID",
+    "host_header": "APPSVC_HOST_HEADER",
+    "client_header": "APPSVC_CLIENT_HEADER",
+    "arr_ssl": "APPSVC_ARR_SSL",
+    "fastcgi_identity": "APPSVC_FASTCGI_IDENTITY",
+    "remote_user": "APPSVC_REMOTE_USER",
+    "require_login": "APPSVC_REQUIRE_LOGIN",
+    "https_only": "APPSVC_HTTPS_ONLY",
+    "hsts_seconds": "APPSVC_HSTS_SECONDS",
+    "access_log": "APPSVC_ACCESS_LOG",
+    "pass_warmup": "APPSVC_PASS_WARMUP",
+}
+
+
+class MiddlewareOptions:
+    """What a middleware does, with nothing left to look up; it cannot be changed.
+
+    `arguments` are those of a middleware's constructor by their names, also `health` and `environ`;
+    others are ignored. See `AppServiceMiddleware` for what they mean. Reads `os.environ` if
+    `environ` is None. Raises ConfigError for a value that cannot be used.
+    """
+
+    _is_frozen = False
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        given = arguments.get("environ")
+        environ: Mapping[str, str] = os.environ if given is None else given
+
+        def resolve(name: str) -> Any:
+            return options.resolve(VARIABLES[name], arguments.get(name), environ)
+
+        self.on_app_service: Final[bool] = hosts.on_app_service(environ)
+        self.under_iis: Final[bool] = hosts.under_http_platform(environ)
+        self.authentication: Final[bool] = hosts.authentication(environ)
+        self.site_host: Final[str] = environ.get(names.HOSTNAME, "")
+        self.warmup_path: Final[str] = hosts.warmup_path(environ)
+
+        trusted = resolve("trusted_proxies")
+        # An empty list given on purpose trusts nobody and still removes what forgers send.
+        self.inert: Final[bool] = trusted == "" and not self.on_app_service
+        self.trusted: Final[str | tuple[str, ...]] = _trusted(trusted, self.on_app_service)
+        # Counting a hop where no proxy appended would take an entry that the client wrote.
+        default_hops = 2 if hosts.under_http_platform_v2(environ) else 1
+        self.hops: Final[int] = resolve("hops") or default_hops
+        self.front_door_id: Final[str] = resolve("front_door_id").lower()
+        # Headers as WSGI spells them, "" for none.
+        self.host_key: Final[str] = _key(resolve("host_header"))
+        self.client_key: Final[str] = _key(resolve("client_header"))
+        arr_ssl = resolve("arr_ssl")
+        self.arr_ssl: Final[bool] = self.on_app_service if arr_ssl is None else bool(arr_ssl)
+        self.fastcgi_identity: Final[bool] = bool(resolve("fastcgi_identity"))
+        self.remote_user: Final[str] = resolve("remote_user")
+
+        self.require_login: Final[str] = resolve("require_login")
+        self.https_only: Final[bool] = bool(resolve("https_only")) and not self.inert
+        self.hsts_seconds: Final[int] = resolve("hsts_seconds")
+        self.responds_to_warmup: Final[bool] = self.on_app_service and not resolve("pass_warmup")
+        self.health: Final[Health | None] = arguments.get("health")
+        self.access_log: Final[bool] = bool(resolve("access_log"))
+        self.log_probes: Final[bool] = options.resolve("APPSVC_LOG_PROBES", None, environ)
+        self._is_frozen = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._is_frozen:
+            raise AttributeError(f"MiddlewareOptions cannot be changed, nor its {name}.")
+        super().__setattr__(name, value)
+
+    @property
+    def policy(self) -> tuple[object, ...]:
+        """What requests are decided by; two middlewares with the same decide alike."""
+        return (
+            self.inert, self.on_app_service, self.trusted, self.hops, self.front_door_id,
+            self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,
+            self.authentication, self.remote_user,
+        )  # fmt: skip
+
+
+def _trusted(named: Iterable[str] | str, on_app_service: bool) -> str | tuple[str, ...]:
+    if named == "":
+        return names.FRONT_END_NETWORKS if on_app_service else ()
+    return named if isinstance(named, str) else tuple(named)
+
+
+def _key(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_") if header else ""
