@@ -50,11 +50,11 @@ def table(part: str) -> list[str]:
 
 
 def test_the_help_names_every_setting() -> None:
-    """`appsvc --help` and the README say the same."""
-    result = run("-m", "appsvc_runtime", "--help")
-    assert [name for name in OPTIONS if name not in result.stdout] == []
+    """`appsvc settings --options` and the README say the same."""
+    result = run("-m", "appsvc_runtime", "settings", "--options")
+    assert [name for name in {**OPTIONS, **WORKER_OPTIONS} if name not in result.stdout] == []
     commands = main.cli.list_commands(click.Context(main.cli))
-    assert commands == ["build", "emulate", "explain", "serve", "settings"]
+    assert commands == ["build", "emulate", "explain", "runserver", "serve", "settings", "worker"]
 
 
 def test_the_map_shows_what_is_there() -> None:

@@ -1,4 +1,4 @@
-"""The `APPSVC_*` settings: one table that the middleware, the doors, the help and the README share.
+"""The `APPSVC_*` settings: one table for the middleware, the servers, the help and the docs.
 
 Pure and light. Must not know what the options are for. Precedence is one expression, in `resolve`:
 argument, environment, default.
