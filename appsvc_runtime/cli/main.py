@@ -45,7 +45,7 @@ def cli() -> None:
     """Run a Python web app right on every Azure App Service host, and see it before deploying."""
 
 
-@cli.command(short_help="Serve the app as the Linux container wants it.")
+@cli.command()
 @click.argument("app", required=False)
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
 @click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
@@ -76,7 +76,7 @@ def serve(app: str | None, site: str, host: str | None, port: str | None, **give
     )
 
 
-@cli.command(short_help="Show what the Linux container would run, and why.")
+@cli.command()
 @_SITE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
@@ -136,7 +136,7 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
     )
 
 
-@cli.command("settings", short_help="Show the settings that the app would see.")
+@cli.command("settings")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")

@@ -55,7 +55,7 @@ _CALLED = {
 _PORTS = {"iis": "8000", "linux": "8080"}
 
 
-@click.command(short_help="Run SITE on this machine as App Service would.")
+@click.command()
 @click.argument("site", default=".", type=click.Path())
 @click.option(
     "--as",

@@ -25,7 +25,7 @@ __all__ = ["build"]
 _INTERRUPTED = 130
 
 
-@click.command(short_help="Build SITE on a copy, as a deployment does.")
+@click.command()
 @click.argument("site", default=".", type=click.Path())
 @click.option("--output", type=click.Path(), help="Where to. [default: in .appsvc beside SITE]")
 @click.option(
