@@ -53,21 +53,7 @@ def post_worker_init(worker: Any) -> None:
     """
     try:
         if isinstance(worker, _WSGI_WORKERS):
-            if worker.age == 1:  # none of these where `appsvc serve` has printed them
-                for sentence in _plan.warnings:
-                    worker.log.warning(sentence)
-            if isinstance(worker.wsgi, LazyApplication):
-                worker.wsgi = worker.wsgi.load(_plan.app or None)
-            worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
-            if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
-                worker.wsgi = _alone(worker.wsgi)
-            older.adapt(worker)
-        elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
-            name = _plan.app or "module:app"
-            raise ConfigError(
-                f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
-                hint=f"Start an ASGI app with gunicorn itself: `gunicorn -k ... {name}`.",
-            )
+            _wrap_wsgi(worker)
         else:
             _wrap_other(worker)
     except AppServiceError as error:
@@ -80,11 +66,30 @@ def post_worker_init(worker: Any) -> None:
         _user_hook(worker)
 
 
+def _wrap_wsgi(worker: Any) -> None:
+    if worker.age == 1:  # none of these where `appsvc serve` has printed them
+        for sentence in _plan.warnings:
+            worker.log.warning(sentence)
+    if isinstance(worker.wsgi, LazyApplication):
+        worker.wsgi = worker.wsgi.load(_plan.app or None)
+    worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+    if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
+        worker.wsgi = _alone(worker.wsgi)
+    older.adapt(worker)
+
+
 def _wrap_other(worker: Any) -> None:
     """Put the app of a worker for ASGI behind the middleware for that.
 
-    Raises ConfigError for one that cannot be, where a sign-in is required: it would be open to all.
+    Raises ConfigError for the app of `appsvc serve`, and for one that cannot be put there where a
+    sign-in is required: it would be open to all.
     """
+    if isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
+        raise ConfigError(
+            f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
+            hint="Start an ASGI app with gunicorn itself: "
+            f"`gunicorn -k ... {_plan.app or 'module:app'}`.",
+        )
     name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker has it as the latter
     app = getattr(worker, name, None)
     if kinds.is_asgi(app):

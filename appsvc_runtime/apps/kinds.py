@@ -16,7 +16,7 @@ __all__ = ["is_asgi", "refuse"]
 
 
 def is_asgi(app: Any) -> bool:
-    """Say whether an object is an ASGI app, behind whatever middleware of ours."""
+    """Return whether an object is an ASGI app, behind whatever middleware of ours."""
     inner = app
     while isinstance(inner, AppServiceMiddleware | AppServiceASGIMiddleware):
         inner = inner.app
@@ -24,7 +24,7 @@ def is_asgi(app: Any) -> bool:
 
 
 def refuse(app: Any, name: str) -> tuple[str, str] | None:
-    """Say why an object can be no WSGI app, and what to do; None where it can.
+    """Return why an object can be no WSGI app, and what to do; None if it can.
 
     `name` is how its user would write it, for the advice.
     """
@@ -61,12 +61,12 @@ def _is_asgi(app: Any) -> bool:
 
 
 def _is_wsgi_class(app: type) -> bool:
-    """Say whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
+    """Return whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
     return hasattr(app, "__iter__") and _required(app) == 2
 
 
 def _takes_request(function: Any) -> bool:
-    """Say whether a function can be called with environ and start_response.
+    """Return whether a function can be called with environ and start_response.
 
     The signature of what a decorator wraps does not count: it may be a view that is no WSGI app,
     as under werkzeug's `Request.application`.

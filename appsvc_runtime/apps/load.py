@@ -46,7 +46,7 @@ class AppChoice:
 def choose_app(
     site: str | os.PathLike[str], environ: Mapping[str, str], argument: str | None = None
 ) -> AppChoice:
-    """Say which app is to be served: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
+    """Choose the app to serve: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
 
     `site` is the app's folder. A `WSGI_HANDLER` that names this package is passed over. Raises
     AppLoadError when nothing names an app and none is detected, ConfigError when `APPSVC_APP` is
@@ -79,7 +79,7 @@ def choose_app(
 
 
 def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIApplication:
-    """Import and give the WSGI app that `name` stands for.
+    """Import and return the WSGI app that `name` stands for.
 
     `module:attr` (attr may be dotted), `module:factory()`, `module` (its `app`, then its
     `application`), or a dotted name as wfastcgi's WSGI_HANDLER has it, with calls anywhere:
@@ -91,7 +91,7 @@ def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIAppli
 
 
 def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
-    """Import and give what `name` stands for as `load_app` does: a WSGI or an ASGI app.
+    """Import and return what `name` stands for as `load_app` does: a WSGI or an ASGI app.
 
     Raises AppLoadError.
     """
@@ -109,21 +109,21 @@ def _put_on_path(site: str | os.PathLike[str] | None) -> str:
 
 
 def check_app(app: Any, name: str) -> WSGIApplication:
-    """Give `app` if it can be a WSGI app; AppLoadError, calling it `name`, for any other object."""
+    """Return `app` if it can be a WSGI app; raise AppLoadError, which calls it `name`, if not."""
     return _Resolver(name, "").checked(app)
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
-    """Give `app` behind an AppServiceMiddleware.
+    """Return `app` behind an AppServiceMiddleware.
 
-    Also where the user has wrapped it, or a part of it, himself: the work is done once a request,
-    and where his has other options its word counts.
+    Also if the user has wrapped it, or a part of it: the work is done once a request, and options
+    of the user's own middleware go first.
     """
     return app if isinstance(app, AppServiceMiddleware) else AppServiceMiddleware(app)
 
 
 def wrap_any(app: Any) -> tuple[Any, str]:
-    """Give a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
+    """Return a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
     if not kinds.is_asgi(app):
         return wrap(app), "wsgi"
     wrapped = app if isinstance(app, AppServiceASGIMiddleware) else AppServiceASGIMiddleware(app)
@@ -203,17 +203,19 @@ class _Resolver:
                 self.location = found.__name__
             else:
                 self.location += ("." if ":" in self.location else ":") + name
-        if isinstance(found, ModuleType):
-            for name in _WSGI_NAMES:
-                if callable(getattr(found, name, None)):
-                    self.location += f":{name}"
-                    return getattr(found, name)
-            raise self.error(
-                f"cannot be loaded: the module {found.__name__!r} has neither `app` nor "
-                "`application`.",
-                self.advice(found),
-            )
-        return found
+        return self.app_of(found) if isinstance(found, ModuleType) else found
+
+    def app_of(self, module: ModuleType) -> Any:
+        """Return the app of a module that is named without an attribute."""
+        for name in _WSGI_NAMES:
+            if callable(getattr(module, name, None)):
+                self.location += f":{name}"
+                return getattr(module, name)
+        raise self.error(
+            f"cannot be loaded: the module {module.__name__!r} has neither `app` nor "
+            "`application`.",
+            self.advice(module),
+        )
 
     def call(self, factory: Any, path: str) -> Any:
         try:
@@ -224,7 +226,7 @@ class _Resolver:
             raise self.failed(f"calling {path}()", error) from error
 
     def checked(self, app: Any) -> WSGIApplication:
-        """Give `app` if it can be a WSGI app."""
+        """Return `app` if it can be a WSGI app; raise AppLoadError if not."""
         refusal = kinds.refuse(app, self.location)
         if refusal is not None:
             raise self.error(*refusal)
@@ -276,7 +278,7 @@ class _Resolver:
 
 
 def _traceback(error: BaseException) -> str:
-    """Give the traceback without the frames of this module and of importlib above the app's."""
+    """Return the traceback without the frames of this module and of importlib above the app's."""
     frames = error.__traceback__
     while frames is not None and (
         frames.tb_frame.f_code.co_filename == __file__

@@ -30,6 +30,8 @@ from .commands import Commands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import DataclassInstance
+
 __all__ = ["entry_point", "main"]
 
 _SITE = click.argument("site", default=".", type=click.Path())
@@ -156,25 +158,23 @@ def show_settings(
         _show_options(as_json=as_json)
         return
     loaded = load_settings(folder=launch.enter(site))
-    rows = choices = None
+    rows: Sequence[DataclassInstance]
     if for_django:
-        choices = settings_report.django_choices(loaded, show_secrets=show_secrets)
+        rows = choices = settings_report.django_choices(loaded, show_secrets=show_secrets)
         lines = settings_report.make_django_table(loaded, choices)
     else:
-        rows = settings_report.make_rows(loaded, show_secrets=show_secrets)
-        lines = settings_report.make_table(loaded, rows)
+        rows = found = settings_report.make_rows(loaded, show_secrets=show_secrets)
+        lines = settings_report.make_table(loaded, found)
     findings = settings_checks.find_problems(loaded)
     if as_json:
-        told = {
+        shown = {
             "host": loaded.host,
             "dotenv": str(loaded.dotenv_path or ""),
-            "django" if for_django else "settings": [
-                dataclasses.asdict(row) for row in choices or rows or []
-            ],
+            "django" if for_django else "settings": [dataclasses.asdict(row) for row in rows],
             "findings": [dataclasses.asdict(finding) for finding in findings],
         }
         # ASCII, so that a value that is no UTF-8 can be printed too.
-        click.echo(json.dumps(told, indent=2, default=str))
+        click.echo(json.dumps(shown, indent=2, default=str))
         return
     for line in lines:
         echo(line)
@@ -202,5 +202,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry_point() -> None:
-    """Be the `appsvc` command."""
+    """Run the `appsvc` command, and end this process with its exit code."""
     sys.exit(main())

@@ -40,7 +40,7 @@ _METAVARS = {
 
 
 def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command an option for each setting, read and described by the one table."""
+    """Add an option for each setting to a command, read and described by the one table."""
     for row in reversed(WORKER_OPTIONS.values()):
         switch = "--" + row.name.removeprefix(_PREFIX).lower().replace("_", "-")
         if row.name in _FLAGS:
@@ -107,7 +107,7 @@ def launch(plan: WorkerPlan) -> int:
 
 
 def _targets(plan: WorkerPlan) -> list[Target]:
-    """Give where the output goes; a folder that cannot be made is told when writing fails."""
+    """Return where the output goes; a folder that cannot be made is reported when writing fails."""
     size = options.resolve("APPSVC_LOG_MAX_BYTES", None, os.environ)
     backups = options.resolve("APPSVC_LOG_BACKUPS", None, os.environ)
     targets: list[Target] = [StreamTarget(_STDOUT)] if plan.to_stdout else []
@@ -119,5 +119,5 @@ def _targets(plan: WorkerPlan) -> list[Target]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Be the launcher with the arguments `argv`, the process's own for None; give the exit code."""
+    """Run the launcher with the arguments `argv`, this process's for None; return the exit code."""
     return run_command(command, argv, "python -m appsvc_runtime.worker")

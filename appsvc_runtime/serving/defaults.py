@@ -22,10 +22,10 @@ __all__ = [
     "waitress_settings",
 ]
 
-# A visitor who stalls in the middle of a request holds a thread of a gunicorn worker for as long
-# as he likes, and all of a hundred such may reach one worker. Threads are made when they are
+# A client that stalls in the middle of a request holds a thread of a gunicorn worker for as long
+# as it likes, and all of a hundred such may reach one worker. Threads are made when they are
 # needed, so that a high number costs nothing until then. Measured on two cores with a hundred such
-# visitors: with 2 workers of 32 threads 22 of 100 others were answered, with 3 of 64 between 64 and
+# clients: with 2 workers of 32 threads 22 of 100 others were answered, with 3 of 64 between 64 and
 # 100, with 2 of 128 always 100. An app that waits 50 ms then gives 56 to 62 times the requests of
 # one sync worker at 64 connections, a fast one 1.2 to 1.5 times, on one core 0.97 to 1.0 times.
 GUNICORN_THREADS = 128
@@ -36,7 +36,7 @@ MAX_WORKERS = 4
 # Longer than front ends keep a connection open, so that they close it and no request is lost on one
 # that the server is just closing.
 KEEPALIVE_SECONDS = 75
-# By the time it is written REMOTE_ADDR and scheme are the visitor's. Milliseconds and scheme come
+# By the time it is written REMOTE_ADDR and scheme are the client's. Milliseconds and scheme come
 # last, so that readers of the combined format still read it.
 ACCESS_LOG_FORMAT = (
     '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms %({wsgi.url_scheme}e)s'
@@ -45,7 +45,7 @@ ACCESS_LOG_FORMAT = (
 # 50 ms app gave 4 times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times
 # with 64, at 0.75 of its memory.
 WAITRESS_THREADS = 64
-# Of each worker; made as requests wait. 256 visitors of an app that waits 50 ms need 205 at least.
+# Of each worker; made as requests wait. 256 clients of an app that waits 50 ms need 205 at least.
 GRANIAN_THREADS = 128
 BACKLOG = 2_048
 GRACEFUL_SECONDS = 10

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["LoopThread", "VisitorGoneError", "serve"]
+__all__ = ["ClientGoneError", "LoopThread", "serve"]
 
 _CHUNK = 65_536
-# A stream of more parts than this may go on for ever: then it is seen when its visitor goes.
+# A stream of more parts than this may go on for ever: then the end of its client is watched for.
 _SHORT_STREAM = 2
 # What is read of a body that the app has left, so that its sender gets to read the answer.
 _LEFT_BYTES = 16 * 1024 * 1024
 _LEFT_SECONDS = 5.0
 
 
-class VisitorGoneError(ConnectionError):
-    """The visitor has gone: nobody is left to be answered."""
+class ClientGoneError(ConnectionError):
+    """The client has gone, and reads no response."""
 
 
 class LoopThread:
@@ -50,7 +50,7 @@ class LoopThread:
         self._loop = loop
 
     def wait(self, awaitable: Awaitable[Any], seconds: float | None = None) -> Any:
-        """Give what an awaitable of granian's gives; at once where it is there already.
+        """Return what an awaitable of granian's returns; at once if it is there already.
 
         Raises TimeoutError where it takes longer than so many seconds.
         """
@@ -67,7 +67,7 @@ class LoopThread:
             raise TimeoutError from None
 
     def watch(self, protocol: Any) -> threading.Event:
-        """Give an event that is set when the visitor has gone."""
+        """Return an event that is set when the client has gone."""
         gone = threading.Event()
 
         async def look() -> None:
@@ -107,7 +107,7 @@ class _Body(io.RawIOBase):
                 left -= self.readinto(buffer)
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -117,7 +117,7 @@ class _Body(io.RawIOBase):
             message = self._loop.wait(self._protocol.receive(), self._seconds)
             if message["type"] != "http.request":
                 self.ended = True
-                raise VisitorGoneError("The visitor went away in the middle of the body.")
+                raise ClientGoneError("The client closed the connection in the middle of the body.")
             self._held = memoryview(message.get("body", b""))
             self.ended = not message.get("more_body")
         size = min(len(buffer), len(self._held))
@@ -172,7 +172,7 @@ class _Response:
         self._put(data, more=False)
 
     def write(self, data: bytes) -> None:
-        """Send a part of an answer. Raises ConnectionError when the visitor has gone."""
+        """Send a part of a response. Raises ConnectionError when the client has gone."""
         if not self._sent:
             self._begin()
         elif self._gone is None and self._sent > _SHORT_STREAM:
@@ -180,7 +180,7 @@ class _Response:
             if self._body is None or self._body.ended:
                 self._gone = self._loop.watch(self._protocol)
         elif self._gone is not None and self._gone.is_set():
-            raise VisitorGoneError("The visitor went away in the middle of the answer.")
+            raise ClientGoneError("The client closed the connection in the middle of the response.")
         self._sent += 1
         if not self._is_head:
             self._put(data, more=True)

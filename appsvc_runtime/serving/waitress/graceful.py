@@ -97,7 +97,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def at_work(self) -> bool:
-        """Say whether a request is being received, worked on or answered."""
+        """Whether a request is being received, worked on or responded to."""
         return bool(self.requests or self.total_outbufs_len or self.request is not None)
 
 
