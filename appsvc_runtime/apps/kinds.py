@@ -31,9 +31,9 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
     if is_asgi(app):
         return (
             "is an ASGI app, which a WSGI server cannot run.",
-            f"Serve it with `exec appsvc serve --server uvicorn {name}` (pip install uvicorn), or "
-            f"with `gunicorn -k {names.FASTAPI_WORKER} {name}` (pip install gunicorn "
-            "uvicorn-worker).",
+            f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn; as a "
+            "startup command, with `exec` before it), or with "
+            f"`gunicorn -k {names.FASTAPI_WORKER} {name}` (pip install gunicorn uvicorn-worker).",
         )
     if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
         kind = "class" if inspect.isclass(app) else type(app).__name__

@@ -9,7 +9,7 @@ import importlib
 import os
 import runpy
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.config import Config
 
@@ -77,11 +77,19 @@ def _missing(location: str, source: str) -> ConfigError:
 
 
 def _arguments(environ: Mapping[str, str]) -> Any:
+    parser = Config().parser()
+    parser.error = _refuse  # its own prints sixty lines of usage, and ends the process
     try:
         words = shlex.split(environ.get(_ARGUMENTS, ""))
     except ValueError:
-        raise ConfigError(
-            f"The setting {_ARGUMENTS} cannot be used: a quotation mark in it is never closed.",
-            hint="Write it as a shell's command line has it.",
-        ) from None
-    return Config().parser().parse_args(words)
+        _refuse("a quotation mark in it is never closed")
+    return parser.parse_args(words)
+
+
+def _refuse(reason: str) -> NoReturn:
+    from ...redaction.masking import mask_command  # not needed before
+
+    raise ConfigError(
+        f"The setting {_ARGUMENTS} cannot be used: {mask_command(reason)}.",
+        hint="Write what gunicorn's command line takes, such as `--workers 2 --threads 16`.",
+    )
