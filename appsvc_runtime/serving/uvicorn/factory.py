@@ -37,7 +37,7 @@ def load_app(name: str, site: str) -> Any:
     if interface != "asgi":
         raise AppLoadError(
             f"The app {name!r} is a WSGI app, which an ASGI server cannot run.",
-            hint=f"Serve it with `appsvc serve {name}` (as a startup command, with `exec` before it).",
+            hint=f"Serve it with `appsvc serve {name}`; in a startup command, `exec` goes first.",
         )
     access_log.show()
     return one_host.OneHost(app)
