@@ -1,6 +1,6 @@
 """What can go wrong, as types: one sentence that says what, where, and what to do next.
 
-Knows nothing of any other room. Raised everywhere, printed only by the doors and the command line.
+Knows no other module. Raised everywhere, printed only by the entry points and the command line.
 A message never holds the value of a setting that could be a secret.
 """
 

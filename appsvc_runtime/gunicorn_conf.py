@@ -1,14 +1,17 @@
-"""The door for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
+"""The entry point for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
 
-A gunicorn configuration, read when gunicorn imports it: the settings of `serving.defaults`, over
-them the user's own configuration file (`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in
-`GUNICORN_CMD_ARGS`), and over both what gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command
-line. Every worker's app is put behind the middleware.
+A gunicorn configuration, read when gunicorn imports it: the settings of a plan, which `appsvc
+serve` hands over and which is made here otherwise; over them the user's own configuration file
+(`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in `GUNICORN_CMD_ARGS`), and over both what
+gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command line. Every worker's app is put behind
+the middleware.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +23,12 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import advisories, defaults, one_host, start_time
+from .serving import defaults, handover, one_host
 from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
+from .serving.launch import Launch
+from .serving.plan import LaunchPlan, make_plan
 from .settings import options
 from .wsgi import LazyApplication
 
@@ -34,51 +39,57 @@ if TYPE_CHECKING:
 
 # Longer than two imports of one app are apart.
 _FIRST_WORKER_SECONDS = 10.0
+# Set by a gunicorn that starts itself again.
+_OLDER = "GUNICORN_PID"
 # uvicorn's worker and gunicorn's own for ASGI speak another protocol.
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Put the worker's app behind the middleware; load it first where it is our own door.
+    """Put the worker's app behind the middleware; load it first where it is `wsgi.application`.
 
     Raises gunicorn's AppImportError, which ends gunicorn with the message and without a traceback
     of its own.
     """
     try:
         if isinstance(worker, _WSGI_WORKERS):
-            if isinstance(worker.wsgi, LazyApplication):
-                worker.wsgi = worker.wsgi.load()
-            elif worker.age == 1:  # not `appsvc serve`, which has said so
-                for sentence in advisories.find("gunicorn"):
-                    worker.log.warning(sentence)
-            worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
-            if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
-                worker.wsgi = _alone(worker.wsgi)
-            older.adapt(worker)
-        elif isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
-            name = os.environ.get("APPSVC_APP", "module:app")
-            raise ConfigError(
-                f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
-                hint=f"Start an ASGI app with gunicorn itself: `gunicorn -k ... {name}`.",
-            )
+            _wrap_wsgi(worker)
         else:
             _wrap_other(worker)
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
-    ready = start_time.ready()
-    if worker.age <= worker.cfg.workers:  # those that take a dead one's place say nothing
-        worker.log.info(ready)
+    if worker.age <= worker.cfg.workers:  # those that take a dead one's place report nothing
+        worker.log.info(_plan.ready())
     drain.install()  # of an app that was loaded before the worker was, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
 
 
+def _wrap_wsgi(worker: Any) -> None:
+    if worker.age == 1:  # none of these where `appsvc serve` has printed them
+        for sentence in _plan.warnings:
+            worker.log.warning(sentence)
+    if isinstance(worker.wsgi, LazyApplication):
+        worker.wsgi = worker.wsgi.load(_plan.app or None)
+    worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+    if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
+        worker.wsgi = _alone(worker.wsgi)
+    older.adapt(worker)
+
+
 def _wrap_other(worker: Any) -> None:
     """Put the app of a worker for ASGI behind the middleware for that.
 
-    Raises ConfigError for one that cannot be, where a sign-in is required: it would be open to all.
+    Raises ConfigError for the app of `appsvc serve`, and for one that cannot be put there where a
+    sign-in is required: it would be open to all.
     """
+    if isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
+        raise ConfigError(
+            f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
+            hint="Start an ASGI app with gunicorn itself: "
+            f"`gunicorn -k ... {_plan.app or 'module:app'}`.",
+        )
     name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker has it as the latter
     app = getattr(worker, name, None)
     if kinds.is_asgi(app):
@@ -117,19 +128,46 @@ def _leave_it_to_the_first(worker: Any) -> None:
             time.sleep(0.05)
 
 
+def _find_plan() -> LaunchPlan:
+    """Return the plan that was handed over, else one for a gunicorn that its user has started.
+
+    A setting that cannot be used ends gunicorn, which would make a traceback of an error.
+    """
+    handed = handover.take()
+    if handed is not None:
+        # One that an older gunicorn starts on SIGUSR2 began long after that.
+        return dataclasses.replace(handed, began=None) if _OLDER in os.environ else handed
+    asked = Launch(
+        app=None,
+        site=os.getcwd(),
+        host=None,
+        port=None,
+        server="gunicorn",
+        default_server="gunicorn",
+        default_host="0.0.0.0",
+        port_sources=("PORT",),
+        container=True,
+    )
+    try:
+        made = make_plan(asked, os.environ, by_server=True)
+    except AppServiceError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    return dataclasses.replace(made, began=None)
+
+
 def _user_settings() -> dict[str, Any]:
-    location, source = user_config.config_location(os.environ)
-    if not location or location == f"python:{__name__}":
+    if _plan.own.location in ("", f"python:{__name__}"):
         return {}
-    return user_config.read_config(location, source)
+    return user_config.read_config(_plan.own)
 
 
 _user_hook: Any = None
-logger_class = StdoutLogger
+_plan = _find_plan()
+logger_class = StdoutLogger.made_for(_plan)
 worker_class = gunicorn_worker.name()
-_settings = defaults.gunicorn_settings(os.environ)
 # gunicorn reads this module's names. Ours first: the user's own file may import them.
-globals().update(_settings)
+globals().update(defaults.gunicorn_settings(_plan))
 _user = _user_settings()
 _hook = _user.pop("post_worker_init", None)
 _user_hook = None if _hook is post_worker_init else _hook

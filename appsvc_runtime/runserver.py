@@ -1,4 +1,6 @@
-"""The door for IIS's HttpPlatformHandler: `python -m appsvc_runtime.runserver [APP] --port PORT`.
+"""The entry point for IIS's HttpPlatformHandler.
+
+    python -m appsvc_runtime.runserver [APP] --port PORT
 
 Or a `runserver.py` of two lines beside the app, which web.config names::
 
@@ -14,12 +16,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .azure import ports
-from .serving import launch, start
+from .azure import names, ports
+from .serving import arguments, launch, start
 from .system.console import run_command
 
 if TYPE_CHECKING:
@@ -30,20 +32,28 @@ __all__ = ["main"]
 
 @click.command(name="runserver", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("app", required=False)
-@click.option("--port", metavar="PORT", help="Port to listen on; 0 picks a free one.")
+@click.option(
+    "--port",
+    metavar="PORT",
+    help=f"Port to listen on; 0 picks a free one. [default: {', '.join(ports.PLATFORM_SOURCES)}, "
+    f"or {names.DEFAULT_PORT}]",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--site", metavar="DIR", help="Folder of the app. [default: where the script lies]")
-@start.SERVER
-@start.THREADS
-@start.GRACEFUL_TIMEOUT
+@click.option(
+    "--site",
+    metavar="DIR",
+    help="Folder of the app. [default: that of your runserver.py, or the current one]",
+)
+@arguments.add_server_options("waitress")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     app: str | None,
     port: str | None,
     host: str,
     site: str | None,
-    server: str | None,
-    threads: int | None,
-    graceful_timeout: int | None,
+    **given: Any,
 ) -> int:
     """Serve APP (module:attr; detected when left out) for HttpPlatformHandler.
 
@@ -52,15 +62,14 @@ def command(
     return start.serve(
         launch.Launch(
             app=app,
-            site=site or _own_folder(),
+            # Below `appsvc` the script is not the user's.
+            site=site or (os.getcwd() if context.parent else _own_folder()),
             host=host,
             port=port,
-            server=server,
             default_server="waitress",
             default_host=host,
             port_sources=ports.PLATFORM_SOURCES,
-            threads=threads,
-            graceful_timeout=graceful_timeout,
+            **given,
         )
     )
 
@@ -68,14 +77,14 @@ def command(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server with the arguments `argv` (the process's own by default) until a stop signal.
 
-    Gives the exit code: 0 after a stop, 2 for an option, setting or port that cannot be used, 1 for
-    an app that cannot be loaded. Messages go to standard error.
+    Returns the exit code: 0 after a stop, 2 for an option, setting or port that cannot be used, 1
+    for an app that cannot be loaded. Messages go to standard error.
     """
     return run_command(command, argv)
 
 
 def _own_folder() -> str:
-    """Give the folder of the user's runserver.py, or the current one under `python -m`.
+    """Return the folder of the user's runserver.py, or the current one under `python -m`.
 
     A handler may start it from another folder than the app's.
     """

@@ -1,4 +1,4 @@
-"""The door for `WSGI_HANDLER=appsvc_runtime.wsgi.application`, and for any server that asks a name.
+"""The entry point for `WSGI_HANDLER=appsvc_runtime.wsgi.application`, and for any WSGI server.
 
 `application` serves the app that `APPSVC_APP` names, else the one detected in the current folder,
 behind the middleware. The app is imported with the first request (or by `application.load()`), so
@@ -32,12 +32,13 @@ class LazyApplication:
         # Not a plain one: the app's own modules may import this one and ask it.
         self._lock = threading.RLock()
 
-    def load(self) -> WSGIApplication:
-        """Give the real app behind the middleware, imported on the first call.
+    def load(self, name: str | None = None) -> WSGIApplication:
+        """Return the real app behind the middleware, imported on the first call.
 
-        Raises AppLoadError, and ConfigError for a setting that cannot be used. A later call tries
-        again; where it fails again the first error is raised, because a half-imported app (Django's
-        registry, for one) fails the second time for another reason.
+        `name` is the app's; None has it chosen, as described above. Raises AppLoadError, and
+        ConfigError for a setting that cannot be used. A later call tries again; where it fails
+        again the first error is raised, because a half-imported app (Django's registry, for one)
+        fails the second time for another reason.
         """
         with self._lock:
             if self._app is None:
@@ -45,7 +46,7 @@ class LazyApplication:
                     raise self._names_itself()
                 self._loading = True
                 try:
-                    self._app = self._find()
+                    self._app = self._find(name)
                 except AppServiceError as error:
                     self._failure = self._failure or error
                     raise self._failure.with_traceback(None) from None
@@ -53,11 +54,11 @@ class LazyApplication:
                     self._loading = False
             return self._app
 
-    def _find(self) -> WSGIApplication:
+    def _find(self, name: str | None) -> WSGIApplication:
         from .apps import load as apps_load  # the readers of folders and sources, not needed before
 
         site = os.getcwd()
-        choice = apps_load.choose_app(site, os.environ)
+        choice = apps_load.choose_app(site, os.environ, name)
         app = apps_load.load_app(choice.name, site)
         if isinstance(app, LazyApplication):
             raise self._names_itself()

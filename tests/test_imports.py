@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import appsvc_runtime
 
 PACKAGE = Path(appsvc_runtime.__file__).parent
@@ -38,6 +40,98 @@ def test_only_system_asks_for_the_operating_system() -> None:
         or (isinstance(node, ast.alias) and node.name in {"WINDOWS", "MAC"})
     }  # fmt: skip
     assert not asking
+
+
+# Whose changes to a mapping are writes.
+_WRITERS = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
+
+
+def _is_environ(node: ast.AST, aliases: set[str]) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in aliases
+    return ast.unparse(node) in ("os.environ", "os.environb")
+
+
+def environ_writes(tree: ast.Module) -> list[int]:
+    """Return the lines that change this process's variables, by any of its names in a module."""
+    aliases = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _holds_environ(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    lines = []
+    for node in ast.walk(tree):
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = [*node.targets]
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        writes = any(
+            (isinstance(target, ast.Subscript) and _is_environ(target.value, aliases))
+            or (isinstance(target, ast.Attribute) and _is_environ(target, set()))
+            or (isinstance(node, ast.AugAssign) and _is_environ(target, aliases))
+            for target in targets
+        )
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            writes = (node.func.attr in _WRITERS and _is_environ(node.func.value, aliases)) or (
+                ast.unparse(node.func) in ("os.putenv", "os.unsetenv")
+            )
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            writes = bool({one.name for one in node.names} & {"environ", "putenv", "unsetenv"})
+        if writes:
+            lines.append(node.lineno)  # type: ignore[attr-defined]
+    return lines
+
+
+def _holds_environ(value: ast.AST) -> bool:
+    """Return whether a value may be os.environ itself, and not a copy or a part of it."""
+    if isinstance(value, ast.IfExp):
+        return _holds_environ(value.body) or _holds_environ(value.orelse)
+    if isinstance(value, ast.BoolOp):
+        return any(map(_holds_environ, value.values))
+    return _is_environ(value, set())
+
+
+def test_one_module_writes_this_processs_variables() -> None:
+    """They are no channel between modules: `serving/handover.py` says what is handed over."""
+    runtime = {n: t for n, t in modules_of_package().items() if not n.startswith("emulator/")}
+    writing = {name for name, tree in runtime.items() if environ_writes(tree)}
+    assert writing == {"serving/handover"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.environ['A'] = 'b'",
+        "os.environ['A'] += 'b'",
+        "del os.environ['A']",
+        "os.environ |= {}",
+        "os.environ = {}",
+        "os.environ.pop('A')",
+        "os.environ.update(A='b')",
+        "os.environ.setdefault('A', 'b')",
+        "os.putenv('A', 'b')",
+        "from os import environ",
+        "x = os.environ\nx['A'] = 'b'",
+        "x = os.environ if y is None else y\nx.clear()",
+        "x = y or os.environ\nx |= {}",
+    ],
+)
+def test_every_way_to_write_a_variable_is_seen(code: str) -> None:
+    """By the test above, which otherwise could not fail."""
+    assert environ_writes(ast.parse(code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["x = os.environ['A']", "x = {**os.environ}\nx['A'] = 'b'", "x = os.environ.get('A')",
+     "x = dict(os.environ)\nx.pop('A')", "environ['wsgi.x'] = 1"],
+)  # fmt: skip
+def test_a_copy_may_be_changed(code: str) -> None:
+    """And WSGI's environ is another thing."""
+    assert not environ_writes(ast.parse(code))
 
 
 def test_modules_open_with_what_they_know() -> None:

@@ -21,7 +21,7 @@ _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"
 
 
 def is_asgi(app: Any) -> bool:
-    """Say whether an object is an ASGI app, behind whatever middleware of ours."""
+    """Return whether an object is an ASGI app, behind whatever middleware of ours."""
     inner = app
     while isinstance(inner, AppServiceMiddleware | AppServiceASGIMiddleware):
         inner = inner.app
@@ -56,14 +56,15 @@ def added_options(app: Any) -> dict[str, Any]:
 
 
 def refuse(app: Any, name: str) -> tuple[str, str] | None:
-    """Say why an object can be no WSGI app, and what to do; None where it can.
+    """Return why an object can be no WSGI app, and what to do; None if it can.
 
     `name` is how its user would write it, for the advice.
     """
     if is_asgi(app):
         return (
             "is an ASGI app, which a WSGI server cannot run.",
-            f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn), or with "
+            f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn; as a "
+            "startup command, with `exec` before it), or with "
             f"`gunicorn -k {names.FASTAPI_WORKER} {name}` (pip install gunicorn uvicorn-worker).",
         )
     if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
@@ -92,12 +93,12 @@ def _is_asgi(app: Any) -> bool:
 
 
 def _is_wsgi_class(app: type) -> bool:
-    """Say whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
+    """Return whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
     return hasattr(app, "__iter__") and _required(app) == 2
 
 
 def _takes_request(function: Any) -> bool:
-    """Say whether a function can be called with environ and start_response.
+    """Return whether a function can be called with environ and start_response.
 
     The signature of what a decorator wraps does not count: it may be a view that is no WSGI app,
     as under werkzeug's `Request.application`.

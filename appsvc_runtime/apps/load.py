@@ -46,7 +46,7 @@ class AppChoice:
 def choose_app(
     site: str | os.PathLike[str], environ: Mapping[str, str], argument: str | None = None
 ) -> AppChoice:
-    """Say which app is to be served: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
+    """Choose the app to serve: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
 
     `site` is the app's folder. A `WSGI_HANDLER` that names this package is passed over. Raises
     AppLoadError when nothing names an app and none is detected, ConfigError when `APPSVC_APP` is
@@ -79,7 +79,7 @@ def choose_app(
 
 
 def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIApplication:
-    """Import and give the WSGI app that `name` stands for.
+    """Import and return the WSGI app that `name` stands for.
 
     `module:attr` (attr may be dotted), `module:factory()`, `module` (its `app`, then its
     `application`), or a dotted name as wfastcgi's WSGI_HANDLER has it, with calls anywhere:
@@ -91,7 +91,7 @@ def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIAppli
 
 
 def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
-    """Import and give what `name` stands for as `load_app` does: a WSGI or an ASGI app.
+    """Import and return what `name` stands for as `load_app` does: a WSGI or an ASGI app.
 
     Raises AppLoadError.
     """
@@ -109,7 +109,7 @@ def _put_on_path(site: str | os.PathLike[str] | None) -> str:
 
 
 def check_app(app: Any, name: str) -> WSGIApplication:
-    """Give `app` if it can be a WSGI app; AppLoadError, calling it `name`, for any other object."""
+    """Return `app` if it can be a WSGI app; raise AppLoadError, which calls it `name`, if not."""
     return _Resolver(name, "").checked(app)
 
 
@@ -231,7 +231,7 @@ class _Resolver:
             raise self.failed(f"calling {path}()", error) from error
 
     def checked(self, app: Any) -> WSGIApplication:
-        """Give `app` if it can be a WSGI app."""
+        """Return `app` if it can be a WSGI app; raise AppLoadError if not."""
         refusal = kinds.refuse(app, self.location)
         if refusal is not None:
             raise self.error(*refusal)
@@ -283,7 +283,7 @@ class _Resolver:
 
 
 def _traceback(error: BaseException) -> str:
-    """Give the traceback without the frames of this module and of importlib above the app's."""
+    """Return the traceback without the frames of this module and of importlib above the app's."""
     frames = error.__traceback__
     while frames is not None and (
         frames.tb_frame.f_code.co_filename == __file__

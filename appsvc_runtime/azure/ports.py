@@ -55,7 +55,7 @@ def _is_harmless(text: str) -> bool:
 def choose_port(
     argument: str | None, environ: Mapping[str, str], sources: Iterable[str] = PLATFORM_SOURCES
 ) -> int:
-    """Give the port of `--port`, else of the first of `sources` that is set, else 8000.
+    """Return the port of `--port`, or of the first of `sources` that is set, or 8000.
 
     `--port 0` gives 0, for a free one. Raises ConfigError for what is no port, wherever it is from.
     """

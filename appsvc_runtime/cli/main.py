@@ -2,16 +2,15 @@
 
 Prints and picks exit codes, as only the entry points do besides. Must not hold any rule of the
 platform's. Tools that a web process never needs add their commands as entry points of the group
-`appsvc.commands`, so that nothing here imports them.
+`appsvc.commands`, so that nothing here imports them (`commands.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib.metadata
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,50 +19,28 @@ import click
 
 from .. import __version__
 from ..redaction import masking
-from ..serving import launch, start
-from ..settings import options
+from ..serving import arguments, launch, start
 from ..settings.load import load_settings
 from ..startup import plan as startup_plan
 from ..system import process
 from ..system.console import PythonVersion, echo, run_command
-from . import settings_checks, settings_report
+from . import options_report, settings_checks, settings_report
+from .commands import Commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import DataclassInstance
+
 __all__ = ["entry_point", "main"]
 
 _SITE = click.argument("site", default=".", type=click.Path())
-_ADDED = "appsvc.commands"
-
-
-@functools.cache
-def _added() -> dict[str, importlib.metadata.EntryPoint]:
-    """Return the commands that installed packages add, by name."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=_ADDED)}
-
-
-class _Commands(click.Group):
-    """This module's commands, and those that are added; these are loaded when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, sorted."""
-        return sorted({*super().list_commands(ctx), *_added()})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or None for a name that no command has."""
-        own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in _added():
-            return own
-        command: click.Command = _added()[cmd_name].load()
-        return command
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Settings read from the environment:\n\n"
-    + "\n\n".join(f"{row.name}: {row.help}" for row in options.OPTIONS.values()),
+    epilog="The settings that are read from the environment: appsvc settings --options",
 )
 @click.version_option(__version__, prog_name="appsvc")
 def cli() -> None:
@@ -74,25 +51,17 @@ def cli() -> None:
 @click.argument("app", required=False)
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
 @click.option("--host", help="Address to listen on. [default: 0.0.0.0]")
-@click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, else 8000]")
-@start.SERVER
-@start.THREADS
-@start.GRACEFUL_TIMEOUT
-def serve(
-    app: str | None,
-    site: str,
-    host: str | None,
-    port: str | None,
-    server: str | None,
-    threads: int | None,
-    graceful_timeout: int | None,
-) -> int:
+@click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, or 8000]")
+@arguments.add_server_options("gunicorn")
+def serve(app: str | None, site: str, host: str | None, port: str | None, **given: Any) -> int:
     """Serve APP, set up for the Linux container; with gunicorn unless told otherwise.
 
     APP is module:attr, module:factory() or module; left out, it is what the platform would detect
     in the site's folder. gunicorn takes this process's place, so that a signal to it reaches
     gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
     PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
+
+    As the container's startup command: exec appsvc serve
     """
     return start.serve(
         launch.Launch(
@@ -100,13 +69,11 @@ def serve(
             site=launch.enter(site),
             host=host,
             port=port,
-            server=server,
             default_server="gunicorn",
             default_host="0.0.0.0",
             port_sources=("PORT",),
-            threads=threads,
-            graceful_timeout=graceful_timeout,
             container=True,
+            **given,
         )
     )
 
@@ -126,7 +93,7 @@ def explain(
     startup_command: str | None,
     python_version: tuple[int, int] | None,
 ) -> None:
-    """Say what the Linux container would run for SITE, and why."""
+    """Show what the Linux container would run for SITE, and why."""
     python = ""
     if python_version is None:
         from ..emulator.processes.project_python import read_version
@@ -176,8 +143,20 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
 @click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
 @click.option("--django", "for_django", is_flag=True, help="Show what appsvc_runtime.django gives.")
-def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool) -> None:
-    """Show what the app would see: each setting, where it is from, and what is wrong."""
+@click.option(
+    "--options", "for_options", is_flag=True, help="Show this package's own settings, and stop."
+)
+def show_settings(
+    as_json: bool, show_secrets: bool, site: str, for_django: bool, for_options: bool
+) -> None:
+    """Show what the app would see: each setting, where it is from, and what is wrong.
+
+    With --options, show instead which settings this package has, in APPSVC_* variables, and what
+    each does.
+    """
+    if for_options:
+        _show_options(as_json=as_json)
+        return
     loaded = load_settings(folder=launch.enter(site))
     made: list[Any]
     if for_django:
@@ -188,21 +167,30 @@ def show_settings(as_json: bool, show_secrets: bool, site: str, for_django: bool
         lines = settings_report.make_table(loaded, made)
     findings = settings_checks.find_problems(loaded)
     if as_json:
-        told = {
+        shown = {
             "host": loaded.host,
             "dotenv": str(loaded.dotenv_path or ""),
             "django" if for_django else "settings": list(map(dataclasses.asdict, made)),
             "findings": list(map(dataclasses.asdict, findings)),
         }
         # ASCII, so that a value that is no UTF-8 can be printed too.
-        click.echo(json.dumps(told, indent=2, default=str))
+        click.echo(json.dumps(shown, indent=2, default=str))
         return
     for line in [*lines, *(f"{one.level.capitalize()}: {one}" for one in findings)]:
         echo(line)
 
 
+def _show_options(*, as_json: bool) -> None:
+    rows = options_report.make_rows()
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        return
+    for line in options_report.make_list(rows, shutil.get_terminal_size().columns):
+        echo(line)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with the arguments `argv`, the process's own by default; give the exit code.
+    """Run the command with the arguments `argv`, this process's by default; return the exit code.
 
     0 is success, 1 an app that cannot be found, 2 an option, setting or folder that cannot be
     used; once `serve` has become gunicorn, its codes: 4 for an app that does not load. Messages of
@@ -212,5 +200,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry_point() -> None:
-    """Be the `appsvc` command."""
+    """Run the `appsvc` command, and end this process with its exit code."""
     sys.exit(main())

@@ -128,7 +128,7 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--instances",
     type=click.IntRange(1, 30),
-    help="Linux: how many containers. Worker: of each role. [default: the configuration's, else 1]",
+    help="Linux: how many containers. Worker: of each role. [default: as configured, or 1]",
 )
 @click.option(
     "--affinity/--no-affinity", default=True, help="Linux: the cookie that keeps an instance."

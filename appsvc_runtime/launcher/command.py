@@ -40,7 +40,7 @@ _METAVARS = {
 
 
 def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option to a command for each setting, read and described by the one table."""
+    """Add an option for each setting to a command, read and described by the one table."""
     for row in reversed(WORKER_OPTIONS.values()):
         switch = "--" + row.name.removeprefix(_PREFIX).lower().replace("_", "-")
         if row.name in _FLAGS:
@@ -123,5 +123,5 @@ def _targets(plan: WorkerPlan, environ: Mapping[str, str]) -> list[Target]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the launcher with `argv`, the process's own arguments for None; return the exit code."""
+    """Run the launcher with the arguments `argv`, this process's for None; return the exit code."""
     return run_command(command, argv, "python -m appsvc_runtime.worker")

@@ -78,13 +78,7 @@ def _describe(package: str) -> str:
         installed = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
-    holes = [
-        one
-        for one in ADVISORIES
-        if one.package == package
-        and release(installed) < release(one.fixed)
-        and not (one.unless and importlib.util.find_spec(one.unless))
-    ]
+    holes = [one for one in ADVISORIES if one.package == package and _is_open(one, installed)]
     if not holes:
         return ""
     fixed = max((one.fixed for one in holes), key=release)
@@ -95,6 +89,13 @@ def _describe(package: str) -> str:
         f"{package} {installed} has known security holes: {effects}. "
         f'{fixed} has the fixes: run `pip install "{package}>={fixed}"`, and change its pin.'
     )
+
+
+def _is_open(hole: Advisory, installed: str) -> bool:
+    """Return whether a release of the advisory's package has its hole, here."""
+    if hole.unless and importlib.util.find_spec(hole.unless):
+        return False
+    return release(installed) < release(hole.fixed)
 
 
 def release(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The `APPSVC_*` settings: one table that the middleware, the doors, the help and the README share.
+"""The `APPSVC_*` settings: one table for the middleware, the servers, the help and the docs.
 
 Pure and light. Must not know what the options are for. Precedence is one expression, in `resolve`:
 argument, environment, default.
@@ -44,7 +44,7 @@ class Option:
         self.help = help_text
 
     def resolve(self, argument: Any, environ: Mapping[str, str]) -> Any:
-        """Give the argument if it is not None, else the variable if it is set, else the default.
+        """Return the argument if it is not None, or the variable if it is set, or the default.
 
         A variable that is set to nothing counts as not set. An argument is read as the variable
         would be, unless it is a list of its own. Raises ConfigError, naming the variable and what
@@ -239,5 +239,5 @@ OPTIONS: dict[str, Option] = {
 
 
 def resolve(name: str, argument: Any, environ: Mapping[str, str]) -> Any:
-    """Give the value of one `APPSVC_*` setting, as `Option.resolve` says."""
+    """Return the value of one `APPSVC_*` setting, as `Option.resolve` says."""
     return OPTIONS[name].resolve(argument, environ)

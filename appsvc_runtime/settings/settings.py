@@ -112,7 +112,7 @@ class Settings:
     @property
     @drop_frames
     def port(self) -> int:
-        """Give the port to listen on, as the `runserver` door finds it; 8000 where none is set.
+        """Return the port to listen on, as `runserver` finds it; 8000 if none is set.
 
         Raises ConfigError, when asked and not before, for a variable that holds no port.
         """

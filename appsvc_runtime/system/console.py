@@ -1,6 +1,6 @@
 """What commands share: options, lines of a log, an error as one sentence, an exit code.
 
-Shared by the command line and the doors that are commands. Must not know what a command does.
+Shared by the command line and the entry points that are commands. Must not know what one does.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -72,8 +72,10 @@ def open_standard_streams() -> None:
                 os.close(opened)
 
 
-def replace_process(argv: Sequence[str]) -> int:
+def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `argv` in place of this process, so that signals sent to its id reach the new program.
+
+    Its variables are `environ`.
 
     Windows has no such thing: there the program is run and waited for, and its exit code returned.
     """
@@ -81,9 +83,9 @@ def replace_process(argv: Sequence[str]) -> int:
         if stream is not None:  # it was closed before we started
             stream.flush()
     if WINDOWS:
-        return subprocess.run(argv, check=False).returncode
-    os.execv(argv[0], list(argv))
-    raise AssertionError("execv returned")  # it never does; this tells the type checker
+        return subprocess.run(argv, env=environ, check=False).returncode
+    os.execve(argv[0], list(argv), environ)
+    raise AssertionError("execve returned")  # it never does; this tells the type checker
 
 
 def is_running(pid: int) -> bool:

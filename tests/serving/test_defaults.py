@@ -1,4 +1,4 @@
-"""What gunicorn and waitress are told, for tables of environments; our own numbers by relation."""
+"""What each server is told, for tables of environments; our own numbers by relation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from waitress.adjustments import Adjustments
 
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.serving import defaults
-from appsvc_runtime.serving.defaults import (
-    graceful_seconds,
-    gunicorn_settings,
-    uvicorn_settings,
-    waitress_settings,
-)
+from appsvc_runtime.serving.servers import SERVERS
 from appsvc_runtime.system import process
+from tests.support.plans import planned, settings_of
 
 MULTI = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
 WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
@@ -24,8 +20,8 @@ THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
 STOP_LIMIT = "WEBSITES_CONTAINER_STOP_TIME_LIMIT"
 
 
-def gunicorn(environ: dict[str, str], cores: int = 3) -> dict[str, Any]:
-    return gunicorn_settings(environ, cores)
+def gunicorn(environ: dict[str, str], cores: int | None = 3) -> dict[str, Any]:
+    return settings_of(environ, "gunicorn", cores=cores)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows")
@@ -53,7 +49,7 @@ def test_gunicorn_takes_every_setting(environ: dict[str, str]) -> None:
 
 def test_waitress_takes_every_setting() -> None:
     """Each is one of waitress's own adjustments, and arrives there as it is."""
-    settings = waitress_settings({})
+    settings = settings_of({}, "waitress")
     adjustments = Adjustments(**settings)
     assert {name: getattr(adjustments, name) for name in settings} == settings
 
@@ -63,9 +59,9 @@ def test_only_the_middleware_decides_about_forwarded_headers() -> None:
     settings = gunicorn({"FORWARDED_ALLOW_IPS": "*"})
     assert settings["secure_scheme_headers"] == {}
     assert settings["forwarded_allow_ips"] == settings["forwarder_headers"] == ""
-    settings = uvicorn_settings({"FORWARDED_ALLOW_IPS": "*"}, 1)
+    settings = settings_of({"FORWARDED_ALLOW_IPS": "*"}, "uvicorn")
     assert (settings["proxy_headers"], settings["forwarded_allow_ips"]) == (False, "")
-    assert waitress_settings({})["clear_untrusted_proxy_headers"] is False
+    assert settings_of({}, "waitress")["clear_untrusted_proxy_headers"] is False
 
 
 def test_slow_visitors_do_not_block_the_rest() -> None:
@@ -78,7 +74,7 @@ def test_slow_visitors_do_not_block_the_rest() -> None:
 
     assert issubclass(util.load_class(worker.name()), ThreadWorker)
     assert settings["threads"] > settings["workers"] >= 1
-    limits = waitress_settings({})
+    limits = settings_of({}, "waitress")
     assert limits["threads"] > 1
     assert limits["connection_limit"] > 100
     assert limits["connection_limit"] > limits["threads"]
@@ -148,7 +144,7 @@ def test_workers_follow_the_cores_up_to_a_limit() -> None:
     chosen = [gunicorn({}, cores)["workers"] for cores in range(1, 65)]
     assert chosen == sorted(chosen)
     assert 1 <= chosen[0] <= chosen[-1] == defaults.MAX_WORKERS
-    assert gunicorn_settings({}) == gunicorn({}, process.cpu_count())
+    assert gunicorn({}, None) == gunicorn({}, process.cpu_count())
 
 
 @pytest.mark.parametrize("limit", [None, "2", "5", "30", "120"])
@@ -165,12 +161,17 @@ def test_stop_limit_counts_as_far_as_the_platform_takes_it() -> None:
 
 
 def test_graceful_timeout_of_the_user_counts() -> None:
-    """APPSVC_GRACEFUL_TIMEOUT is taken as it is, by both; 0 is a number."""
+    """APPSVC_GRACEFUL_TIMEOUT is taken as it is, by all; 0 is a number."""
     environ = {"APPSVC_GRACEFUL_TIMEOUT": "0", STOP_LIMIT: "60"}
     assert gunicorn(environ)["graceful_timeout"] == 0
-    assert graceful_seconds(environ) == 0
-    assert graceful_seconds(environ, 3) == 3
-    assert graceful_seconds({}) == defaults.GRACEFUL_SECONDS
+    for server in SERVERS:
+        for container in (True, False):
+            plan = planned(environ, server, container=container)
+            assert plan.graceful_seconds == 0
+            plan = planned(environ, server, container=container, graceful_timeout=3)
+            assert plan.graceful_seconds == 3
+        plan = planned({STOP_LIMIT: "60"}, server, container=False)
+        assert plan.graceful_seconds == defaults.GRACEFUL_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_graceful_timeout_of_the_user_counts() -> None:
 )
 def test_threads_of_waitress(environ: dict[str, str], argument: int | None, threads: int) -> None:
     """The argument, APPSVC_THREADS, ours; gunicorn's variables are gunicorn's."""
-    assert waitress_settings(environ, argument)["threads"] == threads
+    assert settings_of(environ, "waitress", threads=argument)["threads"] == threads
 
 
 BAD = ("0", "-1", "+2", "1_0", "٢", "2.0", "many", "9" * 5000)
@@ -203,4 +204,4 @@ def test_bad_number_is_refused_by_name(name: str) -> None:
 def test_bad_thread_number_is_refused_for_waitress() -> None:
     """The same variable, the same refusal."""
     with pytest.raises(ConfigError, match="APPSVC_THREADS"):
-        waitress_settings({"APPSVC_THREADS": "many"})
+        settings_of({"APPSVC_THREADS": "many"}, "waitress")

@@ -18,6 +18,7 @@ from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.serving import defaults, servers
 from appsvc_runtime.serving.servers import SERVERS, choose
 from appsvc_runtime.system import process
+from tests.support.plans import planned, settings_of
 from tests.support.servers import clean_environ
 
 NAMES = list(SERVERS)
@@ -34,7 +35,7 @@ NAMES = list(SERVERS)
     ],
 )
 def test_which_row_is_taken(argument: str | None, environ: dict[str, str], chosen: str) -> None:
-    """The argument, the variable, the door's own."""
+    """The argument, the variable, the entry point's own."""
     assert choose(argument, environ, "waitress").name == chosen
 
 
@@ -85,39 +86,60 @@ def test_the_command_says_so_with_code_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "environ", "threads", "said"),
+    ("name", "environ", "given", "said"),
     [
-        pytest.param("gunicorn", {"GUNICORN_CMD_ARGS": "x"}, 3, [], id="gunicorn-knows-all"),
-        pytest.param("waitress", {"WEB_CONCURRENCY": "2"}, 3, ["WEB_CONCURRENCY"], id="waitress"),
-        pytest.param("waitress", {"APPSVC_WORKERS": " "}, None, [], id="set-to-nothing"),
         pytest.param(
-            "granian", {"APPSVC_WORKERS": "2", "APPSVC_THREADS": "2"}, 3, [], id="granian"
+            "gunicorn", {"GUNICORN_CMD_ARGS": "-w 3"}, {"threads": 3, "workers": 2}, [],
+            id="gunicorn-knows-all",
+        ),
+        pytest.param("waitress", {}, {"threads": 3}, [], id="waitress"),
+        pytest.param("waitress", {"APPSVC_WORKERS": " "}, {}, [], id="set-to-nothing"),
+        pytest.param(
+            "granian", {"APPSVC_WORKERS": "2", "APPSVC_THREADS": "2"}, {"threads": 3}, [],
+            id="granian",
         ),
         pytest.param(
             "granian",
             {"GUNICORN_CMD_ARGS": "x", "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH": "y"},
-            None,
+            {},
             ["GUNICORN_CMD_ARGS", "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"],
             id="gunicorns-own",
         ),
         pytest.param(
-            "uvicorn", {"APPSVC_THREADS": "2"}, 3, ["--threads", "APPSVC_THREADS"], id="uvicorn"
+            "uvicorn", {"APPSVC_THREADS": "2"}, {"threads": 3, "workers": 2},
+            ["--threads", "APPSVC_THREADS"], id="uvicorn",
         ),
     ],
-)
-def test_what_a_server_cannot_honour_is_said(
-    name: str, environ: dict[str, str], threads: int | None, said: list[str]
+)  # fmt: skip
+def test_what_a_server_cannot_honour_is_reported(
+    name: str, environ: dict[str, str], given: dict[str, int], said: list[str]
 ) -> None:
     """A sentence for each."""
-    sentences = SERVERS[name].unused(environ, threads)
+    sentences = [one for one in planned(environ, name, **given).warnings if "not used" in one]
     assert sentences == [f"{one} means nothing to {name} and is not used." for one in said]
+
+
+@pytest.mark.parametrize("name", ["--workers", "APPSVC_WORKERS", "WEB_CONCURRENCY"])
+@pytest.mark.parametrize(("server", "windows"), [("waitress", False), ("granian", True)])
+def test_a_server_of_one_process_says_so(
+    name: str, server: str, windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the number of workers is asked for; it serves with one."""
+    monkeypatch.setattr(process, "WINDOWS", windows)
+    given = {"workers": 3} if name == "--workers" else {}
+    environ = {} if name == "--workers" else {name: "3"}
+    plan = planned(environ, server, container=not windows, **given)
+    assert [one for one in plan.warnings if "not used" in one] == [
+        f"{name} means nothing to {server}, which has one process here, and is not used."
+    ]
+    assert plan.workers == 1
 
 
 def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is said with what helps, and not by a traceback."""
     monkeypatch.setitem(sys.modules, "granian._signals", None)
     monkeypatch.delitem(sys.modules, "appsvc_runtime.serving.granian.run", raising=False)
-    with pytest.raises(ConfigError, match="granian that is installed is none") as caught:
+    with pytest.raises(ConfigError, match="does not know the release of granian") as caught:
         SERVERS["granian"].load()
     assert "--upgrade" in (caught.value.hint or "")
 
@@ -139,51 +161,49 @@ def test_gunicorn_20_without_the_setuptools_that_it_imports(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_row_has_a_door(name: str) -> None:
+def test_every_row_has_a_runner(name: str) -> None:
     """A function that runs it; and its options are there."""
     assert callable(SERVERS[name].load())
-    assert SERVERS[name].settings({})
+    assert settings_of({}, name)
     assert set(SERVERS[name].interfaces) <= {"wsgi", "asgi"}
     assert "SIGTERM" in SERVERS[name].stop_signals
 
 
 def test_granian_and_uvicorn_take_every_setting() -> None:
     """Each is an argument of theirs."""
-    ours = defaults.granian_settings({}, 2)
-    assert set(ours) <= set(inspect.signature(granian.Granian).parameters)
-    assert set(defaults.uvicorn_settings({}, 2)) <= set(
-        inspect.signature(uvicorn.Config).parameters
-    )
+    for name, target in (("granian", granian.Granian), ("uvicorn", uvicorn.Config)):
+        assert set(settings_of({}, name)) <= set(inspect.signature(target).parameters)
 
 
-@pytest.mark.parametrize("settings", [defaults.granian_settings, defaults.uvicorn_settings])
-def test_workers_follow_the_cores_and_what_is_said(settings: object) -> None:
+@pytest.mark.parametrize("name", ["granian", "uvicorn"])
+def test_workers_follow_the_cores_and_what_is_said(name: str) -> None:
     """As gunicorn's do."""
-    assert callable(settings)
     for cores in (1, 2, 4, 64):
-        expected = defaults.gunicorn_settings({}, cores)["workers"]
-        assert settings({}, cores)["workers"] == expected
-    assert settings({"APPSVC_WORKERS": "3", "WEB_CONCURRENCY": "5"}, 2)["workers"] == 3
-    assert settings({"WEB_CONCURRENCY": "5"}, 2)["workers"] == 5
+        expected = settings_of({}, "gunicorn", cores=cores)["workers"]
+        assert settings_of({}, name, cores=cores)["workers"] == expected
+    both = {"APPSVC_WORKERS": "3", "WEB_CONCURRENCY": "5"}
+    assert settings_of(both, name, workers=7)["workers"] == 7
+    assert settings_of(both, name)["workers"] == 3
+    assert settings_of({"WEB_CONCURRENCY": "5"}, name)["workers"] == 5
     with pytest.raises(ConfigError, match="APPSVC_WORKERS"):
-        settings({"APPSVC_WORKERS": "many"}, 2)
+        settings_of({"APPSVC_WORKERS": "many"}, name)
 
 
 def test_granian_has_one_worker_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot share a socket there."""
     monkeypatch.setattr(process, "WINDOWS", True)
-    assert defaults.granian_settings({}, 8)["workers"] == 1
+    assert settings_of({}, "granian", cores=8)["workers"] == 1
 
 
 def test_threads_of_granian() -> None:
     """The argument, APPSVC_THREADS, the platform's where they are switched on, ours."""
-    threads = defaults.granian_threads
     platform = {"PYTHON_ENABLE_GUNICORN_MULTIWORKERS": "true"}
     platform |= {"PYTHON_GUNICORN_CUSTOM_THREAD_NUM": "9"}
-    assert threads({}) == defaults.GRANIAN_THREADS
-    assert threads(platform) == 9
-    assert threads({**platform, "APPSVC_THREADS": "7"}) == 7
-    assert threads({**platform, "APPSVC_THREADS": "7"}, 5) == 5
+    ours = {**platform, "APPSVC_THREADS": "7"}
+    assert planned({}, "granian").threads == defaults.GRANIAN_THREADS
+    assert planned(platform, "granian").threads == 9
+    assert planned(ours, "granian").threads == 7
+    assert planned(ours, "granian", threads=5).threads == 5
 
 
 def test_nobody_else_asks_for_a_server_by_its_name() -> None:

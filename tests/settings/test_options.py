@@ -20,9 +20,9 @@ from appsvc_runtime.settings.options import OPTIONS, Option, resolve
 
 SOURCES = sorted(Path(appsvc_runtime.__file__).parent.rglob("*.py"))
 NAME = re.compile(r"\bAPPSVC_[A-Z][A-Z_]*")
-# The platform's own variable of that prefix, and what one process tells another: no settings.
+# The platform's own variable of that prefix, and what one process hands another: no settings.
 PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV", "APPSVC_TREE", "APPSVC_STOP_FILE", "APPSVC_WORKER_"}
-PLATFORM_NAMES |= {"APPSVC_STARTED_AT", "APPSVC_WORKER_NUMBER"}
+PLATFORM_NAMES |= {"APPSVC_LAUNCH_PLAN"}
 ALL = {**OPTIONS, **WORKER_OPTIONS}
 
 Parser = Callable[[str], Any]

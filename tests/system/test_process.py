@@ -193,12 +193,16 @@ def test_stop_signal_is_received(number: signal.Signals) -> None:
 
 @posix_only
 def test_process_is_replaced() -> None:
-    """The new program has the process id of the old, whose output is not lost."""
+    """The new program has the old one's process id and the variables that it is given.
+
+    What the old one printed is not lost.
+    """
     code = (
         "import os, sys\n"
         "from appsvc_runtime.system.process import replace_process\n"
         "print('before', os.getpid())\n"
-        "replace_process([sys.executable, '-c', 'import os; print(\"after\", os.getpid())'])\n"
+        'code = \'import os; print("after", os.getpid(), os.environ["HANDED"])\'\n'
+        "replace_process([sys.executable, '-c', code], {**os.environ, 'HANDED': 'over'})\n"
         "print('never')\n"
     )
     # Without it the output is buffered, as it is where it is redirected to a file.
@@ -207,7 +211,7 @@ def test_process_is_replaced() -> None:
         [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True
     ) as child:
         output, _ = child.communicate(timeout=60)
-    assert output == f"before {child.pid}\nafter {child.pid}\n"
+    assert output == f"before {child.pid}\nafter {child.pid} over\n"
     assert child.returncode == 0
 
 
@@ -221,9 +225,9 @@ def test_windows_waits_and_passes_the_exit_code_on(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("replaced on Windows"))
-    assert process.replace_process(["python", "-V"]) == 7
-    assert ran == [(["python", "-V"], {"check": False})]
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("replaced on Windows"))
+    assert process.replace_process(["python", "-V"], {"A": "b"}) == 7
+    assert ran == [(["python", "-V"], {"env": {"A": "b"}, "check": False})]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ two places inside its workers: where a request is scheduled, and where signals a
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
 import multiprocessing
 import os
@@ -14,7 +14,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
 import granian._signals
 import granian.server.mp
 from granian.constants import HTTPModes, Interfaces
@@ -27,13 +26,13 @@ from ...errors import AppServiceError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, one_host, start_time
+from .. import defaults, handover, one_host, report
 from ..launch import hide_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..launch import Launch
+    from ..plan import LaunchPlan
 
 __all__ = ["run"]
 
@@ -47,39 +46,31 @@ _RESPAWN_PAUSE = 0.5
 _OTHERS_WAIT = 10.0
 
 
-def run(launch: Launch) -> int:
-    """Serve until a stop signal; give 0, or 1 for an app that cannot be loaded.
+def run(plan: LaunchPlan) -> int:
+    """Serve until a stop signal; return 0, or 1 for an app that cannot be loaded.
 
-    Raises ConfigError, AppLoadError where no app is found.
+    Raises ConfigError for a port that cannot be taken.
     """
-    number = launch.choose_port()
-    settings = defaults.granian_settings(os.environ)
-    threads = defaults.granian_threads(os.environ, launch.threads)
-    seconds = defaults.graceful_seconds(
-        os.environ, launch.graceful_timeout, container=launch.container
-    )
-    # Its own sockets share a port with whoever listens there in the same way, and say nothing.
-    with sockets.bind(launch.address, number) as bound:
+    # Its own sockets share a port with whatever listens there in the same way, and report nothing.
+    with sockets.bind(plan.address, plan.port) as bound:
         number = bound.getsockname()[1]
-    choice = launch.choose_app()
+    settings = defaults.granian_settings(plan)
     server = _Server(
-        choice.name,
-        address=launch.address,
+        plan.app,
+        address=plan.address,
         port=number,
         interface=Interfaces(settings.pop("interface")),
         http=HTTPModes(settings.pop("http")),
         http1_settings=HTTP1Settings(header_read_timeout=defaults.KEEPALIVE_SECONDS * 1000),
-        workers_kill_timeout=seconds or 0.01,  # type: ignore[arg-type]
+        workers_kill_timeout=plan.graceful_seconds or 0.01,  # type: ignore[arg-type]
         log_level=LogLevels.warning,
         **settings,
     )
-    launch.tell(choice, "granian", number, ready=False)
-    asked = threads != defaults.GRANIAN_THREADS
-    multiprocess = settings["workers"] > 1
-    load = functools.partial(_load, choice.name, launch.site, threads, asked, multiprocess)
+    server.plan = plan
+    report.print_serving(plan, number, ready=False)
     hide_main()
     try:
-        server.serve(target_loader=load, wrap_loader=False)
+        server.serve(target_loader=functools.partial(_load, plan), wrap_loader=False)
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
@@ -88,56 +79,57 @@ def run(launch: Launch) -> int:
 class _Server(MPServer):
     """Granian that starts dead workers again, but not those whose app cannot be loaded."""
 
+    plan: LaunchPlan
+
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
         with signals.holding_stop_signals():
             super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]
 
     def _respawn_workers(
-        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+        self, workers: Any, spawn_target: Any, _first_loader: Any, delay: float = 0
     ) -> None:
-        start_time.end()
         if any(self.wrks[index].inner.exitcode == _NO_APP for index in workers):
             self.interrupt_children.extend(workers)  # makes the exit code 1
             self.interrupt_signal = True
             self.main_loop_interrupt.set()
             return
         time.sleep(_RESPAWN_PAUSE)
+        loader = functools.partial(_load, dataclasses.replace(self.plan, began=None))
         with signals.holding_stop_signals():
-            super()._respawn_workers(workers, spawn_target, target_loader, delay)
-        # Granian ends where a worker dies twice in a few seconds; one visitor could make it.
+            super()._respawn_workers(workers, spawn_target, loader, delay)
+        # Granian ends where a worker dies twice in a few seconds; one client could make it.
         self.respawned_wrks.clear()
 
 
-def _load(name: str, site: str, threads: int, asked: bool, multiprocess: bool) -> Any:
-    """Give what granian's worker calls: an ASGI app. Runs in the worker.
-
-    `threads` are for a WSGI app; `asked`: somebody has said how many.
-    """
+def _load(plan: LaunchPlan) -> Any:
+    """Return what granian's worker calls: an ASGI app. Runs in the worker."""
     # Forked, it has the parent's handlers, which do nothing here; granian's come with its loop.
     signals.on_stop_signal(lambda: os._exit(0))
     signals.let_stop_signals_in()
     try:
-        app, interface = apps_load.wrap_any(apps_load.load_any(name, site))
+        with handover.access_lines(plan):
+            app, interface = apps_load.wrap_any(apps_load.load_any(plan.app, plan.site))
     except AppServiceError as error:
         _leave(error)
     access_log.show()
     granian._signals.set_loop_signals = _hear_signals
-    with contextlib.suppress(OSError):  # standard output may be full
-        click.echo(start_time.ready())
+    report.print_ready(plan)
     if interface == "asgi":
-        if asked and _is_first():
-            click.echo(f"Warning: {_NO_THREADS}", err=True)
+        if plan.threads != defaults.GRANIAN_THREADS and _is_first():
+            report.print_warning(_NO_THREADS)
         return one_host.OneHost(app)
-    scheduler = _scheduler(app, threads, multiprocess)
-    granian.server.mp._new_cbscheduler = scheduler  # type: ignore[attr-defined]
+    granian.server.mp._new_cbscheduler = _scheduler(app, plan)  # type: ignore[attr-defined]
     return _no_lifespan
 
 
-def _scheduler(app: Any, threads: int, multiprocess: bool) -> Callable[..., Any]:
+def _scheduler(app: Any, plan: LaunchPlan) -> Callable[..., Any]:
     from .threads import Scheduler, Threads
 
+    multiprocess = plan.workers > 1
+
     def make(loop: Any, callback: Any, **_options: Any) -> Any:
-        return Scheduler(loop, callback, Threads(app, loop, threads, multiprocess=multiprocess))
+        threads = Threads(app, loop, plan.threads, multiprocess=multiprocess)
+        return Scheduler(loop, callback, threads)
 
     return make
 

@@ -2,7 +2,7 @@
 
 Requests come from granian's own thread into a queue, without an event loop between, which is what
 makes this fast. Granian's threads for blocking work will not do: what a body is waited for by runs
-in them, too, and once all of them wait nobody would be left. Knows granian's `CallbackScheduler`
+in them, too, and once all of them wait none would be left. Knows granian's `CallbackScheduler`
 and the watcher of a request; nothing of apps, settings or the platform.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian._granian import CallbackScheduler
 
-from .wsgi import LoopThread, VisitorGoneError, serve
+from .wsgi import ClientGoneError, LoopThread, serve
 
 if TYPE_CHECKING:
     import asyncio
@@ -108,7 +108,7 @@ class Threads:
             self._taken += 1
             try:
                 serve(app, watcher.scope, watcher.proto, loop, **kind)
-            except VisitorGoneError:
+            except ClientGoneError:
                 watcher.done()
             except BaseException as error:
                 watcher.err(error)  # logged by granian, and answered with 500 or cut off

@@ -1,22 +1,22 @@
 """gunicorn's logger for the container: both logs on standard output, and a cheap access line.
 
-Knows gunicorn's logger, and how probes are told from visitors; nothing of apps.
+Knows gunicorn's logger, and how probes differ from clients' requests; nothing of apps.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger
 
-from ...azure import hosts
 from ...middleware.access_log import is_internal_probe, quoted
-from ...settings import options
 from ..defaults import ACCESS_LOG_FORMAT
 from . import older
+
+if TYPE_CHECKING:
+    from ..plan import LaunchPlan
 
 __all__ = ["StdoutLogger"]
 
@@ -30,16 +30,18 @@ class StdoutLogger(Logger):  # type: ignore[misc]
 
     _second = 0
     _stamp = ""
+    _probes = False
+    _warmup_path = ""
+
+    @classmethod
+    def made_for(cls, plan: LaunchPlan) -> type[StdoutLogger]:
+        """Return the class for a plan: gunicorn makes the logger, and passes it nothing of ours."""
+        members = {"_probes": plan.log_probes, "_warmup_path": plan.warmup_path}
+        return type(cls.__name__, (cls,), members)
 
     def setup(self, cfg: Any) -> None:
         """Set up as gunicorn does, then move what it puts on standard error."""
         super().setup(cfg)
-        self._warmup_path = hosts.warmup_path(os.environ)
-        try:
-            self._probes = options.resolve("APPSVC_LOG_PROBES", None, os.environ)
-        except Exception as error:  # of which gunicorn would make a traceback
-            sys.stderr.write(f"Error: {error}\n")
-            raise SystemExit(2) from None
         self._own_format = cfg.access_log_format == ACCESS_LOG_FORMAT
         if cfg.errorlog == "-":
             for handler in self.error_log.handlers:

@@ -1,7 +1,7 @@
 """Serve with gunicorn, which takes this process's place.
 
-A signal to this process then reaches gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
-PYTHON_USE_GUNICORN_CONFIG_FROM_PATH, a gunicorn.conf.py in the site's folder.
+A signal to this process then reaches gunicorn, whose own configuration still counts:
+GUNICORN_CMD_ARGS, PYTHON_USE_GUNICORN_CONFIG_FROM_PATH, a gunicorn.conf.py in the site's folder.
 """
 
 from __future__ import annotations
@@ -10,39 +10,35 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from ...azure import names, ports
 from ...system import process, sockets
+from .. import handover, report
 from ..launch import enter
-from . import user_config
 
 if TYPE_CHECKING:
-    from ..launch import Launch
+    from ..plan import LaunchPlan
 
 __all__ = ["run"]
 
+_SWITCHES = {
+    "APPSVC_WORKERS": "--workers",
+    "APPSVC_THREADS": "--threads",
+    "APPSVC_GRACEFUL_TIMEOUT": "--graceful-timeout",
+}
 
-def run(launch: Launch) -> int:
-    """Become gunicorn. Raises ConfigError, AppLoadError."""
-    enter(launch.site)  # its workers look for the app, and gunicorn for its own file, there
-    arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
-    number = launch.choose_port()
-    own_config, _ = user_config.config_location(os.environ)
-    if not own_config and os.path.isfile("gunicorn.conf.py"):
-        # gunicorn reads this one by itself where it is given no other, as it is here.
-        own_config = os.environ[names.GUNICORN_CONFIG_PATH] = "gunicorn.conf.py"
-    named = not launch.container or launch.host is not None or launch.port is not None
-    theirs = own_config or user_config.binds()
-    if number and (named or not theirs):
+
+def run(plan: LaunchPlan) -> int:
+    """Become gunicorn. Raises ConfigError for a port that cannot be taken."""
+    enter(plan.site)  # its workers look for the app, and gunicorn for its own file, there
+    if plan.port and (plan.named or not plan.own.binds):
         # gunicorn tries a port in use for five seconds before it says so.
-        sockets.bind(launch.address, number).close()
-    if named:
-        arguments += ["--bind", ports.with_port(launch.address, number)]
-    if launch.threads is not None:
-        arguments += ["--threads", str(launch.threads)]
-    if launch.graceful_timeout is not None:
-        arguments += ["--graceful-timeout", str(launch.graceful_timeout)]
-    choice = launch.choose_app()
-    launch.tell(choice, "gunicorn", number, ready=False)
+        sockets.bind(plan.address, plan.port).close()
+    arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
+    if plan.named:
+        arguments += ["--bind", plan.bind]
+    for name, value in plan.given.items():
+        arguments += [_SWITCHES[name], str(value)]
+    report.print_serving(plan, plan.port, ready=False)
     return process.replace_process(
-        [sys.executable, "-m", "gunicorn", *arguments, "appsvc_runtime.wsgi:application"]
+        [sys.executable, "-m", "gunicorn", *arguments, "appsvc_runtime.wsgi:application"],
+        handover.write(plan, os.environ),
     )

@@ -1,4 +1,4 @@
-"""What the user has told gunicorn himself: its arguments in the environment, and his own file.
+"""What the user tells gunicorn in its own ways: arguments in the environment, and a file.
 
 Knows gunicorn's parser and nothing of our settings.
 """
@@ -8,46 +8,53 @@ from __future__ import annotations
 import importlib
 import os
 import runpy
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.config import Config
 
 from ...azure import names
 from ...errors import ConfigError
+from ..servers import OwnConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["binds", "config_location", "read_config"]
+__all__ = ["find_config", "read_config"]
+
+_FILE = "gunicorn.conf.py"
+_ARGUMENTS = "GUNICORN_CMD_ARGS"
 
 
-def config_location(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Give where the user's gunicorn configuration lies, and which variable says so.
+def find_config(site: str, environ: Mapping[str, str], *, by_server: bool) -> OwnConfig:
+    """Return where the user's gunicorn configuration is, and which variable names it.
 
-    Both are empty where none is named. As gunicorn reads it: a path, `file:PATH` or
-    `python:MODULE`. ConfigError for a path that is not there.
+    As gunicorn reads it: a path, which counts from the folder `site`, `file:PATH` or
+    `python:MODULE`. `by_server`: gunicorn has been started by its own command line; otherwise a
+    gunicorn.conf.py in `site` is found too, as gunicorn itself finds it where nothing names
+    another. Raises ConfigError for a path that does not exist.
     """
-    location, source = _arguments().config, "GUNICORN_CMD_ARGS"
+    arguments = _arguments(environ)
+    location, source = arguments.config, _ARGUMENTS
     if not location:
         source = names.GUNICORN_CONFIG_PATH
         location = environ.get(source, "").strip()
-    path = location.removeprefix("file:")
-    if location and not location.startswith("python:") and not os.path.isfile(path):
-        raise _missing(path, source)
-    return location, source if location else ""
+    if not location:
+        there = not by_server and os.path.isfile(os.path.join(site, _FILE))
+        location, source = (_FILE, "") if there else ("", "")
+    elif not location.startswith("python:"):
+        path = location.removeprefix("file:")
+        if not os.path.isfile(os.path.join(site, path)):
+            raise _missing(path, source)
+    return OwnConfig(location, source, binds=bool(location or arguments.bind))
 
 
-def binds() -> bool:
-    """Say whether `GUNICORN_CMD_ARGS` says where to listen."""
-    return bool(_arguments().bind)
+def read_config(own: OwnConfig) -> dict[str, Any]:
+    """Return the settings of a configuration, by gunicorn's names for them.
 
-
-def read_config(location: str, source: str) -> dict[str, Any]:
-    """Give the settings of a configuration, by gunicorn's names for them.
-
-    `source` is the variable that names it, for the error: ConfigError for a module that is not
-    there.
+    Raises ConfigError for a module that does not exist.
     """
+    location = own.location
     if location.startswith("python:"):
         name = location.removeprefix("python:")
         try:
@@ -55,7 +62,7 @@ def read_config(location: str, source: str) -> dict[str, Any]:
         except ModuleNotFoundError as error:
             if error.name is None or not name.startswith(error.name):
                 raise
-            raise _missing(location, source) from None
+            raise _missing(location, own.source) from None
     else:
         found = runpy.run_path(location.removeprefix("file:"))
     known = Config().settings
@@ -64,11 +71,25 @@ def read_config(location: str, source: str) -> dict[str, Any]:
 
 def _missing(location: str, source: str) -> ConfigError:
     return ConfigError(
-        f"The gunicorn configuration {location!r} named by {source} is not there.",
+        f"The gunicorn configuration {location!r} named by {source} does not exist.",
         hint="Correct it; a path counts from the app's folder.",
     )
 
 
-def _arguments() -> Any:
-    config = Config()
-    return config.parser().parse_args(config.get_cmd_args_from_env())
+def _arguments(environ: Mapping[str, str]) -> Any:
+    parser = Config().parser()
+    parser.error = _refuse  # its own prints sixty lines of usage, and ends the process
+    try:
+        words = shlex.split(environ.get(_ARGUMENTS, ""))
+    except ValueError:
+        _refuse("a quotation mark in it is never closed")
+    return parser.parse_args(words)
+
+
+def _refuse(reason: str) -> NoReturn:
+    from ...redaction.masking import mask_command  # not needed before
+
+    raise ConfigError(
+        f"The setting {_ARGUMENTS} cannot be used: {mask_command(reason)}.",
+        hint="Write what gunicorn's command line takes, such as `--workers 2 --threads 16`.",
+    )

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, which takes waiting connections before it stops, and is faster.
+"""gunicorn's threaded worker, which takes waiting connections before it stops.
 
 Knows gunicorn's worker, from the release on whose loop has a queue (24), and nothing of apps,
 settings or the platform.
@@ -7,7 +7,6 @@ settings or the platform.
 from __future__ import annotations
 
 import functools
-import select
 import selectors
 import time
 from typing import Any
@@ -16,11 +15,6 @@ from gunicorn.workers.gthread import ThreadWorker
 
 __all__ = ["AppServiceWorker", "name"]
 
-# How long a thread stays with a connection it has just answered. A browser's or front end's next
-# request often follows at once; taken up by the same thread it saves two hand-overs.
-_STAY_MILLISECONDS = 1
-# Then other connections get their turn.
-_MAX_STAYS = 100
 # From 27 on gunicorn's own worker leaves idle connections open for a moment after a stop. Before,
 # it closes one whose client may be sending, and waits for the others as long as for requests.
 _LINGERS = hasattr(ThreadWorker, "_cap_keepalive")
@@ -76,27 +70,3 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
         self.keepalived_conns.append(conn)
         callback = functools.partial(self.on_client_socket_readable, conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, callback)
-
-    def handle(self, conn: Any) -> Any:
-        """Serve one request of a connection, and those that follow at once."""
-        answered = super().handle(conn)
-        for _ in range(_MAX_STAYS):
-            if answered is not True or not self.alive or _is_http2(conn):
-                break
-            if not _readable(conn.sock):
-                break
-            answered = super().handle(conn)
-        return answered
-
-
-def _is_http2(conn: Any) -> bool:
-    return getattr(conn, "is_http2", False)  # new in gunicorn 25
-
-
-def _readable(sock: Any) -> bool:
-    try:
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return bool(poll.poll(_STAY_MILLISECONDS))
-    except (OSError, ValueError):
-        return False

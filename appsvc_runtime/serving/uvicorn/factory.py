@@ -1,4 +1,4 @@
-"""The door for any ASGI server that asks for a factory.
+"""The entry point for any ASGI server that takes a factory.
 
     uvicorn --factory appsvc_runtime.serving.uvicorn.factory:make --no-proxy-headers
 
@@ -16,21 +16,28 @@ from ...errors import AppLoadError
 from ...middleware import access_log
 from .. import one_host
 
-__all__ = ["make"]
+__all__ = ["load_app", "make"]
 
 
 def make() -> Any:
-    """Import the app and give it behind the middleware.
+    """Import the app that the environment names, and return it behind the middleware.
 
     Raises AppLoadError, also for a WSGI app, and ConfigError for a setting that cannot be used.
     """
     site = os.getcwd()
-    choice = load.choose_app(site, os.environ)
-    app, interface = load.wrap_any(load.load_any(choice.name, site))
+    return load_app(load.choose_app(site, os.environ).name, site)
+
+
+def load_app(name: str, site: str) -> Any:
+    """Import the app `name` in the folder `site`, and return it behind the middleware.
+
+    Raises as `make` does.
+    """
+    app, interface = load.wrap_any(load.load_any(name, site))
     if interface != "asgi":
         raise AppLoadError(
-            f"The app {choice.name!r} is a WSGI app, which an ASGI server cannot run.",
-            hint=f"Serve it with `appsvc serve {choice.name}`.",
+            f"The app {name!r} is a WSGI app, which an ASGI server cannot run.",
+            hint=f"Serve it with `appsvc serve {name}`; in a startup command, `exec` goes first.",
         )
     access_log.show()
     return one_host.OneHost(app)

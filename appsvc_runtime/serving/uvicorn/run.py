@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import functools
 import inspect
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from ...errors import AppServiceError
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, start_time
+from .. import defaults, handover, report
 from ..launch import enter, hide_main
 from . import factory
 
 if TYPE_CHECKING:
-    from ..launch import Launch
+    from ..plan import LaunchPlan
 
-__all__ = ["make", "run"]
+__all__ = ["run"]
 
 # Uvicorn's own code for an app that does not start.
 _NO_APP = 3
 # The first worker whose app cannot be loaded says why; the others wait so long to be ended.
 _OTHERS_WAIT = 30.0
-_WORKER = "APPSVC_WORKER_NUMBER"
 _LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -44,76 +43,78 @@ _LOGGING: dict[str, Any] = {
 }
 
 
-def run(launch: Launch) -> int:
-    """Serve until a stop signal; give 0, or 1 for an app that cannot be loaded.
+def run(plan: LaunchPlan) -> int:
+    """Serve until a stop signal; return 0, or 1 for an app that cannot be loaded.
 
-    Raises ConfigError, AppLoadError where no app is found.
+    Raises ConfigError for a port that cannot be taken.
     """
-    number = launch.choose_port()
-    settings = defaults.uvicorn_settings(os.environ)
-    seconds = defaults.graceful_seconds(
-        os.environ, launch.graceful_timeout, container=launch.container
-    )
-    enter(launch.site)  # its workers look for the app there
-    bound = sockets.bind(launch.address, number)
-    number = bound.getsockname()[1]
-    choice = launch.choose_app()
+    enter(plan.site)  # its workers look for the app there
+    bound = sockets.bind(plan.address, plan.port)
     config = uvicorn.Config(
-        f"{__name__}:make",
+        functools.partial(_make, plan),
         factory=True,
-        timeout_graceful_shutdown=seconds,
         log_config=_LOGGING,
-        **settings,
+        **defaults.uvicorn_settings(plan),
     )
-    launch.tell(choice, "uvicorn", number, ready=False)
+    report.print_serving(plan, bound.getsockname()[1], ready=False)
     bound.listen(config.backlog)
     bound.set_inheritable(True)
     hide_main()
     options: dict[str, Any] = {"sockets": [bound]}
     if "target" in inspect.signature(Multiprocess).parameters:  # uvicorn before 0.50
         options["target"] = uvicorn.Server(config).run
-    # Also for one worker: who dies is replaced.
+    # Also for one worker: one that dies is replaced.
     supervisor = _Supervisor(config, **options)
+    supervisor.plan = plan
     supervisor.run()
     return supervisor.failed
 
 
-def make() -> Any:
-    """Give the app to a worker of uvicorn; end it with a sentence where there is none."""
-    try:
-        with signals.stopping_by(lambda: os._exit(0)):  # uvicorn's own waits until it serves
-            app = factory.make()
-    except AppServiceError as error:
-        if os.environ.get(_WORKER, "1") != "1":
-            signals.on_stop_signal(lambda: os._exit(_NO_APP))  # uvicorn's waits for us
-            time.sleep(_OTHERS_WAIT)
-        complain(error)
-        raise SystemExit(_NO_APP) from None
-    with contextlib.suppress(OSError):  # standard output may be full
-        click.echo(start_time.ready())
+def _make(plan: LaunchPlan) -> Any:
+    """Return the app to a worker of uvicorn; end it with a sentence if it cannot be loaded."""
+    with signals.stopping_by(lambda: os._exit(0)):  # uvicorn's own handler waits until it serves
+        signals.let_stop_signals_in()
+        try:
+            with handover.access_lines(plan):
+                app = factory.load_app(plan.app, plan.site)
+        except AppServiceError as error:
+            if plan.worker != 1:
+                signals.on_stop_signal(lambda: os._exit(_NO_APP))
+                time.sleep(_OTHERS_WAIT)
+            complain(error)
+            raise SystemExit(_NO_APP) from None
+    report.print_ready(plan)
     return app
 
 
 class _Supervisor(Multiprocess):
-    """Uvicorn's own; `failed` is 1 where a worker's app could not be loaded."""
+    """Uvicorn's own; `failed` is 1 if a worker's app could not be loaded."""
 
+    plan: LaunchPlan
     failed = 0
 
     def init_processes(self) -> None:
-        """Start the workers, each of which knows its number."""
+        """Start the workers, each of which is handed the plan with its number."""
         wanted, self.processes_num = self.processes_num, 1
         for number in range(wanted):
-            os.environ[_WORKER] = str(number + 1)
-            super().init_processes()
+            self._hand_over(worker=number + 1)
+            # One that comes before a worker hears it would be lost.
+            with signals.holding_stop_signals():
+                super().init_processes()
         self.processes_num = wanted
-        os.environ[_WORKER] = "0"
-        start_time.end()
+        self._hand_over(worker=0, began=None)
+
+    def _hand_over(self, **changes: Any) -> None:
+        # Processes that uvicorn starts from now on get the configuration as it is then.
+        plan = dataclasses.replace(self.plan, **changes)
+        self.config.app = functools.partial(_make, plan)
 
     def keep_subprocess_alive(self) -> None:
         """Start dead workers again, unless there is no app."""
         workers = list(self.processes)
         if not _is_without_app(workers):
-            super().keep_subprocess_alive()
+            with signals.holding_stop_signals():
+                super().keep_subprocess_alive()
         # Again: one may have ended in between. Uvicorn then replaces it, or stops, from 0.50 on.
         if _is_without_app(workers):
             self.failed = 1

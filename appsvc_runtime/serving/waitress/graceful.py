@@ -97,7 +97,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def at_work(self) -> bool:
-        """Say whether a request is being received, worked on or answered."""
+        """Whether a request is being received, worked on or responded to."""
         return bool(self.requests or self.total_outbufs_len or self.request is not None)
 
 
@@ -159,7 +159,7 @@ class GracefulServer:
         return list(self._server.active_channels.values())
 
     def _stop_listening(self) -> None:
-        """Take in who is connected already but not accepted yet, then close the door."""
+        """Accept the connections that wait already, then close the listening socket."""
         before = -1
         while len(self._server.active_channels) > before:
             before = len(self._server.active_channels)

@@ -18,7 +18,7 @@ __all__ = ["PORT", "Problem", "port_problem"]
 
 PORT = "HTTP_PLATFORM_PORT"
 _SERVER_PORT = "SERVER_PORT"
-# These read the port by themselves: our own door, and what a script says where it does.
+# These read the port by themselves: our own entry point, and what a script says where it does.
 _OWN_DOOR = re.compile(r"(?:^|\s)-m\s+appsvc_runtime\.runserver(?:\s|$)")
 _OTHER_WAYS = ("appsvc_runtime", "argparse", "argv", "click", PORT)
 _SCRIPT = re.compile(r'"([^"]*\.py)"|(\S+\.py)(?=\s|$)', re.IGNORECASE)

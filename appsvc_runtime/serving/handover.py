@@ -1,0 +1,66 @@
+"""How a plan reaches the process that serves: the one module that writes this process's variables.
+
+- `APPSVC_LAUNCH_PLAN` is the plan, as JSON, for gunicorn, which takes this process's place. `write`
+  puts it into the variables of that program alone, `take` removes it there.
+- `APPSVC_ACCESS_LOG` is set by `access_lines` while an app is imported, if the plan wants access
+  lines and the user has not set it: middlewares that the app makes itself read it.
+
+Workers that multiprocessing starts get the plan as an argument. No variable stays: an app that
+starts a program, such as `appsvc serve` for another app, does not configure it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING
+
+from .plan import LaunchPlan
+from .servers import OwnConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["access_lines", "take", "write"]
+
+_PLAN = "APPSVC_LAUNCH_PLAN"
+_ACCESS_LOG = "APPSVC_ACCESS_LOG"
+
+
+def write(plan: LaunchPlan, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables for a program that is handed `plan`, whose warnings have been printed."""
+    return {**environ, _PLAN: json.dumps({**dataclasses.asdict(plan), "warnings": ()})}
+
+
+def take() -> LaunchPlan | None:
+    """Return the plan that this process was handed, and remove it; None if there is none.
+
+    None too for one that another release of this package wrote: gunicorn starts itself again on
+    SIGUSR2, with the variables that it was started with, to run what has been installed since.
+    """
+    text = os.environ.pop(_PLAN, None)
+    if text is None:
+        return None
+    try:
+        fields = json.loads(text)
+        return LaunchPlan(**{**fields, "own": OwnConfig(**fields["own"]), "warnings": ()})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+@contextlib.contextmanager
+def access_lines(plan: LaunchPlan) -> Iterator[None]:
+    """Have middlewares that are made in this block write access lines, if the plan wants them."""
+    if not plan.access_lines or os.environ.get(_ACCESS_LOG, "").strip():
+        yield
+        return
+    before = os.environ.get(_ACCESS_LOG)
+    os.environ[_ACCESS_LOG] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop(_ACCESS_LOG, None)
+        if before is not None:
+            os.environ[_ACCESS_LOG] = before

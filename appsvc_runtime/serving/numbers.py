@@ -1,0 +1,99 @@
+"""How many workers and threads a start gets, and how many seconds its end.
+
+Pure: a row of the table, options that are resolved, a Mapping. Where the platform or the user says
+a number, that one is taken; the reasons for ours are in `defaults`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..azure import names
+from ..errors import ConfigError
+from ..settings import option_parsers
+from ..system import process
+from . import defaults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .servers import Server
+
+__all__ = ["Numbers", "choose"]
+
+
+class Numbers(NamedTuple):
+    """Processes that serve, threads of each for the app, seconds for running requests at a stop."""
+
+    workers: int
+    threads: int
+    graceful_seconds: int
+
+
+def choose(
+    row: Server,
+    values: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    container: bool,
+    cores: int | None = None,
+) -> Numbers:
+    """Return the numbers of a start with the server `row`.
+
+    `values` are the `APPSVC_*` options, resolved, by name; `environ` holds the platform's and
+    gunicorn's own variables. `cores` is this machine's number by default. Raises ConfigError for a
+    variable that cannot be used.
+    """
+    return Numbers(
+        1 if row.one_process() else _workers(values, environ, cores or process.cpu_count()),
+        _threads(row, values, environ),
+        _graceful_seconds(values, environ, container=container),
+    )
+
+
+def _workers(values: Mapping[str, Any], environ: Mapping[str, str], cores: int) -> int:
+    asked = values["APPSVC_WORKERS"]
+    if not asked and _multiworkers(environ):
+        asked = _count(names.CUSTOM_WORKERS, environ) or 2 * cores + 1
+    # gunicorn's own variable, which its users know.
+    return asked or _count("WEB_CONCURRENCY", environ) or min(cores, defaults.MAX_WORKERS)
+
+
+def _threads(row: Server, values: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    if not row.threads:
+        return 0
+    asked = values["APPSVC_THREADS"]
+    if not asked and names.CUSTOM_THREADS in row.reads and _multiworkers(environ):
+        asked = _count(names.CUSTOM_THREADS, environ)
+    return asked or row.threads
+
+
+def _graceful_seconds(
+    values: Mapping[str, Any], environ: Mapping[str, str], *, container: bool
+) -> int:
+    """Stay a second under the container's own limit, after which the platform kills."""
+    seconds: int | None = values["APPSVC_GRACEFUL_TIMEOUT"]
+    if seconds is not None:
+        return seconds
+    if not container:
+        return defaults.GRACEFUL_SECONDS
+    limit = _count(names.STOP_TIME_LIMIT, environ) or names.DEFAULT_STOP_SECONDS
+    return max(1, min(limit, names.MAX_STOP_SECONDS) - 1)
+
+
+def _multiworkers(environ: Mapping[str, str]) -> bool:
+    """Return whether the platform's numbers count: they do only with this switch."""
+    return environ.get(names.ENABLE_MULTIWORKERS, "").strip().lower() == "true"
+
+
+def _count(name: str, environ: Mapping[str, str]) -> int | None:
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return option_parsers.parse_count(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"The setting {name} cannot be used: {error}.",
+            hint="Correct it in the app settings, or take it out.",
+        ) from None

@@ -1,0 +1,131 @@
+"""The plan of a start: all of its options, resolved once, as plain data.
+
+Whatever runs later, in this process or in another, reads the plan and resolves nothing again. The
+port is chosen here and nowhere else. Must not start anything, nor import a server.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..apps import load
+from ..azure import hosts, ports
+from ..middleware.wsgi import AppServiceMiddleware
+from ..settings import options
+from . import numbers, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .launch import Launch
+
+__all__ = ["LaunchPlan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What one start does. Plain data, which another process can be handed.
+
+    `app` is the app's name and `reason` why it is that one; both are empty where the server's own
+    command line names it. `site` is a full path. `port` is 0 for a free one. `threads` are those of
+    each worker, 0 where the server has none for the app. `given` are the numbers of the command
+    line, by the names of their options: with `named`, which is whether the entry point says where
+    to listen, they go over the server's own configuration, `own`. `access_lines`: the middleware
+    writes them; `log_probes` and `warmup_path` are for a server that writes its own. `began` is on
+    the machine's monotonic clock, which all of its processes share; None where no time is reported.
+    `worker` numbers the process that reads the plan, from 1; 0 replaces one that has died.
+    """
+
+    server: str
+    app: str
+    reason: str
+    site: str
+    address: str
+    port: int
+    named: bool
+    workers: int
+    threads: int
+    graceful_seconds: int
+    given: dict[str, int]
+    access_lines: bool
+    log_probes: bool
+    warmup_path: str
+    began: float | None
+    own: servers.OwnConfig = field(default_factory=servers.OwnConfig)
+    warnings: tuple[str, ...] = ()
+    worker: int = 1
+
+    @property
+    def bind(self) -> str:
+        """Where to listen, as servers write it."""
+        return ports.with_port(self.address, self.port)
+
+    def elapsed(self) -> str:
+        """Return how long the start has taken so far, for the end of a sentence."""
+        return "" if self.began is None else f" after {time.monotonic() - self.began:.2f} s"
+
+    def ready(self) -> str:
+        """Return the sentence for a worker that is ready."""
+        return f"The worker {os.getpid()} is ready{self.elapsed()}."
+
+
+def make_plan(
+    launch: Launch,
+    environ: Mapping[str, str],
+    *,
+    by_server: bool = False,
+    cores: int | None = None,
+) -> LaunchPlan:
+    """Resolve what an entry point asks for: argument, variable, default.
+
+    `by_server`: the server's own command line names the app, and its file if it has one. `cores` is
+    this machine's number by default. Raises ConfigError for the first option, setting or port that
+    cannot be used and for a server that cannot run here, AppLoadError where no app is found.
+    """
+    row = servers.choose(launch.server, environ, launch.default_server)
+    row.check()
+    port = ports.choose_port(launch.port, environ, launch.port_sources)
+    given = {
+        "APPSVC_WORKERS": launch.workers,
+        "APPSVC_THREADS": launch.threads,
+        "APPSVC_GRACEFUL_TIMEOUT": launch.graceful_timeout,
+    }
+    # All of them: a mistake in one that only a worker reads is reported before there is a worker.
+    values = {name: row.resolve(given.get(name), environ) for name, row in options.OPTIONS.items()}
+    chosen = numbers.choose(row, values, environ, container=launch.container, cores=cores)
+    _check_middleware_settings(environ)
+    site = os.path.abspath(launch.site)
+    own = row.find_config(site, environ, by_server=by_server)
+    choice = load.AppChoice("", "") if by_server else load.choose_app(site, environ, launch.app)
+    if launch.container and not environ.get("APPSVC_ACCESS_LOG", "").strip():
+        values["APPSVC_ACCESS_LOG"] = not row.own_access_line
+    return LaunchPlan(
+        server=row.name,
+        app=choice.name,
+        reason=choice.reason,
+        site=site,
+        address=launch.host or launch.default_host,
+        port=port,
+        named=not launch.container or launch.host is not None or launch.port is not None,
+        workers=chosen.workers,
+        threads=chosen.threads,
+        graceful_seconds=chosen.graceful_seconds,
+        given={name: value for name, value in given.items() if value is not None},
+        access_lines=values["APPSVC_ACCESS_LOG"],
+        log_probes=values["APPSVC_LOG_PROBES"],
+        warmup_path=hosts.warmup_path(environ),
+        began=launch.began,
+        own=own,
+        warnings=(*row.holes(), *row.unused(environ, launch)),
+    )
+
+
+def _check_middleware_settings(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError for settings that only the middleware finds wrong.
+
+    A middleware is made and thrown away: each worker makes its own, when the server runs already.
+    """
+    AppServiceMiddleware(lambda *_: [], environ=environ)
