@@ -30,7 +30,6 @@ from .commands import Commands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from _typeshed import DataclassInstance
 
 __all__ = ["entry_point", "main"]
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ..apps import load
 from ..azure import hosts, ports
-from ..middleware.wsgi import AppServiceMiddleware
 from ..settings import options
 from . import numbers, servers
 
@@ -96,7 +95,6 @@ def make_plan(
     # All of them: a mistake in one that only a worker reads is reported before there is a worker.
     values = {name: row.resolve(given.get(name), environ) for name, row in options.OPTIONS.items()}
     chosen = numbers.choose(row, values, environ, container=launch.container, cores=cores)
-    _check_middleware_settings(environ)
     site = os.path.abspath(launch.site)
     own = row.find_config(site, environ, by_server=by_server)
     choice = load.AppChoice("", "") if by_server else load.choose_app(site, environ, launch.app)
@@ -121,11 +119,3 @@ def make_plan(
         own=own,
         warnings=(*row.holes(), *row.unused(environ, launch)),
     )
-
-
-def _check_middleware_settings(environ: Mapping[str, str]) -> None:
-    """Raise ConfigError for settings that only the middleware finds wrong.
-
-    A middleware is made and thrown away: each worker makes its own, when the server runs already.
-    """
-    AppServiceMiddleware(lambda *_: [], environ=environ)

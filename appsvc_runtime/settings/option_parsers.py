@@ -16,6 +16,7 @@ __all__ = [
     "parse_level",
     "parse_log_format",
     "parse_login",
+    "parse_networks",
     "parse_number",
     "parse_remote_user",
     "parse_seconds",
@@ -128,6 +129,21 @@ def parse_host_patterns(text: str) -> list[str]:
 def parse_text(text: str) -> str:
     """Read any text, without the blanks around it."""
     return text.strip()
+
+
+def parse_networks(text: str) -> str:
+    """Return a list of addresses, networks and `*`, with commas; ValueError for anything else."""
+    import ipaddress  # a site that names none does not pay for it
+
+    for word in text.split(","):
+        if word.strip() not in ("", "*"):
+            try:
+                ipaddress.ip_network(word.strip(), strict=False)
+            except ValueError:
+                raise ValueError(
+                    "expected addresses and networks, such as 10.0.0.4,192.168.0.0/16, or *"
+                ) from None
+    return text
 
 
 def parse_login(text: str) -> str:

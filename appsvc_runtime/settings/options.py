@@ -16,6 +16,7 @@ from .option_parsers import (
     parse_level,
     parse_log_format,
     parse_login,
+    parse_networks,
     parse_number,
     parse_remote_user,
     parse_seconds,
@@ -81,7 +82,7 @@ OPTIONS: dict[str, Option] = {
         ),
         Option(
             "APPSVC_TRUSTED_PROXIES",
-            parse_text,
+            parse_networks,
             "",
             "Who may report scheme, host and client: addresses and networks, separated by commas, "
             "or `*`. On App Service: loopback, link-local and private peers. Elsewhere: nobody.",
