@@ -126,4 +126,5 @@ def test_the_package_that_is_missing(tmp_path: Path) -> None:
     )
     result = run("-c", code)
     assert result.returncode == 2
-    assert 'pipx install "appsvc-runtime[emulator]"' in result.stderr
+    assert '`pip install "appsvc-runtime[emulator]"` in this environment' in result.stderr
+    assert '`pipx install "appsvc-runtime[emulator]"`' in result.stderr
