@@ -28,14 +28,18 @@ __all__ = ["LaunchPlan", "make_plan"]
 class LaunchPlan:
     """What one start does. Plain data, which another process can be handed.
 
-    `app` is the app's name and `reason` why it is that one; both are empty where the server's own
-    command line names it. `site` is a full path. `port` is 0 for a free one. `threads` are those of
-    each worker, 0 where the server has none for the app. `given` are the numbers of the command
-    line, by the names of their options: with `named`, which is whether the entry point says where
-    to listen, they go over the server's own configuration, `own`. `access_lines`: the middleware
-    writes them; `log_probes` and `warmup_path` are for a server that writes its own. `began` is on
-    the machine's monotonic clock, which all of its processes share; None where no time is reported.
-    `worker` numbers the process that reads the plan, from 1; 0 replaces one that has died.
+    - `app` is the app's name, `reason` why it is that one; both are empty if the server's own
+      command line names the app. `site` is the app's folder, as a full path.
+    - `address` and `port`, 0 for a free one, are where to listen. `named`: the entry point or its
+      command line says so, over what the server's own configuration says.
+    - `workers` are processes, `threads` those of each for the app, 0 if the server has none.
+      `given` are the numbers that the command line names, by the names of their variables: they
+      too go over the server's own configuration, which is `own`.
+    - `access_lines`: the middleware writes them. `log_probes` and `warmup_path` are for a server
+      that writes its own.
+    - `began` is on the machine's monotonic clock, which all of its processes share; None if no time
+      is to be reported. `warnings` are sentences for the user.
+    - `worker` is the number of the process that reads the plan, from 1; 0 replaces one that died.
     """
 
     server: str
@@ -48,7 +52,7 @@ class LaunchPlan:
     workers: int
     threads: int
     graceful_seconds: int
-    given: dict[str, int]
+    given: Mapping[str, int]
     access_lines: bool
     log_probes: bool
     warmup_path: str

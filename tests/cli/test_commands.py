@@ -164,6 +164,19 @@ def test_settings_that_the_package_has() -> None:
     assert {row["group"] for row in rows} == {"web", "worker"}
 
 
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [("appsvc s", {"serve", "settings"}), ("appsvc w", {"worker"}),
+     ("appsvc serve --wo", {"--workers"}), ("appsvc worker --gr", {"--grace"})],
+)  # fmt: skip
+def test_shells_complete_commands_and_options(line: str, completed: set[str]) -> None:
+    """As click's own script for bash asks, of commands too that are loaded when they are used."""
+    variables = {"_APPSVC_COMPLETE": "bash_complete", "COMP_WORDS": line}
+    result = run("-m", "appsvc_runtime", COMP_CWORD=str(line.count(" ")), **variables)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert {one.partition(",")[2] for one in result.stdout.split()} == completed
+
+
 def test_an_unknown_command() -> None:
     """Is refused in a sentence, with code 2."""
     result = run("-m", "appsvc_runtime", "servve")

@@ -92,7 +92,7 @@ def test_both_examples_are_found_without_a_warning(
         assert answer["command"].endswith(f" gunicorn {app}")
         assert (answer["python_version"], answer["warnings"]) == (version, [])
     answer = explain(EXAMPLES / example, "--startup-command", "startup.txt")
-    assert (answer["framework"], answer["command"]) == ("custom", "appsvc serve")
+    assert (answer["framework"], answer["command"]) == ("custom", "exec appsvc serve")
 
 
 def test_people_are_told_what_why_and_what_will_surprise(
