@@ -57,7 +57,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Give the path of a log file that is not there yet."""
+    """Return the path of a log file that is not there yet."""
     return tmp_path / "app.log"
 
 

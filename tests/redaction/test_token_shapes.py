@@ -256,7 +256,7 @@ def test_no_text_takes_the_square_of_its_length() -> None:
     for part in HOSTILE:
         text = part * (LONG // len(part))
         address = f"https://h/{text}"
-        with limit(part):
+        with limit(part, 5):  # for three texts
             mask_value("VALUE", f"x {text}@")
             mask_value("VALUE", address)
             mask_url(address)
