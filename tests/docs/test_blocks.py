@@ -22,10 +22,28 @@ from tests.support.servers import ROOT
 from tests.support.wheels import build_wheel
 
 # How many blocks of each page are not run: a new one is a decision.
-NOT_RUN: dict[str, int] = {"docs/troubleshooting.md": 1}
+NOT_RUN: dict[str, int] = {
+    "README.md": 5,
+    "docs/benchmarks.md": 1,
+    "docs/deploy.md": 7,
+    "docs/emulator/index.md": 1,
+    "docs/emulator/webjobs.md": 1,
+    "docs/health.md": 1,
+    "docs/hosts/httpplatform.md": 1,
+    "docs/hosts/linux.md": 1,
+    "docs/hosts/webjobs.md": 3,
+    "docs/hosts/worker-roles.md": 2,
+    "docs/quickstart/django.md": 4,
+    "docs/quickstart/fastapi.md": 2,
+    "docs/quickstart/flask.md": 2,
+    "docs/quickstart/index.md": 1,
+    "docs/quickstart/package.md": 2,
+    "docs/troubleshooting.md": 1,
+    "docs/workers.md": 2,
+}
 
 # Pages that are still to be rewritten; a row goes when the page is done.
-UNFINISHED: frozenset[str] = frozenset({"README.md", "docs/emulator/index.md"})
+UNFINISHED: frozenset[str] = frozenset()
 
 _BUILDS = re.compile(r"appsvc build|--as linux|pip install")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.docs.pages import README
-from tests.support.servers import ROOT, run
+from tests.support.servers import ROOT
 
 
 def test_the_map_shows_what_is_there() -> None:
@@ -38,20 +38,3 @@ def test_ci_calls_the_test_command() -> None:
     assert re.search(rf"^{command[2]} ", script, re.MULTILINE)
     assert f"install --quiet --disable-pip-version-check {command[1]}" in script
 
-
-def test_what_explain_shows() -> None:
-    """The example in the README is what the command prints, whichever Python runs the tests."""
-    text = README.read_text("utf-8")
-    shown = text.partition("$ appsvc explain examples/flask_app\n")[2].partition("```")[0]
-    # What is looked for depends on the container's Python, which the first line names; the folder
-    # and the interpreter are this machine's.
-    version = re.search(r"\(Python ([0-9.]+)\)", shown)
-    assert version
-    words = ("explain", "examples/flask_app", "--python-version", version[1])
-    result = run("-m", "appsvc_runtime", *words)
-    own = ("Site:", "Python:")
-    for printed in (shown, result.stdout):
-        assert printed.startswith(own)
-    assert [line for line in shown.splitlines() if not line.startswith(own)] == [
-        line for line in result.stdout.splitlines() if not line.startswith(own)
-    ]

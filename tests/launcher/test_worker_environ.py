@@ -55,9 +55,9 @@ def test_variables_of_this_process_are_read_where_it_begins() -> None:
     using = []
     for path in Path(os.path.dirname(appsvc_runtime.launcher.__file__)).glob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
-        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        assert not names & {"putenv", "unsetenv"}
-        if names & {"environ", "getenv", "environb"}:
+        names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not names & {"os.putenv", "os.unsetenv"}
+        if names & {"os.environ", "os.getenv", "os.environb"}:
             using.append(path.name)
         written = [
             node
