@@ -46,15 +46,15 @@ _HOST_IGNORED = (
 class HeaderSet:
     """What is to be done with the headers of a request, by the `names` in its environ.
 
-    `overwritten` are the variables that a decision is written to, `absent` those of them that did
-    not come, which it adds. `identity` are the headers that say who is signed in, `forbidden` those
-    that no untrusted peer may send: all that only a front end may report, and `others`. `has_more`
-    is whether there is more to decide than for most requests: wfastcgi, identity, or an
-    X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
+    `overwritten` are the variables that came and that a decision is written to; `blank` has these
+    and those that it adds, to be filled with what came. `identity` are the headers that say who is
+    signed in, `forbidden` those that no untrusted peer may send: all that only a front end may
+    report, and `others`. `has_more` is whether there is more to decide than for most requests:
+    wfastcgi, identity, or an X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
     """
 
     __slots__ = (
-        "_addresses", "_has_port", "_ports", "_removed", "_scheme", "absent", "forbidden",
+        "_addresses", "_has_port", "_ports", "_removed", "_scheme", "blank", "forbidden",
         "has_more", "identity", "names", "overwritten",
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ class HeaderSet:
         self.names = [*names]
         found = frozenset(names)
         self.overwritten = [*found & _OVERWRITTEN]
-        self.absent = {key: _ALWAYS[key] for key in _ALWAYS.keys() - found}
+        self.blank = {**_ALWAYS, **dict.fromkeys(self.overwritten)}
         self.identity = [key for key in names if key.startswith(azure_names.IDENTITY_PREFIXES)]
         self.forbidden = [key for key in names if _is_reported(key) or key in others]
         self.has_more = bool(self.identity) or not _MORE.isdisjoint(names)

@@ -43,7 +43,7 @@ _PORT = (
 )
 
 # The one shape App Service sends: canonical already, so a match needs no further parsing.
-IPV4_CLIENT = re.compile(rf"({_IPV4})(?::({_PORT}))?")
+_ipv4_client = re.compile(rf"({_IPV4})(?::({_PORT}))?").fullmatch
 _IPV4_ONLY = re.compile(_IPV4)
 _BRACKETED = re.compile(rf"\[([0-9A-Fa-f:.]+)\](?::({_PORT}))?")
 # Keeps ipaddress from seeing zone ids and very long text.
@@ -129,9 +129,9 @@ def read_client(value: str | None, hops: int) -> tuple[str, str | None] | None:
     """
     if value is None:
         return None
-    match = IPV4_CLIENT.fullmatch(value) if hops == 1 else None
+    match = _ipv4_client(value) if hops == 1 else None
     if match is not None:  # most of them: a list of one, which need not be taken apart
-        return match.group(1, 2)  # type: ignore[return-value]
+        return match.groups()  # type: ignore[return-value]
     return read_endpoint(last_hop(value, hops))
 
 
@@ -142,9 +142,9 @@ def read_endpoint(entry: str) -> tuple[str, str | None] | None:
     `[2001:db8::1]` and `2001:db8::1`. Anything else gives None.
     """
     entry = entry.strip(_BLANKS)
-    match = IPV4_CLIENT.fullmatch(entry)
+    match = _ipv4_client(entry)
     if match is not None:
-        return match.group(1, 2)  # type: ignore[return-value]
+        return match.groups()  # type: ignore[return-value]
     match = _BRACKETED.fullmatch(entry)
     address = _read_ipv6(match[1] if match else entry)
     return None if address is None else (address, match[2] if match else None)

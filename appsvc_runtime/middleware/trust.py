@@ -79,22 +79,22 @@ class TrustPolicy:
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done; never raises on any header."""
-        before = None
-        if REQUEST_KEY in environ:
-            if environ[REQUEST_KEY]._policy == self._policy:
+        before = environ.get(REQUEST_KEY)
+        if before is not None:
+            if before._policy == self._policy:
                 return
             # A middleware around this one decided by other options: these count, on the request
             # as it came.
-            before = _restore(environ)
+            _restore(environ)
         names = [*environ]
         headers = self._last_headers
         if headers.names != names:
             headers = self._last_headers = self._header_sets[tuple(names)]
-        original: dict[str, Any] = headers.absent.copy()
+        original: dict[str, Any] = headers.blank.copy()  # which need not grow
         for key in headers.overwritten:
             original[key] = environ[key]
         if before is not None:
-            original = {**before, **original}
+            original = {**environ[ORIGINAL_KEY], **original}
         environ[ORIGINAL_KEY] = original
         if self._inert:
             # Off the platform nobody signs users in.
@@ -260,8 +260,8 @@ def _remove(keys: list[str], environ: dict[str, Any], original: dict[str, Any]) 
         original[key] = environ.pop(key)
 
 
-def _restore(environ: dict[str, Any]) -> dict[str, Any]:
-    """Give the request back what it came with, and return that."""
+def _restore(environ: dict[str, Any]) -> None:
+    """Give the request back what it came with."""
     original: dict[str, Any] = environ[ORIGINAL_KEY]
     for key, value in original.items():
         if key == "PATH_INFO":  # decoded once and for all, and changed by whoever mounts apps
@@ -270,4 +270,3 @@ def _restore(environ: dict[str, Any]) -> dict[str, Any]:
             environ.pop(key, None)
         else:
             environ[key] = value
-    return original
