@@ -135,13 +135,14 @@ def parse_networks(text: str) -> str:
     """Return a list of addresses, networks and `*`, with commas; ValueError for anything else."""
     import ipaddress  # a site that names none does not pay for it
 
-    for word in text.split(","):
+    for number, word in enumerate(text.split(","), 1):
         if word.strip() not in ("", "*"):
             try:
                 ipaddress.ip_network(word.strip(), strict=False)
             except ValueError:
                 raise ValueError(
-                    "expected addresses and networks, such as 10.0.0.4,192.168.0.0/16, or *"
+                    "expected addresses, networks or *, such as 10.0.0.4,192.168.0.0/16, which "
+                    f"entry {number} is not"
                 ) from None
     return text
 

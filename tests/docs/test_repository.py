@@ -37,4 +37,3 @@ def test_ci_calls_the_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert re.search(rf"^{command[2]} ", script, re.MULTILINE)
     assert f"install --quiet --disable-pip-version-check {command[1]}" in script
-
