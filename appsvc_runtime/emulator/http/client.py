@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
-__all__ = ["OutgoingRequest", "make_session"]
+__all__ = ["ClosedError", "OutgoingRequest", "make_session"]
 
 _HOST = "127.0.0.1"
 _NOT_ADDED = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
@@ -38,14 +38,22 @@ _READ: dict[str, Any] = {
 }
 if "max_headers" in inspect.signature(aiohttp.ClientSession.__init__).parameters:
     _READ["max_headers"] = 1_000  # aiohttp counts headers from 3.14 on, and takes 128
-# Newer than aiohttp 3.11 only.
+# aiohttp has it from 3.12 on.
 _MAKES_SOCKETS = "socket_factory" in inspect.signature(aiohttp.TCPConnector.__init__).parameters
 # IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen with the connection, so that one may be taken
 # that another has had a moment ago. Only Linux has it (and netlink); named from Python 3.12 on.
 _NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "AF_NETLINK") else None)
 
 
-class _UnusableError(aiohttp.ServerDisconnectedError):
+class ClosedError(aiohttp.ClientConnectionError):
+    """The server closed the connection before it responded.
+
+    In aiohttp's own words it would send the request again, over a new connection as well, where a
+    crash is no coincidence.
+    """
+
+
+class _UnusableError(aiohttp.ClientConnectionError):
     """The kept connection is of no use any more; nothing was sent over it."""
 
 
@@ -120,7 +128,7 @@ def make_session(source: str, kept_for: float) -> aiohttp.ClientSession:
         options["socket_factory"] = functools.partial(_bound_socket, source)
     elif source:
         options["local_addr"] = (source, 0)
-    session = aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept_for, **options),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_NOT_ADDED,
@@ -129,10 +137,6 @@ def make_session(source: str, kept_for: float) -> aiohttp.ClientSession:
         response_class=_Response,
         **_READ,
     )
-    if hasattr(session, "_retry_connection"):
-        # It would send again over new connections as well, where a crash is no coincidence.
-        session._retry_connection = False
-    return session
 
 
 class _Request(aiohttp.ClientRequest):
@@ -154,7 +158,6 @@ class _Request(aiohttp.ClientRequest):
         self._used.add(protocol)
         if self.method == "HEAD" and protocol.transport is not None:
             protocol.transport.set_protocol(_HeadOnly(protocol))  # type: ignore[arg-type]
-            protocol.force_close()
         if not all(map(str.isascii, (self.url.raw_path, *self.headers.values()))):
             return await super().send(_ByteConnection(conn))  # type: ignore[arg-type]
         return await super().send(conn)
@@ -166,8 +169,11 @@ class _Response(aiohttp.ClientResponse):
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """Wait for the head."""
         protocol = connection.protocol
-        await super().start(connection)
-        if self.status in _BODILESS and protocol is not None:
+        try:
+            await super().start(connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            raise ClosedError(*error.args) from None
+        if protocol is not None and (self.method == "HEAD" or self.status in _BODILESS):
             protocol.close()  # what a server sends behind its head is nobody's
         return self
 

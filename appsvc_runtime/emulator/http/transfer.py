@@ -15,7 +15,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from ...errors import AppServiceError
-from .client import OutgoingRequest
+from .client import ClosedError, OutgoingRequest
 from .hop_headers import end_to_end, forwarded_headers
 from .messages import Answer, Request
 from .upload import Upload
@@ -33,7 +33,7 @@ __all__ = [
 
 # Before Python 3.11 two things.
 _TIMEOUTS = (asyncio.TimeoutError, TimeoutError)
-_CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+_CLOSED = (ClosedError, aiohttp.ClientOSError)
 _IDEMPOTENT = frozenset("GET HEAD OPTIONS TRACE PUT DELETE".split())
 
 # What sending a request and reading its response may raise.
@@ -87,8 +87,7 @@ class Transfer:
         `fresh`: send it over a new connection. Raises one of `ERRORS`, which `failure` explains.
         """
         body = None if self._request.length == 0 else self._upload
-        if body is None:
-            self._upload.start_timer()
+        self._upload.start()
         try:
             response = await self._outgoing.send(
                 session, self._port, body, chunked=self._request.length is None, fresh=fresh

@@ -16,6 +16,8 @@ __all__ = ["Upload"]
 class Upload:
     """A request's body, piece by piece; as many bytes as the request says, or an error.
 
+    The first piece is empty: aiohttp sends the head with the first piece, and a server may respond
+    to the head alone.
     `timeout` is how many seconds the server may take nothing of it, or send nothing once it has
     all; then `expired` is called. `failed` is called with what the body raises.
     """
@@ -33,12 +35,17 @@ class Upload:
         self._expired = expired
         self._failed = failed
         self._timer: asyncio.TimerHandle | None = None
+        self._head_sent = False
         self.begun = False
 
     def __aiter__(self) -> Upload:
         return self
 
     async def __anext__(self) -> bytes:
+        if not self._head_sent:
+            self._head_sent = True
+            self.start_timer()
+            return b""
         self.begun = True
         self.stop_timer()
         try:
@@ -51,8 +58,14 @@ class Upload:
             raise StopAsyncIteration
         return piece
 
+    def start(self) -> None:
+        """Expect the server to take a request's head, or to respond where it has no body."""
+        self._head_sent = False
+        self.start_timer()
+
     def start_timer(self) -> None:
         """Expect the server to do something."""
+        self.stop_timer()
         self._timer = asyncio.get_running_loop().call_later(self._timeout, self._expired)
 
     def stop_timer(self) -> None:

@@ -31,6 +31,7 @@ def test_server_is_expected_to_take_each_piece_and_to_respond() -> None:
             await ready.wait()
 
         upload = Upload(request(body=body(), length=1), 0.05, expired.set, lambda _: None)
+        assert await anext(upload) == b""  # with the head
         assert await anext(upload) == b"a"
         await asyncio.wait_for(expired.wait(), 10)
         expired.clear()
@@ -133,5 +134,29 @@ def test_response_that_is_whole_before_the_body_is() -> None:
                 assert await read(answer) == b"ok"
                 await asyncio.wait_for(told.ended.wait(), 10)
                 assert told.connections == number
+
+    run(check)
+
+
+@pytest.mark.parametrize("length", [5, None])
+def test_head_does_not_wait_for_the_body(length: int | None) -> None:
+    """A server may refuse a request whose client has sent nothing more yet."""
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
+        await told.head(reader)
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        told.bodies.append(await reader.read())
+
+    async def check() -> None:
+        async with raw(serve) as (upstream, port, told):
+            asked = request("POST", body=never(), length=length)
+            answer = await asyncio.wait_for(upstream.forward(asked, port, timeout=20), 10)
+            assert (answer.status, await read(answer)) == (413, b"no")
+            await asyncio.wait_for(told.ended.wait(), 10)
+            assert told.bodies == [b""]
 
     run(check)
