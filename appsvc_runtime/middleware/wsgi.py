@@ -86,7 +86,7 @@ class AppServiceMiddleware:
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        options = MiddlewareOptions(locals())
+        self._options = options = MiddlewareOptions(locals())
         self._trust = TrustPolicy(options)
         self._responder = Responder(options, self._trust)
         self.app = app
@@ -120,6 +120,9 @@ class AppServiceMiddleware:
         from . import drain
 
         drain.install()
+        # IIS sends no signal.
+        if self._options.on_app_service and not self._options.under_iis:
+            drain.warn_if_missing()
         self._has_begun = True
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
