@@ -192,7 +192,8 @@ def serving(
         server = Server(process, number, log_path)
         try:
             if not number:
-                server.port = int(server.wait_for_match(ready)[1])
+                # A build may come before.
+                server.port = int(server.wait_for_match(ready, 240)[1])
             server.wait_until_it_listens()
             yield server
         finally:

@@ -219,7 +219,7 @@ class FastCgiConnection(Connection, Carrier):
         self._exchange = None
         if self._paused:
             self._unpause()
-        self.doubtful = self.served == 1 and exchange.has_errors
+        self.doubtful = self.ending = self.served == 1 and exchange.has_errors
         if self._parser.surplus:
             self._break(FastCgiError("The application sent something that belongs to no request."))
         elif not exchange.sent:

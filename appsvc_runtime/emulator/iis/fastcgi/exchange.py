@@ -38,6 +38,8 @@ class Response:
 class Carrier:
     """What an exchange asks of the process that carries it."""
 
+    ending = False  # it is likely to end instead of answering
+
     def pause(self, exchange: Exchange) -> None:
         """Read no more of the answer for now."""
 
@@ -170,12 +172,15 @@ class Exchange:
             raise
 
     def again(self) -> Exchange | None:
-        """Give the same request anew, once, if nothing of it has been used up; else None.
+        """Return the same request anew, once, if nothing of it has been used up; else None.
+
+        A process that was about to end anyway does not count as the once.
 
         What is held of an answer does not count, as no visitor has seen it: wfastcgi sends an
         answer in several pieces, and its watcher may end the process between any two of them.
         """
-        if self.retried or self.touched or self._stream is not None or self._stderr:
+        once_more = not self.retried or (self.carrier is not None and self.carrier.ending)
+        if not once_more or self.touched or self._stream is not None or self._stderr:
             return None
         anew = Exchange(self.message, self.body, self.length, limit=self._limit)
         anew.retried = True

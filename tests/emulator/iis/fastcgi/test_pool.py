@@ -204,6 +204,21 @@ def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
         asyncio.run(work())
 
 
+def test_processes_that_end_late_after_an_error(tmp_path: Path) -> None:
+    """On a busy machine they have not ended yet when the next request is theirs: it goes on."""
+    log = Log()
+    ends_late = ["stderr", "exit=0"]
+    launcher = Varying(tmp_path, log, ends_late, ends_late, ["fine"])
+
+    async def work(running: Running) -> None:
+        answers = await asyncio.gather(*(running.get() for _ in range(2)))
+        assert [answer.status for answer in answers] == [500] * 2
+        await until(lambda: len(running.pool._idle) == 2, "both are taken for alive")
+        assert await running.text() == "fine"
+
+    run_pool(launcher, tmp_path, log, work, warm=False, max_instances=2)
+
+
 def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
     """wfastcgi ends after such a 500; whoever waits gets a process of his own, and the 500."""
     log = Log()
