@@ -1,7 +1,6 @@
-"""Credentials are known by their look, and ordinary texts are left alone.
+"""Credentials are recognised by their shape, and ordinary texts are shown.
 
-The examples are put together while the tests run: scanners for leaked credentials look through
-repositories, too.
+The examples are assembled at run time, because scanners for leaked credentials search repositories.
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ AROUND = ["{}", "  {}\n", "token {} there", '"{}"', "a,{};", "x={}", "({})", "a\
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize(("shape", "token"), TOKENS.values(), ids=TOKENS)
 def test_tokens_are_known(shape: str, token: str, around: str) -> None:
-    """Under a name that says nothing, alone and within a text."""
+    """A token is recognised under a neutral name, alone and within a text."""
     value = around.format(token)
     if shape != "Oracle login" or value.strip() == token:  # that is known as a whole only
         assert re.search(SHAPES[shape], value.strip())
@@ -133,7 +132,7 @@ def test_tokens_are_known(shape: str, token: str, around: str) -> None:
 
 
 def test_every_shape_has_an_example() -> None:
-    """The tables are complete."""
+    """Every shape has an example here."""
     addresses = {
         name for _, text in ADDRESSES.values() for name, rule in SHAPES.items()
         if re.search(rule, text.format("abcdefghijklm"))
@@ -143,7 +142,7 @@ def test_every_shape_has_an_example() -> None:
 
 @pytest.mark.parametrize(("host", "address"), ADDRESSES.values(), ids=ADDRESSES)
 def test_addresses_that_are_secrets_show_their_host(host: str, address: str) -> None:
-    """Alone, within a text or a list, in a Url and in a connection string's options."""
+    """Only the host is shown: alone, in a text or list, in a Url, in a string's options."""
     marker = "s3cr3tmarker1"
     address = address.format(marker)
     for value in (
@@ -220,7 +219,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
 def test_ordinary_texts_are_shown(text: str) -> None:
-    """A list that hides everything helps nobody."""
+    """Ordinary texts are shown: a list that hides everything helps nobody."""
     assert mask_value("VALUE", text) == text
 
 
@@ -255,7 +254,7 @@ for part in sys.stdin.read().split("\\0"):
 
 @pytest.mark.parametrize("first", range(0, len(HOSTILE), 24))
 def test_no_text_takes_the_square_of_its_length(first: int) -> None:
-    """200,000 characters of each: what takes the square of them would take hours."""
+    """200,000 characters of each kind: quadratic time would be hours."""
     subprocess.run(
         [sys.executable, "-c", RACE], input="\0".join(HOSTILE[first : first + 24]), text=True,
         check=True, timeout=300, encoding="utf-8",
