@@ -48,20 +48,14 @@ UNFINISHED: frozenset[str] = frozenset(
     README.md
     appsvc_runtime
     appsvc_runtime/apps
-    appsvc_runtime/azure
     appsvc_runtime/cli
-    appsvc_runtime/connections
     appsvc_runtime/emulator
     appsvc_runtime/launcher
-    appsvc_runtime/logs
     appsvc_runtime/middleware
     appsvc_runtime/serving
-    appsvc_runtime/settings
-    appsvc_runtime/startup
     appsvc_runtime/system
     docs/build.md
     docs/headers.md
-    docs/reference/settings.md
     docs/security.md
     docs/servers.md
     examples/django_app
@@ -71,16 +65,12 @@ UNFINISHED: frozenset[str] = frozenset(
     examples/worker
     tests
     tests/apps
-    tests/azure
     tests/cli
-    tests/connections
     tests/emulator
     tests/integration
     tests/launcher
-    tests/logs
     tests/middleware
     tests/serving
-    tests/settings
     tests/support
     tests/system
     """.split()
