@@ -50,7 +50,7 @@ __all__ = [
 
 __version__ = "0.1.0.dev0"
 
-# Loaded when asked for: an app that only wraps itself does not pay for them.
+# Imported on first use: an app that only uses the middleware does not load them.
 _LATER = {
     "AppServiceASGIMiddleware": "middleware.asgi",
     "ConnectionString": "connections.connection",

@@ -11,8 +11,8 @@
     LOGGING = appsvc.logging_config(settings)
     STATIC_ROOT = appsvc.static_root(settings, BASE_DIR)
 
-Each function gives a plain value and changes nothing; `appsvc settings --django` shows what each
-would give here, and why. Must not import Django.
+Each function returns a plain value and changes nothing; `appsvc settings --django` shows each value
+here, and why. Must not import Django.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Choice:
 
 @drop_frames
 def allowed_hosts(settings: Settings, *hosts: str) -> list[str]:
-    """Give ALLOWED_HOSTS: the site's own name, `hosts`, those of `APPSVC_ALLOWED_HOSTS`.
+    """Return ALLOWED_HOSTS: the site's own name, `hosts`, those of `APPSVC_ALLOWED_HOSTS`.
 
-    Also this machine's own names: the platform's probes ask for the container by its address
-    (169.254.x.x), and nobody outside can. Raises ConfigError for what is no host name.
+    Includes this machine's own names: the platform's probes request the container by its address
+    (169.254.x.x), which nothing outside can do. Raises ConfigError for an invalid host name.
     """
     found: list[str] = _allowed_hosts(settings, hosts).value
     return found
@@ -72,10 +72,10 @@ def allowed_hosts(settings: Settings, *hosts: str) -> list[str]:
 
 @drop_frames
 def csrf_trusted_origins(settings: Settings, *hosts: str) -> list[str]:
-    """Give CSRF_TRUSTED_ORIGINS: https for the site's name, `hosts`, `APPSVC_ALLOWED_HOSTS`.
+    """Return CSRF_TRUSTED_ORIGINS: https for the site's name, `hosts`, `APPSVC_ALLOWED_HOSTS`.
 
-    A host may be given as a whole origin (`http://localhost:3000`). `.example.com` stands for all
-    below it, as in ALLOWED_HOSTS.
+    A host may be a whole origin (`http://localhost:3000`). `.example.com` stands for all its
+    subdomains, as in ALLOWED_HOSTS.
     """
     found: list[str] = _csrf_trusted_origins(settings, hosts).value
     return found
@@ -83,13 +83,13 @@ def csrf_trusted_origins(settings: Settings, *hosts: str) -> list[str]:
 
 @drop_frames
 def secure_proxy_ssl_header(settings: Settings) -> tuple[str, str] | None:
-    """Give SECURE_PROXY_SSL_HEADER: the header that AppServiceMiddleware vouches for, or None."""
+    """Return SECURE_PROXY_SSL_HEADER: the header that AppServiceMiddleware checks, or None."""
     found: tuple[str, str] | None = _secure_proxy_ssl_header(settings).value
     return found
 
 
 def secure_cookies(settings: Settings) -> bool:
-    """Give SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE: True on the platform, which has https."""
+    """Return SESSION_COOKIE_SECURE and CSRF_COOKIE_SECURE: True on the platform (https)."""
     return bool(_secure_cookies(settings).value)
 
 
@@ -101,12 +101,12 @@ def databases(
     sqlite: str | os.PathLike[str] | None = None,
     required: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """Give DATABASES, with the entry `default`.
+    """Return DATABASES, with the entry `default`.
 
-    It is made of the connection string `name`; without one of that called `default`, else of the
-    only one that leads to a database. `sqlite` is a file for your own machine, where there is no
-    such string. Raises SettingsError where there are several and none is named, and where there is
-    none; unless `required` is false: then DATABASES is empty.
+    It is made from the connection string `name`; without a name from the one called `default`, else
+    from the only one that is for a database. `sqlite` is a file for your own machine, used if there
+    is no such string. Raises SettingsError if there are several and no name is given, and if there
+    is none, unless `required` is false: then DATABASES is empty.
     """
     found: dict[str, dict[str, Any]] = _databases(settings, name, sqlite, required=required).value
     return found
@@ -114,9 +114,9 @@ def databases(
 
 @drop_frames
 def logging_config(settings: Settings, level: str | None = None) -> dict[str, Any]:
-    """Give LOGGING: `appsvc_runtime.dict_config`, and Django's own loggers sent the same way.
+    """Return LOGGING: `appsvc_runtime.dict_config`, with Django's own loggers sent the same way.
 
-    `level` is that of `APPSVC_LOG_LEVEL` by default. Raises ConfigError for a variable that cannot
+    `level` is by default that of `APPSVC_LOG_LEVEL`. Raises ConfigError for a variable that cannot
     be used.
     """
     found: dict[str, Any] = _logging(settings, level).value
@@ -124,13 +124,13 @@ def logging_config(settings: Settings, level: str | None = None) -> dict[str, An
 
 
 def static_root(settings: Settings, base_dir: str | os.PathLike[str]) -> Path:
-    """Give STATIC_ROOT: `staticfiles` beside manage.py, where the platform's build collects to."""
+    """Return STATIC_ROOT: the folder `staticfiles` beside manage.py, which the build fills."""
     found: Path = _static_root(base_dir).value
     return found
 
 
 def choices(settings: Settings, base_dir: str | os.PathLike[str]) -> list[Choice]:
-    """Give all of them, as they would be here; an error's text where one would be raised."""
+    """Return all settings with their values here; instead of an error that is raised, its text."""
     makers: dict[str, Callable[[], Choice]] = {
         "ALLOWED_HOSTS": lambda: _allowed_hosts(settings, ()),
         "CSRF_TRUSTED_ORIGINS": lambda: _csrf_trusted_origins(settings, ()),
@@ -156,7 +156,7 @@ def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
         return Choice(
             "ALLOWED_HOSTS",
             list(dict.fromkeys([*_LOCAL_HOSTS, *custom])),
-            "off App Service: this machine, and what APPSVC_ALLOWED_HOSTS names",
+            "off App Service: this machine, and the hosts in APPSVC_ALLOWED_HOSTS",
         )
     private = f"[{settings.private_ip}]" if ":" in settings.private_ip else settings.private_ip
     own = [sockets.own_address() if settings.host == "linux" else "", private.strip().lower()]
@@ -165,7 +165,7 @@ def _allowed_hosts(settings: Settings, hosts: Iterable[str]) -> Choice:
         "ALLOWED_HOSTS",
         [name for name in dict.fromkeys(names) if name],
         "WEBSITE_HOSTNAME, APPSVC_ALLOWED_HOSTS for custom domains, and this instance's own "
-        "addresses, by which the platform's probes ask",
+        "addresses, which the platform's probes request",
     )
 
 
@@ -176,8 +176,8 @@ def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
         scheme, _, place = origin.partition("://")
         if scheme not in ("http", "https") or not _PLACE.fullmatch(place):
             raise ConfigError(
-                "An origin given to appsvc_runtime.django cannot be used.",
-                hint="Write it as https://www.example.com, with nothing behind host and port.",
+                "An origin passed to appsvc_runtime.django cannot be used.",
+                hint="Write it as https://www.example.com, with nothing after host and port.",
             )
     names = _custom_hosts(settings, [host for host in hosts if host not in origins])
     if settings.on_app_service:
@@ -192,7 +192,7 @@ def _csrf_trusted_origins(settings: Settings, hosts: Iterable[str]) -> Choice:
         list(dict.fromkeys(origins)),
         "https for WEBSITE_HOSTNAME and APPSVC_ALLOWED_HOSTS"
         if settings.on_app_service
-        else "off App Service: only what APPSVC_ALLOWED_HOSTS names",
+        else "off App Service: only the hosts in APPSVC_ALLOWED_HOSTS",
     )
 
 
@@ -202,9 +202,9 @@ def _secure_proxy_ssl_header(settings: Settings) -> Choice:
     return Choice(
         "SECURE_PROXY_SSL_HEADER",
         ("HTTP_X_FORWARDED_PROTO", "https") if believed else None,
-        "AppServiceMiddleware leaves in this header only what the front end said"
+        "AppServiceMiddleware leaves only the front end's value in this header"
         if believed
-        else "off the platform nobody vouches for a header; Django goes by the server",
+        else "off the platform no header is trusted; Django takes the scheme from the server",
     )
 
 
@@ -214,7 +214,7 @@ def _secure_cookies(settings: Settings, name: str = "SESSION_COOKIE_SECURE") -> 
         settings.on_app_service,
         "the platform serves https"
         if settings.on_app_service
-        else "off the platform sites are tried with plain http",
+        else "off the platform sites are used with plain http",
     )
 
 
@@ -233,7 +233,7 @@ def _databases(
             there = ", ".join(known for known, _ in leading)
             raise _no_database(
                 f"There are several connection strings for databases ({there}).",
-                "Give databases() the name of one, or call one `default`.",
+                "Pass the name of one to databases(), or name one `default`.",
             )
         else:
             name = leading[0][1] if leading else ""
@@ -246,13 +246,13 @@ def _databases(
         return Choice(
             "DATABASES",
             {"default": entry},
-            f"off the platform, and there is {wanted}: a file of your own",
+            f"off the platform, and there is {wanted}: a local SQLite file",
         )
     if not required:
         return Choice("DATABASES", {}, f"there is {wanted}, and none is required")
     raise _no_database(
         "There is no connection string for a database.",
-        "Add one to the site (its type tells the kind), or Service Connector's; at home to .env.",
+        "Add one to the site, or use Service Connector; on your own machine, add it to .env.",
     )
 
 
@@ -262,7 +262,7 @@ def _no_database(message: str, hint: str) -> SettingsError:
 
 def _logging(settings: Settings, level: str | None) -> Choice:
     config = setup.dict_config(settings, level=level)
-    # Django's defaults would write once more, and mail the errors.
+    # Django's default handlers would log every line twice, and send errors by mail.
     to_root = {"handlers": [], "level": "NOTSET", "propagate": True}
     config["loggers"] |= {"django": to_root, "django.server": dict(to_root)}
     file = config["handlers"]["appsvc"]["file"]
@@ -279,16 +279,16 @@ def _custom_hosts(settings: Settings, hosts: Iterable[str]) -> list[str]:
         given = [option_parsers.parse_host_pattern(host) for host in hosts]
     except (ValueError, AttributeError):
         raise ConfigError(
-            "A host given to appsvc_runtime.django cannot be used.",
-            hint="Give each as an argument of its own, such as 'www.example.com', without scheme, "
-            "port and path; to csrf_trusted_origins() also as 'http://localhost:3000'.",
+            "A host passed to appsvc_runtime.django cannot be used.",
+            hint="Pass each host as its own argument, such as 'www.example.com', without scheme, "
+            "port and path; csrf_trusted_origins() also takes 'http://localhost:3000'.",
         ) from None
     named = options.resolve("APPSVC_ALLOWED_HOSTS", None, settings.app_settings)
     return [name.lower() for name in (*given, *named)]
 
 
 def _site_host(settings: Settings) -> str:
-    """Give the site's own name as browsers send it, "" for what is none."""
+    """Return the site's own name as browsers send it, or "" if it is not a host name."""
     name = settings.hostname.strip().lower()
     host, colon, port = name.rpartition(":")
     if colon and port.isdigit():

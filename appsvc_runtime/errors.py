@@ -1,7 +1,7 @@
-"""What can go wrong, as types: one sentence that says what, where, and what to do next.
+"""The errors of this package: one sentence on what is wrong and where, and what to do next.
 
-Knows no other module. Raised everywhere, printed only by the entry points and the command line.
-A message never holds the value of a setting that could be a secret.
+Imports no other module of this package. Any module raises them; only the entry points and the
+command line print them. A message never contains the value of a setting that could be a secret.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["AppLoadError", "AppServiceError", "ConfigError"]
 class AppServiceError(Exception):
     """The root of every error this package raises on purpose.
 
-    `message` says what and where, `hint` what to do next (may be empty); `str()` gives both.
-    `exit_code` is what a command ends with.
+    `message` says what and where, `hint` what to do next (may be empty); `str()` returns both.
+    `exit_code` is the exit code of a command.
     """
 
     exit_code = 1
@@ -42,9 +42,9 @@ class ConfigError(AppServiceError):
 
 
 class AppLoadError(AppServiceError):
-    """The app could not be found, imported or made; `str()` ends with the traceback, if any.
+    """The app could not be found, imported or created; `str()` ends with the traceback, if any.
 
-    `details` is the original traceback as text, empty where none helps.
+    `details` is the original traceback as text, or empty if it would not help.
     """
 
     def __init__(self, message: str, *, hint: str = "", details: str = "") -> None:
@@ -59,9 +59,9 @@ class AppLoadError(AppServiceError):
 def drop_frames(function: Callable[P, T]) -> Callable[P, T]:
     """Wrap a function so that its errors do not lead to the frames in which they arose.
 
-    Reports of errors (Sentry's, Django's debug page) hold the local variables of each frame, and
-    in those of this package stand the values of settings. Its errors say all that is to be known;
-    what is raised by accident keeps its traceback.
+    Error reports (Sentry's, Django's debug page) hold the local variables of each frame, and those
+    of this package hold the values of settings. This package's own errors need no traceback; an
+    unexpected exception keeps it.
     """
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,7 +73,7 @@ def drop_frames(function: Callable[P, T]) -> Callable[P, T]:
             problem.__cause__ = problem.__context__ = None
         raise problem
 
-    # Not functools.wraps: the middleware is decorated, and imports nothing that is not loaded.
+    # Not functools.wraps: the middleware uses this decorator, and must not import more modules.
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(call, name, getattr(function, name))
     call.__wrapped__ = function  # type: ignore[attr-defined]

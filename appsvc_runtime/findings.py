@@ -1,8 +1,8 @@
-"""What was found wrong, as data: findings, and the error that carries several of them.
+"""Faults as data: findings, and the error that carries several of them.
 
-Apart from `errors`, which every web process loads and which therefore imports nothing. Must not
-know what is being looked at. No message here ever holds the value of a setting, and no traceback
-leads to one.
+Separate from `errors`, which every web process loads and which therefore imports nothing. Must not
+know what is examined. No message here ever contains the value of a setting, and no traceback leads
+to one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Finding", "SettingsError", "errors"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth saying of what a user wrote.
+    """One fault in a user's settings or files.
 
     `code` is a short fixed name for programs (`missing`, `malformed`, `key-vault`), `where` the
     setting or file, `message` one sentence, `hint` what to do next, which may be empty.
@@ -37,14 +37,14 @@ class Finding:
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those that are errors, in their order."""
+    """Return the findings that are errors, in their order."""
     return [finding for finding in findings if finding.level == "error"]
 
 
 class SettingsError(ConfigError):
-    """Settings that are missing or cannot be read; `findings` has one for each, in order.
+    """Settings that are missing or cannot be read; `findings` has one entry for each, in order.
 
-    `str()` gives them all, a line each. Never holds a value.
+    `str()` returns all of them, one per line. Never contains a value.
     """
 
     def __init__(self, findings: Iterable[Finding]) -> None:
@@ -59,5 +59,5 @@ class SettingsError(ConfigError):
         super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are pickled with the message alone, which is no list of findings.
+        # By default pickle passes only the message to __init__, which expects findings.
         return type(self), (self.findings,)

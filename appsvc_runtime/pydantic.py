@@ -5,8 +5,8 @@
         def settings_customise_sources(cls, settings_cls, init_settings, **_):
             return init_settings, AppServiceSettingsSource(settings_cls)
 
-It takes the place of the sources for variables and `.env`: it finds what `load_settings` finds, by
-any of its spellings. Must not be imported by any other room.
+It replaces the sources for variables and `.env`, and finds the same settings as `load_settings`, by
+any of their spellings. No other module of this package may import it.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ def _fold(name: str) -> str:
 
 
 class _Names(dict[str, str | None]):
-    """Values by folded names; an alias such as `Mail:Host` finds its own in any spelling."""
+    """Values by folded names; an alias such as `Mail:Host` finds its value in any spelling."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return super().get(_fold(key), default)
 
 
 class AppServiceSettingsSource(EnvSettingsSource):
-    """Give pydantic-settings the settings an app can see on any host.
+    """A source of all settings that an app can see on any host.
 
-    `settings`: those of `load_settings()` by default. `APPSETTING_` twins, `Section:Key` and
-    `Section__Key` are one; nested models are read from `SECTION__KEY` unless the model's
-    configuration says otherwise; a connection string is also found by its name alone. What is set
-    to nothing counts as not set. Fields whose value is an unresolved Key Vault reference raise one
-    SettingsError that names them all.
+    `settings`: by default those of `load_settings()`. `APPSETTING_` twins, `Section:Key` and
+    `Section__Key` are one setting. Nested models are read from `SECTION__KEY` unless the model's
+    configuration says otherwise. A connection string is also found by its name alone. An empty
+    setting counts as not set. If values are unresolved Key Vault references, one SettingsError
+    names all of them.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class AppServiceSettingsSource(EnvSettingsSource):
         return name if self.case_sensitive else name.lower()
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Give a field's text; one that is an unresolved reference is kept for the error."""
+        """Return a field's text; record an unresolved reference for the error."""
         value, key, is_complex = super().get_field_value(field, field_name)
-        if field_name not in self.current_state:  # else an argument goes before it anyway
+        if field_name not in self.current_state:  # else an argument takes precedence anyway
             for _, name, _ in self._extract_field_info(field, field_name):
                 self._check(name, self.env_vars.get(name))
         if isinstance(value, str) and key_vault.is_reference(value):
@@ -91,12 +91,12 @@ class AppServiceSettingsSource(EnvSettingsSource):
     def explode_env_vars(
         self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]
     ) -> dict[str, Any]:
-        """Give a nested model's texts; unresolved references are kept for the error."""
+        """Return a nested model's values; record unresolved references for the error."""
         kept = self._resolved(field_name, field, env_vars)
         try:
             return super().explode_env_vars(field_name, field, kept)
         except ValueError as error:
-            # All settings stand in this frame, and an error of JSON's holds its text.
+            # This frame holds all settings, and a JSON error holds the text.
             del env_vars, kept
             problem = str(error)
         raise ValueError(problem)
@@ -104,7 +104,7 @@ class AppServiceSettingsSource(EnvSettingsSource):
     def _resolved(
         self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]
     ) -> dict[str, str | None]:
-        """Return the texts without references that are not resolved, which are kept."""
+        """Return the texts without unresolved references, and record those for the error."""
         prefixes = tuple(
             f"{name}{self.env_nested_delimiter}"
             for _, name, _ in self._extract_field_info(field, field_name)

@@ -1,1 +1,1 @@
-"""What Azure calls things, and which host this is. Pure."""
+"""Azure's names, and the detection of the host. Pure."""

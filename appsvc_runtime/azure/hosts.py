@@ -1,6 +1,6 @@
-"""Which host this is, told from its environment variables.
+"""Detect the host by its environment variables.
 
-Pure, and imports nothing heavy: the middleware asks it while an app starts. Must not know of
+Pure, and imports nothing heavy: the middleware uses it while an app starts. Must not know of
 requests, settings' types or the operating system.
 """
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 
 
 def on_app_service(environ: Mapping[str, str]) -> bool:
-    """Say whether `environ` is that of an App Service host, Windows or Linux.
+    """Return whether `environ` is that of an App Service host, Windows or Linux.
 
-    Both variables must be there and not empty (AD: reference-app-settings): one alone is easily
-    left over in somebody's shell.
+    Both variables must be set and not empty (AD: reference-app-settings): one alone is easily left
+    over in a shell.
     """
     return bool(environ.get(names.SITE_NAME)) and bool(environ.get(names.INSTANCE_ID))
 
 
 def under_http_platform(environ: Mapping[str, str]) -> bool:
-    """Say whether IIS's HttpPlatformHandler started this process on App Service."""
+    """Return whether IIS's HttpPlatformHandler started this process on App Service."""
     return on_app_service(environ) and bool(environ.get(names.HTTP_PLATFORM_PORT))
 
 
 def under_http_platform_v2(environ: Mapping[str, str]) -> bool:
-    """Return whether that was certainly version 2 of the module, which is one more proxy."""
+    """Return whether HttpPlatformHandler is certainly version 2, which is one more proxy."""
     return under_http_platform(environ) and any(environ.get(n) for n in names.HTTP_PLATFORM_V2)
 
 
 def on_windows(environ: Mapping[str, str]) -> bool:
-    """Say whether `environ` is that of a Windows process, also where only its copy is here.
+    """Return whether `environ` is that of a Windows process, even if only a copy of it is here.
 
-    `OS` is what Windows itself sets for every process; the home of a Windows site is on a drive.
+    Windows itself sets `OS` for every process; the home of a Windows site is on a drive.
     """
     return environ.get("OS") == "Windows_NT" or environ.get("HOME", "")[1:2] == ":"
 
 
 def host_kind(environ: Mapping[str, str]) -> HostKind:
-    """Tell which host `environ` is that of.
+    """Return the host that `environ` belongs to.
 
-    A WebJob runs beside a site and has the site's variables too, so it is asked for first; on
-    Windows what is not HttpPlatformHandler's is FastCGI's, there is no third way for Python.
+    A WebJob runs beside a site and has the site's variables too, so it is checked first. Python on
+    Windows runs under HttpPlatformHandler or FastCGI, and nothing else.
     """
     if on_app_service(environ):
         if environ.get("WEBJOBS_NAME") and environ.get("WEBJOBS_TYPE"):
@@ -59,7 +59,7 @@ def host_kind(environ: Mapping[str, str]) -> HostKind:
         if on_windows(environ) or "_FCGI_SHUTDOWN_EVENT_" in environ:
             return "fastcgi"
         return "linux"
-    # Windows keeps no case; a copy of its environment has all names upper-cased.
+    # Windows ignores case; a copy of its environment has all names upper-cased.
     if _either(environ, "RoleRoot") and (
         _either(environ, "RoleInstanceID") or _either(environ, "RoleDeploymentID")
     ):
@@ -68,12 +68,12 @@ def host_kind(environ: Mapping[str, str]) -> HostKind:
 
 
 def authentication(environ: Mapping[str, str]) -> bool:
-    """Say whether App Service authentication ("Easy Auth") is on for the site."""
+    """Return whether App Service authentication ("Easy Auth") is on for the site."""
     return environ.get(names.AUTH_ENABLED, "").strip().lower() in ("true", "1")
 
 
 def warmup_path(environ: Mapping[str, str]) -> str:
-    """Give the path that the platform asks until the container answers."""
+    """Return the path that the platform requests until the container responds."""
     return environ.get(names.WARMUP_PATH) or names.DEFAULT_WARMUP_PATH
 
 

@@ -1,8 +1,8 @@
-"""A WebJob's `settings.job`: JSON in, settings out; what cannot be used is a finding.
+"""Read a WebJob's `settings.job`: JSON in, settings out; an unusable value is a finding.
 
-Never an error: Kudu takes the default for whatever it cannot read, in silence. So does this, and
-says so. Names are matched letter by letter and nothing is converted: `"true"` is no boolean, `"60"`
-no number. Pure and light, as the launcher loads it.
+Never an error: for a value that it cannot read, Kudu silently uses the default. This module does
+the same, and reports it. Names must match exactly and nothing is converted: `"true"` is not a
+boolean, `"60"` not a number. Pure and light, as the launcher loads it.
 Source: Kudu.Contracts/Jobs/JobSettings.cs.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["JobSettings", "read_job_settings"]
 
-# Longer than any job is waited for: a number that size is a mistake.
+# No job needs longer to stop: a larger number is a mistake.
 _LONGEST = 24 * 3600
 
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What a settings.job says; None and "" are what it does not say.
+    """The values of a settings.job; None and "" stand for missing ones.
 
     `stopping_wait_time` is in seconds, `schedule` a cron expression of six fields.
     """
@@ -37,20 +37,21 @@ class JobSettings:
 
 
 def read_job_settings(data: bytes, where: str) -> tuple[JobSettings, tuple[Finding, ...]]:
-    """Read `data`; findings name `where`, the file as it is to be shown.
+    """Parse `data`; findings name `where`, the file as it is to be shown.
 
-    Codes: `malformed` for what is no JSON object, `wrong-type` for one value; all are warnings.
+    Codes: `malformed` if it is not a JSON object, `wrong-type` for one value, `wrong-name` for a
+    name in another case; all are warnings.
     """
     try:
         read = json.loads(data.decode("utf-8-sig"))
     except RecursionError:
-        return JobSettings(), (_malformed(where, "It is nested too deep"),)
+        return JobSettings(), (_malformed(where, "It is nested too deeply"),)
     except ValueError as error:
         line = getattr(error, "lineno", None)
-        reason = "It is no JSON" if line is None else f"It is no JSON in line {line}"
+        reason = "It is not JSON" if line is None else f"It is not JSON in line {line}"
         return JobSettings(), (_malformed(where, reason),)
     if not isinstance(read, dict):
-        return JobSettings(), (_malformed(where, "It holds no object"),)
+        return JobSettings(), (_malformed(where, "It is not a JSON object"),)
     found: dict[str, Any] = {}
     findings: list[Finding] = []
     for name, parse, wanted in (
@@ -72,21 +73,21 @@ def _take(
     wanted: str,
     where: str,
 ) -> None:
-    """Take one value into `found`, or say why it is not taken."""
+    """Put one value into `found`, or add a finding that says why it is not used."""
     value = values.get(name)
     if value is None:  # also for null
         other = next((one for one in values if one != name and one.lower() == name), None)
         if other is not None and name not in values:
-            message = f"{other[:40]!r} is not {name}: the default is taken."
+            message = f"{other[:40]!r} is not {name}: the default is used."
             findings.append(
-                Finding("wrong-name", "warning", where, message, "Write it in small letters.")
+                Finding("wrong-name", "warning", where, message, "Write it in lower case.")
             )
         return
     parsed = parse(value)
     if parsed is not None:
         found[name] = parsed
         return
-    message = f"{name} is not {wanted}: the default is taken."
+    message = f"{name} is not {wanted}: the default is used."
     findings.append(Finding("wrong-type", "warning", where, message, f"Make it {wanted}."))
 
 
@@ -95,7 +96,7 @@ def _boolean(value: object) -> bool | None:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int):  # 2.5 is none to Kudu either
+    if isinstance(value, bool) or not isinstance(value, int):  # Kudu refuses 2.5 too
         return None
     return float(value) if 0 <= value <= _LONGEST else None
 
@@ -109,6 +110,6 @@ def _malformed(where: str, reason: str) -> Finding:
         "malformed",
         "warning",
         where,
-        f"{reason}: the defaults are taken.",
+        f"{reason}: the defaults are used.",
         'Write it as {"stopping_wait_time": 30}.',
     )

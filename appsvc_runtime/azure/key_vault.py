@@ -1,7 +1,7 @@
-"""Key Vault references: what a setting's value is when the platform could not resolve it.
+"""Key Vault references: the value of a setting that the platform could not resolve.
 
 Pure. Must not know how settings are found. Source: app-service-key-vault-references in the App
-Service documentation; the shape of `WEBSITE_KEYVAULT_REFERENCES` is that which Kudu reads
+Service documentation; the format of `WEBSITE_KEYVAULT_REFERENCES` is the one that Kudu reads
 (Kudu.Core/Helpers/KeyVaultReferenceHelper.cs).
 """
 
@@ -30,13 +30,13 @@ _NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
 _CAUSES = (
     "The usual causes: the site's managed identity is off or may not read secrets of that vault "
     "(role Key Vault Secrets User); the secret, or its version, does not exist or is disabled; "
-    "the vault's firewall does not let the site in. (On your own machine nobody resolves it: put "
+    "the vault's firewall blocks the site. (On your own machine references are not resolved: set "
     "the value itself there.)"
 )
 
 
 class Reference(NamedTuple):
-    """The vault and secret that a reference names; "" for what cannot be read from it."""
+    """The vault and secret that a reference names; "" for a part that cannot be read."""
 
     vault: str
     secret: str
@@ -47,17 +47,17 @@ class Reference(NamedTuple):
 
 
 def is_reference(text: str) -> bool:
-    """Say whether a value is a reference that nobody resolved."""
+    """Return whether a value is an unresolved reference."""
     return "@" in text[:64] and text.lstrip()[: len(_PREFIX)].lower() == _PREFIX
 
 
 def holds_reference(text: str) -> bool:
-    """Say whether a connection string is one, or has one for a part, such as its password."""
+    """Return whether a connection string, or a part such as its password, is a reference."""
     return _PREFIX in text.lower()
 
 
 def parse_reference(text: str) -> Reference:
-    """Read `@Microsoft.KeyVault(SecretUri=…)` or `(VaultName=…;SecretName=…)`; never raises."""
+    """Parse `@Microsoft.KeyVault(SecretUri=…)` or `(VaultName=…;SecretName=…)`; never raises."""
     inner = text[text.lower().find(_PREFIX) + len(_PREFIX) :].partition(")")[0]
     pairs = {}
     for part in inner.split(";"):
@@ -67,7 +67,7 @@ def parse_reference(text: str) -> Reference:
     if uri:
         return Reference(uri[1], uri[2])
     vault, secret = pairs.get("vaultname", ""), pairs.get("secretname", "")
-    # Only what has a vault's or secret's form is repeated: anything else may be a secret itself.
+    # Show only texts in the form of a vault's or secret's name: others may be secret values.
     return Reference(
         vault if _NAME.fullmatch(vault) else "", secret if _NAME.fullmatch(secret) else ""
     )
@@ -79,9 +79,9 @@ def unresolved(
     environ: Mapping[str, str],
     level: Literal["error", "warning"] = "error",
 ) -> Finding:
-    """Give the finding for a setting whose value is still a reference.
+    """Return the finding for a setting whose value is still a reference.
 
-    `environ` may hold the platform's own word on it, in `WEBSITE_KEYVAULT_REFERENCES`.
+    `environ` may hold the platform's own status of it, in `WEBSITE_KEYVAULT_REFERENCES`.
     """
     reference = parse_reference(text)
     vault = f"vault {reference.vault!r}" if reference.vault else "a vault that it does not name"

@@ -1,8 +1,8 @@
-"""What the platform calls things: names, headers, addresses, defaults. Data only.
+"""The platform's names, headers, addresses and defaults. Data only.
 
-Knows nothing of any other room. Each group names its source; *AD* is the App Service documentation
-(MicrosoftDocs/azure-docs, articles/app-service), *Oryx* is github.com/microsoft/Oryx, *HPH* is the
-HttpPlatformHandler configuration reference.
+Imports no other module of this package. Each group names its source; *AD* is the App Service
+documentation (MicrosoftDocs/azure-docs, articles/app-service), *Oryx* is github.com/microsoft/Oryx,
+*HPH* is the HttpPlatformHandler configuration reference.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ SITE_NAME = "WEBSITE_SITE_NAME"
 INSTANCE_ID = "WEBSITE_INSTANCE_ID"
 HOSTNAME = "WEBSITE_HOSTNAME"
 
-# Every app setting appears once more behind this (AD: configure-common).
+# Every app setting appears again with this prefix (AD: configure-common).
 APP_SETTING_PREFIX = "APPSETTING_"
-# What the portal's "type" of a connection string becomes, in the order in which two of one name are
-# looked for, and what it holds (AD: reference-app-settings). "" is whatever the user put in.
+# The prefix for each "type" of connection string in the portal, and the kind of string it means
+# (AD: reference-app-settings); "" is any kind. Of two strings with one name, the first in this
+# order is found.
 CONNECTION_PREFIXES = {
     "SQLCONNSTR_": "sqlserver",
     "SQLAZURECONNSTR_": "sqlserver",
@@ -31,7 +32,7 @@ CONNECTION_PREFIXES = {
     "AZUREBLOBSTORAGE_": "storage",
     "FILESHARESTORAGE_": "storage",
 }
-# Service Connector's own names: AZURE_<SERVICE>_CONNECTIONSTRING, as plain app settings
+# The names that Service Connector uses: AZURE_<SERVICE>_CONNECTIONSTRING, as plain app settings
 # (learn.microsoft.com/azure/service-connector/concept-service-connector-internals).
 CONNECTOR_PREFIX = "AZURE_"
 CONNECTOR_SUFFIX = "_CONNECTIONSTRING"
@@ -56,8 +57,8 @@ HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
 HTTP_PLATFORM_V2 = ("HTTP_PLATFORM_TOKEN", "HTTP_PLATFORM_APPL_PATH")
 
 # wfastcgi keeps the undecoded value of PATH_INFO under this key of every request's environ, and no
-# other server does: it is how a request is known to have come through IIS (wfastcgi.py,
-# RAW_VALUE_NAMES). A client cannot set it: header names become HTTP_*.
+# other server does: the key shows that a request came through IIS (wfastcgi.py, RAW_VALUE_NAMES).
+# A client cannot set it: header names become HTTP_*.
 WFASTCGI_MARK = "wsgi.path_info"
 
 # The front end reaches the app from inside the data centre: loopback under IIS, link-local in the
@@ -74,8 +75,8 @@ FRONT_END_NETWORKS = (
     "fc00::/7",
 )
 
-# What a front end reports about a request (AD: overview-authentication-authorization, and recorded
-# requests). WSGI spelling, as everything below.
+# Headers in which a front end reports facts about a request (AD:
+# overview-authentication-authorization, and recorded requests). WSGI spelling, as all names below.
 FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
 FORWARDED_HOST = "HTTP_X_FORWARDED_HOST"
 FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO"
@@ -83,7 +84,7 @@ ARR_SSL = "HTTP_X_ARR_SSL"
 IDENTITY_PREFIXES = ("HTTP_X_MS_CLIENT_", "HTTP_X_MS_TOKEN_")
 FORWARDED_PREFIXES = ("HTTP_X_FORWARDED_", "HTTP_X_AZURE_", *IDENTITY_PREFIXES)
 
-# Headers of other proxies that tell one of these things as well; some library reads each of them:
+# Headers of other proxies that report one of these facts as well. Each is read by a library:
 # python-ipware, tornado, webob, falcon, hypercorn, CherryPy, sentry-sdk, flask-talisman.
 # One client's address:
 ADDRESS_HEADERS = frozenset(
@@ -113,7 +114,7 @@ SCHEME_HEADERS = {
 # A port:
 CLIENT_PORT = "HTTP_X_CLIENT_PORT"
 FORWARDED_PORT = "HTTP_X_FORWARDED_PORT"
-# Lists of addresses in forms of their own, several of these things at once, or another host:
+# Lists of addresses in other formats, several of these facts at once, or another host:
 OTHER_FORWARDED_HEADERS = frozenset(
     {
         "HTTP_FORWARDED",
@@ -128,7 +129,7 @@ OTHER_FORWARDED_HEADERS = frozenset(
         "HTTP_X_ORIGINAL_PROTO",
     }
 )
-# What content delivery networks call a client's address, each its own way.
+# Headers in which content delivery networks report a client's address.
 CDN_HEADERS = frozenset(
     {
         "HTTP_CDN_SRC_IP",
@@ -147,7 +148,7 @@ CDN_HEADERS = frozenset(
         "HTTP_X_SUCURI_CLIENTIP",
     }
 )
-# All that only a front end may report; the prefixes above stand beside it.
+# All headers that only a front end may set, together with the prefixes above.
 FORWARDED_HEADERS = ADDRESS_HEADERS.union(
     SCHEME_HEADERS,
     OTHER_FORWARDED_HEADERS,
@@ -166,23 +167,23 @@ FORWARDED_HEADERS = ADDRESS_HEADERS.union(
         "HTTP_X_WAWS_UNENCODED_URL",
     },
 )
-# Says that App Service authentication is on: only then does the front end write those.
+# App Service authentication is on: only then does the front end set the identity headers.
 AUTH_ENABLED = "WEBSITE_AUTH_ENABLED"
 AUTH_ENCRYPTION_KEY = "WEBSITE_AUTH_ENCRYPTION_KEY"
-# All below it is answered by the platform itself, also where the app has such a path.
+# The platform itself responds to all paths below this one, even if the app has such a path.
 AUTH_PATH = "/.auth/"
 LOGIN_PATH = "/.auth/login/"
 
-# The platform asks this path until the container answers (AD: reference-app-settings).
+# The platform requests this path until the container responds (AD: reference-app-settings).
 WARMUP_PATH = "WEBSITE_WARMUP_PATH"
 DEFAULT_WARMUP_PATH = "/robots933456.txt"
 # User agents of the platform's probes, as recorded; health checks follow no redirect
 # (AD: monitor-instances-health-check).
 PROBE_AGENTS = ("AlwaysOn", "HealthCheck/1.0", "ReadyForRequest/1.0 (HealthCheck)")
 
-# The load balancer ends a request that has sent nothing for so long (AD: troubleshoot-http-502).
+# The load balancer ends a request after this time without data (AD: troubleshoot-http-502).
 REQUEST_LIMIT_SECONDS = 230
-# A stopping container gets this long unless WEBSITES_CONTAINER_STOP_TIME_LIMIT says otherwise.
+# A container has this long to stop, unless WEBSITES_CONTAINER_STOP_TIME_LIMIT is set.
 STOP_TIME_LIMIT = "WEBSITES_CONTAINER_STOP_TIME_LIMIT"
 DEFAULT_STOP_SECONDS = 5
 MAX_STOP_SECONDS = 120
@@ -211,6 +212,7 @@ GUNICORN_TIMEOUT = 600
 ENABLE_MULTIWORKERS = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
 CUSTOM_WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
 CUSTOM_THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
-# The documentation misspells it; this is the name the code reads (Oryx: ext_var_names.go).
+# The documentation misspells this name; it is the one that the code reads (Oryx:
+# ext_var_names.go).
 GUNICORN_CONFIG_PATH = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
 PRE_RUN_COMMAND = "PRE_RUN_COMMAND"

@@ -1,8 +1,8 @@
-"""The port to listen on, from the places where hosts put it.
+"""The port to listen on, from the variables in which hosts set it.
 
-Pure. Must not know of sockets. `int()` would take `8_000`, `+80` and Arabic digits; a port that is
-not written as one is refused by name instead, because a server on another port than the platform
-asks is a site that never starts.
+Pure. Must not know of sockets. `int()` would take `8_000`, `+80` and Arabic digits. A port in such
+a form is refused with the name of its source, because a server that listens on another port than
+the platform requests is a site that never starts.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ PLATFORM_SOURCES = (names.HTTP_PLATFORM_PORT, "SERVER_PORT", "PORT")
 
 
 def parse_port(text: str, source: str, *, zero: bool = False) -> int:
-    """Read a port, 1 to 65535 (0 too where `zero`); ConfigError naming `source` for all else."""
+    """Read a port, 1 to 65535 (or 0 if `zero`); ConfigError that names `source` for the rest."""
     if text.isascii() and text.isdigit() and len(text) <= 5 and text == str(int(text)):
         port = int(text)
         if (1 <= port <= 65535) or (zero and port == 0):
             return port
-    hint = "Give a number from 1 to 65535."
+    hint = "Set it to a number from 1 to 65535."
     if zero:
-        hint = "Give a number from 1 to 65535, or 0 for a free one."
+        hint = "Set it to a number from 1 to 65535, or 0 for a free port."
     if text.startswith("%") and text.endswith("%"):
         hint = (
-            f"Nothing expanded {text[:64]}: it is set when IIS's HttpPlatformHandler starts the "
-            "process. Elsewhere give a number from 1 to 65535."
+            f"{text[:64]} was not expanded: it is set when IIS's HttpPlatformHandler starts the "
+            "process. Elsewhere set a number from 1 to 65535."
         )
     elif text == "0":
-        hint = "Only `--port 0` picks a free port; otherwise give a number from 1 to 65535."
-    shown = f"{text[:64]!r}, which is no port"
+        hint = "Only `--port 0` picks a free port; otherwise set a number from 1 to 65535."
+    shown = f"{text[:64]!r}, which is not a port"
     if source != "--port" and not _is_harmless(text):
-        shown = "no port"
+        shown = "not a port"
     raise ConfigError(f"The port from {source} is {shown}.", hint=hint)
 
 
 def _is_harmless(text: str) -> bool:
     """Return whether the value of a variable may be shown: a wrong number, or a variable's name.
 
-    Anything else may be a secret that its user has put into the wrong variable.
+    Anything else may be a secret that a user has put into the wrong variable.
     """
     expands = text.startswith("%") and text.endswith("%")
     return expands or not any(letter.isalpha() for letter in text)
@@ -55,9 +55,10 @@ def _is_harmless(text: str) -> bool:
 def choose_port(
     argument: str | None, environ: Mapping[str, str], sources: Iterable[str] = PLATFORM_SOURCES
 ) -> int:
-    """Return the port of `--port`, or of the first of `sources` that is set, or 8000.
+    """Return the port of `--port`, else of the first of `sources` that is set, else 8000.
 
-    `--port 0` gives 0, for a free one. Raises ConfigError for what is no port, wherever it is from.
+    `--port 0` returns 0, for a free port. Raises ConfigError if the argument or the variable is not
+    a port.
     """
     if argument is not None:
         return parse_port(argument, "--port", zero=True)
@@ -68,5 +69,5 @@ def choose_port(
 
 
 def with_port(address: str, port: int) -> str:
-    """Write an address with a port; one of IPv6 stands in brackets."""
+    """Return an address with a port; an IPv6 address gets brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,1 +1,1 @@
-"""Connection strings: text in, parts out, URLs and DSNs out. Pure."""
+"""Parse connection strings into parts, and write them as URLs and DSNs. Pure."""

@@ -1,7 +1,7 @@
-"""One connection string: what it says, and what libraries and frameworks take of it.
+"""One connection string: its parts, and its forms for libraries and frameworks.
 
-Pure. Must not know how a string is found. Nothing shows one by accident: neither `repr`, nor an
-error, nor a dump, nor an attribute path in a format string.
+Pure. Must not know how a string is found. Nothing shows a string by accident: neither `repr`, nor
+an error, nor a dump, nor an attribute path in a format string.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ T = TypeVar("T")
 
 
 class ConnectionString:
-    """One connection string. `repr` and errors show no secret of it.
+    """One connection string. Neither `repr` nor an error shows its secrets.
 
-    `name` as in the portal, `setting` the variable, `kind` what it leads to (`postgresql`, …),
-    `form` how it is written. Parts that it does not hold are "", a missing `password` is None;
-    `port` is None too where the string leaves it to the client. `options` are all other parts, by
-    name in any case, keys among them as `Secret`; `repr` only counts them. A copy is the same
-    object; pickle and YAML raise TypeError.
+    `name` is the name in the portal, `setting` the environment variable, `kind` the service
+    (`postgresql`, …), `form` the syntax. Missing parts are "", except that a missing `password` is
+    None, and so is a `port` that the string leaves to the client. `options` holds all other parts;
+    names are found in any case, keys are a `Secret`, and `repr` shows only their number. A copy is
+    the same object; pickle and YAML raise TypeError.
     """
 
     __slots__ = ("_parts", "_text", "name", "setting")
@@ -48,22 +48,22 @@ class ConnectionString:
 
     @property
     def kind(self) -> Kind:
-        """Return what it leads to."""
+        """Return the kind of service that the string connects to."""
         return self._parts.kind
 
     @property
     def form(self) -> Form:
-        """Return the way it is written, see `syntax`."""
+        """Return the syntax in which the string is written, see `syntax`."""
         return self._parts.form
 
     @property
     def host(self) -> str:
-        """Return the host; for services, that of their address."""
+        """Return the host; for Azure services, the host of their endpoint."""
         return self._parts.host
 
     @property
     def port(self) -> int | None:
-        """Return the port; None where there is none, or one for each of several hosts."""
+        """Return the port; None if it is missing, or if several hosts each have one."""
         text = self._parts.port
         return int(text) if text and "," not in text else None
 
@@ -79,7 +79,7 @@ class ConnectionString:
 
     @property
     def password(self) -> Secret | None:
-        """Return the password, hidden."""
+        """Return the password as a `Secret`, or None."""
         return self._parts.password
 
     @property
@@ -89,7 +89,7 @@ class ConnectionString:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """Return everything it says, by name: what is there of host, port, …, then the options."""
+        """Return all parts by name: those of host, port, … that are set, then the options."""
         named = {
             "host": self.host,
             "port": self._parts.port,
@@ -100,15 +100,15 @@ class ConnectionString:
         return _Named({name: value for name, value in named.items() if value} | dict(self.options))
 
     def reveal(self) -> str:
-        """Return the string as it was set, for libraries that read it themselves."""
+        """Return the string as it was set, for libraries that parse it themselves."""
         return self._text.reveal()
 
     def sqlalchemy_url(self, driver: str | None = None) -> str:
         """Return SQLAlchemy's URL, password included.
 
         `driver`: psycopg, pymysql or pyodbc by default; also psycopg2, asyncpg, mysqldb, aiomysql,
-        asyncmy, aioodbc. Raises SettingsError for what is no such database, and where TLS options
-        could not be kept.
+        asyncmy, aioodbc. Raises SettingsError if the string is for no such database, or if its TLS
+        options would be lost.
         """
         return self._make(lambda: databases.sqlalchemy_url(self._parts, driver))
 
@@ -123,7 +123,7 @@ class ConnectionString:
     def odbc_string(self, driver: str | None = None) -> str:
         """Return the string for pyodbc, password included; errors as above.
 
-        `driver`: the string's own, else `ODBC Driver 18 for SQL Server`.
+        `driver`: by default the one in the string, else `ODBC Driver 18 for SQL Server`.
         """
         return self._make(lambda: databases.odbc_string(self._parts, driver))
 
@@ -135,7 +135,7 @@ class ConnectionString:
         try:
             return make()
         except ValueError as error:
-            # Without the cause: what it was raised over holds the password.
+            # SettingsError is raised outside this block: its cause would contain the password.
             message = f"The connection string {self.setting} ({self.kind}): {error}."
         raise SettingsError([Finding("connection-string", "error", self.setting, message)])
 
@@ -157,30 +157,34 @@ class ConnectionString:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        refuse_dump(self, "Pass on what reveal() returns where that is wanted.")
+        refuse_dump(self, "Pass the text that reveal() returns instead.")
 
 
 class _Named(dict[str, Any]):
-    """A dictionary whose `repr` counts: a piece of a password may stand among names and values."""
+    """A dictionary whose `repr` shows only its size.
+
+    A piece of a password may be among its names and values.
+    """
 
     def copy(self) -> _Named:
-        """Return a copy, as pprint makes one to show it."""
+        """Return a copy; pprint makes one to print it."""
         return _Named(self)
 
     def __repr__(self) -> str:
         return f"<{len(self)} parts>"
 
-    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+    __sentry_repr__ = __repr__  # Sentry would list a mapping's values
 
 
 @drop_frames
 def parse_connection_string(
     text: str, *, kind: str = "", name: str = "", setting: str = ""
 ) -> ConnectionString:
-    """Understand a connection string that came from elsewhere than the environment.
+    """Parse a connection string that does not come from the environment.
 
-    `kind`: what it leads to, told from the string itself where "". `setting` is what errors call
-    it. Raises SettingsError, which never holds any of it, and ValueError for a kind there is not.
+    `kind` is the service; with "" it is recognised by the string. Errors name the string by
+    `setting`. Raises SettingsError, which never contains any of it, and ValueError for an unknown
+    kind.
     """
     if kind and kind not in get_args(Kind):
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}")

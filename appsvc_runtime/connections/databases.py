@@ -1,8 +1,8 @@
-"""Connection strings as programs want them: SQLAlchemy, Django, libpq, ODBC.
+"""Write connection strings for SQLAlchemy, Django, libpq and ODBC.
 
-Pure. Must not know where a string comes from. What makes no sense for a kind is a ValueError, and
-never a string that means something else; messages hold no part's value. All results hold the
-password as it is.
+Pure. Must not know where a string comes from. A conversion that makes no sense for a kind raises
+ValueError, and never returns a string that means something else; messages contain no part's value.
+All results contain the password in plain text.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _DRIVERS: dict[str, tuple[str, ...]] = {
     "sqlserver": ("pyodbc", "aioodbc"),
     "sqlite": ("", "aiosqlite", "pysqlite"),
 }
-# SQLAlchemy before 2.1 takes the database's name as it stands in the URL, later ones decode it.
+# SQLAlchemy before 2.1 takes the database's name from the URL undecoded, later versions decode it.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.~-]*")
 _DATABASE_KEYS = {
     "psycopg": "dbname", "psycopg2": "dbname", "mysqldb": "db", "aiomysql": "db", "asyncmy": "db",
 }  # fmt: skip
-# asyncpg's words, and libpq's that change neither what is reached nor how safely.
+# Options that asyncpg takes, and options of libpq that affect neither the target nor security.
 _ASYNCPG = frozenset({"target_session_attrs", "service", "servicefile", "passfile"})
 _DROPPED = re.compile(r"(fallback_)?application_name|keepalives.*|.*_timeout|client_encoding")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(\\[A-Za-z0-9_$-]+)?|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 
 
 def sqlalchemy_url(parts: Parts, driver: str | None = None) -> str:
-    """Give a URL that `sqlalchemy.create_engine` takes, its TLS options in the driver's words."""
+    """Return a URL for `sqlalchemy.create_engine`, with TLS options as the driver names them."""
     drivers = _DRIVERS.get(parts.kind)
     if drivers is None:
         raise ValueError("SQLAlchemy has no URL for this kind")
@@ -53,7 +53,7 @@ def sqlalchemy_url(parts: Parts, driver: str | None = None) -> str:
     driver = driver or (own if own in drivers else "") or drivers[0]
     if driver not in drivers:
         known = ", ".join(filter(None, drivers))
-        raise ValueError(f"the driver is not known here; use one of {known}")
+        raise ValueError(f"the driver is not supported; use one of {known}")
     if parts.kind == "sqlite":
         return _sqlite_url(parts, driver)
     if parts.kind == "postgresql":
@@ -67,19 +67,19 @@ def sqlalchemy_url(parts: Parts, driver: str | None = None) -> str:
 
 def _sqlite_url(parts: Parts, driver: str) -> str:
     options = _sqlite_options(parts)
-    # Only what must be encoded: SQLAlchemy before 2.1 takes the path as it stands.
+    # Encode as little as possible: SQLAlchemy before 2.1 does not decode the path.
     path = re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", parts.database).replace("?", "%3F")
     query = f"?{_encode(options)}" if options else ""
     return f"sqlite{f'+{driver}' if driver else ''}:///{path}{query}"
 
 
 def _sqlite_options(parts: Parts) -> dict[str, str]:
-    """Give the options of a URL; those of ADO.NET stay behind, but for what keeps others out."""
+    """Return the options of a URL. Drop those of ADO.NET, but refuse a password or mode."""
     if parts.form == "url":
         return {name: parts.options.text(name) for name in parts.options}
     modes = {squeeze(parts.options.text(name)) for name in ("Mode", "Read Only")}
     if parts.password or modes - {"", "readwritecreate", "readwrite", "false"}:
-        raise ValueError("it asks for a password or a mode, which Python's SQLite has not so")
+        raise ValueError("it sets a password or a mode that Python's SQLite does not support")
     return {}
 
 
@@ -88,22 +88,22 @@ def _sqlserver_url(parts: Parts, driver: str) -> str:
     if not _stands_in_url(parts, options):
         whole_string = odbc_string(parts, None)
         if re.search(r"[%+]", whole_string):
-            # SQLAlchemy before 2.1 decodes it twice.
-            raise ValueError("it holds a % or +, which SQLAlchemy's versions read differently here")
+            # SQLAlchemy before 2.1 decodes odbc_connect twice.
+            raise ValueError("it contains % or +, which versions of SQLAlchemy decode differently")
         return f"mssql+{driver}:///?odbc_connect={quote(whole_string, safe='')}"
     query = {"driver": parts.options.text("Driver") or DEFAULT_ODBC_DRIVER, **options}
     if not parts.user:
-        # The lower-case name is the one that SQLAlchemy knows to stand for credentials.
+        # Only the lower-case name keeps SQLAlchemy from adding Trusted_Connection.
         query = {k.lower() if k == "Authentication" else k: v for k, v in query.items()}
         query.pop("Trusted_Connection", None)
     return f"mssql+{driver}://" + _url_place(parts, query, driver)
 
 
 def _stands_in_url(parts: Parts, options: dict[str, str]) -> bool:
-    """Return whether a SQL Server's parts mean the same in a URL of SQLAlchemy's.
+    """Return whether a SQL Server's parts mean the same in a URL of SQLAlchemy.
 
-    It takes a host without a database for the name of a DSN, adds Trusted_Connection where there is
-    no login, and writes blanks that the driver strips.
+    SQLAlchemy reads a host without a database as the name of a DSN, adds Trusted_Connection if
+    there is no login, and writes outer blanks that the driver strips.
     """
     trusted = options.get("Trusted_Connection", "").lower() == "yes"
     has_login = bool(parts.user) or trusted or "Authentication" in options
@@ -129,7 +129,7 @@ def _url_place(parts: Parts, query: dict[str, str], driver: str) -> str:
 
 
 def _url_host(parts: Parts, query: dict[str, str]) -> tuple[str, str, dict[str, str]]:
-    """Return a URL's host and port, and its query, which has what cannot stand there."""
+    """Return a URL's host and port, and its query with the host that cannot stand before it."""
     host, port = parts.host, parts.port
     if parts.kind == "postgresql" and ("," in host or host.startswith(("/", "@"))):
         # Several hosts, or a folder of Unix sockets.
@@ -141,22 +141,22 @@ def _url_host(parts: Parts, query: dict[str, str]) -> tuple[str, str, dict[str, 
 
 
 def _port_for_each(host: str, port: str) -> dict[str, str]:
-    """Return as many ports as there are hosts, as SQLAlchemy wants them."""
+    """Return one port for each host, as SQLAlchemy requires."""
     ports = port if "," in port else ",".join([port] * len(host.split(",")))
     return {"port": ports} if port else {}
 
 
 def _check_one_host(parts: Parts) -> None:
     if "," in parts.host or "," in parts.port:
-        raise ValueError("it names several hosts, which a SQLAlchemy URL cannot")
+        raise ValueError("it names several hosts, and a SQLAlchemy URL can name only one")
     if parts.host and not _HOST.fullmatch(parts.host):
-        raise ValueError("its host is no host name or address")
+        raise ValueError("its host is not a host name or an address")
     if not parts.host and parts.kind != "postgresql":
         raise ValueError("it names no host")
 
 
 def _encode(query: dict[str, str]) -> str:
-    """Encode a query; blanks as libpq knows them, which takes a + for itself."""
+    """Encode a query, with blanks as %20: libpq reads a + as a plus sign."""
     return urlencode(query, quote_via=quote, safe="")
 
 
@@ -168,29 +168,29 @@ def _postgresql_query(parts: Parts, driver: str) -> dict[str, str]:
         return {name: parts.options.text(name) for name in parts.options}
     query = {"ssl": options.pop("sslmode")} if "sslmode" in options else {}
     if options.get("sslrootcert") == "system":
-        del options["sslrootcert"]  # asyncpg then wants a file in the user's home, or fails
+        del options["sslrootcert"]  # without it, asyncpg requires a CA file in the user's home
     for name, value in options.items():
         if name in _ASYNCPG:
             query[name] = value
         elif not _DROPPED.fullmatch(name):
-            raise ValueError("it has an option that asyncpg cannot be given in a URL")
+            raise ValueError("it has an option that asyncpg does not take in a URL")
     return query
 
 
 def _mysql_query(tls: MySqlTls, others: dict[str, str], driver: str) -> dict[str, str]:
-    """Return TLS in the driver's words.
+    """Return the TLS options as the driver names them.
 
-    PyMySQL and what is made of it know no modes: TLS is on where any option of it is there, the
-    certificate is looked at where there is a CA, the name where `ssl_check_hostname` says so.
+    PyMySQL and the drivers built on it have no modes. TLS is on if any TLS option is present, the
+    certificate is verified if there is a CA, and its host name if `ssl_check_hostname` is true.
     """
     files = {f"ssl_{name}": value for name, value in tls.files().items()}
     query = {**others, **files}
     if driver == "mysqldb":
         return query | ({"ssl_mode": tls.mode} if tls.mode else {})
     if driver == "aiomysql" and tls.is_asked_for():
-        raise ValueError("aiomysql has no TLS in a URL: give it connect_args={'ssl': …}")
+        raise ValueError("aiomysql takes no TLS options in a URL: pass connect_args={'ssl': …}")
     if tls.is_asked_for():
-        # PREFERRED becomes REQUIRED: older ones would do without TLS, which Azure refuses.
+        # PREFERRED becomes REQUIRED: older drivers would connect without TLS, which Azure refuses.
         query["ssl_check_hostname"] = "true" if tls.mode == "VERIFY_IDENTITY" else "false"
     elif tls.mode == "DISABLED" and driver == "pymysql":
         query["ssl_disabled"] = "true"
@@ -201,10 +201,10 @@ def django_database(parts: Parts) -> dict[str, Any]:
     """Return an entry of Django's DATABASES, its TLS options under OPTIONS."""
     if parts.kind == "sqlite":
         if _sqlite_options(parts):
-            raise ValueError("its query has no place in Django's DATABASES")
+            raise ValueError("Django's DATABASES cannot hold the query of its URL")
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": parts.database or ":memory:"}
     if parts.kind not in _DJANGO:
-        raise ValueError("Django has no database of this kind")
+        raise ValueError("Django has no database backend of this kind")
     engine, make_options = _DJANGO[parts.kind]
     options = make_options(parts)
     entry = {}
@@ -212,7 +212,7 @@ def django_database(parts: Parts) -> dict[str, Any]:
         # mssql-django would add Trusted_Connection=yes.
         entry["Trusted_Connection"] = odbc_options(parts).get("Trusted_Connection", "no").lower()
     if parts.kind != "postgresql" and ("," in parts.host or "," in parts.port):
-        raise ValueError("it names several hosts, which this back end of Django cannot")
+        raise ValueError("it names several hosts, and this backend of Django takes only one")
     return {
         "ENGINE": engine,
         "NAME": parts.database,
@@ -243,7 +243,7 @@ def _django_sqlserver(parts: Parts) -> dict[str, Any]:
     if not (parts.host or dsn):
         raise ValueError("it names no host")
     if _has_outer_blanks(parts):
-        raise ValueError("its user, password or database has outer blanks, which this loses")
+        raise ValueError("its user, password or database has outer blanks, which ODBC strips")
     own = parts.options.text("Driver") or DEFAULT_ODBC_DRIVER
     options = {"dsn": dsn} if dsn else {"driver": own}
     said = {"DSN"} if parts.user else {"DSN", "Trusted_Connection"}
@@ -251,7 +251,7 @@ def _django_sqlserver(parts: Parts) -> dict[str, Any]:
     return options | ({"extra_params": syntax.write("odbc", extra)} if extra else {})
 
 
-# Each kind's back end, and what makes its OPTIONS. `mssql` is mssql-django, Microsoft's own.
+# Each kind's backend, and the function that makes its OPTIONS. `mssql` is Microsoft's mssql-django.
 _DJANGO: dict[str, tuple[str, Callable[[Parts], dict[str, Any]]]] = {
     "postgresql": ("django.db.backends.postgresql", lambda parts: dict(libpq_options(parts))),
     "mysql": ("django.db.backends.mysql", _django_mysql),
@@ -260,7 +260,7 @@ _DJANGO: dict[str, tuple[str, Callable[[Parts], dict[str, Any]]]] = {
 
 
 def libpq_dsn(parts: Parts) -> str:
-    """Give libpq's `key=value` string."""
+    """Return libpq's `key=value` string."""
     if parts.kind != "postgresql":
         raise ValueError("only a PostgreSQL string can be written for libpq")
     pairs = {
@@ -286,7 +286,7 @@ def odbc_string(parts: Parts, driver: str | None = None) -> str:
         place = _sqlserver_place(parts, driver or own)
         return _write_odbc([*place, *login, *odbc_options(parts).items()])
     if parts.form != "odbc":
-        raise ValueError("an ODBC string is made of SQL Server's, or of what is one already")
+        raise ValueError("only a SQL Server string or an ODBC string can be written for ODBC")
     place = [("Driver", driver or own), ("Server", parts.host), ("Port", parts.port)]
     names = [name for name in parts.options if name.lower() != "driver"]
     return _write_odbc([*place, *login, *((name, parts.options.text(name)) for name in names)])
@@ -305,9 +305,9 @@ def _write_odbc(pairs: list[tuple[str, str]]) -> str:
     words = []
     for name, value in pairs:
         if name == "Driver" and value:
-            words.append(f"Driver={{{value.replace('}', '}}')}}}")  # as everybody writes it
+            words.append(f"Driver={{{value.replace('}', '}}')}}}")  # the usual way to write it
         elif name == "Server" and value and not re.search(r"[;{}\s]", value):
-            words.append(f"Server={value}")  # its comma and colon stand bare
+            words.append(f"Server={value}")  # its comma and colon need no braces
         elif value:
             words.append(syntax.write("odbc", [(name, value)]))
     return ";".join(words)

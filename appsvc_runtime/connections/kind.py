@@ -1,4 +1,4 @@
-"""Which service a connection string is for, and in which form it is written, told by its text.
+"""Recognise a connection string's service and syntax by its text.
 
 Pure. Must not know what its parts are. Azure's domains are those of all its clouds.
 """
@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis", "url", "text"]
 SERVICES = frozenset({"cosmosdb", "storage", "servicebus", "eventhub", "notificationhub"})
-# How a service's own string is known where the portal's type does not say what it is.
+# Texts by which an Azure service's string is recognised if the portal's type does not name it.
 _SERVICE_SIGNS: tuple[tuple[str, Kind], ...] = (
     (r"(^|;)\s*AccountEndpoint\s*=", "cosmosdb"),
     (r"(^|;)\s*(AccountName|(Blob|File|Queue|Table)Endpoint|UseDevelopmentStorage)\s*=", "storage"),
@@ -48,7 +48,7 @@ LIBPQ_NAMES = frozenset(
 
 
 def find_form(text: str, hint: Kind | Literal[""]) -> tuple[Kind, Form]:
-    """Return the kind of a string that is no URL, and the way it is written."""
+    """Return the kind and the syntax of a string that is not a URL."""
     if hint == "redis" or (not hint and _looks_like_redis(text)):
         return "redis", "redis"
     kind = hint or _first_sign(_SERVICE_SIGNS, text)
@@ -89,7 +89,7 @@ def _looks_like_libpq(text: str, hint: str) -> bool:
     # `host=a; user=b`: semicolons with blanks after them.
     if re.match(r"\w+\s*=\s*(?!')[^\s;]*;(\s|\w+\s*=|$)", text):
         return False
-    # It begins so, and has no sign of the other form.
+    # It begins with a name of libpq, and has no `;`, the sign of the other form.
     begins = text.partition("=")[0].strip() in LIBPQ_NAMES and ";" not in text
     try:
         pairs = syntax.parse("libpq", text)

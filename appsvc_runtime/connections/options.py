@@ -1,6 +1,6 @@
-"""The options of a connection string: all that it says beyond host and credentials.
+"""The options of a connection string: all its parts except host and credentials.
 
-Pure. Must not know what a name means. What is a secret becomes a `Secret`.
+Pure. Must not know what a name means. Secret values become a `Secret`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["LONG", "Options", "squeeze"]
 
-# A value this long is not worth showing, nor worth looking through for what it may hide.
+# A value this long is always hidden: it is not worth showing, nor worth searching for secrets.
 LONG = 1000
 
 
 def squeeze(name: str) -> str:
-    """Return a name without case, blanks, underscores and hyphens: how names are compared."""
+    """Return a name in lower case, without blanks, underscores and hyphens, to compare names."""
     return re.sub(r"[\s_-]", "", name).lower()
 
 
 class Options(Mapping[str, "str | Secret"]):
-    """What a string says beyond host and credentials; names are found in any spelling.
+    """The parts of a string other than host and credentials; names are found in any spelling.
 
-    Values that are secret by their name, or look as if they held one, are a `Secret`. `repr` shows
-    no name either: where a `;` in a password was not quoted, what follows it is read as a name.
+    A value is a `Secret` if its name or its look says that it may be one. `repr` shows no names
+    either: after an unquoted `;` in a password, the rest of the password is read as a name.
     """
 
     def __init__(self, pairs: Pairs) -> None:
@@ -41,7 +41,7 @@ class Options(Mapping[str, "str | Secret"]):
         self._items = Sealed(items)
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a value as text, a secret's too."""
+        """Return a value as plain text, even if it is a secret."""
         value = self.get(name, default)
         return value.reveal() if isinstance(value, Secret) else value
 
@@ -57,10 +57,10 @@ class Options(Mapping[str, "str | Secret"]):
     def __repr__(self) -> str:
         return f"<Options: {len(self)} names>"
 
-    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+    __sentry_repr__ = __repr__  # Sentry would list a mapping's values
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        refuse_dump(self, "Dump its text(name), or what reveal() returns, where that is wanted.")
+        refuse_dump(self, "Dump the texts that text(name) and reveal() return instead.")
 
     def __deepcopy__(self, memo: object) -> Options:
         return self

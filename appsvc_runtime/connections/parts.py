@@ -1,7 +1,7 @@
-"""What a connection string means: the parts that all kinds share.
+"""Parse a connection string into the parts that all kinds share.
 
-Pure. Must not know where a string comes from, or what is made of it. The many names of one thing
-(`Data Source`, `Server`, `Address`, `Host`) become one; what is a secret becomes a `Secret`.
+Pure. Must not know where a string comes from, or what it is used for. The many names of one thing
+(`Data Source`, `Server`, `Address`, `Host`) become one; secret values become a `Secret`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in ali
 
 @dataclass(frozen=True, repr=False)
 class Parts:
-    """A connection string, understood. Texts that it does not hold are "".
+    """A parsed connection string. Missing texts are "".
 
-    `scheme` is that of a URL. `host` and `port` are texts, as they may be lists (libpq).
+    `scheme` is the scheme of a URL. `host` and `port` are texts, as they may be lists (libpq).
     """
 
     kind: Kind
@@ -58,11 +58,14 @@ class Parts:
     options: Options = field(default_factory=lambda: Options([]))
 
     def reveal_password(self) -> str:
-        """Return the password as it is, "" for none. A call, as no format string makes one."""
+        """Return the password in plain text, or "".
+
+        A method and not an attribute, because a format string cannot call it.
+        """
         return self.password.reveal() if self.password else ""
 
     def __repr__(self) -> str:
-        # Masked: where a mark is missing, a user or host may go on with `… password=`.
+        # Masked: if a separator is missing, a user or host may continue with `… password=`.
         names = ("host", "port", "database", "user")
         texts = {name: getattr(self, name)[:LONG] for name in names}
         shown = [f"{k}={masking.mask_value(k, text)!r}" for k, text in texts.items() if text]
@@ -71,11 +74,11 @@ class Parts:
 
 
 def parse_parts(text: str, hint: Kind | Literal[""]) -> Parts:
-    """Understand a connection string; ValueError with what is wrong, never with what it holds.
+    """Parse a connection string. Raise ValueError that names the fault, never the content.
 
-    `hint` is the kind that its setting's name tells, "" for one that tells none. What the string
-    itself says of its kind, by a URL's scheme, goes before it. Where neither tells, it may be
-    anything: what cannot be read is a text then.
+    `hint` is the kind that the name of the setting implies, or "". A URL's scheme takes precedence
+    over it. If neither names a kind, the string may be anything: one that cannot be parsed is a
+    plain text then.
     """
     text = _checked(text.strip())
     match = _SCHEME.match(text)
@@ -107,9 +110,9 @@ def _parse_pairs(text: str, kind: Kind, form: Form) -> Parts:
         return Parts(kind, form)
     pairs = syntax.parse(form, text)
     if not pairs:
-        raise ValueError("it holds no name=value")
+        raise ValueError("it contains no name=value")
     if kind == "custom" and not all(re.fullmatch(r"[\w .:-]{1,100}", name) for name, _ in pairs):
-        raise ValueError("what stands before a '=' in it is no name")
+        raise ValueError("the text before a '=' in it is not a name")
     return (_service_parts if kind in SERVICES else _database_parts)(kind, form, pairs)
 
 
@@ -135,12 +138,12 @@ def _parse_url(text: str, scheme: str, hint: Kind | Literal[""]) -> Parts:
 
 def _sqlite_parts(url: Url, scheme: str) -> Parts:
     if url.user or url.place:
-        raise ValueError("a SQLite URL has three slashes before its path, or four")
+        raise ValueError("a SQLite URL must have three or four slashes before its path")
     return Parts("sqlite", "url", scheme, database=url.path, options=Options(url.query))
 
 
 def _take_named(pairs: Pairs, named: dict[str, str]) -> Pairs:
-    """Move what a PostgreSQL URL says of host, user … in its query; give the other options."""
+    """Move host, user … from the query of a PostgreSQL URL to `named`; return the rest."""
     hosts = [value for name, value in pairs if name == "host" and value]
     if hosts:
         named["host"], port = split_places(",".join(hosts))
@@ -165,20 +168,20 @@ def _database_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
 
 
 def _split_sqlserver(host: str, port: str) -> tuple[str, str]:
-    """Split `tcp:host,port`, where `port` is what was said beside it."""
+    """Split `tcp:host,port`; `port` is a port that is set separately."""
     host, comma, after = re.sub(r"(?i)^tcp:\s*", "", host).partition(",")
     return host.strip(), after.strip() if comma else port
 
 
 def _has_port(kind: Kind, form: Form, host: str) -> bool:
-    """Return whether a port may stand behind a host; of an unknown kind it must look like one."""
+    """Return whether a port may follow the host; in an unknown kind it must look like one."""
     if form == "libpq":
         return False
     return kind != "custom" or re.fullmatch(r"[^:,/]+:[0-9]{1,5}", host) is not None
 
 
 def _name_pairs(form: Form, pairs: Pairs) -> tuple[dict[str, str], Pairs]:
-    """Return what has one of the many names of host, user …, by the one name, and the others."""
+    """Return host, user … under their one name, and all other pairs."""
     named: dict[str, str] = {}
     others: Pairs = []
     for name, value in pairs:
@@ -186,20 +189,20 @@ def _name_pairs(form: Form, pairs: Pairs) -> tuple[dict[str, str], Pairs]:
         if not canonical or (form == "libpq" and name not in LIBPQ_NAMES):
             others.append((name, value))
         elif form == "odbc":
-            named.setdefault(canonical, value)  # of one thing's names the first counts
+            named.setdefault(canonical, value)  # the first of several names counts
         else:
             named[canonical] = value
     return named, others
 
 
 def _make(kind: Kind, form: Form, named: dict[str, str], others: Pairs, scheme: str = "") -> Parts:
-    """Check what can be checked, and hide the password."""
+    """Check the host and the port, and hide the password."""
     host, port = named.get("host", ""), named.get("port", "")
     if not host.startswith(("/", "@")) and kind != "custom" and re.search(r"[\s=;]", host):
-        raise ValueError("its host holds a blank, ';' or '=': a mark between two parts is missing")
+        raise ValueError("its host contains a blank, ';' or '=': a separator is missing")
     for text in filter(None, [port] if kind == "sqlserver" else port.split(",")):
         if not (re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536):
-            raise ValueError("its port is no number from 1 to 65535")
+            raise ValueError("its port is not a number from 1 to 65535")
     password = named.get("password")
     return Parts(
         kind,
@@ -215,7 +218,7 @@ def _make(kind: Kind, form: Form, named: dict[str, str], others: Pairs, scheme: 
 
 
 def _service_parts(kind: Kind, form: Form, pairs: Pairs) -> Parts:
-    """Give the parts of a service's own string: where it is, and keys as secrets."""
+    """Return the parts of an Azure service's string: its host, and its keys as secrets."""
     options = Options(pairs)
     names = (f"{of}Endpoint" for of in ("Account", "", "Blob", "Queue", "Table", "File"))
     endpoint = next(filter(None, map(options.text, names)), "")

@@ -1,18 +1,18 @@
-r"""The ways in which connection strings are written: text to names and values, and back.
+r"""The syntaxes of connection strings: text to names and values, and back.
 
-Pure. Must not know what the names mean. Errors say at which character, and never what stands there.
+Pure. Must not know what the names mean. Errors name the position of a fault, never its text.
 
-- `adonet`: `Name=value;…` with the quoting of .NET's DbConnectionStringBuilder: values in double or
-  single quotes, the quote itself doubled; `==` in a name is `=`. Braces quote here too, as in ODBC,
-  unless they are not closed where the value ends: a value that really begins with a brace stands in
-  quotes. Of repeated names the last counts, and an empty value takes the name out.
-- `odbc`: as written for an ODBC driver: braces quote, `}}` in them is `}`, quotes mean nothing. Of
-  repeated names the first counts.
+- `adonet`: `Name=value;…` with the quoting of .NET's DbConnectionStringBuilder. Values may be in
+  double or single quotes, the quote itself doubled; `==` in a name is `=`. Braces quote here too,
+  as in ODBC, unless the value does not end at the closing brace: a value that really begins with a
+  brace must be in quotes. The last of repeated names counts, and an empty value unsets a name.
+- `odbc`: as for an ODBC driver: braces quote, `}}` in them is `}`, quotes mean nothing. The first
+  of repeated names counts.
 - `libpq`: `name=value name='it\'s'`, the last counts (postgresql.org, libpq-connect).
-- `pairs`: what Azure's own services use: `Name=value;…`, nothing quotes, only the first `=` counts.
-- `redis`: StackExchange.Redis: `host:port,name=value,…`, nothing quotes, the last counts. No end
-  point stands behind the password: it would be a part of that, with a comma in it.
-- `url`: `scheme://user:password@host:port/path?name=value`, percent-encoded; `url` reads them.
+- `pairs`: the syntax of Azure's services: `Name=value;…`, no quoting, only the first `=` counts.
+- `redis`: StackExchange.Redis: `host:port,name=value,…`, no quoting, the last counts. An endpoint
+  may not follow the password: it may be the rest of a password that contains a comma.
+- `url`: `scheme://user:password@host:port/path?name=value`, percent-encoded; `url` parses them.
 - `text`: none of these.
 """
 
@@ -29,19 +29,19 @@ __all__ = ["MAX_LENGTH", "Form", "Pairs", "parse", "write"]
 Form: TypeAlias = Literal["adonet", "odbc", "libpq", "pairs", "redis"]
 Pairs: TypeAlias = list[tuple[str, str]]
 
-# Far more than any service hands out; it bounds the work on what is no connection string at all.
+# Far longer than the strings of any service; it bounds the work on texts that are something else.
 MAX_LENGTH = 100_000
 
 _BLANK = " \t\r\n\f\v"
 _CLOSING = {"{": "}", "'": "'", '"': '"'}
-# What a name cannot hold, as it would end there.
+# Characters that end a name, and so cannot be in it.
 _ENDS_NAME = {"adonet": ";", "odbc": ";=", "libpq": "=" + _BLANK}
 
 
 def parse(form: Form, text: str) -> Pairs:
-    """Read a connection string of a known form; ValueError with what is wrong, and where.
+    """Parse a connection string of a known form. Raise ValueError with the fault and its position.
 
-    Redis end points come first, as pairs named `endpoint`.
+    The endpoints of Redis come first, as pairs named `endpoint`.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"it is longer than {MAX_LENGTH} characters")
@@ -60,10 +60,10 @@ def parse(form: Form, text: str) -> Pairs:
 
 
 def write(form: Form, pairs: Iterable[tuple[str, str]]) -> str:
-    """Write names and values so that `parse` reads them back; ValueError for what cannot be.
+    """Write names and values so that `parse` returns them; ValueError if that is impossible.
 
-    But for an empty value in `adonet`, which says there that the name is not set. Redis end points
-    come first.
+    Only an empty value in `adonet` is lost: there it unsets the name. The endpoints of Redis come
+    first.
     """
     words = []
     for name, value in pairs:
@@ -73,7 +73,7 @@ def write(form: Form, pairs: Iterable[tuple[str, str]]) -> str:
             words.append(_write_plain(form, name, value))
             continue
         if not name or name.strip(_BLANK) != name or any(c in name for c in _ENDS_NAME[form]):
-            raise ValueError("a name that is empty, or holds what ends a name, cannot be written")
+            raise ValueError("an empty name, or one with outer blanks or marks, cannot be written")
         if form == "libpq":
             words.append(f"{name}={_quote_libpq(value)}")
         elif form == "odbc":
@@ -105,11 +105,11 @@ def _parse_redis(text: str) -> Pairs:
 
 
 def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
-    """Read `name=value;…`, where values may be quoted."""
+    """Parse `name=value;…`, whose values may be quoted."""
     pairs: Pairs = []
     at = 0
-    # Up to here no brace is closed where a value ends. It is known of all braces at once: looking
-    # again from each would take the square of the length.
+    # Before this position, no brace is closed at the end of a value. One search answers this for
+    # all braces: a search from each would take quadratic time.
     unclosed_until = 0
     while True:
         at = _skip(text, at, _BLANK + ";")
@@ -126,7 +126,7 @@ def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
                 continue
             if odbc or mark != "}":
                 raise ValueError(
-                    f"what opens at character {at + 1} is not closed, or something follows its end"
+                    f"the quote or brace at character {at + 1} is not closed, or text follows it"
                 )
             unclosed_until = closing
         end = text.find(";", at)
@@ -136,12 +136,15 @@ def _parse_quoted(text: str, *, odbc: bool) -> Pairs:
 
 
 def _closing_mark(opening: str, *, odbc: bool) -> str:
-    """Return what closes a value that begins so, "" if it is not quoted: in ODBC only braces do."""
+    """Return the mark that closes a value, "" if it is not quoted. ODBC has only braces."""
     return _CLOSING.get(opening, "") if opening == "{" or not odbc else ""
 
 
 def _read_name(text: str, start: int, *, doubled: bool) -> tuple[str, int]:
-    """Read up to the `=` that ends a name, and give what follows; `doubled`: `==` is part of it."""
+    """Return the name before the next `=`, and the position after it.
+
+    If `doubled`, a `==` is a part of the name.
+    """
     at = start
     end = text.find(";", start)
     while True:
@@ -158,9 +161,9 @@ def _read_name(text: str, start: int, *, doubled: bool) -> tuple[str, int]:
 
 
 def _find_closing(text: str, start: int, mark: str) -> tuple[int, int]:
-    """Find the `mark` that is not doubled, and where the next name may begin.
+    """Return the positions of the next `mark` that is not doubled, and of the next name.
 
-    That is 0 if the mark is not there, or something else than the value's end follows it.
+    The second is 0 if the mark is missing, or if the value does not end there.
     """
     at = start + 1
     while True:
@@ -202,10 +205,10 @@ def _read_libpq_value(text: str, start: int) -> tuple[str, int]:
             at += 1
             found.append(text[at : at + 1])
         elif quoted and character == "'":
-            # libpq would begin the next name here; what stands so is nearly always a quote in a
-            # password that nobody escaped.
+            # libpq would read the next name here, but such a quote is nearly always one inside a
+            # password that is not escaped.
             if at + 1 < len(text) and text[at + 1] not in _BLANK:
-                raise ValueError(f"something follows the quote that ends at character {at + 1}")
+                raise ValueError(f"text follows the quote that ends at character {at + 1}")
             return "".join(found), at + 1
         elif not quoted and character in _BLANK:
             return "".join(found), at
@@ -224,14 +227,14 @@ def _skip(text: str, at: int, characters: str) -> int:
 
 
 def _parse_plain(text: str, mark: str, *, bare: str = "") -> Pairs:
-    """Read `name=value` between marks; a part without `=` is one of the name `bare`, if given."""
+    """Parse `name=value` between marks; a part without `=` gets the name `bare`, if given."""
     pairs: Pairs = []
     at = 1
     secret = False
     for part in text.split(mark):
         if part.strip():
             if secret and "=" not in part:
-                raise ValueError(f"an end point or a part of the password is at character {at}")
+                raise ValueError(f"character {at} starts an endpoint, or a part of the password")
             pairs.append(_read_plain(part, at, bare))
             secret = secret or (bool(bare) and pairs[-1][0].lower() == "password")
         at += len(part) + 1
@@ -250,10 +253,10 @@ def _read_plain(part: str, at: int, bare: str) -> tuple[str, str]:
 def _write_plain(form: Form, name: str, value: str) -> str:
     mark = "," if form == "redis" else ";"
     bare = form == "redis" and name == "endpoint"
-    begin = value if bare else name  # what ends at the first `=`
+    begin = value if bare else name  # a reader would end it at the first `=`
     has_blanks = name.strip() != name or value.strip() != value
     if has_blanks or mark in name + value or "=" in begin or not begin:
-        raise ValueError(f"what holds {mark!r} or outer blanks cannot be written so")
+        raise ValueError(f"a text with {mark!r} or outer blanks cannot be written in this form")
     return value if bare else f"{name}={value}"
 
 

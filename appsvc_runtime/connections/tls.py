@@ -1,7 +1,8 @@
-"""TLS and other options of connection strings, in the words of each client.
+"""TLS and other options of connection strings, as each client names them.
 
-Pure. Must not know of URLs. What touches security is carried over or is an error, never dropped:
-ADO.NET's other options (pooling and the like) concern .NET's own client and stay behind.
+Pure. Must not know of URLs. An option that concerns security is carried over or is an error, never
+dropped. ADO.NET's other options (pooling and the like) concern only .NET's own client and are
+dropped.
 
 Sources: npgsql.org/doc/connection-string-parameters.html,
 dev.mysql.com/doc/connector-net/en/connector-net-8-0-connection-options.html,
@@ -33,7 +34,7 @@ _LIBPQ_SSLMODES = {
     "prefer": "prefer", "preferred": "prefer", "require": "require", "required": "require",
     "verifyca": "verify-ca", "verifyfull": "verify-full",
 }  # fmt: skip
-# `ssl=`, as older Npgsql, asyncpg and JDBC have it, says the mode or only whether.
+# `ssl=` of older Npgsql, asyncpg and JDBC is either a mode, or only on or off.
 _LIBPQ_SSL = {**_LIBPQ_SSLMODES, "true": "require", "yes": "require", "1": "require",
               "false": "disable", "no": "disable", "0": "disable"}  # fmt: skip
 _LIBPQ_NAMES = {
@@ -51,14 +52,15 @@ _LIBPQ_NAMES = {
 _LIBPQ_CHOICES = frozenset(
     {"channel_binding", "gssencmode", "require_auth", "sslnegotiation", "target_session_attrs"}
 )
-# What becomes a part of libpq's `options`, where blanks are escaped.
+# Options that become a part of libpq's `options`, in which blanks are escaped.
 _LIBPQ_SETTINGS: dict[str, Callable[[str], str]] = {
     "options": str,
     "searchpath": lambda value: "-csearch_path=" + re.sub(r"([\\\s])", r"\\\1", value),
 }
-# Not a client's business, or said by others: libpq's `require` looks at no certificate anyway.
+# Options that are safe to drop: they do not concern the client, or other options say the same
+# (libpq's `require` verifies no certificate anyway).
 _HARMLESS = frozenset({"trustservercertificate", "persistsecurityinfo", "includeerrordetail"})
-# These say nothing where they say no, which is what clients do without them.
+# Options that are safe to drop if they are off, which is what clients do without them.
 _HARMLESS_OFF = frozenset(
     {"integratedsecurity", "checkcertificaterevocation", "certificatestorelocation"}
 )
@@ -72,7 +74,7 @@ _MYSQL_SSLMODES = {
     "no": "DISABLED", "0": "DISABLED", "yes": "REQUIRED", "1": "REQUIRED",
     "verifyfull": "VERIFY_IDENTITY", "verifyidentity": "VERIFY_IDENTITY",
 }  # fmt: skip
-# What yes and no to these mean; TLS it is in either case of the latter four.
+# What yes and no mean for these; for the last four, both mean that TLS is on.
 _MYSQL_SWITCHES = {
     "ssldisabled": {"yes": "DISABLED", "no": ""},
     "requiressl": {"yes": "REQUIRED", "no": ""},
@@ -125,7 +127,7 @@ _ODBC_NAMES = {
 
 
 class MySqlTls(NamedTuple):
-    """`mode` as MySQL's own clients call it, "" where none was said; files by what they are."""
+    """The TLS options: `mode` as MySQL's own clients name it, "" if not set, and the files."""
 
     mode: str
     ca: str
@@ -134,17 +136,17 @@ class MySqlTls(NamedTuple):
     key: str
 
     def files(self) -> dict[str, str]:
-        """Return the files that are named, by what they are."""
+        """Return the files that are set, by their role."""
         named = {"ca": self.ca, "capath": self.capath, "cert": self.cert, "key": self.key}
         return {name: file for name, file in named.items() if file}
 
     def is_asked_for(self) -> bool:
-        """Return whether TLS is wanted; it may be on all the same, as a client has it."""
+        """Return whether TLS is requested; a client may use it even if not."""
         return self.mode not in ("", "DISABLED") or bool(self.files())
 
 
 def libpq_options(parts: Parts) -> dict[str, str]:
-    """Return the options of a PostgreSQL string in libpq's words."""
+    """Return the options of a PostgreSQL string as libpq names them."""
     given = {name: parts.options.text(name) for name in parts.options}
     if parts.form in ("libpq", "url"):
         if parts.form == "url" and "ssl" in given:
@@ -154,10 +156,12 @@ def libpq_options(parts: Parts) -> dict[str, str]:
     _check_libpq(found)
     if found.get("sslmode", "").startswith("verify"):
         if _YES_NO.get(parts.options.text("Trust Server Certificate").lower()) == "yes":
-            raise ValueError("it asks to verify the server's certificate and to trust it unseen")
+            raise ValueError(
+                "it asks to verify the server's certificate and to trust any certificate"
+            )
         if found["sslmode"] == "verify-full" and parts.form == "adonet":
-            # Npgsql goes by the system's authorities, libpq by a file of the user that is not
-            # there, unless told so. (It does not let this go with verify-ca.)
+            # Npgsql trusts the system's CAs. libpq by default reads a file in the user's home,
+            # which does not exist. (libpq allows `system` only with verify-full.)
             found.setdefault("sslrootcert", "system")
     return found
 
@@ -165,13 +169,13 @@ def libpq_options(parts: Parts) -> dict[str, str]:
 def _check_libpq(found: dict[str, str]) -> None:
     """Raise ValueError for a value that Npgsql knows and libpq does not."""
     if found.get("target_session_attrs") == "prefer-primary":
-        raise ValueError("its option 'Target Session Attributes' has a value that libpq has not")
+        raise ValueError("its option 'Target Session Attributes' has a value that libpq lacks")
     if found.get("sslcert", "").lower().endswith((".pfx", ".p12")):
         raise ValueError("its client certificate is a PKCS #12 file, which libpq cannot read")
 
 
 def _in_libpqs_words(given: dict[str, str]) -> dict[str, str]:
-    """Return Npgsql's options by libpq's names; ValueError for one that cannot stay behind."""
+    """Return Npgsql's options by libpq's names; ValueError if one cannot be dropped."""
     found: dict[str, str] = {}
     settings = []
     for name, value in given.items():
@@ -195,16 +199,16 @@ def _in_libpqs_words(given: dict[str, str]) -> dict[str, str]:
 
 
 def mysql_tls(parts: Parts) -> tuple[MySqlTls, dict[str, str]]:
-    """Return the TLS options of a MySQL string, and its other ones that any client knows.
+    """Return the TLS options of a MySQL string, and the other options that any client knows.
 
-    Of several that speak of TLS the strictest counts.
+    If several options concern TLS, the strictest counts.
     """
     given = _MySqlGiven(parts)
     if "pfx" in given.files:
         raise ValueError("its CertificateFile cannot be read by Python's clients; use SslCert")
     others = given.others
     if others.get("connect_timeout") == "0":
-        del others["connect_timeout"]  # no limit there, and refused by Python's clients
+        del others["connect_timeout"]  # it means no limit, and Python's clients refuse it
     elif "connect_timeout" in others:
         whole(others["connect_timeout"], "Connection Timeout")
     files = [given.files.get(name, "") for name in ("ca", "capath", "cert", "key")]
@@ -212,13 +216,13 @@ def mysql_tls(parts: Parts) -> tuple[MySqlTls, dict[str, str]]:
 
 
 class _MySqlGiven:
-    """The options of a MySQL string by what they speak of: TLS's mode, its files, others."""
+    """The options of a MySQL string, sorted into TLS modes, TLS files, and others."""
 
     def __init__(self, parts: Parts) -> None:
         self.files: dict[str, str] = {}
         self.others: dict[str, str] = {}
         self._modes = [""]
-        self._lax = False  # something says that no certificate, or no name in it, is looked at
+        self._lax = False  # an option turns off the check of the certificate or of its host name
         self._is_url = parts.form == "url"
         for name in parts.options:
             self._take(name, squeeze(name), parts.options.text(name))
@@ -240,27 +244,30 @@ class _MySqlGiven:
                 self.others[name] = value
 
     def mode(self) -> str:
-        """Return the mode that all of them make, "" for none; ValueError where they disagree."""
+        """Return the mode that follows from all options, or ""; ValueError on a conflict."""
         mode = max(self._modes, key=_MYSQL_MODES.index)
         authorities = self.files.get("ca") or self.files.get("capath")
         if authorities and self._leaves_open(mode):
-            # Who names authorities wants them looked at: a URL as PyMySQL reads it, the name too.
+            # A CA file is there to be used. In a URL the host name is verified too, as by PyMySQL.
             mode = "VERIFY_IDENTITY" if self._is_url and not self._lax else "VERIFY_CA"
         if mode.startswith("VERIFY") and not authorities:
             raise ValueError(
-                "MySQL's clients verify nothing without a file of authorities: name one with SslCa"
+                "MySQL's clients verify no certificate without a CA file: name one with SslCa"
             )
         if mode == "DISABLED" and self.files:
-            raise ValueError("it names certificates and turns TLS off")
+            raise ValueError("it names certificates but turns TLS off")
         return mode
 
     def _leaves_open(self, mode: str) -> bool:
-        """Return whether a mode says nothing of certificates: none, or one by a switch alone."""
+        """Return whether a mode does not decide about certificates.
+
+        That is no mode at all, or REQUIRED by a switch alone.
+        """
         return mode == "" or (self._lax and mode == "REQUIRED")
 
 
 def odbc_options(parts: Parts) -> dict[str, str]:
-    """Give the options of a SQL Server string in ODBC's words, the driver left out."""
+    """Return the options of a SQL Server string as ODBC names them, without the driver."""
     found = {}
     for name in parts.options:
         word, value = squeeze(name), parts.options.text(name)
@@ -271,7 +278,7 @@ def odbc_options(parts: Parts) -> dict[str, str]:
             if parts.form == "adonet":
                 found[known] = _choose(choices, name, value)
             else:
-                # Only the spelling: what the driver does not know shall reach it as it is.
+                # Change only the spelling: the driver itself shall refuse a value it does not know.
                 found[known if squeeze(known) == word else name] = value
         elif parts.form != "adonet":
             found[name] = value
@@ -283,9 +290,9 @@ def odbc_options(parts: Parts) -> dict[str, str]:
 
 
 def whole(text: str, name: str) -> int:
-    """Read an option that is a whole number."""
+    """Return an option that must be a whole number; ValueError if it is not."""
     if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise ValueError(f"its option {name!r} is no whole number")
+        raise ValueError(f"its option {name!r} is not a whole number")
     return int(text)
 
 
@@ -293,16 +300,16 @@ def _choose(choices: dict[str, str], name: str, value: str) -> str:
     found = choices.get(squeeze(value))
     if found is None:
         known = ", ".join(dict.fromkeys(choices))
-        raise ValueError(f"its option {name!r} has a value that is not known here ({known})")
+        raise ValueError(f"its option {name!r} has a value other than {known}")
     return found
 
 
 def _leave_behind(name: str, value: str) -> None:
-    """Accept that an option is not carried over, unless it may concern security."""
+    """Accept that an option is dropped, unless it may concern security."""
     word = squeeze(name)
     off = _YES_NO.get(value.lower(), value.lower()) in ("no", "none")
     if word in _HARMLESS or (off and word in _HARMLESS_OFF) or not _SECURITY.search(word):
         return
-    # Of what follows an unquoted `;` in a password nothing is repeated.
+    # The name may be the rest of a password with an unquoted `;`: show only harmless ones.
     shown = f"option {name!r}" if re.fullmatch(r"[A-Za-z_ -]{1,40}", name) else "security options"
-    raise ValueError(f"its {shown} cannot be carried over; take it out if it may go")
+    raise ValueError(f"its {shown} cannot be carried over; remove what is not needed")

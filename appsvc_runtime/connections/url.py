@@ -1,6 +1,6 @@
 """URLs of databases and services, and hosts with ports.
 
-Pure. Must not know what the pieces mean. Errors never say what stands in a text.
+Pure. Must not know what the pieces mean. Errors never contain the text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Url", "parse_url", "split_places", "write_login"]
 
 
 class Url(NamedTuple):
-    """A URL's pieces, decoded but for `place`: hosts and ports. No password is None."""
+    """A URL's pieces, decoded except `place` (hosts and ports). A missing password is None."""
 
     user: str
     password: str | None
@@ -27,7 +27,7 @@ class Url(NamedTuple):
 
 
 def parse_url(text: str) -> Url:
-    """Read a URL; a password may hold `@`, but neither `/`, `?` nor `#` as they are."""
+    """Split a URL; a password may contain `@`, but `/`, `?` and `#` must be encoded."""
     _check_encoding(text)
     rest, _, query = text.partition("://")[2].partition("?")
     authority, _, path = rest.partition("/")
@@ -45,14 +45,14 @@ def _check_encoding(text: str) -> None:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
         plain = ""
-    if not plain:  # raised here, without that error, which holds the text
-        raise ValueError("what is percent-encoded in it is no UTF-8; a % itself is written %25")
+    if not plain:  # raised here and not above, because that error holds the text
+        raise ValueError("its percent-encoded text is not UTF-8; write a literal % as %25")
     if "\0" in plain:
-        raise ValueError("there is a NUL in it")
+        raise ValueError("it contains a NUL")
 
 
 def write_login(user: str, password: Secret | None) -> str:
-    """Return what stands before a URL's host: `user:password@`, encoded, or ""."""
+    """Return `user:password@`, encoded, to stand before a URL's host, or ""."""
     login = quote(user, safe="")
     if password is not None:
         login += ":" + quote(password.reveal(), safe="")
@@ -62,7 +62,8 @@ def write_login(user: str, password: Secret | None) -> str:
 def split_places(text: str, default: str = "") -> tuple[str, str]:
     """Split `host:port`, `[v6]:port`, or several with commas between them.
 
-    Ports come as many as hosts, or none; `default` for those that are not said, if others are.
+    Return as many ports as hosts, or no port at all. Hosts without a port get `default` if another
+    host has one.
     """
     hosts, ports = [], []
     for place in map(str.strip, text.split(",")):
@@ -71,7 +72,7 @@ def split_places(text: str, default: str = "") -> tuple[str, str]:
             hosts.append(match[1].strip("[]"))
             ports.append(match[2] or "")
         elif re.match(r"[/@]|(?=.*::|([^:]*:){7})[0-9A-Fa-f:.]+(%\w+)?$", place):
-            hosts.append(place)  # a folder of sockets, or an address without a port
+            hosts.append(place)  # a folder of Unix sockets, or an address without a port
             ports.append("")
         else:
             raise ValueError(

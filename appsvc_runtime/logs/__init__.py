@@ -1,1 +1,1 @@
-"""Logging: set-up, handlers, formats, the request of a log line."""
+"""Logging: set-up, handlers, formats, and the current request of a log line."""

@@ -1,17 +1,17 @@
 """A log file that many processes write to: whole lines, none lost, rotated by size.
 
 `SharedFileHandler` is a `logging.Handler`. Every record is one write to a file opened for
-appending, which the system puts at the end whatever others write, so that no lock is needed but for
-rotating. Before each write the handler looks once whether its file is still the one of that name,
-and has room: a file that another process rotated, or that somebody renamed or deleted, is let go.
-A line written in the moment between is in the rotated file.
+appending. The system puts it at the end even if others write too, so that only rotation needs a
+lock. Before each write, the handler checks once whether its file still has its name, and has space
+left. If another process has rotated the file, or it was renamed or deleted, the handler closes it.
+A line written between check and write is in the rotated file.
 
-Rotating takes locks of the file and of its folder, for which nobody waits: who does not get them
-goes on in the file as it is, and is in the new one with the line after.
+Rotation locks the file and its folder, and never waits for the locks: a process that does not get
+them continues in the current file, and writes its next line to the new one.
 
-No fault of the file's stops the app: what cannot be opened is told once on standard error and lines
-go there; lines that cannot be written (a full disk) are counted, and the count is written when
-writing works again. Must not know what a line looks like, or of requests.
+No fault of the file stops the app. If it cannot be opened, this is reported once on standard error
+and lines go there. Lines that cannot be written (a full disk) are counted, and the count is written
+when writing works again. Must not know the format of a line, or of requests.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .stderr import StandardError
 
 __all__ = ["SharedFileHandler"]
 
-# How long a file that others hold, or a pipe that is full, is waited for: the app waits with it.
+# How long to wait for a file that others have locked, or a full pipe: the app waits too.
 _WAIT_SECONDS = 0.5
-# After a failure, how long until it is tried again. For rotating this doubles each time.
+# How long to wait before the next try after a failure. For rotation it doubles each time.
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 60.0
-# How long until the lock that another process has is tried again.
+# How long to wait before the next try to get the lock that another process holds.
 _LOCKED_SECONDS = 0.02
 
 _handlers: weakref.WeakSet[SharedFileHandler] = weakref.WeakSet()
@@ -44,27 +44,27 @@ _handlers: weakref.WeakSet[SharedFileHandler] = weakref.WeakSet()
 class SharedFileHandler(logging.Handler):
     """Append records to the file `path`, which other processes write to as well.
 
-    When it would grow over `max_bytes` it is renamed to `path.1`, `path.1` to `path.2` and so on;
-    what would become older than `path.BACKUPS` is deleted. With 0 for either it is never renamed. A
-    line is never split over two files: one may be larger by the lines of a moment.
+    Before the file would exceed `max_bytes` it is renamed to `path.1`, `path.1` to `path.2` and so
+    on; a file older than `path.BACKUPS` is deleted. If either is 0, it is never renamed. A line is
+    never split over two files, so a file can exceed the limit by a few lines.
 
-    A link is followed, to wherever it leads at that moment. Devices and pipes are written to and
-    never renamed, and are not waited for longer than a moment: then lines are lost and counted.
+    A link is followed at each write. Devices and pipes are written to and never renamed. If they
+    block, the handler waits only for a moment: then lines are lost and counted.
 
-    `lost` is how many lines could not be written and were not yet told of in the file.
+    `lost` is the number of lines that could not be written and were not yet reported in the file.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], *, max_bytes: int = 0, backups: int = 0
     ) -> None:
         super().__init__()
-        # Where a relative name leads must not change with the current folder.
+        # A relative path must not change its meaning with the current folder.
         self.path = os.path.abspath(path)
         self.lost = 0
         self._max_bytes = max_bytes if backups > 0 else 0
         self._backups = backups
         self._descriptor = -1
-        self._inode = self._device = -1  # of what is open
+        self._inode = self._device = -1  # of the open file
         self._last_opened = (-1, -1)
         self._limit = math.inf
         self._torn = False
@@ -76,10 +76,10 @@ class SharedFileHandler(logging.Handler):
         _handlers.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; what fails in formatting it goes to `handleError`."""
+        """Write one record; errors in its formatting go to `handleError`."""
         try:
             data = self._encode(record)
-        except RecursionError:  # as in logging.StreamHandler: handling it would need the stack too
+        except RecursionError:  # as in logging.StreamHandler: handling it needs the stack too
             raise
         except Exception:
             self.handleError(record)
@@ -90,8 +90,8 @@ class SharedFileHandler(logging.Handler):
             self.handleError(record)
 
     def append(self, data: bytes) -> None:
-        """Write whole lines, in any encoding, as `emit` does with the handler's lock held."""
-        try:  # nearly always all is as it was with the line before: this is what counts for speed
+        """Write whole lines, in any encoding. The caller holds the handler's lock."""
+        try:  # the fast path: nearly always, the file is unchanged since the last line
             found = os.stat(self.path)
             as_before = (
                 found.st_ino == self._inode
@@ -109,11 +109,11 @@ class SharedFileHandler(logging.Handler):
                 self.lost += 1
         except OSError as error:
             self.lost += 1
-            self._let_go()  # opening it again may help, and does no harm
+            self._let_go()  # opening the file again may help, and does no harm
             self._stderr.report(f"The log file {self.path} cannot be written: {_reason(error)}.")
 
     def close(self) -> None:
-        """Let the file go; what is still lost is told in it, else on standard error."""
+        """Close the file; report lost lines in it, else on standard error."""
         self.acquire()
         try:
             if self.lost:
@@ -132,14 +132,14 @@ class SharedFileHandler(logging.Handler):
         return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
 
     def _ready(self, size: int) -> bool:
-        """Open the file of that name, with room for so many bytes; return whether it is open."""
+        """Open the current file, with space for `size` bytes; return whether it is open."""
         if self._descriptor < 0 and not self._open():
             return False
-        for _ in range(5):  # other processes may be faster, but not every time
+        for _ in range(5):  # another process may rotate first, but not every time
             try:
                 found = self._own_status()
             except OSError:
-                return True  # nobody can say whether it is still the same: go on
+                return True  # it is unknown whether the file is still the same: continue
             if found is None:
                 self._let_go()
                 if not self._open():
@@ -149,7 +149,7 @@ class SharedFileHandler(logging.Handler):
         return True
 
     def _own_status(self) -> os.stat_result | None:
-        """Return the status of the file of that name, None if it is not the one that is open."""
+        """Return the status of the named file, None if another file is open."""
         try:
             found = os.stat(self.path)
         except OSError as error:
@@ -159,7 +159,7 @@ class SharedFileHandler(logging.Handler):
         return found if (found.st_ino, found.st_dev) == (self._inode, self._device) else None
 
     def _has_room(self, found: os.stat_result, size: int) -> bool:
-        """Return whether so many bytes more may be in the file; in an empty one always."""
+        """Return whether `size` more bytes fit; an empty file takes any line."""
         return found.st_size + size <= self._limit or not found.st_size
 
     def _open(self) -> bool:
@@ -170,7 +170,7 @@ class SharedFileHandler(logging.Handler):
         try:
             descriptor = files.open_append(self.path, 0 if self._retry_at else _WAIT_SECONDS)
             found = os.fstat(descriptor)
-        except (OSError, ValueError) as error:  # the latter for what can be no path
+        except (OSError, ValueError) as error:  # ValueError: the name cannot be a path
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._stderr.report(
                 f"The log file {self.path} cannot be opened: {_reason(error)}. "
@@ -191,7 +191,10 @@ class SharedFileHandler(logging.Handler):
         return True
 
     def _rotate(self, size: int) -> bool:
-        """Rename the files, unless another process just did; return whether to look again."""
+        """Rename the files, unless another process just did.
+
+        Return whether to check the file again.
+        """
         if time.monotonic() < self._rotate_at:
             return False
         path = files.file_to_rename(self.path)
@@ -203,7 +206,7 @@ class SharedFileHandler(logging.Handler):
                     self._rotate_at = time.monotonic() + _LOCKED_SECONDS
                     return False
                 mine, named = os.fstat(locked), os.stat(path)
-                # Otherwise another process was faster, or somebody emptied it.
+                # Otherwise another process was faster, or the file was emptied.
                 if os.path.samestat(mine, named) and named.st_size + size > self._limit:
                     self._rename(path)
                     files.make_like(path, named)
@@ -218,8 +221,9 @@ class SharedFileHandler(logging.Handler):
         return True
 
     def _rename(self, path: str) -> None:
-        """Move the older files up, as far as the first number that is free, then this one."""
-        # Free after rotating failed half way: going on each time would delete them one by one.
+        """Rename the older files up to the first free number, then this file."""
+        # A number is free after a failed rotation. Renaming files beyond it would, with each
+        # further failure, push one more of them out.
         room = 1
         while room < self._backups and os.path.lexists(f"{path}.{room}"):
             room += 1
@@ -228,7 +232,7 @@ class SharedFileHandler(logging.Handler):
         files.replace(path, f"{path}.1", _WAIT_SECONDS)
 
     def _write_telling(self, data: bytes) -> None:
-        """Write a line behind the end of what was torn, and behind how many are missing."""
+        """Write a line, after the end of a torn line and the count of lost lines."""
         told = b"\n" if self._torn else b""
         if self.lost:
             record = logging.LogRecord(
@@ -236,12 +240,12 @@ class SharedFileHandler(logging.Handler):
                 "%d log lines could not be written and are missing here.", (self.lost,), None,
             )  # fmt: skip
             try:
-                self.filter(record)  # for what it adds to the record
+                self.filter(record)  # for the attributes that it adds to the record
                 told += self._encode(record)
-            except Exception:  # a format that asks for more than every record has
+            except Exception:  # the format needs attributes that this record lacks
                 told += record.getMessage().encode() + b"\n"
-        # In one: a disk on which there is room for the one but not for the other would fill up with
-        # nothing but counts.
+        # In one write: a disk with space for the count but not for the line would fill up with
+        # counts.
         self._write(told + data, len(told))
         if told:
             self.lost = 0
@@ -249,7 +253,7 @@ class SharedFileHandler(logging.Handler):
             self._stderr.forget()
 
     def _write(self, data: bytes, telling: int = 0) -> None:
-        """Write all of it, of which the first so many bytes say what was lost."""
+        """Write all of `data`; its first `telling` bytes report lost lines."""
         try:
             written = os.write(self._descriptor, data)
         except OSError as error:
@@ -260,8 +264,8 @@ class SharedFileHandler(logging.Handler):
             self._write_rest(data, written, telling)
 
     def _write_rest(self, data: bytes, written: int, telling: int) -> None:
-        """Go on where a disk was full, a pipe was, or another program had locked the file."""
-        # What keeps on being busy is not waited for with every line.
+        """Write the rest after a full disk, a full pipe, or another program's lock."""
+        # Do not wait again with every line while the file stays busy.
         waits = time.monotonic() >= self._wait_at
         try:
             for last in files.attempts(_WAIT_SECONDS if waits else 0):
@@ -279,7 +283,7 @@ class SharedFileHandler(logging.Handler):
             raise
 
     def _write_some(self, data: memoryview) -> int:
-        """Write what can be written now; return how many bytes, 0 while another has the file."""
+        """Write what the system takes now; return its bytes, 0 if it is locked."""
         try:
             return os.write(self._descriptor, data)
         except OSError as error:
@@ -288,7 +292,7 @@ class SharedFileHandler(logging.Handler):
             return 0
 
     def _let_go(self) -> None:
-        # In this order: a child that is forked in between must not use what is closed.
+        # In this order: a child forked in between must not use a closed descriptor.
         descriptor, self._descriptor = self._descriptor, -1
         self._inode = -1
         if descriptor >= 0:
@@ -301,7 +305,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _forget_the_parents() -> None:
-    """Leave to the parent process what it has to tell; a thread of it may have been at work."""
+    """Leave pending reports to the parent process; one of its threads may be writing one."""
     for handler in _handlers:
         handler.lost = 0
         handler._torn = False

@@ -1,8 +1,8 @@
-"""What a log line looks like, as text and as JSON, and what every record carries.
+"""The formats of log lines, text and JSON, and the attributes that every record gets.
 
-Must not know where lines go. Text is one line a record, whatever is in it: nobody who can choose a
-part of a message can write a line of his own. JSON is python-json-logger's, which is loaded by
-those who ask for it. Neither raises: what cannot be formatted is told in the line.
+Must not know where lines go. Text is one line per record, whatever it contains: a user who can
+choose a part of a message cannot forge a line. JSON is python-json-logger's, which is imported only
+if it is used. Neither raises: a record that cannot be formatted is logged with the reason.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "RequestFilter", "TextFormatter", "make_json_formatter", "shown"]
 
-# Line ends in all their forms, control characters, what turns the direction of text or hides in
-# it (but the joiners, of which scripts and emoji are made), and halves of surrogate pairs, by which
-# Python holds bytes that are no text.
+# All line ends, control characters, characters that change the direction of text or are invisible
+# (except the joiners, which scripts and emoji need), and lone surrogates, by which Python holds
+# bytes that are not text.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -32,21 +32,21 @@ _UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x
 _BLANK = re.compile(r"\s")
 _LINE_ENDS = "\r\n"
 
-# What JSON calls the record's own: no `extra`, and no message that is a dict, takes their place.
+# The record's own names in JSON: neither `extra` nor a message that is a dict can replace them.
 _OF_REQUEST = ("instance", "request_id", "client")
 _PROTECTED = frozenset({"time", "level", "logger", "process", *_OF_REQUEST})
-# As json writes them: an escaped backslash, a whole surrogate pair, or the half of one.
+# Escapes that json writes: an escaped backslash, a whole surrogate pair, or a lone surrogate.
 _JSON_HALVES = re.compile(
     r"\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(\\)(?=ud[89a-f][0-9a-f]{2})"
 )
 
 
 class RequestFilter(logging.Filter):
-    """Lets every record pass, and gives it `instance`, `request_id` and `client`.
+    """Lets every record pass, and sets its `instance`, `request_id` and `client`.
 
-    A filter and not a formatter's work, so that it is done where the request is. Give one to a
-    QueueHandler, whose listener writes elsewhere. What a record has already, from another filter
-    or the caller's `extra`, is left.
+    This is a filter and not part of a formatter, so that it runs in the context of the request. Add
+    it to a QueueHandler, whose listener writes in another thread. Values that a record already has,
+    from another filter or the caller's `extra`, are kept.
     """
 
     def __init__(self, instance: str = "") -> None:
@@ -54,7 +54,7 @@ class RequestFilter(logging.Filter):
         self.instance = instance
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add to the record; always True."""
+        """Add the attributes to the record; always return True."""
         has = record.__dict__
         if "request_id" not in has or "client" not in has:
             request = request_context.current()
@@ -70,7 +70,7 @@ class TextFormatter(logging.Formatter):
 
         2026-11-21T10:34:20.123+0000 INFO shop.views 4711@0a1b2c3d req=… client=203.0.113.7: Sold
 
-    A traceback follows, each of its lines behind four blanks.
+    A traceback follows, each of its lines indented by four blanks.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class TextFormatter(logging.Formatter):
         has = record.__dict__.get
         instance, request, client = has("instance"), has("request_id"), has("client")
         line = f"{self._clock.time_of(record)} {record.levelname} {record.name} {record.process}"
-        # An app's own `extra` may be called like this and be anything.
+        # An app's own `extra` may have these names and any type.
         if isinstance(instance, str) and instance:
             line += f"@{instance[:8]}"
         if isinstance(request, str) and request:
@@ -103,12 +103,12 @@ class TextFormatter(logging.Formatter):
 
 
 def make_json_formatter() -> logging.Formatter:
-    """Return the formatter for JSON: one object a line, with whatever `extra` a record has.
+    """Return the formatter for JSON: one object per line, with all of a record's `extra`.
 
     Its names: `time`, `level`, `logger`, `process`, `instance`, `request_id`, `client`, `message`,
-    and `exc_info` or `stack_info` where there is one. A message that is a dict is merged into it;
-    what that calls by one of the first seven names becomes `extra_time` and so on. Of `extra` so
-    do `time`, `level` and `logger`; `instance`, `request_id` and `client` are the caller's to give.
+    and `exc_info` or `stack_info` if there is one. A message that is a dict is merged into the
+    object; in it, the first seven names become `extra_time` and so on. In `extra`, `time`, `level`
+    and `logger` are renamed too, but a caller may set `instance`, `request_id` and `client`.
     """
     try:
         from pythonjsonlogger.json import JsonFormatter
@@ -116,14 +116,14 @@ def make_json_formatter() -> logging.Formatter:
         from pythonjsonlogger.jsonlogger import JsonFormatter  # type: ignore[attr-defined]
 
     class Formatter(JsonFormatter):
-        """python-json-logger's, with the time in ISO form, nothing empty and nothing forged."""
+        """python-json-logger's, with the time in ISO form, no empty values and none forged."""
 
         _clock = Clock()
 
         def format(self, record: logging.LogRecord) -> str:
             try:
                 return super().format(record)
-            except Exception:  # what the caller gave: told as far as it goes
+            except Exception:  # a value of the caller's: write as much as possible
                 told = copy.copy(record)
                 told.msg, told.args, told.exc_info = _message(record), None, None
                 if record.exc_info:
@@ -154,17 +154,17 @@ def make_json_formatter() -> logging.Formatter:
 
 
 class Clock:
-    """Writes times with their zone; the greater part is made once a second."""
+    """Formats times with their zone, and caches the text of the current second."""
 
     def __init__(self) -> None:
         self._made = (-1, "", "")
 
     def time_of(self, record: logging.LogRecord) -> str:
-        """Return a record's."""
+        """Return a record's time."""
         return self.text(int(record.created), int(record.msecs))
 
     def text(self, second: int, milliseconds: int) -> str:
-        """Return the time so many milliseconds after a second of `time.time()`."""
+        """Return the time `milliseconds` after a second of `time.time()`."""
         known, stamp, zone = self._made
         if second != known:
             local = time.localtime(second)
@@ -175,7 +175,7 @@ class Clock:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the record's message; where it cannot be made, what it was to be made of, and why."""
+    """Return the record's message; if it cannot be formatted, its parts and the error."""
     try:
         return record.getMessage()
     except Exception as error:
@@ -193,7 +193,7 @@ def _traceback(formatter: logging.Formatter, error: Any) -> str:
 
 
 def shown(value: object) -> str:
-    """Return an object's `repr`, or its type's name where it has none."""
+    """Return an object's `repr`, or its type's name if `repr` fails."""
     try:
         return repr(value)
     except Exception:
@@ -201,12 +201,12 @@ def shown(value: object) -> str:
 
 
 def _is_nothing(value: object) -> bool:
-    """Return whether it is None or ""; asks nothing of it, as not every object can be compared."""
+    """Return whether the value is None or "", without comparing it: some objects refuse that."""
     return value is None or (type(value) is str and not value)
 
 
 def _dumps(data: dict[Any, Any], **options: Any) -> str:
-    """Write JSON that every reader takes; values that are none become texts."""
+    """Return JSON that every parser takes; values that JSON cannot hold become texts."""
     try:
         text = json.dumps(data, allow_nan=False, **options)
     except Exception:
@@ -217,7 +217,7 @@ def _dumps(data: dict[Any, Any], **options: Any) -> str:
             },
             **options,
         )
-    # Strict readers refuse a lone half of a surrogate pair, also an escaped one.
+    # Strict parsers refuse a lone surrogate, even if it is escaped.
     return _JSON_HALVES.sub(_escape_half, text) if "\\ud" in text else text
 
 

@@ -1,11 +1,11 @@
-"""Which request a log line belongs to: a context variable that the middleware sets.
+"""The request that a log line belongs to: a context variable that the middleware sets.
 
 Imports nothing heavy: the middleware loads it. Must not know of logging.
 
-Nobody tells when a request is over, as a WSGI server closes a response where it likes. What ends it
-is that the server lets its environ go; a line written in the same context after that belongs to no
-request, or to the one around it. A copy of the context, which a thread or a task was given, keeps
-the request: what it does is the request's work.
+There is no signal for the end of a request, as a WSGI server may close a response in any context. A
+request ends when the server releases its environ: a later line in the same context belongs to no
+request, or to the enclosing one. A copy of the context, in a thread or a task, keeps the request:
+its work is the request's work.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 __all__ = ["CurrentRequest", "current", "enable", "enter"]
 
 ALIVE_KEY = "appsvc.alive"
-# What a header may add to every line.
+# The length that a header may add to every line.
 _MAX_ID = 128
-# Requests that an app makes to itself while it answers one. Also what an app can make this room
-# remember by never letting an environ go.
+# How deep requests that an app makes to itself can be nested. It also bounds the memory of this
+# module if an app never releases an environ.
 _MAX_DEPTH = 8
 
-# Whether somebody asked for it; until then the middleware saves itself the trouble.
+# Whether a log handler needs the request; until then the middleware skips this work.
 enabled = False
 
 
 class _Alive:
-    """Lives as long as the environ it is in."""
+    """Exists as long as the environ that holds it."""
 
     __slots__ = ("__weakref__",)
 
 
 class CurrentRequest:
-    """What log lines tell of a request: `id` and `client`, "" where they are not known."""
+    """What log lines show of a request: `id` and `client`, "" if they are not known."""
 
     __slots__ = ("_alive", "_depth", "_token", "client", "id")
 
@@ -54,13 +54,13 @@ _current: ContextVar[CurrentRequest | None] = ContextVar("appsvc_request", defau
 
 
 def enable() -> None:
-    """Let the middleware tell of requests."""
+    """Make the middleware record requests here."""
     global enabled
     enabled = True
 
 
 def enter(environ: dict[str, Any]) -> None:
-    """Begin a request whose environ the middleware has done with.
+    """Start a request; the middleware has already processed its environ.
 
     Its id is the front end's (`X-ARR-LOG-ID`), else `traceparent`, else `X-Request-ID`.
     """
@@ -75,16 +75,16 @@ def enter(environ: dict[str, Any]) -> None:
     alive = _Alive()
     request = CurrentRequest(request_id[:_MAX_ID], info.client_address, alive, depth)
     request._token = _current.set(request)
-    environ[ALIVE_KEY] = alive  # of a middleware around this one the request ends here
+    environ[ALIVE_KEY] = alive  # this also ends the request of an outer middleware
 
 
 def current() -> CurrentRequest | None:
-    """Return the request that is being served here, None outside of one."""
+    """Return the request of the current context, or None outside of one."""
     found = _current.get()
     while found is not None and found._alive() is None:
         try:
             _current.reset(found._token)
-        except (ValueError, RuntimeError):  # not the context it was set in, but a copy
+        except (ValueError, RuntimeError):  # this context is a copy of the one it was set in
             return found
         found = _current.get()
     return found

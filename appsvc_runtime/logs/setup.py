@@ -1,4 +1,4 @@
-"""Logging set up for the host: one line in an app.
+"""Set up logging for the host: one line in an app.
 
     from appsvc_runtime import configure_logging
 
@@ -38,7 +38,7 @@ __all__ = ["configure_logging", "dict_config", "make_handler"]
 
 UNCAUGHT = "appsvc_runtime.uncaught"
 _hooked = False
-# The handlers made here, so that those of others are left alone.
+# The handlers made here; no other handler is touched.
 _own: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
 
 
@@ -47,23 +47,23 @@ def configure_logging(
     settings: Settings | None = None,
     *,
     level: str | int | None = None,
-    format: str | None = None,  # noqa: A002 - the word everybody uses
+    format: str | None = None,  # noqa: A002 - the usual word
     file: str | os.PathLike[str] | None = None,
     max_bytes: int | None = None,
     backups: int | None = None,
 ) -> logging.Handler:
-    """Send this process's log where the host's user finds it, and return the handler that does.
+    """Send this process's log to the place where the host shows it; return the handler.
 
     - `level` (`APPSVC_LOG_LEVEL`): of the root logger, a name or any number; INFO by default.
     - `format` (`APPSVC_LOG_FORMAT`): `text` or `json`.
-    - `file` (`WSGI_LOG`): "" is standard output whatever the variable says.
-    - `max_bytes` (`APPSVC_LOG_MAX_BYTES`) and `backups` (`APPSVC_LOG_BACKUPS`): when the file is
-      renamed, and how many such are kept.
+    - `file` (`WSGI_LOG`): "" is standard output, even if the variable is set.
+    - `max_bytes` (`APPSVC_LOG_MAX_BYTES`) and `backups` (`APPSVC_LOG_BACKUPS`): the size at which
+      the file is renamed, and how many renamed files are kept.
 
-    `settings`: those of `load_settings()` by default. Uncaught exceptions, also of threads, and
-    warnings go to the log as well; standard error keeps the exceptions, unless the log is beside it
-    on standard output. Called again it takes the place of what it did before; handlers of others
-    stay as they are. Raises ConfigError for a value that cannot be used.
+    `settings`: by default those of `load_settings()`. Uncaught exceptions, also those of threads,
+    and warnings are logged too. Exceptions still go to standard error, unless the log already shows
+    them on standard output. A second call replaces the handler of the first; other handlers are not
+    touched. Raises ConfigError for a value that cannot be used.
     """
     plan = _Plan(settings, level, format, file, max_bytes, backups)
     handler = make_handler(
@@ -90,11 +90,11 @@ def dict_config(
     max_bytes: int | None = None,
     backups: int | None = None,
 ) -> dict[str, Any]:
-    """Return the same as data for `logging.config.dictConfig`: Django's LOGGING, and your own.
+    """Return the same setup for `logging.config.dictConfig`: Django's LOGGING, and your own.
 
     Arguments and errors as for `configure_logging`. The result holds plain values only, and may be
-    added to. gunicorn's loggers are named in it, unless gunicorn has given them handlers already:
-    what a user told gunicorn about its logs is not undone by his Django settings.
+    extended. It includes gunicorn's loggers, unless gunicorn has already given them handlers:
+    Django settings do not undo a user's configuration of gunicorn's logs.
     """
     plan = _Plan(settings, level, format, file, max_bytes, backups)
     return {
@@ -111,7 +111,7 @@ def dict_config(
             }
         },
         "root": {"handlers": ["appsvc"], "level": plan.level},
-        # gunicorn keeps these two from the root. Their levels are gunicorn's own to set.
+        # gunicorn's two loggers do not propagate to the root. gunicorn itself sets their levels.
         "loggers": {
             name: {"handlers": ["appsvc"], "propagate": False}
             for name in ("gunicorn.error", "gunicorn.access")
@@ -123,7 +123,7 @@ def dict_config(
 def make_handler(
     *, file: str = "", max_bytes: int = 0, backups: int = 0, form: str = "text", instance: str = ""
 ) -> logging.Handler:
-    """Make the handler that `dict_config` names; lets the middleware tell of requests.
+    """Return the handler that `dict_config` names; make the middleware record requests.
 
     `file`: "" is standard output. `form`: `text` or `json`.
     """
@@ -141,7 +141,7 @@ def make_handler(
 
 
 class _Plan:
-    """What was asked for: each value from its argument, else its variable, else its default."""
+    """The options: each value from its argument, else its variable, else its default."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class _Plan:
         for number in (max_bytes, backups):
             if number is not None and not isinstance(number, int | str):
                 raise ConfigError(
-                    "max_bytes and backups are whole numbers.", hint="Correct them where given."
+                    "max_bytes and backups must be whole numbers.", hint="Correct them in the call."
                 )
         self.max_bytes: int = options.resolve("APPSVC_LOG_MAX_BYTES", max_bytes, known)
         self.backups: int = options.resolve("APPSVC_LOG_BACKUPS", backups, known)
@@ -177,7 +177,7 @@ def _level(level: str | int | None, known: AppSettings) -> str | int:
 def _file(file: str | os.PathLike[str] | None, settings: Settings) -> str:
     """Return the log file's path, "" for standard output."""
     if file is not None and not isinstance(file, str | bytes | os.PathLike):
-        raise ConfigError("The log file is no path.", hint="Correct it where it is given.")
+        raise ConfigError("The log file must be a path.", hint="Correct it in the call.")
     if file is None:
         file = settings.value("WSGI_LOG", default="")
         if not file and settings.host == "fastcgi" and settings.log_folder is not None:
@@ -187,7 +187,7 @@ def _file(file: str | os.PathLike[str] | None, settings: Settings) -> str:
 
 
 def _catch_the_uncaught() -> None:
-    """Send what nobody caught to the log: once, and where others have hooks, to theirs too."""
+    """Log uncaught exceptions. Install the hooks once, and call existing hooks as well."""
     global _hooked
     logging.captureWarnings(True)
     main_hook, thread_hook, unraisable_hook = (
@@ -214,7 +214,7 @@ def _catch_the_uncaught() -> None:
             thread_hook(what)
 
     def unraisable(what: Any) -> None:
-        # Made a text here: who keeps the object makes it live again.
+        # Converted to a text here: keeping the object would bring it back to life.
         text = what.err_msg or "Exception ignored in"
         if what.object is not None:
             text += f": {shown(what.object)}"
@@ -224,7 +224,7 @@ def _catch_the_uncaught() -> None:
         if not quiet or unraisable_hook is not sys.__unraisablehook__:
             unraisable_hook(what)
 
-    # Later only in place of the interpreter's own: what others put there since may call ours.
+    # After the first time, replace only the interpreter's hook: a newer hook may call ours.
     if not _hooked or main_hook is sys.__excepthook__:
         sys.excepthook = in_main
     if not _hooked or thread_hook is threading.__excepthook__:
@@ -235,11 +235,11 @@ def _catch_the_uncaught() -> None:
 
 
 def _log_uncaught(level: int, text: str, error: Any) -> bool:
-    """Write it to the log; return whether who looks at standard error sees it there."""
+    """Log an error; return whether a reader of standard error sees it in the log."""
     try:
         handlers = [h for h in logging.getLogger().handlers if isinstance(h, StdoutHandler)]
         before = sum(handler.written for handler in handlers)
         logging.getLogger(UNCAUGHT).log(level, "%s", text, exc_info=error)
         return sum(handler.written for handler in handlers) > before
-    except Exception:  # the interpreter is ending, or a handler of somebody's failed
+    except Exception:  # the interpreter is ending, or another handler failed
         return False

@@ -1,4 +1,4 @@
-"""What a handler that cannot write reports on standard error, whatever that is at the moment.
+"""Report on standard error what a handler cannot write, whatever that stream currently is.
 
 Must not know of files or records.
 """
@@ -13,8 +13,7 @@ __all__ = ["StandardError"]
 class StandardError:
     """Standard error, to which each message is written once.
 
-    `printing`: a write is under way, so that a stream that leads back to the log is not written to
-    again.
+    `printing` is True during a write, so that a stream that writes back to the log does not loop.
     """
 
     def __init__(self) -> None:
@@ -28,20 +27,20 @@ class StandardError:
             self.print(message)
 
     def forget(self) -> None:
-        """Have messages that were written before written again."""
+        """Forget which messages were written, so that they are written again."""
         self._said.clear()
 
     def print(self, text: str) -> bool:
-        """Write to what standard error is now; return whether it is anything that takes it."""
+        """Write to the current standard error; return whether the stream took the text."""
         stream = sys.stderr
-        if stream is None or self.printing:  # it leads back to the log
+        if stream is None or self.printing:  # printing: the stream writes back to the log
             return False
         self.printing = True
         try:
             encoding = getattr(stream, "encoding", None) or "utf-8"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
             stream.flush()
-        except Exception:  # closed, or its reader has gone: there is nobody left to tell
+        except Exception:  # closed, or its reader has gone: nothing is left to report to
             return False
         finally:
             self.printing = False

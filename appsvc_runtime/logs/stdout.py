@@ -1,7 +1,7 @@
-"""Log lines to standard output, whatever that is at the moment.
+"""Write log lines to standard output, whatever that stream currently is.
 
-wfastcgi puts another `sys.stdout` in place for every request, and tests do as well: the stream is
-looked up for each line and never kept. Must not know what a line looks like.
+wfastcgi replaces `sys.stdout` for every request, and so do tests: the stream is looked up for each
+line and never kept. Must not know the format of a line.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Any
 
 __all__ = ["STDOUT_NAMES", "StdoutHandler"]
 
-# Files that are this process's own standard output: opened anew it would have a place of its own in
-# a file, and write over what is printed.
+# Files that are this process's own standard output. Opened again, such a file would have a position
+# of its own, and log lines would overwrite printed text.
 STDOUT_NAMES = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
 class StdoutHandler(logging.Handler):
-    """Write records to `sys.stdout`, each whole in one write.
+    """Write records to `sys.stdout`, each in one write.
 
     Characters that its encoding lacks are escaped. Lines that cannot be written (a full disk, a
-    reader that has gone) are counted in `lost`, and the count is written when writing works again.
+    closed pipe) are counted in `lost`, and the count is written when writing works again.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.lost = 0
-        self.written = 0  # lines that got out
-        self._pending = 0  # lines that the stream took and has yet to pass on
+        self.written = 0  # lines that were written out
+        self._pending = 0  # lines that the stream has buffered and not yet written
         self._writing = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -39,8 +39,8 @@ class StdoutHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
-        # A stream that logs what is written to it, as some put in place of print's, comes back
-        # here: what it logs goes past it.
+        # Some apps replace sys.stdout by a stream that logs what is written to it. It would call
+        # this method again: such lines go to the original stream.
         again, self._writing = self._writing, True
         try:
             self._put(sys.__stdout__ if again else sys.stdout, text)
@@ -48,7 +48,7 @@ class StdoutHandler(logging.Handler):
             self._writing = again
 
     def put(self, text: str) -> None:
-        """Write a line that is made already; never raises."""
+        """Write a line that is already formatted; never raises."""
         self.acquire()
         try:
             self._put(sys.stdout, text)
@@ -66,20 +66,20 @@ class StdoutHandler(logging.Handler):
         except Exception:  # closed, None, broken: the app goes on
             self.lost += 1
             return
-        # What was lost meanwhile, by a stream that logs or a signal's handler, is still to be told.
+        # Lines lost meanwhile, by a stream that logs or a signal handler, are reported later.
         self._pending, self.lost = told + 1, self.lost - told
-        with contextlib.suppress(Exception):  # the stream has it, and passes it on when it can
+        with contextlib.suppress(Exception):  # the stream has buffered it, and can write later
             _flush(stream)
             self._pending = 0
             self.written += 1
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Report on standard error of a record that cannot be formatted, if that is anything."""
+        """Report on standard error, if there is any, a record that cannot be formatted."""
         with contextlib.suppress(Exception):
             super().handleError(record)
 
     def close(self) -> None:
-        """Report on standard error how many lines never got out."""
+        """Report on standard error how many lines were never written."""
         with contextlib.suppress(Exception):
             self.lost += self._pending
             if self.lost:

@@ -1,7 +1,7 @@
-"""What of a setting may be shown: secrets are known by their names and by what they look like.
+"""Mask the values of settings: secrets are recognised by their names and by their shape.
 
-Pure. Must not know of hosts or output. In doubt a value is hidden: one hidden too many is a
-nuisance, one shown too many is a leak.
+Pure. Must not know of hosts or output. In doubt a value is hidden: hiding too much is a nuisance,
+showing too much is a leak.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ _SECRET_WORDS = frozenset(
     | {"creds", "jwt", "kennwort", "mnemonic", "otp", "passcode", "passwort", "pepper", "pin"}
     | {"authorization", "bearer", "connstr", "cookie", "dsn", "salt", "webhook", "webhooks"}
 )
-# Each word of a name may end so: APIKEY_2, dbpwd, AUTHTOKENS.
+# A word of a name that ends with one of these is a secret: APIKEY_2, dbpwd, AUTHTOKENS.
 _SECRET_ENDS = (
     "key", "keys", "pass", "psw", "pw", "pwd", "salt", "sas", "token", "tokens", "signature",
 )  # fmt: skip
-# At the end of a name, where they are what it is: REDIS_AUTH, but not WEBSITE_AUTH_ENABLED.
+# These count only as the last word of a name: REDIS_AUTH, but not WEBSITE_AUTH_ENABLED.
 _SECRET_LAST = frozenset({"auth", "private"})
-# These may stand anywhere in a name, whatever is squeezed beside them.
+# These count anywhere in a name, with any letters before and after them.
 _SECRET_PARTS = (
     "password", "passwd", "passphrase", "secret", "credential", "connectionstring", "connstr",
     "sharedaccess", "privatekey", "apikey", "accesskey", "accountkey", "identityheader",
     "basicauth", "sessionid", "authsession",
 )  # fmt: skip
-# These end like secrets and are none: a file's name, or nothing worth hiding.
+# These end like secrets but are not: a file's name, or nothing worth hiding.
 _NO_SECRETS = frozenset({"sslkey", "sslcert", "passwordless", "requireauth"})
 _NO_SECRET_WORDS = frozenset({"bypass", "compass", "monkey"})
 _KEY_VAULT = re.compile(r"(?<![A-Za-z])(?i:key[_-]?vault)|(?<=[a-z])Key[_-]?Vault")
-# A shell's variables for the folder one is in; elsewhere `pwd` is a password.
+# A shell's variables for the current folder; elsewhere `pwd` is a password.
 _FOLDERS = frozenset({"PWD", "OLDPWD"})
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# Names within a value: `AccountKey=…`, `"password": …`, `--api-key …`. They begin where a word
-# does, so that a long value is looked through once.
+# Names within a value: `AccountKey=…`, `"password": …`, `--api-key …`. A match starts where a word
+# starts, so that a long value is searched in linear time.
 _PAIR = re.compile(r"(?<![\w-])([\w-]{1,200})[\"']?\s{0,9}[:=>]")
 _FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{0,200})\s")
-# An image's digest stands behind an @ and is no host.
+# The digest of a container image follows an @, but is not a host.
 _DIGEST = re.compile(r"@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})(?![0-9a-f])")
 
-# Words of a command line as a shell parts them, quotes included.
+# Words of a command line as a shell splits them, quotes included.
 _SHELL_WORD = re.compile(r"""(?:\\.|"(?:[^"\\]|\\.)*"|'[^']*'|\S)+""", re.DOTALL)
 _ASSIGNMENT = re.compile(r"""(-{0,2}[A-Za-z_][\w.-]{0,200}[=:])(.+)""", re.DOTALL)
 _OPTION = re.compile(r"-{1,2}[A-Za-z][\w.-]{0,200}[=:]?|[A-Za-z_][\w.-]{0,200}[=:]")
@@ -54,8 +54,8 @@ _QUOTES = "\"'"
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a setting, or a part of a connection string, is a secret by its name."""
-    name = _KEY_VAULT.sub("Vault", name)  # the vault's own name and address are none
+    """Return whether the name of a setting or option means that its value is a secret."""
+    name = _KEY_VAULT.sub("Vault", name)  # the vault's own name and address are not secrets
     squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
     if squeezed in _NO_SECRETS:
         return False
@@ -73,7 +73,7 @@ def _is_secret_word(word: str) -> bool:
 
 
 def mask_value(name: str, value: str) -> str:
-    """Return a setting's value as it may be shown: hidden, parts of it hidden, or as it is."""
+    """Return a setting's value as it may be shown: hidden, partly hidden, or unchanged."""
     text = value.strip()
     if not text or (name in _FOLDERS and _ABSOLUTE.match(text)):
         return value
@@ -94,7 +94,7 @@ def mask_value(name: str, value: str) -> str:
 def _mask_urls(text: str) -> str:
     """Return one URL, or a list of them, as it may be shown; "" for any other text."""
     pieces = re.split(r"([,\s]+)", text)
-    # A login might be cut in two by its own comma.
+    # With an @ in the text, a comma may be a part of a password, and not split two URLs.
     urls = pieces[::2] if len(pieces) == 1 or "@" not in text else []
     if not urls or not all(_URL.match(url) for url in urls):
         return ""
@@ -108,10 +108,10 @@ def _has_secret_pair(text: str) -> bool:
 
 
 def mask_command(command: str) -> str:
-    """Return a command line as it may be shown: values hidden where a setting's would be.
+    """Return a command line as it may be shown, with the values of secrets hidden.
 
-    `DB_PASSWORD=... gunicorn --api-key ...`: assignments and options are known by their names, all
-    words by their looks. A secret behind an option of one letter is not known.
+    `DB_PASSWORD=... gunicorn --api-key ...`: assignments and options are recognised by their names,
+    all words by their shape. A secret behind an option of one letter is not recognised.
     """
     shown, end, is_value = [], 0, False
     for found in _SHELL_WORD.finditer(command):
@@ -134,4 +134,4 @@ def _mask_word(word: str) -> str:
     masked = mask_value(name, bare)
     if masked != bare:
         return f"{name}{value.replace(bare, masked)}"
-    return mask_value("", word)  # `user:password@host`, of which the first part is no name
+    return mask_value("", word)  # `user:password@host`: `user` is not the name of a value

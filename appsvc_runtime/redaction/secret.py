@@ -1,4 +1,4 @@
-"""Values that nothing shows by accident: secrets, and URLs, which may hold some.
+"""Values that nothing shows by accident: secrets, and URLs, which may contain secrets.
 
 Must not know where a value comes from.
 """
@@ -16,7 +16,7 @@ __all__ = ["MASK", "WEB_SCHEMES", "Sealed", "Secret", "Url", "mask_url", "refuse
 T = TypeVar("T")
 
 MASK = "********"
-# What leads nowhere without a host, and often has a token in the user's place.
+# Schemes whose URLs need a host, and often have a token in place of the user.
 WEB_SCHEMES = ("http", "https", "ws", "wss", "ftp", "ftps")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.$-]{0,39}", re.ASCII)
 
@@ -24,8 +24,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.$-]{0,39}", re.ASCII)
 def refuse_dump(value: object, way_out: str) -> NoReturn:
     """Raise TypeError for a value that pickle, YAML or the like would write in plain text."""
     raise TypeError(
-        f"A {type(value).__name__} is not written by pickle, YAML or the like, as its text would "
-        f"be there for all to read. {way_out}"
+        f"A {type(value).__name__} cannot be written by pickle, YAML or the like, because anyone "
+        f"could read its text there. {way_out}"
     )
 
 
@@ -33,8 +33,8 @@ class Sealed(Generic[T]):
     """A holder that only a call opens: no attribute, no item, no dump leads to its value.
 
     A format string that an attacker chooses (`"{0._text}"`, `"{0.__init__.__globals__}"`) follows
-    attributes and items, and calls nothing. So the slot is taken off the class once it is made:
-    it has no name any more, and is read by its descriptor alone.
+    attributes and items, and calls nothing. So the slot is deleted from the class once the class
+    is made: it has no name any more, and only its descriptor, which is kept here, reads it.
     """
 
     __slots__ = ("_value",)
@@ -54,7 +54,7 @@ class Sealed(Generic[T]):
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        refuse_dump(self, "Dump what reveal() returns where that is wanted.")
+        refuse_dump(self, "Dump the text that reveal() returns instead.")
 
     def __repr__(self) -> str:
         return "<Sealed>"
@@ -68,8 +68,8 @@ class Secret:
     """A text that `repr`, `str`, f-strings and tracebacks show as asterisks.
 
     `reveal()` returns the text. Two secrets are equal if their texts are, compared in constant
-    time; a secret equals no plain string. Empty ones are false. A copy is the same object; pickle
-    and YAML raise TypeError.
+    time; a secret equals no plain string. An empty secret is false. A copy is the same object;
+    pickle and YAML raise TypeError.
     """
 
     __slots__ = ("_text",)
@@ -108,11 +108,11 @@ class Secret:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        refuse_dump(self, "Pass on what reveal() returns where that is wanted.")
+        refuse_dump(self, "Pass the text that reveal() returns instead.")
 
 
 class Url(str):
-    """An absolute URL, a plain `str` but for its `repr`, which hides password, query, fragment."""
+    """An absolute URL: a `str` whose `repr` hides the password, the query and the fragment."""
 
     __slots__ = ()
 
@@ -123,13 +123,13 @@ class Url(str):
 def mask_url(text: str) -> str:
     """Return a URL with its password, and the values of its query and fragment, hidden.
 
-    Of an address whose path is a secret (a webhook, a bot's) only the host is shown.
+    If the path is the secret (a webhook's, a bot's), only the host is shown.
     """
     start, slashes, rest = text.partition("://")
     if not slashes:
         return MASK if text else text
     login, at, place = rest.rpartition("@")
-    # A password that was not quoted may hold @ / ? and #: all up to the last @ may be it.
+    # An unencoded password may contain @ / ? and #: all text up to the last @ may belong to it.
     if ":" in login or (at and not re.search(r"[/?#]", login)):
         shown = f"{start}://{_hide_login(login, start)}@{_hide_pairs(place)}"
     else:
@@ -149,7 +149,7 @@ def _hide_login(login: str, scheme: str) -> str:
 
 
 def _hide_pairs(text: str) -> str:
-    """Hide what follows a `=`, and what of a query or fragment is no `name=`."""
+    """Hide the text after a `=`, and each part of a query or fragment that has no `name=`."""
     head, mark, tail = text, "", ""
     begin = re.search(r"[?#]", text)
     if begin:

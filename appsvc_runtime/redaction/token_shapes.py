@@ -1,11 +1,11 @@
-"""Shapes of credentials: what is a secret by its look, under whatever name it stands.
+"""Shapes of credentials: texts that are secrets by their look, whatever their name.
 
 Pure. Imports nothing of this package. Sources: the issuers' own documentation of their prefixes,
 and gitleaks' and detect-secrets' public rules. In doubt a text counts as a secret.
 
-Every pattern takes linear time: a repetition is of a fixed or bounded number, or begins where no
-other match could have begun. A minimum is written as an exact number, as what follows it does not
-matter.
+Every pattern takes linear time: each repetition has a fixed or bounded length, or starts where no
+other match could start. A minimum length is written as an exact one, because the rest of the text
+does not matter.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import re
 __all__ = ["SHAPES", "holds_token"]
 
 _HEX = "[0-9a-f]"
-# Words that follow Bearer and Basic in prose.
+# Words that follow Bearer and Basic in prose, where they are not credentials.
 _PROSE = r"(?!(?:tokens?|auth\w{0,20}|realm|scheme|usage|tier|plan|error)\b)"
 
-# Tokens whose letters' case is fixed. What stands before one is no letter or digit.
+# Tokens in fixed case. No letter or digit stands directly before one.
 _EXACT: dict[str, str] = {
     "AWS access key": r"(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{12}",
     "Airtable token": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{32}",
@@ -67,7 +67,7 @@ _EXACT: dict[str, str] = {
     "Vault token": r"hv[bsr]\.[\w-]{20}",
     "npm token": r"npm_[A-Za-z0-9]{30}",
 }  # fmt: skip
-# Others, each with what may stand before it.
+# Other credentials; each pattern says what may stand before it.
 _LOOSE: dict[str, str] = {
     "private key, certificate": r"-----BEGIN|PuTTY-User-Key-File-|AGE-SECRET-KEY-1",
     "the same in base64": r"LS0tLS1CRUdJTi|MII[A-Za-z][\w+/]{1,4}IBADANBg",
@@ -87,7 +87,7 @@ _LOOSE: dict[str, str] = {
     "shared access signature": r"(?i:(?:(?<![A-Za-z0-9])|%26)sig(?:=|%3D)[\w%+/])",
     "Oracle login": r"\A[\w.-]{1,99}/\S{1,99}@",
 }  # fmt: skip
-# Addresses of which the path is the secret: who has it may post.
+# Addresses whose path is the secret: anyone who knows it may post.
 _ADDRESSES: dict[str, str] = {
     "Slack webhook": r"hooks\.slack(?:-gov)?\.com/[a-z]{1,20}/\S",
     "Discord webhook": r"discord(?:app)?\.com/api/(?:v[0-9]{1,3}/)?webhooks/[0-9]{1,30}/\S",
@@ -102,13 +102,13 @@ _ADDRESSES: dict[str, str] = {
     "Mattermost hook": r"://[^/\s]{1,200}/hooks/[a-z0-9]{26}(?![\w-])",
 }  # fmt: skip
 
-# By issuer, for tests and for who reads a report.
+# By issuer, for tests and for readers of a report.
 SHAPES: dict[str, str] = {
     **{name: rf"(?<![A-Za-z0-9])(?:{rule})" for name, rule in _EXACT.items()},
     **_LOOSE,
     **{name: f"(?i:{rule})" for name, rule in _ADDRESSES.items()},
 }
-# The first kind at once: a text is looked through once for all of them.
+# The first kind is one pattern, so that a text is searched once for all of them.
 _PATTERNS = [
     re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_EXACT.values())})"),
     *(re.compile(SHAPES[name]) for name in (*_LOOSE, *_ADDRESSES)),
@@ -116,5 +116,5 @@ _PATTERNS = [
 
 
 def holds_token(text: str) -> bool:
-    """Return whether a credential stands anywhere in a text."""
+    """Return whether a text contains a credential."""
     return any(pattern.search(text) for pattern in _PATTERNS)

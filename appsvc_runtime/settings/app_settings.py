@@ -1,9 +1,9 @@
-"""App settings as one mapping, whatever way the host spells their names.
+"""App settings as one mapping, however the host spells their names.
 
-Pure. Must not know of types or of files. A setting `Section:Key` is, on the platform, up to four
-variables: `Section:Key` on Windows, `Section__Key` on Linux, and each once more behind
-`APPSETTING_`; Linux also makes `_` of a dot (AD: reference-app-settings, configure-common). Any
-spelling finds it.
+Pure. Must not know of types or of files. On the platform, a setting `Section:Key` is up to four
+variables: `Section:Key` on Windows, `Section__Key` on Linux, and each again with the prefix
+`APPSETTING_`. Linux also turns a dot into `_` (AD: reference-app-settings, configure-common). Any
+spelling finds the setting.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PREFIX = azure_names.APP_SETTING_PREFIX
 class Found:
     """Where a setting was found: the variable's own `name`, its `value`, and `origin`.
 
-    `repr` leaves the value out. No tuple: JSON would write one with all that is in it.
+    `repr` omits the value. This is not a tuple, because JSON would write a tuple with its values.
     """
 
     __slots__ = ("name", "origin", "value")
@@ -50,35 +50,35 @@ class Found:
 
 
 class _Texts(dict[str, str]):
-    """A dictionary whose `repr` counts, and shows no value."""
+    """A dictionary whose `repr` shows only its size, and no value."""
 
     def copy(self) -> _Texts:
-        """Return a copy, as pprint makes one to show it."""
+        """Return a copy; pprint makes one to print it."""
         return _Texts(self)
 
     def __repr__(self) -> str:
         return f"<{len(self)} settings>"
 
-    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+    __sentry_repr__ = __repr__  # Sentry would list a mapping's values
 
 
 class Layer:
     """Variables of one origin (`environment`, or the path of a `.env` file), frozen by copying.
 
-    With `ignore_case`, as Windows has it, case makes no difference.
+    With `ignore_case`, as on Windows, names are found in any case.
     """
 
     def __init__(self, origin: str, values: Mapping[str, str], *, ignore_case: bool) -> None:
         self.origin = origin
         self.values = _Texts(values)
         self._ignore_case = ignore_case
-        # Made when first asked for: most settings are found by the very name of their variable.
+        # Made on first use: most settings are found by the exact name of their variable.
         self._names: dict[str, str] | None = None
         self._folded: dict[str, str] | None = None
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Give canonical names to variables; a plain variable goes before its twin."""
+        """Map canonical names to variables; a plain variable takes precedence over its twin."""
         if self._names is None:
             names: dict[str, str] = {}
             twins: dict[str, str] = {}
@@ -94,13 +94,13 @@ class Layer:
         return self._names
 
     def find(self, name: str) -> str | None:
-        """Give the variable that holds a setting: the one so called, the plain one, its twin."""
+        """Return the variable that holds a setting: its exact name, the plain name, its twin."""
         if name in self.values:
             return name
         return self.names.get(self.canonical(name))
 
     def find_ignoring_case(self, name: str) -> str | None:
-        """Give the variable of this spelling, else upper-cased, else in any case."""
+        """Return the variable of this spelling, else upper-cased, else in any case."""
         found = self.find(name) or self.find(name.upper())
         if found is None:
             if self._folded is None:
@@ -112,11 +112,11 @@ class Layer:
         return found
 
     def canonical(self, name: str) -> str:
-        """Give the one spelling under which names are compared."""
+        """Return the one spelling under which names are compared."""
         return self._spell(self.plain(name))
 
     def plain(self, variable: str) -> str:
-        """Give a variable's name without `APPSETTING_`."""
+        """Return a variable's name without `APPSETTING_`."""
         return variable[len(_PREFIX) :] if self._is_twin(variable) else variable
 
     def _spell(self, name: str) -> str:
@@ -129,33 +129,36 @@ class Layer:
 
 
 def copy_texts(environ: Mapping[str, str]) -> dict[str, str]:
-    """Copy a mapping; None is what is not set (as dotenv_values says it), else only texts are."""
+    """Return a copy of a mapping of texts, without None, which dotenv_values has for "not set".
+
+    Raises ConfigError for a value of another type.
+    """
     texts = {}
     for name, value in environ.items():
         if isinstance(value, str) and isinstance(name, str):
             texts[name] = value
         elif value is not None:
             raise ConfigError(
-                f"The setting {str(name)[:100]!r} is no text but of type {type(value).__name__}.",
-                hint="Give load_settings() a mapping of texts, as os.environ is one.",
+                f"The setting {str(name)[:100]!r} is of type {type(value).__name__}, not a text.",
+                hint="Pass load_settings() a mapping of texts, such as os.environ.",
             )
     return texts
 
 
 class AppSettings(Mapping[str, str]):
-    """All settings an app can see, by name; `layers` come first to last.
+    """All settings an app can see, by name; earlier `layers` take precedence.
 
-    The names it lists are the variables' own, without `APPSETTING_`; several spellings of one name
-    are listed once. Values are given as they stand, bytes that are not UTF-8 as surrogates. Reading
-    one that is an unresolved Key Vault reference raises SettingsError; looking for it with `in` or
-    `find` does not. `repr` shows no value.
+    It lists the variables' own names, without `APPSETTING_`, and several spellings of one name only
+    once. Values are unchanged; bytes that are not UTF-8 are surrogates. Reading an unresolved Key
+    Vault reference raises SettingsError; looking for one with `in` or `find` does not. `repr` shows
+    no value.
     """
 
     def __init__(self, *layers: Layer) -> None:
         self._layers = layers
 
     def find(self, name: str) -> Found | None:
-        """Give where a setting is and what it reads, as it stands; None where it is not set."""
+        """Return where a setting is and its unchanged value, or None if it is not set."""
         for layer in self._layers:
             variable = layer.find(name)
             if variable is not None:
@@ -163,9 +166,9 @@ class AppSettings(Mapping[str, str]):
         return None
 
     def find_ignoring_case(self, name: str) -> Found | None:
-        """Give the setting of this spelling, else upper-cased, else in any case.
+        """Return the setting of this spelling, else upper-cased, else in any case.
 
-        Layer by layer: a variable in another case still goes before a line of `.env`.
+        This goes layer by layer: a variable in another case takes precedence over a line of `.env`.
         """
         for layer in self._layers:
             variable = layer.find_ignoring_case(name)
@@ -174,7 +177,7 @@ class AppSettings(Mapping[str, str]):
         return None
 
     def has_section(self, name: str) -> bool:
-        """Say whether anything below `name` (`Name__…` or `Name:…`, in any case) is set."""
+        """Return whether a setting below `name` (`Name__…`, `Name:…`, any case) is not empty."""
         for layer in self._layers:
             start = f"{layer.canonical(name)}__".upper()
             for known, variable in layer.names.items():
@@ -184,15 +187,15 @@ class AppSettings(Mapping[str, str]):
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """Give the first layer's variables as they are."""
+        """Return the first layer's variables unchanged."""
         # Wrapped here and not in Layer: a proxy can be neither pickled nor copied.
         return MappingProxyType(self._layers[0].values if self._layers else _Texts())
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
-        # Pickle takes them to another process (3 and up); YAML and the like, which ask for 2,
-        # would write them where people read.
+        # Pickle takes the settings to another process with protocol 3 or higher. YAML and the
+        # like use protocol 2, and would write the values for people to read.
         if protocol < 3:
-            refuse_dump(self, "Dump dict(settings.app_settings) where its values are wanted.")
+            refuse_dump(self, "Dump dict(settings.app_settings) if you need the values.")
         return super().__reduce_ex__(protocol)
 
     @drop_frames
@@ -221,4 +224,4 @@ class AppSettings(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"<AppSettings: {len(self)} names>"
 
-    __sentry_repr__ = __repr__  # Sentry would go through a mapping's values
+    __sentry_repr__ = __repr__  # Sentry would list a mapping's values

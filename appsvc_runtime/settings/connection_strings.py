@@ -1,10 +1,10 @@
-"""Connection strings: those that the host hands over, and what programs make of them.
+"""Connection strings: those that the host provides, by name.
 
     settings.connection("main").sqlalchemy_url()
 
-Pure. Two strings of one name under different prefixes are found in the order of
-`names.CONNECTION_PREFIXES`, Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last, and all
-variables before `.env`; the whole variable's name finds each.
+Pure. If two strings have one name under different prefixes, the order of
+`names.CONNECTION_PREFIXES` decides, with Service Connector's `AZURE_<NAME>_CONNECTIONSTRING` last;
+all variables come before `.env`. The full name of its variable finds each of them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _DATABASE_KINDS = frozenset({"postgresql", "mysql", "sqlserver", "sqlite"})
 
 
 class Connections(Mapping[str, ConnectionString]):
-    """All connection strings, by name. Each is read when asked for: a bad one spoils no other.
+    """All connection strings, by name. Each is parsed on access: a bad one affects no other.
 
     Names are those of the portal, in any case; `POSTGRESQLCONNSTR_main` is found as `main` and by
-    that whole name.
+    that full name.
     """
 
     def __init__(self, settings: AppSettings) -> None:
@@ -38,11 +38,11 @@ class Connections(Mapping[str, ConnectionString]):
         self._names: dict[str, list[tuple[str, str, str]]] | None = None
 
     def all(self) -> list[tuple[str, str]]:
-        """Return all names with their variables, also those that share a name, in finding order."""
+        """Return all names with their variables, including equal names, in order of precedence."""
         return [(name, setting) for rows in self._index().values() for name, setting, _ in rows]
 
     def leading_to_databases(self) -> list[tuple[str, str]]:
-        """Return name and variable of each that leads to a database, or may."""
+        """Return name and variable of each string that is, or may be, for a database."""
         found = []
         for name, setting in self.all():
             try:
@@ -55,17 +55,21 @@ class Connections(Mapping[str, ConnectionString]):
 
     @drop_frames
     def require(self, name: str) -> ConnectionString:
-        """Return one by name; SettingsError where there is none, saying which there are."""
+        """Return the string of a name; SettingsError that lists the names if it is missing."""
         try:
             return self[name]
         except KeyError:
             pass
         there = ", ".join(self) or "none"
-        # Somebody may have given a connection string itself, which is not to be repeated.
+        # The app may have passed a connection string itself, which must not be shown.
         plain = isinstance(name, str) and re.fullmatch(r"[\w.:-]{1,100}", name)
         shown = name if plain else "(not a name)"
         example = name if plain else "NAME"
-        what = f"There is no connection string {name!r}" if plain else "That is not a name of one"
+        what = (
+            f"There is no connection string {name!r}"
+            if plain
+            else "That is not the name of a connection string"
+        )
         raise SettingsError(
             [
                 Finding(
@@ -92,7 +96,7 @@ class Connections(Mapping[str, ConnectionString]):
         return parse_connection_string(found.value, kind=kind, name=known, setting=setting)
 
     def _row(self, name: str) -> tuple[str, str, str]:
-        """Return name, variable and kind: of the very variable, else of the name, in any case."""
+        """Return name, variable and kind by the exact variable, else by a name in any case."""
         index = self._index()
         if isinstance(name, str):
             rows = [row for group in index.values() for row in group]
@@ -120,14 +124,14 @@ class Connections(Mapping[str, ConnectionString]):
         )
 
     def kind_by_name(self, name: str) -> str:
-        """Return the kind that the variable's own prefix tells, "" where it leaves that open."""
+        """Return the kind that the variable's prefix names, or "" if it names none."""
         return self._row(name)[2]
 
     def __repr__(self) -> str:
         return f"<Connections: {', '.join(self) or 'none'}>"
 
     def _index(self) -> dict[str, list[tuple[str, str, str]]]:
-        """Return folded names to (name, variable, kind), each list in the order of the prefixes."""
+        """Map folded names to (name, variable, kind), each list in the order of the prefixes."""
         if self._names is None:
             rows = []
             for setting in self._settings:
@@ -142,7 +146,10 @@ class Connections(Mapping[str, ConnectionString]):
 
 
 def _describe(setting: str) -> tuple[int, str, str] | None:
-    """Return a variable's place in the order, its string's name and kind; None if it is none."""
+    """Return a variable's precedence, and its string's name and kind.
+
+    Return None if it holds no connection string.
+    """
     upper = setting.upper()
     for place, (prefix, kind) in enumerate(names.CONNECTION_PREFIXES.items()):
         if upper.startswith(prefix) and len(setting) > len(prefix):

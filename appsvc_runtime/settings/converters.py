@@ -1,7 +1,7 @@
-"""Text to typed values: one table of what a setting may be read as.
+"""Convert text to typed values: one table of the types that a setting can have.
 
-Pure. Must not know where a text comes from. A reader raises ValueError with what was expected, and
-never says what it was given.
+Pure. Must not know where a text comes from. A reader raises ValueError that says what was expected,
+and never contains the text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Json", "Reader", "Url", "fault", "reader_for"]
 # int() and float() also take underscores, other scripts' digits and blanks.
 _INT = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
-# Bounded: a megabyte of digits is refused at once, and not gone over from each of its places.
+# Bounded, so that a megabyte of digits is refused at once, and not searched from each position.
 _DURATION = re.compile(r"([0-9]{1,15}(\.[0-9]{1,15})?\s{0,9}[A-Za-z]{1,7}\s{0,9}){1,5}", re.ASCII)
 _DURATION_PART = re.compile(r"([0-9.]{1,31})\s{0,9}([A-Za-z]{1,7})", re.ASCII)
 _CLOCK = re.compile(r"(?:([0-9]{1,8})\.)?([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,7})?")
@@ -44,13 +44,13 @@ _BRACKETED_HOST = re.compile(r"\[[0-9A-Fa-f.]{0,9}:[0-9A-Fa-f:.]{0,45}\]")
 
 
 class Json:
-    """Name this as the kind of a setting that holds any JSON; what comes is what it says."""
+    """The kind of a setting that holds any JSON; its value is the parsed JSON."""
 
 
 class Reader:
-    """How one kind is read: `expected` in words, and `parse` from a text, ValueError if it fails.
+    """How a kind is read: `expected` in words, and `parse`, which raises ValueError if it fails.
 
-    `optional` where None is a value of the kind, that of a setting which is not set.
+    `optional` if None is a value of the kind: that of a setting which is not set.
     """
 
     __slots__ = ("expected", "optional", "parse")
@@ -64,17 +64,17 @@ class Reader:
 
 
 def fault(text: str) -> str:
-    """Say why a text can be no setting of any kind, "" for one that can."""
+    """Return why a text cannot be a setting of any kind, or "" if it can."""
     if "\0" in text:
-        return "it holds a NUL character"
-    # Bytes that are not UTF-8 arrive as surrogates; what nearly every value is, is asked first.
+        return "it contains a NUL character"
+    # Bytes that are not UTF-8 arrive as surrogates. Nearly all values are ASCII: check this first.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         return "it is not UTF-8"
     return ""
 
 
 def reader_for(kind: Any) -> Reader:
-    """Return the reader of a type as an annotation names it; TypeError if there is none for it.
+    """Return the reader for a type annotation; TypeError if there is no reader for it.
 
     Known: str, int, float, bool, datetime.timedelta, pathlib.Path, Url, Secret, Json, Any, object,
     dict and dict[str, …], list, tuple[…, ...], set and frozenset of those, Literal, enumerations,
@@ -128,7 +128,7 @@ def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Reader | None:
 
 
 def _enumeration(kind: type[enum.Enum]) -> Reader:
-    """Read a member by its value or its name; the value goes first."""
+    """Return a reader of a member by its value or its name; the value takes precedence."""
     values: dict[str, Any] = {member.name: member for member in kind}
     values |= {str(member.value): member for member in kind}
     texts = [member.value if isinstance(member.value, str) else member.name for member in kind]
@@ -154,14 +154,14 @@ def _choice(values: dict[str, Any], shown: list[str] | None = None) -> Reader:
 def _many(make: Callable[[list[Any]], Any], inner: Reader) -> Reader:
     def parse(text: str) -> Any:
         text = text.strip()
-        # `[::1],localhost` begins like JSON and is none.
+        # `[::1],localhost` starts like JSON, but is not.
         if text.startswith("[") and not _BRACKETED_HOST.match(text):
             items = [_from_json(inner, item) for item in _json(text)]
         else:
             items = [inner.parse(word.strip()) for word in text.split(",") if word.strip()]
         try:
             return make(items)
-        except TypeError:  # a set of what cannot be in one
+        except TypeError:  # a set of unhashable values
             raise ValueError from None
 
     return Reader(f"a list with commas (or JSON), each {inner.expected}", parse)
@@ -177,7 +177,7 @@ def _table(inner: Reader) -> Reader:
 
 
 def _from_json(inner: Reader, value: Any) -> Any:
-    """Read what stood inside of JSON as if it had been a setting of its own."""
+    """Read a value inside JSON as if it were a setting of its own."""
     if inner.parse is _json:
         return value
     if value is None:
@@ -209,7 +209,7 @@ def _float(text: str) -> float:
 
 
 def _duration(text: str) -> timedelta:
-    """Read `1h30m`, or .NET's `d.hh:mm:ss.fffffff`; without days, hours may go beyond 23."""
+    """Read `1h30m`, or .NET's `d.hh:mm:ss.fffffff`; without days, hours may exceed 23."""
     text = text.strip()
     clock = _CLOCK.fullmatch(text)
     if clock:
@@ -240,7 +240,7 @@ def _units_time(text: str) -> timedelta:
 
 def _json(text: str) -> Any:
     def refuse(_: str) -> None:
-        raise ValueError  # NaN and Infinity are no JSON
+        raise ValueError  # NaN and Infinity are not JSON
 
     try:
         return json.loads(text, parse_constant=refuse, parse_float=_finite)
@@ -265,24 +265,24 @@ def _object(text: str) -> dict[str, Any]:
 def _path(text: str) -> Path:
     try:
         return Path(text.strip()).expanduser()
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # `~user` of an unknown user
         raise ValueError from None
 
 
 def _url(text: str) -> Url:
     text = text.strip()
-    # Asked first: urlsplit takes line breaks out. Blanks are printable, what else is not is no URL.
+    # Checked first, because urlsplit removes line breaks. A blank counts as printable.
     if " " in text or not text.isprintable():
         raise ValueError
     parts = urlsplit(text)
     scheme = parts.scheme
-    # Before Python 3.11 urlsplit takes digits for a scheme.
+    # Before Python 3.11 urlsplit accepts digits as a scheme.
     if not scheme[:1].isalpha() or not text[len(scheme) :].startswith("://"):
         raise ValueError
-    # sqlite://, memory:// and file:///path have no host, the web's addresses do.
+    # sqlite://, memory:// and file:///path have no host; http:// and the like must have one.
     if not parts.hostname and (parts.netloc or scheme in WEB_SCHEMES):
         raise ValueError
-    _ = parts.port  # raises for what is no port
+    _ = parts.port  # raises ValueError for an invalid port
     return Url(text)
 
 

@@ -1,4 +1,4 @@
-"""`.env` at home: finding it, and reading it with python-dotenv.
+"""Find the `.env` file on a developer's machine, and read it with python-dotenv.
 
 Must not know what the settings are for. Nothing is put into the process's environment.
 """
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["find_dotenv", "read_dotenv"]
 
-# More is no list of settings: an environment of that size starts no process.
+# A larger file is not a list of settings: no process starts with an environment of that size.
 _MAX_BYTES = 5_000_000
 
-# PowerShell's `>` writes UTF-16; its Set-Content, and Notepad, a mark before UTF-8.
+# PowerShell's `>` writes UTF-16; its Set-Content and Notepad write UTF-8 with a byte order mark.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
@@ -32,18 +32,18 @@ _MARKS = (
 
 
 def find_dotenv(folder: Path) -> tuple[Path | None, list[Finding]]:
-    """Return the nearest `.env` file in `folder` or a folder above it, None where there is none.
+    """Return the nearest `.env` file in `folder` or a folder above it, or None.
 
-    What is called `.env` and is no file, and folders that are closed to us, are passed over. So is,
-    with a finding, a file above `folder` that another user has put there: in a folder such as /tmp
-    anybody may.
+    A `.env` that is not a file is skipped, and so are folders that cannot be read. A file above
+    `folder` that belongs to another user is skipped with a finding: in a folder such as /tmp, any
+    user can put one there.
     """
     from ..system import process  # on the platform there is no search
 
     findings: list[Finding] = []
     try:
         start = folder.resolve()
-    except (OSError, ValueError, RuntimeError):  # gone; no path at all; links that go in circles
+    except (OSError, ValueError, RuntimeError):  # deleted; not a path; links in a circle
         return None, findings
     for parent in (start, *start.parents):
         path = parent / ".env"
@@ -60,29 +60,29 @@ def find_dotenv(folder: Path) -> tuple[Path | None, list[Finding]]:
                 "warning",
                 str(path),
                 f"The file {path} belongs to another user and is not read.",
-                "Where it is meant, name it: load_settings(dotenv=PATH).",
+                "To read it anyway, pass its path: load_settings(dotenv=PATH).",
             )
         )
     return None, findings
 
 
 def read_dotenv(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Finding]]:
-    """Read a `.env` file: names to values, and a finding for each line that says nothing.
+    """Read a `.env` file: names to values, and a finding for each line that cannot be read.
 
     `${NAME}` is expanded as by python-dotenv's `load_dotenv()`: from `environ`, else from the lines
     before. A name without `=` is left out. Raises ConfigError for a file that cannot be read.
     """
-    # Loaded by those who have such a file; on the platform nobody has.
+    # Imported only if there is a `.env` file: on the platform there is none.
     from dotenv.parser import parse_stream
     from dotenv.variables import parse_variables
 
     values: dict[str, str] = {}
     known: ChainMap[str, str | None] = ChainMap({**environ}, cast("dict[str, str | None]", values))
     findings = []
-    # newline=None makes every line end a \n, also within quotes, as reading a text file does.
+    # newline=None turns every line end into \n, even within quotes, as reading a text file does.
     for binding in parse_stream(io.StringIO(_read_text(path), newline=None)):
         if binding.error:
-            # A binding begins with the blank lines before it.
+            # A binding includes the blank lines before it.
             original = binding.original.string
             blank = original[: len(original) - len(original.lstrip())]
             line = binding.original.line + blank.count("\n")
@@ -92,7 +92,7 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, str],
                     "warning",
                     f"{path}:{line}",
                     f"Line {line} of {path} cannot be read and is left out.",
-                    "Write NAME=value, with quotes around a value that holds blanks or #.",
+                    "Write NAME=value, with quotes around a value that contains blanks or #.",
                 )
             )
         elif binding.key is not None and binding.value is not None:
@@ -103,7 +103,7 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, str],
 
 
 def _read_text(path: Path) -> str:
-    """Give the text of a file; ConfigError if there is none, or none that could be settings."""
+    """Return the text of a file; ConfigError if it cannot be read or cannot be settings."""
     reason, data = "", b""
     try:
         with path.open("rb") as file:
@@ -113,7 +113,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except ValueError:
-        reason = "its name holds a NUL character"
+        reason = "its name contains a NUL character"
     if reason:
         raise ConfigError(
             f"The file {path} cannot be read: {reason}.", hint="Make it readable, or name another."
@@ -125,9 +125,11 @@ def _read_text(path: Path) -> str:
         if bad < 0:
             return text
         line = text.count("\n", 0, bad) + 1
-        problem = f"holds a NUL character (line {line}), as UTF-16 without a mark does"
+        problem = (
+            f"contains a NUL character (line {line}), as UTF-16 without a byte order mark does"
+        )
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         problem = f"is not {called} (line {line})"
-    # Not within `except`: what was caught holds the whole file.
+    # Not within `except`: the caught error holds the whole file.
     raise ConfigError(f"The file {path} {problem}.", hint="Save it as UTF-8.")

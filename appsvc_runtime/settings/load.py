@@ -1,6 +1,6 @@
-"""Settings of this process, or of variables that are given: which host, which `.env`, which layers.
+"""Load the settings of this process or of given variables: the host, the `.env`, the layers.
 
-Reads when it is called, never when it is imported. Must not know of frameworks.
+Reads on a call, never on import. Must not know of frameworks.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def load_settings(
     dotenv: bool | str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Settings:
-    """Read the settings of this process, or of the variables given; no variable is required.
+    """Return the settings of this process or of the variables given; no variable is required.
 
-    `environ`: `os.environ` by default, as it is now. `dotenv`: None reads the nearest `.env` of
-    `folder` (the current one by default) or a folder above it, off the platform only, and only
-    where `environ` is not given; True does so everywhere, False nowhere; a path reads that file,
-    everywhere. What `.env` holds never goes before a variable, and is not put into `os.environ`.
+    `environ`: by default the current `os.environ`. `dotenv`: None reads the nearest `.env` of
+    `folder` (by default the current one) or a folder above it, but only off the platform and
+    without `environ`; True always does so, False never; a path always reads that file. A variable
+    takes precedence over `.env`, whose values are not put into `os.environ`.
 
-    Raises ConfigError for a `.env` that cannot be read, and for a path where there is none.
+    Raises ConfigError for a `.env` that cannot be read, and for a path that does not exist.
     """
     variables = dict(os.environ) if environ is None else copy_texts(environ)
     ignore_case = hosts.on_windows(variables)
@@ -62,8 +62,8 @@ def _settings(
     findings: list[Finding],
 ) -> Settings:
     def text(name: str) -> str:
-        # Not layer.find: the platform's own names have one spelling, and no index need be made.
-        # Windows keeps no case; a copy of its environment has all names upper-cased.
+        # Not layer.find: the platform's own names have one spelling, so no index is needed.
+        # Windows ignores case; a copy of its environment has all names upper-cased.
         return variables.get(name) or variables.get(name.upper(), "")
 
     site = hosts.on_app_service(variables)
@@ -114,7 +114,7 @@ def _dotenv_path(
 
 
 def _home(text: str, *, windows: bool) -> Path | None:
-    """Return the site's home; of another system than this, as a path that is only a name."""
+    """Return the site's home. If it is of the other system, the path cannot be used for files."""
     if not text:
         return None
     here = Path(text)
@@ -124,7 +124,7 @@ def _home(text: str, *, windows: bool) -> Path | None:
 
 
 def _log_folder(home: Path | None, role: Role | None) -> Path | None:
-    """Return where the host keeps logs (Kudu for sites, the templates' ps.cmd for roles)."""
+    """Return the folder of the host's logs (Kudu for sites, the templates' ps.cmd for roles)."""
     if role is not None:
         store = _home(role.diagnostic_store, windows=True)
         return store / "LogFiles" if store else None

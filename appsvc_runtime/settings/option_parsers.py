@@ -1,7 +1,7 @@
 """The parsers of `APPSVC_*` settings: text in, a value out, ValueError for anything else.
 
-Pure and light. Each error says what was expected, never what was there. Must not know which setting
-uses which.
+Pure and light. Each error says what was expected, and never contains the text. Must not know which
+setting uses which parser.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_level(text: str) -> str:
-    """Read a level of logging, by its name or its number; ValueError for anything else."""
+    """Read a log level, by its name or its number; ValueError for anything else."""
     word = text.strip().upper()
     found = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL"}.get(
         word, {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(word, word)
@@ -78,7 +78,7 @@ def parse_level(text: str) -> str:
 
 
 def parse_log_format(text: str) -> str:
-    """Read the form of log lines; ValueError for anything else."""
+    """Read the format of log lines; ValueError for anything else."""
     word = text.strip().lower()
     if word not in ("text", "json"):
         raise ValueError("expected text or json")
@@ -101,9 +101,10 @@ def parse_header_name(text: str) -> str:
 
 
 def parse_host_pattern(text: str) -> str:
-    """Read a host as Django's ALLOWED_HOSTS has it: a name, an address, `.example.com` or `*`.
+    """Read a host as in Django's ALLOWED_HOSTS: a name, an address, `.example.com` or `*`.
 
-    ValueError for anything else: a pattern with a scheme or a port would match nothing, unsaid.
+    ValueError for anything else: a pattern with a scheme or a port would never match, without a
+    warning.
     """
     name = text.strip()
     marks = ".-_"
@@ -122,7 +123,7 @@ def parse_host_pattern(text: str) -> str:
 
 
 def parse_host_patterns(text: str) -> list[str]:
-    """Read host patterns with commas between them; ValueError if one is none."""
+    """Read host patterns with commas between them; ValueError if one is invalid."""
     return [parse_host_pattern(part) for part in text.split(",") if part.strip()]
 
 
@@ -148,7 +149,7 @@ def parse_networks(text: str) -> str:
 
 
 def parse_login(text: str) -> str:
-    """Return which sign-in is asked for: "" for none, `401`, or providers with commas between them.
+    """Return the required sign-in: "" for none, `401`, or providers with commas between them.
 
     Raises ValueError for anything else.
     """
@@ -166,7 +167,7 @@ def parse_login(text: str) -> str:
 
 
 def parse_remote_user(text: str) -> str:
-    """Return what `REMOTE_USER` is made of: `id`, `name`, or "" for nothing.
+    """Return the source of `REMOTE_USER`: `id`, `name`, or "" for no value.
 
     `true` is `id`. Raises ValueError for anything else.
     """

@@ -1,4 +1,4 @@
-"""The `APPSVC_*` settings: one table for the middleware, the servers, the help and the docs.
+"""The `APPSVC_*` settings: one table for middleware, entry points, help and documentation.
 
 Pure and light. Must not know what the options are for. Precedence is one expression, in `resolve`:
 argument, environment, default.
@@ -45,11 +45,11 @@ class Option:
         self.help = help_text
 
     def resolve(self, argument: Any, environ: Mapping[str, str]) -> Any:
-        """Return the argument if it is not None, or the variable if it is set, or the default.
+        """Return the argument if it is not None, else the variable if it is set, else the default.
 
-        A variable that is set to nothing counts as not set. An argument is read as the variable
-        would be, unless it is a list of its own. Raises ConfigError, naming the variable and what
-        was expected, never the value.
+        An empty variable counts as not set. An argument is parsed like the variable, unless it is a
+        value of another type, such as a list. Raises ConfigError with the name of the variable and
+        what was expected, never with the value.
         """
         if argument is not None and not isinstance(argument, str | int):
             return argument
@@ -62,11 +62,11 @@ class Option:
             if argument is not None:
                 raise ConfigError(
                     f"The argument for {self.name} cannot be used: {error}.",
-                    hint="Correct it where it is given.",
+                    hint="Correct it in the call.",
                 ) from None
             raise ConfigError(
                 f"The setting {self.name} cannot be used: {error}.",
-                hint="Correct it in the app settings, or take it out.",
+                hint="Correct it in the app settings, or remove it.",
             ) from None
 
 
@@ -84,8 +84,9 @@ OPTIONS: dict[str, Option] = {
             "APPSVC_TRUSTED_PROXIES",
             parse_networks,
             "",
-            "Who may report scheme, host and client: addresses and networks, separated by commas, "
-            "or `*`. On App Service: loopback, link-local and private peers. Elsewhere: nobody.",
+            "Peers that may report scheme, host and client: addresses and networks, separated by "
+            "commas, or `*`. On App Service: loopback, link-local and private peers. Elsewhere: "
+            "none.",
         ),
         Option(
             "APPSVC_FORWARDED_HOPS",
@@ -99,49 +100,50 @@ OPTIONS: dict[str, Option] = {
             parse_header_name,
             "",
             "The header in which your CDN names the client, such as `CF-Connecting-IP`. Only for a "
-            "site that nobody reaches past the CDN.",
+            "site that cannot be reached without the CDN.",
         ),
         Option(
             "APPSVC_ARR_SSL",
             parse_bool,
             None,
-            "Whether `X-ARR-SSL` from a trusted peer is a sign of https. On App Service yes; "
-            "elsewhere no, switch it on where your own IIS with ARR sets it.",
+            "Whether `X-ARR-SSL` from a trusted peer means https. On App Service yes, elsewhere "
+            "no; switch it on if your own IIS with ARR sets it.",
         ),
         Option(
             "APPSVC_FASTCGI_IDENTITY",
             parse_bool,
             False,
-            "Read who is signed in under wfastcgi as well. Only where web.config refuses header "
-            "names with underscores: CGI cannot tell them apart.",
+            "Read the signed-in user under wfastcgi as well. Only if web.config refuses header "
+            "names with underscores: CGI cannot tell them from names with hyphens.",
         ),
         Option(
             "APPSVC_FRONT_DOOR_ID",
             parse_text,
             "",
-            "The ID of your Front Door: requests whose `X-Azure-FDID` equals it have their "
-            "`X-Forwarded-Host` taken and one more hop believed.",
+            "The ID of your Front Door: for requests whose `X-Azure-FDID` equals it, "
+            "`X-Forwarded-Host` and one more hop are trusted.",
         ),
         Option(
             "APPSVC_HOST_HEADER",
             parse_header_name,
             "",
-            "The header that holds the visitor's host, such as `X-Original-Host` behind an "
-            "Application Gateway. The `Host` header itself when not set.",
+            "The header that holds the host which the client requested, such as `X-Original-Host` "
+            "behind an Application Gateway. The `Host` header itself when not set.",
         ),
         Option(
             "APPSVC_ALLOWED_HOSTS",
             parse_host_patterns,
             (),
             "The site's custom domains, separated by commas, for Django's `ALLOWED_HOSTS` and "
-            "`CSRF_TRUSTED_ORIGINS` (`appsvc_runtime.django`); `.example.com` is all below it.",
+            "`CSRF_TRUSTED_ORIGINS` (`appsvc_runtime.django`); `.example.com` includes its "
+            "subdomains.",
         ),
         Option(
             "APPSVC_REMOTE_USER",
             parse_remote_user,
             "id",
-            "What `REMOTE_USER` is for a user whom App Service authentication has signed in: "
-            "`true` or `id` is provider and id, such as `aad.1234`; `name` is the name shown, "
+            "The value of `REMOTE_USER` for a user signed in by App Service authentication: "
+            "`true` or `id` is provider and id, such as `aad.1234`; `name` is the display name, "
             "which can change and which two providers can share; `false` sets nothing. "
             "`AUTH_TYPE` is the provider.",
         ),
@@ -149,41 +151,42 @@ OPTIONS: dict[str, Option] = {
             "APPSVC_REQUIRE_LOGIN",
             parse_login,
             "",
-            "Let only signed-in users in: `401` refuses the others so; a provider such as `aad` "
-            "sends them to its sign-in and takes no other provider's users; `aad,google` takes "
-            "both, and sends to the first.",
+            "Admit only signed-in users: `401` refuses others with that status; a provider such as "
+            "`aad` redirects them to its sign-in and accepts only its own users; `aad,google` "
+            "accepts users of both and redirects to the first.",
         ),
         Option(
             "APPSVC_PASS_WARMUP",
             parse_bool,
             False,
-            "Pass the platform's warm-up request on to the app, rather than answer it.",
+            "Pass the platform's warm-up request on to the app, instead of responding to it.",
         ),
         Option(
             "APPSVC_HTTPS_ONLY",
             parse_bool,
             False,
-            "Answer plain requests with 308 to https (not the platform's probes), and add HSTS to "
-            "secure answers.",
+            "Redirect plain HTTP requests to https with 308 (except the platform's probes), and "
+            "add HSTS to secure responses.",
         ),
         Option(
             "APPSVC_HSTS_SECONDS",
             parse_seconds,
             31_536_000,
-            "How long browsers shall remember to use https, where `APPSVC_HTTPS_ONLY` is on.",
+            "How many seconds browsers remember to use https, if `APPSVC_HTTPS_ONLY` is on.",
         ),
         Option(
             "APPSVC_SERVER",
             parse_text,
             "",
             "The server: `gunicorn`, `waitress`, `granian` or `uvicorn`. When not set, `appsvc "
-            "serve` takes gunicorn, `runserver` waitress.",
+            "serve` uses gunicorn, `runserver` waitress.",
         ),
         Option(
             "APPSVC_WORKERS",
             parse_count,
             None,
-            "Worker processes of gunicorn, granian or uvicorn. Chosen by the cores when not set.",
+            "Worker processes of gunicorn, granian or uvicorn. Chosen by the number of cores when "
+            "not set.",
         ),
         Option(
             "APPSVC_THREADS",
@@ -195,26 +198,27 @@ OPTIONS: dict[str, Option] = {
             "APPSVC_GRACEFUL_TIMEOUT",
             parse_seconds,
             None,
-            "Seconds that running requests get when the server is told to stop.",
+            "Seconds that running requests have to finish when the server stops.",
         ),
         Option(
             "APPSVC_LOG_LEVEL",
             parse_level,
             "INFO",
-            "What `configure_logging` lets through: `DEBUG`, `INFO`, `WARNING`, `ERROR`, "
-            "`CRITICAL`.",
+            "The lowest level that `configure_logging` lets through: `DEBUG`, `INFO`, `WARNING`, "
+            "`ERROR`, `CRITICAL`.",
         ),
         Option(
             "APPSVC_LOG_FORMAT",
             parse_log_format,
             "text",
-            "How log lines are written: `text` or `json`.",
+            "The format of log lines: `text` or `json`.",
         ),
         Option(
             "APPSVC_LOG_MAX_BYTES",
             parse_bytes,
             10 * 1024 * 1024,
-            "When the file that `WSGI_LOG` names is renamed, in bytes or as `10M`; 0 is never.",
+            "The size at which the file named by `WSGI_LOG` is renamed, in bytes or as `10M`; with "
+            "0 it never is.",
         ),
         Option(
             "APPSVC_LOG_BACKUPS",
@@ -227,18 +231,18 @@ OPTIONS: dict[str, Option] = {
             parse_bool,
             False,
             "The middleware writes an access line for each request, for servers that write none: "
-            "all but gunicorn. `appsvc serve` switches it on with these.",
+            "all but gunicorn. `appsvc serve` switches it on for those servers.",
         ),
         Option(
             "APPSVC_LOG_PROBES",
             parse_bool,
             False,
-            "Access lines also for the platform's warm-up and health probes.",
+            "Write access lines also for the platform's warm-up and health probes.",
         ),
     )
 }
 
 
 def resolve(name: str, argument: Any, environ: Mapping[str, str]) -> Any:
-    """Return the value of one `APPSVC_*` setting, as `Option.resolve` says."""
+    """Return the value of one `APPSVC_*` setting, as `Option.resolve` does."""
     return OPTIONS[name].resolve(argument, environ)

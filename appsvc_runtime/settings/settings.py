@@ -7,7 +7,7 @@
     settings.value("CACHE_SECONDS", int, default=60)
     settings.connection("main").sqlalchemy_url()
 
-Read when called, never at import. Must not know of requests, frameworks or the operating system.
+Reads on a call, never on import. Must not know of requests, frameworks or the operating system.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ D = TypeVar("D")
 
 @dataclass(frozen=True)
 class WebJob:
-    """What Kudu tells a WebJob (Kudu.Core/Jobs); paths as the host spells them."""
+    """The variables that Kudu sets for a WebJob (Kudu.Core/Jobs); paths as on the host."""
 
     name: str
     type: str
     path: str
     data_path: str
     run_id: str
-    command_arguments: str = field(repr=False)  # may hold `--password …`
+    command_arguments: str = field(repr=False)  # may contain `--password …`
     shutdown_file: str
 
 
 @dataclass(frozen=True)
 class Role:
-    """What the fabric tells a Cloud Service role; `emulated` on the compute emulator."""
+    """The variables that the fabric sets for a Cloud Service role.
+
+    `emulated` is True on the compute emulator.
+    """
 
     root: str
     instance_id: str
@@ -60,14 +63,14 @@ class Role:
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """A process's settings, frozen. Texts that the platform did not give are "".
+    """A process's settings, frozen. Texts that the platform did not set are "".
 
     `host`: `linux` (the container), `httpplatform`, `fastcgi`, `webjob`, `workerrole`, `local`.
     `hostname` is the `*.azurewebsites.net` name, never a custom domain. `slot` is `Production` in
     the site's own slot. `owner` is subscription, resource group and region in one text. `home` and
-    `log_folder` are None off the platform. `has_identity`: a managed identity can be asked for
-    tokens. `auth_enabled`: the platform signs visitors in. `app_settings` maps all settings the app
-    can see, `connection_strings` all connection strings; `findings` say what was wrong with `.env`.
+    `log_folder` are None off the platform. `has_identity`: a managed identity can issue tokens.
+    `auth_enabled`: App Service authentication is on. `app_settings` maps all settings the app can
+    see, `connection_strings` all connection strings; `findings` are the faults of `.env`.
     """
 
     host: HostKind
@@ -101,42 +104,45 @@ class Settings:
 
     @property
     def on_platform(self) -> bool:
-        """Say whether this is one of Azure's hosts."""
+        """Return whether this is one of Azure's hosts."""
         return self.host != "local"
 
     @property
     def on_app_service(self) -> bool:
-        """Say whether this is App Service, with its front end before the app; no worker role is."""
+        """Return whether this is App Service, which has a front end; a role is not."""
         return self.host not in ("local", "workerrole")
 
     @property
     @drop_frames
     def port(self) -> int:
-        """Return the port to listen on, as `runserver` finds it; 8000 if none is set.
+        """Return the port to listen on, as `runserver` finds it; 8000 if no variable is set.
 
-        Raises ConfigError, when asked and not before, for a variable that holds no port.
+        Raises ConfigError, on access and not before, for a variable that holds no port.
         """
         return ports.choose_port(None, {k: self._text(k) for k in ports.PLATFORM_SOURCES})
 
     @property
     def start_seconds(self) -> int:
-        """Give the seconds a container has to answer (`WEBSITES_CONTAINER_START_TIME_LIMIT`)."""
+        """Return the seconds within which a container must respond after its start.
+
+        `WEBSITES_CONTAINER_START_TIME_LIMIT`, 10 to 1800, 230 by default.
+        """
         return self._seconds("WEBSITES_CONTAINER_START_TIME_LIMIT", 10, 230, 1800)
 
     @property
     def stop_seconds(self) -> int:
-        """Give the seconds it has to stop (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`)."""
+        """Return the seconds a container has to stop (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`)."""
         return self._seconds(names.STOP_TIME_LIMIT, 0, names.DEFAULT_STOP_SECONDS, 120)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
-        """Give the origins that the platform's own CORS lets in."""
+        """Return the origins that the platform's own CORS allows."""
         text = self._text("WEBSITE_CORS_ALLOWED_ORIGINS")
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
     @property
     def private_ports(self) -> tuple[str, ...]:
-        """Give the ports between instances, in the platform's order."""
+        """Return the ports between instances, in the platform's order."""
         text = self._text("WEBSITE_PRIVATE_PORTS")
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -154,30 +160,31 @@ class Settings:
     def value(self, name: str, *, default: D) -> str | D: ...
     @drop_frames
     def value(self, name: str, kind: Any = str, default: Any = MISSING) -> Any:
-        """Give the setting `name` read as `kind`, or `default` where it is not set (or empty).
+        """Return the setting `name` as a `kind`, or `default` if it is not set or empty.
 
         Kinds: str, int, float, bool, list, dict, Json, datetime.timedelta, pathlib.Path, Url,
-        Secret, enumerations, `list[int]` and the like. Raises SettingsError where it is missing
-        with no default, malformed, or an unresolved Key Vault reference; never shows its value.
+        Secret, enumerations, `list[int]` and the like. Raises SettingsError if the setting is
+        missing without a default, is malformed, or is an unresolved Key Vault reference; the error
+        never shows the value.
         """
         return read_value(self.app_settings, name, kind, default)
 
     @drop_frames
     def read(self, cls: type[T], *, prefix: str = "") -> T:
-        """Read a whole dataclass: its annotations and defaults say what is wanted.
+        """Return an instance of a dataclass, read by its annotations and defaults.
 
         A field `api_key` is the setting `API_KEY` (in any case), a field that is a dataclass itself
-        `FIELD__…`, and `field(metadata={"setting": "Section:Key"})` names another. Raises one
-        SettingsError that holds everything missing and malformed.
+        is `FIELD__…`, and `field(metadata={"setting": "Section:Key"})` names another one. Raises
+        one SettingsError for all settings that are missing or malformed.
         """
         found: T = read_dataclass(self.app_settings, cls, prefix)
         return found
 
     def connection(self, name: str) -> ConnectionString:
-        """Give the connection string called `name`, in the portal or by its whole variable.
+        """Return the connection string with this name in the portal or full variable name.
 
-        Raises SettingsError where there is none (it says which there are), and where it cannot be
-        read; two of one name are found in the order of `names.CONNECTION_PREFIXES`.
+        Raises SettingsError if it is missing (with the names that exist) or cannot be read. If two
+        strings have one name, the order of `names.CONNECTION_PREFIXES` decides.
         """
         return self.connection_strings.require(name)
 

@@ -1,6 +1,6 @@
-"""Typed reading of app settings: one at a time, or a whole dataclass with all mistakes at once.
+"""Read typed app settings: one at a time, or a whole dataclass with all mistakes at once.
 
-Pure. Must not know of hosts or files. What is set to nothing counts as not set, whatever its kind.
+Pure. Must not know of hosts or files. An empty setting counts as not set, whatever its kind.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MISSING: Any = dataclasses.MISSING
 
 
 def read_value(settings: AppSettings, name: str, kind: Any, default: Any = MISSING) -> Any:
-    """Give the setting `name` as a `kind` (see `converters`), or `default` if it is not set.
+    """Return the setting `name` as a `kind` (see `converters`), or `default` if it is not set.
 
-    Raises SettingsError where it is missing and there is no default, cannot be read as `kind`, or
-    is an unresolved Key Vault reference; TypeError for a kind that no setting can be read as.
+    Raises SettingsError if it is missing without a default, cannot be read as `kind`, or is an
+    unresolved Key Vault reference; TypeError for a kind that no setting can have.
     """
     reader = reader_for(kind)
     value, finding = _read(settings, settings.find(name), name, reader)
@@ -44,16 +44,16 @@ def read_value(settings: AppSettings, name: str, kind: Any, default: Any = MISSI
 
 
 def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> Any:
-    """Make an instance of a dataclass from settings; `SettingsError` has all that is wrong.
+    """Return an instance of a dataclass read from settings; `SettingsError` lists all faults.
 
-    A field `api_key` is read from `API_KEY` or `api_key`, in any case, behind `prefix`; a field's
-    metadata `{"setting": "Section:Key"}` names another, which no prefix changes. A field that is a
-    dataclass itself is read from `FIELD__…` (or `Field:…`); one that may be None is None where
-    nothing of it is set. A ValueError of a class's own check is one of the findings,
-    in its own words.
+    A field `api_key` is read from `API_KEY` or `api_key`, in any case, after `prefix`; a field's
+    metadata `{"setting": "Section:Key"}` names another setting, without the prefix. A field that is
+    a dataclass itself is read from `FIELD__…` (or `Field:…`); if it may be None, it is None when
+    nothing in its section is set. A ValueError that the class itself raises becomes a finding with
+    its own text.
     """
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise TypeError("read() wants a dataclass itself, not an instance nor another class")
+        raise TypeError("read() takes a dataclass itself, not an instance or another class")
     reading = _Reading(settings)
     value = reading.instance(cls, prefix)
     if reading.findings:
@@ -62,14 +62,14 @@ def read_dataclass(settings: AppSettings, cls: type[Any], prefix: str = "") -> A
 
 
 class _Reading:
-    """Dataclasses being made from settings; what is wrong is collected in `findings`."""
+    """Reads dataclasses from settings, and collects the faults in `findings`."""
 
     def __init__(self, settings: AppSettings) -> None:
         self.findings: list[Finding] = []
         self._settings = settings
 
     def instance(self, cls: type[Any], prefix: str) -> Any:
-        """Return an instance, None where something was wrong."""
+        """Return an instance, or None if a setting was faulty."""
         hints = _hints(cls)
         values: dict[str, Any] = {}
         failed = len(self.findings)
@@ -89,7 +89,7 @@ class _Reading:
             return None
 
     def _field(self, cls: type[Any], field: dataclasses.Field[Any], kind: Any, prefix: str) -> Any:
-        """Return a field's value, MISSING to leave it to its default."""
+        """Return a field's value, or MISSING to leave the field to its default."""
         name = field.metadata.get("setting") or prefix + field.name.upper()
         required = field.default is MISSING and field.default_factory is MISSING
         inner = _inner_dataclass(kind)
@@ -120,13 +120,13 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
         return typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise TypeError(
-            f"{cls.__name__}: {error}; an annotation must name what is known in its module while "
-            "the program runs, not inside a function or for type checkers only"
+            f"{cls.__name__}: {error}; an annotation must name something that its module defines "
+            "at run time, not inside a function or for type checkers only"
         ) from None
 
 
 def _inner_dataclass(kind: Any) -> type[Any] | None:
-    """Give the dataclass that a kind is, or may be beside None."""
+    """Return the dataclass that a kind is, alone or with `| None`; None for others."""
     if typing.get_origin(kind) is typing.Annotated:
         return _inner_dataclass(typing.get_args(kind)[0])
     parts = [kind]
@@ -141,7 +141,7 @@ def _inner_dataclass(kind: Any) -> type[Any] | None:
 def _read(
     settings: AppSettings, found: Found | None, name: str, reader: Reader
 ) -> tuple[Any, Finding | None]:
-    """Give the value, MISSING where there is none, and what is wrong with it."""
+    """Return the value, MISSING if it is not set, and the finding if it is faulty."""
     if found is None or not found.value.strip():
         return MISSING, None
     if key_vault.is_reference(found.value):
@@ -151,7 +151,7 @@ def _read(
         try:
             return reader.parse(found.value), None
         except ValueError:
-            pass  # what it says may hold the value
+            pass  # its message may contain the value
     reason = f" ({reason})" if reason else ""
     where = "" if found.origin == "environment" else f" in {found.origin}"
     return MISSING, Finding(
@@ -163,12 +163,12 @@ def _read(
 
 
 def _missing(name: str, reader: Reader, near: Found | None = None) -> Finding:
-    """Give the finding for what is not set; `near` is what there is of the name, in any case."""
+    """Return the finding for a setting that is not set; `near` is the same name in any case."""
     hint = "Add it to the app settings, or to .env on your own machine."
     if near and near.value.strip():
-        hint = f"There is {near.name}: case makes a difference here."
+        hint = f"There is {near.name}: names are case-sensitive here."
     elif near:
-        hint = f"{near.name} is set to nothing, which counts as not set."
+        hint = f"{near.name} is empty, which counts as not set."
     return Finding(
         "missing",
         "error",

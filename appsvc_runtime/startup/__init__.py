@@ -1,1 +1,1 @@
-"""What the Linux container would run for a folder (Oryx)."""
+"""The command that the Linux container runs for a site's folder (Oryx)."""

@@ -1,6 +1,6 @@
 """The command line that starts a site: the platform's own gunicorn line, and the user's.
 
-Pure but for reading the file a startup command names. Must not know of detection.
+Pure except that it reads the file that a startup command names. Must not know of detection.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ __all__ = [
 _APP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?:\(.*\))?", re.ASCII)
 # gunicorn's option values of the same shape: `-c python:module`, `--bind unix:app.sock`.
 _NO_APP = ("python:", "file:", "unix:", "egg:")
-# What Django calls it needs no colon: gunicorn looks for `application` in it.
+# Django's module needs no colon: gunicorn looks for `application` in it.
 _DJANGO_APP = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\.[aw]sgi", re.ASCII)
 _SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "waitress-serve")
-# A startup file's first line is all that counts; nothing longer is one.
+# Only the first line of a startup file counts; the rest of a longer line is not read.
 _MAX_LINE = 8_192
-# Three hundred years; int() refuses some thousands of digits.
+# Ten digits are three hundred years; int() refuses thousands of digits.
 _MAX_DIGITS = 10
 
 
 def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -> str:
-    """Give the arguments that the container's script puts into `GUNICORN_CMD_ARGS`.
+    """Return the arguments that the container's script puts into `GUNICORN_CMD_ARGS`.
 
-    `cores` counts for the number of workers when several are switched on. A user's own
-    `GUNICORN_CMD_ARGS` is overwritten by the script.
+    `cores` sets the number of workers if several are switched on. The script overwrites a user's
+    own `GUNICORN_CMD_ARGS`.
     """
     words = [f"--timeout {names.GUNICORN_TIMEOUT} --access-logfile '-' --error-logfile '-'"]
     config = settings.get(names.GUNICORN_CONFIG_PATH, "")
@@ -57,15 +57,15 @@ def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -
 
 
 def gunicorn_command(arguments: str, environment: str) -> str:
-    """Give the script's own line for a shell: the variable, gunicorn, and what it is to serve."""
+    """Return the script's own shell command: the variable, gunicorn, and its arguments."""
     return f'GUNICORN_CMD_ARGS="{environment}" gunicorn {arguments}'
 
 
 def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
-    """Give what the container runs for a startup command, why, and warnings.
+    """Return the command that the container runs for a startup command, why, and warnings.
 
-    A `.sh` file in the site is run, of another file the first line is; anything else is used as it
-    is, and there is no way back to detection when it fails.
+    A `.sh` file in the site is run; of another file, the first line is run. Anything else is used
+    unchanged, and if it fails there is no fallback to detection.
     """
     words = split(text)
     name = words[0].removeprefix(f"{names.SITE_FOLDER}/") if len(words) == 1 else ""
@@ -74,7 +74,7 @@ def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
         rule = "the startup command is used as it is"
         if not path.suffix or "/" in name.strip("./"):
             return text, rule, []
-        return text, rule, [f"There is no file {name} in the site: it is run as a command."]
+        return text, rule, [f"The site has no file {name}: the name is run as a command."]
     if path.suffix == ".sh":
         return text, f"the startup command names the script {words[0]}, which is run", []
     try:
@@ -88,7 +88,7 @@ def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
 
 
 def split(text: str) -> list[str]:
-    """Give the words of a command line; of one with an unclosed quote, what blanks part."""
+    """Return the words of a command line; if a quote is not closed, split it at blanks."""
     try:
         return shlex.split(text)
     except ValueError:
@@ -96,9 +96,9 @@ def split(text: str) -> list[str]:
 
 
 def timeout_in(command: str) -> int | None:
-    """Give the seconds of gunicorn's `--timeout` or `-t` in a command line, if it has one.
+    """Return the seconds of gunicorn's `--timeout` or `-t` in a command line, or None.
 
-    Of several the last, as gunicorn takes it.
+    If there are several, the last counts, as for gunicorn.
     """
     words = split(command)
     seconds = None
@@ -115,7 +115,7 @@ def timeout_in(command: str) -> int | None:
 
 
 def app_in(command: str) -> str | None:
-    """Give the app that a command line names for a server, if one can be told.
+    """Return the app that a command line names for a server, or None.
 
     `module:attr`, or `mysite.wsgi`.
     """

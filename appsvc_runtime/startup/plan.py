@@ -1,10 +1,11 @@
-"""What the Linux container would run for a site's folder, and why: a folder in, a `StartPlan` out.
+"""The command that the Linux container runs for a site's folder: a folder in, a `StartPlan` out.
 
-Reads the folder's names and a few files, imports and runs nothing. Must not know of the process's
-environment (settings come as a Mapping), of servers or of the emulator. The rules are those of the
-container's own start-up script (github.com/microsoft/Oryx, src/startupscriptgenerator/src/python):
-startup command, Django, FastAPI from Python 3.14, Flask, the default site. Where the documentation
-tells another story (a failing startup command would fall back to detection) the code is followed.
+Reads the names in the folder and a few files, imports and runs nothing. Must not know of the
+process's environment (settings come as a Mapping), of servers or of the emulator. The rules are
+those of the container's own start-up script (github.com/microsoft/Oryx,
+src/startupscriptgenerator/src/python): startup command, Django, FastAPI from Python 3.14, Flask,
+the default site. If the documentation differs (it says that a failing startup command falls back
+to detection), this module follows the script.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ __all__ = ["StartPlan", "make_plan"]
 
 @dataclass(frozen=True)
 class StartPlan:
-    """What the container would run.
+    """The command that the container runs, and why.
 
     `framework`: django, flask, fastapi, custom (a startup command) or default (the default site).
-    `app`: what gunicorn would be given, `mysite.wsgi` or `app:app`; None where it is not known.
-    `command`: the command line, for a shell; `environment`: what is set for it. `rule`: why, in one
-    sentence. `looked_at`: each step in its order, with what it found. `warnings`: what will
-    surprise, one sentence each. `site`: the folder; `python_version`: for which the rules apply.
+    `app`: the argument of gunicorn, `mysite.wsgi` or `app:app`; None if it is not known.
+    `command`: the command line, for a shell; `environment`: its variables. `rule`: why, in one
+    sentence. `looked_at`: each step in order, with its result. `warnings`: surprises, one sentence
+    each. `site`: the folder; `python_version`: the version that the rules are applied for.
     """
 
     framework: str
@@ -58,11 +59,11 @@ def make_plan(
     python_version: tuple[int, int] | None = None,
     cores: int | None = None,
 ) -> StartPlan:
-    """Give the plan for the folder `site` under the app settings `settings`.
+    """Return the plan for the folder `site` under the app settings `settings`.
 
     `startup_command` is the site's startup command, if it has one; `python_version` the
-    container's, this interpreter's by default; `cores` the machine's, for the number of workers.
-    Raises ConfigError when `site` is no folder that can be read.
+    container's, by default this interpreter's; `cores` the machine's, for the number of workers.
+    Raises ConfigError if `site` is not a folder that can be read.
     """
     settings = {} if settings is None else settings
     version = python_version or sys.version_info[:2]
@@ -73,7 +74,7 @@ def make_plan(
 
 
 class _Planner:
-    """The rules, one method each, and what has been looked at so far."""
+    """The rules, one method each, and the steps taken so far."""
 
     def __init__(
         self, site: Path, settings: Mapping[str, str], version: tuple[int, int], cores: int
@@ -85,7 +86,7 @@ class _Planner:
         self.looked_at: list[str] = []
         self.warnings: list[str] = []
         try:
-            # In the order of their bytes, as the script's own language sorts them.
+            # In byte order, as Go, the language of the script generator, sorts them.
             self.entries = sorted(os.scandir(site), key=lambda entry: os.fsencode(entry.name))
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             reason = getattr(error, "strerror", None) or error
@@ -97,7 +98,7 @@ class _Planner:
     def custom(self, startup_command: str) -> StartPlan:
         command, rule, warnings = read_command(startup_command, self.site)
         self.warnings.extend(warnings)
-        # The command line's own wins, as with gunicorn.
+        # A timeout in the command line takes precedence, as for gunicorn.
         if timeout_in(command) is not None:
             self._check_timeout(command, "the startup command")
         else:
@@ -107,7 +108,7 @@ class _Planner:
     def django(self) -> StartPlan | None:
         found = []
         for entry in self.entries:
-            # A link to a folder is no folder to the script.
+            # The script does not take a link to a folder for a folder.
             if entry.name == azure_names.VIRTUAL_ENVIRONMENT or not entry.is_dir(
                 follow_symlinks=False
             ):
@@ -121,16 +122,16 @@ class _Planner:
         first, *others = found
         self.looked_at.append(f"Django: found {first}/wsgi.py.")
         for name in others:
-            self.looked_at.append(f"Django: {name}/wsgi.py is passed over.")
+            self.looked_at.append(f"Django: {name}/wsgi.py is skipped.")
             self.warnings.append(
-                f"Both {first}/wsgi.py and {name}/wsgi.py are there: the first by name is run. "
+                f"There are {first}/wsgi.py and {name}/wsgi.py: the first by name is run. "
                 f"To run the other, set the startup command to `gunicorn {name}.wsgi`."
             )
         names = python_files.read_names(self.site / first / "wsgi.py")
         if not names.has("application"):
             self.warnings.append(
                 f"{first}/wsgi.py defines no `application`, which gunicorn will look for; "
-                "a folder with a wsgi.py is taken for Django whatever it holds."
+                "any folder with a wsgi.py is taken for Django."
             )
         return self._gunicorn(
             "django",
@@ -150,17 +151,17 @@ class _Planner:
         elif self._is_on(azure_names.DISABLE_FASTAPI):
             self.looked_at.append(f"FastAPI: switched off by {azure_names.DISABLE_FASTAPI}.")
         elif not is_fastapi:
-            self.looked_at.append("FastAPI: no file of the usual names imports fastapi.")
+            self.looked_at.append("FastAPI: no file with a usual name imports fastapi.")
         else:
             name, *others = is_fastapi
             self.looked_at.append(f"FastAPI: {name} imports fastapi.")
-            self.looked_at.extend(f"FastAPI: {other} is passed over." for other in others)
+            self.looked_at.extend(f"FastAPI: {other} is skipped." for other in others)
             self._check_rivals(name, others, f"-k {azure_names.FASTAPI_WORKER} ")
             self._check_app_object(name)
             return self._gunicorn(
                 "fastapi",
                 f"{name[:-3]}:app",
-                f"{name} is the first of the usual names that imports fastapi",
+                f"{name} is the first file with a usual name that imports fastapi",
                 f"-k {azure_names.FASTAPI_WORKER} ",
             )
         if is_fastapi:
@@ -180,7 +181,7 @@ class _Planner:
         first, *others = found
         self.looked_at.append(f"Flask: found {first}.")
         for name in others:
-            self.looked_at.append(f"Flask: {name} is passed over.")
+            self.looked_at.append(f"Flask: {name} is skipped.")
         self._check_rivals(first, others, "")
         self._check_app_object(first)
         return self._gunicorn(
@@ -198,7 +199,7 @@ class _Planner:
         )
 
     def _gunicorn(self, framework: str, app: str | None, rule: str, extra: str = "") -> StartPlan:
-        # The script's own 600 s are everybody's: only what the user set is worth a warning.
+        # Every site has the script's own 600 s: warn only about a timeout that the user set.
         self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
         folder = azure_names.SITE_FOLDER if app else azure_names.DEFAULT_SITE_FOLDER
         arguments = gunicorn_environment(self.settings, folder, self.cores)
@@ -228,7 +229,7 @@ class _Planner:
         for name in others:
             if python_files.read_names(self.site / name).has_certain("app"):
                 self.warnings.append(
-                    f"Both {first} and {name} are there: the platform takes {first}. To run the "
+                    f"There are {first} and {name}: the platform runs {first}. To run the "
                     f"other, set the startup command to `gunicorn {extra}{name[:-3]}:app`."
                 )
                 return
@@ -236,7 +237,7 @@ class _Planner:
     def _check_app_object(self, name: str) -> None:
         names = python_files.read_names(self.site / name)
         if names.error:
-            self.warnings.append(f"{name} is no valid Python: {names.error}.")
+            self.warnings.append(f"{name} is not valid Python: {names.error}.")
         elif not names.has("app"):
             instead = names.app_candidates()
             module = name[:-3]
@@ -244,7 +245,7 @@ class _Planner:
                 f"It has `{instead[0]}`: set the startup command to "
                 f"`gunicorn {module}:{instead[0]}`, or call it `app`."
                 if instead
-                else "Give it one, or set a startup command."
+                else "Define one, or set a startup command."
             )
             self.warnings.append(
                 f"{name} defines no `app`, which gunicorn will look for: the container will not "
@@ -253,7 +254,7 @@ class _Planner:
 
     def _check_timeout(self, arguments: str, where: str) -> None:
         seconds = timeout_in(arguments)
-        # 0 is none at all to gunicorn.
+        # For gunicorn, 0 means no timeout at all.
         if seconds == 0 or (seconds or 0) > azure_names.REQUEST_LIMIT_SECONDS:
             self.warnings.append(
                 f"A timeout of {seconds} s in {where} is longer than the load balancer waits: it "
@@ -267,7 +268,7 @@ class _Planner:
         for path in deeper_wsgi_files(self.entries):
             folder, package = path.parent.parent, path.parent.name
             self.warnings.append(
-                f"{path.as_posix()} lies too deep: only folders directly in the site are looked "
-                "into. Set the startup command to "
+                f"{path.as_posix()} is too deep: the platform looks only in folders directly in "
+                "the site. Set the startup command to "
                 f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
             )

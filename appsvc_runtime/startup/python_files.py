@@ -1,6 +1,6 @@
-"""What a Python file defines, read from its text: nothing is imported or run.
+"""The names that a Python file defines, read from its text: nothing is imported or run.
 
-Pure but for reading the one file. Must not know what the names are for.
+Pure except that it reads the one file. Must not know what the names are for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Names", "is_fastapi", "read_names"]
 
-# More than anybody writes. A longer file is not parsed, so nothing is certain of it.
+# Longer than real files. A longer file is not parsed, so its names are unknown.
 _MAX_BYTES = 2_000_000
 _APP_CLASSES = frozenset(
     {"Flask", "FastAPI", "Starlette", "Quart", "Bottle", "AppServiceMiddleware"}
@@ -30,11 +30,11 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 @dataclass(frozen=True)
 class Names:
-    """The names a module defines at its top level.
+    """The names that a module defines at its top level.
 
-    `names` maps each to the class or function whose call made it ("" where none did); `functions`
-    are those it defines. `open_ended` where more may come (`from x import *`, `__getattr__`).
-    `error` says why the file could not be read, else "".
+    `names` maps each to the class or function whose call returned it ("" if there is no call);
+    `functions` are the functions and classes among them. `open_ended` if there may be more names
+    (`from x import *`, `__getattr__`). `error` says why the file could not be read, else "".
     """
 
     names: dict[str, str]
@@ -43,15 +43,15 @@ class Names:
     error: str = ""
 
     def has(self, name: str) -> bool:
-        """Say whether the module may define `name`: True also where that cannot be told."""
+        """Return whether the module may define `name`; True also if that is unknown."""
         return self.open_ended or bool(self.error) or name in self.names
 
     def has_certain(self, name: str) -> bool:
-        """Say whether the module certainly defines `name`."""
+        """Return whether the module certainly defines `name`."""
         return name in self.names
 
     def app_candidates(self) -> list[str]:
-        """Give what else may be the app, the likeliest first, `create_app()` included."""
+        """Return other names that may be the app, the likeliest first, also `create_app()`."""
         made = [name for name, maker in self.names.items() if maker in _APP_CLASSES | _APP_MAKERS]
         usual = [name for name in ("application", "api") if name in self.names]
         factories = [f"{name}()" for name in sorted(self.functions & _APP_MAKERS)]
@@ -59,28 +59,28 @@ class Names:
 
 
 def is_fastapi(path: Path) -> bool:
-    """Say whether the platform takes a file for FastAPI: by these words in its text."""
+    """Return whether the platform takes a file for FastAPI, by these words in its text."""
     try:
         data = _read(path)
     except (OSError, ValueError):
         return False
-    # The script compares bytes: what encoding the file declares is nothing to it.
+    # The script compares bytes and ignores the encoding that the file declares.
     return (b"from fastapi" in data or b"import fastapi" in data) and b"from flask" not in data
 
 
 def read_names(path: Path) -> Names:
-    """Read the names that a file defines; never raises, the error is in the result."""
+    """Return the names that a file defines; never raises, the error is in the result."""
     try:
         data = _read(path)
         if len(data) > _MAX_BYTES:
             return Names({}, open_ended=True)
         with warnings.catch_warnings():
-            # The app's own warnings are its own business, and no errors under `python -W error`.
+            # Do not show warnings about the app's code, nor raise them under `python -W error`.
             warnings.simplefilter("ignore")
             tree = ast.parse(_decode(data))
     except (OSError, SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        # A MemoryError, the parser's answer to deep nesting, has no text.
+        # A MemoryError, which the parser raises for deep nesting, has no text.
         reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         return Names({}, error=f"line {line}: {reason}" if line else reason)
     return _names_in(tree)
@@ -105,24 +105,24 @@ def _names_in(tree: ast.Module) -> Names:
 
 
 def _read(path: Path) -> bytes:
-    """Give a file's bytes; of one that is too long, one byte more than the limit."""
+    """Return a file's bytes; if it is too long, one byte more than the limit."""
     with path.open("rb") as file:
         return file.read(_MAX_BYTES + 1)
 
 
 def _decode(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        # Python's own text for it differs from release to release, and does not name it.
+        # Python's own message differs from release to release, and does not name UTF-16.
         raise SyntaxError("the encoding is UTF-16, which Python does not read: save it as UTF-8")
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return data.decode(encoding, "replace")
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Give the statements that run in the module's own scope, in their order.
+    """Yield the statements that run in the module's own scope, in order.
 
-    Also those inside if, for, try, with and match. No recursion: a thousand `elif` are nested a
-    thousand deep.
+    This includes those inside if, for, try, with and match. It is not recursive: a thousand `elif`
+    are nested a thousand deep.
     """
     waiting = [*body][::-1]
     while waiting:
@@ -145,7 +145,7 @@ def _targets(node: ast.stmt) -> Iterator[str]:
 
 
 def _target_nodes(node: ast.stmt) -> list[ast.expr]:
-    """Return what a statement assigns to."""
+    """Return the targets that a statement assigns to."""
     if isinstance(node, ast.Assign):
         return node.targets
     if isinstance(node, ast.AnnAssign) and node.value is not None:

@@ -1,6 +1,6 @@
-"""wsgi.py files that lie too deep in a site's folder for the platform to find them.
+"""Find wsgi.py files that are too deep in a site's folder for the platform to find.
 
-Reads names of folders and files, never a file. Must not know what is made of them.
+Reads names of folders and files, never a file. Must not know what the result is used for.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["deeper_wsgi_files", "is_file"]
 
-# Folders that hold no site of their own. Only the search for hints leaves them out, the platform
-# itself looks into every folder but the virtual environment.
+# Folders that contain no site. Only this search for hints skips them; the platform itself looks in
+# every folder except the virtual environment.
 _NOT_SEARCHED = frozenset({"node_modules", "__pycache__", "site-packages"})
 # A hint is not worth reading a whole disk.
 _MAX_FOLDERS_SEARCHED = 2_000
@@ -40,7 +40,7 @@ def deeper_wsgi_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[Path]:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file; False where that cannot be told."""
+    """Return whether a path is a file; False if that cannot be read."""
     try:
         return path.is_file()
     except OSError:

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from appsvc_runtime import AppServiceMiddleware, Health, configure_logging, signed_in
 
 NAME_LENGTH = 40
-# What the middleware tells of a request, and the WSGI variable to show next to it.
+# What the middleware knows of a request, and the WSGI variable to show next to it.
 FACTS = {
     "scheme": "wsgi.url_scheme",
     "host": "HTTP_HOST",
@@ -25,7 +25,7 @@ configure_logging()
 app = Flask(__name__)
 app.wsgi_app = AppServiceMiddleware(
     app.wsgi_app,
-    # What a real site looks at here: its database, its queue.
+    # A real site checks its database or its queue here.
     health=Health(
         "/healthz", checks={"templates": lambda: app.jinja_env.get_template("base.html")}
     ),

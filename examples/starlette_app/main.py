@@ -1,4 +1,4 @@
-"""A small Starlette site: who asks, who is signed in, how the site is."""
+"""A small Starlette site: the client, the signed-in user, the health of the site."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
     assert repr(str(tmp_path)) in caught.value.message
     assert "Django" in caught.value.message
     assert "Flask" in caught.value.message
-    assert "src/shop/wsgi.py lies too deep" in caught.value.hint
+    assert "src/shop/wsgi.py is too deep" in caught.value.hint
     assert "APPSVC_APP" in caught.value.hint
 
 

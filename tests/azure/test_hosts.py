@@ -1,4 +1,4 @@
-"""Which host this is: by the variables of each, on it and in a copy taken elsewhere."""
+"""The host is detected by its variables, on the host and in a copy elsewhere."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ HOSTS = [
 
 @pytest.mark.parametrize(("environ", "host"), HOSTS)
 def test_hosts_are_told(environ: dict[str, str], host: str) -> None:
-    """By what each has and no other; both variables of a site must be set, and to something."""
+    """Each host has variables of its own; both variables of a site must not be empty."""
     assert hosts.host_kind(environ) == host
     on_site = host in {"linux", "fastcgi", "httpplatform", "webjob"}
     assert hosts.on_app_service(environ) is on_site
@@ -82,7 +82,7 @@ def test_hosts_are_told(environ: dict[str, str], host: str) -> None:
     ],
 )
 def test_windows_is_told(environ: dict[str, str], windows: bool) -> None:
-    """Also from a copy of its variables."""
+    """Windows is recognised even from a copy of its variables."""
     assert hosts.on_windows(environ) is windows
 
 
@@ -95,7 +95,7 @@ def test_windows_is_told(environ: dict[str, str], windows: bool) -> None:
     ],
 )
 def test_warmup_path(environ: dict[str, str], path: str) -> None:
-    """What the platform asks for until the container answers."""
+    """The path that the platform requests until the container responds."""
     assert hosts.warmup_path(environ) == path
 
 
@@ -106,7 +106,7 @@ NAMES = st.sampled_from(
 
 @given(st.dictionaries(NAMES, st.text(max_size=4) | st.sampled_from(["D:\\", "\udcff", "1"])))
 def test_any_variables_are_one_host(environ: dict[str, str]) -> None:
-    """Nothing makes it fail, and all questions agree."""
+    """Any variables give one host, and all functions agree on it."""
     host = hosts.host_kind(environ)
     assert host in {"linux", "httpplatform", "fastcgi", "webjob", "workerrole", "local"}
     if host == "httpplatform":
@@ -116,7 +116,7 @@ def test_any_variables_are_one_host(environ: dict[str, str]) -> None:
 
 
 def test_importing_it_loads_next_to_nothing() -> None:
-    """The middleware asks it while an app starts."""
+    """The middleware imports it while an app starts, so it loads almost nothing."""
     code = (
         "import json, sys; before = set(sys.modules); import appsvc_runtime.azure.hosts; "
         "print(json.dumps(sorted(set(sys.modules) - before)))"

@@ -1,4 +1,4 @@
-"""settings.job: what it says, and what is wrong with it."""
+"""settings.job: its values and its faults."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from appsvc_runtime.azure.job_settings import JobSettings, read_job_settings
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_said(text: str, expected: JobSettings) -> None:
-    """Values are taken, and nothing is found wrong."""
+    """Values are read without findings."""
     assert read_job_settings(text.encode(), "settings.job") == (expected, ())
 
 
 @pytest.mark.parametrize(
     ("data", "code", "said"),
     [
-        (b"", "malformed", "It is no JSON in line 1"),
-        (b"{", "malformed", "It is no JSON in line 1"),
-        (b'{\n"a": 1,\n"b"}', "malformed", "It is no JSON in line 3"),
-        (b"[1]", "malformed", "It holds no object"),
-        (b"null", "malformed", "It holds no object"),
-        (b'"text"', "malformed", "It holds no object"),
-        (b"\xff\xfe{}", "malformed", "It is no JSON"),
+        (b"", "malformed", "It is not JSON in line 1"),
+        (b"{", "malformed", "It is not JSON in line 1"),
+        (b'{\n"a": 1,\n"b"}', "malformed", "It is not JSON in line 3"),
+        (b"[1]", "malformed", "It is not a JSON object"),
+        (b"null", "malformed", "It is not a JSON object"),
+        (b'"text"', "malformed", "It is not a JSON object"),
+        (b"\xff\xfe{}", "malformed", "It is not JSON"),
         (b'{"Is_Singleton": true}', "wrong-name", "'Is_Singleton' is not is_singleton"),
         (b'{"is_singleton": "true"}', "wrong-type", "is_singleton is not true or false"),
         (b'{"is_singleton": 1}', "wrong-type", "is_singleton is not true or false"),
@@ -67,18 +67,18 @@ def test_what_is_said(text: str, expected: JobSettings) -> None:
     ids=lambda value: value.decode("latin-1")[:40] if isinstance(value, bytes) else "",
 )
 def test_what_is_wrong(data: bytes, code: str, said: str) -> None:
-    """It is said, and the default is taken."""
+    """A fault is reported, and the default is used."""
     settings, findings = read_job_settings(data, "jobs/settings.job")
     assert settings == JobSettings()
     assert [(one.code, one.level, one.where) for one in findings] == [
         (code, "warning", "jobs/settings.job")
     ]
     assert said in findings[0].message
-    assert "taken" in findings[0].message
+    assert "used" in findings[0].message
 
 
 def test_one_mistake_does_not_hide_the_rest() -> None:
-    """Each value is taken by itself."""
+    """Each value is read independently."""
     settings, findings = read_job_settings(
         b'{"is_singleton": "?", "stopping_wait_time": 7, "schedule": []}', "x"
     )
@@ -87,7 +87,7 @@ def test_one_mistake_does_not_hide_the_rest() -> None:
 
 
 def test_deep_nesting() -> None:
-    """No traceback for a file that was made to cause one."""
+    """Deep nesting is a finding, and not a traceback."""
     settings, findings = read_job_settings(b"[" * 200_000, "x")
     assert settings == JobSettings()
     assert findings[0].code == "malformed"
@@ -102,7 +102,7 @@ NAMES = st.sampled_from(["is_singleton", "stopping_wait_time", "is_in_place", "s
 
 @given(values=st.dictionaries(NAMES, JSON))
 def test_any_values(values: dict[str, object]) -> None:
-    """Never an exception, and only values of the right types."""
+    """Any values give settings of the right types, and never an exception."""
     settings, _ = read_job_settings(json.dumps(values).encode(), "x")
     assert settings.is_singleton in (None, True, False)
     assert settings.stopping_wait_time is None or 0 <= settings.stopping_wait_time <= 86400
@@ -111,5 +111,5 @@ def test_any_values(values: dict[str, object]) -> None:
 
 @given(data=st.binary(max_size=100))
 def test_any_bytes(data: bytes) -> None:
-    """Never an exception."""
+    """Any bytes give settings, and never an exception."""
     read_job_settings(data, "x")

@@ -1,4 +1,4 @@
-"""Key Vault references that nobody resolved: known, read, and explained."""
+"""Unresolved Key Vault references are recognised, parsed and explained."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAFE = "https://safe.vault.azure.net/secrets"
     ],
 )
 def test_references_are_known(text: str, known: bool) -> None:
-    """By how they begin, in any case."""
+    """A reference is recognised by its first characters, in any case."""
     assert is_reference(text) is known
 
 
@@ -55,12 +55,12 @@ def test_references_are_known(text: str, known: bool) -> None:
     ],
 )  # fmt: skip
 def test_references_are_read(inner: str, vault: str, secret: str) -> None:
-    """Only what has the form of a name is repeated: anything else may be a secret."""
+    """Only names in a valid form are shown: other texts may be secrets."""
     assert parse_reference(f"@Microsoft.KeyVault({inner})") == Reference(vault, secret)
 
 
 def test_finding_names_setting_vault_and_causes() -> None:
-    """And says what to do where no platform is."""
+    """The finding also says what to do off the platform."""
     found = unresolved("DB_PASSWORD", f"@Microsoft.KeyVault(SecretUri={SAFE}/db)", {})
     assert (found.code, found.level, found.where) == ("key-vault", "error", "DB_PASSWORD")
     assert "DB_PASSWORD is still a Key Vault reference to secret 'db' in vault 'safe'" in (
@@ -71,7 +71,7 @@ def test_finding_names_setting_vault_and_causes() -> None:
 
 
 def test_finding_without_a_vault() -> None:
-    """The sentence stands also where the reference names nothing."""
+    """The sentence is correct even if the reference names nothing."""
     found = unresolved("X", "@Microsoft.KeyVault(S3cr3t)", {}, "warning")
     assert found.level == "warning"
     assert "to a vault that it does not name" in found.message
@@ -103,7 +103,7 @@ def references(**statuses: object) -> dict[str, str]:
 def test_what_the_platform_says_is_repeated(
     setting: str, environ: dict[str, str], said: bool
 ) -> None:
-    """Where it says something of the setting that is a word."""
+    """The platform's status of the setting is shown if it is one word."""
     message = unresolved(setting, "@Microsoft.KeyVault(VaultName=v)", environ).message
     assert ("the platform says: AccessToKeyVaultDenied" in message) is said
     assert "S3cr3t" not in message
@@ -113,7 +113,7 @@ def test_what_the_platform_says_is_repeated(
 @example("SecretUri=https://a/secrets/")
 @given(st.text() | st.from_regex(r"(SecretUri|VaultName|SecretName)=[^;]{0,40}(;.{0,9})?"))
 def test_any_reference_is_explained(inner: str) -> None:
-    """Nothing makes it fail; a vault's name is all that is taken from the text."""
+    """Any text gives a finding, which takes only names from the text."""
     text = f"@Microsoft.KeyVault({inner})"
     reference = parse_reference(text)
     for part in reference:

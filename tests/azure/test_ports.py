@@ -1,4 +1,4 @@
-"""The port to listen on: what is taken, what is refused, and by which name."""
+"""The port to listen on: which texts are accepted or refused, and the names in the errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED = [
 def test_what_is_no_port_is_refused_by_name(text: str) -> None:
     """The message says where the text came from; commands exit with 2.
 
-    It shows a wrong number, and of a variable nothing else: that may be a secret in a wrong place.
+    It shows a wrong number, but no other text from a variable: that may be a secret.
     """
     for source in (*PLATFORM_SOURCES, "--port"):
         argument, environ = (text, {}) if source == "--port" else (None, {source: text})
@@ -48,13 +48,13 @@ def test_what_is_no_port_is_refused_by_name(text: str) -> None:
 
 
 def test_empty_argument_is_refused() -> None:
-    """`--port ""`, as an unset variable of a shell leaves it, is not taken for no `--port`."""
+    """`--port ""`, the result of an unset shell variable, does not count as no `--port`."""
     with pytest.raises(ConfigError, match="from --port is ''"):
         choose_port("", {"PORT": "80"})
 
 
 def test_variable_that_was_not_expanded_says_who_expands_it() -> None:
-    """Outside IIS the text of web.config arrives as it stands there."""
+    """Outside IIS, the text of web.config arrives unexpanded."""
     with pytest.raises(ConfigError) as caught:
         choose_port("%HTTP_PLATFORM_PORT%", {})
     assert "HttpPlatformHandler" in caught.value.hint
@@ -69,7 +69,7 @@ def test_variable_that_was_not_expanded_says_who_expands_it() -> None:
     ],
 )
 def test_ports_are_read(text: str, port: int) -> None:
-    """From 1 to 65535, from the argument and from a variable alike."""
+    """Ports from 1 to 65535 are accepted, from the argument and from a variable."""
     assert choose_port(text, {}) == choose_port(None, {"PORT": text}) == port
 
 
@@ -90,7 +90,7 @@ ALL = {"HTTP_PLATFORM_PORT": "1001", "SERVER_PORT": "1002", "PORT": "1003"}
 def test_sources_in_their_order(
     argument: str | None, without: tuple[str, ...], port: int, empty: bool
 ) -> None:
-    """The first that is set is taken; a variable set to nothing counts as not set."""
+    """The first variable that is set is used; an empty one counts as not set."""
     environ = {name: value for name, value in ALL.items() if name not in without}
     if empty:
         environ |= dict.fromkeys(without, "")
@@ -98,18 +98,18 @@ def test_sources_in_their_order(
 
 
 def test_other_sources_are_not_read() -> None:
-    """gunicorn's door asks only PORT: a bad SERVER_PORT is nothing to it."""
+    """gunicorn's entry point reads only PORT: an invalid SERVER_PORT does not matter."""
     assert choose_port(None, {"SERVER_PORT": "no", "PORT": "81"}, ["PORT"]) == 81
 
 
 def test_bad_source_is_not_passed_over() -> None:
-    """The first that is set decides, even where a later one would be a port."""
+    """The first variable that is set decides, even if only a later one is a port."""
     with pytest.raises(ConfigError, match="HTTP_PLATFORM_PORT"):
         choose_port(None, {"HTTP_PLATFORM_PORT": "x", "PORT": "80"})
 
 
 def test_argument_of_zero_asks_for_a_free_port() -> None:
-    """`--port 0` gives 0, whatever the variables say."""
+    """`--port 0` returns 0, whatever the variables are."""
     assert choose_port("0", {"PORT": "80"}) == 0
 
 
@@ -122,7 +122,7 @@ def test_zero_in_a_variable_is_refused(name: str) -> None:
 
 
 def test_an_address_with_a_port() -> None:
-    """Brackets tell the colons of IPv6 from that of the port."""
+    """Brackets separate the colons of IPv6 from that of the port."""
     assert with_port("127.0.0.1", 80) == "127.0.0.1:80"
     assert with_port("::1", 80) == "[::1]:80"
 
@@ -131,7 +131,7 @@ def test_an_address_with_a_port() -> None:
 @example("٨")
 @given(st.text() | st.from_regex(r"[+ ]?[0-9_]{1,7}\n?", fullmatch=True))
 def test_any_text_is_a_port_or_refused(text: str) -> None:
-    """No text gives a port out of range or another error than ConfigError."""
+    """Any text is a port in range, or raises ConfigError."""
     try:
         port = parse_port(text, "PORT")
     except ConfigError:

@@ -1,4 +1,4 @@
-"""What connection strings say, in all the forms and words that Azure's services and people use."""
+"""Connection strings are parsed in all the forms and words that Azure's services and people use."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from appsvc_runtime.settings.connection_strings import parse_connection_string
 
 
 def custom(text: str) -> ConnectionString:
-    """Read a string of the portal's type Custom, which does not tell the kind."""
+    """Parse a string of the portal's type Custom, which does not name the kind."""
     return load_settings({"CUSTOMCONNSTR_x": text}).connection("x")
 
 
 def shown(found: ConnectionString) -> tuple[str, int | None, str, str, str | None]:
-    """Give the parts that all kinds have."""
+    """Return the parts that all kinds have."""
     password = found.password.reveal() if found.password is not None else None
     return found.host, found.port, found.database, found.user, password
 
@@ -45,7 +45,7 @@ def test_names_of_one_thing(host: str, user: str, password: str, database: str) 
 
 
 def test_of_one_things_names_the_last_counts_and_in_odbc_the_first() -> None:
-    """As of one name that is repeated."""
+    """The last of several names for one part counts; in ODBC, the first."""
     text = "Server=a;Data Source=b;Pwd=c;Password=d"
     assert shown(parse_connection_string(text, kind="mysql")) == ("b", None, "", "", "d")
     text = f"Driver={{SQL Server}};{text}"
@@ -128,7 +128,7 @@ ROWS: list[tuple[str, str, str, tuple[Any, ...]]] = [
     ("text", "kind", "form", "parts"), ROWS, ids=[f"{row[1]}: {row[0][:30]}" for row in ROWS]
 )
 def test_custom_strings(text: str, kind: str, form: str, parts: tuple[Any, ...]) -> None:
-    """The kind is told from the string itself."""
+    """The kind is recognised from the string itself."""
     found = custom(f" {text}\n")
     assert (found.kind, found.form, shown(found)) == (kind, form, parts)
     assert found.reveal() == f" {text}\n"
@@ -141,7 +141,7 @@ def test_custom_strings(text: str, kind: str, form: str, parts: tuple[Any, ...])
      "%ff://", "<a b='c'/>"],
 )  # fmt: skip
 def test_custom_is_anything(text: str) -> None:
-    """What is no connection string can be revealed, and leads nowhere."""
+    """A text that is not a connection string has no host, and can be revealed."""
     found = custom(text)
     assert (found.kind, found.form, found.parts) == ("custom", "text", {})
     assert found.reveal() == text
@@ -151,13 +151,13 @@ def test_custom_is_anything(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['Server=h;Password="a', "Host=h;abc", "Data Source=h;Port=x"])
 def test_custom_that_begins_as_a_database_does_is_one(text: str) -> None:
-    """There the mistake is told."""
+    """A string that starts like a database's is parsed as one, and its mistake is reported."""
     with pytest.raises(SettingsError, match="CUSTOMCONNSTR_x cannot be read"):
         custom(text)
 
 
 def test_words_in_a_quoted_password_are_no_sign() -> None:
-    """Neither of the form, nor of the kind."""
+    """Words in a quoted password affect neither the form nor the kind."""
     for text in ('Host=h;Username=u;Password="a;Driver=b"', "host='h';password=' dbname=x'"):
         found = parse_connection_string(text, kind="postgresql")
         assert (found.form, found.host, found.database) == ("adonet", "h", "")
@@ -177,13 +177,13 @@ LIBPQ_OR_NOT = [
 
 @pytest.mark.parametrize(("text", "form"), LIBPQ_OR_NOT, ids=[row[0] for row in LIBPQ_OR_NOT])
 def test_libpq_or_adonet(text: str, form: str) -> None:
-    """Both write lower-case `host=`; semicolons between the parts tell them apart."""
+    """Both forms use lower-case `host=`; semicolons between the parts distinguish them."""
     found = load_settings({"POSTGRESQLCONNSTR_x": text}).connection("x")
     assert (found.form, found.host) == (form, "a" if "host" in text else "")
 
 
 def test_a_broken_libpq_string_is_told_as_such() -> None:
-    """And not as what it could be in another form."""
+    """A malformed libpq string is reported as such, and not as another form."""
     with pytest.raises(SettingsError, match="the quote at character 17 is not closed"):
         parse_connection_string("host=a password='b", kind="postgresql")
 
@@ -206,13 +206,13 @@ PLACES = [
     ("kind", "text", "host", "port"), PLACES, ids=[f"{row[0]}: {row[1]}" for row in PLACES]
 )
 def test_hosts_and_ports(kind: str, text: str, host: str, port: str) -> None:
-    """Each client has its own way to write them."""
+    """Each client has its own way to write hosts and ports."""
     found = parse_connection_string(text, kind=kind)
     assert (found.host, found.parts.get("port", "")) == (host, port)
 
 
 def test_parts_and_options() -> None:
-    """Options are found in any spelling; what is secret among them is hidden."""
+    """Options are found in any spelling; secret ones are hidden."""
     found = custom(f"{AZURE_SQL};Connect Timeout=30;AccessToken=t")
     assert found.options["connect_timeout"] == found.options["ConnectTimeout"] == "30"
     assert found.options["access token"] == Secret("t")
@@ -229,10 +229,10 @@ def test_parts_and_options() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sqlite://a.db", "three slashes"), ("mssql+pyodbc:///?odbc_connect=Server", "has no '='"),
+    [("sqlite://a.db", "four slashes"), ("mssql+pyodbc:///?odbc_connect=Server", "has no '='"),
      ("rediss://:a/b@h", "percent-encoded")],
 )  # fmt: skip
 def test_urls_that_cannot_be(text: str, message: str) -> None:
-    """A known scheme says what it is, so that a mistake is one."""
+    """A known scheme decides the kind, so that a mistake in the URL is an error."""
     with pytest.raises(SettingsError, match=message):
         custom(text)

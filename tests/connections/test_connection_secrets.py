@@ -1,4 +1,4 @@
-"""Nothing that is printed, logged or raised holds a password, however a string was miswritten."""
+"""No output, log line or error contains a password, however a string was miswritten."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SUITE_CASES = {"test_no_password_is_shown": len(CASES) * len(PASSWORDS)}
 
 
 def texts_of(error: BaseException) -> list[str]:
-    """Give everything that can be seen of an error, and of what it came from if anything."""
+    """Return all visible texts of an error and of its cause, if it has one."""
     seen = ["".join(traceback.format_exception(error))]
     while error:
         seen += [str(error), repr(error), repr(error.args), repr(vars(error))]
@@ -89,7 +89,7 @@ def texts_of(error: BaseException) -> list[str]:
 
 
 def everything_shown(text: str, kind: str) -> list[str]:
-    """Give all that is shown of a string and of what is made of it, errors among it."""
+    """Return all output about a string and its results, including errors."""
     try:
         found = parse_connection_string(text, kind=kind, name="n", setting="S")
     except SettingsError as error:
@@ -110,7 +110,7 @@ def everything_shown(text: str, kind: str) -> list[str]:
 
 @pytest.mark.parametrize(("template", "kind"), CASES.values(), ids=CASES)
 def test_no_password_is_shown(template: str, kind: str) -> None:
-    """Every hostile password, put in without any quoting, in every form."""
+    """No hostile password is shown, in any form, when it is not quoted."""
     for password in PASSWORDS:
         seen = everything_shown(template.format(password), kind)
         assert not [text for text in seen if MARKER in text], password
@@ -127,7 +127,7 @@ NOISE = st.lists(PIECES | st.text(string.printable, max_size=2), max_size=6).map
 def test_nothing_around_a_password_gets_it_shown(
     case: tuple[str, str], before: str, after: str
 ) -> None:
-    """Whatever else stands in it."""
+    """No other text in the string makes its password visible."""
     template, kind = case
     seen = everything_shown(template.format(before + MARKER + after), kind)
     assert not [text for text in seen if MARKER in text]
@@ -151,14 +151,14 @@ MISWRITTEN = [
 
 @pytest.mark.parametrize(("kind", "text"), MISWRITTEN, ids=[row[1] for row in MISWRITTEN])
 def test_mistakes_elsewhere(kind: str, text: str) -> None:
-    """Not only the password can be miswritten."""
+    """Mistakes in other parts do not show the password either."""
     assert not [seen for seen in everything_shown(text, kind) if MARKER in seen]
 
 
 @given(text=st.text(), kind=st.sampled_from(["sqlserver", "mysql", "postgresql", "redis", "sqlite",
                                              "storage", "cosmosdb", "custom", ""]))  # fmt: skip
 def test_any_text_is_read_or_refused(text: str, kind: str) -> None:
-    """No other error than SettingsError comes of reading a string, nor of using it."""
+    """Parsing and using any text raises no error except SettingsError."""
     everything_shown(text, kind)
 
 
@@ -177,7 +177,7 @@ def test_no_string_takes_the_square_of_its_length(kind: str) -> None:
 
 
 def test_settings_show_none_of_their_strings() -> None:
-    """Neither the settings nor the mapping of connection strings."""
+    """Neither the settings nor the mapping of connection strings show a string."""
     loaded = load_settings({"SQLCONNSTR_x": f"Server=h;Password={MARKER}"})
     found = loaded.connection("x")
     for shown in (loaded, loaded.connection_strings, found, {"x": found}, found.parts):
@@ -187,7 +187,7 @@ def test_settings_show_none_of_their_strings() -> None:
 
 
 def test_what_is_shown() -> None:
-    """Where a string leads, not what opens it; options are counted."""
+    """Host, port, database and user are shown, keys are not; options are counted."""
     text = f"Server=h,1433;Database=d;User Id=u;Password={MARKER};Encrypt=true;x=y"
     assert repr(parse_connection_string(text, kind="sqlserver", name="main")) == (
         "<ConnectionString 'main' kind='sqlserver', host='h', port='1433', database='d', user='u',"
@@ -210,7 +210,7 @@ SECRET_OPTIONS = [
 
 @pytest.mark.parametrize(("name", "value"), SECRET_OPTIONS, ids=[n for n, _ in SECRET_OPTIONS])
 def test_secret_options(name: str, value: str) -> None:
-    """By their name, by what they look like, or too long to tell."""
+    """Options are hidden by their name, by their look, or because they are too long to check."""
     found: Any = parse_connection_string(f"Foo=1;{name}={value}").options
     assert found[name] == Secret(value)
     assert found.text(name) == value
@@ -218,7 +218,7 @@ def test_secret_options(name: str, value: str) -> None:
 
 
 def test_a_connection_string_has_no_dictionary() -> None:
-    """Tools that print objects by their attributes find none."""
+    """Tools that print an object's attributes find none."""
     found = parse_connection_string("x", name="n")
     assert isinstance(found, ConnectionString)
     with pytest.raises(TypeError):

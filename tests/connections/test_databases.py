@@ -1,4 +1,4 @@
-"""What is made of a connection string is read by the real libraries as what the string says."""
+"""Real libraries read the converted strings with the meaning of the original."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @pytest.fixture(autouse=True, scope="module")
 def asyncmy() -> Iterator[None]:
-    """Stand in for the one driver that SQLAlchemy asks for a constant."""
+    """Stand in for asyncmy, the one driver from which SQLAlchemy reads a constant."""
     module = types.ModuleType("asyncmy.constants")
     module.CLIENT = types.SimpleNamespace(FOUND_ROWS=2)  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
@@ -40,19 +40,19 @@ def asyncmy() -> Iterator[None]:
 
 
 def read(text: str, kind: str) -> ConnectionString:
-    """Read a string of a kind."""
+    """Parse a string of a kind."""
     return parse_connection_string(text, kind=kind)
 
 
 def adonet(kind: str, user: str, password: str, database: str, more: str = "") -> ConnectionString:
-    """Read an ADO.NET string that holds these, quoted by hand."""
+    """Parse an ADO.NET string with these values, quoted by hand."""
     values = {"Server": "h.example", "User Id": user, "Password": password, "Database": database}
     pairs = [f'{name}="{value.replace(chr(34), chr(34) * 2)}"' for name, value in values.items()]
     return read(";".join(pairs) + more, kind)
 
 
 def arguments(url: str) -> dict[str, Any]:
-    """Give what SQLAlchemy would call the driver's connect() with; pyodbc's string as its parts."""
+    """Return SQLAlchemy's arguments for the driver's connect(); pyodbc's string as its parts."""
     parsed = make_url(url)
     positional, keywords = parsed.get_dialect()().create_connect_args(parsed)
     text = positional[0] if positional else keywords.get("dsn")
@@ -76,7 +76,7 @@ DRIVERS = [
 
 
 def credentials(found: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Give user, password and database of what a driver is given."""
+    """Return user, password and database from a driver's arguments."""
     # SQLAlchemy's own names for mysqlclient differ between its versions.
     found = dict(found) | {"database": found.get("database", found.get("db"))}
     found |= {"password": found.get("password", found.get("passwd"))}
@@ -98,7 +98,7 @@ def test_sqlalchemy_gives_drivers_what_the_string_holds(
 def test_sqlalchemy_gives_drivers_any_text(
     kind: str, driver: str | None, names: tuple[str, ...], user: str, password: str, database: str
 ) -> None:
-    """Whatever it is; what ODBC would strip and SQLAlchemy cannot keep is a clear error."""
+    """Any text is passed on; text that ODBC would strip and SQLAlchemy cannot keep is an error."""
     made = adonet(kind, user, password, database)
     assert make_url(f"x://{quote(user, safe='')}@h").username == user
     blanks = any(text.strip() != text for text in (user, password, database))
@@ -119,7 +119,7 @@ def test_libpq_reads_what_the_string_holds() -> None:
 
 @given(user=TEXT, password=TEXT, database=TEXT)
 def test_libpq_reads_any_text(user: str, password: str, database: str) -> None:
-    """Whatever it is."""
+    """psycopg reads back any text."""
     assert conninfo_to_dict(adonet("postgresql", user, password, database).libpq_dsn()) == {
         "host": "h.example", "user": user, "password": password, "dbname": database,
     }  # fmt: skip
@@ -127,7 +127,7 @@ def test_libpq_reads_any_text(user: str, password: str, database: str) -> None:
 
 @given(user=TEXT, password=TEXT, database=TEXT)
 def test_odbc_reads_any_text(user: str, password: str, database: str) -> None:
-    """The string is read back as it was, and by ODBC's rules."""
+    """By ODBC's rules, the string reads back as it was."""
     text = adonet("sqlserver", user, password, database).odbc_string()
     assert parse("odbc", text) == [
         ("Driver", "ODBC Driver 18 for SQL Server"), ("Server", "h.example"),
@@ -140,7 +140,7 @@ def test_odbc_reads_any_text(user: str, password: str, database: str) -> None:
 
 @given(user=TEXT, password=TEXT, database=TEXT)
 def test_urls_hold_any_text(user: str, password: str, database: str) -> None:
-    """A URL that is percent-encoded gives what it encodes."""
+    """A percent-encoded URL is decoded to the original text."""
     login, path = f"{quote(user, safe='')}:{quote(password, safe='')}", quote(database, safe="")
     found = read(f"postgresql://{login}@h/{path}", "")
     assert (found.user, found.database) == (user, database)
@@ -212,7 +212,7 @@ HOSTS = [
 def test_hosts_and_options_in_sqlalchemy(
     kind: str, text: str, driver: str | None, expected: dict[str, Any]
 ) -> None:
-    """Addresses, sockets, several hosts, no user, no database: the driver gets just that."""
+    """Addresses, sockets, several hosts, no user, no database: the driver gets exactly these."""
     found = arguments(read(text, kind).sqlalchemy_url(driver))
     if kind == "sqlserver" and "dsn" not in expected:
         expected = {"driver": "ODBC Driver 18 for SQL Server", **expected}
@@ -231,7 +231,7 @@ SQLITE = [
 
 @pytest.mark.parametrize(("text", "file", "options"), SQLITE, ids=[row[0] for row in SQLITE])
 def test_sqlite(text: str, file: str, options: dict[str, Any]) -> None:
-    """The file is the one that is named."""
+    """The database is the named file."""
     made = read(text, "sqlite")
     url = make_url(made.sqlalchemy_url())
     assert (url.database or ":memory:") == file
@@ -243,7 +243,7 @@ def test_sqlite(text: str, file: str, options: dict[str, Any]) -> None:
 
 
 def test_the_default_driver_is_the_urls_own() -> None:
-    """Else psycopg, PyMySQL, pyodbc; a driver may be named."""
+    """The URL's driver, else psycopg, PyMySQL, pyodbc; an argument takes precedence."""
     assert read("postgresql+asyncpg://h/d?command_timeout=5", "").sqlalchemy_url() == (
         "postgresql+asyncpg://h/d?command_timeout=5"
     )
@@ -261,24 +261,24 @@ IMPOSSIBLE = [
     ("sqlserver", "Database=d", lambda c: c.odbc_string(), "names no host"),
     ("sqlserver", "Database=d", lambda c: c.sqlalchemy_url(), "names no host"),
     ("sqlserver", "Database=d", lambda c: c.django_database(), "names no host"),
-    ("sqlserver", 'Server=h;Uid=u;Pwd="a+ "', lambda c: c.sqlalchemy_url(), "versions read"),
-    ("postgresql", PG, lambda c: c.odbc_string(), "made of SQL Server's"),
+    ("sqlserver", 'Server=h;Uid=u;Pwd="a+ "', lambda c: c.sqlalchemy_url(), "versions of"),
+    ("postgresql", PG, lambda c: c.odbc_string(), "only a SQL Server"),
     ("postgresql", PG, lambda c: c.sqlalchemy_url("pymysql"), "psycopg, psycopg2, asyncpg"),
-    ("postgresql", "Host=a b", lambda c: c.libpq_dsn(), "mark between two parts is missing"),
-    ("postgresql", "Host=a<b>;Database=d", lambda c: c.sqlalchemy_url(), "no host name or addr"),
+    ("postgresql", "Host=a b", lambda c: c.libpq_dsn(), "a separator is missing"),
+    ("postgresql", "Host=a<b>;Database=d", lambda c: c.sqlalchemy_url(), "not a host name"),
     ("mysql", MY, lambda c: c.libpq_dsn(), "only a PostgreSQL string"),
     ("mysql", "Database=d", lambda c: c.sqlalchemy_url(), "names no host"),
     ("mysql", "Server=a,b;Database=d", lambda c: c.sqlalchemy_url(), "several hosts"),
     ("mysql", "Server=a,b;Database=d", lambda c: c.django_database(), "several hosts"),
-    ("mysql", MY + ";Connection Timeout=x", lambda c: c.sqlalchemy_url(), "no whole number"),
+    ("mysql", MY + ";Connection Timeout=x", lambda c: c.sqlalchemy_url(), "not a whole number"),
     ("redis", "h:1", lambda c: c.sqlalchemy_url(), "no URL for this kind"),
     ("redis", "h:1", lambda c: c.django_database(), "Django has no database"),
     ("storage", "AccountName=a", lambda c: c.sqlalchemy_url(), "no URL for this kind"),
-    ("", "abc", lambda c: c.odbc_string(), "made of SQL Server's"),
+    ("", "abc", lambda c: c.odbc_string(), "only a SQL Server"),
     ("sqlite", "Data Source=a;Password=p", lambda c: c.sqlalchemy_url(), "a password or a mode"),
     ("sqlite", "Data Source=a;Mode=ReadOnly", lambda c: c.django_database(), "or a mode"),
-    ("sqlite", "sqlite:///a?mode=ro", lambda c: c.django_database(), "no place in Django"),
-    ("postgresql", PG + ";Search Path=x", lambda c: c.sqlalchemy_url("asyncpg"), "asyncpg cannot"),
+    ("sqlite", "sqlite:///a?mode=ro", lambda c: c.django_database(), "cannot hold the query"),
+    ("postgresql", PG + ";Search Path=x", lambda c: c.sqlalchemy_url("asyncpg"), "asyncpg does"),
 ]  # fmt: skip
 
 
@@ -286,13 +286,13 @@ IMPOSSIBLE = [
     ("kind", "text", "make", "message"), IMPOSSIBLE, ids=[f"{r[0]}: {r[3]}" for r in IMPOSSIBLE]
 )
 def test_what_makes_no_sense_is_an_error(kind: str, text: str, make: Any, message: str) -> None:
-    """It names setting and kind, and is no string that means something else."""
+    """An impossible conversion raises an error that names setting and kind."""
     with pytest.raises(SettingsError, match=message):
         make(read(text, kind))
 
 
 def test_odbc_strings_of_other_databases_keep_what_they_say() -> None:
-    """They are already such; the driver may be another."""
+    """ODBC strings of other databases are unchanged, except that the driver may differ."""
     text = "Driver={MySQL ODBC 8.0 Driver};Server=h;Port=1;Database=d;Uid=u;Pwd={a;b};SSLMODE=x"
     assert read(text, "mysql").odbc_string() == text
     assert read(text, "mysql").odbc_string("a}b").startswith("Driver={a}}b};Server=h;")

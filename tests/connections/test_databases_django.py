@@ -1,4 +1,4 @@
-"""Django's own back ends connect with what the string says."""
+"""Django's own backends connect with the values of the string."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRIVER = "ODBC Driver 18 for SQL Server"
 
 
 class FakeDriver(types.ModuleType):
-    """pyodbc as far as mssql-django asks for it when it is imported."""
+    """The parts of pyodbc that mssql-django uses when it is imported."""
 
     version = "5.0.0"
 
@@ -35,7 +35,7 @@ class FakeDriver(types.ModuleType):
 
 @pytest.fixture(scope="module", autouse=True)
 def django_alone() -> Iterator[None]:
-    """Configure Django, with stand-ins for compiled drivers, and leave no trace of it."""
+    """Configure Django with stand-ins for compiled drivers, and remove all traces of it."""
     import pymysql.constants.CLIENT
     import pymysql.constants.FIELD_TYPE
     import pymysql.converters
@@ -57,12 +57,12 @@ def django_alone() -> Iterator[None]:
 
 
 def entry(text: str, kind: str) -> dict[str, Any]:
-    """Give the entry of a string."""
+    """Return the DATABASES entry of a string."""
     return parse_connection_string(text, kind=kind).django_database()
 
 
 def arguments(text: str, kind: str) -> dict[str, Any]:
-    """Give what Django would call the driver with."""
+    """Return Django's arguments for the driver."""
     from django.db.utils import ConnectionHandler
 
     wrapper = ConnectionHandler({"default": entry(text, kind)})["default"]
@@ -73,7 +73,7 @@ def arguments(text: str, kind: str) -> dict[str, Any]:
 
 
 def odbc(text: str) -> dict[str, str]:
-    """Give the string that mssql-django would connect with, read by ODBC's rules."""
+    """Return the string that mssql-django connects with, parsed by ODBC's rules."""
     pytest.importorskip("mssql")
     from django.db.utils import ConnectionHandler
 
@@ -92,7 +92,7 @@ def quoted(kind: str, user: str, password: str, database: str) -> str:
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 @pytest.mark.parametrize("value", [*HOSTILE, " a ", "\u00a0"])
 def test_credentials(value: str, kind: str) -> None:
-    """They come as they are."""
+    """Credentials are passed on unchanged."""
     name = "dbname" if kind == "postgresql" else "database"
     assert arguments(quoted(kind, value, value, value), kind) == {
         "host": "h", "user": value, "password": value, name: value,
@@ -101,7 +101,7 @@ def test_credentials(value: str, kind: str) -> None:
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_credentials_for_sql_server(value: str) -> None:
-    """mssql-django quotes them."""
+    """mssql-django quotes the credentials."""
     found = odbc(quoted("sqlserver", value, value, value) + ";Encrypt=true")
     assert (found["uid"], found["pwd"], found["database"]) == (value, value, value)
     assert (found["driver"], found["server"], found["encrypt"]) == (DRIVER, "h", "yes")
@@ -109,7 +109,7 @@ def test_credentials_for_sql_server(value: str) -> None:
 
 @given(user=TEXT, password=TEXT, database=TEXT)
 def test_any_credentials_for_sql_server(user: str, password: str, database: str) -> None:
-    """What it does not quote, and the driver would strip, is an error."""
+    """Credentials that mssql-django does not quote and the driver would strip are an error."""
     text = quoted("sqlserver", user, password, database)
     if any(value.strip() != value for value in (user, password, database)):
         with pytest.raises(SettingsError, match="outer blanks"):
@@ -134,7 +134,7 @@ POSTGRESQL = [
 
 @pytest.mark.parametrize(("text", "expected"), POSTGRESQL, ids=[row[0] for row in POSTGRESQL])
 def test_postgresql(text: str, expected: dict[str, Any]) -> None:
-    """psycopg is given libpq's words."""
+    """psycopg gets the options by libpq's names."""
     assert arguments(text, "postgresql") == expected
 
 
@@ -156,7 +156,7 @@ MYSQL = [
 
 @pytest.mark.parametrize(("text", "expected"), MYSQL, ids=[row[0] for row in MYSQL])
 def test_mysql(text: str, expected: dict[str, Any]) -> None:
-    """mysqlclient is given MySQL's words, and numbers where it wants them."""
+    """mysqlclient gets the options by MySQL's names, and numbers where it expects them."""
     assert arguments(text, "mysql") == expected
 
 
@@ -184,5 +184,5 @@ SQL_SERVER = [
 
 @pytest.mark.parametrize(("text", "expected"), SQL_SERVER, ids=[row[0] for row in SQL_SERVER])
 def test_sql_server(text: str, expected: dict[str, str]) -> None:
-    """mssql-django makes an ODBC string of it."""
+    """mssql-django builds the right ODBC string."""
     assert odbc(text) == expected

@@ -1,4 +1,4 @@
-"""Redis strings become URLs that redis-py reads as the strings say."""
+"""Redis strings become URLs that redis-py reads with the meaning of the string."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ AZURE = "c.redis.cache.windows.net:6380,password=k=,ssl=True,abortConnect=False"
 
 
 def url(text: str, database: int | None = None) -> str:
-    """Give the URL of a string."""
+    """Return the URL of a string."""
     return parse_connection_string(text, kind="redis").redis_url(database)
 
 
 def arguments(text: str, database: int | None = None) -> dict[str, Any]:
-    """Give what redis-py makes of it, TLS as a bool."""
+    """Return redis-py's connection arguments for a URL, TLS as a bool."""
     found = dict(parse_url(url(text, database)))
     found["tls"] = found.pop("connection_class", None) is SSLConnection
     return found
@@ -33,7 +33,7 @@ def arguments(text: str, database: int | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_credentials(value: str) -> None:
-    """redis-py gets them as they are, from either form."""
+    """redis-py gets the unchanged credentials, from either form."""
     stripped = value.strip()
     ours = arguments(f"h:1,user={value},password={value}")
     assert (ours.get("username", ""), ours.get("password", "")) == (stripped, stripped)
@@ -44,14 +44,14 @@ def test_credentials(value: str) -> None:
 
 @given(user=TEXT, password=TEXT)
 def test_any_credentials(user: str, password: str) -> None:
-    """Percent-encoded, whatever they are."""
+    """Any credentials are percent-encoded."""
     ours = arguments(f"rediss://{quote(user, safe='')}:{quote(password, safe='')}@h:1/0")
     assert (ours["username"], ours["password"]) == (user, password)
 
 
 @given(password=TEXT.filter(lambda text: text.strip() == text and "," not in text))
 def test_any_password_of_the_portal(password: str) -> None:
-    """A comma is what its form cannot hold."""
+    """Any password works except one with a comma, which this form cannot hold."""
     assert arguments(f"h:1,password={password},ssl=True")["password"] == password
 
 
@@ -91,57 +91,57 @@ ROWS = [
 
 @pytest.mark.parametrize(("text", "expected"), ROWS, ids=[row[0] for row in ROWS])
 def test_urls(text: str, expected: dict[str, Any]) -> None:
-    """TLS where the string asks for it, and then with the certificate looked at."""
+    """TLS is on if the string says so, and then the certificate is verified."""
     assert arguments(text) == {"db": 0, **expected}
 
 
 def test_the_database_that_is_asked_for() -> None:
-    """It goes before the string's own."""
+    """The argument takes precedence over the string's own database."""
     assert arguments("h:1,defaultDatabase=3", 4)["db"] == 4
     assert arguments("redis://h/3", 0)["db"] == 0
 
 
 def test_redis_py_takes_the_url() -> None:
-    """A pool is made of it; nothing connects."""
+    """redis-py makes a pool from the URL, without a connection."""
     client = redis.Redis.from_url(url(AZURE))
     assert client.connection_pool.connection_kwargs["ssl_cert_reqs"] == "required"
     client.close()
 
 
 def test_celery_finds_its_word() -> None:
-    """Its result store refuses a rediss URL without it, and its broker verifies nothing then."""
+    """Celery's result store requires `ssl_cert_reqs`; without it, its broker verifies nothing."""
     assert parse_qs(urlsplit(url(AZURE)).query) == {"ssl_cert_reqs": ["required"]}
 
 
 WRONG = [
-    ("a:1,b:2", "no host, or several"),
-    ("password=p", "no host, or several"),
-    ("redis://:p@/0", "no host, or several"),
+    ("a:1,b:2", "no host or several"),
+    ("password=p", "no host or several"),
+    ("redis://:p@/0", "no host or several"),
     ("h:1,ssl=ture", "neither true nor false"),
     ("h:1,sslHost=other", "names another host"),
     ("h:1,ssl=true,sslProtocols=tls11", "no longer safe"),
     ("h:1,serviceName=main", "a sentinel"),
     ("h:1,tunnel=http:proxy:80", "a tunnel"),
-    ("h:1,defaultDatabase=x", "no number"),
-    ("redis://h/x", "no number"),
-    ("redis://h/1/2", "no number"),
+    ("h:1,defaultDatabase=x", "not a number"),
+    ("redis://h/x", "not a number"),
+    ("redis://h/1/2", "not a number"),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG, ids=[row[0] for row in WRONG])
 def test_what_a_url_cannot_say(text: str, message: str) -> None:
-    """It is an error, and no URL that leads elsewhere or less safely."""
+    """What a URL cannot hold is an error, and not a URL to another host or with less security."""
     with pytest.raises(SettingsError, match=message):
         url(text)
 
 
 def test_a_negative_database_is_none() -> None:
-    """Redis has none."""
-    with pytest.raises(SettingsError, match="no number"):
+    """Redis has no negative database numbers."""
+    with pytest.raises(SettingsError, match="not a number"):
         url("h:1", -1)
 
 
 def test_unix_sockets_are_refused() -> None:
-    """The URL of a socket names no host."""
+    """The URL of a Unix socket is refused, because it names no host."""
     with pytest.raises(SettingsError, match="another scheme"):
         url("unix:///run/redis.sock")

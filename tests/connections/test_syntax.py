@@ -1,4 +1,4 @@
-"""Connection strings are read as their own clients read them, and written so that they are."""
+"""Connection strings are parsed as by their own clients, and written so that clients read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def case(identifier: str, *values: Any) -> Any:
-    """Give one row of a table, with its name."""
+    """Return one row of a table, with its name."""
     return pytest.param(*values, id=identifier)
 
 
@@ -101,7 +101,7 @@ REDIS = [
 
 
 def rows_of(form: Form, table: list[Any]) -> list[Any]:
-    """Give a table's rows with their form."""
+    """Return a table's rows with their form."""
     return [pytest.param(form, *row.values, id=f"{form}: {row.id}") for row in table]
 
 
@@ -113,19 +113,19 @@ ALL = [
 
 @pytest.mark.parametrize(("form", "text", "pairs"), ALL)
 def test_reads(form: Form, text: str, pairs: Pairs) -> None:
-    """Each form has its own rules of quoting."""
+    """Each form has its own quoting rules."""
     assert parse(form, text) == pairs
 
 
 @pytest.mark.parametrize(("form", "text", "pairs"), ALL)
 def test_writes_what_it_has_read(form: Form, text: str, pairs: Pairs) -> None:
-    """Writing gives another text, which says the same."""
+    """The written text may differ, but means the same."""
     assert parse(form, write(form, pairs)) == pairs
 
 
 @pytest.mark.parametrize(("text", "pairs"), LIBPQ)
 def test_libpq_agrees(text: str, pairs: Pairs) -> None:
-    """What the table says of libpq's form is what libpq says."""
+    """libpq parses the strings of the table in the same way."""
     assert conninfo_to_dict(text) == dict(pairs)
 
 
@@ -137,20 +137,20 @@ WRONG = [
     ("adonet", "Server=a;=", "no name before the '=' at character 10"),
     ("adonet", 'Password="a;X=1', "character 10 is not closed"),
     ("adonet", "Password= 'a;X=1", "character 11 is not closed"),
-    ("adonet", 'Password="a"b";X=1', "character 10 is not closed, or something follows"),
+    ("adonet", 'Password="a"b";X=1', "character 10 is not closed, or text follows"),
     ("adonet", "Password='a''", "character 10 is not closed"),
     # The brace closes before the semicolon, as in ODBC; what follows is no pair.
     ("adonet", "Password={a};b}}c}", "character 14 has no '='"),
     ("odbc", "Pwd={a};b}}c}", "character 9 has no '='"),
     ("odbc", "Pwd={a;X=1", "character 5 is not closed"),
-    ("odbc", "Pwd={a}b;X=1", "character 5 is not closed, or something follows"),
+    ("odbc", "Pwd={a}b;X=1", "character 5 is not closed, or text follows"),
     ("odbc", "Pwd={a}}", "character 5 is not closed"),
     ("odbc", "Driver", "character 1 has no '='"),
     ("libpq", "host", "character 1 has no name and '='"),
     ("libpq", "host=a port", "character 8 has no name and '='"),
     ("libpq", "=a", "character 1 has no name and '='"),
     ("libpq", "password='a", "character 10 is not closed"),
-    ("libpq", "password='it's' x=1", "follows the quote that ends at character 13"),
+    ("libpq", "password='it's' x=1", "text follows the quote that ends at character 13"),
     ("libpq", "password='a\\'", "character 10 is not closed"),
     ("pairs", "A=1;abc", "character 5 has no name and '='"),
     ("pairs", "A=1;=b", "character 5 has no name and '='"),
@@ -164,14 +164,14 @@ WRONG = [
     ("form", "text", "message"), WRONG, ids=[f"{form}: {text[:20]!r}" for form, text, _ in WRONG]
 )
 def test_says_what_is_wrong_and_where(form: Form, text: str, message: str) -> None:
-    """A ValueError tells the character's place."""
+    """A ValueError names the fault and the position of its character."""
     with pytest.raises(ValueError, match=message.replace("'", ".")):
         parse(form, text)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_longest_is_read(form: Form) -> None:
-    """The limit is a hundred thousand characters, not one less."""
+    """A string of exactly a hundred thousand characters is parsed."""
     text = "a=" + "b" * 99_998
     assert len(parse(form, text)[0][1]) == 99_998
 
@@ -192,7 +192,7 @@ UNWRITABLE = [
     ("form", "name", "value"), UNWRITABLE, ids=[f"{f}: {n!r}={v!r}" for f, n, v in UNWRITABLE]
 )
 def test_does_not_write_what_would_be_read_otherwise(form: Form, name: str, value: str) -> None:
-    """It is a ValueError that does not repeat the value."""
+    """A value that would be read differently is a ValueError that does not contain it."""
     with pytest.raises(ValueError, match="cannot be written"):
         write(form, [(name, value)])
 
@@ -216,7 +216,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("text", "hosts", "ports"), PLACES, ids=[row[0] for row in PLACES])
 def test_hosts_and_ports(text: str, hosts: str, ports: str) -> None:
-    """There are as many ports as hosts, or none; the default goes for the others."""
+    """There are as many ports as hosts, or none; the default fills the gaps."""
     assert split_places(text, "5432") == (hosts, ports)
 
 
@@ -224,14 +224,14 @@ def test_hosts_and_ports(text: str, hosts: str, ports: str) -> None:
     "text", ["a:b", "a:1:2", "1:2:3:4", "[::1", "::1]:5", "a:-1", "a:1x", "a:\u0661"]
 )
 def test_what_is_no_host_and_port(text: str) -> None:
-    """It may be part of a password, and is not repeated."""
+    """The error does not repeat the text, which may be a part of a password."""
     with pytest.raises(ValueError, match="cannot be told apart") as caught:
         split_places(text)
     assert text not in str(caught.value)
 
 
 def test_urls() -> None:
-    """Their pieces come decoded; no password is None."""
+    """The pieces of a URL are decoded; a missing password is None."""
     url = parse_url("x://u:p%40:q@h:1,[::1]:2/d%20b?a=1&a=2&b=&c=%2B+")
     query = [("a", "1"), ("a", "2"), ("b", ""), ("c", "+ ")]
     assert url == ("u", "p@:q", "h:1,[::1]:2", "d b", query)
@@ -247,8 +247,8 @@ BAD_URLS = [
     ("x://u:a#b@h/d", "percent-encoded"),
     ("x://u:a@b/c@h/d", "percent-encoded"),
     ("x://u:a@b?c@h/d", "percent-encoded"),
-    ("x://u:%ff@h", "no UTF-8"),
-    ("x://u:p@h/d?a=%c3", "no UTF-8"),
+    ("x://u:%ff@h", "not UTF-8"),
+    ("x://u:p@h/d?a=%c3", "not UTF-8"),
     ("x://u:%00@h", "NUL"),
     ("x://u:\0@h", "NUL"),
 ]
@@ -256,7 +256,7 @@ BAD_URLS = [
 
 @pytest.mark.parametrize(("text", "message"), BAD_URLS, ids=[row[0] for row in BAD_URLS])
 def test_what_is_no_url(text: str, message: str) -> None:
-    """Characters of a password that must be encoded are not taken for another part's."""
+    """Unencoded characters of a password are not taken for another part of the URL."""
     with pytest.raises(ValueError, match=message) as caught:
         parse_url(text)
     assert caught.value.__context__ is None

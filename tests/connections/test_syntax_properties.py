@@ -1,4 +1,4 @@
-"""What holds of connection strings whatever they are: nothing is lost, nothing is shown."""
+"""Properties of all connection strings: nothing is lost, and nothing is shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARKER = "S3CR3T"
 
 
 def attempt(make: Callable[[], T]) -> tuple[T | None, ValueError | None]:
-    """Give what a function gives, or the ValueError that it raises; no other passes."""
+    """Return a function's result, or the ValueError that it raises; other errors pass through."""
     try:
         return make(), None
     except ValueError as error:
@@ -43,7 +43,7 @@ NAMES = st.lists(
 @pytest.mark.parametrize("form", FORMS)
 @given(names=NAMES, values=st.lists(TEXT, min_size=5, max_size=5))
 def test_what_is_written_is_read(form: Form, names: list[str], values: list[str]) -> None:
-    """Either it cannot be written, or every name and value comes back as it was."""
+    """Writing fails, or every name and value reads back unchanged."""
     pairs = list(zip(names, values, strict=False))
     if form == "adonet":
         pairs = [(name, value) for name, value in pairs if value]
@@ -54,7 +54,7 @@ def test_what_is_written_is_read(form: Form, names: list[str], values: list[str]
 @pytest.mark.parametrize("form", ["adonet", "odbc", "libpq"])
 @given(value=st.text().filter(lambda text: text and "\0" not in text))
 def test_the_forms_that_quote_can_write_every_value(form: Form, value: str) -> None:
-    """There is no value but NUL that they do not know."""
+    """The forms with quoting can write every value except one with a NUL."""
     assert parse(form, write(form, [("Password", value), ("x", "1")])) == [
         ("Password", value),
         ("x", "1"),
@@ -63,7 +63,7 @@ def test_the_forms_that_quote_can_write_every_value(form: Form, value: str) -> N
 
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_libpq_reads_what_is_written(value: str) -> None:
-    """It is libpq itself that has to."""
+    """libpq itself reads the written string."""
     assert conninfo_to_dict(write("libpq", [("password", value), ("host", "h")])) == {
         "password": value,
         "host": "h",
@@ -72,7 +72,7 @@ def test_libpq_reads_what_is_written(value: str) -> None:
 
 @given(text=TEXT)
 def test_what_is_read_as_libpq_is_what_libpq_reads(text: str) -> None:
-    """We may refuse what it takes, and never read it otherwise, nor take what it refuses."""
+    """A string that libpq accepts is read as by libpq or refused; one it refuses is refused."""
     text = f"host=a password={text}"
     ours, _ = attempt(lambda: dict(parse("libpq", text)))
     try:
@@ -96,7 +96,7 @@ DOTNET = re.compile(
 
 
 def dotnet(text: str) -> Pairs | None:
-    """Give what .NET reads, None where it refuses."""
+    """Return the result of .NET's parser, or None if it refuses the string."""
     found: dict[str, tuple[str, str]] = {}
     at = 0
     while text[at:].strip(" \t\n;"):
@@ -120,7 +120,7 @@ DOTNET_TEXT = st.lists(
 
 @given(text=DOTNET_TEXT)
 def test_what_is_read_as_adonet_is_what_dotnet_reads(text: str) -> None:
-    """Without braces. What it takes we take, but for names with semicolons; and never otherwise."""
+    """Without braces, strings are read as by .NET; only names with semicolons are refused."""
     ours, _ = attempt(lambda: parse("adonet", text))
     theirs = dotnet(text)
     if theirs is not None and not any(";" in name for name, _ in theirs):
@@ -130,7 +130,7 @@ def test_what_is_read_as_adonet_is_what_dotnet_reads(text: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @given(text=TEXT | st.text())
 def test_reading_raises_nothing_but_value_errors(form: Form, text: str) -> None:
-    """Whatever the text is, there are names or a sentence that says where it is wrong."""
+    """Any text gives names, or a ValueError with the position of the fault."""
     pairs, error = attempt(lambda: parse(form, text))
     assert "character" in str(error) if pairs is None else all(name for name, _ in pairs)
 
@@ -138,7 +138,7 @@ def test_reading_raises_nothing_but_value_errors(form: Form, text: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @given(before=TEXT, after=TEXT)
 def test_errors_hold_nothing_of_the_text(form: Form, before: str, after: str) -> None:
-    """They say where, and not what."""
+    """Errors name the position, and never the text."""
     _, error = attempt(lambda: parse(form, before + MARKER + after))
     assert MARKER not in str(error)
     assert error is None or error.__cause__ is error.__context__ is None
@@ -164,7 +164,7 @@ def test_no_text_takes_the_square_of_its_length(form: Form) -> None:
 
 @given(before=TEXT | st.text(), after=TEXT | st.text())
 def test_urls_of_any_text(before: str, after: str) -> None:
-    """They give pieces or a ValueError that holds nothing of them."""
+    """Any text gives the pieces of a URL, or a ValueError without the text."""
     text = before + MARKER + after
     url, error = attempt(lambda: parse_url("x://" + text))
     assert MARKER not in str(error)

@@ -335,7 +335,7 @@ def test_a_webjob_takes_the_storage_of_its_site(account: Account, tmp_path: Path
     ("settings", "said"),
     [
         ({}, "STORAGE (or AzureWebJobsStorage) is not set: "),
-        ({"STORAGE": "not-a-secret"}, "STORAGE (or AzureWebJobsStorage) holds no connection "),
+        ({"STORAGE": "not-a-secret"}, "STORAGE (or AzureWebJobsStorage) is not a connection "),
         ({"STORAGE": "UseDevelopmentStorage=true", "VISIBILITY": "0"}, "VISIBILITY must be "),
         ({"STORAGE": "UseDevelopmentStorage=true", "VISIBILITY": "x"}, "VISIBILITY must be "),
     ],

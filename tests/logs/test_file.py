@@ -1,4 +1,4 @@
-"""The shared log file in one process: lines, rotating, and whatever its name leads to."""
+"""The shared log file in one process: lines, rotation, links and renames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(handler: logging.Handler, *messages: str) -> None:
 
 
 def all_lines(log: Path) -> list[str]:
-    """Give the lines of all files, the oldest first."""
+    """Return the lines of all files, the oldest first."""
     older = [path for path in log.parent.iterdir() if path != log]
     older.sort(key=lambda path: -int(path.suffix[1:]))
     return [line for path in (*older, log) for line in path.read_text("utf-8").split("\n")[:-1]]
@@ -39,7 +39,7 @@ def files(log: Path) -> dict[str, str]:
 
 
 def test_nothing_is_made_before_the_first_line(make: Make, log: Path) -> None:
-    """As with the standard library's `delay`: a file that cannot be opened stops no start."""
+    """As with `delay` in the standard library, a file that cannot be opened stops no start."""
     handler = make()
     assert not log.exists()
     write(handler, "one")
@@ -59,7 +59,7 @@ def test_nothing_is_made_before_the_first_line(make: Make, log: Path) -> None:
     ],
 )
 def test_line_is_whole(make: Make, log: Path, message: str, written: str) -> None:
-    """What UTF-8 cannot hold is escaped; nothing is cut off, however long."""
+    """Characters that UTF-8 cannot hold are escaped; no line is cut off, however long."""
     handler = make(max_bytes=1000, backups=3)
     write(handler, "before", message, "after")
     assert all_lines(log) == ["before", written, "after"]
@@ -67,7 +67,7 @@ def test_line_is_whole(make: Make, log: Path, message: str, written: str) -> Non
 
 
 def test_lines_of_bytes_are_kept_as_they_are(make: Make, log: Path) -> None:
-    """Whole lines of another program's, in any encoding; they count for rotating too."""
+    """Whole lines of another program, in any encoding, are kept and count for rotation."""
     handler = make(max_bytes=20, backups=2)
     with handler.lock or contextlib.nullcontext():
         handler.append(b"caf\xe9 \xff\n")
@@ -77,7 +77,7 @@ def test_lines_of_bytes_are_kept_as_they_are(make: Make, log: Path) -> None:
 
 
 def test_rotating(make: Make, log: Path) -> None:
-    """A file is renamed before it would grow over the limit; the oldest goes."""
+    """A file is renamed before it exceeds the limit; the oldest is deleted."""
     handler = make(max_bytes=8, backups=2)
     write(handler, "1", "2", "3", "4")
     assert files(log) == {"app.log": "1\n2\n3\n4\n"}  # the limit itself is not over it
@@ -97,13 +97,13 @@ def test_rotating(make: Make, log: Path) -> None:
     ],
 )
 def test_not_rotating(make: Make, log: Path, options: dict[str, int]) -> None:
-    """Without a limit, or where nothing would be kept."""
+    """A file is not rotated without a limit, or if no backup would be kept."""
     write(make(**options), "one", "two", "three")
     assert files(log) == {"app.log": "one\ntwo\nthree\n"}
 
 
 def test_a_file_that_was_there_is_gone_on_with(make: Make, log: Path) -> None:
-    """And counts for the limit."""
+    """An existing file is continued, and its size counts."""
     log.write_text("0123456789\n")
     handler = make(max_bytes=20, backups=1)
     write(handler, "fits")
@@ -113,7 +113,7 @@ def test_a_file_that_was_there_is_gone_on_with(make: Make, log: Path) -> None:
 
 
 def test_several_handlers_for_one_file(make: Make, log: Path) -> None:
-    """They are as processes are: each follows where another rotates."""
+    """Handlers behave like processes: each follows a rotation by another."""
     handlers = [make(max_bytes=40, backups=100) for _ in range(4)]
     for number in range(100):
         write(handlers[number % 4], f"line {number}")
@@ -122,7 +122,7 @@ def test_several_handlers_for_one_file(make: Make, log: Path) -> None:
 
 
 def test_threads(make: Make, log: Path) -> None:
-    """Each line is there once, those of a thread in its order."""
+    """Each line is written once, and those of a thread are in order."""
     handler = make(max_bytes=2_000, backups=1_000)
 
     def work(who: int) -> None:
@@ -155,7 +155,7 @@ def test_threads(make: Make, log: Path) -> None:
 def test_the_very_next_line_is_in_the_new_file(
     make: Make, log: Path, change: Callable[[Path], object], old: dict[str, str], limit: int
 ) -> None:
-    """Whatever somebody did to the file, and although it is still open."""
+    """The next line goes to the new file, although the old one is still open."""
     handler = make(max_bytes=limit, backups=5)
     write(handler, "one")
     change(log)
@@ -165,7 +165,7 @@ def test_the_very_next_line_is_in_the_new_file(
 
 @posix_only
 def test_a_folder_that_is_replaced(make: Make, tmp_path: Path) -> None:
-    """A whole folder of logs may be moved away."""
+    """A whole folder of logs can be moved away."""
     folder = tmp_path / "logs"
     folder.mkdir()
     handler = make(folder / "app.log")
@@ -180,7 +180,7 @@ def test_a_folder_that_is_replaced(make: Make, tmp_path: Path) -> None:
 def test_relative_path(
     make: Make, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It leads where it led when the handler was made."""
+    """A relative path keeps its meaning from when the handler was made."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     handler = make("app.log", max_bytes=5, backups=5)
@@ -193,7 +193,7 @@ def test_relative_path(
 
 @posix_only
 def test_link(make: Make, log: Path, tmp_path: Path) -> None:
-    """The file is renamed where it is, not the link; one that leads elsewhere is followed."""
+    """The target is renamed, not the link; a link to a new target is followed."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     log.symlink_to("a/real")
@@ -209,7 +209,7 @@ def test_link(make: Make, log: Path, tmp_path: Path) -> None:
 
 
 class Unfit:
-    """Something that cannot be formatted."""
+    """An object that cannot be formatted."""
 
     def __init__(self, error: type[Exception]) -> None:
         self.error = error
@@ -223,7 +223,7 @@ def test_a_line_that_cannot_be_formatted(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], raises: bool,
 ) -> None:  # fmt: skip
-    """It is told as the standard library tells it; the file and the lines after are as ever."""
+    """The error is reported as by the standard library; later lines are written."""
     monkeypatch.setattr(logging, "raiseExceptions", raises)
     ours, theirs = make(), logging.FileHandler(f"{log}.std")
     said = []
@@ -242,7 +242,7 @@ def test_a_line_that_cannot_be_formatted(
 
 
 def test_a_line_that_recurses_without_end(make: Make, log: Path) -> None:
-    """It is raised, as by the standard library's handlers: telling of it takes stack as well."""
+    """RecursionError is raised as by the standard library: a report would need the stack too."""
     handler = make()
     for one in (handler, logging.StreamHandler()):
         with pytest.raises(RecursionError):
@@ -252,7 +252,7 @@ def test_a_line_that_recurses_without_end(make: Make, log: Path) -> None:
 
 
 def test_used_after_it_was_closed(make: Make, log: Path) -> None:
-    """As other exit handlers may: the file is opened again."""
+    """Other exit handlers may log after the close: the file is opened again."""
     handler = make()
     handler.close()
     write(handler, "one")
@@ -263,7 +263,7 @@ def test_used_after_it_was_closed(make: Make, log: Path) -> None:
 
 
 def test_lines_at_the_interpreters_end(log: Path) -> None:
-    """Nothing is lost that is logged by exit handlers, before or after `logging` itself ends."""
+    """Lines of exit handlers are written, before or after `logging` itself shuts down."""
     code = (
         "import atexit, sys\n"
         "atexit.register(lambda: logger.info('after logging ended'))\n"
@@ -281,7 +281,7 @@ def test_lines_at_the_interpreters_end(log: Path) -> None:
 
 @posix_only
 def test_no_descriptor_is_left(make: Make, log: Path, tmp_path: Path) -> None:
-    """One while the handler is open, none after, whatever happened."""
+    """One descriptor while the handler is open, none afterwards, in any case."""
     before = len(os.listdir("/proc/self/fd"))
     handler = make(max_bytes=20, backups=3)
     for number in range(200):
@@ -300,7 +300,7 @@ def test_no_descriptor_is_left(make: Make, log: Path, tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow(make: Make) -> None:
-    """Not over 200,000 lines, rotated meanwhile; 20,000 more are looked at closely."""
+    """Memory does not grow over 200,000 lines with rotation; 20,000 more are measured closely."""
     handler = make(max_bytes=500_000, backups=2)
     record = logging.makeLogRecord({"msg": "line " + "x" * 40})
 
@@ -323,7 +323,7 @@ def test_memory_does_not_grow(make: Make) -> None:
 
 
 def test_handlers_can_be_thrown_away() -> None:
-    """What keeps account of them for forks keeps none alive."""
+    """The set of handlers for forks keeps no handler alive."""
     before = len(file._handlers)
     for _ in range(10):
         SharedFileHandler("never opened").close()

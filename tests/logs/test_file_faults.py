@@ -1,4 +1,4 @@
-"""The shared log file where it cannot be opened, written or rotated: the app goes on."""
+"""If the shared log file cannot be opened, written or rotated, the app continues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Make = Callable[..., SharedFileHandler]
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What failed is tried again with the next line, and nothing is waited for."""
+    """Retry failures with the next line, and wait for nothing."""
     for name in ("_WAIT_SECONDS", "_RETRY_SECONDS", "_LOCKED_SECONDS"):
         monkeypatch.setattr(file, name, 0.0)
 
@@ -33,10 +33,10 @@ def write(handler: logging.Handler, *messages: str) -> None:
 
 
 class Broken(io.StringIO):
-    """A stream that nobody reads any more."""
+    """A stream whose reader has gone."""
 
     def write(self, text: str) -> int:
-        """Fail."""
+        """Raise the error of a broken pipe."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
@@ -60,7 +60,7 @@ def failure(number: int) -> OSError:
 def test_lines_go_to_standard_error(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, reason: str
 ) -> None:
-    """Why is said once, before the first; nothing is lost, and nothing raised."""
+    """The reason is reported once, before the first line; no line is lost, and nothing raised."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("missing/app.log")
@@ -77,7 +77,7 @@ def test_lines_go_to_standard_error(
 def test_it_is_said_again_after_it_was_mended(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], impatient: None
 ) -> None:
-    """Once each time, and lines are in the file as soon as it can be opened."""
+    """Each new fault is reported once; lines go to the file as soon as it can be opened."""
     folder = tmp_path / "logs"
     handler = make(folder / "app.log")
     write(handler, "1", "2")
@@ -103,7 +103,7 @@ def test_it_is_said_again_after_it_was_mended(
 def test_opening_is_not_tried_with_each_line(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may take time there: once now, and then not for a while."""
+    """Opening may be slow: it is tried once, and again only after a while."""
     asked: list[float] = []
 
     def open_append(path: str, seconds: float) -> int:
@@ -123,7 +123,7 @@ def test_opening_is_not_tried_with_each_line(
 def test_no_standard_error(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, impatient: None, kind: str
 ) -> None:
-    """As under pythonw or a service: lines are counted then, and the count is written."""
+    """Under pythonw or in a service, lines are counted, and the count is written later."""
     closed = io.StringIO()
     closed.close()
     with monkeypatch.context() as patched:
@@ -141,7 +141,7 @@ def test_no_standard_error(
 def test_standard_error_of_few_characters(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What its encoding lacks is escaped."""
+    """Characters that its encoding lacks are escaped."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="ascii"))
     log.mkdir()
@@ -152,13 +152,13 @@ def test_standard_error_of_few_characters(
 def test_standard_error_that_leads_to_the_log(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
-    """As some apps have it: it does not go round and round."""
+    """If an app redirects standard error to the log, there is no endless loop."""
     handler = make()
     printed: list[str] = []
 
     class Stream(io.StringIO):
         def write(self, text: str) -> int:
-            """Log it."""
+            """Log the text."""
             printed.append(text)
             write(handler, text.rstrip())
             return len(text)
@@ -178,7 +178,7 @@ def test_what_cannot_be_renamed_is_gone_on_with(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     impatient: None, backups: int,
 ) -> None:  # fmt: skip
-    """It is said once; no line is lost, and no older file with each attempt."""
+    """The fault is reported once; no line is lost, and retries delete no older file."""
     real = system_files.replace
 
     def replace(old: str, new: str, seconds: float) -> None:
@@ -205,7 +205,7 @@ def test_what_cannot_be_renamed_is_gone_on_with(
 def test_a_new_file_is_rotated_at_once(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever there was with the one before."""
+    """A new file is rotated, whatever failed with the one before."""
     handler = make(max_bytes=10, backups=2)
     with monkeypatch.context() as patched:
         patched.setattr(system_files, "lock", lambda path: None)
@@ -221,7 +221,7 @@ def test_a_new_file_is_rotated_at_once(
 def test_renamed_while_one_rotates_and_another_wants_to(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock of the renamed file says nothing of the next one: it is the folder's that counts."""
+    """The lock on a renamed file does not cover the next file; the lock on the folder does."""
     one, other = (make(max_bytes=10, backups=5) for _ in range(2))
     write(one, "first")
     real = system_files.replace
@@ -243,7 +243,7 @@ def test_renamed_while_one_rotates_and_another_wants_to(
 def test_folder_that_cannot_be_locked(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is rotated all the same, as it is on Windows."""
+    """The file is rotated without the folder's lock, as on Windows."""
 
     def lock_folder(path: str) -> int:
         raise failure(errno.ENOTSUP)
@@ -257,7 +257,7 @@ def test_folder_that_cannot_be_locked(
 def test_name_that_cannot_be_looked_at(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """What is open is gone on with: nothing says that it is another one."""
+    """If the name cannot be checked, the open file is used further."""
     handler = make()
     write(handler, "one")
     real = os.stat
@@ -276,7 +276,7 @@ def test_name_that_cannot_be_looked_at(
 def test_rotating_that_fails_is_tried_ever_more_seldom(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not with every line, as it may take time; but not never."""
+    """Rotation may be slow: it is retried less and less often, but never given up."""
     tried: list[str] = []
 
     def lock(path: str) -> int:
@@ -309,7 +309,7 @@ def test_another_was_faster(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch,
     meanwhile: list[str], expected: list[str], moment: str,
 ) -> None:  # fmt: skip
-    """Nothing is renamed twice, and nothing without having the lock of that very file."""
+    """No file is renamed twice, or without the lock on that very file."""
     import fcntl
 
     handler = make(max_bytes=10, backups=5)

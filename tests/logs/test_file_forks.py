@@ -132,7 +132,7 @@ log("parent")
     ],
 )
 def test_fork(log: Path, code: str, lines: str, said: str) -> None:
-    """Nothing hangs; lines of the parent and of the child are there once, whole."""
+    """No process hangs; each line of parent and child is written once and whole."""
     result = run("-c", FORKS + code, str(log), timeout=120)
     assert (result.returncode, result.stderr) == (0, said)
     text = "".join(path.read_text() for path in log.parent.iterdir())

@@ -1,4 +1,4 @@
-"""The shared log file among processes: every line once and whole, whoever dies or holds a lock."""
+"""Many processes write one log file: every line once and whole, despite kills and locks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def log(tmp_path: Path) -> Path:
 
 @contextmanager
 def child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run Python code in a process of its own, which is killed at the end if it still runs."""
+    """Run Python code in a process of its own; kill it at the end if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=clean_environ(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -84,7 +84,7 @@ def tell(process: subprocess.Popen[str]) -> None:
 def writing(
     log: Path, names: Sequence[str], count: int, *, max_bytes: int = 0, size: int = 0
 ) -> Iterator[list[subprocess.Popen[str]]]:
-    """Have processes write to the file, from a common start on."""
+    """Start processes that write to the file, all at the same time."""
     stop = log.parent / "kept" / "stop"
     with ExitStack() as stack:
         found = [
@@ -99,7 +99,7 @@ def writing(
 
 
 def written(processes: list[subprocess.Popen[str]]) -> list[int]:
-    """Wait for the writers' end; give how many lines each wrote."""
+    """Wait for the writers to end; return how many lines each wrote."""
     found = []
     for process in processes:
         number, longest = hear(process).split()
@@ -110,7 +110,7 @@ def written(processes: list[subprocess.Popen[str]]) -> list[int]:
 
 
 def all_lines(log: Path) -> list[str]:
-    """Give the lines of all files, the oldest first: what was put aside, `.N` to `.1`, the last."""
+    """Return the lines of all files, the oldest first: those put aside, `.N` to `.1`, the last."""
     aside = sorted((log.parent / "kept").glob("[0-9]*"), key=lambda path: int(path.name))
     older = sorted(log.parent.glob(f"{log.name}.*"), key=lambda path: -int(path.suffix[1:]))
     found: list[str] = []
@@ -124,7 +124,7 @@ def all_lines(log: Path) -> list[str]:
 def check(
     log: Path, names: Sequence[str], counts: Sequence[int], *, size: int = 0, in_order: bool = True
 ) -> None:
-    """Each line is there once and whole, those of a process in its order, and nothing else."""
+    """Check that each line is there once and whole, in its process's order, and nothing else."""
     found: dict[str, list[int]] = {name: [] for name in names}
     for line in all_lines(log):
         match = LINE.fullmatch(line)
@@ -148,7 +148,7 @@ EIGHT = [f"w{number}" for number in range(8)]
     ],
 )
 def test_every_line_is_there_once(log: Path, names: list[str], size: int) -> None:
-    """Over many small files, rotated all the time."""
+    """Every line is written once over many small files that rotate all the time."""
     count = 400 if not size else 50
     with writing(log, names, count, max_bytes=3000 + 10 * size, size=size) as processes:
         assert written(processes) == [count] * len(names)
@@ -184,7 +184,7 @@ def make_anew(log: Path, kept: Path) -> None:
 def test_file_is_taken_away(
     log: Path, change: Callable[[Path, Path], None], max_bytes: int
 ) -> None:
-    """Again and again while four write: all go on in a new one, and no line is missing."""
+    """It is moved away repeatedly while four write: all continue in a new one, without loss."""
     times = 0
     with writing(log, EIGHT[:4], 1_000_000, max_bytes=max_bytes) as processes:
         while times < 30 or (max_bytes and not Path(f"{log}.3").exists()):
@@ -201,7 +201,7 @@ def test_file_is_taken_away(
 
 @posix_only
 def test_file_is_emptied(log: Path) -> None:
-    """Again and again while four write: only whole lines follow, right from its beginning."""
+    """The file is emptied repeatedly while four write: only whole lines follow, from its start."""
     with writing(log, EIGHT[:4], 1_000_000) as processes:
         times = 0
         while times < 30:
@@ -217,7 +217,7 @@ def test_file_is_emptied(log: Path) -> None:
 
 
 def test_writers_are_killed(log: Path) -> None:
-    """In the middle of long lines: each tears one at most, and the others lose nothing."""
+    """Killed in the middle of long lines, each tears one at most, and the others lose none."""
     killed, survivors = 0, EIGHT[:3]
     with writing(log, survivors, 1_000_000, max_bytes=2_000_000) as processes:
         for turn in range(8):
@@ -244,7 +244,7 @@ def test_writers_are_killed(log: Path) -> None:
 
 
 def tail(log: Path) -> str:
-    """Give the end of the file."""
+    """Return the end of the file."""
     with suppress(FileNotFoundError), log.open("rb") as opened:
         opened.seek(-min(300_000, os.fstat(opened.fileno()).st_size), os.SEEK_END)
         return opened.read().decode()
@@ -271,7 +271,7 @@ sys.stdin.readline()
 @pytest.mark.parametrize("code", [OURS, ANOTHER], ids=["one-of-us", "another-program"])
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "let-go"])
 def test_lock_is_held(log: Path, code: str, kill: bool) -> None:
-    """Lines are written without waiting for it, and the file is rotated when it is free again."""
+    """Lines are written without waiting for the lock; rotation follows when it is free."""
     log.touch()
     with child(code, log) as holder:
         assert hear(holder) == "held"
@@ -304,7 +304,7 @@ handler.handle(logging.makeLogRecord({"msg": "never"}))
 
 
 def test_killed_halfway_through_renaming(log: Path) -> None:
-    """The others take up where it stopped, and nothing of what was there is missing."""
+    """Other processes finish the renaming, and no line is missing."""
     olds = [log, *(Path(f"{log}.{number}") for number in range(1, 5))]
     for number, path in enumerate(olds):
         path.write_text(f"contents {number}\n")

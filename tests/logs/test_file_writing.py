@@ -1,4 +1,4 @@
-"""The shared log file on full and broken disks, on pipes and devices: what is lost is counted."""
+"""On full and broken disks, on pipes and devices, lost lines are counted."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def write(handler: logging.Handler, *messages: str) -> None:
 
 
 class Disk:
-    """Stands in for `os.write`: an error, how many bytes are taken, or None for all of them."""
+    """Stands in for `os.write`: an error, the number of bytes to take, or None for all of them."""
 
     def __init__(self, *script: int | OSError | None) -> None:
         self.script = list(script)
         self.real = os.write
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """Write what the script lets through."""
+        """Write as many bytes as the script allows."""
         what = self.script.pop(0) if self.script else None
         if isinstance(what, OSError):
             raise what
@@ -69,7 +69,7 @@ def test_writing_fails(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     script: list[int | OSError | None], written: list[str],
 ) -> None:  # fmt: skip
-    """What is lost is counted, said once, and told in the file when writing works again."""
+    """Lost lines are counted, reported once, and noted in the file when writing works again."""
     handler = make(max_bytes=10_000, backups=2)
     lost = sum(isinstance(one, OSError) and one is not BUSY for one in script)
     with monkeypatch.context() as patched:
@@ -89,7 +89,7 @@ def test_writing_fails(
 def test_torn_in_a_file_that_has_gone(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is not there needs no end."""
+    """A torn line in a file that is gone needs no line end."""
     handler = make()
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", Disk(2, FULL).write)
@@ -102,7 +102,7 @@ def test_torn_in_a_file_that_has_gone(
 def test_room_for_the_count_but_not_for_a_line(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not told twice, and what is said is not said again."""
+    """The count is not written without a line, and reports are not repeated."""
     handler = make()
     room = len(f"{TOLD % 1}\n")
     with monkeypatch.context() as patched:
@@ -117,7 +117,7 @@ def test_room_for_the_count_but_not_for_a_line(
 def test_what_stays_lost_is_told_at_the_end(
     make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On standard error, where the disk is full until then."""
+    """If the disk stays full, the count goes to standard error at the end."""
     handler = make()
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", Disk(*[FULL] * 9).write)
@@ -130,7 +130,7 @@ def test_what_stays_lost_is_told_at_the_end(
 def test_what_was_lost_is_told_at_the_end(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the file, where there is room then."""
+    """If there is space at the end, the count goes to the file."""
     handler = make()
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", Disk(FULL).write)
@@ -150,7 +150,7 @@ def test_what_was_lost_is_told_at_the_end(
 def test_the_count_is_formatted(
     make: Make, log: Path, monkeypatch: pytest.MonkeyPatch, form: str, told: str
 ) -> None:
-    """As any record, where that can be."""
+    """The count is formatted as a record, if that is possible."""
     handler = make()
     handler.setFormatter(logging.Formatter(form))
 
@@ -168,7 +168,7 @@ def test_the_count_is_formatted(
 
 @posix_only
 def test_pipe_that_is_full(make: Make, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not waited for without end; lines are counted, and told of when it is read."""
+    """The wait for a full pipe is limited; lost lines are counted, and reported once it is read."""
     waits: list[float] = []
     real, opening = files.attempts, files.open_append
 
@@ -223,7 +223,7 @@ BOTH = "".join(f"own {number}\nline {number}\n" for number in range(5))
 def test_standard_output_by_its_name(
     tmp_path: Path, links: dict[str, str], max_bytes: int, redirected: bool
 ) -> None:
-    """Lines and what is printed come in order, and the file it leads to is not renamed."""
+    """Log lines and printed lines are in order, and the target is not renamed."""
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
     path = str(tmp_path / "log")
@@ -242,7 +242,7 @@ def test_standard_output_by_its_name(
 
 @posix_only
 def test_dev_null(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
-    """It takes all."""
+    """All lines are accepted."""
     handler = make("/dev/null")
     write(handler, "one", "two")
     assert handler.lost == 0
@@ -251,7 +251,7 @@ def test_dev_null(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
 
 @posix_only
 def test_pipe_is_not_renamed(make: Make, log: Path) -> None:
-    """What is no ordinary file has no size to be rotated by."""
+    """A pipe has no size that could trigger rotation."""
     os.mkfifo(log)
     reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -264,7 +264,7 @@ def test_pipe_is_not_renamed(make: Make, log: Path) -> None:
 
 @posix_only
 def test_full_disk(tmp_path: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    """A real one: all lines are in the file or counted in it, and rotating makes room."""
+    """On a real full disk all lines are written or counted, and rotation frees space."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)],
         check=False, capture_output=True,
@@ -307,7 +307,7 @@ handler.handle(logging.makeLogRecord({"msg": "after"}))
 
 @posix_only
 def test_file_that_may_not_grow(log: Path) -> None:
-    """As with a full disk, in the middle of a line: it is ended, and the count follows."""
+    """A size limit tears a line: it is ended, and the count follows."""
     result = run("-c", LIMITED, str(log))
     assert (result.returncode, result.stdout) == (0, "100\n")
     assert result.stderr == f"The log file {log} cannot be written: {os.strerror(errno.EFBIG)}.\n"

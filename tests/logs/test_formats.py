@@ -1,4 +1,4 @@
-"""What a log line looks like: one line a record whatever is in it; as text, and as any form."""
+"""The format of log lines: one line per record, whatever it contains, as text or any format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make(message: object = "hello", *args: object, **attributes: Any) -> logging
 
 
 def error(text: str, cause: str = "") -> Any:
-    """Give an exception as `exc_info`, with one that it came of."""
+    """Return an exception as `exc_info`, with a cause."""
     try:
         try:
             raise KeyError(cause)
@@ -44,7 +44,7 @@ def error(text: str, cause: str = "") -> Any:
 
 
 class Stubborn:
-    """Can neither be shown, compared nor asked whether it is true."""
+    """An object that cannot be shown, compared or tested for truth."""
 
     def __refuse(self, *_: object) -> NoReturn:
         raise RuntimeError("no")
@@ -68,7 +68,7 @@ def test_a_line_of_text() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    """Off the platform and outside of requests, and where no filter has seen the record."""
+    """Unknown parts are omitted: off the platform, outside requests, without the filter."""
     for record in (make(), make(instance="", request_id="", client="")):
         assert TEXT.format(record)[29:] == f"INFO shop {record.process}: hello"
 
@@ -92,7 +92,7 @@ ESCAPED = [
 
 @pytest.mark.parametrize(("message", "shown"), ESCAPED)
 def test_what_is_escaped(message: str, shown: str) -> None:
-    """Line ends in all forms, control characters, what turns text around; nothing else."""
+    """All line ends, control characters and direction marks are escaped, and nothing else."""
     assert TEXT.format(make(message)).partition(": ")[2] == shown
 
 
@@ -111,7 +111,7 @@ def test_one_line_whatever_is_in_it(
     cause: str,
     stack: str,
 ) -> None:
-    """And a traceback stands indented under it; all of it can be written as UTF-8."""
+    """A record is one line with an indented traceback, and valid UTF-8."""
     record = make(
         "%s", message, name=name, levelname=level, request_id=request, client=client,
         instance=instance,
@@ -131,7 +131,7 @@ def test_one_line_whatever_is_in_it(
 
 @given(request=anything, client=anything)
 def test_a_request_id_is_one_word(request: str, client: str) -> None:
-    """A visitor may choose it (X-Request-ID); he cannot write a client or a message with it."""
+    """A client may choose it (X-Request-ID), but cannot forge a client or a message with it."""
     line = TEXT.format(make("hello", request_id=request, client=client))
     words = line[29:].removesuffix(": hello").split()
     assert [word.partition("=")[0] for word in words[3:]] == [
@@ -140,7 +140,7 @@ def test_a_request_id_is_one_word(request: str, client: str) -> None:
 
 
 def test_a_traceback_is_indented() -> None:
-    """All of it, its causes as well, whole lines."""
+    """All lines are indented, and the causes are included."""
     text = TEXT.format(make("Failed", exc_info=error("one\ntwo", "why")))
     first, *lines = text.split("\n")
     assert first.endswith(": Failed")
@@ -150,7 +150,7 @@ def test_a_traceback_is_indented() -> None:
 
 
 def test_a_traceback_is_made_once() -> None:
-    """Kept on the record, as the standard library does, for the handlers of others."""
+    """It is kept on the record for other handlers, as in the standard library."""
     record = make("Failed", exc_info=error("one"))
     shown = TEXT.format(record)
     assert record.exc_text == logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]
@@ -182,7 +182,7 @@ def test_very_long_lines_are_whole() -> None:
 def test_a_message_that_cannot_be_formatted(
     formatter: logging.Formatter, message: object, args: tuple[object, ...], told: list[str]
 ) -> None:
-    """The line says what it was to be, why it is not, and where it was written."""
+    """The line has the parts of the message, the error, and the place in the code."""
     record = make(message, exc_info=error("the cause"), thing=1)
     record.args = args
     text = formatter.format(record)
@@ -206,7 +206,7 @@ def test_a_message_that_cannot_be_formatted(
     ],
 )
 def test_odd_records(formatter: logging.Formatter, attributes: dict[str, Any]) -> None:
-    """Names that apps use for their own things; what other handlers leave behind."""
+    """Attributes that apps name like ours, and those that other handlers leave behind."""
     record = make(**attributes)
     assert RequestFilter("0123").filter(record)
     assert "hello" in formatter.format(record)
@@ -233,7 +233,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ],
 )
 def test_the_time_has_its_zone(zone: Any, name: str, stamp: str) -> None:
-    """That of the process; also where the second before was made in another."""
+    """The zone is that of the process, even if the second before had another."""
     zone(name)
     record = make(created=1_782_907_200.25, msecs=250.0)
     assert TextFormatter().format(record).startswith(f"{stamp} ")
@@ -243,13 +243,13 @@ def test_the_time_has_its_zone(zone: Any, name: str, stamp: str) -> None:
 
 
 def test_seconds_are_not_mixed_up() -> None:
-    """The stamp of the last second is kept, and belongs to that second."""
+    """The text of the last second is cached, and used only for that second."""
     shown = [TEXT.format(make(created=float(n), msecs=n % 1000))[:23] for n in (5, 5, 6, 5, 1006)]
     assert [text[17:] for text in shown] == ["05.005", "05.005", "06.006", "05.005", "46.006"]
 
 
 def test_what_a_record_has_is_left() -> None:
-    """By a filter before a queue, or in the caller's `extra`; only nothing is filled in."""
+    """Values of an earlier filter or of `extra` are kept; only empty ones are set."""
     record = make(client="ACME")
     assert RequestFilter("").filter(record)
     assert (record.client, record.request_id, record.instance) == ("ACME", "", "")  # type: ignore[attr-defined]
@@ -260,7 +260,7 @@ def test_what_a_record_has_is_left() -> None:
 
 
 def test_lines_of_many_records() -> None:
-    """As they come out of a logger: as many as there were records."""
+    """There are as many lines as records."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logger = logging.Logger("alone")

@@ -1,4 +1,4 @@
-"""Log lines as JSON: one object a line, which the strictest reader takes, whatever is in it."""
+"""Log lines as JSON: one object per line, which the strictest parser accepts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.promises import release
 
 
 def loads(line: str) -> dict[str, Any]:
-    """Read as strictly as any reader: no NaN, no names twice, no halves of surrogate pairs."""
+    """Parse as strictly as any parser: no NaN, no repeated names, no lone surrogates."""
 
     def refuse(word: str) -> NoReturn:
         raise AssertionError(word)
@@ -36,7 +36,7 @@ def loads(line: str) -> dict[str, Any]:
 
 
 def test_a_line_of_json() -> None:
-    """The same as text has, and `extra`."""
+    """The object has the same parts as text, and `extra`."""
     record = make("Sold %d", 3, instance="0123", request_id="5f0d", client="203.0.113.7", cart=[1])
     found = loads(JSON.format(record))
     assert re.fullmatch(STAMP, found.pop("time"))
@@ -63,7 +63,7 @@ def test_a_line_of_json() -> None:
 def test_each_line_is_one_json_object(
     message: str, name: str, request: str, told: str, extra: dict[str, Any]
 ) -> None:
-    """Whatever is in it."""
+    """Each line is one object, whatever the record contains."""
     taken = set(make().__dict__) | {"message", "asctime", "taskName"}
     given_extra = {k: v for k, v in extra.items() if k not in taken and not k.startswith("_")}
     record = make("%s", message, name=name, request_id=request, exc_info=error(told), **given_extra)
@@ -79,13 +79,13 @@ def test_each_line_is_one_json_object(
 
 
 def as_in_json(text: str) -> str:
-    """Give a text as strict JSON holds it: lone surrogates written out, pairs joined."""
+    """Return a text as strict JSON holds it: lone surrogates escaped, pairs joined."""
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return "".join(f"\\u{ord(c):04x}" if 0xD800 <= ord(c) < 0xE000 else c for c in joined)
 
 
 class Colour(enum.Enum):
-    """For `extra`."""
+    """An enumeration, for `extra`."""
 
     RED = "red"
 
@@ -108,7 +108,7 @@ OWN_WORDS = (bytes, enum.Enum, Exception, Stubborn)
 
 @pytest.mark.parametrize(("value", "shown"), EXTRAS)
 def test_extra_of_any_kind(value: object, shown: object) -> None:
-    """What JSON cannot hold becomes text; the record is not lost for it."""
+    """Values that JSON cannot hold become text; the record is not lost."""
     found = loads(JSON.format(make(thing=value, other=1)))
     if release("python-json-logger") < (3, 1) and isinstance(value, OWN_WORDS):
         shown = found["thing"]  # older releases have other words for these
@@ -116,14 +116,14 @@ def test_extra_of_any_kind(value: object, shown: object) -> None:
 
 
 def test_extra_that_contains_itself() -> None:
-    """Becomes text as well."""
+    """A circular value becomes text as well."""
     loop: dict[str, Any] = {}
     loop["self"] = loop
     assert loads(JSON.format(make(loop=loop)))["loop"] == "{'self': {...}}"
 
 
 def test_no_extra_takes_the_place_of_the_records_own() -> None:
-    """It is kept, under another name; what it says of the request is the caller's word."""
+    """`extra` is renamed instead; only the request's names may be set by the caller."""
     record = make(time=1, level="fake", logger="fake", client="ACME", request_id=7, instance=[2])
     found = loads(JSON.format(record))
     assert (found["level"], found["logger"]) == ("INFO", "shop")
@@ -132,7 +132,7 @@ def test_no_extra_takes_the_place_of_the_records_own() -> None:
 
 
 def test_a_message_that_is_a_dict() -> None:
-    """Is merged, as python-json-logger does; a visitor's JSON forges none of the record's own."""
+    """It is merged, as by python-json-logger; a client's JSON forges none of the record's names."""
     told = {"message": "m", "cart": 3, "level": "FAKE", "client": "6.6.6.6", "time": 0, 5: 6}
     before = dict(told)
     found = loads(JSON.format(make(told, client="203.0.113.7")))

@@ -1,4 +1,4 @@
-"""Which request a line belongs to: never another's, none after it, also in threads and tasks."""
+"""The request of a log line: never another's, none afterwards, also in threads and tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VISITOR = "203.0.113.7"
 
 
 class Log(logging.Handler):
-    """Keeps what lines say: message, id, client."""
+    """Records the log lines: message, id, client."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Log(logging.Handler):
         self.addFilter(RequestFilter())
 
     def emit(self, record: Any) -> None:
-        """Keep a line."""
+        """Record a line."""
         self.lines.append((record.getMessage(), record.request_id, record.client))
 
 
@@ -45,7 +45,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Write with `logging.getLogger("shop")`."""
+    """Log with `logging.getLogger("shop")`."""
     handler = Log()
     logger = logging.getLogger("shop")
     logger.addHandler(handler)
@@ -60,7 +60,7 @@ def say(text: object = "") -> None:
 
 
 def ask(app: App, number: object = 1, **headers: str) -> None:
-    """Be the server of one request, and let its environ go."""
+    """Act as the server of one request, and release its environ."""
     known = {"X-ARR-LOG-ID": f"id-{number}", "X-Forwarded-For": f"{VISITOR}:4711", **headers}
     body = app(make_environ(known), lambda *_: lambda data: None)
     try:
@@ -74,7 +74,7 @@ def served(app: App, **options: Any) -> App:
 
 
 def speaker(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Write a line in the call, one in the body, and one when that is closed."""
+    """Log a line in the call, one in the body, and one when the body is closed."""
     say("call")
     start_response("200 OK", [])
     try:
@@ -85,7 +85,7 @@ def speaker(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def test_lines_of_a_request_and_after_it(log: Log) -> None:
-    """From the call to the close; before and after there is no request."""
+    """Lines have the request from the call to the close, and not before or after."""
     say("before")
     ask(served(speaker))
     say("after")
@@ -107,20 +107,20 @@ HEADERS = [
 
 @pytest.mark.parametrize(("headers", "found"), HEADERS)
 def test_where_the_id_is_from(headers: dict[str, str], found: str, log: Log) -> None:
-    """The front end's, else a standard one; the client is the middleware's."""
+    """The id is the front end's, else a standard one; the client is the middleware's."""
     list(served(speaker)(make_environ(headers), lambda *_: None))
     assert {line[1:] for line in log.lines} == {(found, "169.254.130.1")}
 
 
 def test_an_untrusted_peer_names_no_front_ends_id(log: Log) -> None:
-    """What only a front end may say is not believed; the client is the peer."""
+    """A front end's header is not trusted from another peer; the client is the peer."""
     environ = make_environ({"X-ARR-LOG-ID": "forged"}, REMOTE_ADDR="198.51.100.9")
     list(served(speaker)(environ, lambda *_: None))
     assert {line[1:] for line in log.lines} == {("", "198.51.100.9")}
 
 
 def test_nothing_is_set_until_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a handler of ours the middleware saves itself the trouble."""
+    """Without a handler of this package, the middleware skips this work."""
     monkeypatch.setattr(request_context, "enabled", False)
     seen = []
     ask(served(lambda environ, start: seen.append(set(environ)) or []))  # type: ignore[func-returns-value]
@@ -129,7 +129,7 @@ def test_nothing_is_set_until_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_request_that_fails(log: Log) -> None:
-    """Its lines are its own; the one after it belongs to nobody."""
+    """Its lines have the request; the next line has none."""
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         say("fails")
@@ -142,7 +142,7 @@ def test_a_request_that_fails(log: Log) -> None:
 
 
 def test_threads_of_a_pool_never_mix(log: Log) -> None:
-    """Many requests at once, their lines in a wild order: each has its own id."""
+    """Concurrent requests log in random order: each line has its own id."""
     at_once = threading.Barrier(8)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -169,7 +169,7 @@ def test_threads_of_a_pool_never_mix(log: Log) -> None:
 
 
 def test_a_thread_that_was_given_the_context_keeps_it(log: Log) -> None:
-    """Its work is the request's, also when that has been answered; a plain thread has none."""
+    """It keeps the request even after the response; a plain thread has none."""
     answered = threading.Event()
     threads: list[threading.Thread] = []
 
@@ -196,7 +196,7 @@ def test_a_thread_that_was_given_the_context_keeps_it(log: Log) -> None:
 
 
 def test_a_copy_keeps_it_in_the_same_thread_too(log: Log) -> None:
-    """What was put off is the request's work; what the thread does itself is not."""
+    """Deferred work in a copy has the request; other work of the thread does not."""
     copies = []
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -211,7 +211,7 @@ def test_a_copy_keeps_it_in_the_same_thread_too(log: Log) -> None:
 
 
 def test_tasks_of_asyncio(log: Log) -> None:
-    """Those that a request starts, here or in a loop of another thread, and their executors."""
+    """Tasks that a request starts have it, here, in another thread's loop, and in executors."""
     loop = asyncio.new_event_loop()
     runner = threading.Thread(target=loop.run_forever)
     runner.start()
@@ -259,7 +259,7 @@ def test_tasks_of_asyncio(log: Log) -> None:
 
 
 def test_concurrent_tasks_in_one_thread() -> None:
-    """Requests that a loop serves at once, each in a context of its own."""
+    """Requests that a loop serves concurrently have contexts of their own."""
     seen: list[tuple[str, str]] = []
 
     async def request(number: int) -> None:
@@ -285,7 +285,7 @@ def test_concurrent_tasks_in_one_thread() -> None:
 
 @pytest.mark.parametrize("filtered", [True, False], ids=["with-our-filter", "without"])
 def test_a_queue(filtered: bool) -> None:
-    """Its listener writes in another thread: with our filter before the queue the id is there."""
+    """A listener writes in another thread: a filter before the queue keeps the id."""
     lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
     sender = logging.handlers.QueueHandler(lines)
     if filtered:
@@ -310,7 +310,7 @@ def test_a_queue(filtered: bool) -> None:
 
 
 def test_two_middlewares_tell_of_one_request(log: Log) -> None:
-    """A door's around the user's own, whose word counts."""
+    """The inner middleware, the user's own, decides, and not the entry point's around it."""
     own = served(speaker, trusted_proxies=[])
     ask(served(own))
     say("after")
@@ -319,7 +319,7 @@ def test_two_middlewares_tell_of_one_request(log: Log) -> None:
 
 
 def test_a_request_within_a_request(log: Log) -> None:
-    """An app that asks another one, with an environ of its own: afterwards it is back."""
+    """A nested request has its own environ; afterwards, the outer one is current again."""
     inner = served(speaker)
 
     def outer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -338,7 +338,7 @@ def test_a_request_within_a_request(log: Log) -> None:
 
 
 def test_environs_that_are_never_let_go() -> None:
-    """Sequential requests of a thread: each has its own id, and nothing piles up here."""
+    """Sequential requests of a thread have their own ids, and memory does not grow."""
     kept: list[dict[str, Any]] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

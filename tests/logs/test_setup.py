@@ -1,4 +1,4 @@
-"""Setting up the log: what is asked for by whom, once, and nobody else's handlers are touched."""
+"""Setting up the log: the source of each option, repeated calls, and other handlers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SITE = {"WEBSITE_SITE_NAME": "mysite", "WEBSITE_INSTANCE_ID": "0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave this process's logging and hooks as they were."""
+    """Restore this process's logging and hooks."""
     root = logging.getLogger()
     loggers = [root, *map(logging.getLogger, ("gunicorn.error", "gunicorn.access", "py.warnings"))]
     before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
@@ -81,7 +81,7 @@ def planned(name: str, **arguments: Any) -> Any:
 def test_argument_before_variable_before_default(
     name: str, variable: tuple[str, Any], argument: tuple[str, Any, Any], default: Any
 ) -> None:
-    """For each of them; a variable that is set to nothing is not set."""
+    """The order holds for each option; an empty variable counts as not set."""
     assert planned(name, settings=settings()) == default
     assert planned(name, settings=settings(**{name: ""})) == default
     for known in (settings(**{name: variable[0]}), settings(**{f"APPSETTING_{name}": variable[0]})):
@@ -102,7 +102,7 @@ BAD = [
 @pytest.mark.parametrize("function", [configure_logging, dict_config])
 @pytest.mark.parametrize(("name", "argument", "text"), BAD)
 def test_bad_values(function: Any, name: str, argument: str, text: str) -> None:
-    """An error that names the variable and not its value; nothing has been changed."""
+    """The error names the variable and not its value, and changes nothing."""
     before = logging.getLogger().handlers[:], logging.getLogger().level, sys.excepthook
     with pytest.raises(ConfigError, match=f"The setting {name} cannot be used") as caught:
         function(settings(**{name: text}))
@@ -116,7 +116,7 @@ def test_bad_values(function: Any, name: str, argument: str, text: str) -> None:
 
 
 def test_levels_of_ones_own() -> None:
-    """Any number that the standard library takes."""
+    """Any number is a level, as in the standard library."""
     configure_logging(settings(), level=5)
     assert logging.getLogger().level == 5
     logging.config.dictConfig(dict_config(settings(), level=0))
@@ -135,7 +135,7 @@ def test_levels_of_ones_own() -> None:
     ],
 )
 def test_a_bad_value_that_a_door_reads(door: str, tmp_path: Path) -> None:
-    """One sentence, exit code 2, no traceback."""
+    """An entry point prints one sentence, without a traceback, and exits with 2."""
     (tmp_path / "app.py").write_text("def app(*_): return []\n")
     words = door.format(free_port()).split()
     result = run(*words, cwd=tmp_path, APPSVC_LOG_PROBES="maybe")
@@ -145,7 +145,7 @@ def test_a_bad_value_that_a_door_reads(door: str, tmp_path: Path) -> None:
 
 
 def test_the_file_of_each_host(tmp_path: Path) -> None:
-    """Standard output, but under wfastcgi, where it leads nowhere: there LogFiles/python.log."""
+    """Standard output, except under wfastcgi, where it is lost: there LogFiles/python.log."""
     home = {**SITE, "HOME": str(tmp_path)}
     fastcgi = {**home, "_FCGI_SHUTDOWN_EVENT_": "1"}
     assert planned("WSGI_LOG", settings=settings(**home)) == ""
@@ -161,7 +161,7 @@ def test_the_file_of_each_host(tmp_path: Path) -> None:
 
 
 def test_a_relative_file_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the app changes its folder."""
+    """The file stays the same when the app changes its folder."""
     monkeypatch.chdir(tmp_path)
     config = dict_config(settings(WSGI_LOG="app.log"))
     monkeypatch.chdir("/")
@@ -174,7 +174,7 @@ def test_a_relative_file_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.M
 
 
 class Foreign(logging.Handler):
-    """Somebody else's."""
+    """Another library's handler."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,17 +182,17 @@ class Foreign(logging.Handler):
         self.closed = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record."""
+        """Record a log record."""
         self.records.append(record)
 
     def close(self) -> None:
-        """Tell."""
+        """Record that it was closed."""
         self.closed = True
         super().close()
 
 
 def test_twice_adds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The second call takes the first one's place, whatever it says; others' handlers stay."""
+    """The second call replaces the first one's handler; other handlers stay."""
     foreign = Foreign()
     logging.getLogger().addHandler(foreign)
     file = tmp_path / "app.log"
@@ -209,7 +209,7 @@ def test_twice_adds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_both_ways_together(capsys: pytest.CaptureFixture[str]) -> None:
-    """Django's LOGGING after or before a call of configure_logging: one line."""
+    """Django's LOGGING and configure_logging, in either order, write one line."""
     for first, second in ((True, False), (False, True)):
         for by_dict in (first, second):
             if by_dict:
@@ -221,7 +221,7 @@ def test_both_ways_together(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_dict_config_is_plain_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It survives JSON, can be added to, and is new each time."""
+    """It survives JSON, can be extended, and is a new object each time."""
     known = settings(**SITE, WSGI_LOG=str(tmp_path / "app.log"))
     config = json.loads(json.dumps(dict_config(known, format="json")))
     assert config == dict_config(known, format="json")
@@ -240,7 +240,7 @@ def test_dict_config_is_plain_data(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_gunicorns_loggers(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours where they have none (`logconfig_dict`), not where gunicorn was told by its user."""
+    """They get our handler if they have none (`logconfig_dict`), but keep one that gunicorn set."""
     loggers = [logging.getLogger(f"gunicorn.{name}") for name in ("error", "access")]
     for _ in range(2):  # read again at a reload
         logging.config.dictConfig(dict_config(settings()))
@@ -257,7 +257,7 @@ def test_gunicorns_loggers(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_gunicorns_levels_are_its_own() -> None:
-    """What `--log-level` said stays."""
+    """The level of `--log-level` stays."""
     logger = logging.getLogger("gunicorn.error")
     logger.setLevel(logging.ERROR)
     logging.config.dictConfig(dict_config(settings()))
@@ -266,7 +266,7 @@ def test_gunicorns_levels_are_its_own() -> None:
 
 
 def test_opentelemetrys_handler_keeps_working(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the user added gets each record once, with the request's id among its attributes."""
+    """A user's handler gets each record once, with the request's id as an attribute."""
     from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
     from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
@@ -292,7 +292,7 @@ def test_opentelemetrys_handler_keeps_working(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_disabled_level_costs_what_it_costs_without_us() -> None:
-    """Not a function is called but the standard library's own two."""
+    """Only the standard library's own two functions are called."""
     configure_logging(settings(), level="INFO")
     logger = logging.getLogger("shop")
     calls: list[str] = []

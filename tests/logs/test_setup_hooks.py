@@ -1,4 +1,4 @@
-"""What nobody caught reaches the log, and whoever looks at standard error; in child processes."""
+"""Uncaught exceptions reach the log and readers of standard error, also in child processes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CASES = [
 def test_the_log_is_standard_output(
     code: str, level: str, message: str, error: str, exit_code: int
 ) -> None:
-    """There the container's user sees it, once; standard error is shown beside it."""
+    """The container's user sees the error once; standard error is shown in the same place."""
     result = run("-c", CONFIGURE + code)
     assert result.returncode == exit_code
     head, *trace = result.stdout.splitlines()
@@ -72,7 +72,7 @@ def test_the_log_is_standard_output(
 def test_the_log_is_a_file(
     code: str, level: str, message: str, error: str, exit_code: int, tmp_path: Path
 ) -> None:
-    """Who started the program looks at standard error, which has it as without us."""
+    """Standard error has the exception too, as without this package, for an interactive user."""
     file = tmp_path / "app.log"
     result = run("-c", CONFIGURE + code, WSGI_LOG=str(file))
     assert (result.returncode, result.stdout) == (exit_code, "")
@@ -91,14 +91,14 @@ def test_the_log_is_a_file(
     ],
 )
 def test_what_is_no_error(code: str, exit_code: int, stderr: str) -> None:
-    """Is no matter of the log."""
+    """KeyboardInterrupt and SystemExit are not logged."""
     result = run("-c", CONFIGURE + code)
     assert (result.returncode, result.stdout) == (exit_code, "")
     assert result.stderr.strip().endswith(stderr)
 
 
 def test_hooks_of_others_are_called_too() -> None:
-    """Those that were there, and those that came later and pass on."""
+    """Earlier hooks are called, and so are later ones that pass the error on."""
     hooks = (
         "def main(*a): print('first main', a[1])\n"
         "def thread(a): print('first thread', a.exc_value)\n"
@@ -137,7 +137,7 @@ SILENCED = [
 
 @pytest.mark.parametrize("silence", SILENCED)
 def test_an_error_is_never_lost(silence: str) -> None:
-    """Where the log does not have it, standard error does."""
+    """If the log does not have the error, standard error does."""
     code = "class A:\n    def __del__(self): raise ValueError('c')\nA()\n"
     code += THREAD.format("raise ValueError('b')") + "raise ValueError('a')"
     result = run("-c", f"{CONFIGURE}{silence}\n{code}")
@@ -147,7 +147,7 @@ def test_an_error_is_never_lost(silence: str) -> None:
 
 
 def test_warnings() -> None:
-    """In the log, one line each, and not on standard error."""
+    """Warnings are one line each in the log, and not on standard error."""
     code = "import warnings; warnings.warn('careful\\nnow'); warnings.warn('old', FutureWarning)"
     result = run("-c", CONFIGURE + code)
     first, second = result.stdout.splitlines()
@@ -159,14 +159,14 @@ def test_warnings() -> None:
 
 
 def test_warnings_that_are_errors_stay_errors() -> None:
-    """`-W error` is the user's word."""
+    """`-W error` still raises."""
     result = run("-W", "error", "-c", CONFIGURE + "import warnings; warnings.warn('careful')")
     assert result.returncode == 1
     assert "UserWarning: careful" in result.stdout
 
 
 def test_a_forked_child_writes_too(tmp_path: Path) -> None:
-    """As gunicorn's workers do, with the handler that the master made; by its own id."""
+    """Like gunicorn's workers, it uses the master's handler, with its own process id."""
     code = (
         "import os\n"
         "pid = os.fork()\n"
@@ -184,7 +184,7 @@ def test_a_forked_child_writes_too(tmp_path: Path) -> None:
     "quieten", ["h.addFilter(lambda r: False)", "h.setLevel(100)", "logging.disable()"]
 )
 def test_an_exception_that_the_log_did_not_take(quieten: str) -> None:
-    """It is on standard error then, as without us."""
+    """It goes to standard error, as without this package."""
     code = (
         "import logging\nfrom appsvc_runtime import configure_logging\n"
         f"h = configure_logging()\n{quieten}\nraise ValueError('dead')\n"
@@ -195,7 +195,7 @@ def test_an_exception_that_the_log_did_not_take(quieten: str) -> None:
 
 
 def test_hooks_that_somebody_took_away_are_put_back() -> None:
-    """Configuring again is enough."""
+    """A second configuration installs the hooks again."""
     code = (
         "import sys\nfrom appsvc_runtime import configure_logging\nconfigure_logging()\n"
         "sys.excepthook = sys.__excepthook__\nconfigure_logging()\nraise ValueError('dead')\n"
@@ -206,7 +206,7 @@ def test_hooks_that_somebody_took_away_are_put_back() -> None:
 
 
 def test_standard_output_by_its_name(tmp_path: Path) -> None:
-    """What is printed and what is logged do not write over each other in a file."""
+    """Printed and logged lines do not overwrite each other in a file."""
     code = (
         "import logging\nfrom appsvc_runtime import configure_logging\n"
         "configure_logging(file='/dev/stdout')\n"

@@ -1,4 +1,4 @@
-"""Lines to standard output, whatever happens to it: the app goes on, and lines come whole."""
+"""Lines to standard output are whole, and the app continues, whatever happens to the stream."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ class Disk(io.RawIOBase):
         self.data = b""
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Take it, unless full."""
+        """Take the bytes, unless full."""
         if self.full:
             raise OSError(28, "No space left on device")
         self.data += bytes(data)
         return len(data)
 
     def messages(self) -> list[str]:
-        """Give what the lines say."""
+        """Return the messages of the lines."""
         return [line.partition(": ")[2] for line in self.data.decode().splitlines()]
 
 
 def test_each_line_goes_to_what_standard_output_is_then(handler: StdoutHandler) -> None:
-    """wfastcgi has another one for every request, and keeps none."""
+    """wfastcgi has another stream for every request, and keeps none."""
     for number in range(3):
         with redirect_stdout(io.StringIO()) as out:
             say(handler, "line %d", number)
@@ -87,7 +87,7 @@ def _closed() -> io.StringIO:
 
 @pytest.mark.parametrize("stream", LOSING)
 def test_lines_that_are_lost_are_counted(stream: Any, handler: StdoutHandler) -> None:
-    """And the count is written when there is a standard output again; nothing is raised."""
+    """The count is written when there is a standard output again; nothing is raised."""
     with redirect_stdout(stream()), redirect_stderr(io.StringIO()) as err:
         for _ in range(3):
             say(handler, "lost")
@@ -106,7 +106,7 @@ def test_lines_that_are_lost_are_counted(stream: Any, handler: StdoutHandler) ->
 def test_a_disk_that_is_full_for_a_while(
     unbuffered: bool, size: int, handler: StdoutHandler
 ) -> None:
-    """Each line is there once, or counted; what the stream itself still holds comes as well."""
+    """Each line is written once or counted, also lines in the stream's own buffer."""
     disk = Disk()
     raw: Any = disk if unbuffered else io.BufferedWriter(disk)
     with redirect_stdout(io.TextIOWrapper(raw, "utf-8", write_through=unbuffered)) as stream:
@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_for_a_while(
 
 
 def test_the_count_is_json_where_lines_are(handler: StdoutHandler) -> None:
-    """A reader of objects is not given anything else."""
+    """A reader of JSON gets the count as JSON."""
     handler.setFormatter(make_json_formatter())
     handler.lost = 7
     with redirect_stdout(io.StringIO()) as out:
@@ -135,7 +135,7 @@ def test_the_count_is_json_where_lines_are(handler: StdoutHandler) -> None:
 
 
 def test_what_never_got_out_is_told_at_the_end() -> None:
-    """On standard error, when the handler is closed."""
+    """The count goes to standard error when the handler is closed."""
     handler = StdoutHandler()
     with redirect_stdout(None), redirect_stderr(io.StringIO()) as err:
         say(handler, "lost")
@@ -145,7 +145,7 @@ def test_what_never_got_out_is_told_at_the_end() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_characters_that_the_stream_lacks(encoding: str, handler: StdoutHandler) -> None:
-    """Are escaped; the line is whole."""
+    """Characters that its encoding lacks are escaped; the line is whole."""
     raw = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(raw, encoding, newline="\n")) as stream:
         say(handler, "é 世界 \udc80")
@@ -156,7 +156,7 @@ def test_characters_that_the_stream_lacks(encoding: str, handler: StdoutHandler)
 
 
 def test_a_stream_that_logs_what_is_written(handler: StdoutHandler) -> None:
-    """As a widespread recipe has it: no endless loop, and the line arrives."""
+    """A common recipe: there is no endless loop, and the line is written."""
 
     class ToLog(io.TextIOBase):
         def write(self, text: str) -> int:
@@ -178,7 +178,7 @@ def test_a_stream_that_logs_what_is_written(handler: StdoutHandler) -> None:
 
 @pytest.mark.parametrize("stderr", [None, _closed()], ids=["none", "closed"])
 def test_a_formatter_of_the_users_that_fails(stderr: Any, handler: StdoutHandler) -> None:
-    """Is told on standard error as the standard library does, if there is one."""
+    """The error goes to standard error, if there is one, as in the standard library."""
     handler.setFormatter(logging.Formatter("%(missing)s"))
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(stderr):
         say(handler, "hello")
@@ -192,7 +192,7 @@ def test_a_formatter_of_the_users_that_fails(stderr: Any, handler: StdoutHandler
 
 
 def test_a_megabyte_is_one_line() -> None:
-    """Through a pipe, with bytes that are no text in it."""
+    """It goes through a pipe, with bytes that are not text in it."""
     code = "log.warning('a' * 500_000 + '\\n\\udc80' + 'b' * 500_000 + '.')"
     result = run("-c", CONFIGURE + code)
     assert (result.returncode, result.stderr) == (0, "")
@@ -209,7 +209,7 @@ def test_a_megabyte_is_one_line() -> None:
     ],
 )
 def test_a_record_that_cannot_be_formatted(message: str, args: tuple[object, ...]) -> None:
-    """Is in the log all the same, with its place; standard error is left alone."""
+    """It is logged with its place in the code; standard error has nothing."""
     code = f"log.warning({message!r}, *{args!r})\nlog.warning('on')"
     result = run("-c", CONFIGURE + code)
     first, second = result.stdout.splitlines()
@@ -228,7 +228,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_app_goes_on(fault: str) -> None:
-    """Whatever has become of standard output."""
+    """The app continues, whatever has become of standard output."""
     code = f"{fault}\nfor n in range(1000): log.warning('line %d', n)\nsys.stderr.write('on')\n"
     result = run("-c", CONFIGURE + code)
     assert result.stderr.startswith("on")
@@ -238,7 +238,7 @@ def test_the_app_goes_on(fault: str) -> None:
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("target", ["broken pipe", "/dev/full"])
 def test_the_app_goes_on_with_a_real(target: str, unbuffered: str) -> None:
-    """Reader that has gone, and disk that is full; at the end it is said what is missing."""
+    """With a closed pipe or a full disk the app continues; the loss is reported at the end."""
     if target == "/dev/full":
         descriptor = os.open("/dev/full", os.O_WRONLY)
     else:

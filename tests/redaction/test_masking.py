@@ -1,4 +1,4 @@
-"""What may be shown of a setting, and what never is."""
+"""Masking: which parts of a setting may be shown, and which never are."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_secrets_are_known_by_what_they_look_like(shape: str) -> None:
 
 @pytest.mark.parametrize("around", ["{}", "token {}", '"{}"', "a={};"], ids=str)
 def test_json_web_tokens_are_known(around: str) -> None:
-    """By their first letters."""
+    """JSON web tokens are recognised by their first letters."""
     assert mask_value("VALUE", around.format(JWT)) == MASK
 
 
@@ -137,7 +137,7 @@ SHOWN = [
 
 @pytest.mark.parametrize(("name", "value"), SHOWN)
 def test_harmless_values_are_shown(name: str, value: str) -> None:
-    """As they are."""
+    """Harmless values are shown unchanged."""
     assert mask_value(name, value) == value
 
 
@@ -156,7 +156,7 @@ def test_harmless_values_are_shown(name: str, value: str) -> None:
     ],
 )  # fmt: skip
 def test_urls_show_where_they_lead(url: str, shown: str) -> None:
-    """Scheme, host, port, path, and the names in the query; users, but not those of the web."""
+    """Scheme, host, port, path and query names are shown; users too, except in web URLs."""
     assert mask_url(url) == shown
 
 
@@ -168,7 +168,7 @@ PASSWORDS = st.text(st.sampled_from("ab1@/?#:;=&%$ '\"\\,+"), max_size=8)
 @example("", "", "")
 @given(PASSWORDS, PASSWORDS, st.sampled_from(["", "?x=1", "/db", ":80/a?b=c#d", "/x@y"]))
 def test_no_password_of_a_url_is_shown(before: str, after: str, tail: str) -> None:
-    """Whatever characters are in it, quoted or not."""
+    """A URL's password is hidden, whatever its characters, encoded or not."""
     url = f"mysql://me:{before}{MARKER}{after}@h{tail}"
     assert MARKER not in mask_url(url)
     assert MARKER not in mask_value("VALUE", url)
@@ -177,14 +177,14 @@ def test_no_password_of_a_url_is_shown(before: str, after: str, tail: str) -> No
 
 @given(NOISE, st.sampled_from(["Password", "AccountKey", "sig", "api_key", "token"]), NOISE)
 def test_no_value_of_a_pair_is_shown(before: str, name: str, after: str) -> None:
-    """Whatever stands around a pair that is a secret by its name."""
+    """A pair whose name marks a secret is hidden, whatever surrounds it."""
     shown = mask_value("VALUE", f"{before};{name}={MARKER};{after}")
     assert MARKER not in shown
 
 
 @given(st.text(), st.text())
 def test_any_value_is_masked_or_shown(name: str, value: str) -> None:
-    """No text makes it fail; a secret's name hides every value."""
+    """No text makes masking fail, and a secret's name hides every value."""
     assert isinstance(mask_value(name, value), str)
     if value.strip():
         assert mask_value("DB_PASSWORD", value) == MASK
@@ -205,13 +205,13 @@ def test_no_value_takes_the_square_of_its_length() -> None:
     "show", [repr, str, "{}".format, "%s".__mod__, "%r".__mod__], ids=["r", "s", "f", "%s", "%r"]
 )
 def test_secret_is_hidden(show: Any) -> None:
-    """In every way of making a text of it."""
+    """Every conversion to text hides the secret."""
     assert MARKER not in show(Secret(MARKER))
     assert MASK in show(Secret(MARKER))
 
 
 def test_secret_is_a_value() -> None:
-    """Equal and hashed by its text, also one that is not UTF-8; no plain text's equal."""
+    """Secrets compare and hash by their text, even if it is not UTF-8, and equal no plain text."""
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a"), Secret("\udcff")}) == 2
@@ -223,7 +223,7 @@ def test_secret_is_a_value() -> None:
 
 
 def test_url_is_a_text_whose_repr_hides() -> None:
-    """What programs do with it is left alone."""
+    """A Url is the unchanged text for programs; only its `repr` hides parts."""
     url = Url(f"https://me:{MARKER}@h.example/p?sig={MARKER}#t={MARKER}")
     assert f"{url}" == str(url) == url + ""
     assert MARKER in url
@@ -277,7 +277,7 @@ a 'unclosed
 
 @pytest.mark.parametrize("command", HIDDEN)
 def test_no_secret_of_a_command_is_shown(command: str) -> None:
-    """By name and by look, in whatever quotes; the program stays readable."""
+    """Secrets are found by name and shape, in any quotes; the program stays readable."""
     masked = mask_command(command)
     assert MARKER not in masked
     assert MASK in masked
@@ -286,11 +286,11 @@ def test_no_secret_of_a_command_is_shown(command: str) -> None:
 
 @pytest.mark.parametrize("command", SHOWN)
 def test_a_command_without_secrets_is_shown_as_it_is(command: str) -> None:
-    """Blanks and quotes included."""
+    """A command without secrets is unchanged, including blanks and quotes."""
     assert mask_command(command) == command
 
 
 @given(st.text(alphabet="ab =-:'\"\\\n", max_size=60))
 def test_masking_a_command_keeps_what_is_no_secret(command: str) -> None:
-    """Whatever the quotes."""
+    """Other words stay, whatever the quotes."""
     assert mask_command(command) == command

@@ -1,4 +1,4 @@
-"""No dump, no attribute path, no report of an error shows a secret's text."""
+"""No dump, no attribute path and no error report shows a secret's text."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Held:
 
 
 def every(holder: Any) -> dict[str, Any]:
-    """Return a value by itself and in what apps put it into."""
+    """Return a value alone and inside the containers that apps use."""
     return {
         "alone": holder,
         "list": [holder],
@@ -85,7 +85,7 @@ def every(holder: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle_refuses(make: Callable[[], Any], protocol: int) -> None:
-    """In every protocol, and says what to do instead."""
+    """Every pickle protocol refuses a secret, and the error says what to do instead."""
     for value in every(make()).values():
         with pytest.raises(TypeError, match=r"reveal\(\)") as caught:
             pickle.dumps(value, protocol)
@@ -94,7 +94,7 @@ def test_pickle_refuses(make: Callable[[], Any], protocol: int) -> None:
 
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
 def test_yaml_refuses(make: Callable[[], Any]) -> None:
-    """PyYAML asks as pickle does; its safe dump knows no such objects at all."""
+    """PyYAML refuses a secret as pickle does; its safe dump knows no such objects at all."""
     yaml = pytest.importorskip("yaml")
     for value in every(make()).values():
         stream = io.StringIO()
@@ -108,7 +108,7 @@ def test_yaml_refuses(make: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
 def test_others_refuse_as_well(make: Callable[[], Any]) -> None:
-    """What takes plain values only."""
+    """Serializers that take only plain values refuse a secret too."""
     with pytest.raises(TypeError):
         json.dumps(make())
     with pytest.raises(ValueError, match="unmarshallable"):
@@ -119,7 +119,7 @@ def test_others_refuse_as_well(make: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("name", ["secret", "connection string", "options", "sealed"])
 def test_a_copy_is_the_same_object(name: str) -> None:
-    """There is nothing in it to change."""
+    """A secret is immutable, so its copy is the same object."""
     value = HOLDERS[name]()
     assert copy.copy(value) is value
     assert copy.deepcopy(value) is value
@@ -129,7 +129,7 @@ def test_a_copy_is_the_same_object(name: str) -> None:
 
 
 def test_a_subclass_is_refused_as_well() -> None:
-    """Its own attributes are shown, never the text."""
+    """A subclass shows its own attributes, and never the text."""
 
     class Key(Secret):
         def __init__(self, text: str) -> None:
@@ -139,7 +139,7 @@ def test_a_subclass_is_refused_as_well() -> None:
     key = Key(MARKER)
     assert vars(key) == {"label": "billing"}
     assert copy.deepcopy(key) is key
-    with pytest.raises(TypeError, match="A Key is not written by pickle"):
+    with pytest.raises(TypeError, match="A Key cannot be written by pickle"):
         pickle.dumps(key)
 
 
@@ -164,7 +164,7 @@ SHOWS: dict[str, Callable[[Any], str]] = {
 
 
 def log_with(formatter: logging.Formatter, value: Any) -> str:
-    """Return a line with the value as message, argument, extra and local of a traceback."""
+    """Return a log line with the value as message, argument, extra and local of a traceback."""
     lines = []
     for message, arguments in ((value, ()), ("%s %r", (value, value)), ({"key": value}, ())):
         record = logging.LogRecord("app", logging.INFO, "app.py", 1, message, arguments, None)
@@ -180,13 +180,13 @@ def log_with(formatter: logging.Formatter, value: Any) -> str:
 @pytest.mark.parametrize("show", SHOWS.values(), ids=SHOWS)
 @pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS)
 def test_nothing_shows_it(make: Callable[[], Any], show: Callable[[Any], str]) -> None:
-    """By itself, and in lists, dictionaries and dataclasses."""
+    """Neither the value itself nor lists, dictionaries and dataclasses show the text."""
     for value in every(make()).values():
         assert MARKER not in show(value)
 
 
 def test_pydantic_shows_none() -> None:
-    """Models keep the object; JSON of it is an error."""
+    """Pydantic models keep the object, and JSON of it is an error."""
     pydantic = pytest.importorskip("pydantic")
 
     class Model(pydantic.BaseModel):  # type: ignore[misc,name-defined]
@@ -237,7 +237,7 @@ for write in ("get_traceback_html", "get_traceback_text"):
 
 
 def test_the_debug_page_of_django_shows_none() -> None:
-    """The real one: local variables of a view, and settings."""
+    """Django's debug page shows no secret in a view's variables or in the settings."""
     pytest.importorskip("django")
     result = subprocess.run(
         [sys.executable, "-c", DEBUG_PAGE],
@@ -252,7 +252,7 @@ def test_the_debug_page_of_django_shows_none() -> None:
 
 
 def test_mappings_are_not_gone_through_by_reports() -> None:
-    """Nor are dictionaries that repr hides."""
+    """Error reports do not list the values of mappings that `repr` hides."""
     settings = load_settings({"N": MARKER})
     for value in (settings.app_settings, connection().options, connection().parts):
         assert MARKER not in plain(value)
@@ -273,7 +273,7 @@ PATHS = """
 
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_of_a_format_string_leads_there(path: str) -> None:
-    """Whatever an attacker writes who may choose the format string."""
+    """No format string that an attacker chooses reaches the text."""
     for value in (secret(), connection()):
         try:
             shown = path.format(value)
@@ -283,7 +283,7 @@ def test_no_path_of_a_format_string_leads_there(path: str) -> None:
 
 
 def steps(value: Any) -> Iterator[Any]:
-    """Return all that one step in a format string leads to: attributes, and items."""
+    """Return all objects that one step of a format string reaches: attributes and items."""
     for name in dir(value):
         try:
             yield getattr(value, name)
@@ -297,7 +297,7 @@ def steps(value: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", ["secret", "connection string"])
 def test_a_search_of_all_paths_finds_nothing(name: str) -> None:
-    """Four steps deep, and no further through other packages' modules."""
+    """The search goes four steps deep, and not through modules of other packages."""
     level, seen, checked = [HOLDERS[name]()], {}, 0
     for _ in range(4):
         following = []
@@ -319,7 +319,7 @@ def test_a_search_of_all_paths_finds_nothing(name: str) -> None:
 
 
 def plain(value: Any, depth: int = 0) -> str:
-    """Return what a reporter such as Sentry's keeps of a local variable.
+    """Return what a reporter such as Sentry's records of a local variable.
 
     Source: `_serialize_node_impl` of sentry_sdk/serializer.py.
     """
@@ -336,7 +336,7 @@ def plain(value: Any, depth: int = 0) -> str:
 
 
 def locals_of(error: BaseException | None) -> Iterator[tuple[str, str, str]]:
-    """Return each local variable of this package's frames that an error leads to."""
+    """Return all local variables in this package's frames that an error leads to."""
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if frame.f_code.co_filename.startswith(PACKAGE):
@@ -347,7 +347,7 @@ def locals_of(error: BaseException | None) -> Iterator[tuple[str, str, str]]:
 
 @dataclasses.dataclass
 class Wanted:
-    """Of which nothing can be read."""
+    """A dataclass none of whose fields can be read."""
 
     number: int
     missing: int
@@ -405,7 +405,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_no_local_variable_of_an_error_shows_a_value(fault: Callable[[], Any]) -> None:
-    """Reports of errors hold the local variables of every frame."""
+    """Error reports hold the local variables of every frame; none shows a value."""
     with pytest.raises(AppServiceError) as caught:
         fault()
     assert not [row for row in locals_of(caught.value) if MARKER in row[2]]
@@ -413,13 +413,13 @@ def test_no_local_variable_of_an_error_shows_a_value(fault: Callable[[], Any]) -
 
 
 def test_a_wrapped_function_shows_its_signature() -> None:
-    """Tools and `help()` show the options of the middleware, as without the wrapper."""
+    """Tools and `help()` show the options of the wrapped middleware."""
     assert "trusted_proxies" in inspect.signature(AppServiceMiddleware).parameters
     assert AppServiceMiddleware.__init__.__name__ == "__init__"
 
 
 def test_no_local_variable_of_the_source_for_pydantic_shows_a_value() -> None:
-    """Where one setting of several cannot be resolved."""
+    """The source for pydantic shows no value if one of several settings cannot be resolved."""
     pydantic_settings = pytest.importorskip("pydantic_settings")
     from appsvc_runtime.pydantic import AppServiceSettingsSource
 
@@ -435,7 +435,7 @@ def test_no_local_variable_of_the_source_for_pydantic_shows_a_value() -> None:
 
 @pytest.mark.parametrize("name", ["PART", "PART__NUMBERS"])
 def test_no_local_variable_of_a_nested_model_shows_a_value(name: str) -> None:
-    """Where one text of it is no JSON: pydantic's own frames hold that one, ours held all."""
+    """If a nested model's text is not JSON, pydantic's frames hold only that text."""
     pydantic = pytest.importorskip("pydantic")
     pydantic_settings = pytest.importorskip("pydantic_settings")
     from appsvc_runtime.pydantic import AppServiceSettingsSource
@@ -455,7 +455,7 @@ def test_no_local_variable_of_a_nested_model_shows_a_value(name: str) -> None:
 
 
 def test_no_local_variable_shows_the_file(tmp_path: Path) -> None:
-    """Nor the bytes of a `.env` that is no text."""
+    """No local variable shows the bytes of a `.env` that is not text."""
     path = tmp_path / ".env"
     path.write_bytes(f"KEY={MARKER}\n".encode() + b"\xff\n")
     with pytest.raises(AppServiceError) as caught:
@@ -480,7 +480,7 @@ STARTS_SOMETHING = {"appsvc_runtime.__main__", "appsvc_runtime.gunicorn_conf"}
 
 
 def test_no_plan_shows_the_variables_it_holds() -> None:
-    """Plans, options and commands are printed by debuggers and reports, too."""
+    """Plans, options and commands, which debuggers and reports print, show no variable."""
     shown, hidden = [], 0
     for found in pkgutil.walk_packages(appsvc_runtime.__path__, "appsvc_runtime."):
         if found.name in STARTS_SOMETHING:
@@ -502,7 +502,7 @@ def test_no_plan_shows_the_variables_it_holds() -> None:
 
 
 def test_settings_are_not_written_for_people() -> None:
-    """Pickle takes them to another process; YAML and JSON show none of their values."""
+    """Pickle takes settings to another process; YAML and JSON show none of their values."""
     yaml = pytest.importorskip("yaml")
     settings = load_settings(ENVIRON)
     assert pickle.loads(pickle.dumps(settings)).value("OTHER") == MARKER

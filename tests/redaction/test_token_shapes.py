@@ -1,7 +1,6 @@
-"""Credentials are known by their look, and ordinary texts are left alone.
+"""Credentials are recognised by their shape, and ordinary texts are shown.
 
-The examples are put together while the tests run: scanners for leaked credentials look through
-repositories, too.
+The examples are assembled at run time, because scanners for leaked credentials search repositories.
 """
 
 from __future__ import annotations
@@ -141,7 +140,7 @@ def test_tokens_are_known(shape: str, token: str) -> None:
 
 
 def test_every_shape_has_an_example() -> None:
-    """The tables are complete."""
+    """Every shape has an example here."""
     addresses = {
         name for _, text in ADDRESSES.values() for name, rule in SHAPES.items()
         if re.search(rule, text.format("abcdefghijklm"))
@@ -151,7 +150,7 @@ def test_every_shape_has_an_example() -> None:
 
 @pytest.mark.parametrize(("host", "address"), ADDRESSES.values(), ids=ADDRESSES)
 def test_addresses_that_are_secrets_show_their_host(host: str, address: str) -> None:
-    """Alone, within a text or a list, in a Url and in a connection string's options."""
+    """Only the host is shown: alone, in a text or list, in a Url, in a string's options."""
     marker = "s3cr3tmarker1"
     address = address.format(marker)
     for value in (
@@ -228,7 +227,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
 def test_ordinary_texts_are_shown(text: str) -> None:
-    """A list that hides everything helps nobody."""
+    """Ordinary texts are shown: a list that hides everything helps nobody."""
     assert mask_value("VALUE", text) == text
 
 

@@ -1,4 +1,4 @@
-"""App settings as one mapping: every spelling of a name finds it, and nothing shows a value."""
+"""App settings as one mapping: every spelling of a name finds it, and no value is shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_any_spelling_finds_it(there: str) -> None:
     ],
 )
 def test_other_spellings(there: str, asked: str, found: bool) -> None:
-    """A dot is what Linux makes an underscore of; case counts."""
+    """Linux turns a dot into an underscore; case counts."""
     settings = make({there: "x"})
     assert (asked in settings) is found
     assert settings.get(asked) == ("x" if found else None)
@@ -65,7 +65,7 @@ def test_other_spellings(there: str, asked: str, found: bool) -> None:
 
 @pytest.mark.parametrize("asked", ["path", "PATH", "Path", "mail:host", "APPSETTING_MAIL__HOST"])
 def test_windows_makes_no_difference_of_case(asked: str) -> None:
-    """Also in a copy of its environment, where all names are upper-cased."""
+    """On Windows case is ignored, even in a copy whose names are all upper-cased."""
     there = {"Path": "x", "APPSETTING_MAIL:HOST": "x"}
     assert make(there, ignore_case=True)[asked] == "x"
     assert list(make(there, ignore_case=True)) == ["Path", "MAIL:HOST"]
@@ -82,7 +82,7 @@ def test_windows_makes_no_difference_of_case(asked: str) -> None:
     ],
 )  # fmt: skip
 def test_which_of_several_is_found(values: dict[str, str], asked: str, name: str) -> None:
-    """The very name, else the plain variable; each setting is listed once."""
+    """The exact name takes precedence, then the plain variable; each setting is listed once."""
     settings = make(values)
     found = settings.find(asked)
     assert found is not None
@@ -91,7 +91,7 @@ def test_which_of_several_is_found(values: dict[str, str], asked: str, name: str
 
 
 def test_environment_goes_before_dotenv() -> None:
-    """Also where it has the other spelling, or is set to nothing."""
+    """A variable takes precedence over `.env`, even in another spelling or if it is empty."""
     settings = make({"A__B": "env", "EMPTY": ""}, {"A:B": "file", "EMPTY": "file", "C": "file"})
     assert settings["A:B"] == "env"
     assert settings["EMPTY"] == ""
@@ -112,7 +112,7 @@ def test_environment_goes_before_dotenv() -> None:
     ],
 )  # fmt: skip
 def test_finding_in_any_case(values: dict[str, str], name: str) -> None:
-    """For the fields of dataclasses, on hosts where case counts."""
+    """Fields of dataclasses are found in any case on hosts where case counts."""
     found = make(values).find_ignoring_case("Api_Key")
     assert found is not None
     assert (found.name, found.value) == (name, "1")
@@ -120,7 +120,7 @@ def test_finding_in_any_case(values: dict[str, str], name: str) -> None:
 
 
 def test_a_variable_in_another_case_goes_before_dotenv() -> None:
-    """What is set is never overridden by a line of `.env`."""
+    """A line of `.env` never overrides a variable, even one in another case."""
     found = make({"api_key": "env"}, {"API_KEY": "file"}).find_ignoring_case("API_KEY")
     assert found == Found("api_key", "env", "environment")
 
@@ -130,12 +130,12 @@ def test_a_variable_in_another_case_goes_before_dotenv() -> None:
     [("mail", True), ("Mail:Smtp", True), ("MAIL__SMTP", True), ("Empty", False), ("Mai", False)],
 )
 def test_sections(name: str, there: bool) -> None:
-    """A section is there if anything in it is set, and to something."""
+    """A section exists if any setting in it is not empty."""
     assert make({"Mail": "x"}, {"Mail__Smtp:Host": "x", "Empty__A": " "}).has_section(name) is there
 
 
 def test_unresolved_references_are_errors_when_read() -> None:
-    """Not when looked for; a default does not hide one."""
+    """An unresolved reference is an error when read, not when looked for, despite a default."""
     settings = make({"APPSETTING_A": REFERENCE, "B": "x"})
     assert "A" in settings
     assert settings.find("A") is not None
@@ -148,7 +148,7 @@ def test_unresolved_references_are_errors_when_read() -> None:
 
 
 def test_nothing_shows_a_value() -> None:
-    """Not of the mapping, its views, or what was found."""
+    """Neither the mapping nor its views nor a found setting show a value."""
     settings = make({"A": "S3cr3t"}, {"B": "S3cr3t"})
     shown: list[Any] = [settings, settings.values(), settings.items(), settings.find("A")]
     assert "S3cr3t" not in repr(shown)
@@ -156,7 +156,7 @@ def test_nothing_shows_a_value() -> None:
 
 
 def test_frozen() -> None:
-    """Neither what it was made from nor what it gives can change it."""
+    """Changes to its source or its results do not change the mapping."""
     values = {"A": "1"}
     settings = make(values)
     values["A"] = "2"
@@ -167,7 +167,7 @@ def test_frozen() -> None:
 
 
 def test_empty() -> None:
-    """No layer at all is no error."""
+    """A mapping without layers is empty, and not an error."""
     assert dict(AppSettings()) == {}
     assert AppSettings().environ == {}
     assert AppSettings().find("A") is None
@@ -182,7 +182,7 @@ NAMES = st.builds("".join, st.tuples(st.sampled_from(["", "APPSETTING", "APPSETT
 
 @given(st.dictionaries(NAMES, st.text(max_size=5)), st.booleans())
 def test_any_mapping_is_one(values: dict[str, str], ignore_case: bool) -> None:
-    """Every listed name is found, every variable by its own name; a copy is the same."""
+    """Every listed name and every variable is found; a copy is equal."""
     settings = make(values, ignore_case=ignore_case)
     assert len(settings) == len(list(settings)) == len(set(settings))
     for name in settings:

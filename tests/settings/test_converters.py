@@ -1,4 +1,4 @@
-"""Texts to typed values: what each kind takes, what it refuses, and what it never says."""
+"""Texts become typed values: what each kind accepts and refuses, and that errors show no text."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.processor_time import LONG, limit
 
 
 class Color(enum.Enum):
-    """Values that are texts."""
+    """Members with text values."""
 
     RED = "rouge"
     BLUE = "bleu"
 
 
 class Level(enum.IntEnum):
-    """Values that are numbers."""
+    """Members with number values."""
 
     LOW = 1
     HIGH = 2
@@ -101,7 +101,7 @@ READ = [
 
 @pytest.mark.parametrize(("kind", "text", "value"), READ)
 def test_texts_are_read(kind: Any, text: str, value: Any) -> None:
-    """Each kind gives its own type."""
+    """Each kind returns its own type."""
     found = reader_for(kind).parse(text)
     assert found == value
     assert type(found) is (Url if kind is Url else type(value))
@@ -146,7 +146,7 @@ REFUSED = [
     [pytest.param(kind, text, id=f"{kind}-{text[:12]!a}") for kind, text in REFUSED],
 )
 def test_other_texts_are_refused(kind: Any, text: str) -> None:
-    """With ValueError, and nothing else."""
+    """Other texts raise ValueError, and nothing else."""
     with pytest.raises(ValueError):
         reader_for(kind).parse(text)
 
@@ -160,7 +160,7 @@ def test_other_texts_are_refused(kind: Any, text: str) -> None:
     ids=str,
 )  # fmt: skip
 def test_kinds_that_no_setting_can_be(kind: Any) -> None:
-    """The developer is told, before any text is looked at."""
+    """An impossible kind is an error before any text is read."""
     with pytest.raises(TypeError, match="no way to read a setting"):
         reader_for(kind)
 
@@ -180,7 +180,7 @@ def test_kinds_that_no_setting_can_be(kind: Any) -> None:
     ids=str,
 )
 def test_what_is_expected_is_said(kind: Any, words: str) -> None:
-    """In words that stand after "expected"."""
+    """`expected` is a text that fits after the word "expected"."""
     assert words in reader_for(kind).expected
 
 
@@ -190,12 +190,12 @@ def test_what_is_expected_is_said(kind: Any, words: str) -> None:
     ids=str,
 )
 def test_optional_kinds(kind: Any, optional: bool) -> None:
-    """None is the value of what is not set only where the kind says so."""
+    """A setting that is not set is None only if its kind allows None."""
     assert reader_for(kind).optional is optional
 
 
 def test_home_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`~` in a path is what a shell makes of it."""
+    """`~` in a path is expanded as by a shell."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert reader_for(Path).parse("~/x") == tmp_path / "x"
@@ -213,7 +213,7 @@ def test_home_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     ],
 )
 def test_texts_that_are_no_setting_at_all(text: str, words: str) -> None:
-    """NUL characters, and bytes that are not UTF-8."""
+    """NUL characters and bytes that are not UTF-8 are refused."""
     assert (words in fault(text)) if words else fault(text) == ""
 
 
@@ -237,7 +237,7 @@ JSON_TEXTS = st.recursive(
     st.sampled_from(KINDS),
 )
 def test_readers_raise_value_errors_only(text: str, kind: Any) -> None:
-    """Whatever the text is."""
+    """Readers raise only ValueError, for any text."""
     reader: Reader = reader_for(kind)
     with contextlib.suppress(ValueError):
         reader.parse(text)
@@ -247,7 +247,7 @@ def test_readers_raise_value_errors_only(text: str, kind: Any) -> None:
     st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.none() | st.integers(0, 999_999)
 )
 def test_clocks_read_back(hours: int, minutes: int, seconds: int, micro: int | None) -> None:
-    """A duration written as hh:mm:ss, with or without a fraction, is what was written."""
+    """A duration written as hh:mm:ss, with or without a fraction, reads back unchanged."""
     text = f"{hours:02}:{minutes:02}:{seconds:02}" + ("" if micro is None else f".{micro:06}")
     wanted = timedelta(hours=hours, minutes=minutes, seconds=seconds, microseconds=micro or 0)
     assert reader_for(timedelta).parse(text) == wanted
@@ -255,7 +255,7 @@ def test_clocks_read_back(hours: int, minutes: int, seconds: int, micro: int | N
 
 @given(st.integers())
 def test_integers_read_back(number: int) -> None:
-    """And as JSON, and in lists."""
+    """Integers read back, also in JSON and in lists."""
     assert reader_for(int).parse(str(number)) == number
     assert reader_for(list[int]).parse(f"{number},{number}") == [number, number]
     assert reader_for(list[int]).parse(json.dumps([number])) == [number]
@@ -263,13 +263,13 @@ def test_integers_read_back(number: int) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_read_back(number: float) -> None:
-    """As `repr` writes them."""
+    """Floats read back from their `repr`."""
     assert reader_for(float).parse(repr(number)) == number
 
 
 @given(JSON_TEXTS)
 def test_json_reads_back(text: str) -> None:
-    """All that is JSON, and not the numbers that are none."""
+    """All JSON reads back; NaN and Infinity are refused."""
     try:
         value = reader_for(Json).parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`.env`: found, read as python-dotenv reads it, and never a crash or a secret in a message."""
+"""`.env` is found, read as by python-dotenv, and never causes a crash or shows a secret."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(folder: Path, data: str | bytes) -> Path:
 
 
 def refuse(path: Path) -> str:
-    """Give the words of the error for a file; nothing of its traceback shows the marker."""
+    """Return the error text for a file, after a check that its traceback hides the marker."""
     with pytest.raises(ConfigError) as caught:
         read_dotenv(path, {})
     assert caught.value.__cause__ is caught.value.__context__ is None
@@ -60,7 +60,7 @@ READ = [
 
 @pytest.mark.parametrize(("data", "values"), READ)
 def test_files_are_read(tmp_path: Path, data: str | bytes, values: dict[str, str]) -> None:
-    """As python-dotenv reads them; the process's environment stays what it was."""
+    """Files are read as by python-dotenv; the process's environment does not change."""
     before = dict(os.environ)
     assert read_dotenv(write(tmp_path, data), {}) == (values, [])
     assert dict(os.environ) == before
@@ -80,7 +80,7 @@ def test_files_are_read(tmp_path: Path, data: str | bytes, values: dict[str, str
 def test_variables_are_those_of_the_environment_first(
     text: str, environ: dict[str, str], value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with `load_dotenv()`: what a name means is what the app sees under it."""
+    """`${NAME}` is expanded as by `load_dotenv()`: to the value that the app sees."""
     path = write(tmp_path, text)
     assert read_dotenv(path, environ)[0]["B"] == value
     monkeypatch.setattr(os, "environ", environ)
@@ -100,7 +100,7 @@ def test_variables_are_those_of_the_environment_first(
 def test_lines_that_say_nothing(
     tmp_path: Path, text: str, values: dict[str, str], lines: list[int]
 ) -> None:
-    """Are left out, each with a finding that has its number and nothing of what it holds."""
+    """Unreadable lines are left out, each with a finding that has its number, not its content."""
     path = write(tmp_path, text)
     found, findings = read_dotenv(path, {})
     assert found == values
@@ -122,7 +122,7 @@ def test_lines_that_say_nothing(
     ],
 )  # fmt: skip
 def test_files_that_are_no_text(tmp_path: Path, data: str | bytes, words: str) -> None:
-    """Are refused by name and line, with what to do."""
+    """A file that is not text is refused with its name, the line, and what to do."""
     path = write(tmp_path, data)
     told = refuse(path)
     assert f"The file {path}" in told
@@ -131,12 +131,12 @@ def test_files_that_are_no_text(tmp_path: Path, data: str | bytes, words: str) -
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """Is named."""
+    """The error names the missing file."""
     assert f"The file {tmp_path / 'x'} cannot be read: No such file" in refuse(tmp_path / "x")
 
 
 def test_a_folder_of_that_name(tmp_path: Path) -> None:
-    """Is passed over in the search, and refused when it was named."""
+    """The search skips a folder named `.env`; a path to one is refused."""
     (tmp_path / ".env").mkdir()
     inner = tmp_path / "app"
     inner.mkdir()
@@ -145,7 +145,7 @@ def test_a_folder_of_that_name(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is refused, also where the tests run as root, who may read everything."""
+    """An unreadable file is refused, even if root, who can read everything, runs the tests."""
 
     def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied", MARKER)
@@ -156,19 +156,19 @@ def test_a_file_that_is_closed_to_us(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_that_never_ends(tmp_path: Path) -> None:
-    """Is read no further than a list of settings goes."""
+    """No more of a file is read than a list of settings can be long."""
     assert "it is larger than 5 MB" in refuse(write(tmp_path, "A=1\n" * 1_300_000))
     if Path("/dev/zero").exists():
         assert "it is larger than 5 MB" in refuse(Path("/dev/zero"))
 
 
 def test_a_name_that_is_no_path() -> None:
-    """Is refused as other files that cannot be read."""
-    assert "its name holds a NUL character" in refuse(Path("a\0b"))
+    """A name that cannot be a path is refused like other unreadable files."""
+    assert "its name contains a NUL character" in refuse(Path("a\0b"))
 
 
 def test_the_nearest_file_is_found(tmp_path: Path) -> None:
-    """In the folder, else above it; from a file too, and from a folder that is not there yet."""
+    """In the folder or above it, even if the start is a file or a folder that does not exist."""
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     outer = write(tmp_path, "A=1")
@@ -180,7 +180,7 @@ def test_the_nearest_file_is_found(tmp_path: Path) -> None:
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
-    """The folders above are those of the place itself, not of the link to it."""
+    """The search goes up from the target of a link, not from the link."""
     (tmp_path / "real" / "app").mkdir(parents=True)
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "app").symlink_to(tmp_path / "real" / "app")
@@ -190,7 +190,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 
 def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a file another user's; where only root may, for whom asks."""
+    """Make another user the owner of a file; if only root may do so, simulate it."""
     with contextlib.suppress(PermissionError):
         os.chown(path, 54321, 54321, follow_symlinks=False)
         return
@@ -208,7 +208,7 @@ def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_another_user_has_put_above(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
 ) -> None:
-    """As anybody may in /tmp: it is passed over with a finding; the folder's own is read."""
+    """Another user's file above is skipped with a finding; one in the folder itself is read."""
     inner = tmp_path / "shared" / "app"
     inner.mkdir(parents=True)
     wanted = write(tmp_path, "A=mine")
@@ -225,7 +225,7 @@ def test_a_file_that_another_user_has_put_above(
 
 
 def test_places_where_nothing_can_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No path, links in circles, folders closed to us: none, or one further up."""
+    """An invalid path, circular links or a closed folder give None, or a file further up."""
     assert find_dotenv(Path("a\0b"))[0] is None
     circle = tmp_path / "circle"
     circle.symlink_to(circle)
@@ -245,7 +245,7 @@ def test_places_where_nothing_can_be_found(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is no error: nothing is found."""
+    """A deleted working folder is not an error: nothing is found."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -255,7 +255,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give one folder for many files; not the one above all tests' folders."""
+    """Return one folder for many files, outside the folder of all tests."""
     return tmp_path_factory.mktemp("dotenv")
 
 
@@ -266,7 +266,7 @@ LINES = st.lists(
 
 @given(LINES | st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=60))
 def test_any_text_is_read_as_dotenv_reads_it(folder: Path, text: str) -> None:
-    """Names and values are those that python-dotenv's own function gives."""
+    """Names and values equal those that python-dotenv's own function returns."""
     path = write(folder, text)
     values, _ = read_dotenv(path, os.environ)
     wanted = DotEnv(path, encoding="utf-8", override=False).dict()
@@ -275,7 +275,7 @@ def test_any_text_is_read_as_dotenv_reads_it(folder: Path, text: str) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(folder: Path, data: bytes) -> None:
-    """With the package's own error."""
+    """Any bytes are read, or refused with the package's own error."""
     path = write(folder, data)
     try:
         read_dotenv(path, {})

@@ -1,4 +1,4 @@
-"""The table of `APPSVC_*` settings: its parsers, its precedence, and that it is complete."""
+"""The table of `APPSVC_*` settings: its parsers, its precedence, and its completeness."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Parser = Callable[[str], Any]
     ],
 )
 def test_parsers_read(parser: Parser, text: str, value: object) -> None:
-    """Each gives a value of its own type."""
+    """Each parser returns a value of its own type."""
     found = parser(text)
     assert found == value
     assert type(found) is type(value)
@@ -83,7 +83,7 @@ NO_NUMBERS = ("", " 8", "8\n", "8_000", "+8", "-1", "٨", "²", "1.0", "1e3", "1
     ],
 )
 def test_parsers_refuse(parser: Parser, text: str) -> None:
-    """All else is a ValueError that says what was expected, not what was there."""
+    """Any other text is a ValueError with what was expected, and not the text."""
     with pytest.raises(ValueError, match=r"^expected ") as caught:
         parser(text)
     assert len(text) < 2 or text not in str(caught.value)
@@ -91,7 +91,7 @@ def test_parsers_refuse(parser: Parser, text: str) -> None:
 
 @given(st.text())
 def test_parsers_give_a_value_or_a_value_error(text: str) -> None:
-    """No text makes a parser fail otherwise."""
+    """No text makes a parser raise another error."""
     for option in OPTIONS.values():
         try:
             option.parser(text)
@@ -123,7 +123,7 @@ def option() -> Option:
 def test_precedence(
     option: Option, argument: int | None, environ: dict[str, str], value: int
 ) -> None:
-    """Argument, environment, default."""
+    """The order is argument, environment, default."""
     assert option.resolve(argument, environ) == value
 
 
@@ -132,7 +132,7 @@ def test_precedence(
     [name for name, option in OPTIONS.items() if option.parser not in (option_parsers.parse_text,)],
 )
 def test_unusable_variable_is_named_and_its_value_is_not(name: str) -> None:
-    """The value may be a secret that was put in the wrong place; commands exit with 2."""
+    """The value may be a secret in the wrong variable; commands exit with 2."""
     with pytest.raises(ConfigError) as caught:
         resolve(name, None, {name: "s3cret/p4ss"})
     assert name in caught.value.message
@@ -145,14 +145,14 @@ def test_unusable_variable_is_named_and_its_value_is_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_default_is_what_no_variable_gives(name: str) -> None:
-    """`resolve` finds each row by its name, and each row has a sentence of help."""
+    """`resolve` returns each row's default, and each row has a sentence of help."""
     assert resolve(name, None, {}) == OPTIONS[name].default
     assert OPTIONS[name].name == name
     assert OPTIONS[name].help.endswith(".")
 
 
 def names_in(path: Path, *, strings_only: bool) -> set[str]:
-    """Give the settings that a source file names, in its string constants or anywhere."""
+    """Return the settings that a source file names, in its string constants or anywhere."""
     text = path.read_text(encoding="utf-8")
     if not strings_only:
         return set(NAME.findall(text))

@@ -1,4 +1,4 @@
-"""`load_settings()`: what a host tells, from any mapping, at any time, with nothing required."""
+"""`load_settings()` reads a host's variables from any mapping, at any time, and requires none."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ JOB = {
 
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder, with no variable set."""
+    """Run in an empty folder, with no variable set."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         monkeypatch.delenv(name)
@@ -72,7 +72,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_off_the_platform_nothing_is_needed(alone: Path) -> None:
-    """All is empty, the port is 8000, and nothing is a mistake."""
+    """Without variables all values are empty, the port is 8000, and there is no error."""
     settings = load_settings()
     assert settings.host == "local"
     assert not settings.on_platform
@@ -84,7 +84,7 @@ def test_off_the_platform_nothing_is_needed(alone: Path) -> None:
 
 
 def test_linux() -> None:
-    """What the container is told."""
+    """The container's variables are read."""
     settings = load_settings(LINUX)
     assert (settings.host, settings.on_platform, settings.site_name) == ("linux", True, "shop")
     assert (settings.slot, settings.region) == ("Production", "West Europe")
@@ -118,7 +118,7 @@ def test_windows_seen_from_elsewhere(upper: bool) -> None:
 
 @pytest.mark.parametrize("upper", [False, True], ids=["as-set", "copied"])
 def test_worker_role(upper: bool) -> None:
-    """What the fabric tells; a copy of Windows' variables is upper-cased."""
+    """The fabric's variables are read, even from an upper-cased copy of Windows' environment."""
     settings = load_settings({n.upper() if upper else n: value for n, value in ROLE.items()})
     assert (settings.host, settings.instance_id, settings.home) == ("workerrole", "w_IN_0", None)
     assert settings.role is not None
@@ -134,7 +134,7 @@ def test_worker_role(upper: bool) -> None:
 
 
 def test_webjob() -> None:
-    """It has the site's variables and its own; its arguments may hold secrets."""
+    """A WebJob has the site's variables and its own; its arguments may hold secrets."""
     settings = load_settings({**LINUX, **JOB})
     assert (settings.host, settings.site_name) == ("webjob", "shop")
     assert settings.webjob is not None
@@ -161,19 +161,19 @@ def test_webjob() -> None:
     ],
 )  # fmt: skip
 def test_single_variables(environ: dict[str, str], name: str, wanted: Any) -> None:
-    """Off the platform as on it."""
+    """Single variables are read on and off the platform."""
     assert getattr(load_settings(environ), name) == wanted
 
 
 def test_a_bad_port_is_an_error_when_asked_for() -> None:
-    """An app that needs none is not kept from its other settings."""
+    """An invalid port is an error on access, and does not affect other settings."""
     settings = load_settings({"PORT": "eighty"})
     with pytest.raises(ConfigError, match="The port from PORT"):
         _ = settings.port
 
 
 def test_frozen() -> None:
-    """Later changes, of the mapping or of the process, change nothing."""
+    """Later changes of the mapping or the process do not change the settings."""
     environ = {"A": "1"}
     settings = load_settings(environ)
     environ["A"] = "2"
@@ -184,7 +184,7 @@ def test_frozen() -> None:
 
 
 def test_the_environment_is_read_when_called(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time anew."""
+    """Each call reads the environment again."""
     assert load_settings().value("A", default=None) is None
     monkeypatch.setenv("A", "1")
     assert load_settings().value("A", int) == 1
@@ -192,12 +192,12 @@ def test_the_environment_is_read_when_called(alone: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("make", [dict, MappingProxyType, ChainMap])
 def test_any_mapping_will_do(make: Any) -> None:
-    """Not only dictionaries."""
+    """Any mapping is accepted, not only dictionaries."""
     assert load_settings(make(LINUX)).site_name == "shop"
 
 
 def test_dotenv_at_home(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the app's folder upwards, behind the environment, which stays as it is."""
+    """`.env` is searched from the app's folder upwards; the environment takes precedence."""
     (alone / "app").mkdir()
     (alone / ".env").write_text("A=file\nB=file\nnot this\nWEBSITE_SITE_NAME=x\nPORT=81\n")
     monkeypatch.setenv("A", "set")
@@ -230,7 +230,7 @@ def test_dotenv_at_home(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_when_dotenv_is_read(
     alone: Path, environ: dict[str, str] | None, dotenv: Any, wanted: bool
 ) -> None:
-    """Never on the platform unless asked for."""
+    """On the platform, `.env` is read only on request."""
     (alone / ".env").write_text("B=file\n")
     settings = load_settings(environ, dotenv=dotenv)
     assert settings.value("B", default="") == ("file" if wanted else "")
@@ -240,7 +240,7 @@ def test_when_dotenv_is_read(
 def test_dotenv_is_not_looked_for_on_the_platform(
     alone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was deployed by mistake, and is no text, does no harm."""
+    """A `.env` deployed by mistake, even one that is not text, does no harm."""
     (alone / ".env").write_bytes(b"\xff\xff")
     for name, value in LINUX.items():
         monkeypatch.setenv(name, value)
@@ -248,7 +248,7 @@ def test_dotenv_is_not_looked_for_on_the_platform(
 
 
 def test_dotenv_that_is_not_there(alone: Path) -> None:
-    """Is an error where a path was given, and none where one was looked for."""
+    """A missing `.env` is an error only if its path was passed."""
     assert load_settings(dotenv=True).dotenv_path is None
     for path in ("other.env", "", "a\0b", alone):
         with pytest.raises(ConfigError, match="cannot be read"):
@@ -256,7 +256,7 @@ def test_dotenv_that_is_not_there(alone: Path) -> None:
 
 
 def test_values_are_typed() -> None:
-    """The README's examples."""
+    """The examples of the README work."""
     settings = load_settings(
         {
             "N": "5",
@@ -278,7 +278,7 @@ def test_values_are_typed() -> None:
 
 
 def test_the_whole_object_can_be_copied() -> None:
-    """To another process, with nothing lost."""
+    """The settings can be copied to another process, with nothing lost."""
     settings = pickle.loads(pickle.dumps(load_settings({**WINDOWS, **JOB})))
     assert settings.webjob.name == "nightly"
     assert settings.value("Mail:Host") == "smtp"
@@ -292,7 +292,7 @@ VALUES = st.text(max_size=8) | st.sampled_from(
 
 @given(st.dictionaries(NAMES, VALUES))
 def test_any_mapping_loads(environ: dict[str, str]) -> None:
-    """Nothing is required, and nothing makes it fail before it is asked for."""
+    """No variable is required, and no value is an error before it is read."""
     settings = load_settings(environ)
     assert isinstance(settings.host, str)
     assert settings.start_seconds
@@ -310,7 +310,7 @@ def test_any_mapping_loads(environ: dict[str, str]) -> None:
 
 
 def test_nothing_is_logged(alone: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither here nor by python-dotenv."""
+    """Neither this package nor python-dotenv logs anything."""
     caplog.set_level(logging.DEBUG)
     (alone / ".env").write_text(f"not {MARKER}\nA={MARKER}\n")
     assert load_settings().value("A") == MARKER
@@ -336,7 +336,7 @@ print(json.dumps([sorted(light), sorted(settings), sorted(sys.modules)]))
 
 
 def test_importing_reads_and_loads_nothing_else() -> None:
-    """Neither the environment, nor pydantic, Django or python-dotenv."""
+    """An import reads no environment, and loads no pydantic, Django or python-dotenv."""
     result = subprocess.run(
         [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, cwd=ROOT,
         timeout=60,

@@ -1,4 +1,4 @@
-"""Typed reading: one setting, or a dataclass with all mistakes in one error, never with a value."""
+"""Typed reading: one setting, or a dataclass with all mistakes in one error without values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def make(*layers: dict[str, str], ignore_case: bool = False) -> AppSettings:
 
 
 def fail(read: Callable[[], Any]) -> SettingsError:
-    """Give the error of a reading; nothing of it, nor of its traceback, shows the marker."""
+    """Return the error of a reading, after a check that its traceback hides the marker."""
     with pytest.raises(SettingsError) as caught:
         read()
     error = caught.value
@@ -60,30 +60,30 @@ def fail(read: Callable[[], Any]) -> SettingsError:
     ],
 )
 def test_value_or_default(values: dict[str, str], kind: Any, default: Any, wanted: Any) -> None:
-    """A default is given as it is, where nothing is set."""
+    """A default is returned unchanged if the setting is not set."""
     assert read_value(make(values), "X", kind, default) == wanted
 
 
 def test_optional_kinds_need_no_default() -> None:
-    """None is theirs."""
+    """The default of an optional kind is None."""
     assert read_value(make({}), "X", int | None) is None
 
 
 def test_missing() -> None:
-    """The setting and what was expected are named."""
+    """The error names the setting and what was expected."""
     error = fail(lambda: read_value(make({"X": ""}), "X", timedelta))
     assert isinstance(error, ConfigError)
     assert error.findings[0].code == "missing"
     assert "The setting X is missing: expected a duration such as 30s" in str(error)
-    assert "X is set to nothing, which counts as not set" in str(error)
+    assert "X is empty, which counts as not set" in str(error)
     assert ".env" in str(fail(lambda: read_value(make({}), "X", timedelta)))
 
 
 def test_missing_in_this_case_only() -> None:
-    """Where case counts, the same name in another case is told."""
+    """If case counts, the error mentions the same name in another case."""
     settings = make({"Api_Key": MARKER})
     error = fail(lambda: read_value(settings, "API_KEY", str))
-    assert "There is Api_Key: case makes a difference here." in str(error)
+    assert "There is Api_Key: names are case-sensitive here." in str(error)
     assert read_value(make({"Api_Key": "x"}, ignore_case=True), "API_KEY", str) == "x"
 
 
@@ -113,7 +113,7 @@ MALFORMED = [
 @pytest.mark.parametrize(("kind", "text"), MALFORMED)
 @pytest.mark.parametrize("default", [(), (None,)], ids=["required", "default"])
 def test_malformed(kind: Any, text: str, default: tuple[None, ...]) -> None:
-    """The setting and what was expected are named, also where there is a default."""
+    """The error names the setting and what was expected, even if there is a default."""
     error = fail(lambda: read_value(make({"APPSETTING_X": text}), "X", kind, *default))
     assert error.findings[0].code == "malformed"
     assert error.findings[0].where == "APPSETTING_X"
@@ -121,11 +121,11 @@ def test_malformed(kind: Any, text: str, default: tuple[None, ...]) -> None:
     assert "expected" in str(error)
     assert len(str(error)) < 300
     assert ("(it is not UTF-8)" in str(error)) is (BROKEN in text)
-    assert ("(it holds a NUL character)" in str(error)) is ("\0" in text)
+    assert ("(it contains a NUL character)" in str(error)) is ("\0" in text)
 
 
 def test_malformed_in_a_file() -> None:
-    """It is said in which."""
+    """The error names the file."""
     error = fail(lambda: read_value(make({}, {"X": MARKER}), "X", int))
     assert "The setting X in /app/.env cannot be read: expected a whole number." in str(error)
 
@@ -133,7 +133,7 @@ def test_malformed_in_a_file() -> None:
 @pytest.mark.parametrize("kind", [str, Secret, int, Json, int | None], ids=str)
 @pytest.mark.parametrize("default", [(), (None,)], ids=["required", "default"])
 def test_unresolved_reference(kind: Any, default: tuple[None, ...]) -> None:
-    """An error for every kind, also where there is a default."""
+    """An unresolved reference is an error for every kind, even if there is a default."""
     error = fail(lambda: read_value(make({"X": REFERENCE}), "X", kind, *default))
     assert error.findings[0].code == "key-vault"
     assert "The setting X is still a Key Vault reference to secret 'db' in vault 'safe'" in (
@@ -161,7 +161,7 @@ class Mail:
 
 @dataclass
 class App:
-    """What an app might ask for."""
+    """Settings of an app."""
 
     api_key: Secret
     workers: int
@@ -176,7 +176,7 @@ class App:
 
 
 def test_a_dataclass_is_read() -> None:
-    """From names in any case and spelling; what is not set keeps its default."""
+    """Fields are read from names in any case and spelling; those not set keep their default."""
     settings = make(
         {"api_key": "k", "APPSETTING_WORKERS": "2", "Mode": "FAST", "TIMEOUT": "5s", "MADE": "x"},
         {"HOSTS": "a,b", "Mail:Host": "h", "MAIL__PASSWORD": "p", "Logging__LogLevel_Default": "y"},
@@ -189,7 +189,7 @@ def test_a_dataclass_is_read() -> None:
 
 
 def test_a_prefix() -> None:
-    """Stands before all names, in either spelling."""
+    """A prefix applies to all names, in either spelling."""
     settings = make(
         {"SHOP__API_KEY": "k", "Shop:Workers": "2", "WORKERS": "3", "SHOP__MAIL__HOST": "h"}
     )
@@ -199,7 +199,7 @@ def test_a_prefix() -> None:
 
 
 def test_all_mistakes_come_at_once() -> None:
-    """In the order of the fields, each with what was expected."""
+    """Mistakes are listed in the order of the fields, each with what was expected."""
     settings = make(
         {"WORKERS": MARKER, "MODE": f"{MARKER}\0", "TIMEOUT": BROKEN, "MAIL__PORT": MARKER},
         {"LIMITS": f'{{"{MARKER}": "x"}}', "WHERE": "x", "HOSTS": REFERENCE},
@@ -223,7 +223,7 @@ def test_all_mistakes_come_at_once() -> None:
 
 
 def test_the_error_can_be_carried_to_another_process() -> None:
-    """With its findings."""
+    """A pickled error keeps its findings."""
     error = fail(lambda: read_dataclass(make({}), App))
     copied = pickle.loads(pickle.dumps(error))
     assert type(copied) is SettingsError
@@ -232,7 +232,7 @@ def test_the_error_can_be_carried_to_another_process() -> None:
 
 @dataclass
 class Required:
-    """A section that must be there, one that may, one that has a default."""
+    """A required section, an optional one, and one with a default."""
 
     mail: Mail
     other: Mail | None
@@ -240,7 +240,7 @@ class Required:
 
 
 def test_sections() -> None:
-    """What is required is asked for, what may be None is None, what has a default keeps it."""
+    """A required section is read, an optional one may be None, one with a default keeps it."""
     assert read_dataclass(make({"MAIL__HOST": "h", "OTHER__HOST": ""}), Required) == Required(
         Mail("h"), None
     )
@@ -250,14 +250,14 @@ def test_sections() -> None:
 
 @dataclass
 class Later:
-    """What only type checkers know."""
+    """A dataclass with an annotation that only type checkers know."""
 
     price: Decimal
 
 
 @dataclass
 class Unreadable:
-    """What no setting can be."""
+    """A dataclass with a type that no setting can have."""
 
     raw: bytes
 
@@ -265,8 +265,8 @@ class Unreadable:
 @pytest.mark.parametrize(
     ("cls", "words"),
     [
-        pytest.param(dict, "wants a dataclass", id="no-dataclass"),
-        pytest.param(Mail("h"), "wants a dataclass", id="instance"),
+        pytest.param(dict, "takes a dataclass", id="no-dataclass"),
+        pytest.param(Mail("h"), "takes a dataclass", id="instance"),
         pytest.param(Later, "Later: name 'Decimal' is not defined; an annotation", id="name"),
         pytest.param(Unreadable, "Unreadable.raw: there is no way to read", id="kind"),
     ],
@@ -279,7 +279,7 @@ def test_what_cannot_be_read_at_all(cls: Any, words: str) -> None:
 
 @dataclass
 class Checked:
-    """A dataclass with a mind of its own."""
+    """A dataclass that checks itself."""
 
     size: int
 
@@ -289,7 +289,7 @@ class Checked:
 
 
 def test_a_dataclass_may_check_itself() -> None:
-    """Its own words are a finding, but not where there were mistakes already."""
+    """Its error text becomes a finding, unless there are other mistakes already."""
     error = fail(lambda: read_dataclass(make({"SIZE": "10"}), Checked))
     assert "The settings of Checked do not pass its own check: too large" in str(error)
     assert fail(lambda: read_dataclass(make({}), Checked)).findings
@@ -304,14 +304,14 @@ class Hosts:
 
 @dataclass
 class Wrapped:
-    """One behind Annotated, and one under a name of its own."""
+    """A dataclass behind Annotated, and one under another setting's name."""
 
     mail: Annotated[Mail, 1]
     sender: str = field(default="", metadata={"setting": "Out:Sender"})
 
 
 def test_dataclasses_within_other_kinds() -> None:
-    """A list of them is refused and not read as one; Annotated is looked through."""
+    """A list of dataclasses is refused; one inside Annotated is read."""
     with pytest.raises(TypeError, match=r"Hosts\.all"):
         read_dataclass(make({"ALL__HOST": "h"}), Hosts)
     found = read_dataclass(make({"X_MAIL__HOST": "h", "Out__Sender": "me"}), Wrapped, "X_")
@@ -324,7 +324,7 @@ TEXTS = st.text(max_size=10) | st.sampled_from(["1", "a,b", "{}", "5s", "@Micros
 
 @given(st.dictionaries(NAMES, TEXTS.map(lambda text: text + MARKER) | TEXTS))
 def test_a_dataclass_or_an_error_without_values(values: dict[str, str]) -> None:
-    """Whatever is set: no other error, and no value in it."""
+    """Any settings give the dataclass or a SettingsError without values."""
     shown = ""
     try:
         read_dataclass(make(values), App)

@@ -1,4 +1,4 @@
-"""The command line that starts a site: what is read from the user's, and the platform's own."""
+"""The command line that starts a site: parsing the user's, and writing the platform's own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ AS_IS = "the startup command is used as it is"
     ],
 )
 def test_the_timeout_is_read_as_gunicorn_reads_it(command: str, seconds: int | None) -> None:
-    """In whole seconds; the last one counts, and what is no number is none."""
+    """The timeout is in whole seconds; the last one counts, and other texts are ignored."""
     assert timeout_in(command) == seconds
 
 
@@ -102,7 +102,7 @@ def test_the_timeout_is_read_as_gunicorn_reads_it(command: str, seconds: int | N
     ],
 )
 def test_the_app_is_the_word_that_names_one_for_a_server(command: str, app: str | None) -> None:
-    """`module:attr` or Django's module; addresses, sockets and configuration are no app."""
+    """`module:attr` or Django's module; addresses, sockets and configuration are not apps."""
     assert app_in(command) == app
 
 
@@ -117,7 +117,7 @@ def test_the_app_is_the_word_that_names_one_for_a_server(command: str, app: str 
     ],
 )
 def test_a_line_is_split_as_a_shell_does_and_else_at_blanks(text: str, words: list[str]) -> None:
-    """What a shell would refuse still gives words."""
+    """A line that a shell would refuse still gives words."""
     assert split(text) == words
 
 
@@ -139,7 +139,7 @@ def test_a_line_is_split_as_a_shell_does_and_else_at_blanks(text: str, words: li
 def test_of_a_file_the_first_line_is_run(
     tmp_path: Path, content: bytes, line: str, empty: bool
 ) -> None:
-    """A byte order mark and blanks are not part of it; an empty one is warned of."""
+    """A byte order mark and blanks are dropped; an empty line is a warning."""
     (tmp_path / "startup.txt").write_bytes(content)
     rule = "the startup command names startup.txt, whose first line is run"
     problems = ["The first line of startup.txt is empty: nothing would be run."] if empty else []
@@ -147,7 +147,7 @@ def test_of_a_file_the_first_line_is_run(
 
 
 def test_a_script_is_run_and_not_read(tmp_path: Path) -> None:
-    """A `.sh` file's own lines are its business."""
+    """The lines of a `.sh` file are not read."""
     (tmp_path / "run.sh").write_text("#!/bin/sh\nexec gunicorn app:app\n")
     assert read_command("run.sh", tmp_path) == (
         "run.sh",
@@ -169,14 +169,14 @@ def test_a_script_is_run_and_not_read(tmp_path: Path) -> None:
     ],
 )
 def test_anything_else_is_used_as_it_is(tmp_path: Path, text: str) -> None:
-    """No file is looked for in it, and nothing is corrected."""
+    """Any other command is used unchanged, without a search for a file."""
     (tmp_path / "startup.txt").write_text("gunicorn app:app")
     (tmp_path / "folder").mkdir()
     assert read_command(text, tmp_path) == (text, AS_IS, [])
 
 
 def test_a_file_in_a_folder_or_with_a_blank_in_its_name_is_found(tmp_path: Path) -> None:
-    """The words are those of a shell."""
+    """The words are split as by a shell."""
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "my start.txt").write_text("gunicorn app:app")
     line, _, problems = read_command("'deploy/my start.txt'", tmp_path)
@@ -186,7 +186,7 @@ def test_a_file_in_a_folder_or_with_a_blank_in_its_name_is_found(tmp_path: Path)
 def test_a_file_that_cannot_be_read_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason is the system's, and nothing would be run."""
+    """The warning has the system's reason, and says that nothing would be run."""
     (tmp_path / "startup.txt").write_text("gunicorn app:app")
 
     def refuse(*args: object, **kwargs: object) -> None:
@@ -233,13 +233,13 @@ CONFIG = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
 def test_gunicorns_variable_is_the_scripts(
     settings: dict[str, str], middle: str, port: str
 ) -> None:
-    """In the script's order: logs, configuration, workers, threads, port, folder; four cores."""
+    """The order is the script's: logs, configuration, workers (four cores), port, folder."""
     expected = f"{START}{middle} --bind=0.0.0.0:{port} --chdir=/site"
     assert gunicorn_environment(settings, "/site", 4) == expected
 
 
 def test_the_command_is_one_line_of_shell() -> None:
-    """The variable in double quotes, which the script's own single quotes stand."""
+    """The variable is in double quotes, which work with the script's single quotes."""
     line = gunicorn_command("app:app", f"{START} --chdir=/site")
     assert split(line) == [
         "GUNICORN_CMD_ARGS=--timeout 600 --access-logfile '-' --error-logfile '-' --chdir=/site",
@@ -258,7 +258,7 @@ LINES = st.one_of(
 
 @given(text=LINES)
 def test_no_text_makes_a_reader_raise(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """Each reader has an answer for any line, and the app is a word of it."""
+    """Each function returns a result for any line, and the app is a word of it."""
     seconds, app = timeout_in(text), app_in(text)
     assert seconds is None or seconds >= 0
     assert app is None or app in split(text)
@@ -269,14 +269,14 @@ def test_no_text_makes_a_reader_raise(tmp_path_factory: pytest.TempPathFactory, 
 
 @pytest.mark.parametrize("text", ["startup.tx", "/home/site/wwwroot/run.sh"])
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, text: str) -> None:
-    """Used as it is all the same: the platform does not look for a file that is not there."""
+    """A missing file is a warning; the command is used anyway, as on the platform."""
     command, rule, problems = read_command(text, tmp_path)
     assert (command, rule) == (text, AS_IS)
     assert [text.rpartition("/")[2] in problem for problem in problems] == [True]
 
 
 def test_the_sites_own_folder_in_a_command_is_the_site(tmp_path: Path) -> None:
-    """In the container the site is /home/site/wwwroot."""
+    """In the container, the site is /home/site/wwwroot."""
     (tmp_path / "startup.txt").write_text("gunicorn app:app")
     command, _, problems = read_command("/home/site/wwwroot/startup.txt", tmp_path)
     assert (command, problems) == ("gunicorn app:app", [])

@@ -1,4 +1,4 @@
-"""What the container would run for a folder: each rule of the platform's, and each warning."""
+"""The container's plan for a folder: each of the platform's rules, and each warning."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def test_the_first_rule_that_fits_chooses(
 def test_files_are_looked_for_in_the_platforms_order(
     tmp_path: Path, text: str, version: tuple[int, int], framework: str, order: str
 ) -> None:
-    """With all there the first is taken, with the first gone the next; the rest is passed over."""
+    """The first file is used, without it the next; the rest are skipped."""
     modules = order.split()
     write(tmp_path, {f"{module}.py": text for module in modules})
     for number, module in enumerate(modules):
         plan = make_plan(tmp_path, python_version=version)
         assert (plan.framework, plan.app) == (framework, f"{module}:app")
-        passed_over = [step for step in plan.looked_at if step.endswith("is passed over.")]
+        passed_over = [step for step in plan.looked_at if step.endswith("is skipped.")]
         assert [step.split()[1] for step in passed_over] == [
             f"{other}.py" for other in modules[number + 1 :]
         ]
@@ -126,7 +126,7 @@ def test_files_are_looked_for_in_the_platforms_order(
     ],
 )
 def test_fastapi_can_be_switched_off(tmp_path: Path, value: str, framework: str) -> None:
-    """By DISABLE_FASTAPI_DETECTION; the file then counts as Flask's, with a warning."""
+    """DISABLE_FASTAPI_DETECTION turns it off; the file counts as Flask's, with a warning."""
     plan = plan_for(tmp_path, {"app.py": API}, NEW, DISABLE_FASTAPI_DETECTION=value)
     assert plan.framework == framework
     assert any("imports fastapi, but" in text for text in plan.warnings) is (framework == "flask")
@@ -154,12 +154,12 @@ PLAIN = {"app.py": APP}
         case("not-called-app", {"app.py": "x = Flask('x')"}, f"app.py defines no `app`, {NO_APP}"),
         case("called-x", {"app.py": "x = Flask('x')"}, "`gunicorn app:x`, or call it `app`."),
         case("a-factory", {"app.py": "def create_app(): ..."}, "`gunicorn app:create_app()`"),
-        case("empty-file", {"app.py": ""}, f"{NO_APP} Give it one, or set a startup command."),
+        case("empty-file", {"app.py": ""}, f"{NO_APP} Define one, or set a startup command."),
         case("fastapi-without-app", {"main.py": "import fastapi"}, NO_APP, version=NEW),
-        case("no-python", {"app.py": "\napp = ("}, "app.py is no valid Python: line 2: '('"),
+        case("no-python", {"app.py": "\napp = ("}, "app.py is not valid Python: line 2: '('"),
         case("no-application", {"s/wsgi.py": "app = 1"}, "s/wsgi.py defines no `application`"),
-        case("two-flask-files", {"run.py": APP, **PLAIN}, "the platform takes app.py"),
-        case("six-flask-files", dict.fromkeys(FLASK_FILES, APP), "Both application.py and app"),
+        case("two-flask-files", {"run.py": APP, **PLAIN}, "the platform runs app.py"),
+        case("six-flask-files", dict.fromkeys(FLASK_FILES, APP), "There are application.py and"),
         case("the-other-imports-it", {**PLAIN, "run.py": "import app"}, "`gunicorn run:app`"),
         case("the-other-has-no-app", {**PLAIN, "run.py": "import site"}),
         case("two-fastapi-files", {**MAIN, "api.py": API}, f"`{FASTAPI}api:app`", version=NEW),
@@ -167,7 +167,7 @@ PLAIN = {"app.py": APP}
         case("two-django-folders", {"a/wsgi.py": WSGI, "b/wsgi.py": WSGI}, "`gunicorn b.wsgi`"),
         case("fastapi-before-3.14", MAIN, f"{AS_SUCH} `{FASTAPI}main:app`."),
         case("fastapi-switched-off", MAIN, "main.py imports fastapi, but", version=NEW, **OFF),
-        case("wsgi-two-deep", {"b/s/wsgi.py": ""}, "b/s/wsgi.py lies too deep: only folders"),
+        case("wsgi-two-deep", {"b/s/wsgi.py": ""}, "b/s/wsgi.py is too deep: the platform looks"),
         case("wsgi-two-deep-advice", {"b/s/wsgi.py": ""}, "`gunicorn --chdir b s.wsgi`."),
         case("blank-in-the-folder", {"b c/s/wsgi.py": ""}, "`gunicorn --chdir 'b c' s.wsgi`"),
         case("three-hints", {f"{x}/s/wsgi.py": "" for x in "abcd"}, "a/s/w", "b/s/w", "c/s/w"),
@@ -182,7 +182,7 @@ PLAIN = {"app.py": APP}
 def test_what_will_surprise_is_warned_of(
     tmp_path: Path, files: Files, version: tuple[int, int], env: Files, warnings: tuple[str, ...]
 ) -> None:
-    """One sentence each with what to do; nothing where all is well."""
+    """Each warning is one sentence with advice; a good site has none."""
     found = plan_for(tmp_path, files, version, **env).warnings
     assert len(found) == len(warnings), found
     for text, part in zip(found, warnings, strict=True):
@@ -190,7 +190,7 @@ def test_what_will_surprise_is_warned_of(
 
 
 def test_a_plan_reads_and_neither_runs_nor_changes_anything(tmp_path: Path) -> None:
-    """Not a byte, not a time, no new file; the files' own code is never executed."""
+    """A plan changes no byte, time or file, and runs no code of the site."""
     sites = {"django": "s/wsgi.py", "fastapi": "main.py", "flask": "app.py", "default": "x.py"}
     for site, file in sites.items():
         write(tmp_path / site, {file: "raise SystemExit\nimport fastapi\n", "start.txt": "x"})
@@ -209,7 +209,7 @@ def test_a_plan_reads_and_neither_runs_nor_changes_anything(tmp_path: Path) -> N
 
 @pytest.fixture
 def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every folder whose names are asked for, as it happens."""
+    """Return a list to which every listed folder is added."""
     scandir, seen = os.scandir, []
 
     def note(path: str | Path) -> Iterator[os.DirEntry[str]]:
@@ -221,7 +221,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_site_of_twenty_thousand_files_is_not_walked(tmp_path: Path, scanned: list[str]) -> None:
-    """The platform looks at the top and at one file of each folder, the hints one deeper."""
+    """The platform lists the top and checks one file per folder; hints go one deeper."""
     for number in range(200):
         folder = tmp_path / "static" / str(number)
         folder.mkdir(parents=True)
@@ -246,14 +246,14 @@ def test_a_site_of_twenty_thousand_files_is_not_walked(tmp_path: Path, scanned: 
 def test_the_search_for_hints_has_an_end(
     tmp_path: Path, scanned: list[str], monkeypatch: pytest.MonkeyPatch, files: Files, hints: int
 ) -> None:
-    """However many folders the site has, with folders in them or without."""
+    """The search for hints is limited, however many folders the site has."""
     monkeypatch.setattr(wsgi_search, "_MAX_FOLDERS_SEARCHED", 10)
     assert len(plan_for(tmp_path, files).warnings) == hints
     assert 2 <= len(scanned) <= 11
 
 
 def test_a_link_to_a_folder_is_no_folder_and_one_to_a_file_is_a_file(tmp_path: Path) -> None:
-    """As the script's own language sees them."""
+    """Links are handled as by Go, the script's own language."""
     elsewhere, site = tmp_path / "elsewhere", tmp_path / "site"
     site.mkdir()
     write(elsewhere, {"wsgi.py": WSGI, "app.py": APP})
@@ -274,7 +274,7 @@ def test_a_link_to_a_folder_is_no_folder_and_one_to_a_file_is_a_file(tmp_path: P
     ],
 )
 def test_a_site_that_is_no_folder_is_an_error(tmp_path: Path, name: str, reason: str) -> None:
-    """The message names the folder and why, and says what to do."""
+    """The message names the folder, the reason, and what to do."""
     write(tmp_path, {"app.py": APP})
     with pytest.raises(ConfigError, match=reason) as caught:
         make_plan(tmp_path / name)
@@ -283,7 +283,7 @@ def test_a_site_that_is_no_folder_is_an_error(tmp_path: Path, name: str, reason:
 
 
 def test_folders_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The site itself is an error; a folder in it holds no hint."""
+    """An unreadable site is an error; an unreadable folder in it gives no hint."""
     write(tmp_path, {"src/s/wsgi.py": WSGI})
     scandir, refused = os.scandir, [tmp_path / "src"]
 

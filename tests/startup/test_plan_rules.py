@@ -1,7 +1,7 @@
 """All rules by which the platform chooses what to run, as one table.
 
-A row is a site's files and settings, and what the container would run for them. Read from above it
-is the platform's order: startup command, Django, FastAPI, Flask, the default site.
+A row has a site's files and settings, and the command that the container runs for them. From top to
+bottom it is the platform's order: startup command, Django, FastAPI, Flask, the default site.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def row(
     files: str | Files, framework: str, app: str | None, *, version: tuple[int, int] = OLD,
     **settings: str,
 ) -> Row:  # fmt: skip
-    """Make a row; files given as words are made with contents that fit their names."""
+    """Return a row; files given as words get contents that fit their names."""
     if isinstance(files, str):
         files = {name: WSGI if name.endswith("wsgi.py") else FLASK for name in files.split()}
     return files, settings, version, framework, app
@@ -102,7 +102,7 @@ ROWS: dict[str, Row] = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rules(tmp_path: Path, name: str) -> None:
-    """Each row is what the platform does."""
+    """Each row is the platform's behaviour."""
     files, settings, version, framework, app = ROWS[name]
     site = make_site(tmp_path, files)
     plan = make_plan(site, settings, python_version=version, cores=2)
@@ -113,7 +113,7 @@ def test_rules(tmp_path: Path, name: str) -> None:
 
 
 def test_links(tmp_path: Path) -> None:
-    """A link to a folder is no folder to the script, a link to a file is a file."""
+    """The script does not take a link to a folder for a folder, but a link to a file is a file."""
     make_site(
         tmp_path, {"elsewhere/shop/wsgi.py": WSGI, "elsewhere/x.py": FLASK, "site/readme": ""}
     )
@@ -146,7 +146,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("command", "run", "why"), COMMANDS)
 def test_startup_commands(tmp_path: Path, command: str, run: str, why: str) -> None:
-    """It comes before all detection, whatever the site holds."""
+    """A startup command takes precedence over all detection."""
     site = make_site(
         tmp_path,
         {
@@ -164,7 +164,7 @@ def test_startup_commands(tmp_path: Path, command: str, run: str, why: str) -> N
 
 @pytest.mark.parametrize("command", ["", "  ", None])
 def test_no_startup_command(tmp_path: Path, command: str | None) -> None:
-    """Blanks are none."""
+    """A startup command of blanks counts as none."""
     site = make_site(tmp_path, {"app.py": FLASK})
     assert make_plan(site, startup_command=command).framework == "flask"
 
@@ -188,7 +188,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("settings", "more"), ARGUMENTS)
 def test_gunicorns_arguments(tmp_path: Path, settings: dict[str, str], more: str) -> None:
-    """The platform's own, then what settings add, then where to listen and to be."""
+    """The order is the platform's own arguments, those from settings, the address, the folder."""
     site = make_site(tmp_path, {"app.py": FLASK})
     plan = make_plan(site, {"PORT": "8123", **settings}, cores=4)
     words = "--timeout 600 --access-logfile '-' --error-logfile '-'"
@@ -197,14 +197,14 @@ def test_gunicorns_arguments(tmp_path: Path, settings: dict[str, str], more: str
 
 
 def test_the_pre_run_command_is_told(tmp_path: Path) -> None:
-    """It is run before whatever was chosen."""
+    """The plan mentions the pre-run command, which runs before any other."""
     plan = make_plan(make_site(tmp_path, {}), {"PRE_RUN_COMMAND": "echo hello"})
     assert "PRE_RUN_COMMAND is run before it: echo hello" in plan.looked_at
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
-    """It holds nothing that is seen."""
+    """An unreadable folder counts as empty."""
     site = make_site(tmp_path, {"secret/wsgi.py": WSGI, "app.py": FLASK})
     (site / "secret").chmod(0)
     try:

@@ -1,4 +1,4 @@
-"""What a Python file defines, read from its text: the odd files people really have."""
+"""The names that a Python file defines, read from its text: unusual files that people have."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def names_in(file: Path, text: str) -> Names:
     ],
 )
 def test_a_name_of_the_module_is_found_wherever_it_is_bound(file: Path, text: str) -> None:
-    """What runs in the module's own scope counts, and the answer is certain."""
+    """Names bound in the module's own scope are certain."""
     names = names_in(file, text)
     assert names.error == ""
     assert not names.open_ended
@@ -89,7 +89,7 @@ def test_a_name_of_the_module_is_found_wherever_it_is_bound(file: Path, text: st
     ],
 )
 def test_what_is_no_name_of_the_module_is_not_found(file: Path, text: str) -> None:
-    """A local, an attribute, a mere mention: the server would not find it, nor do we."""
+    """A local, an attribute or a mention is not a name of the module: no server would find it."""
     names = names_in(file, text)
     assert names.error == ""
     assert not names.has("app")
@@ -108,7 +108,7 @@ def test_what_is_no_name_of_the_module_is_not_found(file: Path, text: str) -> No
 def test_where_more_names_may_come_a_name_is_possible_but_not_certain(
     file: Path, text: str
 ) -> None:
-    """No warning is due where the text cannot tell; and `*` is no name."""
+    """If the text cannot tell, there is no warning; `*` is not a name."""
     names = names_in(file, text)
     assert names.error == ""
     assert names.open_ended
@@ -136,7 +136,7 @@ def test_where_more_names_may_come_a_name_is_possible_but_not_certain(
 def test_a_file_that_is_no_python_gives_its_error_and_no_name(
     file: Path, data: bytes, reason: str
 ) -> None:
-    """The error is told in words; any name is possible, none is certain."""
+    """The error is in words; any name is possible, none is certain."""
     file.write_bytes(data)
     names = read_names(file)
     assert names.error
@@ -147,13 +147,13 @@ def test_a_file_that_is_no_python_gives_its_error_and_no_name(
 
 
 def test_an_encoding_that_is_declared_is_followed(file: Path) -> None:
-    """Also for the names themselves."""
+    """A declared encoding also applies to the names."""
     file.write_bytes("# -*- coding: latin-1 -*-\ncafé = 'é'\n".encode("latin-1"))
     assert read_names(file) == Names({"café": ""})
 
 
 def test_a_thousand_elif_are_read_to_the_last(file: Path) -> None:
-    """They are nested a thousand deep, which no recursion of Python's bears."""
+    """They are nested a thousand deep, too deep for recursion in Python."""
     text = "if x: pass\n" + "elif x: pass\n" * 1_500 + "else: app = 1\n"
     names = names_in(file, text)
     assert names.error == ""
@@ -170,7 +170,7 @@ def test_a_thousand_elif_are_read_to_the_last(file: Path) -> None:
     ],
 )
 def test_what_cannot_be_opened_is_an_error_in_the_answer(tmp_path: Path, name: str) -> None:
-    """Neither reader raises, whatever the path."""
+    """Neither function raises, for any path."""
     assert read_names(tmp_path / name).error
     assert not is_fastapi(tmp_path / name)
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_opened_is_an_error_in_the_answer(tmp_path: Path, name: s
 def test_the_files_own_warnings_stay_unseen(
     file: Path, recwarn: pytest.WarningsRecorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reading a file must not print what Python thinks of its backslashes."""
+    """Reading a file does not print Python's warnings about its backslashes."""
     names_in(file, r"app = '\d'" + "\napp is 1\n")
     assert not recwarn.list
     assert capsys.readouterr() == ("", "")
@@ -206,7 +206,7 @@ def test_the_files_own_warnings_stay_unseen(
     ],
 )
 def test_what_else_may_be_the_app_is_named(file: Path, text: str, candidates: list[str]) -> None:
-    """By the class or factory that made it, then by its name; factories come last."""
+    """Candidates come by class or factory, then by name; factories come last."""
     assert names_in(file, text).app_candidates() == candidates
 
 
@@ -230,7 +230,7 @@ def test_what_else_may_be_the_app_is_named(file: Path, text: str, candidates: li
 def test_fastapi_is_told_by_the_same_words_as_the_script_tells_it(
     file: Path, data: bytes, answer: bool
 ) -> None:
-    """Bytes are compared, nothing is parsed: a comment counts, and `from flask` forbids it."""
+    """Bytes are compared without parsing: a comment counts, and `from flask` excludes FastAPI."""
     file.write_bytes(data)
     assert is_fastapi(file) is answer
 
@@ -238,7 +238,7 @@ def test_fastapi_is_told_by_the_same_words_as_the_script_tells_it(
 def test_no_more_of_a_file_is_read_than_the_limit(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file just within the limit is parsed, one byte more makes it uncertain."""
+    """A file at the limit is parsed; with one more byte its names are unknown."""
     text = "app = 1\n"
     monkeypatch.setattr(python_files, "_MAX_BYTES", len(text))
     assert names_in(file, text).has_certain("app")
@@ -254,7 +254,7 @@ HEADS = st.sampled_from(
 def test_no_bytes_make_a_reader_raise(
     tmp_path_factory: pytest.TempPathFactory, head: bytes, body: bytes
 ) -> None:
-    """Whatever is in the file, there is an answer: names, or an error and none."""
+    """Any bytes give names, or an error and no names."""
     file = tmp_path_factory.getbasetemp() / "any.py"
     file.write_bytes(head + body)
     names = read_names(file)
@@ -266,7 +266,7 @@ def test_no_bytes_make_a_reader_raise(
 def test_there_is_an_error_exactly_where_python_has_one(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
-    """What Python parses has no error and only real names; what it refuses has an error."""
+    """A file that Python parses gives only real names; one that it refuses gives an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -48,29 +48,19 @@ UNFINISHED: frozenset[str] = frozenset(
     """
     appsvc_runtime
     appsvc_runtime/apps
-    appsvc_runtime/azure
     appsvc_runtime/cli
-    appsvc_runtime/connections
     appsvc_runtime/emulator
     appsvc_runtime/launcher
-    appsvc_runtime/logs
     appsvc_runtime/middleware
-    appsvc_runtime/settings
-    appsvc_runtime/startup
     appsvc_runtime/system
-    docs/reference/settings.md
     tests
     tests/apps
-    tests/azure
     tests/cli
-    tests/connections
     tests/emulator
     tests/integration
     tests/launcher
-    tests/logs
     tests/middleware
     tests/serving
-    tests/settings
     tests/support
     tests/system
     """.split()

@@ -1,6 +1,6 @@
-"""Settings, the same file for a laptop and for App Service; the environment tells which.
+"""Settings, the same file for a laptop and for App Service; the environment decides.
 
-`appsvc settings --django` shows what the functions of `appsvc_runtime.django` give, and why.
+`appsvc settings --django` shows what the functions of `appsvc_runtime.django` return, and why.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CSRF_TRUSTED_ORIGINS = appsvc.csrf_trusted_origins(settings)
 SECURE_PROXY_SSL_HEADER = appsvc.secure_proxy_ssl_header(settings)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = appsvc.secure_cookies(settings)
 
-# The pages need no database; a connection string that is there is used.
+# The pages need no database, but a connection string is used if there is one.
 DATABASES = appsvc.databases(settings, required=False)
 
 TIME_ZONE = "UTC"
@@ -51,7 +51,7 @@ TEMPLATES = [
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = appsvc.static_root(settings, BASE_DIR)
-# Serve static/ where nobody has run collectstatic, and do not warn that STATIC_ROOT is missing.
+# Serve static/ even if collectstatic has not run, and do not warn that STATIC_ROOT is missing.
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", "No directory at", UserWarning)
 

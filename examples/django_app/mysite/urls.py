@@ -1,4 +1,4 @@
-"""Which view answers which path."""
+"""The paths of the site and their views."""
 
 from django.urls import path
 

@@ -18,7 +18,7 @@ from appsvc_runtime import signed_in
 logger = logging.getLogger(__name__)
 
 NAME_LENGTH = 40
-# What the middleware tells of a request, and the WSGI variable to show next to it.
+# What the middleware knows of a request, and the WSGI variable to show next to it.
 FACTS = {
     "scheme": "wsgi.url_scheme",
     "host": "HTTP_HOST",

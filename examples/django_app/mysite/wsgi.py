@@ -8,7 +8,7 @@ from appsvc_runtime import AppServiceMiddleware, Health
 
 
 def templates_are_there() -> None:
-    """Look at what a real site needs: its database, its queue."""
+    """Check what the site needs; a real site checks its database or its queue."""
     from django.template.loader import get_template
 
     get_template("base.html")

@@ -1,4 +1,4 @@
-"""Puts orders in the worker's queue, to try it out: python send.py COUNT.
+"""Puts orders into the worker's queue, to try it out: python send.py COUNT.
 
 Without STORAGE they go to Azurite on this machine.
 """

@@ -2,7 +2,7 @@
 
 An order is a message such as {"id": "a-17", "amount": 9.5}; its receipt is the blob `a-17`.
 Settings: STORAGE (else AzureWebJobsStorage), a connection string; QUEUE; RESULTS, the container of
-the receipts; VISIBILITY, for how many seconds a message that was taken stays hidden from others.
+the receipts; VISIBILITY, for how many seconds a message is hidden from other workers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from azure.storage.queue import QueueClient, QueueMessage
 
 from appsvc_runtime.worker import beat, stop_requested, wait_for_stop
 
-# By these names a role and a WebJob have it.
+# The setting's name in a role, and in a WebJob.
 STORAGE = ("STORAGE", "AzureWebJobsStorage")
 BATCH = 8
 TRIES = 5
@@ -28,9 +28,9 @@ IDLE = 1.0
 MAX_PAUSE = 30.0
 MAX_AMOUNT = 1e9
 WEEK = 7 * 24 * 3600
-# Only such an id is the name of a blob as it stands.
+# Only such an id is a blob's name without encoding.
 ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-# The SDK's own retries sleep for up to minutes and hear of no stop: the loop below does them.
+# The SDK's own retries sleep for minutes and ignore a stop: the loop below retries instead.
 CLIENT = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 10}
 
 
@@ -51,7 +51,7 @@ class Worker:
                     ready = True
                 busy = self.do_some()
             except AzureError as error:
-                # It goes by: a restart, a network that is away, a key that is being changed.
+                # A passing fault: a restart, a network outage, a key that is being changed.
                 say(f"{self.orders.primary_hostname}: {reason(error)}; next try in {pause:g} s")
                 wait_for_stop(pause)
                 ready, pause = False, min(pause * 2, MAX_PAUSE)
@@ -70,11 +70,11 @@ class Worker:
                 make()
 
     def do_some(self) -> bool:
-        """Handle a few messages; say whether there were any."""
+        """Handle a few messages; return whether there were any."""
         pages = self.orders.receive_messages(
             messages_per_page=BATCH, visibility_timeout=self.visibility
         ).by_page()
-        messages = list(next(pages, ()))  # of one request
+        messages = list(next(pages, ()))  # the messages of one request
         for number, message in enumerate(messages):
             if stop_requested():
                 self.give_back(messages[number:])
@@ -89,32 +89,32 @@ class Worker:
         except ValueError as error:
             self.put_aside(message, str(error))
             return
-        # A queue delivers at least once: a worker that dies between these two steps, or is slower
-        # than VISIBILITY, leaves the message to be taken again. So the receipt comes of the message
-        # alone, with no time and no number in it, and overwrites: twice is the same as once. The
-        # other way round, a message could be deleted whose receipt was never written.
+        # A queue delivers at least once: if a worker dies between these two steps, or is slower
+        # than VISIBILITY, the message is delivered again. So the receipt depends only on the
+        # message, with no time and no number in it, and overwrites: twice is the same as once. In
+        # the other order, a message could be deleted whose receipt was never written.
         self.receipts.upload_blob(order, receipt(order, amount), overwrite=True)
         with suppress_taken():
             self.orders.delete_message(message)
         say(f"order {order}: receipt written")
 
     def put_aside(self, message: QueueMessage, problem: str) -> None:
-        """Leave what cannot be read to come again, and after some tries set it aside.
+        """Leave an unreadable message to be delivered again, and set it aside after some tries.
 
-        Only that counts its tries: an order may have been taken often by workers that were killed,
-        and is none the worse for it.
+        Only unreadable messages count their tries: an order may have been delivered often to
+        workers that were killed, and is still good.
         """
         if message.dequeue_count < TRIES:
             say(f"message {message.id}: {problem}; try {message.dequeue_count} of {TRIES}")
             return
-        # Again in this order: there twice rather than nowhere. And it never expires.
+        # In this order, so that it is in both queues rather than in none. It never expires there.
         self.poison.send_message(message.content or "", time_to_live=-1)
         with suppress_taken():
             self.orders.delete_message(message)
         say(f"message {message.id}: {problem}; moved to {self.poison.queue_name}")
 
     def give_back(self, messages: list[QueueMessage]) -> None:
-        """Let others have at once what was taken and not begun."""
+        """Make messages that were not started visible to other workers at once."""
         for message in messages:
             with suppress_taken():
                 self.orders.update_message(
@@ -124,18 +124,18 @@ class Worker:
 
 
 def read(content: str | None) -> tuple[str, float]:
-    """Return an order's id and amount; ValueError for what is no order."""
+    """Return an order's id and amount; ValueError if it is not an order."""
     try:
         order = json.loads(content or "")
     except (ValueError, RecursionError):
-        raise ValueError("is no JSON") from None
+        raise ValueError("is not JSON") from None
     if not isinstance(order, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     name, amount = order.get("id"), order.get("amount")
     if not isinstance(name, str) or not ID.fullmatch(name):
         raise ValueError("has no id of letters, digits, - and _")
     number = isinstance(amount, int | float) and not isinstance(amount, bool)
-    if not number or not -MAX_AMOUNT <= amount <= MAX_AMOUNT:  # NaN is neither
+    if not number or not -MAX_AMOUNT <= amount <= MAX_AMOUNT:  # false for NaN
         raise ValueError("has no amount that is a number")
     return name, amount
 
@@ -146,7 +146,7 @@ def receipt(order: str, amount: float) -> bytes:
 
 @contextmanager
 def suppress_taken() -> Iterator[None]:
-    """Let it pass that another worker has taken or done the message, this one being too slow."""
+    """Ignore that another worker has taken or finished the message because this one was slow."""
     try:
         yield
     except HttpResponseError as error:
@@ -155,13 +155,13 @@ def suppress_taken() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Return why, in a word: messages of errors may hold addresses with keys in them."""
+    """Return the error's code: its message may contain an address with a key in it."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code)) if code else type(error).__name__
 
 
 def say(text: str) -> None:
-    # The launcher puts the time before it.
+    # The launcher adds the time.
     print(text, flush=True)  # noqa: T201
 
 
@@ -186,7 +186,7 @@ def main() -> int:
             visibility,
         )
     except ValueError:
-        wrong = "holds no connection string" if storage else "is not set"
+        wrong = "is not a connection string" if storage else "is not set"
         return fail(
             f"{' (or '.join(STORAGE)}) {wrong}: copy it from the storage account's access keys, or "
             "write UseDevelopmentStorage=true for Azurite."

@@ -238,7 +238,7 @@ def test_the_default_site_in_a_browser(tmp_path: Path, cache: Path) -> None:
             heading = await page.run("document.querySelector('h1').textContent")
             assert heading == "The default site: no app was found"
             text = await page.run("document.body.innerText")
-            assert "src/shop/wsgi.py lies too deep" in text
+            assert "src/shop/wsgi.py is too deep" in text
             assert "gunicorn --chdir src shop.wsgi" in text
             assert "Flask: none of application.py" in text
             fits = "document.documentElement.scrollWidth <= window.innerWidth"
@@ -370,8 +370,8 @@ REFUSED = [
         ["site", "--python-version", "3.2", "--python", sys.executable], "is to have Python 3.2",
         id="other-version",
     ),
-    pytest.param(["site", "--set", "PORT=x"], "The port from PORT is no port", id="port"),
-    pytest.param(["site", "--port", "99999"], "which is no port", id="front-port"),
+    pytest.param(["site", "--set", "PORT=x"], "The port from PORT is not a port", id="port"),
+    pytest.param(["site", "--port", "99999"], "which is not a port", id="front-port"),
 ]  # fmt: skip
 
 

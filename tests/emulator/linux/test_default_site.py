@@ -68,7 +68,7 @@ def test_what_it_says(app: Any, accept: str, kind: str) -> None:
     """What was looked for, what it may come from, what to do; in either form."""
     status, headers, body = ask(app, accept)
     assert (status, headers["Content-Type"]) == ("200 OK", kind)
-    for told in ("no app was found", "src/shop/wsgi.py lies too deep", "Flask: none of", "appsvc"):
+    for told in ("no app was found", "src/shop/wsgi.py is too deep", "Flask: none of", "appsvc"):
         assert told in body
     if "html" in kind:
         assert "<code>gunicorn --chdir src shop.wsgi</code>" in body

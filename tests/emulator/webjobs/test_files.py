@@ -86,7 +86,7 @@ def test_folders_in_another_letter_case(tmp_path: Path) -> None:
     ("files", "said"),
     [
         ({"readme.txt": ""}, "no file that could be run"),
-        ({"run.py": "", "settings.job": "{"}, "It is no JSON"),
+        ({"run.py": "", "settings.job": "{"}, "It is not JSON"),
         ({"run.py": "", "settings.job": '{"is_in_place": "?"}'}, "is_in_place"),
     ],
     ids=["no-script", "no-json", "wrong-type"],
