@@ -1,4 +1,4 @@
-"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the visitor as the front end did.
+"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the client as the front end did.
 
     app.wsgi_app = AppServiceMiddleware(app.wsgi_app)               # Flask
     application = AppServiceMiddleware(get_wsgi_application())      # Django
