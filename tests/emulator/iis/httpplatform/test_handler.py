@@ -479,7 +479,7 @@ def test_launcher_that_ends() -> None:
     async def check() -> None:
         async with platform(code) as made:
             pid = await made.pid()
-            await wait_for(lambda: made.said("what it started goes on listening"))
+            await wait_for(lambda: made.said("a child process goes on listening"))
             assert await made.pid() == pid
             os.kill(pid, signal.SIGKILL)
             await wait_for(lambda: not is_running(pid))
