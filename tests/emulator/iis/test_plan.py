@@ -120,7 +120,7 @@ def test_another_file(tmp_path: Path) -> None:
     other = tmp_path / "other.config"
     other.write_text(web_config(FASTCGI, HANDLER), "utf-8")
     assert plan(folder, config=other).kind == "fastcgi"
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         plan(folder, config=tmp_path / "none.config")
 
 
