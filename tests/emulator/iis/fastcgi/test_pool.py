@@ -137,9 +137,9 @@ def test_a_process_without_work_is_ended(tmp_path: Path) -> None:
         pytest.param("half", 502, "half a record", id="half-a-record"),
         pytest.param("raw=deadbeefdeadbeef", 502, "version 222", id="rubbish"),
         pytest.param("exit=3", 502, "last words", id="exit"),
-        pytest.param("hangup", 502, "hung up", id="hang-up"),
+        pytest.param("hangup", 502, "closed the connection", id="hang-up"),
         pytest.param("hang", 500, "activity timeout", id="hang"),
-        pytest.param("head=00", 502, "no header", id="head"),
+        pytest.param("head=00", 502, "not a header", id="head"),
         pytest.param("stderr", 500, "it broke", id="standard-error"),
     ],
 )

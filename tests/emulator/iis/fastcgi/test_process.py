@@ -72,7 +72,7 @@ def test_bodies_arrive(tmp_path: Path, size: int, length: int | None) -> None:
         pytest.param("half", "half a record sent", 4, id="half-a-record"),
         pytest.param("cut", "exit code 5", 5, id="half-an-answer"),
         pytest.param("exit=3", "exit code 3", 3, id="exit"),
-        pytest.param("hangup", "hung up", -9, id="hang-up"),
+        pytest.param("hangup", "closed the connection", -9, id="hang-up"),
         pytest.param("child", "exit code 6", 6, id="exit-with-a-child-that-holds-on"),
     ],
 )
