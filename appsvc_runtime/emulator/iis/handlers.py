@@ -71,7 +71,7 @@ def choose(
         refusal = _WITHOUT_ACCESS.get(handler.require_access.casefold())
         return refusal or Choice(handler, script)
     if missing:
-        return Refusal(404, 0, "There is no such file, and no handler takes paths without one.")
+        return Refusal(404, 0, "There is no such file, and no handler takes a path without a file.")
     if other_verb:
         return Refusal(405, 0, f"No handler of this path takes {verb[:40]}.")
     return Refusal(404, 4, "No handler takes this path.")

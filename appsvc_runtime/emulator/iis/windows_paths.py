@@ -63,7 +63,7 @@ def split_command_line(text: str) -> list[str]:
 
 
 def _read_quotes(slashes: str, quotes: str, quoted: bool) -> tuple[str, bool]:
-    """Return the text of backslashes and quotes after them, and whether quotes are then open."""
+    """Return the text that backslashes and quotes stand for, and whether quotes are then open."""
     text = slashes[: len(slashes) // 2]
     at = len(slashes) % 2
     text += '"' * at
@@ -192,7 +192,7 @@ class PathMap:
 
 
 def _is_absolute(text: str) -> bool:
-    """Return whether a text is a Windows path, or one of this machine that goes on as such."""
+    """Return whether a text is a Windows path, or a path of this machine with backslashes in it."""
     return bool(_ABSOLUTE.match(text)) or (os.path.isabs(text) and "\\" in text)
 
 

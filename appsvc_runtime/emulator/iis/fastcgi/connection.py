@@ -77,7 +77,7 @@ class FastCgiConnection(Connection, Carrier):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is in progress."""
+        """Return whether a request is in progress."""
         return self._exchange is not None
 
     async def request(

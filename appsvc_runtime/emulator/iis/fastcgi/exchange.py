@@ -21,7 +21,7 @@ __all__ = ["RESPONSE_BUFFER", "Carrier", "Exchange", "Response", "ResponseStream
 
 RESPONSE_BUFFER = 4 * 1024 * 1024
 _MAX_STDERR = 64 * 1024
-_HIGH, _LOW = 256 * 1024, 64 * 1024  # bytes that wait for the client: stop reading, continue
+_HIGH, _LOW = 256 * 1024, 64 * 1024  # unsent bytes above which reading stops; _LOW is unused
 
 
 @dataclass
@@ -155,7 +155,7 @@ class Exchange:
 
     @property
     def has_errors(self) -> bool:
-        """Whether FCGI_STDERR has text that makes the response a 500."""
+        """Return whether FCGI_STDERR has text that makes the response a 500."""
         return bool(self._stderr)
 
     async def response(self) -> Response:
@@ -170,7 +170,7 @@ class Exchange:
             raise
 
     def again(self) -> Exchange | None:
-        """Return a copy of the request to repeat it once, or None if parts of it are used up.
+        """Return a copy of the request, to repeat it; None if that was done, or parts are used up.
 
         The part of a response that is held back does not count, as no client has seen it: wfastcgi
         sends a response in several pieces, and its watcher may end the process between any two.

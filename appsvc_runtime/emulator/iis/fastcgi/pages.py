@@ -19,7 +19,7 @@ __all__ = ["RefusedError", "page", "pass_on", "queue_is_full", "rapid_failure", 
 
 
 class RefusedError(FastCgiError):
-    """A request is given to no process; has the status to respond with."""
+    """A request that is passed to no process; carries the status of the response."""
 
     def __init__(self, status: int, title: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -70,7 +70,7 @@ class Pool:
         self._change_until = 0.0
 
     def changed(self, names: Sequence[str]) -> None:
-        """Note the names of written files, as the reason of processes that end soon afterwards."""
+        """Note the names of written files: they explain why processes end soon afterwards."""
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         self._change = f", as {names[0]}{more} has changed" if names else ""
         self._change_until = self._loop.time() + _CHANGE_COUNTS

@@ -158,12 +158,12 @@ class ResponseParser:
 
     @property
     def surplus(self) -> bool:
-        """Whether bytes came after the end of the response."""
+        """Return whether bytes came after the end of the response."""
         return self.ended and bool(self._held)
 
     @property
     def partial(self) -> bool:
-        """Whether the last record is incomplete."""
+        """Return whether the last record is incomplete."""
         return bool(self._held)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Stdout | Stderr | End]:

@@ -32,5 +32,5 @@ async def open_request(
         if len(data) > length:
             break
     if len(data) != length:
-        raise RefusedError(400, "Bad request", f"The body's length is not {length} as stated.")
+        raise RefusedError(400, "Bad request", f"The body does not have the stated {length} bytes.")
     return b"".join((opening, *encode_stdin(data), STDIN_END)), None

@@ -13,7 +13,7 @@ empty name means that some were lost. The shutdown event is the socket of `--shu
 when the socket becomes readable. On Windows, `--shutdown` is the name of an event, and nothing else
 is replaced. All other code in the process is wfastcgi's own, except that it reads its settings from
 `Web.config` in DIR: it opens the file by that exact spelling, and the file in DIR has this
-machine's paths. `--site` passes the site's folder if its name is not Latin-1, as FastCGI needs.
+machine's paths. `--site` passes the site's folder if FastCGI's Latin-1 cannot encode its name.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Changes:
         self._names: list[bytes] = []
 
     def next(self) -> bytes:
-        """Wait for a name, as UTF-8 with backslashes; return "" if some names were lost."""
+        """Wait for a name, as UTF-8 with backslashes; return it empty if some names were lost."""
         while not self._names:
             if self._descriptor < 0 or not self._read():
                 _park()

@@ -147,8 +147,8 @@ class _Reader:
         for name in ("allowOverride", "overrideMode"):
             if name in element.attributes:
                 self.report.not_emulated(f"The attribute {name} of <location>", element.line)
-        # A location may name the folder itself: that is a separate scope, so its sections are not
-        # duplicates of those outside the location.
+        # A location may name the folder itself. It is a separate scope, so its sections are not
+        # duplicates of the sections outside it.
         key = spelled.lower() or "."
         self._scopes.setdefault(key, {})
         self._spelled.setdefault(key, spelled)

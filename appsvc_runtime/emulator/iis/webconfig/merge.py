@@ -2,9 +2,9 @@
 
 Takes documents and a path; returns `Config` and findings. Must not know where the files are or how
 they are read. The folders of a path are taken from the outermost inwards. For each folder, the
-sections of the `<location>` elements that name it come first, those of the outermost file before
-others, then the sections of the web.config in it. IIS's configuration system inherits in the same
-way: by path, not by file.
+sections of the `<location>` elements that name it come first, in the order of their files from the
+outermost on, then the sections of the web.config in it. IIS's configuration system inherits in the
+same way: by path, not by file.
 """
 
 from __future__ import annotations

@@ -272,5 +272,5 @@ _BY_VERSION = {number: SECTIONS | {HTTP_PLATFORM: _http_platform(number)} for nu
 
 
 def sections(httpplatform_version: int = 1) -> dict[str, Schema]:
-    """Return the sections by path, with <httpPlatform> as in version 1, or 2 for other numbers."""
+    """Return the sections by path; <httpPlatform> as in version 1, else as in 2."""
     return _BY_VERSION.get(httpplatform_version, _BY_VERSION[2])
