@@ -1,6 +1,6 @@
-"""What IIS starts for a web.config, as it is on this machine: words, variables, files.
+"""The command that IIS starts for a web.config, as run on this machine: words, variables, files.
 
-Pure but for looking whether files are there. Must not know of requests or running processes.
+Pure, except that it looks whether files exist. Must not know of requests or running processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
 
 @dataclass(frozen=True)
 class Command:
-    """One process to start."""
+    """The command line, environment and working directory of a process to start."""
 
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
@@ -33,10 +33,10 @@ def with_variables(
     paths: PathMap,
     windows: Mapping[str, str],
 ) -> dict[str, str]:
-    """Add the variables of a web.config, expanded one after another, with paths as they are here.
+    """Add the variables of a web.config, expanded one after another, with paths of this machine.
 
-    `windows` are variables that count for that and are no process's here. Windows keeps no case in
-    names: one that is there in another case is replaced.
+    `windows` are more variables for the expansion, which no process gets here. As on Windows, a
+    variable replaces one whose name differs only in case.
     """
     made = dict(environ)
     for name, text in variables:
@@ -54,9 +54,9 @@ def make_command(
     paths: PathMap,
     windows: Mapping[str, str],
 ) -> Command:
-    """Give what HttpPlatformHandler starts for one process that is to listen on `port`.
+    """Return the command that HttpPlatformHandler starts for one process listening on `port`.
 
-    ConfigError where processPath is not on this machine.
+    Raises ConfigError if processPath does not exist on this machine.
     """
     made = with_variables(
         {**environ, names.HTTP_PLATFORM_PORT: str(port)},
@@ -69,7 +69,7 @@ def make_command(
     if program is None:
         raise ConfigError(
             f"{settings.place}: processPath {settings.process_path!r} is nowhere on this machine.",
-            hint=r"Say where it is with --map 'D:\folder=DIR'.",
+            hint=r"Name its folder with --map 'D:\folder=DIR'.",
         )
     words = split_command_line(expand(settings.arguments, known))
     return Command((program, *map(paths.argument, words)), made, paths.site)
@@ -78,10 +78,10 @@ def make_command(
 def make_wfastcgi_config(
     app_settings: Mapping[str, str], environ: Mapping[str, str], paths: PathMap
 ) -> bytes:
-    """Give a web.config with the appSettings alone, whose values hold this machine's paths.
+    """Return a web.config that contains only the appSettings, with this machine's paths as values.
 
-    wfastcgi reads them itself, from a file that it opens as `Web.config`. It expands PYTHONPATH,
-    minding case, which Windows does not: here that is done already.
+    wfastcgi reads them itself, from a file that it opens as `Web.config`. It expands PYTHONPATH
+    with case-sensitive names, unlike Windows, so PYTHONPATH is expanded here already.
     """
     lines = []
     for key, text in app_settings.items():

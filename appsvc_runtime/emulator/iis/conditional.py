@@ -1,7 +1,7 @@
-"""Which part of a file a request asks for, and whether at all: conditions and ranges.
+"""Evaluates conditional and range requests: whether to send a file, and which parts of it.
 
-Pure: headers and the file's figures in, a status and ranges out. Must not know of files. Source:
-RFC 9110, 13.2.2 for the order of the conditions and 14 for ranges.
+Pure: takes headers and the file's data and returns a status and ranges. Must not know of files.
+Source: RFC 9110, 13.2.2 for the order of the conditions and 14 for ranges.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "select"]
 
-# More ranges than any client needs are as good as none.
+# More ranges than any client needs; a request with more gets the whole file.
 MAX_RANGES = 64
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What to answer with: 200, 206, 304, 412 or 416; with 206, from where up to where, exclusive.
+    """The status (200, 206, 304, 412 or 416) and for 206 the ranges, as (start, exclusive end).
 
-    Ranges are in their order, none is empty, and no two overlap.
+    Ranges are in the order of the request; none is empty, and no two overlap.
     """
 
     status: int
@@ -33,9 +33,9 @@ class Selection:
 
 
 def select(request: Request, etag: str, modified: datetime, size: int) -> Selection:
-    """Judge a GET or HEAD by the file's entity tag, time of change in whole seconds, and size.
+    """Evaluate a GET or HEAD by the file's entity tag, modification time (whole seconds) and size.
 
-    A header that cannot be read is as if it were not there.
+    A header that cannot be parsed is ignored.
     """
     tag = etag.strip('"')
     if _is_another(request, tag, modified):
@@ -48,7 +48,7 @@ def select(request: Request, etag: str, modified: datetime, size: int) -> Select
 
 
 def _is_another(request: Request, tag: str, modified: datetime) -> bool:
-    """Return whether the client wants the file only if it is one that this is not."""
+    """Return whether the client requires a state of the file that it does not have (412)."""
     if_match = _header(request, "If-Match")
     if if_match is not None:
         return not read_tags(if_match).match_strongly(tag)
@@ -57,7 +57,7 @@ def _is_another(request: Request, tag: str, modified: datetime) -> bool:
 
 
 def _is_known(request: Request, tag: str, modified: datetime) -> bool:
-    """Return whether the client has the file as it is."""
+    """Return whether the client has the current state of the file (304)."""
     if_none_match = _header(request, "If-None-Match")
     if if_none_match is not None:
         return read_tags(if_none_match).match_weakly(tag)
@@ -66,7 +66,7 @@ def _is_known(request: Request, tag: str, modified: datetime) -> bool:
 
 
 def _is_range_valid(request: Request, tag: str, modified: datetime) -> bool:
-    """Say whether If-Range lets the range count: the very tag, or the very time."""
+    """Return whether If-Range, if present, has the exact tag or time, so that ranges apply."""
     if_range = _header(request, "If-Range")
     if if_range is None:
         return True
@@ -82,7 +82,7 @@ def _select_ranges(header: str | None, size: int) -> Selection:
         return Selection(200)
     ranges: list[tuple[int, int]] = []
     for start, stop in asked:
-        if start < 0:  # the last so many bytes
+        if start < 0:  # a suffix range: the last bytes
             start, stop = max(size + start, 0), size
         stop = size if stop is None else min(stop, size)
         if start < stop and (not ranges or start >= ranges[-1][1]):
@@ -91,6 +91,6 @@ def _select_ranges(header: str | None, size: int) -> Selection:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Give all lines of a header as one, None where there is none."""
+    """Return all lines of a header joined, or None if it is missing."""
     values = request.headers.getall(name, [])
     return ", ".join(values) if values else None

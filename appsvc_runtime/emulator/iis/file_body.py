@@ -1,6 +1,6 @@
-"""A file, or parts of it, as the body of an answer: read in chunks, in threads, closed for sure.
+"""A file, or parts of it, as a response body: read in chunks, in threads, and always closed.
 
-Must not know of requests or of where files are. Source: RFC 9110, 14.6, for several parts.
+Must not know of requests or where files are. Source: RFC 9110, 14.6, for several parts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ __all__ = ["FileBody"]
 
 CHUNK = 256 * 1024
 
-# Bytes as they are, or from where up to where of the file.
+# Literal bytes, or a range of the file: start and exclusive end.
 _Piece = bytes | tuple[int, int]
 
 
 class FileBody:
-    """The body of a 200, or of a 206 with `ranges`; owns `stream` from now on.
+    """The body of a 200, or of a 206 with `ranges`; takes over `stream` and closes it.
 
     `headers` are Content-Type, Content-Length and, for one range, Content-Range. Reading raises
-    OSError where the file has got shorter than `size`: what was promised cannot be sent.
+    OSError if the file has become shorter than `size`, because Content-Length cannot be met.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class FileBody:
             self._at, self._left = piece[0], piece[1] - piece[0]
         loop = asyncio.get_running_loop()
         self._reading = loop.run_in_executor(None, self._read, self._at, min(self._left, CHUNK))
-        # A reader that is cancelled leaves the thread its file; see aclose.
+        # If the reader is cancelled, the thread continues to use the file; see aclose.
         chunk = await asyncio.shield(self._reading)
         if not chunk:
             self.close()
-            raise OSError("the file got shorter while it was sent")
+            raise OSError("the file became shorter while it was sent")
         self._at += len(chunk)
         self._left -= len(chunk)
         return chunk
 
     async def aclose(self) -> None:
-        """Close the file, when the thread that reads it is done."""
+        """Close the file after the thread that reads it has finished."""
         if self._reading is not None and not self._reading.done():
             await asyncio.wait([self._reading])
         self.close()
 
     def close(self) -> None:
-        """Close the file at once; only while nothing is being read."""
+        """Close the file at once; call it only while nothing is being read."""
         self._pieces, self._left = iter(()), 0
         self._stream.close()
 

@@ -1,8 +1,8 @@
-"""Which handler takes a request, as IIS maps it.
+"""Chooses the handler of a request, as IIS maps it.
 
-Pure: the questions about files are asked through functions. Must not know of processes, servers or
-how a handler answers. Sources: the references of `handlers` and its `add`, and "HTTP status codes
-in IIS", on learn.microsoft.com; wfastcgi's own configuration, whose `path="handler.fcgi"` takes
+Pure: the caller passes functions that look at files. Must not know of processes, servers or how a
+handler responds. Sources: the references of `handlers` and its `add`, and "HTTP status codes in
+IIS", on learn.microsoft.com; wfastcgi's own configuration, whose `path="handler.fcgi"` takes
 `/handler.fcgi/a/b`.
 """
 
@@ -24,9 +24,9 @@ Kind = Literal["httpplatform", "fastcgi", "static", "other"]
 
 _STATIC = frozenset(
     {"StaticFileModule", "DefaultDocumentModule", "DirectoryListingModule"}
-    | {"ProtocolSupportModule"}  # OPTIONS and TRACE, which the static part answers
+    | {"ProtocolSupportModule"}  # OPTIONS and TRACE, which `static_files` handles
 )
-# What accessPolicy="Read, Script", as applicationHost.config has it, does not grant.
+# Access that accessPolicy="Read, Script", the value in applicationHost.config, does not grant.
 _WITHOUT_ACCESS = {
     "execute": Refusal(403, 1, "The handler requires Execute, which accessPolicy does not grant."),
     "write": Refusal(403, 3, "The handler requires Write, which accessPolicy does not grant."),
@@ -51,10 +51,10 @@ def choose(
     is_file: Callable[[str], bool],
     is_directory: Callable[[str], bool],
 ) -> Choice | Refusal:
-    """Give the first handler that takes a request, or what IIS answers where none does.
+    """Return the first handler that takes a request, or the refusal if no handler does.
 
-    `path` is decoded and begins with a slash; `is_file` and `is_directory` are asked with such
-    paths and say what stands there in the site. Verbs are told apart by case, as IIS does it.
+    `path` is decoded and begins with a slash; `is_file` and `is_directory` take such paths and
+    return what exists in the site. Verbs are case-sensitive, as in IIS.
     """
     other_verb = missing = False
     for handler in handlers:
@@ -71,14 +71,14 @@ def choose(
         refusal = _WITHOUT_ACCESS.get(handler.require_access.casefold())
         return refusal or Choice(handler, script)
     if missing:
-        return Refusal(404, 0, "There is no such file, and no handler takes what is none.")
+        return Refusal(404, 0, "There is no such file, and no handler takes a path without a file.")
     if other_verb:
         return Refusal(405, 0, f"No handler of this path takes {verb[:40]}.")
     return Refusal(404, 4, "No handler takes this path.")
 
 
 def kind(handler: Handler) -> Kind:
-    """Say what stands behind a handler: that of the first of its modules that is known."""
+    """Return the kind of a handler: that of the first of its modules that is known."""
     for module in modules_of(handler):
         known: Kind | Literal[""] = worker_of(module) or ("static" if module in _STATIC else "")
         if known:
@@ -87,16 +87,16 @@ def kind(handler: Handler) -> Kind:
 
 
 def _scripts(patterns: str, path: str) -> list[str]:
-    """Give what in a path can be the script by any of the patterns, from left to right."""
+    """Return the parts of a path that can be the script by any of the patterns, left to right."""
     return [script for pattern in patterns.split(",") for script in _match(pattern.strip(), path)]
 
 
 def _match(pattern: str, path: str) -> list[str]:
-    """Match one pattern without regard to case.
+    """Return the parts of a path that match one pattern, without regard to case.
 
-    `*` is every path. With a slash a pattern is of the whole path from the site's root, whether it
-    begins with one or not; without, of one segment: of the last, or of an earlier one behind which
-    path information follows. `*.` is a last segment without a dot.
+    `*` matches every path. A pattern with a slash matches the whole path from the site's root, with
+    or without a leading slash. A pattern without a slash matches one segment: the last one, or an
+    earlier one followed by path information. `*.` matches a last segment without a dot.
     """
     if not pattern:
         return []
@@ -121,7 +121,7 @@ def _match_segments(pattern: str, segments: list[str]) -> list[str]:
 
 
 def _choose_script(scripts: list[str], path: str, is_file: Callable[[str], bool]) -> str:
-    """Give the one that is a file, else the whole path, else the leftmost."""
+    """Return the script that is a file, else the whole path, else the leftmost script."""
     if len(scripts) == 1:
         return scripts[0]
     there = next((script for script in scripts if is_file(script)), None)
@@ -129,7 +129,7 @@ def _choose_script(scripts: list[str], path: str, is_file: Callable[[str], bool]
 
 
 def _is_like(pattern: str, text: str) -> bool:
-    """Match `*` and `?`, in time that grows with the product of the lengths at worst."""
+    """Match `*` and `?`, in a time of at most the product of the lengths."""
     at = star = retry = 0
     seen_star = False
     for_text = 0

@@ -1,6 +1,6 @@
-"""IIS as the emulator's host: its workers, started and replaced as its files change.
+"""IIS as the emulator's host: its workers, started and replaced when the site's files change.
 
-Knows what a changed file means. Must not know of the front end, nor hold a rule of IIS's.
+Knows the effect of a changed file. Must not know of the front end, or contain IIS's own rules.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRIES = 5
 
 
 class IisHost:
-    """The site of `plan` behind IIS, as `http.backend.Host` has it."""
+    """The site of `plan` behind IIS; implements `http.backend.Host`."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self.names = Names(
@@ -50,7 +50,7 @@ class IisHost:
         self._warming: asyncio.Task[None] | None = None
 
     async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
-        """Start a worker, and wait until it can answer; see `http.backend.Host`."""
+        """Start a worker, and wait until it can respond; see `http.backend.Host`."""
         self._tell = tell
         site = self._plan.site
         self._tasks = [asyncio.create_task(watch(site.folder, self._changed, self._say))]
@@ -60,17 +60,17 @@ class IisHost:
         try:
             return await self._workers.warm_up(self._plan.config, self._plan.kind)
         except StoppedError:
-            return None  # web.config was edited meanwhile: what it starts now is told later
+            return None  # web.config was edited meanwhile; the new workers are reported later
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Have IIS answer; of workers that are replaced before they do anything, the next ones."""
+        """Return IIS's response; if the workers are replaced before they do anything, retry."""
         for _ in range(_TRIES):
             with contextlib.suppress(StoppedError):
                 return await self._iis.ask(replace(request, headers=request.headers.copy()))
-        return Answer(503, note="the site was restarted again and again")
+        return Answer(503, note="the site was restarted several times in a row")
 
     async def close(self) -> None:
-        """End the workers in order; cancelled, at once."""
+        """End the workers gracefully, or at once if this is cancelled."""
         await self._stop_watching()
         await self._workers.close()
 
@@ -84,8 +84,8 @@ class IisHost:
             await cancel(task)
 
     async def _changed(self, names: list[str]) -> None:
-        """Act on what changed in the site's folder."""
-        # A folder that was moved tells nothing of the web.config in it, so every change counts.
+        """Handle changes in the site's folder."""
+        # For a moved folder no change of its web.config is reported, so every change counts.
         self._iis.forget()
         read = {_CONFIG, self._plan.site.root.name.lower()}
         configs = [name for name in names if name.rpartition("/")[2].lower() in read]
@@ -94,11 +94,11 @@ class IisHost:
         elif self._workers.recycles():
             self._restart(f"{names[0]} has changed (recycleOnFileChange)")
         else:
-            # wfastcgi watches for itself.
+            # wfastcgi watches files itself.
             self._workers.changed([name.replace("/", "\\") for name in names])
 
     async def _root_changed(self, names: list[str]) -> None:
-        """Act on a change beside the file of `--config`."""
+        """Handle changes in the folder of the file of `--config`."""
         root = self._plan.site.root.name
         if root in names:
             self._iis.forget()
@@ -108,7 +108,7 @@ class IisHost:
         self._workers.restart(why)
         if self._warming is not None:
             self._warming.cancel()
-        # Not waited for: the next change, which may mend it, must not wait for a start that fails.
+        # In a task: the next change, which may fix the site, must not wait for a failing start.
         self._warming = asyncio.create_task(self._warm_again())
 
     async def _warm_again(self) -> None:

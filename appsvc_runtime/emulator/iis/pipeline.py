@@ -1,7 +1,7 @@
-"""IIS's part: from a request that the front end hands on to the worker that answers it.
+"""IIS's part of a request, from the front end to the worker that responds.
 
-Request filtering, URL rewriting, the choice of a handler, in IIS's order; each is a room of its
-own. Must not know how requests come in, nor how a worker runs.
+Request filtering, URL rewriting and the choice of a handler, in IIS's order; each has a module of
+its own. Must not know how requests come in, or how a worker runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a worker is to answer: what holds for it, its handler, its decoded path."""
+    """The facts for a worker: the configuration of the path, its handler, the decoded path."""
 
     config: Config
     handler: Handler
@@ -51,9 +51,9 @@ class Mapped:
 
 
 class Iis:
-    """The web server of one site; `ask` is what stands behind the front end.
+    """The web server of one site; the front end calls `ask`.
 
-    `work` answers what a handler of HttpPlatform or FastCGI takes.
+    `work` responds to requests for a handler of HttpPlatform or FastCGI.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Iis:
         self._site = site
         self._work = work
         self._is_file, self._is_directory = site_files.exists_as(site.folder)
-        # By identity: the site hands out the same configuration until it is told to forget.
+        # By id(): the site returns the same configuration object until its `forget` is called.
         self._rules: dict[int, tuple[Config, rules.CompiledRules]] = {}
 
     def forget(self) -> None:
-        """Take up what changed in the site's web.config files."""
+        """Read the site's web.config files again."""
         self._site.forget()
         self._rules.clear()
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Answer one request, whatever is in it."""
+        """Return the response to a request, whatever it contains."""
         try:
             return await self._ask(request)
         except request_filtering.BodyTooLargeError as error:
@@ -114,7 +114,7 @@ class Iis:
         return await self._handle(request, path, config)
 
     def _config(self, request: Request, path: str) -> Config | Answer:
-        """Give what holds for a path, or what IIS answers where it cannot be used."""
+        """Return the configuration for a path, or IIS's error page if it cannot be used."""
         config, findings = self._site.config(path)
         wrong = errors(findings)
         return _broken(request, wrong) if wrong else config
@@ -124,7 +124,7 @@ class Iis:
         if not isinstance(mapped, Mapped):
             return mapped
         if mapped.kind == "static" and path.endswith("/"):
-            # What a folder shows may be another handler's: index.py, say.
+            # Another handler may take a folder's default document: index.py, for example.
             try:
                 document = static_files.default_document(self._site.folder, path, config)
             except OSError:
@@ -138,7 +138,7 @@ class Iis:
         return await self._work(request, mapped)
 
     def _map(self, request: Request, path: str, config: Config) -> Mapped | Answer:
-        """Give the handler that takes a path, or why there is none."""
+        """Return the handler that takes a path, or an error page if none does."""
         choice = handlers.choose(
             config.handlers, path, request.method, self._file_at, self._directory_at
         )
@@ -158,13 +158,13 @@ class Iis:
         return Mapped(config, choice.handler, kind, path, choice.script)
 
     async def _rewrite(self, request: Request, path: str, config: Config) -> rules.Outcome | Answer:
-        """Apply the rules; return where the request goes on, or the answer."""
+        """Apply the rules; return their outcome, or the response if they end the request."""
         compiled = self._compile(config)
         wrong = errors(compiled.findings)
         if wrong:
             return _broken(request, wrong)
         facts = self._facts(request, path)
-        # In a thread: a slow expression holds up its own request and no other.
+        # In a thread, so that a slow expression holds up its own request only.
         outcome = await asyncio.to_thread(compiled.apply, facts)
         if outcome.kind != "pass":
             return _outcome_answer(request, outcome)
@@ -229,7 +229,7 @@ def _unusable(request: Request, why: str) -> Answer:
 
 
 def _outcome_answer(request: Request, outcome: rules.Outcome) -> Answer:
-    """Return the answer of a rule that ends a request."""
+    """Return the response for a rule that ends a request."""
     note = f"rewrite rule {outcome.rule!r}"
     if outcome.kind == "redirect":
         headers = CIMultiDict({"Location": outcome.location, "Content-Length": "0"})
@@ -243,7 +243,7 @@ def _outcome_answer(request: Request, outcome: rules.Outcome) -> Answer:
         outcome.status or 500,
         outcome.sub_status,
         outcome.reason or _TITLES.get(outcome.status, "Custom response"),
-        outcome.description or f"The {note} answers so.",
+        outcome.description or f"The {note} sets this response.",
     )
     made.reason = outcome.reason
     made.note = note

@@ -1,6 +1,6 @@
-"""What is to be emulated: the site, its kind, its names, folders and variables, all checked.
+"""What to emulate: the site, its kind, its names, folders and variables, all checked.
 
-Looks at files and makes the site's folder for logs; starts nothing. Must not know of requests.
+Looks at files and creates the site's folder for logs; starts nothing. Must not know of requests.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .webconfig.model import Config, Handler
 
 __all__ = ["Options", "Plan", "make_plan"]
 
-_OLDEST = (3, 8)  # that wfastcgi_child runs under
+_OLDEST = (3, 8)  # the oldest Python that runs wfastcgi_child
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user asks for; all but the folder has a default.
+    """The user's options; all but the folder have a default.
 
     `config` is a file to read in place of the site's own web.config. `app_settings` and `maps` are
-    read already (`environment.parse_setting`, `windows_paths.parse_map`).
+    parsed already (`environment.parse_setting`, `windows_paths.parse_map`).
     """
 
     folder: Path
@@ -48,11 +48,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """A site that can be emulated; `findings` are what is wrong but not fatal, notes included.
+    """A site that can be emulated; `findings` are its warnings and notes, without errors.
 
-    `environ` are the variables of its processes, `windows` more of them, by which web.config's
-    `%VAR%` are expanded and which no process here would understand. `default_name` is the host name
-    under azurewebsites.net, `public_name` the one that visitors ask for.
+    `environ` are the variables of its processes. `windows` are more variables, with which the
+    `%VAR%` of web.config are expanded; processes do not get them, as they mean nothing here.
+    `default_name` is the host name under azurewebsites.net, `public_name` the host name that
+    clients use.
     """
 
     site: Site
@@ -70,10 +71,10 @@ class Plan:
 
 
 def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
-    r"""Look at a site and say how it is emulated; `environ` is this process's own environment.
+    r"""Examine a site and return how to emulate it; `environ` is this process's own environment.
 
-    Makes the folder in `.appsvc` beside the site that stands for `D:\home`. ConfigError for a site
-    that cannot be emulated, with all the reasons.
+    Creates the folder in `.appsvc` beside the site that stands for `D:\home`. Raises ConfigError
+    for a site that cannot be emulated, with all reasons.
     """
     folder = Path(os.path.abspath(options.folder))
     _check_folder(folder, options.folder)
@@ -128,11 +129,11 @@ def _check_folder(folder: Path, named: Path) -> None:
     if folder.is_file():
         raise ConfigError(
             f"{str(named)!r} is a file, not the site's folder.",
-            hint="Name the folder; another file than its web.config is named by --config.",
+            hint="Name the folder; use --config for a file other than its web.config.",
         )
     if not folder.is_dir():
         raise ConfigError(
-            f"The site folder {str(named)!r} is not there.",
+            f"The site folder {str(named)!r} does not exist.",
             hint="Name the folder that holds your web.config.",
         )
 
@@ -142,7 +143,7 @@ def _check_fastcgi(python: ProjectPython) -> None:
     if python.interpreter.minor < _OLDEST:
         raise ConfigError(
             f"FastCGI is emulated for Python 3.8 and newer, and {python.path} is older.",
-            hint="Name another interpreter by --python.",
+            hint="Name another interpreter with --python.",
         )
 
 
@@ -163,11 +164,11 @@ def _need_runtime(
     paths: windows_paths.PathMap,
     environ: Mapping[str, str],
 ) -> None:
-    """Raise ConfigError if web.config starts this package and the site's Python has it not."""
+    """Raise ConfigError if web.config starts this package and the site's Python lacks it."""
     settings = config.http_platform
     if kind == "fastcgi":
         pairs = [pair for one in config.fast_cgi for pair in one.environment_variables]
-        pairs += config.app_settings.items()  # these count, in wfastcgi
+        pairs += config.app_settings.items()  # these take precedence in wfastcgi
         known = {name.strip().upper(): text for name, text in pairs}
         handler = known.get("WSGI_HANDLER", environ.get("WSGI_HANDLER", "")).strip()
         what = f"WSGI_HANDLER={handler}" if handler.startswith("appsvc_runtime.") else ""
@@ -187,7 +188,7 @@ def _own_config(folder: Path, options: Options) -> Path:
         named = Path(os.path.abspath(options.config))
         if not named.is_file():
             raise ConfigError(
-                f"--config {str(options.config)!r} is no file.", hint="Name a web.config."
+                f"--config {str(options.config)!r} is not a file.", hint="Name a web.config."
             )
         return named
     own = find_config(folder)
@@ -200,7 +201,7 @@ def _own_config(folder: Path, options: Options) -> Path:
 
 
 def _choose(folder: Path, own: Path, options: Options) -> tuple[Path, str, list[Finding]]:
-    """Give the file to read and the kind that it is to be."""
+    """Return the file to read, its kind, and a note if it is not the site's own web.config."""
     config, found = Site(folder, own).config("/")
     kind = checks.kind(config)
     if options.kind in ("auto", kind):
@@ -217,20 +218,20 @@ def _choose(folder: Path, own: Path, options: Options) -> tuple[Path, str, list[
         )
         return other, options.kind, [note]
     if not kind or errors(found):
-        return own, kind, []  # what is wrong is said where everything is
+        return own, kind, []  # its errors are reported together with all others
     raise ConfigError(
-        f"{own} has no handler for {options.kind}: its handler is {kind}'s.",
+        f"{own} has no handler for {options.kind}: its handler is for {kind}.",
         hint="Leave out --as, or name another file with --config.",
     )
 
 
 def _runs(handler: Handler, kind: str) -> bool:
-    """Say whether a handler runs Python in a way of this kind."""
+    """Return whether a handler runs Python in the way of this kind."""
     return interpreters.python_handler([handler]) is not None and handlers.kind(handler) == kind
 
 
 def _source(paths: windows_paths.PathMap, path: str) -> str | None:
-    """Give the text of a script that web.config names, None where it cannot be read."""
+    """Return the text of a script that web.config names, or None if it cannot be read."""
     found = paths.local(path)
     try:
         return None if found is None else read_plain(found).decode("utf-8", "replace")
@@ -239,7 +240,7 @@ def _source(paths: windows_paths.PathMap, path: str) -> str | None:
 
 
 def _refusal(found: Sequence[Finding], root: Path) -> ConfigError:
-    """Give one error with everything that was found."""
+    """Return one error with all findings."""
     if len(found) == 1:
         return ConfigError(f"{found[0].where}: {found[0].message}", hint=found[0].hint)
     lines = "\n".join(f"  - {finding.where}: {finding}" for finding in found)

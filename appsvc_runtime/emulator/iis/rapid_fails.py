@@ -1,9 +1,9 @@
-"""How often processes may fail in a minute before no more are started until it is over.
+"""How often processes may fail in a minute before no more are started until the minute is over.
 
-Pure but for the clock it is given. Must not know of processes.
-The minutes follow one another from the start on, and the count begins anew with each: so it is in
-PROCESS_MANAGER::RapidFailsPerMinuteExceeded of processmanager.cpp (lextudio/httpplatformhandlerv2,
-aspnet/AspNetCoreModule), where a minute begins when somebody asks after the end of the last.
+Pure, except for the clock passed to it. Must not know of processes. Minutes follow one another from
+the start, and each has its own count, as in PROCESS_MANAGER::RapidFailsPerMinuteExceeded of
+processmanager.cpp (lextudio/httpplatformhandlerv2, aspnet/AspNetCoreModule). There, too, a minute
+starts with the first check after the end of the previous one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MINUTE = 60.0
 
 
 class RapidFails:
-    """Counts the failures of one application's processes; `limit` of them are allowed a minute."""
+    """Counts the failures of one application's processes; `limit` failures a minute are allowed."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
@@ -26,11 +26,11 @@ class RapidFails:
         self._count = 0
 
     def count(self) -> None:
-        """Take note of a failure."""
+        """Count a failure."""
         self._count += 1
 
     def seconds_left(self) -> float:
-        """Give how long no process may be started, 0 if one may be now."""
+        """Return for how many seconds no process may be started, 0 if one may be started now."""
         now = self._clock()
         if now - self._began >= _MINUTE:
             self._began = now

@@ -1,9 +1,9 @@
-"""Which requests IIS refuses before anything of the site sees them: request filtering.
+"""Request filtering: the requests that IIS refuses before any part of the site sees them.
 
-Pure: a request's parts in, a refusal or None out; and a body that stops at a limit. Must not know
-of handlers or files. Sources: the reference of `requestFiltering`, `requestLimits` and
-`hiddenSegments`, and "HTTP status codes in IIS", on learn.microsoft.com. Today's IIS answers 413.1
-where IIS 7 said 404.13. Not here: what http.sys itself refuses, see `url_paths`.
+Pure: takes parts of a request and returns a refusal or None; also a body with a limit. Must not
+know of handlers or files. Sources: the references of `requestFiltering`, `requestLimits` and
+`hiddenSegments`, and "HTTP status codes in IIS", on learn.microsoft.com. Current IIS responds with
+413.1 where IIS 7 used 404.13. What http.sys itself refuses is not here, see `url_paths`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["BodyTooLargeError", "LimitedBody", "Refusal", "refuse", "refuse_path
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is refused: the status and substatus IIS answers with, and one sentence."""
+    """Why a request is refused: the status and substatus of IIS's response, and one sentence."""
 
     status: int
     substatus: int
@@ -33,7 +33,7 @@ class Refusal:
 
 
 class BodyTooLargeError(AppServiceError):
-    """A body went past maxAllowedContentLength while it was read; to be answered with 413.1."""
+    """A body exceeded maxAllowedContentLength while it was read; the response is 413.1."""
 
     status = 413
     substatus = 1
@@ -46,10 +46,10 @@ def refuse(
     headers: Mapping[str, str] | Iterable[tuple[str, str]],
     length: int | None,
 ) -> Refusal | None:
-    """Give why a request is refused, None where it is not.
+    """Return why a request is refused, or None.
 
-    `target` is as on the wire, and `path` what is decoded of it; `length` is None for a chunked
-    body, which only LimitedBody can stop. No method is refused: verbs are not read.
+    `target` is the request target as sent, and `path` its decoded path; `length` is None for a
+    chunked body, which only LimitedBody can stop. No method is refused: `verbs` is not read.
     """
     limit = filtering.max_allowed_content_length
     if length is not None and length > limit:
@@ -76,9 +76,9 @@ def refuse(
 
 
 def refuse_path(filtering: RequestFiltering, path: str) -> Refusal | None:
-    """Give why a decoded path is refused; asked again for the URL that a rule made of it.
+    """Return why a decoded path is refused, or None; called again for a URL that a rule rewrote.
 
-    web.config is hidden in whatever way it is spelled, whether the configuration hides it or not.
+    web.config is hidden in any spelling, whether the configuration hides it or not.
     """
     segments = [segment for segment in path.split("/") if segment]
     names = [_name(segment) for segment in segments]
@@ -99,7 +99,7 @@ def _refuse_extension(filtering: RequestFiltering, name: str) -> Refusal | None:
 
 
 class LimitedBody:
-    """A body that raises BodyTooLargeError past `limit` bytes, and closes what it wraps."""
+    """A body that raises BodyTooLargeError after `limit` bytes, and closes the wrapped body."""
 
     def __init__(self, body: AsyncIterator[bytes], limit: int) -> None:
         self._body = body
@@ -120,7 +120,7 @@ class LimitedBody:
         return chunk
 
     async def aclose(self) -> None:
-        """Close the stream that this one reads, if it can be closed."""
+        """Close the wrapped stream, if it can be closed."""
         close: Any = getattr(self._body, "aclose", None)
         if close is not None:
             await close()
@@ -141,7 +141,7 @@ def _refuse_headers(
             return Refusal(
                 431,
                 0,
-                f"The header {name[:80]} is longer than headerLimits lets it: {limit} bytes.",
+                f"The header {name[:80]} is longer than headerLimits allows: {limit} bytes.",
             )
     return None
 
@@ -152,7 +152,7 @@ def _folded(names: tuple[tuple[str, int], ...]) -> dict[str, int]:
 
 
 def _is_double_escaped(path: str) -> bool:
-    """Say whether decoding a path twice gives another text than doing it once (UrlScan's test)."""
+    """Return whether a second decoding of a path changes it again (UrlScan's test)."""
     if "%" not in path and "+" not in path:
         return False
     once = unquote_to_bytes(path.encode("utf-8", "surrogatepass"))
@@ -160,7 +160,7 @@ def _is_double_escaped(path: str) -> bool:
 
 
 def _name(segment: str) -> str:
-    """Give a segment as it counts for filtering: no stream, no dots and blanks behind, folded."""
+    """Return a segment as filtering compares it: no stream, trailing dots and blanks, or case."""
     return url_paths.windows_name(segment.partition(":")[0]).casefold()
 
 

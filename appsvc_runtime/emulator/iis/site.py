@@ -1,4 +1,4 @@
-"""A site's folder and its web.config files: which there are, and what holds for a path.
+"""A site's folder and its web.config files: finds and reads them, and merges them for a path.
 
 Reads files. Must not know of requests, processes or the network.
 """
@@ -20,15 +20,15 @@ __all__ = ["Site", "find_config"]
 
 _NAME = "web.config"
 _CACHED = 2048
-# More than IIS reads (250 KB), so that a file that is too long is told from one that is cut.
+# More than IIS reads (250 KB), to tell a file that is too long from one that was cut off.
 _MAX_BYTES = 300_000
 
 
 def find_config(folder: Path) -> Path | None:
-    """Give the web.config of a folder, in whatever case its name is; None where there is none.
+    """Return the web.config of a folder, whatever the case of its name, or None if there is none.
 
-    ConfigError for two that differ in nothing but case: on Windows there can be only one, and which
-    one a deployment keeps is chance.
+    Raises ConfigError for two files that differ only in case: on Windows there can be only one, and
+    which one a deployment keeps is chance.
     """
     try:
         found = sorted(name for name in os.listdir(folder) if name.lower() == _NAME)
@@ -37,20 +37,20 @@ def find_config(folder: Path) -> Path | None:
     if len(found) > 1:
         raise ConfigError(
             f"{folder} holds {' and '.join(found)}, which are one file on Windows.",
-            hint="Keep the one that counts and delete the other.",
+            hint="Keep the one with the right settings and delete the other.",
         )
     return folder / found[0] if found else None
 
 
-# The folders with a web.config on the way to a path, and the scopes in these that hold for it: few,
-# where visitors can make up as many paths as they like.
+# The folders with a web.config on the way to a path, and their scopes that apply to it. There are
+# few such keys, while clients can request any number of paths.
 _Key = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]
 
 
 class Site:
     """The web.config files of the site in `folder`; `root` is the file of the site itself.
 
-    Nested files are read when a path below their folder is first asked for, and again after
+    Nested files are read when a path below their folder is first requested, and again after
     `forget()`.
     """
 
@@ -63,21 +63,21 @@ class Site:
         self._merged: dict[_Key, tuple[Config, tuple[Finding, ...]]] = {}
 
     def forget(self) -> None:
-        """Read every file anew when it is next needed."""
+        """Read every file again when it is next needed."""
         self._levels.clear()
         self._folders.forget()
         self._merged.clear()
 
     def config(self, path: str) -> tuple[Config, tuple[Finding, ...]]:
-        """Return what holds for a decoded path (`/a/b`), and what is wrong with it.
+        """Return the configuration for a decoded path (`/a/b`), and its findings.
 
-        Where an error is among the findings, IIS answers 500.19 and nothing else. ConfigError where
-        a file cannot be read.
+        With an error among the findings, IIS responds with 500.19 only. Raises ConfigError if a
+        file cannot be read.
         """
         names, others = self._split(path)
         found = [self._level("/".join(names[:count])) for count in range(len(names) + 1)]
         levels = tuple(level for level in found if level is not None)
-        # As the folders are spelled, and what is no folder as it was asked for.
+        # Existing folders as they are spelled on disk, all other segments as requested.
         path = "/".join(["/".join(names), *others])
         key = tuple(level.folder for level in levels), matching_scopes(levels, path)
         known = self._merged.get(key)
@@ -90,7 +90,7 @@ class Site:
         return known
 
     def _split(self, path: str) -> tuple[list[str], list[str]]:
-        """Split a path into the folders of the site that it leads through, and what follows."""
+        """Split a path into the names of the site's folders on it, and the remaining segments."""
         folder, names = self.folder, []
         segments = [segment for segment in path.split("/") if segment]
         for segment in segments:
@@ -102,7 +102,7 @@ class Site:
         return names, segments[len(names) :]
 
     def _leads_out(self, folder: Path) -> bool:
-        """Return whether a folder is a link to one outside of the site, which is not the site's."""
+        """Return whether a folder is a link to a folder outside the site, which is not served."""
         if not folder.is_symlink():
             return False
         return not folder.resolve().is_relative_to(self.folder.resolve())
@@ -119,7 +119,7 @@ class Site:
         return level
 
     def _shown(self, file: Path) -> str:
-        """Give a file's name as findings show it: relative to the site where it is in there."""
+        """Return a file's name for findings: relative to the site if it is inside."""
         try:
             return file.relative_to(self.folder).as_posix()
         except ValueError:
@@ -130,7 +130,7 @@ def _read(file: Path) -> bytes:
     try:
         return read_plain(file, _MAX_BYTES)
     except OSError as error:
-        hint = "Give yourself the right to read it."
+        hint = "Give your user the permission to read it."
         if isinstance(error, FileNotFoundError):
             hint = "IIS cannot start Python without it: put it back."
         raise ConfigError(f"{file} cannot be read: {error.strerror}.", hint=hint) from None

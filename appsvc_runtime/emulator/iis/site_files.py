@@ -1,9 +1,9 @@
-"""Which file or folder of the site a decoded path means, as Windows finds it; opens it safely.
+"""Finds the file or folder of the site at a decoded path, as Windows does, and opens it safely.
 
-Reads folders and files. Must not know of requests, types or headers. Names are looked up in what
-their folder lists, never opened as asked for: so that short names, streams, devices, dots and
-blanks behind a name lead nowhere on any system, and case does not count. No path leaves the site's
-folder, by links neither, and none leads to web.config.
+Reads folders and files. Must not know of requests, types or headers. Names are looked up in the
+listing of their folder, and never opened as requested. So short names, streams, devices, and
+trailing dots and blanks lead nowhere on any system, and case does not matter. No path leads out of
+the site's folder, not even through links, and no path leads to web.config.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Found", "exists_as", "find", "open_found", "physical_path"]
 
 @dataclass(frozen=True)
 class Found:
-    """A file or folder of the site: its path without links, its name in the site, its figures."""
+    """A file or folder of the site: its path without links, its name in the site, its stat data."""
 
     path: str
     name: str
@@ -31,15 +31,15 @@ class Found:
 
     @property
     def is_folder(self) -> bool:
-        """Say whether it is a folder."""
+        """Return whether it is a folder."""
         return stat.S_ISDIR(self.figures.st_mode)
 
 
 def find(site: Path, path: str) -> Found | None:
-    """Return what stands at a decoded path, which begins with a slash; None where nothing does.
+    """Return the file or folder at a decoded path, which begins with a slash; None if none exists.
 
-    None as well for pipes, devices and the like, for links out of the site, for web.config, and
-    for a file's path with a slash behind. Raises PermissionError where looking is not allowed.
+    Also None for pipes, devices and the like, for links out of the site, for web.config, and for a
+    file's path with a trailing slash. Raises PermissionError if a folder must not be read.
     """
     root = os.path.realpath(site)
     names = _spelled(root, path)
@@ -65,7 +65,7 @@ def _look(root: str, names: list[str]) -> Found | None:
 
 
 def _spelled(root: str, path: str) -> list[str] | None:
-    """Return the names of a path as the disk spells them, None where one is missing or refused."""
+    """Return the names of a path as spelled on disk, or None if one is missing or refused."""
     names: list[str] = []
     for segment in filter(None, path.split("/")):
         if not is_file_name(segment) or is_web_config(segment):
@@ -78,9 +78,9 @@ def _spelled(root: str, path: str) -> list[str] | None:
 
 
 def open_found(found: Found) -> tuple[BinaryIO, os.stat_result]:
-    """Open a file that was found, with its figures of now; the caller closes it.
+    """Open a file that was found; return it with its current stat data. The caller closes it.
 
-    Raises OSError; FileNotFoundError too where another file has taken its place meanwhile.
+    Raises OSError; FileNotFoundError also if another file has replaced it meanwhile.
     """
     flags = os.O_RDONLY
     for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOINHERIT"):
@@ -97,9 +97,9 @@ def open_found(found: Found) -> tuple[BinaryIO, os.stat_result]:
 
 
 def physical_path(site: Path, path: str) -> str:
-    """Give the file's path that a decoded path means, whether anything is there or not.
+    """Return the file path of a decoded path, whether a file exists there or not.
 
-    What there is is in its own spelling, what is not as asked for: what a rule sees as
+    An existing file is spelled as on disk, others as requested. Rules see this path as
     `{REQUEST_FILENAME}`.
     """
     try:
@@ -113,10 +113,10 @@ def physical_path(site: Path, path: str) -> str:
 
 
 def exists_as(site: Path) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
-    """Give what answers IsFile and IsDirectory of rules: of a file's path, whether it is one.
+    """Return the functions behind IsFile and IsDirectory of rules; both take a file path.
 
-    Paths may have slashes of either kind. Outside of the site nothing exists. web.config counts as
-    a file, as it does for IIS: that it is there is no secret.
+    Paths may have slashes of either kind. Outside the site nothing exists. web.config counts as a
+    file, as in IIS: its existence is not a secret.
     """
     root = os.path.realpath(site)
 

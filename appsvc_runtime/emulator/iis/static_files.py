@@ -1,9 +1,9 @@
-"""The site's files as IIS serves them itself: its static file, default document and verb handlers.
+"""The site's files as IIS itself serves them: its static file, default document and verb handlers.
 
 Reads files. Must not know of handlers' configuration, rules or processes. Sources: the references
 of `staticContent`, `clientCache` and `defaultDocument` and "HTTP status codes in IIS" on
-learn.microsoft.com; RFC 9110, 13 and 14, for conditions and ranges; for the shape of the ETag
-answers of IIS that others recorded, with their Last-Modified.
+learn.microsoft.com; RFC 9110, 13 and 14, for conditions and ranges; for the form of the ETag,
+responses of IIS that others recorded, with their Last-Modified.
 """
 
 from __future__ import annotations
@@ -28,19 +28,18 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE_METHODS", "default_document", "etag", "serve"]
 
-# What a file takes, and what IIS's OPTIONS handler says of any path and of the whole server.
+# The methods that a file accepts; IIS's OPTIONS handler lists them for every path and for `*`.
 FILE_METHODS = "GET, HEAD, OPTIONS, TRACE"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_LAST_SECOND = 253_402_300_799  # of the year 9999; some systems hold later ones
+_LAST_SECOND = 253_402_300_799  # of the year 9999; some file systems store later times
 _EPOCH_AS_FILETIME = 116_444_736_000_000_000  # 1 January 1970, in 100 ns since 1601
 
 
 async def serve(site: Path, path: str, config: Config, request: Request) -> Answer:
-    """Answer a request for what stands at `path`, decoded and with its first slash.
+    """Return the response to a request for the file or folder at `path`, decoded, with first slash.
 
-    Never raises for anything about the path, the request or the file; the body may, while it is
-    read, with OSError where the file got shorter. Request filtering is not done here, but
-    web.config is never served.
+    Never raises for any path, request or file. Reading the body may raise OSError, if the file
+    became shorter. Request filtering is not done here, but web.config is never served.
     """
     if request.method == "OPTIONS":
         headers = {"Allow": SERVER_METHODS, "Public": SERVER_METHODS, "Content-Length": "0"}
@@ -49,7 +48,7 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
         return error_pages.answer(request, 501, 0, "Not implemented", "IIS has TRACE switched off.")
     try:
         return _serve(site, path, config, request)
-    except FileNotFoundError:  # it went while it was looked at
+    except FileNotFoundError:  # it was deleted in the meantime
         return _not_found(request, path)
     except PermissionError:
         return error_pages.answer(
@@ -57,7 +56,7 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
             401,
             3,
             "Not authorized",
-            "The file or folder is there, but its permissions do not let the emulator read it.",
+            "The file or folder exists, but its permissions do not let the emulator read it.",
         )
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -88,9 +87,9 @@ def _serve(site: Path, path: str, config: Config, request: Request) -> Answer:
 
 
 def default_document(site: Path, path: str, config: Config) -> str | None:
-    """Give the path of what a folder's URL shows, None for none; `path` ends with a slash.
+    """Return the path of a folder's default document, or None; `path` ends with a slash.
 
-    A handler may take it: `index.py`, say. Raises PermissionError.
+    A handler may take the document: `index.py`, for example. Raises PermissionError.
     """
     if not config.default_document.enabled:
         return None
@@ -103,10 +102,11 @@ def default_document(site: Path, path: str, config: Config) -> str | None:
 
 
 def etag(modified_ns: int) -> str:
-    """Give the entity tag of a file by its time of change, in ns since 1970: `"704349d01ce1c61:0"`.
+    """Return the entity tag of a file by its modification time in ns: `"704349d01ce1c61:0"`.
 
-    The bytes of the Windows time from the lowest on, in hexadecimal without leading zeros; behind
-    the colon a number of changes of the configuration, which is 0 since IIS 7.
+    The time counts from 1970. The tag has the bytes of the Windows time, the lowest first, in
+    hexadecimal without leading zeros; after the colon, the number of configuration changes, which
+    is always 0 since IIS 7.
     """
     time = modified_ns // 100 + _EPOCH_AS_FILETIME
     digits = "".join(f"{byte:x}" for byte in (time % 2**64).to_bytes(8, "little"))
@@ -145,7 +145,7 @@ def _serve_file(found: Found, config: Config, request: Request) -> Answer:
             404,
             3,
             "Not found",
-            f"The file is there, but IIS knows no type for {extension}, so it does not serve it.",
+            f"The file exists, but IIS has no MIME type for {extension}, so it does not serve it.",
             details='Add a mimeMap to staticContent in web.config: <mimeMap fileExtension="…" '
             'mimeType="…" />.',
         )
@@ -174,7 +174,7 @@ def _serve_file(found: Found, config: Config, request: Request) -> Answer:
             416,
             0,
             "Range not satisfiable",
-            f"The file has {size} bytes, and the range asked for is none of them.",
+            f"The file has {size} bytes, and the requested range is outside of them.",
             headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"},
         )
     return error_pages.answer(
@@ -182,14 +182,14 @@ def _serve_file(found: Found, config: Config, request: Request) -> Answer:
         412,
         0,
         "Precondition failed",
-        "If-Match or If-Unmodified-Since asks for another state of the file than there is.",
+        "If-Match or If-Unmodified-Since names another state of the file than the current one.",
     )
 
 
 def _media_type(name: str, content: StaticContent) -> str:
-    """Give the type of a file's name, "" for none; "." stands for no extension, ".*" for any."""
+    """Return the MIME type of a file name, or ""; in the table "." is no extension, ".*" any."""
     extension = os.path.splitext(name)[1].lower()
-    if name.startswith(".") and not extension:  # Windows sees but an extension
+    if name.startswith(".") and not extension:  # for Windows the whole name is the extension
         extension = name.lower()
     return content.types.get(extension or ".") or content.types.get(".*", "")
 

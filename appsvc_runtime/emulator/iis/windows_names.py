@@ -1,7 +1,7 @@
 """Names in folders, found as Windows finds them, whatever their case.
 
-`entry` looks each time anew; `Folders` remembers, for what every request asks (is there a
-web.config on its way?). Must not know of requests.
+`entry` reads the folder each time; `Folders` caches the names for lookups that every request needs
+(is there a web.config on its way?). Must not know of requests.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _REMEMBERED = 1024
 
 
 def entry(folder: str, name: str) -> str | None:
-    """Give the name of a folder's entry: the very same, else the first that differs in case.
+    """Return the name of a folder's entry: the exact one, else the first that differs in case.
 
-    None where nothing is called so, or the folder is none. Raises PermissionError.
+    Return None if there is no such name, or no such folder. Raises PermissionError.
     """
     try:
         names = os.listdir(folder)
     except PermissionError:
         raise
-    except (OSError, ValueError):  # it is no folder, or has gone
+    except (OSError, ValueError):  # it is not a folder, or was deleted
         return None
     if name in names:
         return name
@@ -33,15 +33,15 @@ def entry(folder: str, name: str) -> str | None:
 
 
 class Folders:
-    """What stands in folders, until they change."""
+    """The names in folders, cached until a folder changes."""
 
     def __init__(self) -> None:
         self._names: dict[Path, tuple[int, dict[str, str]]] = {}
 
     def child(self, folder: Path, name: str) -> Path | None:
-        """Return what is called `name` in a folder, the exact name first; None where nothing is.
+        """Return the entry called `name` in a folder, the exact name first, or None.
 
-        A name that cannot be one of a file on Windows or here is that of nothing.
+        Return None also for a name that no file can have on Windows or here.
         """
         if not name or name in (".", "..") or any(mark in name for mark in "/\\:\0"):
             return None
@@ -55,12 +55,12 @@ class Folders:
             return None
 
     def _spellings(self, folder: Path) -> dict[str, str]:
-        """Return the names in a folder by what they are without case."""
+        """Return the names in a folder by their case-folded form."""
         changed = os.stat(folder).st_mtime_ns
         known = self._names.get(folder)
         if known is None or known[0] != changed:
             names = sorted(os.listdir(folder), reverse=True)
-            # Where two differ in case alone, the one that sorts first is it.
+            # Of names that differ only in case, the first in sorted order is kept.
             known = (changed, {_fold(each): each for each in names})
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
@@ -68,7 +68,7 @@ class Folders:
         return known[1]
 
     def forget(self) -> None:
-        """Look anew: within a clock's tick, a change may not have changed the folder's time."""
+        """Drop the cache: a change within a clock tick may not have changed the folder's time."""
         self._names.clear()
 
 

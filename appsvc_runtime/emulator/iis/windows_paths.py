@@ -1,6 +1,6 @@
-"""Windows paths, command lines and `%VAR%`, as web.config holds them, on this machine.
+"""Converts the Windows paths, command lines and `%VAR%` of a web.config to those of this machine.
 
-Pure but for looking whether files are there. Must not know of web.config or of processes.
+Pure, except that it looks whether files exist. Must not know of web.config or of processes.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from .windows_names import entry
 
 __all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
 
-# Variables that hold folders: the separator is this system's own, not Windows'.
+# Variables that hold lists of folders; their separator is this system's, not that of Windows.
 _FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
 _VARIABLE = re.compile("%([^%=]+)%")
-# App Service has had the site's home on either drive (facts: D:, and C: on newer workers).
+# App Service has the site's home on either drive (facts: D:, and C: on newer workers).
 _SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
 _HOME = re.compile(r"[cd]:\\home(?=\\|$)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _PYTHON = re.compile(r"python[w0-9.]*?(\.exe)?", re.IGNORECASE)
-# Quotes with the backslashes before them, blanks, and what stands for itself.
+# Groups: backslashes and quotes after them; blanks; other text, including lone backslashes.
 _COMMAND_LINE = re.compile(r"""(\\*)("+)|([ \t]+)|(\\+|[^\\" \t]+)""")
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
-    """Replace `%NAME%` by the variable, whose case does not matter; others stay as they are.
+    """Replace `%NAME%` by the variable, without regard to case; leave unknown names unchanged.
 
-    As ExpandEnvironmentStrings of Windows does it.
+    ExpandEnvironmentStrings of Windows does the same.
     """
     if "%" not in text:
         return text
@@ -40,10 +40,10 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
 
 
 def split_command_line(text: str) -> list[str]:
-    r"""Cut a command line into words as a Windows program's C runtime does.
+    r"""Split a command line into arguments as the C runtime of Windows programs does.
 
-    Blanks and tabs part words; quotes hold them together; 2n backslashes before a quote are n, and
-    2n+1 are n and the quote itself; two quotes inside quotes are one
+    Blanks and tabs separate arguments, and quotes hold them together. 2n backslashes before a quote
+    are n backslashes; 2n+1 are n backslashes and a literal quote. Two quotes inside quotes are one
     (learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments).
     """
     words: list[str] = []
@@ -63,7 +63,7 @@ def split_command_line(text: str) -> list[str]:
 
 
 def _read_quotes(slashes: str, quotes: str, quoted: bool) -> tuple[str, bool]:
-    """Return what backslashes and the quotes behind them add, and whether quotes are open then."""
+    """Return the text that backslashes and quotes stand for, and whether quotes are then open."""
     text = slashes[: len(slashes) // 2]
     at = len(slashes) % 2
     text += '"' * at
@@ -78,29 +78,29 @@ def _read_quotes(slashes: str, quotes: str, quoted: bool) -> tuple[str, bool]:
 
 
 def is_home(windows: str) -> bool:
-    r"""Say whether a Windows path is the home of a site on App Service, `D:\home`."""
+    r"""Return whether a Windows path is the home of a site on App Service, `D:\home`."""
     found = _HOME.match(windows)
     return found is not None and not windows[found.end() :].strip("\\")
 
 
 def parse_map(text: str) -> tuple[str, Path]:
-    r"""Read `D:\data=DIR`: a Windows path, and the folder that it is here; ConfigError else."""
+    r"""Parse `D:\data=DIR`, a Windows path and its folder on this machine. Raises ConfigError."""
     windows, sign, folder = text.partition("=")
     if not sign or not _ABSOLUTE.match(windows) or not folder:
         raise ConfigError(
             f"--map {text!r} is not a Windows path, an equals sign and a folder.",
             hint=r"Write it as --map 'D:\data=/home/you/data'.",
         )
-    # Shells leave the ~ of NAME=~ alone.
+    # Shells do not expand a ~ after an equals sign.
     return ntpath.normpath(windows), Path(os.path.expanduser(folder)).absolute()
 
 
 class PathMap:
-    r"""Where the Windows paths of a site are on this machine.
+    r"""Maps the Windows paths of a site to paths of this machine.
 
-    `site` is its folder (`D:\home\site\wwwroot`), `home` stands for the rest of `D:\home`, `python`
-    is the interpreter for every `python.exe`, and `maps` (`--map`) come before all of these, the
-    longest first.
+    `site` is its folder (`D:\home\site\wwwroot`), `home` stands for the rest of `D:\home`, and
+    `python` is the interpreter for every `python.exe`. `maps` (`--map`) take precedence over these,
+    the longest path first.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class PathMap:
         self._maps = sorted(maps, key=lambda pair: len(pair[0]), reverse=True)
 
     def local(self, text: str) -> Path | None:
-        """Return where a path of web.config is here; None for a place of Windows that is not here.
+        """Return this machine's path for a path of web.config, or None if it has none here.
 
-        A path that is not absolute is below the site, which is the current folder on the platform.
+        A relative path is below the site, which is the current folder on the platform.
         """
         text = text[4:] if text.startswith("\\\\?\\") else text
         path = ntpath.normpath(text)
-        # `%HOME%\site\wwwroot`, where the variable held a path of this machine.
+        # `%HOME%\site\wwwroot`, if the variable held a path of this machine.
         inside = _rest(path, ntpath.normpath(f"{self.home}/site/wwwroot"))
         if inside is not None:
             return _below(self.site, inside)
@@ -130,7 +130,7 @@ class PathMap:
         return _below(self.site, path)
 
     def _mapped(self, text: str, path: str) -> Path | None:
-        """Return where an absolute path of Windows is here: by --map, else as on the platform."""
+        """Return the path for an absolute Windows path: by --map, else as on the platform."""
         for windows, folder in self._maps:
             rest = _rest(path, windows)
             if rest is not None:
@@ -143,10 +143,10 @@ class PathMap:
         return here if os.path.isabs(text) and here.exists() else None
 
     def argument(self, word: str) -> str:
-        r"""Give one argument of a program with the Windows path in it, if any, as it is here.
+        r"""Return one argument of a program with its Windows path, if any, converted.
 
-        A path is the whole word, what follows an equals sign (`--config=D:\home\x.ini`), or a
-        relative one with backslashes that leads to something in the site.
+        A path is the whole argument, the part after an equals sign (`--config=D:\home\x.ini`), or a
+        relative path with backslashes that exists in the site.
         """
         before, sign, after = word.rpartition("=")
         if "\\" not in after and not _ABSOLUTE.match(after):
@@ -160,7 +160,7 @@ class PathMap:
         return f"{before}{sign}{found}" if found is not None else word
 
     def value(self, text: str) -> str:
-        """Give a setting's value with the paths in it, parted by semicolons, as they are here."""
+        """Return a setting's value with its paths, separated by semicolons, converted."""
         parts = []
         for part in text.split(";"):
             found = self.local(part.strip()) if _is_absolute(part.strip()) else None
@@ -168,15 +168,15 @@ class PathMap:
         return ";".join(parts)
 
     def variable(self, name: str, text: str) -> str:
-        """Give the value of a variable of that name, paths and separators being those of here."""
+        """Return the value of the variable `name` with its paths and separators converted."""
         value = self.value(text)
         return value.replace(";", os.pathsep) if name.upper() in _FOLDER_LISTS else value
 
     def program(self, text: str) -> str | None:
-        r"""Give the program that a processPath means here, None where there is none.
+        r"""Return this machine's program for a processPath, or None if there is none.
 
-        Every Python is `python`; another program of a Python installation (`Scripts\flask.exe`) is
-        the one beside it; anything else must be there.
+        Every Python is `python`. Another program of a Python installation (`Scripts\flask.exe`) is
+        the one beside `python`. Any other program must exist.
         """
         name = ntpath.basename(text.strip().strip('"'))
         if _PYTHON.fullmatch(name):
@@ -192,12 +192,12 @@ class PathMap:
 
 
 def _is_absolute(text: str) -> bool:
-    """Say whether a text is a Windows path, or begins as one of this machine and goes on as one."""
+    """Return whether a text is a Windows path, or a path of this machine with backslashes in it."""
     return bool(_ABSOLUTE.match(text)) or (os.path.isabs(text) and "\\" in text)
 
 
 def _rest(path: str, prefix: str) -> str | None:
-    r"""Give what follows a folder in a path, None where the path is not in it."""
+    r"""Return the part of a path below a folder, or None if the path is not in it."""
     prefix = prefix.rstrip("\\")
     if path.lower() == prefix.lower():
         return ""
@@ -207,9 +207,9 @@ def _rest(path: str, prefix: str) -> str | None:
 
 
 def _below(base: Path, rest: str) -> Path:
-    """Give the path below a folder; of names that are there in another case, the one that is.
+    """Return the path `rest` below a folder; existing names match in any case, as on Windows.
 
-    Windows keeps no case. What leads out by `..` is resolved here as it is there.
+    `..` is resolved textually, as on Windows.
     """
     path = base
     for part in rest.replace("/", "\\").split("\\"):

@@ -1,6 +1,6 @@
-"""The workers of one site: what its web.config has IIS start, made when they are first needed.
+"""The workers of one site: the processes of its web.config, started when they are first needed.
 
-Knows how a handler's words become processes. Must not know how a request comes to its handler.
+Knows how the settings of a handler become processes. Must not know how a request gets a handler.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
-# What requests in hand get when web.config has changed (IIS: shutdownTimeLimit of a pool is 90 s).
+# Seconds for requests in progress after web.config changed (an IIS pool's shutdownTimeLimit: 90).
 _PATIENCE = 10.0
-# Of the event loop, until what was cancelled has noticed.
+# Turns of the event loop, until cancelled tasks have noticed.
 _TURNS = 10
 
 
 class _Generation:
-    """The workers of one state of the site's configuration, and what they have in hand."""
+    """The workers of one state of the site's configuration, and their requests in progress."""
 
     def __init__(self) -> None:
         self.platforms: dict[HttpPlatform, HttpPlatformHandler] = {}
@@ -51,7 +51,7 @@ class _Generation:
         self._none.set()
 
     async def ask(self, answering: Awaitable[Answer | Tunnel]) -> Answer | Tunnel:
-        """Wait for an answer, which is in hand until its body is through."""
+        """Wait for a response; the request is in progress until its body has been sent."""
         self._asked += 1
         self._none.clear()
         streams = False
@@ -71,9 +71,9 @@ class _Generation:
             self._none.set()
 
     async def replace(self) -> None:
-        """End all of it, once what is in hand is answered; what is only starting ends at once.
+        """End all workers after the requests in progress; workers that are starting end at once.
 
-        When this is cancelled, nothing is waited for any more; cancelled again, all is killed.
+        Cancelled once, it no longer waits for requests; cancelled again, it kills all processes.
         """
         for platform in self.platforms.values():
             platform.give_up()
@@ -84,7 +84,7 @@ class _Generation:
             await self.close()
 
     async def close(self) -> None:
-        """End every process. When this is cancelled, they are killed."""
+        """End every process, or kill them if this is cancelled."""
         try:
             await asyncio.gather(
                 *(platform.close() for platform in self.platforms.values()),
@@ -96,7 +96,7 @@ class _Generation:
 
 
 class Workers:
-    """All processes of the site that `plan` describes, by what starts them."""
+    """All processes of the site that `plan` describes, by the settings that start them."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self._plan = plan
@@ -106,12 +106,12 @@ class Workers:
         self._token = str(uuid.uuid4())
         self._fixed = site_params(plan.site.folder)
         self._unheard: set[str] = set()
-        self._started = 0  # processes are numbered through, so that none is taken for another
+        self._started = 0  # numbers are not reused, so that each process can be told apart
 
     async def warm_up(self, config: Config, kind: str) -> str:
-        """Start what answers the site's requests, and wait until it can; give "", or why it cannot.
+        """Start the site's workers, and wait until they can respond; return "", or why they cannot.
 
-        `kind` is that of the handler to start. ConfigError for what cannot be started at all.
+        `kind` is that of the handler to start. Raises ConfigError if the command cannot be started.
         """
         for handler in config.handlers:
             if handlers.kind(handler) != kind:
@@ -125,9 +125,9 @@ class Workers:
         return ""
 
     async def ask(self, request: Request, mapped: Mapped) -> Answer | Tunnel:
-        """Have the worker of a request's handler answer it.
+        """Return the response of the worker for a request's handler.
 
-        StoppedError where it was replaced before anything was sent to it: ask again.
+        Raises StoppedError if the worker was replaced before anything was sent to it: ask again.
         """
         if mapped.kind == "httpplatform":
             return await self._ask_platform(request, mapped.config)
@@ -139,7 +139,7 @@ class Workers:
         return await self._now.ask(answering)
 
     def restart(self, why: str) -> None:
-        """Have new processes answer new requests; the old ones end when theirs are answered."""
+        """Start new processes for new requests; end the old ones after their requests."""
         self._say("iis", f"Restarting: {why}.")
         old, self._now = self._now, _Generation()
         task = asyncio.create_task(old.replace())
@@ -147,17 +147,17 @@ class Workers:
         task.add_done_callback(self._ending.discard)
 
     def changed(self, names: list[str]) -> None:
-        """Tell those who watch the site's files, as wfastcgi does, what has changed."""
+        """Send the names of changed files to processes that watch them, as wfastcgi does."""
         for pool, launcher in self._now.pools.values():
             pool.changed(names)
             launcher.changed(names)
 
     def recycles(self) -> bool:
-        """Say whether any file's change restarts the site (recycleOnFileChange, version 2)."""
+        """Return whether any changed file restarts the site (recycleOnFileChange, version 2)."""
         return any(settings.recycle_on_file_change for settings in self._now.platforms)
 
     async def close(self) -> None:
-        """End every process. When this is cancelled, they are killed at once."""
+        """End every process, or kill them if this is cancelled."""
         for task in self._ending:
             task.cancel()
         await asyncio.gather(self._now.close(), *self._ending, return_exceptions=True)
@@ -165,7 +165,7 @@ class Workers:
     async def kill(self) -> None:
         """End every process now."""
         closing = asyncio.create_task(self.close())
-        # So that each has begun to end, and is not merely never asked to.
+        # Give every task the time to start ending its process; cancelled earlier, it would not.
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         closing.cancel()
@@ -182,7 +182,7 @@ class Workers:
                 500,
                 19,
                 "The configuration cannot be used",
-                "The handler needs an <httpPlatform> element, which web.config has not.",
+                "The handler needs an <httpPlatform> element, which web.config does not have.",
             )
         version = self._plan.options.httpplatform_version
         passed = httpplatform_headers(
@@ -224,7 +224,7 @@ class Workers:
             self._say(
                 "iis",
                 f"{settings.place}: stdoutLogFile {settings.stdout_log_file!r} is nowhere on this "
-                r"machine, and is not written. Say where it is with --map 'D:\folder=DIR'.",
+                r"machine, and is not written. Name its folder with --map 'D:\folder=DIR'.",
             )
         return found
 
@@ -239,7 +239,7 @@ class Workers:
         environ = with_variables(
             plan.environ, application.environment_variables, plan.paths, plan.windows
         )
-        # wfastcgi reads the site's own file, whatever path is asked for.
+        # wfastcgi reads the site's own file, whatever path is requested.
         settings = plan.site.config("/")[0].app_settings
         launcher = Launcher(
             self._fastcgi_command(handler),
@@ -265,7 +265,7 @@ class Workers:
         if program is None:
             raise ConfigError(
                 f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
-                hint=r"Say where it is with --map 'D:\folder=DIR'.",
+                hint=r"Name its folder with --map 'D:\folder=DIR'.",
             )
         words = split_command_line(expand(arguments, windows))
         return [program, *map(self._word, words)]
@@ -277,7 +277,7 @@ class Workers:
 
 
 class _Counted:
-    """A body that says when it is through, whichever way."""
+    """A body that calls `done` once when it is closed, whether it was sent completely or not."""
 
     def __init__(self, body: AsyncIterator[bytes], done: Any) -> None:
         self._body = body
@@ -290,7 +290,7 @@ class _Counted:
         return await self._body.__anext__()
 
     async def aclose(self) -> None:
-        """Close the body, and say so once."""
+        """Close the body, and call `done` once."""
         done, self._done = self._done, lambda: None
         try:
             close: Any = getattr(self._body, "aclose", None)

@@ -1,4 +1,4 @@
-"""What is started for a web.config, and the variables it gets."""
+"""The command that is started for a web.config, and the variables it gets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PYTHON = r"D:\home\Python311x64\python.exe"
 
 @pytest.fixture
 def paths(tmp_path: Path) -> PathMap:
-    """Give the paths of a site in a folder of its own."""
+    """Return the paths of a site in a folder of its own."""
     return PathMap(tmp_path / "site", tmp_path / "home", sys.executable)
 
 
 def test_the_command_of_the_article(paths: PathMap) -> None:
-    """Interpreter, script and log are those of this machine, and the port is in both places."""
+    """Interpreter, script and log are this machine's; the port is an argument and a variable."""
     settings = HttpPlatform(
         process_path=PYTHON,
         arguments=r"D:\home\site\wwwroot\runserver.py --port %HTTP_PLATFORM_PORT%",
@@ -42,14 +42,14 @@ def test_the_command_of_the_article(paths: PathMap) -> None:
 
 
 def test_a_program_that_is_not_here(paths: PathMap) -> None:
-    """It is one sentence with the place in web.config."""
+    """The error is one sentence, with the line of web.config."""
     settings = HttpPlatform(process_path=r"D:\Java\java.exe", place=Place("web.config", 7))
     with pytest.raises(ConfigError, match=r"^web.config:7: processPath 'D:\\\\Java\\\\java.exe'"):
         make_command(settings, 1, {}, paths, {})
 
 
 def test_variables_build_on_one_another(paths: PathMap) -> None:
-    """They are expanded in their order, replace those in another case, and lists are split here."""
+    """Variables are expanded in order and replace names in another case; lists are converted."""
     variables = (
         ("Root", r"D:\home\site\wwwroot"),
         ("PYTHONPATH", r"%ROOT%\lib;%DRIVE%\home\more"),
@@ -68,7 +68,7 @@ def test_variables_build_on_one_another(paths: PathMap) -> None:
 
 
 def test_the_file_that_wfastcgi_reads(paths: PathMap) -> None:
-    """It holds the appSettings with this machine's paths, and PYTHONPATH expanded."""
+    """The file has the appSettings with this machine's paths, and PYTHONPATH expanded."""
     settings = {
         "WSGI_HANDLER": "app.wsgi_app()",
         "PYTHONPATH": r"%home_dir%;D:\home\site\wwwroot",
@@ -93,7 +93,7 @@ _TEXT = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", 
 
 @given(st.dictionaries(_TEXT, _TEXT, max_size=4))
 def test_whatever_the_settings_hold(settings: dict[str, str]) -> None:
-    """The file is XML, and says what web.config said where there is no path in it."""
+    """The file is valid XML; values without a path are the same as in web.config."""
     paths = PathMap(Path("/s"), Path("/h"), "python")
     document = minidom.parseString(make_wfastcgi_config(settings, {}, paths))
     found = {
@@ -104,7 +104,7 @@ def test_whatever_the_settings_hold(settings: dict[str, str]) -> None:
 
 
 def test_the_platforms_variables() -> None:
-    """The child knows that it is on App Service, and nothing of another host that we may be on."""
+    """The child sees that it is on App Service, and no variable of the host that runs the tests."""
     base = {
         "PATH": "/bin",
         "WEBSITE_SITE_NAME": "real",
@@ -134,7 +134,7 @@ def test_the_platforms_variables() -> None:
 
 
 def test_reading_a_setting() -> None:
-    """A name, an equals sign and a value; a mistake never shows the value."""
+    """A setting is a name, an equals sign and a value; a mistake never shows the value."""
     assert parse_setting("A=b=c") == ("A", "b=c")
     assert parse_setting("A=") == ("A", "")
     with pytest.raises(ConfigError, match="--set"):

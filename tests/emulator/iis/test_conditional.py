@@ -1,4 +1,4 @@
-"""Conditions and ranges of requests for files, as RFC 9110 has them."""
+"""Conditional and range requests for files, according to RFC 9110."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.staticsite import DATE, EARLIER, LATER, TAG, TEXT, ask, make_
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the site."""
+    """Return a site with files."""
     return make_site(tmp_path_factory.mktemp("static"))
 
 
@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_conditions(site: Path, headers: dict[str, str], status: int) -> None:
-    """In the order of RFC 9110."""
+    """Conditions are evaluated in the order of RFC 9110."""
     answer, body = ask(site, "/a.txt", **headers)
     assert answer.status == status
     if status == 304:
@@ -51,7 +51,7 @@ def test_conditions(site: Path, headers: dict[str, str], status: int) -> None:
 
 
 def test_several_lines_of_tags(site: Path) -> None:
-    """Count as one."""
+    """Several header lines count as one list."""
     lines = [("If-None-Match", '"x"'), ("If-None-Match", TAG)]
     assert ask(site, "/a.txt", lines=lines)[0].status == 304
 
@@ -78,7 +78,7 @@ def test_several_lines_of_tags(site: Path) -> None:
 def test_ranges(
     site: Path, given_range: str, status: int, body: bytes | None, content_range: str | None
 ) -> None:
-    """One range, none that can be, and such as are no ranges."""
+    """A satisfiable range, ranges that cannot be satisfied, and invalid ranges."""
     answer, got = ask(site, "/a.txt", Range=given_range)
     assert answer.status == status
     assert body in (None, got)
@@ -86,7 +86,7 @@ def test_ranges(
 
 
 def test_several_ranges(site: Path) -> None:
-    """As parts of multipart/byteranges, each with type and range."""
+    """Several ranges are parts of multipart/byteranges, each with type and range."""
     answer, body = ask(site, "/a.txt", Range="bytes=0-1,4-5,-1")
     assert answer.status == 206
     head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
@@ -112,11 +112,11 @@ def test_several_ranges(site: Path) -> None:
     ],
 )
 def test_if_range(site: Path, if_range: str, status: int) -> None:
-    """A range counts for the very same file only."""
+    """A range applies only if If-Range names exactly this state of the file."""
     assert ask(site, "/a.txt", Range="bytes=0-1", If_Range=if_range)[0].status == status
 
 
 def test_an_empty_file(site: Path) -> None:
-    """Has no range at all."""
+    """An empty file has no range at all."""
     assert ask(site, "/empty.txt")[1] == b""
     assert ask(site, "/empty.txt", Range="bytes=0-")[0].status == 416

@@ -1,4 +1,4 @@
-"""Files while they are sent: in chunks, whatever becomes of them, closed in the end."""
+"""Sending files: in chunks, closed in the end whatever happens to them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.staticsite import CONFIG, make_site
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the site."""
+    """Return a site with files."""
     return make_site(tmp_path_factory.mktemp("static"))
 
 
 def test_a_large_file_goes_in_chunks(site: Path) -> None:
-    """Every byte in its order, never more than a chunk at once."""
+    """Every byte is sent in order, and never more than a chunk at once."""
     content = os.urandom(3 * file_body.CHUNK + 7)
     file = site / "large.txt"
     file.write_bytes(content)
@@ -56,7 +56,7 @@ def drain(answer: Answer) -> int:
 
 
 def test_a_file_that_shrinks_while_it_is_sent(site: Path) -> None:
-    """An error, so that the connection is cut: the length was promised. The file is closed."""
+    """An error closes the connection, because Content-Length cannot be met. The file is closed."""
     file, answer = start(site, "shrinks.txt", 1000)
     os.truncate(file, 10)
     with pytest.raises(OSError, match="shorter"):
@@ -65,7 +65,7 @@ def test_a_file_that_shrinks_while_it_is_sent(site: Path) -> None:
 
 
 def test_a_file_that_grows_while_it_is_sent(site: Path) -> None:
-    """Only as much as was promised."""
+    """Only the bytes counted in Content-Length are sent."""
     file, answer = start(site, "grows.txt", 1000)
     with file.open("ab") as stream:
         stream.write(b"more")
@@ -74,14 +74,14 @@ def test_a_file_that_grows_while_it_is_sent(site: Path) -> None:
 
 
 def test_a_file_that_is_deleted_while_it_is_sent(site: Path) -> None:
-    """It is open, and sent to its end."""
+    """The file is open already, and is sent to its end."""
     file, answer = start(site, "deleted.txt", 1000)
     file.unlink()
     assert drain(answer) == 1000
 
 
 def test_a_body_that_nobody_reads_can_be_closed(site: Path) -> None:
-    """Before its first chunk and in the middle; reading on gives nothing."""
+    """A body can be closed before its first chunk and in the middle; then it has no more chunks."""
     file, answer = start(site, "closed.txt", 3 * file_body.CHUNK)
 
     async def use() -> None:
@@ -96,7 +96,7 @@ def test_a_body_that_nobody_reads_can_be_closed(site: Path) -> None:
 
 
 def test_a_reader_that_is_cancelled(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closing waits for the thread that reads, so that no other file gets its number meanwhile."""
+    """Closing waits for the reading thread, so that no other file gets its descriptor meanwhile."""
     file, answer = start(site, "cancelled.txt", 1000)
     body: Any = answer.body
 

@@ -1,4 +1,4 @@
-"""Which handler takes a request, and what is answered where none does."""
+"""The handler that takes a request, and the response if no handler does."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def ask(
     ],
 )
 def test_paths(pattern: str, path: str, expected: str | None) -> None:
-    """What of the path is the script; None where nothing matches."""
+    """Return the part of the path that is the script, or None if nothing matches."""
     chosen = ask([handler(pattern)], path)
     if expected is None:
         assert chosen == Refusal(404, 4, "No handler takes this path.")
@@ -96,7 +96,7 @@ def test_paths(pattern: str, path: str, expected: str | None) -> None:
     ],
 )
 def test_verbs(verbs: str, verb: str, taken: bool) -> None:
-    """Verbs count with their case; without a handler for it a path gives 405."""
+    """Verbs are case-sensitive; a path without a handler for the verb gets 405."""
     chosen = ask([handler("*", verbs)], "/x", verb)
     assert isinstance(chosen, Choice) == taken
     if isinstance(chosen, Refusal):
@@ -118,7 +118,7 @@ def test_verbs(verbs: str, verb: str, taken: bool) -> None:
     ],
 )
 def test_resource_types(resource_type: str, path: str, taken: bool) -> None:
-    """What is not there gives 404.0, not 404.4: a handler would have taken it."""
+    """A missing file gets 404.0, not 404.4, because a handler would take an existing one."""
     chosen = ask([handler("*", resource_type=resource_type)], path)
     assert isinstance(chosen, Choice) == taken
     if isinstance(chosen, Refusal):
@@ -126,14 +126,14 @@ def test_resource_types(resource_type: str, path: str, taken: bool) -> None:
 
 
 def test_the_file_of_a_path_with_information_counts() -> None:
-    """resourceType="File" asks for the script, not for the whole path."""
+    """resourceType="File" refers to the script, not to the whole path."""
     chosen = ask([handler("*.py", resource_type="File")], "/x.py/more")
     assert isinstance(chosen, Choice)
     assert chosen.script == "/x.py"
 
 
 def test_the_first_that_takes_it() -> None:
-    """Order decides, and one that does not take it is passed over."""
+    """The order decides, and a handler that does not take the request is skipped."""
     post, python = handler("*", "POST"), handler("*.py", resource_type="File")
     for path, verb, expected in [
         ("/x.py", "POST", post),
@@ -156,7 +156,7 @@ def test_the_first_that_takes_it() -> None:
     ],
 )
 def test_required_access(access: str, expected: tuple[int, int] | None) -> None:
-    """Read and Script are granted, as applicationHost.config has it; the rest is refused."""
+    """Read and Script are granted, as in applicationHost.config; other access is refused."""
     chosen = ask([Handler("h", "*", "*", require_access=access), STATIC], "/x.py")
     if expected is None:
         assert isinstance(chosen, Choice)
@@ -180,12 +180,12 @@ def test_required_access(access: str, expected: tuple[int, int] | None) -> None:
     ],
 )
 def test_kinds(modules: str, expected: str) -> None:
-    """What stands behind a handler is read from its modules, whose case counts."""
+    """The kind of a handler follows from its modules, whose names are case-sensitive."""
     assert kind(Handler("h", "*", "*", modules)) == expected
 
 
 def test_many_stars_do_not_take_for_ever() -> None:
-    """A pattern with twenty stars on a long path: years with backtracking, nothing without."""
+    """A pattern with twenty stars and a long path: backtracking would take years."""
     start = time.monotonic()
     assert isinstance(ask([handler("/" + "*a" * 20 + "z")], "/" + "a" * 4000), Refusal)
     assert time.monotonic() - start < 30  # not a measure of speed
@@ -193,7 +193,7 @@ def test_many_stars_do_not_take_for_ever() -> None:
 
 @given(st.text("ab*?.", max_size=8), st.text("ab./", max_size=12))
 def test_patterns_match_as_a_simple_matcher_does(pattern: str, rest: str) -> None:
-    """Compared with a recursive one, for patterns of the whole path."""
+    """The matcher agrees with a simple recursive one, for patterns of the whole path."""
 
     def like(pattern: str, text: str) -> bool:
         if not pattern:

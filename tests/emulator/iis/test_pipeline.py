@@ -1,4 +1,4 @@
-"""IIS's part without a front end: what is answered before any worker is asked."""
+"""IIS's part without a front end: the responses before a request reaches a worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Ask = Callable[..., Answer]
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """Give what asks a site whose worker answers 299 and notes the path."""
+    """Return a function that requests from a site whose worker responds 299 and notes the path."""
     site = make_site(
         tmp_path,
         {
@@ -56,7 +56,7 @@ def ask(tmp_path: Path) -> Ask:
 
 @pytest.mark.parametrize("target", ["/../x", "/%zz", "/%00", "*"])
 def test_targets_that_http_sys_refuses(ask: Ask, target: str) -> None:
-    """Nothing of the site is asked."""
+    """http.sys refuses the target before any part of the site sees it."""
     answer = ask(target)
     assert (answer.status, answer.note.partition(":")[0]) == (400, "400")
 
@@ -71,7 +71,7 @@ def test_targets_that_http_sys_refuses(ask: Ask, target: str) -> None:
     ],
 )
 def test_paths_that_reach_the_worker(ask: Ask, target: str, note: str) -> None:
-    """As the rules leave them."""
+    """The worker gets the path as the rules leave it."""
     answer = ask(target)
     assert (answer.status, answer.note) == (299, note)
 
@@ -84,7 +84,7 @@ def test_paths_that_reach_the_worker(ask: Ask, target: str, note: str) -> None:
     ],
 )
 def test_configurations_that_iis_refuses(ask: Ask, target: str, words: list[str]) -> None:
-    """500.19 with the reason; a folder's rule that cannot be read is no rule to leave out."""
+    """The response is 500.19 with the reason; an invalid rule of a folder is not just left out."""
     answer = ask(target)
     assert answer.note.startswith("500.19: ")
     assert isinstance(answer.body, bytes)
@@ -93,7 +93,7 @@ def test_configurations_that_iis_refuses(ask: Ask, target: str, words: list[str]
 
 
 def test_rules_are_read_once_for_all_paths_of_a_location(ask: Ask) -> None:
-    """However many paths a visitor makes up."""
+    """Clients that invent paths do not cause more compiled rules."""
     for number in range(300):
         assert ask(f"/located/{number}").status == 299
     assert len(ask.rules) == 1  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What is decided before anything is started: files, kinds, names, folders."""
+"""The decisions before anything is started: files, kinds, names, folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def codes(made: Plan) -> list[str]:
 
 
 def test_names_and_folders(tmp_path: Path) -> None:
-    """They follow from the folder's name; each site has a home of its own beside it."""
+    """Names follow from the folder's name; each site has a home of its own beside it."""
     made = plan(site(tmp_path, web_config(HTTPPLATFORM + PLATFORM)))
     assert (made.kind, made.site_name) == ("httpplatform", "my-site")
     assert made.default_name == made.public_name == "my-site.azurewebsites.net"
@@ -46,19 +46,19 @@ def test_names_and_folders(tmp_path: Path) -> None:
     assert made.environ["HOME"] == str(home)
     assert (home / "LogFiles").is_dir()
     assert (tmp_path / ".appsvc" / ".gitignore").read_text("utf-8") == "*\n"
-    assert codes(made).count("variable") == 1  # %ARGUMENTS%, which nothing sets
+    assert codes(made).count("variable") == 1  # %ARGUMENTS%, which is not set
 
 
 @links
 def test_the_home_leads_to_the_site(tmp_path: Path) -> None:
-    """What joins HOME, site and wwwroot finds it."""
+    """Joining HOME, site and wwwroot leads to the site."""
     made = plan(site(tmp_path, web_config(HTTPPLATFORM + PLATFORM)))
     assert Path(made.environ["HOME"], "site", "wwwroot").resolve() == made.site.folder.resolve()
 
 
 @links
 def test_a_home_that_a_user_names_stays_as_it_is(tmp_path: Path) -> None:
-    """No file of ours is put into it, and no link in it is changed."""
+    """The emulator adds no file to it, and changes no link in it."""
     home = tmp_path / "home"
     (home / "site").mkdir(parents=True)
     (home / "site" / "wwwroot").symlink_to(tmp_path)
@@ -69,7 +69,7 @@ def test_a_home_that_a_user_names_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_folder_written_with_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`appsvc emulate ..` is the folder above, whose `.appsvc` is beside it."""
+    """`appsvc emulate ..` emulates the parent folder; its `.appsvc` is beside it."""
     folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
     (folder / "sub").mkdir()
     monkeypatch.chdir(folder / "sub")
@@ -79,7 +79,7 @@ def test_a_folder_written_with_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_settings_and_public_name(tmp_path: Path) -> None:
-    """App settings may say the site's names, their paths are those of here."""
+    """App settings may set the site's names; paths in them are converted to this machine's."""
     folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
     settings = [
         ("WEBSITE_SITE_NAME", "shop"),
@@ -97,7 +97,7 @@ def test_settings_and_public_name(tmp_path: Path) -> None:
 
 
 def test_a_php_handler_beside_pythons(tmp_path: Path) -> None:
-    """It is told of, and the site runs."""
+    """The PHP handler is reported, and the site runs."""
     handlers = HTTPPLATFORM.replace("<handlers>", PHP)
     made = plan(site(tmp_path, web_config(handlers + PLATFORM)))
     assert made.kind == "httpplatform"
@@ -105,7 +105,7 @@ def test_a_php_handler_beside_pythons(tmp_path: Path) -> None:
 
 
 def test_both_kinds_in_one_file(tmp_path: Path) -> None:
-    """The first counts; `--as` takes the other."""
+    """The first handler decides; `--as` selects the other."""
     both = HTTPPLATFORM.replace("</handlers>", "") + FASTCGI.replace("<handlers>", "").replace(
         "PythonHandler", "Second"
     )
@@ -115,12 +115,12 @@ def test_both_kinds_in_one_file(tmp_path: Path) -> None:
 
 
 def test_another_file(tmp_path: Path) -> None:
-    """`--config` names it; one that is none is said to be none."""
+    """`--config` names another file; a missing one is an error."""
     folder = site(tmp_path, web_config(HTTPPLATFORM + PLATFORM))
     other = tmp_path / "other.config"
     other.write_text(web_config(FASTCGI, HANDLER), "utf-8")
     assert plan(folder, config=other).kind == "fastcgi"
-    with pytest.raises(ConfigError, match="is no file"):
+    with pytest.raises(ConfigError, match="is not a file"):
         plan(folder, config=tmp_path / "none.config")
 
 
@@ -133,12 +133,12 @@ def test_windows_own_variables(tmp_path: Path) -> None:
     )
     made = plan(make_site(tmp_path / "site", {"web.config": config, "run.py": "x = 1\n"}))
     assert "variable" not in codes(made)
-    # The script is read: it does not listen on the port.
+    # The script's source is read: it does not use the port.
     assert "no-port" in codes(made)
 
 
 def test_interpreters(tmp_path: Path) -> None:
-    """A virtual environment's folder counts, and nothing that cannot be run."""
+    """A virtual environment's folder is accepted; a file that cannot be run is not."""
     assert find_interpreter("") == sys.executable
     assert find_interpreter(sys.executable) == os.path.abspath(sys.executable)
     python = tmp_path / "env" / "bin" / "python"
@@ -164,7 +164,7 @@ def test_interpreters(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_projects_python_lacks(tmp_path: Path, settings: str) -> None:
-    """WSGI_HANDLER of this package is refused where it cannot be found, and only there."""
+    """WSGI_HANDLER of this package is refused if the site's Python lacks it, and only then."""
     folder = site(tmp_path, web_config(FASTCGI, settings))
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Which requests are refused before anything of the site sees them."""
+"""Requests that are refused before any part of the site sees them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILTERING = RequestFiltering(
 
 
 def ask(target: str, length: int | None = 0, **headers: str) -> tuple[int, int] | None:
-    """Give status and substatus for a GET."""
+    """Return status and substatus of the refusal of a GET, or None if it passes."""
     refusal = refuse(FILTERING, decode_path(target), target, CIMultiDict(headers), length)
     return None if refusal is None else (refusal.status, refusal.substatus)
 
@@ -72,12 +72,12 @@ def ask(target: str, length: int | None = 0, **headers: str) -> tuple[int, int] 
     ],
 )
 def test_targets(target: str, expected: tuple[int, int] | None) -> None:
-    """Status and substatus of a request for a target; None where it passes."""
+    """Targets are refused with this status and substatus; None means that they pass."""
     assert ask(target) == expected
 
 
 def test_double_escaping_may_be_allowed() -> None:
-    """Then only what it leads to counts."""
+    """With allowDoubleEscaping, only the decoded path counts."""
     filtering = RequestFiltering(allow_double_escaping=True)
     assert refuse(filtering, "/a+b/%41", "/a+b/%2541", {}, 0) is None
 
@@ -91,12 +91,12 @@ def test_double_escaping_may_be_allowed() -> None:
     ],
 )
 def test_announced_lengths(length: int | None, expected: tuple[int, int] | None) -> None:
-    """A chunked body announces none."""
+    """A chunked body announces no length."""
     assert ask("/", length) == expected
 
 
 def test_header_limits() -> None:
-    """Of the header named, in any case; each of several lines."""
+    """A limit applies to the named header in any case, and to each of several lines."""
     assert ask("/", **{"x-small": "123"}) is None
     assert ask("/", **{"x-small": "1234"}) == (431, 0)
     assert ask("/", other="1234") is None
@@ -107,7 +107,7 @@ def test_header_limits() -> None:
 
 @pytest.mark.parametrize("value", ["", "1"])
 def test_a_header_limit_of_nothing_denies_the_header(value: str) -> None:
-    """With any value, as the schema's reference has it; other headers pass."""
+    """sizeLimit 0 refuses any value, as in the schema's reference; other headers pass."""
     filtering = replace(FILTERING, header_limits={"X_Small": 0})
     assert refuse(filtering, "/", "/", {"x_small": value}, 0) is not None
     assert refuse(filtering, "/", "/", {"x-small": "1"}, 0) is None
@@ -122,14 +122,14 @@ def test_refusals_say_which_limit() -> None:
 
 
 def test_rewritten_paths_are_asked_again() -> None:
-    """A rule does not open what is hidden."""
+    """A rewrite rule does not reveal a hidden path."""
     assert refuse_path(FILTERING, "/App_Data/secret.txt") is not None
     assert refuse_path(RequestFiltering(), "/sub/Web.Config") is not None
     assert refuse_path(FILTERING, "/index.html") is None
 
 
 class Source:
-    """A body of so many chunks that knows whether it was closed."""
+    """A body of a number of chunks that records whether it was closed."""
 
     def __init__(self, *chunks: bytes) -> None:
         self.chunks = list(chunks)
@@ -144,12 +144,12 @@ class Source:
         return self.chunks.pop(0)
 
     async def aclose(self) -> None:
-        """Note that it was closed."""
+        """Record that it was closed."""
         self.closed = True
 
 
 def test_a_body_within_the_limit_passes() -> None:
-    """Up to the last byte."""
+    """A body passes up to the last allowed byte."""
 
     async def read() -> bytes:
         return b"".join([chunk async for chunk in LimitedBody(Source(b"12", b"345"), 5)])
@@ -158,7 +158,7 @@ def test_a_body_within_the_limit_passes() -> None:
 
 
 def test_a_body_past_the_limit_stops() -> None:
-    """With an error that carries 413.1, the source closed and its rest unread."""
+    """The error carries 413.1; the source is closed, and its rest is not read."""
     source = Source(b"123", b"456", b"789")
 
     async def read() -> None:
@@ -174,7 +174,7 @@ def test_a_body_past_the_limit_stops() -> None:
 
 
 def test_closing_a_limited_body_closes_its_source() -> None:
-    """A generator as well as any stream."""
+    """Generators are closed as well as other streams."""
     source = Source(b"1")
     asyncio.run(LimitedBody(source, 5).aclose())
     assert source.closed
@@ -182,6 +182,6 @@ def test_closing_a_limited_body_closes_its_source() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40), st.integers(0, 2000) | st.none())
 def test_no_target_raises(path: str, target: str, length: int | None) -> None:
-    """Every target is refused or passes."""
+    """Every target is refused or passes; none raises."""
     refusal = refuse(FILTERING, "/" + path, target, {"X-Small": target}, length)
     assert refusal is None or 400 <= refusal.status < 500

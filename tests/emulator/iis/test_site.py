@@ -1,4 +1,4 @@
-"""The web.config files of a site: which hold for a path, and how many configurations that makes."""
+"""The web.config files of a site: which apply to a path, and how many configurations exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REMOVED = web_config('<handlers><remove name="StaticFile"/></handlers>')
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A site with a location, a folder with a web.config of its own, and others without."""
+    """Return a site with a location, a folder with its own web.config, and other folders."""
     make_site(
         tmp_path,
         {
@@ -40,7 +40,7 @@ def config(site: Site, path: str) -> Config:
 
 
 def test_paths_that_nobody_can_count_share_few_configurations(site: Site) -> None:
-    """One for each set of scopes that hold: a visitor who makes up paths costs no memory."""
+    """There is one per set of scopes that apply: clients that invent paths cost no memory."""
     paths = [f"/{folder}/{number}/x" for number in range(500) for folder in ("static", "no", "sub")]
     assert len({id(config(site, path)) for path in paths}) == 3
     assert len(site._merged) == 3
@@ -64,12 +64,12 @@ def test_paths_that_nobody_can_count_share_few_configurations(site: Site) -> Non
     ],
 )
 def test_what_holds_for_a_path(site: Site, path: str, handlers: int) -> None:
-    """The location takes away all handlers, the folder one of three."""
+    """The location removes all handlers, the folder one of three."""
     assert len(config(site, path).handlers) == handlers
 
 
 def test_files_of_other_folders_are_not_heard(site: Site) -> None:
-    """A web.config that cannot be read breaks its own folder alone."""
+    """A web.config that cannot be read breaks its own folder only."""
     _, findings = site.config("/broken/x")
     assert [each.code for each in findings] == ["malformed"]
     assert site.config("/none/broken/x")[1] == ()
@@ -77,7 +77,7 @@ def test_files_of_other_folders_are_not_heard(site: Site) -> None:
 
 
 def test_forgetting(site: Site) -> None:
-    """What has changed is read again."""
+    """Changed files are read again."""
     before = config(site, "/sub/x")
     (site.folder / "Sub" / "web.config").write_text(web_config(""), "utf-8")
     assert config(site, "/sub/x") is before
@@ -87,7 +87,7 @@ def test_forgetting(site: Site) -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_link_out_of_the_site(tmp_path: Path, *, inside: bool) -> None:
-    """No web.config is read behind one; one behind a link within the site is."""
+    """No web.config behind such a link is read; one behind a link within the site is."""
     site = make_site(tmp_path / "site", {"web.config": web_config("")})
     place = site / "real" if inside else tmp_path / "elsewhere"
     make_site(place, {"web.config": web_config("<handlers><clear/></handlers><no-such/>")})

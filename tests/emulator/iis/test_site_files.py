@@ -1,4 +1,4 @@
-"""Which file of a site a path means; that none leads out of it or to web.config."""
+"""The file of a site at a path; no path leads out of the site or to web.config."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.staticsite import CONFIG, HIDDEN, SECRET, ask, make_site, num
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the site."""
+    """Return a site with files."""
     return make_site(tmp_path_factory.mktemp("static"))
 
 
 @pytest.fixture
 def links(site: Path) -> Iterator[Path]:
-    """Make links of each kind in the site."""
+    """Yield the site with links of each kind."""
     made = {
         "in.txt": site / "a.txt",
         "out.txt": site.parent / "outside.txt",
@@ -40,7 +40,7 @@ def links(site: Path) -> Iterator[Path]:
     try:
         for name, goal in made.items():
             (site / name).symlink_to(goal)
-    except OSError:  # Windows lets not everybody
+    except OSError:  # on Windows not every user may create links
         pytest.skip("links cannot be made here")
     yield site
     for name in made:
@@ -62,7 +62,7 @@ def links(site: Path) -> Iterator[Path]:
     ],
 )
 def test_links(links: Path, path: str, expected: str) -> None:
-    """They may lead about in the site, not out of it."""
+    """Links may lead to any place within the site, but not out of it."""
     answer, body = ask(links, path)
     assert number(answer) == expected
     assert SECRET not in body
@@ -71,7 +71,7 @@ def test_links(links: Path, path: str, expected: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are not on Windows")
 def test_a_pipe_is_no_file(site: Path) -> None:
-    """Nobody waits for what will never come."""
+    """A pipe is not opened, so that no request waits for ever."""
     os.mkfifo(site / "pipe.txt")
     assert number(ask(site, "/pipe.txt")[0]) == "404"
     (site / "pipe.txt").unlink()
@@ -91,7 +91,7 @@ def test_a_pipe_is_no_file(site: Path) -> None:
     ],
 )
 def test_questions_of_rules(site: Path, path: str, file: bool, folder: bool) -> None:
-    """IsFile and IsDirectory of the path that a URL means, with slashes of either kind."""
+    """IsFile and IsDirectory accept the path of a URL, with slashes of either kind."""
     is_file, is_directory = exists_as(site)
     physical = physical_path(site, path)
     for spelled in (physical, physical.replace("/", "\\"), physical.replace("\\", "/")):
@@ -99,7 +99,7 @@ def test_questions_of_rules(site: Path, path: str, file: bool, folder: bool) -> 
 
 
 def test_questions_of_rules_stay_in_the_site(site: Path) -> None:
-    """What is outside does not exist."""
+    """Files outside the site do not exist for rules."""
     is_file, is_directory = exists_as(site)
     for path in ("", "a.txt", str(site.parent / "outside.txt"), f"{site}/../outside.txt", "/"):
         assert not is_file(path)
@@ -119,7 +119,7 @@ SEGMENTS = st.sampled_from(
 @example(["sub", "..", "web%2econfig"])
 @given(st.lists(SEGMENTS, max_size=8))
 def test_no_target_leads_out_or_to_web_config(site: Path, segments: list[str]) -> None:
-    """Any target on the wire is refused, or gives no byte of what is hidden or beside the site."""
+    """Any target is refused, or returns no byte of files that are hidden or outside the site."""
     target = "/" + "/".join(segments)
     try:
         path = decode_path(target)
@@ -136,14 +136,14 @@ def test_no_target_leads_out_or_to_web_config(site: Path, segments: list[str]) -
 
 @given(st.text(max_size=30).map(lambda text: "/" + text))
 def test_no_path_at_all_leads_out(site: Path, path: str) -> None:
-    """Not even one that no target gives."""
+    """This holds even for paths that no request target decodes to."""
     found = find(site, path)
     assert found is None or Path(found.path).is_relative_to(os.path.realpath(site))
 
 
 @given(st.lists(st.sampled_from(["..", ".", "", "sub", "outside.txt", "C:", "\\", "web.config"])))
 def test_no_undecoded_path_leads_out(site: Path, segments: list[str]) -> None:
-    """Dots in a path that nobody resolved lead nowhere."""
+    """Unresolved dots in a path lead nowhere."""
     found = find(site, "/" + "/".join(segments))
     assert found is None or Path(found.path).is_relative_to(os.path.realpath(site))
     assert found is None or found.name.lower() != "web.config"

@@ -1,4 +1,4 @@
-"""The site's own files over IIS's static handler: what is found, and how it is answered."""
+"""The site's files served by IIS's static handler: what is found, and the responses."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.support.staticsite import CONFIG, DATE, HIDDEN, SECRET, TAG, TEXT, as
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the site."""
+    """Return a site with files."""
     return make_site(tmp_path_factory.mktemp("static"))
 
 
 def test_a_file(site: Path) -> None:
-    """With type, length, time, tag and the cache header of the configuration."""
+    """The response has type, length, time, tag and the cache header of the configuration."""
     answer, body = ask(site, "/a.txt")
     assert (answer.status, body) == (200, TEXT)
     assert dict(answer.headers) == {
@@ -40,7 +40,7 @@ def test_a_file(site: Path) -> None:
 
 
 def test_head_has_the_headers_alone(site: Path) -> None:
-    """The same as those of GET."""
+    """The headers are the same as those of GET."""
     head, body = ask(site, "/a.txt", "HEAD", Range="bytes=0-1")
     assert body == b""
     assert head.headers == ask(site, "/a.txt")[0].headers
@@ -57,7 +57,7 @@ def test_head_has_the_headers_alone(site: Path) -> None:
     ],
 )
 def test_entity_tags(modified_ns: int, expected: str | None) -> None:
-    """As answers of IIS had them for files of that time, up to the number behind the colon."""
+    """Tags equal those of recorded IIS responses for these times, up to the colon's number."""
     tag = etag(modified_ns)
     assert re.fullmatch('"[0-9a-f]{8,16}:0"', tag)
     assert expected in (None, tag)
@@ -98,14 +98,14 @@ def test_entity_tags(modified_ns: int, expected: str | None) -> None:
     ],
 )
 def test_what_is_found(site: Path, path: str, expected: str) -> None:
-    """Status and substatus for a decoded path."""
+    """A decoded path leads to this status and substatus."""
     answer, body = ask(site, path)
     assert number(answer) == expected
     assert HIDDEN not in body
 
 
 def test_the_exact_name_comes_first(site: Path) -> None:
-    """Where two files differ in case only; else the first by name, which is always the same."""
+    """Among files that differ only in case, the exact name wins, else the first sorted name."""
     for name in ("case.css", "CASE.css"):
         (site / name).write_bytes(name.encode())
     if not {"case.css", "CASE.css"} <= set(os.listdir(site)):
@@ -144,7 +144,7 @@ def test_types_of_odd_extensions(site: Path, content: dict[str, str], path: str)
     ],
 )
 def test_methods(site: Path, method: str, path: str, expected: str) -> None:
-    """Files take GET and HEAD; a refusal says what is allowed."""
+    """Files accept GET and HEAD; a refusal names the allowed methods."""
     answer, _ = ask(site, path, method)
     assert number(answer) == expected
     assert answer.headers.get("Allow", "") == (
@@ -153,7 +153,7 @@ def test_methods(site: Path, method: str, path: str, expected: str) -> None:
 
 
 def test_options(site: Path) -> None:
-    """IIS answers for every path, without looking."""
+    """IIS responds for every path, without looking for a file."""
     answer, body = ask(site, "/none", "OPTIONS")
     assert (answer.status, body) == (200, b"")
     assert answer.headers["Allow"] == answer.headers["Public"] == "OPTIONS, TRACE, GET, HEAD, POST"
@@ -168,13 +168,13 @@ def test_options(site: Path) -> None:
     ],
 )
 def test_default_documents(site: Path, path: str, expected: bytes) -> None:
-    """A folder's URL shows the first that is there."""
+    """A folder's URL returns the first default document that exists."""
     answer, body = ask(site, path)
     assert (answer.status, body, answer.headers["Content-Type"]) == (200, expected, "text/html")
 
 
 def test_default_documents_in_their_order(site: Path) -> None:
-    """The first of the list counts, a folder of that name does not, and they may be off."""
+    """The order of the list decides, folders of that name are skipped, and it may be disabled."""
     documents = DefaultDocument(files=("inner", "B b.txt", "index.html"))
     assert default_document(site, "/sub/", replace(CONFIG, default_document=documents)) == (
         "/sub/B b.txt"
@@ -187,7 +187,7 @@ def test_default_documents_in_their_order(site: Path) -> None:
 
 
 def test_a_default_document_does_not_lead_out(site: Path) -> None:
-    """Nor to web.config."""
+    """A default document leads neither out of the site nor to web.config."""
     files = ("../outside.txt", "..\\outside.txt", "/../outside.txt", "web.config")
     config = replace(CONFIG, default_document=DefaultDocument(files=files))
     assert number(ask(site, "/", config=config)[0]) == "403.14"
@@ -209,7 +209,7 @@ def test_a_default_document_does_not_lead_out(site: Path) -> None:
 def test_a_folder_without_slash(
     site: Path, target: str, more: dict[str, Any], expected: str
 ) -> None:
-    """A redirect to the URL with one, absolute, its query kept."""
+    """The response redirects to the absolute URL with a slash, and keeps the query."""
     answer, _ = ask(site, decode_path(target), target=target, **more)
     assert (answer.status, answer.headers["Location"]) == (301, expected)
 
@@ -225,7 +225,7 @@ def test_a_folder_without_slash(
 def test_files_that_cannot_be_opened(
     site: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, expected: str
 ) -> None:
-    """Each is an answer, never an exception."""
+    """Each failure becomes a response, never an exception."""
 
     def fails(*_: object) -> int:
         raise error
@@ -235,7 +235,7 @@ def test_files_that_cannot_be_opened(
 
 
 def test_a_folder_that_cannot_be_listed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """401.3, as for a file."""
+    """The response is 401.3, as for a file."""
 
     def fails(*_: object) -> list[str]:
         raise PermissionError(errno.EACCES, "no")
@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_listed(site: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_that_was_swapped_for_another(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between looking and opening: nothing is sent of the other one."""
+    """If another file replaces it between lookup and opening, no byte of that one is sent."""
     real = os.open
     monkeypatch.setattr(
         site_files.os, "open", lambda path, flags: real(site.parent / "outside.txt", flags)

@@ -15,7 +15,7 @@ COMPOSED = unicodedata.normalize("NFC", "é.txt")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder whose names have capitals, and an accent in two characters, as macOS has it."""
+    """Return a folder with names in capitals, and an accent as two characters, as on macOS."""
     for name in ("Sub", "a.TXT", unicodedata.normalize("NFD", COMPOSED)):
         (tmp_path / name).write_bytes(b"")
     return tmp_path
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_both_find_the_same(folder: Path, name: str, there: bool) -> None:
-    """What looks anew and what remembers fold names in one way."""
+    """The uncached and the cached lookup fold names in the same way."""
     found = entry(str(folder), name)
     child = Folders().child(folder, name)
     assert (found is not None, child is not None) == (there, there)
@@ -42,7 +42,7 @@ def test_both_find_the_same(folder: Path, name: str, there: bool) -> None:
 
 
 def test_the_exact_name_comes_first(tmp_path: Path) -> None:
-    """Where two differ in case alone, else the one that sorts first."""
+    """If two names differ only in case, the exact one is found, else the first sorted one."""
     (tmp_path / "b").write_bytes(b"")
     (tmp_path / "B").write_bytes(b"")
     if len(os.listdir(tmp_path)) < 2:
@@ -54,7 +54,7 @@ def test_the_exact_name_comes_first(tmp_path: Path) -> None:
 
 
 def test_what_is_no_folder_has_nothing(folder: Path) -> None:
-    """Nor has one that is not there."""
+    """A file has no entries, and neither has a missing folder."""
     for name in ("a.TXT", "none", "x\0"):
         assert entry(str(folder / name), "x") is None
         assert Folders().child(folder / name, "x") is None
@@ -62,5 +62,5 @@ def test_what_is_no_folder_has_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a:b", "\0"])
 def test_names_that_are_none(folder: Path, name: str) -> None:
-    """Lead nowhere."""
+    """Names that no file can have lead nowhere."""
     assert Folders().child(folder, name) is None

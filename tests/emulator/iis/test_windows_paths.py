@@ -1,4 +1,4 @@
-"""Windows paths and command lines, as they are on this machine."""
+"""Windows paths and command lines, converted to those of this machine."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_command_lines_are_cut_as_windows_does(text: str, words: list[str]) -> N
 
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1)))
 def test_what_python_quotes_comes_back(words: list[str]) -> None:
-    """A command line that subprocess makes for Windows is read as it was meant."""
+    """A command line that subprocess makes for Windows is split into the same arguments."""
     from subprocess import list2cmdline
 
     assert split_command_line(list2cmdline(words)) == words
@@ -71,13 +71,13 @@ def test_what_python_quotes_comes_back(words: list[str]) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), PATHS)
 def test_paths(tmp_path: Path, text: str, expected: str | None) -> None:
-    """The site, its home and what is mapped are here; other places of Windows are not."""
+    """The site, its home and mapped folders exist here; other Windows paths do not."""
     found = make_map(tmp_path).local(text)
     assert found == (None if expected is None else tmp_path / expected)
 
 
 def test_names_that_are_there_in_another_case(tmp_path: Path) -> None:
-    """Windows keeps no case: the file that is there is meant, the exact one first."""
+    """As on Windows, a file matches in any case; the exact name comes first."""
     (tmp_path / "site" / "Static").mkdir(parents=True)
     (tmp_path / "site" / "Static" / "A.css").touch()
     paths = make_map(tmp_path)
@@ -92,12 +92,12 @@ def test_names_that_are_there_in_another_case(tmp_path: Path) -> None:
     [r"D:\home\Python311x64\python.exe", r"C:\py\pythonw.EXE", "python", "python3.11", "Python"],
 )
 def test_every_python_is_the_sites(tmp_path: Path, text: str) -> None:
-    """Whatever installation web.config names, and in whatever case."""
+    """Any installation that web.config names, in any case, is the site's Python."""
     assert make_map(tmp_path).program(text) == sys.executable
 
 
 def test_programs_beside_the_interpreter(tmp_path: Path) -> None:
-    """A Scripts folder of Windows is the one the interpreter is in."""
+    """A Scripts folder of Windows is the folder of the interpreter."""
     python = tmp_path / "env" / "python"
     python.parent.mkdir()
     (python.parent / "flask").touch()
@@ -109,7 +109,7 @@ def test_programs_beside_the_interpreter(tmp_path: Path) -> None:
 
 
 def test_arguments_and_values(tmp_path: Path) -> None:
-    """Paths in them are as they are here; what is no path stays as it is."""
+    """Paths in arguments and values are converted; other text stays unchanged."""
     (tmp_path / "site" / "app").mkdir(parents=True)
     (tmp_path / "site" / "app" / "run.py").touch()
     paths = make_map(tmp_path)
@@ -121,19 +121,19 @@ def test_arguments_and_values(tmp_path: Path) -> None:
         assert paths.argument(word) == word
     assert paths.value(r"D:\home\site\wwwroot;x;D:\home\lib") == f"{site};x;{home / 'lib'}"
     assert paths.value("app.wsgi; a") == "app.wsgi; a"
-    # What `%HOME%\site\wwwroot\app` becomes, where HOME holds a path of this machine.
+    # The expansion of `%HOME%\site\wwwroot\app`, if HOME holds a path of this machine.
     assert paths.value(f"{home}\\site\\wwwroot\\app") == str(site / "app")
     assert paths.value(f"{home}\\LogFiles") == str(home / "LogFiles")
 
 
 def test_variables_between_percent_signs() -> None:
-    """Their case does not matter, and what nothing sets stays as it is."""
+    """Names are not case-sensitive, and unset variables stay as they are."""
     environ = {"Port": "80", "X": "a"}
     assert expand("--port %PORT% %x%%nope% 100% %", environ) == "--port 80 a%nope% 100% %"
 
 
 def test_reading_a_map(tmp_path: Path) -> None:
-    """A Windows path, an equals sign and a folder; anything else is a sentence."""
+    """A map is a Windows path, an equals sign and a folder; anything else is a clear error."""
     assert parse_map(f"D:\\data\\={tmp_path}") == ("D:\\data", tmp_path)
     for text in ("D:\\data", "data=x", "D:\\data=", "=x"):
         with pytest.raises(ConfigError, match="--map"):

@@ -1,4 +1,4 @@
-"""Workers that were replaced: they end once they have answered, and whatever happens meanwhile."""
+"""Replaced workers: they end after their last response, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from appsvc_runtime.emulator.iis.workers import _Generation
 
 
 class Platform:
-    """Stands for a HttpPlatformHandler: keeps what is asked of it."""
+    """A stand-in for HttpPlatformHandler that records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
 
     def give_up(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append("give up")
 
     async def close(self) -> None:
-        """Note it, and that it came to its end."""
+        """Record the call, and that it finished."""
         self.calls.append("close")
         await asyncio.sleep(0)
         self.calls.append("closed")
 
 
 async def stream() -> AsyncIterator[bytes]:
-    """Be a body that is read piece by piece."""
+    """Yield a body in pieces."""
     yield b"piece"
 
 
 def make() -> tuple[_Generation, Platform]:
-    """Give a generation with one platform."""
+    """Return a generation with one platform."""
     generation, platform = _Generation(), Platform()
     platforms: dict[Any, Any] = generation.platforms
     platforms["settings"] = platform
@@ -41,7 +41,7 @@ def make() -> tuple[_Generation, Platform]:
 
 
 async def answer(generation: _Generation, body: Any) -> Answer:
-    """Have an answer with this body in hand."""
+    """Return a response with this body, which is then in progress."""
 
     async def answering() -> Answer | Tunnel:
         return Answer(200, body=body)
@@ -52,7 +52,7 @@ async def answer(generation: _Generation, body: Any) -> Answer:
 
 
 def test_a_stream_is_in_hand_until_it_is_closed() -> None:
-    """Nothing new is started meanwhile; then all is closed."""
+    """No new process is started meanwhile; afterwards all are closed."""
 
     async def check() -> None:
         generation, platform = make()
@@ -65,7 +65,7 @@ def test_a_stream_is_in_hand_until_it_is_closed() -> None:
         assert [piece async for piece in found.body] == [b"piece"]
         assert platform.calls == ["give up"]
         await found.body.aclose()
-        await found.body.aclose()  # counts once
+        await found.body.aclose()  # has no effect the second time
         await replacing
         assert platform.calls == ["give up", "close", "closed"]
 
@@ -73,7 +73,7 @@ def test_a_stream_is_in_hand_until_it_is_closed() -> None:
 
 
 def test_when_all_ends_nobody_is_waited_for() -> None:
-    """Cancelled while an answer is in hand, it closes its processes all the same."""
+    """If it is cancelled during a response, it closes its processes all the same."""
 
     async def check() -> None:
         generation, platform = make()

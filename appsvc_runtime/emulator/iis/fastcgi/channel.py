@@ -1,8 +1,8 @@
-"""What connects the emulator to a FastCGI process: its standard input, and what stands for Windows.
+"""The connection of the emulator to a FastCGI process, and substitutes for features of Windows.
 
-Off Windows: a socket pair, a pipe through which the names of changed files go, and another socket
-pair for the shutdown event (see wfastcgi_child.py). On Windows: a named pipe, as IIS has it, and a
-named event; files are watched there by wfastcgi itself. Must not know FastCGI.
+Off Windows: a socket pair as standard input, a pipe that carries the names of changed files, and
+another socket pair for the shutdown event (see wfastcgi_child.py). On Windows: a named pipe, as in
+IIS, and a named event; wfastcgi itself watches files there. Must not know FastCGI.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ....system import capabilities
 
 __all__ = ["Connection", "Wire"]
 
-_TOO_MANY = b"\0"  # an empty name: some were lost
+_TOO_MANY = b"\0"  # an empty name: some names were lost
 
 
 class Connection(asyncio.BufferedProtocol):
-    """What is to be connected; `connected` is set when it is."""
+    """The protocol to connect; `connected` is set when it is connected."""
 
     connected: asyncio.Event
 
 
 class Wire:
-    """The emulator's ends, and until `release` those that a child is to inherit.
+    """The emulator's ends of the connections, and until `release` the ends that a child inherits.
 
-    `stdin` has the `fileno` to give as standard input, `pass_fds` are to be kept open, `arguments`
-    are for wfastcgi_child.py.
+    `stdin` has a `fileno` and is the child's standard input, `pass_fds` must stay open in the
+    child, and `arguments` are for wfastcgi_child.py.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Wire:
 
     @classmethod
     async def open(cls, protocol: Connection, *, signal: bool = False) -> Wire:
-        """Connect `protocol`; with `signal`, make a shutdown event. Raises OSError."""
+        """Connect `protocol`; with `signal`, create a shutdown event. Raises OSError."""
         wire = cls()
         try:
             if capabilities.socket_as_stdin():
@@ -61,7 +61,7 @@ class Wire:
         return wire
 
     def release(self) -> None:
-        """Close what the child has by now."""
+        """Close the ends that the child has inherited."""
         for end in self._theirs:
             if isinstance(end, int):
                 os.close(end)
@@ -73,7 +73,7 @@ class Wire:
         self.stdin = None
 
     def close(self) -> None:
-        """Close what is left, but for the connection itself, which has a transport."""
+        """Close the remaining ends, except the connection itself, which its transport closes."""
         if self._watch is not None:
             os.close(self._watch)
             self._watch = None
@@ -85,7 +85,7 @@ class Wire:
             self._event = 0
 
     def tell(self, names: Iterable[str]) -> None:
-        """Tell the child's watcher which files have changed: relative, any slashes."""
+        """Send names of changed files to the child's watcher: relative, with either slash."""
         if self._watch is None:
             return
         for name in names:
@@ -94,15 +94,15 @@ class Wire:
                 if self._lost:
                     os.write(self._watch, _TOO_MANY)
                     self._lost = False
-                # Not longer than PIPE_BUF, so it goes whole or not at all.
+                # Not longer than PIPE_BUF, so it is written completely or not at all.
                 os.write(self._watch, data)
             except BlockingIOError:
                 self._lost = True
-            except OSError:  # the child has gone
+            except OSError:  # the child has ended
                 return
 
     def signal_shutdown(self) -> bool:
-        """Set the shutdown event; say whether it may help, somebody waiting for it."""
+        """Set the shutdown event; return whether the child may be waiting for it."""
         if self._event:
             return bool(_kernel32().SetEvent(self._event))
         if self._shutdown is None:

@@ -1,9 +1,9 @@
-"""The connection to one FastCGI process: requests go out one at a time, answers come in.
+"""The connection to one FastCGI process: requests go out one at a time, responses come in.
 
-Knows asyncio and when IIS gives up on a process. Must not know how the process was started, nor of
-its end but that the connection is lost. Bodies are never held whole: reading stops while a visitor
-is slow, sending while the process is. Source of the limits: learn.microsoft.com/iis/configuration/
-system.webServer/fastCgi/application.
+Uses asyncio, and knows when IIS gives up on a process. Must not know how the process was started;
+of its end it sees only the lost connection. Bodies are never held as a whole: reading from the
+process stops while the client is slow, and sending while the process is slow. Source of the limits:
+learn.microsoft.com/iis/configuration/system.webServer/fastCgi/application.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _FOREVER = float("inf")
 class FastCgiConnection(Connection, Carrier):
     """A connection. `on_free` is called when it could take the next request.
 
-    The limits are in seconds, 0 for none: `activity_timeout` between signs of life during a
-    request, `request_timeout` for the whole of one. `served` counts the requests.
+    The limits are in seconds, 0 for none: `activity_timeout` between signs of activity during a
+    request, `request_timeout` for a whole request. `served` counts the requests.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class FastCgiConnection(Connection, Carrier):
         self.served = 0
         self.retired = False
         self.error: FastCgiError | None = None  # why the process was given up
-        self.at_fault = True  # for that
-        self.doubtful = False  # its first answer was an error: wfastcgi ends after those at start
+        self.at_fault = True  # whether `error` is the fault of the process
+        self.doubtful = False  # its first response was an error: wfastcgi ends after one at start
         self.on_free: Callable[[Any], None] = lambda _: None
         self._say = say
         self._activity_timeout = activity_timeout or _FOREVER
@@ -77,7 +77,7 @@ class FastCgiConnection(Connection, Carrier):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is under way."""
+        """Return whether a request is in progress."""
         return self._exchange is not None
 
     async def request(
@@ -88,10 +88,10 @@ class FastCgiConnection(Connection, Carrier):
         *,
         limit: int = RESPONSE_BUFFER,
     ) -> Response:
-        """Make a request of a process that is not busy; give the answer.
+        """Send a request to a process that is not busy; return the response.
 
         Raises FastCgiError (FastCgiExitError, FastCgiTimeoutError), CgiHeadError, and what `body`
-        raises. `length` None: as long as `body` is.
+        raises. `length` None: the length of `body` is not known.
         """
         message = BEGIN_REQUEST + encode_params(params) + PARAMS_END
         exchange = Exchange(message if body else message + STDIN_END, body, length, limit=limit)
@@ -99,7 +99,7 @@ class FastCgiConnection(Connection, Carrier):
         return await exchange.response()
 
     def begin(self, exchange: Exchange) -> None:
-        """Send a request. Nothing may be under way."""
+        """Send a request. No other request may be in progress."""
         transport = self._transport
         if transport is None or self._exchange is not None:
             raise FastCgiError(f"{self.label} cannot take a request now.")
@@ -119,63 +119,63 @@ class FastCgiConnection(Connection, Carrier):
             self._check_time()
 
     def retire(self) -> None:
-        """Take no more requests: hang up, after the one under way."""
+        """Take no more requests: close the connection, after the request in progress."""
         self.retired = True
         if self._exchange is None:
             self._hang_up()
 
     def abort(self) -> None:
-        """Let go of the connection, now."""
+        """Close the connection immediately."""
         if self._transport is not None:
             self._transport.abort()
 
-    # What an exchange asks for.
+    # Called by an exchange.
 
     def pause(self, exchange: Exchange) -> None:
-        """Read no more of this answer for now."""
+        """Stop reading this response for now."""
         if exchange is self._exchange and self._transport is not None and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
     def resume(self, exchange: Exchange) -> None:
-        """Go on reading."""
+        """Continue reading."""
         if exchange is self._exchange:
             self._unpause()
 
     def abandon(self, exchange: Exchange) -> None:
-        """The visitor has gone: tell the process, which may go on, and read what it still says.
+        """Note that the client has gone: abort the request, and read what the process still sends.
 
-        wfastcgi ignores FCGI_ABORT_REQUEST, as the specification lets it (§5.4). Where it has not
-        had the whole body there is no way back, and it is hung up on.
+        wfastcgi ignores FCGI_ABORT_REQUEST, as the specification allows (§5.4). If the process has
+        not received the whole body, it cannot be reused, and the connection is closed.
         """
         if exchange is not self._exchange or self._transport is None:
             return
         if not exchange.sent:
-            self._break(FastCgiError("The visitor went away in the middle of the body."), False)
+            self._break(FastCgiError("The client went away in the middle of the body."), False)
         else:
             self._transport.write(ABORT_REQUEST)
 
     def errors_said(self, text: str) -> None:
-        """Show what came on FCGI_STDERR in the log."""
+        """Write text from FCGI_STDERR to the log."""
         for line in text.splitlines():
             self._say(self.label, line)
 
-    # What asyncio calls.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self.connected.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the place for what is read: always the same, since it is parsed at once."""
+        """Return the buffer to read into: always the same, since it is parsed at once."""
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
+        """Parse the bytes that were read."""
         exchange = self._exchange
         if exchange is None:
-            self._break(FastCgiError("The application sent something that belongs to no request."))
+            self._break(FastCgiError("The application sent bytes that belong to no request."))
             return
         self._activity = self._loop.time()
         try:
@@ -184,7 +184,7 @@ class FastCgiConnection(Connection, Carrier):
             self._break(error)
             return
         if len(events) == 2 and type(events[1]) is End and type(events[0]) is Stdout:
-            # A short answer, whole: it can be looked at while the process is busy again.
+            # A short, complete response: process it after the process has the next request.
             self._finish(exchange, events[0].data)
             return
         for event in events:
@@ -197,10 +197,10 @@ class FastCgiConnection(Connection, Carrier):
                 self._finish(exchange)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that there is no connection any more."""
+        """Note that the connection is lost."""
         self.closed.set()
         self._writable.set()
-        if self._timer is not None:  # it would keep all of this until it goes off
+        if self._timer is not None:  # it would keep this object alive until it fires
             self._timer.cancel()
             self._timer = None
 
@@ -209,21 +209,22 @@ class FastCgiConnection(Connection, Carrier):
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Go on sending."""
+        """Continue sending."""
         self._writable.set()
 
-    # Within.
+    # Internal.
 
     def _finish(self, exchange: Exchange, last: bytes = b"") -> None:
-        """The answer is whole: first the next request, since the process is waiting for it."""
+        """End an exchange; first send the next request, since the process waits for it."""
         self._exchange = None
         if self._paused:
             self._unpause()
         self.doubtful = self.ending = self.served == 1 and exchange.has_errors
         if self._parser.surplus:
-            self._break(FastCgiError("The application sent something that belongs to no request."))
+            self._break(FastCgiError("The application sent bytes that belong to no request."))
         elif not exchange.sent:
-            # An answer before the end of the body: the rest would be taken for the next request's.
+            # The response ended before the body: the process would take the rest of the body for
+            # the next request.
             if self._sender is not None:
                 self._sender.cancel()
             self.retire()
@@ -275,7 +276,7 @@ class FastCgiConnection(Connection, Carrier):
         transport.write(STDIN_END)
 
     def _check_time(self) -> None:
-        """See whether the request has taken too long; look again when it could have."""
+        """Check whether the request has taken too long; set a timer for the next check."""
         self._timer = None
         exchange = self._exchange
         if exchange is None or self.error is not None or self.closed.is_set():
@@ -292,7 +293,7 @@ class FastCgiConnection(Connection, Carrier):
             self._timer = self._loop.call_at(min(over, silent), self._check_time)
 
     def _break(self, error: FastCgiError, at_fault: bool = True) -> None:
-        """Give the process up: it is ended, and what is under way fails with this."""
+        """Abort the connection and give up the process; its request then fails with `error`."""
         if self.error is None:
             self.error = error
             self.at_fault = at_fault

@@ -1,6 +1,6 @@
-"""What ends a FastCGI process before its time, as types: with its exit code and last words.
+"""Errors for FastCGI processes that end too early, with their exit code and last output.
 
-Knows no process; what is wrong with the bytes is said in fastcgi.py.
+Must not know of processes. Errors in the bytes of the protocol are in protocol.py.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ __all__ = ["FastCgiExitError", "FastCgiTimeoutError"]
 
 
 class FastCgiExitError(FastCgiError):
-    """The process ended, hung up or sent what it should not have.
+    """The process ended, closed the connection or sent invalid bytes.
 
-    `returncode` is its exit code, negative for a signal, None where it could not be learned;
-    `output` the last that it printed. `clean`: it ended by itself with 0, as wfastcgi does when a
-    file has changed.
+    `returncode` is its exit code, negative for a signal, None if unknown; `output` is its last
+    output. `clean`: it ended by itself with exit code 0, as wfastcgi does when a file has changed.
     """
 
     def __init__(
@@ -28,4 +27,4 @@ class FastCgiExitError(FastCgiError):
 
 
 class FastCgiTimeoutError(FastCgiExitError):
-    """The process took too long, and was ended for it."""
+    """The process took too long, and was ended for that."""

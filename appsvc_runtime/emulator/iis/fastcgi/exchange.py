@@ -1,10 +1,10 @@
-"""One request on its way through a FastCGI process, and the answer that it gathers.
+"""One request on its way through a FastCGI process, and the response that it collects.
 
-Knows what IIS makes of the two streams of an answer, and asyncio's futures. Must not know of
-sockets or processes: whoever carries the bytes calls `stdout`, `stderr`, `end` and `fail`.
+Knows how IIS treats the two streams of a response, and uses asyncio's futures. Must not know of
+sockets or processes: the connection calls `stdout`, `stderr`, `end` and `fail`.
 
-IIS holds an answer back until it is whole or longer than the handler's `responseBufferLimit`
-(4 MiB unless said otherwise); until then text on FCGI_STDERR turns it into a 500 with that text
+IIS holds a response back until it is complete or longer than the handler's `responseBufferLimit`
+(4 MiB unless it is set). Until then, text on FCGI_STDERR turns it into a 500 with that text
 (stderrMode ReturnStdErrIn500). Sources: learn.microsoft.com/iis/configuration, system.webServer/
 handlers/add and fastCgi/application.
 """
@@ -21,12 +21,12 @@ __all__ = ["RESPONSE_BUFFER", "Carrier", "Exchange", "Response", "ResponseStream
 
 RESPONSE_BUFFER = 4 * 1024 * 1024
 _MAX_STDERR = 64 * 1024
-_HIGH, _LOW = 256 * 1024, 64 * 1024  # bytes waiting for the visitor: stop reading, go on
+_HIGH, _LOW = 256 * 1024, 64 * 1024  # unsent bytes above which reading stops; _LOW is unused
 
 
 @dataclass
 class Response:
-    """An answer: `body` is whole or a stream; `stderr` is what made it a 500, empty for none."""
+    """A response: `body` is bytes or a stream; `stderr` is the text that made it a 500, or ""."""
 
     status: int
     reason: str
@@ -36,25 +36,25 @@ class Response:
 
 
 class Carrier:
-    """What an exchange asks of the process that carries it."""
+    """What an exchange calls on the connection that carries it."""
 
     ending = False  # it is likely to end instead of answering
 
     def pause(self, exchange: Exchange) -> None:
-        """Read no more of the answer for now."""
+        """Stop reading the response for now."""
 
     def resume(self, exchange: Exchange) -> None:
-        """Go on reading."""
+        """Continue reading."""
 
     def abandon(self, exchange: Exchange) -> None:
-        """The visitor has gone: nobody wants the answer."""
+        """Drop the response: the client has gone."""
 
     def errors_said(self, text: str) -> None:
-        """Text on FCGI_STDERR, for the log."""
+        """Log text that came on FCGI_STDERR."""
 
 
 class ResponseStream(AsyncIterator[bytes]):
-    """The body of a long answer, as it comes. Raises what went wrong, in place of the rest."""
+    """The body of a long response, as it arrives. After a failure, the error replaces the rest."""
 
     def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         self.closed = False
@@ -68,7 +68,7 @@ class ResponseStream(AsyncIterator[bytes]):
         self._on_close: Callable[[], None] | None = None
 
     def on_close(self, call: Callable[[], None]) -> None:
-        """Call this if the stream is closed before its end."""
+        """Set a function to call if the stream is closed before its end."""
         self._on_close = call
 
     def put(self, data: bytes) -> None:
@@ -82,13 +82,13 @@ class ResponseStream(AsyncIterator[bytes]):
             self._pause()
 
     def finish(self, error: Exception | None = None) -> None:
-        """End the body, well or not."""
+        """End the body, with or without an error."""
         self._ended = True
         self._error = error
         self._wake()
 
     async def __anext__(self) -> bytes:
-        """Give what has come; wait for it."""
+        """Return the bytes that have arrived; wait if there are none."""
         while not self._held:
             if self._error is not None and not self.closed:
                 raise self._error
@@ -104,7 +104,7 @@ class ResponseStream(AsyncIterator[bytes]):
         return data
 
     async def aclose(self) -> None:
-        """Want no more of it. Can be called again."""
+        """Discard the rest of the body. May be called again."""
         if self.closed:
             return
         self.closed = True
@@ -123,13 +123,13 @@ class ResponseStream(AsyncIterator[bytes]):
 
 
 class Exchange:
-    """One request: `message` opens it, `body` follows where there is one of unread bytes.
+    """One request: `message` opens it; `body` follows if part of it was not read yet.
 
-    `future` gives the Response, or raises. `touched`: some of `body` has been taken, so that the
-    request cannot be made anew.
+    `future` returns the Response, or raises. `touched`: some of `body` has been consumed, so that
+    the request cannot be repeated.
     """
 
-    # Defaults, so that a request sets no more than it needs.
+    # Class-level defaults, so that a request sets only the attributes that it needs.
     began = 0.0
     retried = touched = False
     carrier: Carrier | None = None
@@ -157,27 +157,25 @@ class Exchange:
 
     @property
     def has_errors(self) -> bool:
-        """Whether FCGI_STDERR has said something that makes the answer a 500."""
+        """Return whether FCGI_STDERR has text that makes the response a 500."""
         return bool(self._stderr)
 
     async def response(self) -> Response:
-        """Wait for the answer. Cancelled, the request is abandoned."""
+        """Wait for the response. On cancellation, abandon the request."""
         try:
             return await self.future
         except asyncio.CancelledError:
-            if self._stream is not None:  # it came at the same moment, and nobody has it
+            if self._stream is not None:  # it came at the same moment, and has no reader
                 await self._stream.aclose()
             elif self.carrier is not None:
                 self.carrier.abandon(self)
             raise
 
     def again(self) -> Exchange | None:
-        """Return the same request anew, once, if nothing of it has been used up; else None.
+        """Return a copy of the request, to repeat it; None if that was done, or parts are used up.
 
-        A process that was about to end anyway does not count as the once.
-
-        What is held of an answer does not count, as no visitor has seen it: wfastcgi sends an
-        answer in several pieces, and its watcher may end the process between any two of them.
+        The part of a response that is held back does not count, as no client has seen it: wfastcgi
+        sends a response in several pieces, and its watcher may end the process between any two.
         """
         once_more = not self.retried or (self.carrier is not None and self.carrier.ending)
         if not once_more or self.touched or self._stream is not None or self._stderr:
@@ -187,7 +185,7 @@ class Exchange:
         return anew
 
     def stdout(self, data: bytes) -> None:
-        """Take a piece of the answer."""
+        """Add a piece of the response."""
         if self._stream is not None:
             self._stream.put(data)
             return
@@ -208,7 +206,7 @@ class Exchange:
             self._flush(self._head)
 
     def _read_head(self, data: bytes) -> tuple[Head, bytes] | None:
-        """Return the answer's head, and what of its body came with it, once it is whole."""
+        """Return the response's head and the first bytes of its body, or None if incomplete."""
         if self._parser is None:
             self._parser = HeadParser()
         try:
@@ -219,7 +217,7 @@ class Exchange:
             return None
 
     def stderr(self, data: bytes) -> None:
-        """Take a piece of what went wrong."""
+        """Add a piece of error output."""
         if self._stream is None:
             if not self._stderr:
                 self._stderr = bytearray()
@@ -228,7 +226,7 @@ class Exchange:
             self.carrier.errors_said(_text(data))
 
     def end(self) -> None:
-        """The answer is whole."""
+        """Complete the response."""
         if self._stream is not None:
             self._stream.finish()
         elif self.future.done():
@@ -248,7 +246,7 @@ class Exchange:
             self.future.set_result(Response(status, reason, fields, bytes(self._buffer)))
 
     def fail(self, error: Exception) -> None:
-        """There will be no answer, or not all of it."""
+        """Fail the request, or cut its response short."""
         if self._stream is not None:
             self._stream.finish(error)
         elif not self.future.done():
@@ -266,7 +264,7 @@ class Exchange:
 
 
 def _text(data: bytes) -> str:
-    """Decode for people: wfastcgi writes Latin-1, others UTF-8."""
+    """Decode text for the log: wfastcgi writes Latin-1, other programs UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

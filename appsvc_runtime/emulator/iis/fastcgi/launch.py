@@ -1,7 +1,7 @@
-"""How a FastCGI process of a site is started: the program, its connection, its settings.
+"""Starts the FastCGI processes of a site: the program, its connection, its settings.
 
-Knows that wfastcgi needs help to run here and gives it (see wfastcgi_child.py); another program is
-started as it is. Must not know of requests, or of how many processes there are.
+wfastcgi needs help to run here, which it gets (see wfastcgi_child.py); any other program is started
+as it is. Must not know of requests, or of the number of processes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SHIM = Path(__file__).with_name("wfastcgi_child.py")
 
 
 class Launcher:
-    """Starts processes of one application. A context manager, else call `close` when they ended.
+    """Starts processes of one application. A context manager; else call `close` after they ended.
 
-    `argv` is the interpreter and its words, the path of a `wfastcgi.py` among them; `config` what
-    wfastcgi is to read as Web.config, in bytes. `folder` is the site's, where files change.
-    Processes are called `label` with what `number` gives, by default 1, 2 and so on.
+    `argv` is the interpreter and its arguments, among them the path of a `wfastcgi.py`; `config` is
+    the content that wfastcgi reads as Web.config. `folder` is the site's folder, whose files are
+    watched. Processes are named `label` plus what `number` returns, by default 1, 2 and so on.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Launcher:
         self._label = label
         self._number = number or itertools.count(1).__next__
         self._wires: dict[FastCgiProcess, Wire] = {}
-        # wfastcgi opens it anew in each process, which nobody else should be able to change.
+        # Each process's wfastcgi opens the file again, so no other user may be able to change it.
         self._private = tempfile.TemporaryDirectory(prefix="appsvc-fastcgi-")
         if config is not None:
             Path(self._private.name, "Web.config").write_bytes(config)
@@ -67,11 +67,11 @@ class Launcher:
         self.close()
 
     def close(self) -> None:
-        """Remove the settings."""
+        """Remove the settings file and its folder."""
         self._private.cleanup()
 
     async def start(self) -> FastCgiProcess:
-        """Start one process. ConfigError says what could not be started, and why."""
+        """Start one process. Raises ConfigError if that fails, with the reason."""
         label = f"{self._label}-{self._number()}"
         made = FastCgiProcess(
             label,
@@ -107,11 +107,11 @@ class Launcher:
         return made
 
     def changed(self, names: Iterable[str]) -> None:
-        """Tell every process's watcher of files that were made or written, relative to the site.
+        """Send each process's watcher the names of files that changed, relative to the site.
 
-        Those that are not there any more are left out, as Windows does for the filter that wfastcgi
-        asks with (FILE_NOTIFY_CHANGE_LAST_WRITE). A process without a request so far has not loaded
-        the app, and watches nothing.
+        Deleted files are left out, as Windows does for the filter that wfastcgi sets
+        (FILE_NOTIFY_CHANGE_LAST_WRITE). A process that has had no request has not loaded the app,
+        and watches nothing.
         """
         there = [name for name in names if os.path.lexists(self._folder / name)]
         for process, wire in self._wires.items():
@@ -130,9 +130,9 @@ def _is_latin(text: str) -> bool:
 def _with_shim(
     argv: Sequence[str], options: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Put the script that becomes wfastcgi before it: what comes before the wire's options, after.
+    """Insert wfastcgi_child.py into `argv`; return the words before and after the wire's options.
 
-    After is None where there is no wfastcgi.py, so that nothing is to be added.
+    The second value is None if `argv` has no wfastcgi.py: then no options may be added.
     """
     for at, word in enumerate(argv):
         if at and word.replace("\\", "/").rpartition("/")[2].lower() == "wfastcgi.py":

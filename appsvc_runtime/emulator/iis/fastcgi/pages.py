@@ -1,7 +1,7 @@
-"""What a visitor sees of a FastCGI process: its answer, or a page where it gave none.
+"""The response that a client gets from a FastCGI process, or an error page if there is none.
 
-Pure. IIS has one page for most of this, with status 500.0 and an error number; here the status
-tells what is at fault.
+Pure. For most errors IIS has one page, with status 500.0 and an error number; here the status
+shows the cause.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["RefusedError", "page", "pass_on", "queue_is_full", "rapid_failure", 
 
 
 class RefusedError(FastCgiError):
-    """A request that no process gets, with the status to answer it with."""
+    """A request that is passed to no process; carries the status of the response."""
 
     def __init__(self, status: int, title: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -28,12 +28,12 @@ class RefusedError(FastCgiError):
 
 
 def stopping() -> RefusedError:
-    """For a request that comes when all ends."""
+    """Return the error for a request that arrives while the emulator stops."""
     return RefusedError(503, "Stopping", "The emulator is stopping.")
 
 
 def queue_is_full(length: int) -> RefusedError:
-    """For one too many, as IIS answers it."""
+    """Return the error for a request beyond queueLength, with the same status as IIS."""
     return RefusedError(
         503,
         "Too many requests are waiting",
@@ -43,7 +43,7 @@ def queue_is_full(length: int) -> RefusedError:
 
 
 def rapid_failure(limit: int) -> RefusedError:
-    """For all, until processes may be started again; IIS answers 500 as well."""
+    """Return the error for requests until processes may be started again; IIS sends 500 as well."""
     return RefusedError(
         500,
         "The FastCGI process fails again and again",
@@ -54,9 +54,9 @@ def rapid_failure(limit: int) -> RefusedError:
 
 
 def pass_on(response: Response, label: str) -> Answer:
-    """Give a process's own answer; the note is its name, with the line of its error that says most.
+    """Return a process's own response; the note is its label, with the main line of its error.
 
-    That is the last of the traceback, which wfastcgi has before what the app printed.
+    That is the last line of the traceback, which wfastcgi writes before what the app printed.
     """
     note = label
     if response.stderr:
@@ -68,21 +68,22 @@ def pass_on(response: Response, label: str) -> Answer:
 
 
 def page(error: FastCgiError | CgiHeadError, label: str, request: Request | None = None) -> Answer:
-    """Give the answer for what went wrong in the process called `label`, empty for none.
+    """Return the error page for a failure of the process called `label`, "" for no process.
 
-    500 for a process that took too long, 502 for one that ended or sent what is no answer, else the
-    error's own. `request` says what kind of page its visitor wants; plain text without one.
+    The status is 500 for a process that took too long, 502 for a process that ended or sent an
+    invalid response, else the error's own. `request` selects HTML or text by what its client
+    accepts; plain text without it.
     """
     status, title, details, output = 502, "The FastCGI process failed", error.hint, ""
     if isinstance(error, RefusedError):
         status, title = error.status, error.title
     elif isinstance(error, FastCgiTimeoutError):
         status, title = 500, "The FastCGI process took too long"
-        details = "IIS answers 500.0 with error code 0x80070102, and ends the process."
+        details = "IIS responds with 500.0 and error code 0x80070102, and ends the process."
     elif isinstance(error, FastCgiExitError):
-        details = 'IIS answers 500.0: "The FastCGI process exited unexpectedly".'
+        details = 'IIS responds with 500.0: "The FastCGI process exited unexpectedly".'
     elif isinstance(error, CgiHeadError):
-        title = "The app's answer cannot be passed on"
+        title = "The app's response cannot be passed on"
     if isinstance(error, FastCgiExitError):
         output = error.output
         if not output:

@@ -1,10 +1,10 @@
-"""A request as the parameters that IIS gives a FastCGI process.
+"""Converts a request to the parameters that IIS sends to a FastCGI process.
 
-Pure. Names and which there are: a dump of all server variables of a site on App Service
+Pure. Sources. Names of the parameters: a dump of all server variables of a site on App Service
 (github.com, a WinDbg extension for PHP under IIS), with IIS's list of server variables
-(learn.microsoft.com, iis/web-dev-reference/server-variables); what wfastcgi makes of them: its
-source. That PATH_INFO and SCRIPT_NAME both hold the whole path where a handler's path is `*`:
-github.com/microsoft/PTVS/issues/1029. That a chunked body has the length -1:
+(learn.microsoft.com, iis/web-dev-reference/server-variables). What wfastcgi does with them: its
+source. PATH_INFO and SCRIPT_NAME both hold the whole path if a handler's path is `*`:
+github.com/microsoft/PTVS/issues/1029. A chunked body has the length -1:
 github.com/php/php-src/pull/5219.
 """
 
@@ -19,14 +19,14 @@ from ...http.messages import Request
 
 __all__ = ["make_params", "site_params"]
 
-# The same for everybody as long as nobody signs in through IIS or shows a certificate.
+# The same for all clients, as long as IIS authenticates no user and gets no client certificate.
 _EMPTY = """AUTH_PASSWORD AUTH_TYPE AUTH_USER CERT_COOKIE CERT_FLAGS CERT_ISSUER CERT_SERIALNUMBER
     CERT_SUBJECT HTTPS_KEYSIZE HTTPS_SECRETKEYSIZE HTTPS_SERVER_ISSUER HTTPS_SERVER_SUBJECT
     LOGON_USER REMOTE_USER""".split()
 
 
 def site_params(folder: Path) -> dict[str, str]:
-    """Give the parameters that every request of the site in `folder` has, as Latin-1 texts."""
+    """Return the parameters that every request of the site in `folder` has, as Latin-1 texts."""
     return {
         **dict.fromkeys(_EMPTY, ""),
         "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
@@ -45,12 +45,12 @@ def site_params(folder: Path) -> dict[str, str]:
 def make_params(
     request: Request, folder: Path, *, path: str | None = None, script: str | None = None
 ) -> dict[str, str]:
-    """Give the parameters of one request, as Latin-1 texts (PEP 3333).
+    """Return the parameters of one request, as Latin-1 texts (PEP 3333).
 
-    `path` is the whole decoded path, by default that of the request's target; `script` the part of
-    it that the handler takes for its script, by default all. PATH_INFO is the whole path as well:
-    IIS leaves the script's part in it. Names of headers that differ in nothing but `-` and `_`
-    become one.
+    `path` is the whole decoded path, by default that of the request's target; `script` is the part
+    of it that the handler takes for its script, by default all. PATH_INFO is the whole path too:
+    IIS does not remove the script's part. Headers whose names differ only in `-` and `_` become
+    one parameter.
     """
     target, _, query = request.target.partition("?")
     whole = unquote_to_bytes(_raw(target)).decode("latin-1") if path is None else _text(path)
@@ -81,7 +81,7 @@ def make_params(
         params["HTTP_TRANSFER_ENCODING"] = "chunked"
         params.pop("HTTP_CONTENT_LENGTH", None)
     else:
-        # Under both names, against CGI; and 0 is said as well: the platform's proxy sends it.
+        # Under both names, unlike CGI; and even if it is 0, as the platform's proxy sends it.
         params["CONTENT_LENGTH"] = params["HTTP_CONTENT_LENGTH"] = str(request.length)
     return params
 
@@ -92,18 +92,18 @@ def _add_headers(params: dict[str, str], request: Request) -> None:
         text = value if value.isascii() else _text(value)
         if key not in params:
             params[key] = text
-        else:  # as http.sys joins headers of the same name
+        else:  # http.sys joins headers of the same name in this way
             params[key] += ("; " if key == "HTTP_COOKIE" else ", ") + text
 
 
 @lru_cache(1024)
 def _variable(name: str) -> str:
-    """Name a header as CGI does."""
+    """Return the CGI variable name of a header."""
     return "HTTP_" + _raw(name).upper().replace(b"-", b"_").decode("latin-1")
 
 
 def _raw(text: str) -> bytes:
-    """Give the bytes of a text that aiohttp has decoded, or of one with lone surrogates."""
+    """Return the bytes of a text that aiohttp has decoded, or of a text with lone surrogates."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -111,20 +111,20 @@ def _raw(text: str) -> bytes:
 
 
 def _text(text: str) -> str:
-    """Give a text's bytes as characters."""
+    """Return a text whose characters are the bytes of `text`."""
     return text if text.isascii() else _raw(text).decode("latin-1")
 
 
 def _file_name(path: str) -> str:
-    """Give a file's name in Latin-1, as IIS gives it in its code page, and lose what is not in it.
+    """Return a file's name in Latin-1, as IIS sends it in its code page; other characters are lost.
 
-    wfastcgi_child.py is told the site's folder otherwise where that happens.
+    In that case wfastcgi_child.py gets the site's folder through its option `--site`.
     """
     return path.encode("latin-1", "replace").decode("latin-1")
 
 
 def _split_host(host: str) -> tuple[str, str]:
-    """Give the name and the port of a Host header, each as it stands there; "" for no port."""
+    """Return the name and the port of a Host header, each as written; "" for no port."""
     name, colon, port = host.rpartition(":")
     if colon and port.isascii() and port.isdigit() and (":" not in name or name.endswith("]")):
         return name, port

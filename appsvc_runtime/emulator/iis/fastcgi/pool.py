@@ -1,9 +1,9 @@
-"""The processes of one FastCGI application: how many, which takes a request, when one is replaced.
+"""The processes of one FastCGI application: their number, their requests, their replacement.
 
-Knows IIS's rules for that. Must not know how a process is started, nor what it runs. Sources:
+Knows IIS's rules for these. Must not know how a process is started, or what it runs. Sources:
 learn.microsoft.com/iis/configuration/system.webServer/fastCgi/application; for maxInstances 0 (IIS
-adjusts it to the load; here: the number of cores) blogs.msdn.com/webdevelopertips, tip 71; for
-rapid failures iis-blogs.azurewebsites.net/rickjames/fastcgi-rapid-failure-protection.
+adjusts the number to the load; here it is the number of cores) blogs.msdn.com/webdevelopertips, tip
+71; for rapid failures iis-blogs.azurewebsites.net/rickjames/fastcgi-rapid-failure-protection.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = ["Pool"]
 
 _LABEL = "fastcgi"
 _RAPID_FAILS_PER_MINUTE = 10  # IIS's default
-# A process whose first answer was an error is given nothing for so long: wfastcgi ends then.
+# Seconds without a request for a process whose first response was an error: wfastcgi then ends.
 _DOUBT = 0.1
 _GRACE = 2.0
 _CHANGE_COUNTS = 3.0
 
 
 class Pool:
-    """Runs up to `max_instances` processes. Call `start`, then `ask` at will, at last `close`.
+    """Runs up to `max_instances` processes. Call `start`, then `ask` any number of times, `close`.
 
-    `params` are those that every request has.
+    `params` are the parameters that every request has.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Pool:
         self._change_until = 0.0
 
     def changed(self, names: Sequence[str]) -> None:
-        """Take note of files that were written, by which processes that end now explain it."""
+        """Note the names of written files: they explain why processes end soon afterwards."""
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         self._change = f", as {names[0]}{more} has changed" if names else ""
         self._change_until = self._loop.time() + _CHANGE_COUNTS
 
     async def start(self) -> None:
-        """Start a process, so that the first visitor need not wait. Raises what `start` raises."""
+        """Start a process, so that the first client need not wait. Raises what `start` raises."""
         self._starting += 1
         try:
             made = await self._start()
@@ -86,7 +86,7 @@ class Pool:
 
     @property
     def labels(self) -> list[str]:
-        """The names of the processes that take requests."""
+        """The labels of the processes that take requests."""
         return sorted(process.label for process in self._processes)
 
     async def ask(
@@ -98,11 +98,11 @@ class Pool:
         limit: int = RESPONSE_BUFFER,
         request: Request | None = None,
     ) -> Answer:
-        """Have a process answer; where none can, give a page that says why.
+        """Return the response of a process, or an error page if none can respond.
 
-        `length` None: a body of unknown length. `limit`: how much of an answer is held back before
-        it is sent on (the handler's responseBufferLimit). `request` is for the page. Raises what
-        `body` raises; a body that is a stream raises FastCgiError where the process fails later.
+        `length` None: a body of unknown length. `limit`: how much of a response is held back before
+        it is sent on (the handler's responseBufferLimit). `request` is for the error page. Raises
+        what `body` raises; a streamed response body raises FastCgiError if the process fails later.
         """
         label = ""
         try:
@@ -129,7 +129,7 @@ class Pool:
         raise AssertionError("not reached")
 
     async def close(self) -> None:
-        """End every process; nothing is left of them. Who waits for one is told so."""
+        """End every process. Waiting requests fail with the page for a stopping emulator."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
@@ -141,7 +141,7 @@ class Pool:
     # Requests.
 
     def _hand_over(self, exchange: Exchange) -> None:
-        """Give a request to an idle process, or have it wait. Raises RefusedError."""
+        """Pass a request to an idle process, or put it into the queue. Raises RefusedError."""
         if self._closed:
             raise stopping()
         while self._idle:
@@ -160,7 +160,7 @@ class Pool:
         self._grow()
 
     def _free(self, process: FastCgiProcess) -> None:
-        """Take a process that has nothing to do: give it the next request at once."""
+        """Note that a process has nothing to do, and give it the next request, if any, at once."""
         if process.served >= self._application.instance_max_requests > 0:
             self._retire(process, f"It has had {process.served} requests (instanceMaxRequests).")
             self._grow()
@@ -184,14 +184,14 @@ class Pool:
             self._free(process)
 
     def _refuse(self, error: RefusedError) -> None:
-        """Fail everyone who waits."""
+        """Fail all waiting requests."""
         while self._waiting:
             self._waiting.popleft().fail(error)
 
     # Processes.
 
     def _grow(self) -> None:
-        """Start processes for those who wait, as many as there may be."""
+        """Start processes for the waiting requests, up to the allowed number."""
         if self._closed or not self._waiting:
             return
         if self._fails.seconds_left():
@@ -205,7 +205,7 @@ class Pool:
             self._spawn(self._start_one())
 
     def _keep_warm(self) -> None:
-        """Have a process ready where there is none."""
+        """Start a process if there is none."""
         if not (self._closed or self._processes or self._starting or self._fails.seconds_left()):
             self._spawn(self._start_one())
 
@@ -240,7 +240,7 @@ class Pool:
             self._free(process)
 
     def _retire(self, process: FastCgiProcess, why: str) -> None:
-        """Let a process go, when it is done."""
+        """End a process, after its request in progress."""
         if why:
             self._say(process.label, f"({why} It is replaced.)")
         self._processes.discard(process)
@@ -255,7 +255,7 @@ class Pool:
         await process.close(self._application.signal_before_terminate_seconds, _GRACE)
 
     def _gone(self, process: FastCgiProcess) -> None:
-        """Note that a process has ended, and why."""
+        """Note that a process has ended, and log why."""
         expected = process in self._ending
         self._processes.discard(process)
         self._ending.discard(process)
@@ -270,16 +270,16 @@ class Pool:
         self._grow()
 
     def _tell_end(self, process: FastCgiProcess) -> None:
-        """Say why a process has ended that nobody ended and that did not fail."""
+        """Log why a process has ended that the pool did not end and that did not fail."""
         if process.error is not None:
             self._say(process.label, f"({process.error.message} It is replaced.)")
         elif not process.retired:
-            # wfastcgi ends with 0 after a changed file, and after an error at its start.
+            # wfastcgi ends with exit code 0 after a changed file, and after an error at its start.
             why = self._change if self._loop.time() < self._change_until else ""
             self._say(process.label, f"(It has ended by itself, code {process.returncode}{why}.)")
 
     def _reap(self) -> None:
-        """End those that have been idle for too long."""
+        """End processes that have been idle for too long."""
         self._reaper = None
         timeout = self._application.idle_timeout
         over = self._loop.time() - timeout

@@ -1,8 +1,8 @@
-"""One running FastCGI process, from its start to its end, whichever way it comes to it.
+"""One running FastCGI process, from its start to its end.
 
-Must not know how it was started, why, or how many there are. Where IIS says "The FastCGI process
-exited unexpectedly" with status 500.0, what is known is raised here: code, last words, and whether
-it went by itself.
+Must not know how or why it was started, or how many there are. IIS reports "The FastCGI process
+exited unexpectedly" with status 500.0; here the error has what is known: exit code, last output,
+and whether the process ended by itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FastCgiProcess"]
 
-_LAST_RECORDS = 0.5  # seconds for what an ended process has still written
-_EXIT = 2.0  # seconds from hanging up to the end that should follow
-_HUNG_UP = 1.0  # the same where the process hung up
+_LAST_RECORDS = 0.5  # seconds for reading what an ended process has written
+_EXIT = 2.0  # seconds from closing the connection until the process should have ended
+_HUNG_UP = 1.0  # the same if the process closed the connection
 
 
 class FastCgiProcess(FastCgiConnection):
-    """A running process; `on_gone` is called once, when nothing is left of it, and `gone` set."""
+    """A running process. Once it has ended completely, `gone` is set and `on_gone` called once."""
 
     def __init__(
         self, label: str, say: Say, *, activity_timeout: float = 30, request_timeout: float = 90
@@ -37,7 +37,7 @@ class FastCgiProcess(FastCgiConnection):
             label, say, activity_timeout=activity_timeout, request_timeout=request_timeout
         )
         self.returncode: int | None = None
-        self.failure = ""  # what it did wrong, once it is gone
+        self.failure = ""  # its failure, once it is gone; "" for none
         self.on_gone: Callable[[FastCgiProcess], None] = lambda _: None
         self.gone = asyncio.Event()
         self._patience = _HUNG_UP
@@ -46,20 +46,21 @@ class FastCgiProcess(FastCgiConnection):
         self._supervisor: asyncio.Task[None] | None = None
 
     def attach(self, child: Child, wire: Wire) -> None:
-        """Take the program that has been started at the other end of the connection."""
+        """Store the program that was started at the other end, and supervise it."""
         self._child = child
         self._wire = wire
         self._supervisor = self._loop.create_task(self._supervise(child, wire))
 
     @property
     def pid(self) -> int:
-        """The program's number, 0 before it has one."""
+        """The program's process id, or 0 before it is started."""
         return self._child.pid if self._child else 0
 
     async def close(self, signal_seconds: float = 0, grace: float = _EXIT) -> None:
-        """End the process, as IIS does: signal, wait so many seconds if somebody listens, hang up.
+        """End the process as IIS does: set the event, wait if the process uses it, and disconnect.
 
-        Then it has `grace` seconds, after which it is killed. Nothing is left of it in the end.
+        The process has `signal_seconds` after the event and `grace` seconds after the connection is
+        closed; then it is killed. Nothing is left of it in the end.
         """
         self.retired = True
         self._patience = grace
@@ -71,7 +72,7 @@ class FastCgiProcess(FastCgiConnection):
             await asyncio.wait({self._supervisor})
 
     async def _supervise(self, child: Child, wire: Wire) -> None:
-        """See the process to its end, whichever way it comes to it."""
+        """Wait for the end of the process, for any reason, and clean up."""
         ended = self._loop.create_task(child.wait())
         closed = self._loop.create_task(self.closed.wait())
         try:
@@ -79,7 +80,7 @@ class FastCgiProcess(FastCgiConnection):
             if not ended.done():
                 await asyncio.wait({ended}, timeout=0 if self.error else self._patience)
             by_itself = ended.done()
-            if not closed.done():  # a child of its own may keep the connection open
+            if not closed.done():  # a child of the process may keep the connection open
                 await asyncio.wait({closed}, timeout=_LAST_RECORDS)
         finally:
             child.kill()
@@ -96,7 +97,7 @@ class FastCgiProcess(FastCgiConnection):
         self.on_gone(self)
 
     def _settle(self, by_itself: bool, child: Child) -> None:
-        """Fail what is under way, with all that is known."""
+        """Fail the request in progress, with all that is known of the end."""
         exchange, self._exchange = self._exchange, None
         error = self.error
         clean = by_itself and self.returncode == 0 and error is None
@@ -119,6 +120,6 @@ class FastCgiProcess(FastCgiConnection):
 
     def _how_it_ended(self, by_itself: bool) -> str:
         if not by_itself:
-            return "The FastCGI process hung up before its answer was whole."
+            return "The FastCGI process closed the connection before its response was complete."
         half = ", half a record sent" if self._parser.partial else ""
         return f"The FastCGI process exited unexpectedly (exit code {self.returncode}{half})."

@@ -1,7 +1,7 @@
-"""FastCGI as the web server speaks it: records to write, and a parser of those that come back.
+"""The web server's side of FastCGI: records to write, and a parser of the records that come back.
 
-Knows the protocol's bytes and nothing of sockets, processes, headers or IIS. One request at a time,
-so that every record carries the same request number. § refers to the specification:
+Knows the protocol's bytes only; must not know of sockets, processes, headers or IIS. There is one
+request at a time, so every record carries the same request id. § refers to the specification:
 https://fastcgi-archives.github.io/FastCGI_Specification.html
 """
 
@@ -29,7 +29,7 @@ __all__ = [
     "encode_stdin",
 ]
 
-MAX_CONTENT = 0xFFFF  # what the two bytes of a record's length can say (§3.3)
+MAX_CONTENT = 0xFFFF  # the largest length that fits into a record's two bytes (§3.3)
 
 _BEGIN, _ABORT, _END, _PARAMS, _STDIN, _STDOUT, _STDERR = range(1, 8)  # §8
 _REQUEST_ID = 1
@@ -43,23 +43,23 @@ _PROBLEMS = {1: "FCGI_CANT_MPX_CONN", 2: "FCGI_OVERLOADED", 3: "FCGI_UNKNOWN_ROL
 
 
 class FastCgiError(AppServiceError):
-    """What came back is not FastCGI, or refuses the request; says what was wrong with it."""
+    """The application's bytes are not valid FastCGI, or it refuses the request; says why."""
 
 
 class Stdout(NamedTuple):
-    """A piece of the answer."""
+    """A piece of the response."""
 
     data: bytes
 
 
 class Stderr(NamedTuple):
-    """A piece of what went wrong, for people."""
+    """A piece of error output, meant for people."""
 
     data: bytes
 
 
 class End(NamedTuple):
-    """The request is done; `app_status` is what a CGI program would have exited with."""
+    """The request is done; `app_status` is the exit code that a CGI program would have."""
 
     app_status: int
     protocol_status: int
@@ -77,11 +77,11 @@ STDIN_END = _record(_STDIN)
 
 
 def encode_params(params: Mapping[str, str]) -> bytes:
-    """Give FCGI_PARAMS records of `params`; PARAMS_END is to follow the last ones (§3.4, §5.2).
+    """Return FCGI_PARAMS records of `params`; the caller adds PARAMS_END (§3.4, §5.2).
 
-    Texts are Latin-1, as in PEP 3333. A pair is kept within a record where it fits, because
-    wfastcgi takes each record for whole pairs; one that is longer is split over records of its own.
-    Raises FastCgiError for a text that is no Latin-1, or longer than can be said.
+    Texts are Latin-1, as in PEP 3333. A pair that fits into a record is not split, because wfastcgi
+    expects whole pairs in each record; a longer pair is split over records of its own. Raises
+    FastCgiError for a text that is not Latin-1, or too long for the protocol.
     """
     pairs = [
         _known_pair(name, value) if len(value) < 256 else _pair(name, value)
@@ -89,26 +89,26 @@ def encode_params(params: Mapping[str, str]) -> bytes:
     ]
     text = "".join(pairs)
     try:
-        if 0 < len(text) <= MAX_CONTENT:  # as it is nearly always
+        if 0 < len(text) <= MAX_CONTENT:  # nearly always
             return _record(_PARAMS, text.encode("latin-1"))
         return b"".join([_record(_PARAMS, piece) for piece in _filled(pairs)])
     except UnicodeEncodeError:
-        raise FastCgiError("A parameter has characters that are no Latin-1.") from None
+        raise FastCgiError("A parameter has characters that are not Latin-1.") from None
 
 
 def _pair(name: str, value: str) -> str:
-    """Give a name-value pair (§3.4), a character a byte."""
+    """Return a name-value pair (§3.4), one character per byte."""
     if len(name) < 128 and len(value) < 128:
         return f"{len(name):c}{len(value):c}{name}{value}"
     return f"{_long(len(name))}{_long(len(value))}{name}{value}"
 
 
-# The same headers come again and again.
+# Most requests have the same few headers.
 _known_pair = lru_cache(1024)(_pair)
 
 
 def _filled(pairs: list[str]) -> Iterator[bytes]:
-    """Give the contents of records, as full as they become without cutting a pair that fits."""
+    """Yield the contents of records, as full as possible without splitting a pair that fits."""
     content = b""
     for pair in pairs:
         data = pair.encode("latin-1")
@@ -126,12 +126,12 @@ def _filled(pairs: list[str]) -> Iterator[bytes]:
 
 def _long(length: int) -> str:
     if length >= _LONG:
-        raise FastCgiError("A parameter is longer than FastCGI can say.")
+        raise FastCgiError("A parameter is longer than FastCGI allows.")
     return (length | _LONG).to_bytes(4, "big").decode("latin-1")
 
 
 def encode_stdin(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-    """Give FCGI_STDIN records for a piece of the body, one by one; none for an empty piece."""
+    """Yield FCGI_STDIN records for a piece of the body, one by one; none for an empty piece."""
     view = memoryview(data).cast("B")
     for start in range(0, len(view), MAX_CONTENT):
         piece = view[start : start + MAX_CONTENT]
@@ -139,9 +139,9 @@ def encode_stdin(data: bytes | bytearray | memoryview) -> Iterator[bytes]:
 
 
 class ResponseParser:
-    """What the application sends for one request after the other, in whatever pieces it comes.
+    """Parses what the application sends for one request after another, in pieces of any size.
 
-    Holds at most one record. After an error it is of no use any more.
+    Holds at most one record. Cannot be used any more after an error.
     """
 
     __slots__ = ("_held", "ended")
@@ -151,47 +151,47 @@ class ResponseParser:
         self.ended = False
 
     def next_request(self) -> None:
-        """Be ready for the next answer. FastCgiError if something came after the last one's end."""
+        """Prepare for the next response. Raises FastCgiError if the last one has surplus bytes."""
         if self._held:
-            raise FastCgiError("The application sent something that belongs to no request.")
+            raise FastCgiError("The application sent bytes that belong to no request.")
         self.ended = False
 
     @property
     def surplus(self) -> bool:
-        """Whether something came after the end."""
+        """Return whether bytes came after the end of the response."""
         return self.ended and bool(self._held)
 
     @property
     def partial(self) -> bool:
-        """Whether a record has begun that is not whole."""
+        """Return whether the last record is incomplete."""
         return bool(self._held)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Stdout | Stderr | End]:
-        """Return what is whole by now; `data` may be reused afterwards.
+        """Return the records that are complete by now; `data` may be reused afterwards.
 
-        An empty record ends a stream by the book (§3.3), but wfastcgi sends one after each piece of
-        output and IIS goes on reading, so that it says nothing here and only End ends an answer.
-        Raises FastCgiError for what the protocol does not allow at this place.
+        According to §3.3 an empty record ends a stream, but wfastcgi sends one after each piece of
+        output and IIS continues to read. So an empty record is ignored here, and only End ends a
+        response. Raises FastCgiError for records that the protocol does not allow at this point.
         """
         if self.ended:
-            raise FastCgiError("The application sent something that belongs to no request.")
+            raise FastCgiError("The application sent bytes that belong to no request.")
         events: list[Stdout | Stderr | End] = []
         if type(data) is not bytes:
             data = bytes(data)
         position = self._complete(data, events) if self._held else 0
         position = self._take_whole(data, position, events)
         if position < len(data):
-            # Not more than one record: where the end was seen, what follows only has to be noticed.
+            # At most one record. After the end, it only matters that more bytes followed.
             self._held += data[position:] if not self.ended else b"?"
         return events
 
     def _take_whole(self, data: bytes, position: int, events: list[Stdout | Stderr | End]) -> int:
-        """Take the records that are whole, from a position on; return where the next one begins.
+        """Add the complete records from `position` on to `events`; return the end of the last one.
 
-        One loop without calls: it runs for each record.
+        One loop without calls, because it runs for each record.
         """
         size = len(data)
-        out = b""  # pieces that follow one another are given as one
+        out = b""  # consecutive pieces of FCGI_STDOUT are returned as one
         while size - position >= _HEADER_SIZE and not self.ended:
             version, kind, request_id, length, padding = _unpack_header(data, position)
             if version != 1 or request_id != _REQUEST_ID or kind not in _EXPECTED:
@@ -214,7 +214,7 @@ class ResponseParser:
         return position
 
     def _complete(self, data: bytes, events: list[Stdout | Stderr | End]) -> int:
-        """Complete the record that is held; give how much of `data` it took."""
+        """Complete the incomplete record; return how many bytes of `data` it took."""
         held = self._held
         position = 0
         if len(held) < _HEADER_SIZE:
@@ -250,9 +250,9 @@ class ResponseParser:
 
 
 def _unexpected(version: int, kind: int, request_id: int) -> FastCgiError:
-    """Give what to say of a record that must not come."""
+    """Return the error for an invalid record."""
     if version != 1:
         return FastCgiError(f"The application sent a record of version {version}, not 1.")
     if kind not in _EXPECTED:
-        return FastCgiError(f"The application sent a record of type {kind}, which none expects.")
-    return FastCgiError(f"The application answered request {request_id}, which none made.")
+        return FastCgiError(f"The application sent a record of unexpected type {kind}.")
+    return FastCgiError(f"The application responded to request {request_id}, which does not exist.")

@@ -1,7 +1,7 @@
-"""The bytes that open a FastCGI request, with its body where that is short.
+"""The bytes that open a FastCGI request, with its body if that is short.
 
-Must not know processes. A short body is read before a process is taken, so that a visitor who is
-slow to send a form keeps none from the others, and the request can be made anew.
+Must not know processes. A short body is read before a process is taken, so that a client who sends
+a form slowly does not occupy a process, and so that the request can be repeated.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ READ_AHEAD = 49152  # IIS's uploadReadAheadSize (serverRuntime)
 async def open_request(
     opening: bytes, body: AsyncIterator[bytes], length: int | None
 ) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Give what is to be sent at once, and the body that is to follow, None where that is all.
+    """Return the bytes to send at once, and the rest of the body, or None if there is none.
 
-    `opening` is what comes before FCGI_STDIN. RefusedError for a short body that is not as long as
-    `length` says.
+    `opening` is the message before FCGI_STDIN. Raises RefusedError if the size of a short body is
+    not `length`.
     """
     if length is None or length > READ_AHEAD:
         return opening, body
@@ -32,5 +32,5 @@ async def open_request(
         if len(data) > length:
             break
     if len(data) != length:
-        raise RefusedError(400, "Bad request", f"The body is not of the {length} bytes it said.")
+        raise RefusedError(400, "Bad request", f"The body does not have the stated {length} bytes.")
     return b"".join((opening, *encode_stdin(data), STDIN_END)), None

@@ -1,18 +1,19 @@
-"""Run the real wfastcgi as IIS runs it, off Windows as well: a script, started by its path.
+"""Run the real wfastcgi as IIS does, off Windows as well: a script, started by its path.
 
     python wfastcgi_child.py --wfastcgi FILE [--config-folder DIR] [--site DIR] [--watch FD]
         [--shutdown X] [-- ARGUMENT...]
 
-Standard input is one end of the connection to the web server. Runs under the site's interpreter,
-which may be as old as Python 3.8 and hold no package, this one included: the standard library only.
+Standard input is one end of the connection to the web server. The script runs under the site's
+interpreter, which may be as old as Python 3.8 and have no packages, not even this one: it uses the
+standard library only.
 
-What wfastcgi takes from Windows is stood in for where `ctypes` has no `windll`: its file watcher
-gets the names that come through the descriptor of `--watch`, each ended by a NUL byte, an empty one
-saying that some were lost; its shutdown event is the socket of `--shutdown`, which wakes it when it
-can be read. On Windows only the name of an event comes with `--shutdown`. Everything else in the
-process is wfastcgi's own code, but that it reads its settings from `Web.config` in DIR: it opens
-the file by that exact spelling, and in DIR are those that hold this machine's paths. With `--site`
-the site's folder is told here, where its name is not one that FastCGI's Latin-1 can say.
+Where `ctypes` has no `windll`, the script replaces what wfastcgi uses of Windows. The file watcher
+reads the names of changed files from the descriptor of `--watch`; each ends with a NUL byte, and an
+empty name means that some were lost. The shutdown event is the socket of `--shutdown`: it is set
+when the socket becomes readable. On Windows, `--shutdown` is the name of an event, and nothing else
+is replaced. All other code in the process is wfastcgi's own, except that it reads its settings from
+`Web.config` in DIR: it opens the file by that exact spelling, and the file in DIR has this
+machine's paths. `--site` passes the site's folder if FastCGI's Latin-1 cannot encode its name.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_HANDLE = 1  # neither NULL nor INVALID_HANDLE_VALUE, either of which means "no watcher"
+_HANDLE = 1  # neither NULL nor INVALID_HANDLE_VALUE, both of which mean "no watcher"
 _MODIFIED = 3  # FILE_ACTION_MODIFIED
-_ENUM_DIR = 1022  # ERROR_NOTIFY_ENUM_DIR: more has changed than the buffer holds
-# wfastcgi reads names as this system's wide characters, of which not all have two bytes, and takes
-# their number for half the length that is said.
+_ENUM_DIR = 1022  # ERROR_NOTIFY_ENUM_DIR: the buffer cannot hold all changes
+# wfastcgi decodes names as wide characters of this system, which may have four bytes instead of
+# two. It takes half of the stated length as their number.
 _WIDE_SIZE = ctypes.sizeof(ctypes.c_wchar)
 _WIDE = "utf-16-le" if _WIDE_SIZE == 2 else "utf-32-le"
 _ENTRY = struct.Struct("<III")  # FILE_NOTIFY_INFORMATION: next entry, action, length of the name
@@ -43,7 +44,7 @@ _EVENT = "_FCGI_SHUTDOWN_EVENT_"
 
 
 class Function:
-    """A function of a DLL: called like one, and `restype` and `argtypes` can be set on it."""
+    """A function of a DLL: it is callable, and its `restype` and `argtypes` can be set."""
 
     def __init__(self, function: Callable[..., int]) -> None:
         self.restype: Any = None
@@ -51,12 +52,12 @@ class Function:
         self._function = function
 
     def __call__(self, *args: Any) -> int:
-        """Call it."""
+        """Call the function."""
         return self._function(*args)
 
 
 class Changes:
-    """The names of changed files, as they come through a descriptor; -1 for none ever."""
+    """The names of changed files, read from a descriptor; with -1 there are never any."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -64,14 +65,14 @@ class Changes:
         self._names: list[bytes] = []
 
     def next(self) -> bytes:
-        """Wait for a name, as UTF-8 with backslashes; empty where some were lost."""
+        """Wait for a name, as UTF-8 with backslashes; return it empty if some names were lost."""
         while not self._names:
             if self._descriptor < 0 or not self._read():
                 _park()
         return self._names.pop(0)
 
     def more(self, size: int) -> bytes | None:
-        """Give the next name if there is one of at most `size` bytes."""
+        """Return the next name, or None if none has come or it is longer than `size` bytes."""
         if self._names and self._names[0] and len(_wide(self._names[0])) <= size:
             return self._names.pop(0)
         return None
@@ -88,13 +89,13 @@ def _wide(name: bytes) -> bytes:
 
 
 def _park() -> NoReturn:
-    """Block the calling thread for good, at no cost; wfastcgi's do not keep the process alive."""
+    """Block the calling thread for good; wfastcgi's are daemon threads, so the process can end."""
     while True:
         threading.Event().wait()
 
 
 class Kernel32:
-    """The functions that wfastcgi takes from kernel32, and no others: a new one should be seen."""
+    """The functions of kernel32 that wfastcgi uses, and no others, so that a new one is noticed."""
 
     def __init__(self, changes: Changes, shutdown: int) -> None:
         self._changes = changes
@@ -108,7 +109,7 @@ class Kernel32:
         self.WaitForSingleObject = Function(self._wait_for_single_object)
 
     def _read_directory_changes(self, *args: Any) -> int:
-        """Fill the buffer (second argument, size third) with what changed; wait for it."""
+        """Wait for changes and write them into the buffer (second argument; third: its size)."""
         buffer, size, returned = args[1], int(args[2]), args[5]
         name = self._changes.next()
         wide = _wide(name)
@@ -119,7 +120,7 @@ class Kernel32:
         left = size
         while True:
             length = _ENTRY.size + len(wide)
-            padded = (length + 3) & ~3  # entries begin at multiples of four
+            padded = (length + 3) & ~3  # entries start at multiples of four
             left -= padded
             entries.append((padded, wide))
             following = self._changes.more(left - _ENTRY.size)
@@ -136,7 +137,7 @@ class Kernel32:
         return 1
 
     def _wait_for_single_object(self, *_args: Any) -> int:
-        """Wait until the server asks for the end, telling it first that somebody waits."""
+        """Report to the server that a thread waits for the shutdown event, and wait for it."""
         if self._shutdown < 0:
             _park()
         os.write(self._shutdown, b"w")
@@ -150,14 +151,14 @@ def _exit_process(code: int) -> NoReturn:
 
 
 class WinDLL:
-    """Stands for `ctypes.windll`."""
+    """A substitute for `ctypes.windll`."""
 
     def __init__(self, kernel32: Kernel32) -> None:
         self.kernel32 = kernel32
 
 
 def _open_event(name: str) -> int:
-    """Give the number of the event of that name, on Windows; 0 for none."""
+    """Return the handle of the named event, on Windows, or 0 if it cannot be opened."""
     kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
     kernel32.OpenEventW.restype = ctypes.c_void_p
     kernel32.OpenEventW.argtypes = [ctypes.c_uint32, ctypes.c_int, ctypes.c_wchar_p]
@@ -165,7 +166,7 @@ def _open_event(name: str) -> int:
 
 
 def _prepare(watch: int, shutdown: str) -> None:
-    """Give wfastcgi what it wants of Windows, and its shutdown event, if there is one."""
+    """Set up what wfastcgi needs of Windows, and its shutdown event, if there is one."""
     event = 0
     if hasattr(ctypes, "windll"):
         event = _open_event(shutdown) if shutdown else 0
@@ -173,7 +174,7 @@ def _prepare(watch: int, shutdown: str) -> None:
         descriptor = int(shutdown) if shutdown else -1
         for number in (watch, descriptor):
             if number >= 0:
-                os.set_inheritable(number, False)  # the app's own children have no use for it
+                os.set_inheritable(number, False)  # the app's own children do not need it
         event = max(descriptor, 0)
         kernel32 = Kernel32(Changes(watch), descriptor)
         ctypes.windll = WinDLL(kernel32)  # type: ignore[attr-defined]
@@ -183,13 +184,13 @@ def _prepare(watch: int, shutdown: str) -> None:
 
 
 def _load(path: str, config_folder: str, site: str) -> types.ModuleType:
-    """Load wfastcgi as `__main__`, all but the call of its `main`."""
+    """Load wfastcgi as `__main__`, without calling its `main`."""
     module = types.ModuleType("__main__")
     module.__file__ = path
     module.__dict__["__builtins__"] = __builtins__
     with open(path, "rb") as source:
         code = compile(source.read(), path, "exec")
-    module.__name__ = "wfastcgi"  # keeps its last lines from running
+    module.__name__ = "wfastcgi"  # so that its `if __name__ == "__main__"` does not run
     sys.modules["__main__"] = module
     exec(code, module.__dict__)
     module.__name__ = "__main__"
@@ -202,7 +203,7 @@ def _load(path: str, config_folder: str, site: str) -> types.ModuleType:
 
 
 def _tell_folder(module: types.ModuleType, folder: str) -> None:
-    """Have every request say this folder as APPL_PHYSICAL_PATH, whatever the server says."""
+    """Replace APPL_PHYSICAL_PATH of every request by this folder."""
     processors = getattr(module, "REQUEST_PROCESSORS", {})
     if 4 not in processors:  # FCGI_PARAMS
         return
@@ -217,7 +218,7 @@ def _tell_folder(module: types.ModuleType, folder: str) -> None:
 
 
 def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Give the options by name, and what follows `--`. Not argparse, which takes long to load."""
+    """Return the options by name, and the words after `--`. argparse would take long to load."""
     options = {
         "--wfastcgi": "",
         "--config-folder": "",
@@ -235,7 +236,7 @@ def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def main(words: Sequence[str]) -> None:
-    """Become `python wfastcgi.py`: same argv, same first entry on sys.path, same `__main__`."""
+    """Run as `python wfastcgi.py` would: same argv, first entry of sys.path and `__main__`."""
     options, arguments = _options(words)
     path = os.path.abspath(options["--wfastcgi"])
     _prepare(int(options["--watch"]), options["--shutdown"])
@@ -243,9 +244,9 @@ def main(words: Sequence[str]) -> None:
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[1:] = sys.argv
     if not getattr(sys.flags, "safe_path", False):
-        # Otherwise the emulator's modules could be imported, until wfastcgi puts "." there. A
-        # wfastcgi that is not the site's own stands among packages that are not the site's either:
-        # a file on the path holds no modules.
+        # Otherwise the emulator's modules could be imported, until wfastcgi puts "." there. If the
+        # wfastcgi is not from the site's packages, neither are the packages beside it: then the
+        # entry is the file itself, a path from which no module can be imported.
         folder = os.path.dirname(path)
         sys.path[0] = folder if folder in sys.path[1:] else path
     module = _load(path, options["--config-folder"], options["--site"])

@@ -1,13 +1,14 @@
 """HttpPlatformHandler: the processes of one application, and requests passed on to them.
 
-Knows the slots and which pages are shown when there is nobody to ask. Must not know how a process
-is found to listen, nor how requests travel.
-Sources: GetProcess of processmanager.cpp (slots in turn, each started by the first request that
-needs it) and ExecuteRequestHandler of forwardinghandler.cpp (502.5 for a process that does not
-start, 502.3 for all that fails later, 503 while it is stopped), both in lextudio's
-httpplatformhandlerv2; the HttpPlatformHandler configuration reference. Version 1.2, whose source is
-not public, is reported with 502.3 for processes that do not start as well. For the rest of a minute
-with too many failures version 2 shows 502.5 too; 503 for version 1 is our choice.
+Manages the process slots, and chooses the error page when no process is available. Must not know
+how a process is found to listen, or how requests are transferred.
+Sources: GetProcess of processmanager.cpp (slots in turn; the first request that needs a slot starts
+its process) and ExecuteRequestHandler of forwardinghandler.cpp (502.5 for a process that does not
+start, 502.3 for all later failures, 503 while it is stopped), both in lextudio's
+httpplatformhandlerv2; the HttpPlatformHandler configuration reference. Users report that version
+1.2, whose source is not public, responds with 502.3 also if a process does not start. After too
+many failures, version 2 responds with 502.5 for the rest of the minute too; 503 for version 1 is
+our choice.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpPlatformHandler", "log_name"]
 
-# After a connection that broke: to learn whether the process has ended.
+# In seconds. After a broken connection: how long to wait for the process to end.
 _MOMENT = 0.5
 
 
 class HttpPlatformHandler:
-    """All processes that one `httpPlatform` element has; end them with `close`.
+    """All processes of one `httpPlatform` element; end them with `close`.
 
-    `command` gives what is to be started so that it listens on the port it is called with, and may
-    raise ConfigError. `say` gets a line for each event, labelled `python-1` and so on; `first` is
-    the first number. `log_file`, None for none, is the path from which the names of the output's
-    copies are made. `clock` counts seconds, and `utc` gives the time of day.
+    `command` takes a port and returns the command that starts a process listening on it; it may
+    raise ConfigError. `say` is called with a line for each event, labelled `python-1` and so on;
+    `first` is the first number. `log_file` is the path from which the names of the copies of the
+    output are made, or None. `clock` counts seconds, and `utc` returns the time of day.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class HttpPlatformHandler:
     async def warm_up(self) -> str:
         """Start the first process and wait until it listens; return "", or why it does not.
 
-        Raises ConfigError for what cannot be started at all.
+        Raises ConfigError for a command that cannot be started at all.
         """
         failure = await self._processes[0].ready()
         if self._replaced:
@@ -95,10 +96,10 @@ class HttpPlatformHandler:
         return f"{failure.why} {failure.hint}".strip() if failure else ""
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Pass a request on to the process whose turn it is, started if need be.
+        """Pass a request on to the process whose turn it is, and start that if necessary.
 
-        All that the processes do wrong is answered for with a page; what the request's body raises
-        is raised. StoppedError: it was given up before anything was sent.
+        Return an error page for any failure of the processes; an exception of the request's body is
+        raised. Raises StoppedError if this handler was given up before anything was sent.
         """
         process = self._processes[next(self._turns) % len(self._processes)]
         failure = await process.ready()
@@ -117,13 +118,13 @@ class HttpPlatformHandler:
             return await self._no_answer(request, process, error)
 
     def give_up(self) -> None:
-        """Start no process any more: another handler has taken this one's place."""
+        """Start no more processes: another handler has replaced this one."""
         self._replaced = True
         for process in self._processes:
             process.give_up()
 
     async def close(self) -> None:
-        """End all processes at once, each of which gets 10 seconds to stop."""
+        """End all processes at the same time; each has 10 seconds to stop."""
         self._closed = True
         try:
             await asyncio.gather(*(process.close() for process in self._processes))
@@ -159,16 +160,17 @@ class HttpPlatformHandler:
 
 
 def log_name(path: Path, version: int, now: time.struct_time) -> str:
-    """Give the file for the output of a process that starts now.
+    """Return the log file for the output of a process that starts now.
 
-    The number in the name is the worker's, here this process's. Version 2 writes the time with all
-    its digits, before it, and makes the folder; what version 1 does is taken from the first
-    AspNetCoreModule, its closest relative: SetupStdHandles of either's serverprocess.
+    The number in the name is the id of the IIS worker process, here of the emulator's process.
+    Version 2 writes the time before it, with all digits, and creates the folder. For version 1 the
+    source is the first AspNetCoreModule, its closest relative: SetupStdHandles of serverprocess in
+    both.
     """
     worker = os.getpid()
     if version < 2:
         moment = "".join(str(part) for part in now[:6])
         return f"{path}_{worker}_{moment}.log"
-    with contextlib.suppress(OSError):  # said when the file cannot be written
+    with contextlib.suppress(OSError):  # reported when the file cannot be written
         path.parent.mkdir(parents=True, exist_ok=True)
     return f"{path}_{time.strftime('%Y%m%d%H%M%S', now)}_{worker}.log"

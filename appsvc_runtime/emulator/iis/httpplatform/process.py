@@ -1,9 +1,9 @@
-"""One process slot of HttpPlatformHandler: started until it listens, watched, ended.
+"""One process slot of HttpPlatformHandler: starts a process until it listens, watches and ends it.
 
-Must not know of requests, nor how many slots there are. How often a start is tried:
-startupRetryCount says it for version 1 (HttpPlatformHandler configuration reference), whose source
-is not public; version 2 tries twice, and does not count a failed start among the rapid fails
-(StartProcess of serverprocess.cpp, lextudio/httpplatformhandlerv2).
+Must not know of requests, or how many slots there are. Number of attempts to start: in version 1,
+whose source is not public, startupRetryCount sets it (HttpPlatformHandler configuration reference);
+version 2 tries twice, and does not count a failed start among the rapid fails (StartProcess of
+serverprocess.cpp, lextudio/httpplatformhandlerv2).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
 __all__ = ["STOP_SECONDS", "Failure", "PlatformProcess", "Shared"]
 
-# m_dwShutdownTimeLimitInMS: what a process gets to stop.
+# m_dwShutdownTimeLimitInMS: the time that a process has to stop.
 STOP_SECONDS = 10.0
 _TRIES_OF_VERSION_2 = 2
-# Between looks whether it listens; from the first on they grow.
+# In seconds, between checks whether the process listens; the intervals grow.
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.005, 0.1
-# From then on it is said where else it listens.
+# In seconds. After this time, other addresses on which the process listens are reported.
 _PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no process to ask: a sentence, what to do about it, what was printed.
+    """Why no process is available: a sentence, what to do about it, and what the process printed.
 
-    `wait` is for how many seconds none is started any more, 0 if one may be. `error` is what the
-    user got wrong, where that is known.
+    `wait` is the number of seconds for which none is started, 0 if one may be started. `error` is
+    the user's mistake, if it is known.
     """
 
     why: str
@@ -56,10 +56,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all slots of one application have in common.
+    """The settings and state that all slots of one application share.
 
-    `command` gives what is to be started for a port; it raises ConfigError. `log_file` gives a path
-    for the number of a process, or is None.
+    `command` takes a port and returns the command to start; it may raise ConfigError. `log_file`
+    takes the number of a process and returns a path, or is None.
     """
 
     settings: HttpPlatform
@@ -73,13 +73,13 @@ class Shared:
 
 
 class PlatformProcess:
-    """A slot: a label, and at most one process. `port` is that of the process while it is ready."""
+    """A slot: a label, and at most one process, on `port` while that process is ready."""
 
     def __init__(self, label: str, shared: Shared) -> None:
         self.label = label
         self.port: int | None = None
-        self.last_words = ""  # what a process printed that has ended
-        self.last_end = ""  # how it ended
+        self.last_words = ""  # what the last process printed before it ended
+        self.last_end = ""  # how the last process ended
         self._shared = shared
         self._child: Child | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -89,9 +89,9 @@ class PlatformProcess:
         self._printed = Repeats(shared.say)
 
     async def ready(self) -> Failure | None:
-        """Wait until there is a process that listens, started if need be; or say why there is none.
+        """Wait until a process listens, and start one if necessary; return why if none does.
 
-        All who wait share one start. It goes on when those who wait give up.
+        All callers share one start, which continues if the callers are cancelled.
         """
         while self.port is None and not self._closed:
             if self._starting is None or self._starting.done():
@@ -103,9 +103,10 @@ class PlatformProcess:
         return Failure("The application is being stopped.") if self._closed else None
 
     async def has_ended(self, seconds: float) -> bool:
-        """Say whether the process has ended, or does within so many seconds.
+        """Return whether the process has ended, or ends within `seconds`.
 
-        Where only what it started had gone on, and does no more, all is forgotten.
+        If the process has ended and a child of it went on listening, but does not any more, the
+        slot forgets both.
         """
         if self._watch is not None:
             await asyncio.wait({self._watch}, timeout=seconds)
@@ -114,21 +115,21 @@ class PlatformProcess:
             return True
         if child.returncode is None or await readiness.is_ready(child.tree, port):
             return False
-        self._forget(child, "What the process started does not listen any more.")
+        self._forget(child, "The processes that it started do not listen any more.")
         return True
 
     def output(self) -> str:
-        """Give the last that the process printed, or the one before it."""
+        """Return the last output of the process, or of the previous one."""
         return self._child.tail() if self._child else self.last_words
 
     def give_up(self) -> None:
-        """Start no process any more, and end one that is only starting; a ready one goes on."""
+        """Start no more processes, and end one that is starting; a ready one continues."""
         self._closed = self.port is None
         if self._starting is not None:
             self._starting.cancel()
 
     async def close(self) -> None:
-        """End the process, which gets some seconds to stop; none is started afterwards."""
+        """End the process, which has STOP_SECONDS to stop; start none afterwards."""
         self._closed = True
         if self._starting is not None:
             self._starting.cancel()
@@ -141,7 +142,7 @@ class PlatformProcess:
             await asyncio.wait({self._watch})
 
     async def _start(self) -> Failure | None:
-        """Start until a process is ready, as often as the version does it."""
+        """Start until a process is ready, with as many attempts as the version makes."""
         shared = self._shared
         tries = _TRIES_OF_VERSION_2
         if shared.version < 2:
@@ -157,7 +158,7 @@ class PlatformProcess:
             shared.say(self.label, f"({failure.why})")
             if shared.version < 2:
                 shared.fails.count()
-            if failure.error is not None:  # the next try would be no other
+            if failure.error is not None:  # another attempt would fail in the same way
                 return failure
             if number < tries:
                 shared.say(self.label, f"(It is started again, try {number + 1} of {tries}.)")
@@ -216,7 +217,7 @@ class PlatformProcess:
         self._child, self.port = child, port
         found = reachable(readiness.listened_on(child.tree))
         if found and not self._exposed:
-            self._exposed = True  # once: the port is another at each start
+            self._exposed = True  # report it once only: each start has another port
             exposure = Exposure(shared.say)
             exposure.add(found)
             exposure.tell()
@@ -251,22 +252,22 @@ class PlatformProcess:
         return None
 
     async def _watch_over(self, child: Child, port: int, exited: asyncio.Task[int]) -> None:
-        """Forget a process that ended on its own, unless one that it started goes on for it."""
+        """Forget a process that ended by itself, unless a child of it goes on listening."""
         try:
             await asyncio.wait({exited})
         except asyncio.CancelledError:
-            child.kill()  # everything ends, and nobody has closed this
+            child.kill()  # the emulator is ending, and `close` was not called
             raise
         if self._child is not child:
             return
         how = _ending(exited.result())
         if await readiness.is_ready(child.tree, port):
-            self._shared.say(self.label, f"(It {how}; what it started goes on listening.)")
+            self._shared.say(self.label, f"(It {how}; a child process goes on listening.)")
         else:
             self._forget(child, f"The process {how}.")
 
     def _forget(self, child: Child, why: str) -> None:
-        """Count the process as failed, and have the next request start another."""
+        """Count the process as failed; the next request starts another."""
         if self._child is not child or self._closed:
             return
         self._child = None
@@ -283,7 +284,7 @@ class PlatformProcess:
 
 
 def _own_port(command: Command, port: int) -> int:
-    """Give the port that the process is told: web.config may set the variable to one of its own."""
+    """Return the port that the process listens on; web.config may set the variable to another."""
     told = command.environ.get("HTTP_PLATFORM_PORT", "")
     return int(told) if told.isascii() and told.isdigit() and 0 < int(told) < 65536 else port
 

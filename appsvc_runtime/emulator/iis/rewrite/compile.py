@@ -1,4 +1,4 @@
-"""Rewrite rules read once: patterns compiled, texts taken apart, and what is wrong with them.
+"""Compiles rewrite rules once: their patterns and texts, and reports their mistakes.
 
 Pure. Must not know of requests. Source: the URL Rewrite Module configuration reference.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["ReadCondition", "ReadRule", "read_rule"]
 
 _REDIRECTS = (301, 302, 303, 307)
-_REFUSED = "IIS answers 500."
+_REFUSED = "IIS responds with 500."
 
 
 @dataclass(frozen=True)
 class ReadCondition:
-    """A condition; without a pattern it asks for a file or a folder."""
+    """A compiled condition; one without a pattern tests whether a file or folder exists."""
 
     match_type: str
     input: Substitution
@@ -35,7 +35,7 @@ class ReadCondition:
 
 @dataclass(frozen=True)
 class ReadRule:
-    """A rule with what was read of it; `url` is its action's."""
+    """A rule with its compiled parts; `url` is the URL of its action."""
 
     rule: Rule
     pattern: Pattern
@@ -44,7 +44,7 @@ class ReadRule:
 
 
 def read_rule(rule: Rule, findings: list[Finding]) -> ReadRule | None:
-    """Read a rule, adding to the findings; None for one that cannot be used."""
+    """Compile a rule and add its mistakes to the findings; return None if it cannot be used."""
     report = _Report(rule, findings)
     pattern = report.read_pattern(rule.url, rule.ignore_case, "pattern")
     conditions: list[ReadCondition] = []
@@ -74,7 +74,7 @@ def read_rule(rule: Rule, findings: list[Finding]) -> ReadRule | None:
 
 
 class _Report:
-    """Adds to the findings what is wrong with one rule."""
+    """Adds the mistakes of one rule to the findings."""
 
     def __init__(self, rule: Rule, findings: list[Finding]) -> None:
         self._rule = rule
@@ -97,13 +97,13 @@ class _Report:
                 "rewrite-pattern-syntax",
                 "warning",
                 f"The {what} of the {self._name} has {pattern.foreign}, which ECMAScript does not "
-                "know.",
-                "IIS may refuse it or read it otherwise.",
+                "have.",
+                "IIS may refuse it or give it another meaning.",
             )
         return pattern
 
     def check_pattern(self, condition: Condition) -> None:
-        """Report a condition that holds for everything, as one without a pattern does."""
+        """Report a condition without a pattern: it is true for every input."""
         if not condition.pattern and self._rule.pattern_syntax == "ECMAScript":
             self._add(
                 "rewrite-pattern",
@@ -113,33 +113,33 @@ class _Report:
             )
 
     def check_texts(self, texts: list[Substitution]) -> None:
-        """Report each variable that is unknown and each rewrite map once."""
+        """Report each unknown variable and each rewrite map once."""
         for name in dict.fromkeys(name for text in texts for name in text.variables()):
             if not server_variables.is_known(name):
                 self._add(
                     "rewrite-variable",
                     "warning",
-                    f"The {self._name} asks for {{{name[:80]}}}, which IIS does not know; it is "
-                    "empty.",
+                    f"The {self._name} uses the variable {{{name[:80]}}}, which IIS does not have; "
+                    "it is empty.",
                 )
         for name in dict.fromkeys(name for text in texts for name in text.maps()):
             self._add(
                 "rewrite-map",
                 "warning",
-                f"The {self._name} uses {{{name[:80]}:…}}: rewrite maps are not emulated, it is "
+                f"The {self._name} uses {{{name[:80]}:…}}: rewrite maps are not emulated, so it is "
                 "empty.",
             )
 
     def check_action(self) -> bool:
-        """Say whether the action can be done; report why not."""
+        """Return whether the action can be performed; report why not."""
         action = self._rule.action
         wrong = ""
         if action.type in ("Rewrite", "Redirect") and not action.url:
             wrong = "has an action without a url"
         elif action.type == "Redirect" and action.redirect_status not in _REDIRECTS:
-            wrong = f"redirects with {action.redirect_status}, which the module does not know"
+            wrong = f"redirects with {action.redirect_status}, which the module does not support"
         elif action.type == "CustomResponse" and not 200 <= action.status_code <= 999:
-            wrong = f"answers with the status {action.status_code}, which is none of an answer"
+            wrong = f"responds with {action.status_code}, which is not a valid status of a response"
         if wrong:
             self._add("rewrite-action", "error", f"The {self._name} {wrong}.", _REFUSED)
         return not wrong

@@ -1,13 +1,13 @@
 """The patterns of rewrite rules: ECMAScript expressions, wildcards and exact texts.
 
-Pure: text in, matches out, within a time. Must not know of rules or requests. Sources: the URL
-Rewrite Module configuration reference, "Rule pattern syntax"; ECMA-262, 3rd edition, 15.10, which
-that module follows.
+Pure: takes text and returns matches, within a time limit. Must not know of rules or requests.
+Sources: the URL Rewrite Module configuration reference, "Rule pattern syntax"; ECMA-262, 3rd
+edition, 15.10, which that module follows.
 
-Expressions run in the library `regex`, not in `re`: of a pattern that takes a time growing
-exponentially with the URL, `re` cannot be stopped, and one request would stop the emulator for
-good. `regex` gives up at a deadline and lets other threads run meanwhile. It also knows possessive
-and atomic groups and lookbehinds of any length before Python 3.11 does.
+Expressions run in the library `regex` instead of `re`. Some patterns take time that grows
+exponentially with the length of the URL; `re` cannot be interrupted, so one such request would
+block the emulator for good. `regex` stops at a deadline and lets other threads run meanwhile. It
+also supports possessive and atomic groups before Python 3.11, and lookbehinds of any length.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import regex
 
 __all__ = ["Captures", "Pattern", "PatternError", "TooSlowError", "compile_pattern"]
 
-# Longer than any written by hand; expressions are compiled in time that grows with it.
+# Longer than any written by hand; the time to compile an expression grows with its length.
 MAX_PATTERN = 8192
-# The engine writes out what has to be there at least so many times, and once more for the rest:
-# each count or `+` around others multiplies, and twenty of them would fill any memory.
+# The engine writes a repeated piece out as often as it must occur, and once more for the rest, so
+# each count or `+` around others multiplies: twenty nested ones would fill any memory.
 MAX_WRITTEN_OUT = 20_000
-# More than http.sys takes for a request line and its headers (MaxRequestBytes).
+# More than http.sys accepts for a request line and its headers (MaxRequestBytes).
 MAX_INPUT = 65536
 
-# A match and its groups: the whole one first, "" for a group that took no part.
+# A match and its groups: the whole match first, "" for a group that did not take part.
 Captures = tuple[str, ...]
 
 _WORD = "A-Za-z0-9_"
@@ -53,7 +53,7 @@ _TOKEN = re.compile(
 )
 _PIECES = {"(?<": "(?P<", "$": r"\Z", ".": rf"[^{_LINE_ENDS}]", "}": r"\}"}
 _COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
-# What other engines know and ECMAScript does not; IIS refuses it or reads it otherwise.
+# Syntax of other engines that ECMAScript does not have; IIS refuses it or gives it another meaning.
 _FOREIGN = {
     "(?<=": "a lookbehind",
     "(?<!": "a lookbehind",
@@ -66,16 +66,16 @@ _QUANTIFIERS = ("*", "+", "?")
 
 
 class PatternError(ValueError):
-    """A pattern that cannot be read; says why."""
+    """A pattern is not valid; the message says why."""
 
 
 class TooSlowError(Exception):
-    """A pattern was not done with its input at the deadline, or the input is too long for any."""
+    """Matching a pattern did not end before the deadline, or its input is too long."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern that was read; `foreign` names what of it ECMAScript does not know, "" for none."""
+    """A compiled pattern; `foreign` names its syntax that ECMAScript does not have, or is ""."""
 
     text: str
     foreign: str
@@ -83,10 +83,10 @@ class Pattern:
     _ignore_case: bool
 
     def search(self, text: str, deadline: float) -> Captures | None:
-        """Give the captures of the first match in a text, None for none.
+        """Return the captures of the first match in a text, or None if there is no match.
 
-        `deadline` is of time.monotonic(); on a busy machine it may take longer, for the engine
-        counts processor time. Raises TooSlowError.
+        `deadline` is a value of time.monotonic(). On a busy machine the search may run past it,
+        because the engine counts processor time. Raises TooSlowError.
         """
         if len(text) > MAX_INPUT:
             raise TooSlowError(f"the input is longer than {MAX_INPUT} characters")
@@ -108,10 +108,10 @@ class Pattern:
 
 
 def compile_pattern(text: str, syntax: str, ignore_case: bool) -> Pattern:
-    r"""Read a pattern of a rule or condition; `syntax` is ECMAScript, Wildcard or ExactMatch.
+    r"""Compile a pattern of a rule or condition; `syntax` is ECMAScript, Wildcard or ExactMatch.
 
-    Of expressions ECMAScript's meaning is kept: `\d`, `\w`, `\b` are of ASCII, `$` is the very
-    end, `.` no end of a line. Raises PatternError.
+    Expressions keep their ECMAScript meaning: `\d`, `\w` and `\b` match ASCII only, `$` matches at
+    the very end only, and `.` matches no line end. Raises PatternError.
     """
     if len(text) > MAX_PATTERN:
         raise PatternError(f"it is longer than {MAX_PATTERN} characters")
@@ -126,21 +126,21 @@ def compile_pattern(text: str, syntax: str, ignore_case: bool) -> Pattern:
     try:
         return Pattern(text, foreign, regex.compile(source, flags), ignore_case)
     except (regex.error, RecursionError, OverflowError, ValueError, MemoryError, IndexError) as e:
-        raise PatternError(str(e).partition(" at position")[0] or "it is no expression") from None
+        raise PatternError(str(e).partition(" at position")[0] or "it is not valid") from None
 
 
 def _wildcard(text: str) -> str:
-    """Translate `*`, which is captured, and `?`, which is not; the whole input has to match."""
+    """Translate `*`, which captures, and `?`, which does not; the whole input must match."""
     pieces = {"*": "(.*)", "?": "."}
     inner = "".join(pieces.get(letter) or regex.escape(letter) for letter in text)
     return rf"(?s)\A{inner}\Z"
 
 
 def _translate(text: str) -> tuple[str, str]:
-    """Return an ECMAScript expression as `regex` is to read it, and what in it is foreign."""
+    """Return an ECMAScript expression in the syntax of `regex`, and what in it is foreign."""
     out: list[str] = []
     foreign = ""
-    repeated = False  # what stands before is a quantifier
+    repeated = False  # whether the token before is a quantifier
     size = _Size()
     at = 0
     while at < len(text):
@@ -165,7 +165,7 @@ def _translate(text: str) -> tuple[str, str]:
 
 
 def _foreign(piece: str, was_repeated: bool) -> str:
-    """Return what a piece is that ECMAScript does not know, "" for what it does."""
+    """Return the kind of syntax of a piece that ECMAScript does not have, or "" for others."""
     if piece.startswith("\\") and piece[1:2] and piece[1] in _NET_ESCAPES:
         return "an escape of .NET"
     if piece == "+" and was_repeated:
@@ -174,25 +174,25 @@ def _foreign(piece: str, was_repeated: bool) -> str:
 
 
 def _read_count(text: str, start: int, size: _Size) -> tuple[str, int, bool]:
-    """Return what stands at a brace, where it ends, and whether it is a count."""
+    """Return the translation of a brace, the position after it, and whether it is a count."""
     count = _COUNT.match(text, start)
     if count:
         size.repeat(count[1])
         return count[0], count.end(), True
-    # It is a brace; `regex` would take some for its own approximate matching.
+    # A literal brace; `regex` would read some of them as its own approximate matching.
     size.add(r"\{")
     return r"\{", start + 1, False
 
 
 class _Size:
-    """How many pieces an expression has once its counts are written out."""
+    """Counts the pieces that an expression has once its counts are written out."""
 
     def __init__(self) -> None:
-        self._groups = [0]  # those of each group that is open, the outermost first
-        self._last = 0  # those of the piece that a count would repeat
+        self._groups = [0]  # the pieces of each open group, the outermost group first
+        self._last = 0  # the pieces that a following count would repeat
 
     def take(self, token: str, was_repeated: bool) -> None:
-        """Count a token: `+` doubles what it repeats, the other quantifiers add nothing."""
+        """Count a token: `+` doubles what it repeats; the other quantifiers add nothing."""
         if token == "+" and not was_repeated:
             self.repeat("1")
         elif token not in "*+?{":
@@ -210,13 +210,13 @@ class _Size:
             self._groups[-1] += 1
 
     def repeat(self, digits: str) -> None:
-        """Count the last piece so many times more. Raises PatternError past MAX_WRITTEN_OUT."""
+        """Add the last piece that many more times. Raises PatternError past MAX_WRITTEN_OUT."""
         times = int(digits[:9])
         if times:
             self._groups[-1] += self._last * times
             self._last *= times + 1
         if self._groups[-1] > MAX_WRITTEN_OUT:
-            raise PatternError(f"what it repeats comes to more than {MAX_WRITTEN_OUT} pieces")
+            raise PatternError(f"its repetitions add up to more than {MAX_WRITTEN_OUT} pieces")
 
 
 def _escape(piece: str) -> str:
@@ -230,28 +230,28 @@ def _escape(piece: str) -> str:
     return _CLASSES.get(letter) or _plain_escape(piece)
 
 
-# What `regex` reads as ECMAScript does, and what is reported as .NET's and read as there.
+# Escapes that mean the same to `regex` and ECMAScript, and .NET's own, which are reported.
 _SAME_ESCAPES = "sSfnrtv123456789A"
 _OTHER_ESCAPES = {"0": r"\x00", "z": r"\Z", "Z": r"(?=\n?\Z)", "G": r"\A"}
 
 
 def _plain_escape(piece: str) -> str:
-    """Return an escape that means the same inside and outside of a class."""
+    """Return an escape that means the same inside and outside a class."""
     letter, is_long = piece[1], len(piece) > 2
     if letter == "c" and len(piece) == 3:
         return f"\\x{ord(piece[2]) % 32:02x}"
     if letter == "k" and is_long:
         return f"(?P={piece[3:-1]})"
-    if letter in _SAME_ESCAPES or (letter in "xupP" and is_long):  # \\p is reported, and .NET's
+    if letter in _SAME_ESCAPES or (letter in "xupP" and is_long):  # \\p is .NET's, and reported
         return piece
     return _OTHER_ESCAPES.get(letter) or regex.escape(letter)
 
 
 def _translate_class(text: str, start: int) -> tuple[str, int]:
-    r"""Give a class of characters, and where it ends.
+    r"""Return the translation of a character class, and the position after it.
 
-    A `-` beside what stands for several characters, as in `[\w-.]`, is itself, as it is at either
-    end: ECMA-262, 3rd edition, refuses it there, and every engine since reads it so (its annex B).
+    A `-` next to a class of several characters, as in `[\w-.]`, is a literal `-`, just as it is at
+    either end. ECMA-262, 3rd edition, refuses it there; all engines since accept it (annex B).
     """
     at = start + 1
     negated = text[at : at + 1] == "^"
@@ -260,7 +260,7 @@ def _translate_class(text: str, start: int) -> tuple[str, int]:
     while at < len(text):
         if text[at] == "]":
             inner = "".join(out)
-            if not inner:  # ECMAScript: nothing, or anything
+            if not inner:  # in ECMAScript, [] matches nothing and [^] matches anything
                 return (r"[\s\S]" if negated else r"(?!)"), at + 1
             return f"[{'^' if negated else ''}{inner}]", at + 1
         first, several, at = _read_member(text, at)
@@ -272,7 +272,7 @@ def _translate_class(text: str, start: int) -> tuple[str, int]:
 
 
 def _read_member(text: str, at: int) -> tuple[str, bool, int]:
-    """Give one member of a class, whether it is several characters, and where it ends."""
+    """Return one member of a class, whether it is several characters, and the position after it."""
     if text[at] != "\\":
         return (f"\\{text[at]}" if text[at] in "[&|~^-" else text[at]), False, at + 1
     token = _TOKEN.match(text, at)
@@ -284,7 +284,7 @@ def _read_member(text: str, at: int) -> tuple[str, bool, int]:
 
 
 def _in_class(piece: str) -> str:
-    if piece[1] in "123456789":  # no reference in here, but an octal number
+    if piece[1] in "123456789":  # inside a class this is an octal number, not a reference
         digits = re.match("[0-7]+", piece[1:])
         return f"\\x{int(digits[0], 8):02x}" if digits else piece[1:]
     if piece[1] in "AZzGkB":

@@ -1,11 +1,12 @@
-"""What the rules of the URL Rewrite Module make of a request.
+"""Applies the rules of the URL Rewrite Module to a request.
 
-Pure: rules and facts in, an outcome out; never an exception for any request. Must not know of
-servers or of how an outcome is answered. Sources: the URL Rewrite Module configuration references,
-1.1 and 2.0; what they leave open follows readings of IIS 10 that others published, as said there.
+Pure: takes rules and facts and returns an outcome; never raises for any request. Must not know of
+servers or of how an outcome becomes a response. Sources: the URL Rewrite Module configuration
+references, 1.1 and 2.0; where they are silent, measurements of IIS 10 that others published, as
+noted there.
 
-Rules run within a time for all of them, so that no expression can hold a request for ever; `apply`
-may be called in any thread, and lets others run while an expression does.
+All rules together have a time limit, so that no expression can hold up a request for ever. `apply`
+may be called in any thread, and lets others run while an expression is matched.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ if TYPE_CHECKING:
 
 __all__ = ["CompiledRules", "Facts", "Outcome", "compile_rules"]
 
-# For all rules of one request, in seconds. ASP.NET Core gives each single expression as much.
+# For all rules of one request, in seconds. ASP.NET Core allows the same for each expression.
 BUDGET = 1.0
 _ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is to be done with a request.
+    """What to do with a request.
 
-    "pass": go on with `path`, decoded, and `query`, without a question mark and ready for a request
-    line, which differ from the request's where `rewritten`. "redirect": `status` and `location`,
-    ready for the header. "respond": `status`, `sub_status`, `reason` and `description`, as the rule
-    has them. "abort": cut the connection. "error": IIS answers 500.50, `description` says why.
-    `rule` is the name of the rule that decided. A URL that was rewritten passes request filtering
-    once more.
+    "pass": continue with `path`, decoded, and `query`, which has no question mark and can be put
+    into a request line; they differ from the request's own if `rewritten`. "redirect": use `status`
+    and `location`, which can be put into the header. "respond": use `status`, `sub_status`,
+    `reason` and `description` as the rule has them. "abort": close the connection. "error": IIS
+    responds with 500.50, and `description` gives the reason. `rule` is the name of the rule that
+    decided. A rewritten URL passes request filtering again.
     """
 
     kind: Literal["pass", "redirect", "respond", "abort", "error"]
@@ -60,14 +61,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CompiledRules:
-    """Rules that were read, in their order; `findings` says what of them IIS would not do."""
+    """Compiled rules in their order; `findings` lists what IIS would refuse or ignore in them."""
 
     rules: tuple[ReadRule, ...]
     findings: tuple[Finding, ...]
-    folder: str = ""  # of the configuration, below which URLs are matched; "" or "a/b"
+    folder: str = ""  # of the configuration; URLs are matched below it; "" or "a/b"
 
     def apply(self, facts: Facts, budget: float = BUDGET) -> Outcome:
-        """Give what the rules make of a request, within `budget` seconds."""
+        """Apply the rules to a request, within `budget` seconds; return the outcome."""
         outcome = Outcome("pass", facts.path, facts.query)
         deadline = time.monotonic() + budget if self.rules else 0.0
         for compiled in self.rules:
@@ -93,7 +94,7 @@ class CompiledRules:
     def _apply_one(
         self, compiled: ReadRule, facts: Facts, so_far: Outcome, deadline: float
     ) -> Outcome | None:
-        """Give the outcome of one rule, None where it does not match."""
+        """Return the outcome of one rule, or None if it does not match."""
         captures = _judge(
             compiled.pattern.search(self._below(so_far.path), deadline), compiled.rule.negate
         )
@@ -134,7 +135,7 @@ class CompiledRules:
 
     def _rewrite(self, outcome: Outcome, url: str, query: str) -> Outcome:
         if _ABSOLUTE.match(url):
-            # Without Application Request Routing, which App Service lacks, nothing takes it.
+            # Only Application Request Routing, which App Service lacks, could handle such a URL.
             return replace(
                 outcome,
                 kind="respond",
@@ -146,14 +147,14 @@ class CompiledRules:
         path = self._absolute(path)
         try:
             path = decode_path(clean_url(path.replace("?", "%3f"), keep=""))
-        except BadPathError:  # escapes in it are none, or make what no path may hold
+        except BadPathError:  # an escape is invalid, or decodes to something no path may contain
             path = decode_path(encode_path(path))
         return replace(
             outcome, path=path, query=_join(clean_url(own_query, keep=""), query), rewritten=True
         )
 
     def _location(self, url: str, query: str, facts: Facts) -> str:
-        """Give an absolute URL, as IIS does it, with nothing in it that a header may not hold."""
+        """Return an absolute URL, as IIS builds it, without characters that no header may hold."""
         path, mark, own_query = url.partition("?")
         query = _join(own_query, query)
         if not _ABSOLUTE.match(path):
@@ -161,13 +162,13 @@ class CompiledRules:
         return clean_url(path) + (f"?{clean_url(query)}" if query or mark else "")
 
     def _absolute(self, path: str) -> str:
-        """Give a path from the site's root; one without a slash is below the rules' folder."""
+        """Return a path from the site's root; a path without a slash is below the rules' folder."""
         if path.startswith("/"):
             return path
         return f"/{self.folder}/{path}" if self.folder else f"/{path}"
 
     def _below(self, path: str) -> str:
-        """Give what rules match: the path below their folder, without its first slash."""
+        """Return the text that rules match: the path below their folder, without a first slash."""
         prefix = f"/{self.folder}/" if self.folder else "/"
         if path[: len(prefix)].casefold() == prefix.casefold():
             return path[len(prefix) :]
@@ -175,10 +176,10 @@ class CompiledRules:
 
 
 def compile_rules(rules: Sequence[Rule]) -> CompiledRules:
-    """Read rules; what cannot be read is a finding, and the rule is left out.
+    """Compile rules; a rule that cannot be compiled is reported as a finding and left out.
 
-    The folder that URLs are matched below is the deepest that any rule stands in: inherited rules
-    run with those of the folder's own configuration.
+    URLs are matched below the deepest folder that defines any of the rules: inherited rules run
+    together with those of the folder's own configuration.
     """
     compiled: list[ReadRule] = []
     findings: list[Finding] = []
@@ -191,7 +192,7 @@ def compile_rules(rules: Sequence[Rule]) -> CompiledRules:
 
 
 def _judge(captures: Captures | None, negate: bool) -> Captures | None:
-    """Give captures of what counts as matched; a negated pattern that did not match has none."""
+    """Return the captures, or None if not matched; for a negated pattern () if it did not match."""
     if negate:
         return () if captures is None else None
     return captures
@@ -204,11 +205,11 @@ def _check(
     lookup: Lookup,
     deadline: float,
 ) -> Captures | None:
-    """Return what `{C:n}` are in the action, None where the conditions do not hold.
+    """Return the values of `{C:n}` for the action, or None if the conditions are not met.
 
-    They are those of the last condition whose pattern matched; with trackAllCaptures `{C:0}` is
-    that of the first and the groups of all are counted through. Conditions that are negated or ask
-    for a file leave them as they were.
+    They are the captures of the last condition whose pattern matched. With trackAllCaptures,
+    `{C:0}` is that of the first one, and the groups of all are numbered consecutively. Conditions
+    that are negated or test for a file leave the captures unchanged.
     """
     rule = compiled.rule
     last: Captures = ()
@@ -237,7 +238,7 @@ def _captured(
 def _match(
     condition: ReadCondition, text: str, facts: Facts, lookup: Lookup, deadline: float
 ) -> Captures | None:
-    """Return what a condition's pattern captures, () for a file that is there; None for neither."""
+    """Return what a condition captures, () for a file that exists, or None if it is not met."""
     if condition.pattern is not None:
         return condition.pattern.search(text, deadline)
     ask = facts.is_file if condition.match_type == "IsFile" else facts.is_directory
@@ -247,7 +248,7 @@ def _match(
 def _ask(question: Callable[[str], bool], path: str) -> bool:
     try:
         return question(path)
-    except (OSError, ValueError):  # what can be no path is no file
+    except (OSError, ValueError):  # a text that cannot be a path is not a file
         return False
 
 

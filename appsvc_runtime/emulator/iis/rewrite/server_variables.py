@@ -1,7 +1,7 @@
-"""The server variables that rewrite rules ask for, from what is known of a request.
+"""The server variables that rewrite rules use, computed from the facts of a request.
 
-Pure: the questions about files are asked through functions. Must not know of rules. Sources: the
-URL Rewrite Module configuration reference, "Accessing URL Parts" and "Preserving Original URL"; IIS
+Pure: the caller passes functions that look at files. Must not know of rules. Sources: the URL
+Rewrite Module configuration reference, "Accessing URL Parts" and "Preserving Original URL"; IIS
 server variables on learn.microsoft.com.
 """
 
@@ -16,7 +16,7 @@ from ...http.url_paths import encode_path
 __all__ = ["Facts", "is_known", "variable"]
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-# Known to IIS, with nothing to say here: nobody is signed in through IIS.
+# Variables of IIS that are empty here, because no user is authenticated by IIS.
 _EMPTY = frozenset(
     """APP_POOL_ID APPL_MD_PATH AUTH_PASSWORD AUTH_TYPE AUTH_USER CERT_COOKIE CERT_FLAGS CERT_ISSUER
     CERT_SERIALNUMBER CERT_SUBJECT INSTANCE_ID INSTANCE_META_PATH LOGON_USER REMOTE_USER
@@ -30,11 +30,11 @@ def _no(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a request before its rules run.
+    """The facts of a request before its rules run.
 
-    `path` is decoded and begins with a slash, `query` has no question mark, `unencoded_url` is the
-    target as on the wire. `physical` gives the file's path that a decoded path means; `is_file` and
-    `is_directory` are asked with such file paths. Header names in any case, Host among them.
+    `path` is decoded and begins with a slash, `query` has no question mark, and `unencoded_url` is
+    the request target as sent. `physical` returns the file path of a decoded path; `is_file` and
+    `is_directory` are called with such file paths. Header names are in any case; Host is included.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Facts:
 
     @property
     def original_url(self) -> str:
-        """Path and query as IIS passes them on as X-Original-URL once a rule has rewritten."""
+        """Path and query as IIS sends them in X-Original-URL after a rule has rewritten the URL."""
         return encode_path(self.path) + (f"?{self.query}" if self.query else "")
 
     @property
@@ -63,7 +63,7 @@ class Facts:
         return f"{'https' if self.secure else 'http'}://{self.host}"
 
 
-# Path and query as the rules so far have made them.
+# Called with the facts, and with path and query as the rules so far have rewritten them.
 _Value = Callable[[Facts, str, str], str]
 
 
@@ -89,9 +89,9 @@ def _original(facts: Facts, path: str, query: str) -> str:
     return facts.original_url
 
 
-# What follows the rewritten URL and what keeps the original was measured on IIS 10 by others: URL,
-# SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED, QUERY_STRING and HTTP_URL follow; REQUEST_URI, CACHE_URL
-# and UNENCODED_URL do not.
+# Which variables follow the rewritten URL and which keep the original was measured on IIS 10 by
+# others: URL, SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED, QUERY_STRING and HTTP_URL follow;
+# REQUEST_URI, CACHE_URL and UNENCODED_URL do not.
 _VALUES: dict[str, _Value] = {
     "APPL_PHYSICAL_PATH": lambda facts, path, query: facts.site,
     "CACHE_URL": lambda facts, path, query: facts.origin + facts.original_url,
@@ -130,12 +130,12 @@ _VALUES: dict[str, _Value] = {
 
 
 def is_known(name: str) -> bool:
-    """Say whether IIS has a variable of that name, in capitals; any header is one."""
+    """Return whether IIS has a variable of that name, in capitals; each header counts as one."""
     return name in _VALUES or name in _EMPTY or name.startswith("HTTP_")
 
 
 def variable(facts: Facts, name: str, path: str, query: str) -> str:
-    """Give a variable's text where the rules so far made `path` and `query` of the URL."""
+    """Return a variable's text; the rules so far have rewritten the URL to `path` and `query`."""
     value = _VALUES.get(name)
     if value is not None:
         return value(facts, path, query)
@@ -147,7 +147,7 @@ def variable(facts: Facts, name: str, path: str, query: str) -> str:
 
 
 def _find_header(headers: Mapping[str, str], name: str) -> str:
-    """Find a header whatever its case; one that has an underscore itself is found as well."""
+    """Find a header without regard to case; also one whose own name has an underscore."""
     wanted = name.casefold()
     for key, value in headers.items():
         if key.replace("_", "-").casefold() == wanted:

@@ -1,8 +1,8 @@
-"""The texts of rewrite rules in which `{…}` stands for something: read once, filled in per request.
+"""The texts of rewrite rules with `{…}` references: parsed once, filled in per request.
 
 Pure. Must not know of rules' patterns or actions. Sources: the URL Rewrite Module configuration
-reference ("Using server variables", "back-references", "String functions"); names of the variables
-are those of IIS.
+reference ("Using server variables", "back-references", "String functions"). The names of the
+variables are those of IIS.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ __all__ = ["Substitution", "TooLongError", "read_substitution"]
 _MAX_DEPTH = 20
 _FUNCTIONS: dict[str, Callable[[str], str]] = {
     "tolower": str.lower,
-    # All but the unreserved characters; a blank becomes %20, for paths as well as queries.
+    # Escapes all but the unreserved characters; a blank becomes %20, in paths and queries alike.
     "urlencode": lambda text: quote(text, safe="", errors="replace"),
     "urldecode": lambda text: unquote(text, errors="replace"),
 }
 
-# What a request says: the variable's name, in capitals, to its text.
+# Maps the name of a server variable, in capitals, to its text.
 Lookup = Callable[[str], str]
 
 
 class TooLongError(Exception):
-    """What a text became is longer than any URL."""
+    """The filled-in text is longer than any URL."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Variable:
 
 @dataclass(frozen=True)
 class _Call:
-    name: str  # lower case; a function's, or else a rewrite map's
+    name: str  # in lower case; the name of a function, otherwise of a rewrite map
     argument: Substitution
 
 
@@ -57,12 +57,12 @@ _Part = str | _Rule | _Condition | _Variable | _Call
 
 @dataclass(frozen=True)
 class Substitution:
-    """A text with its parts."""
+    """A parsed text: its parts."""
 
     parts: tuple[_Part, ...]
 
     def fill(self, rule: Captures, condition: Captures, variable: Lookup) -> str:
-        """Give the text with everything filled in; what there is none of is empty.
+        """Return the text with all references filled in; a missing value is empty.
 
         Raises TooLongError.
         """
@@ -87,7 +87,7 @@ class Substitution:
         return "".join(pieces)
 
     def variables(self) -> Iterator[str]:
-        """Give the names of all server variables in it, in capitals."""
+        """Yield the names of all server variables in the text, in capitals."""
         for part in self.parts:
             if isinstance(part, _Variable):
                 yield part.name
@@ -95,7 +95,7 @@ class Substitution:
                 yield from part.argument.variables()
 
     def maps(self) -> Iterator[str]:
-        """Give the names in front of a colon that are no function: rewrite maps."""
+        """Yield the names before a colon that are not functions: rewrite maps."""
         for part in self.parts:
             if isinstance(part, _Call):
                 if part.name not in _FUNCTIONS:
@@ -104,7 +104,7 @@ class Substitution:
 
 
 def read_substitution(text: str) -> Substitution:
-    """Read a text; braces that do not pair are taken as they stand."""
+    """Parse a text; unbalanced braces are literal."""
     return _read(text, 0)
 
 

@@ -1,1 +1,1 @@
-"""web.config, read as IIS reads it: text to model and findings, levels merged for a path. Pure."""
+"""web.config, parsed as IIS does: text to model and findings, levels merged for a path. Pure."""

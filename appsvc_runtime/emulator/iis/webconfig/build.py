@@ -1,6 +1,7 @@
-"""Merged nodes made into the classes of `model`.
+"""Builds the classes of `model` from merged nodes.
 
-Nodes in, model out; what no level set has the default of its schema. Must not know of levels.
+Takes nodes and returns model objects; a value that no level sets is the schema's default. Must not
+know of levels.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from .schema import Schema
 __all__ = ["BUILDERS"]
 
 _STATUS = {"Permanent": 301, "Found": 302, "SeeOther": 303, "Temporary": 307}
-# The figure that IIS documents; a web.config may leave it to IIS by writing 0.
+# The number that IIS documents. A web.config may write 0, which leaves the number to IIS.
 _SOME_INSTANCES = 4
 
 
 class _Reader:
-    """Reads one node: a value that it set, else the schema's default."""
+    """Reads one node: the value that it sets, else the schema's default."""
 
     def __init__(self, schema: Schema, node: Node) -> None:
         self._schema = schema
@@ -202,7 +203,7 @@ def _builder(make: Callable[[_Reader], Any]) -> Callable[[Schema, Node], Any]:
     return lambda schema, node: make(_Reader(schema, node))
 
 
-# By the section's path: the field of Config, and what makes its value out of schema and node.
+# By section path: the field of Config, and the function that builds its value.
 BUILDERS: dict[str, tuple[str, Callable[[Schema, Node], Any]]] = {
     "appSettings": ("app_settings", _builder(_app_settings)),
     "system.webServer/handlers": ("handlers", _builder(_handlers)),

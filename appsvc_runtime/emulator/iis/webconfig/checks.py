@@ -1,7 +1,7 @@
-"""What in a merged configuration would keep a Python site from running, or surprise its author.
+"""Checks a merged configuration for what stops a Python site, or surprises its author.
 
-A `Config` in, findings out. Must not know of files: whether a path exists and which variables are
-set is asked of functions that are given. What cannot be read at all was said by `file`.
+Takes a `Config` and returns findings. Must not know of files: the caller passes functions that
+report whether a path exists and which variables are set. Mistakes of syntax are reported by `file`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from .windows_variables import is_windows_variable, names_in
 
 __all__ = ["check", "kind"]
 
-# What names the program to start.
+# The attributes that name the program to start.
 _PROGRAMS = ("processPath", "scriptProcessor")
 
-# Of a variable: a log, not a login, logo, blog or catalog.
+# Names of variables for logs; not login, logo, blog or catalog.
 _LOG_NAME = re.compile("(?<![AB])LOG(?!IN|O|IC)")
-# A place of Windows or a file of logs; no level, format or URL.
+# A Windows path, or the name of a log file; not a log level, a format or a URL.
 _PATH = re.compile(
     r"(?:[A-Za-z]:|%[^%]+%|\.{1,2})?[\\/]|[^:%{\s]+[\\/][^:%{]*$|[^:]+\.(?:log|txt)$", re.IGNORECASE
 )
@@ -41,7 +41,7 @@ Names = Callable[[str], bool] | Collection[str]
 
 
 def kind(config: Config) -> Literal["httpplatform", "fastcgi", ""]:
-    """Say which module runs Python here, by the first handler that does; "" where none does."""
+    """Return the module of the first handler that runs Python, or "" if no handler does."""
     handler = python_handler(config.handlers)
     if handler is None:
         return ""
@@ -55,14 +55,14 @@ def check(
     exists: Callable[[str], bool] | None = None,
     source: Callable[[str], str | None] | None = None,
 ) -> tuple[Finding, ...]:
-    """Look at what holds for the site's root; give findings in the order of their kinds.
+    """Check the configuration of the site's root; return findings in the order of their kinds.
 
     `environ_names`: the variables that the site has besides those of Windows itself, as names in
-    any case or as a function of a name in capitals. `exists` is asked whether a program is there,
-    with the path as written, and `source` for the text of a script, None where there is none;
-    without them neither is looked at. Codes: `no-handler`, `other-language`, `no-platform`,
-    `no-processor`, `no-program`, `variable`, `no-port`, `server-port`, `shared-log`,
-    `no-wsgi-handler`, `no-wsgi-log`. Errors keep every page from being shown.
+    any case or as a function that takes a name in capitals. `exists` takes the path of a program as
+    written and returns whether it exists; `source` returns the text of a script, or None if it is
+    missing. Without these functions neither is checked. Codes: `no-handler`, `other-language`,
+    `no-platform`, `no-processor`, `no-program`, `variable`, `no-port`, `server-port`, `shared-log`,
+    `no-wsgi-handler`, `no-wsgi-log`. With an error, no page of the site is shown.
     """
     known = _known(environ_names)
     found = _Found()
@@ -89,7 +89,7 @@ def _known(names: Names) -> Callable[[str], bool]:
 
 
 class _Found:
-    """Collects findings; a variable is said once for each place."""
+    """Collects findings; a variable is reported once for each place."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -101,27 +101,27 @@ class _Found:
         self.findings.append(Finding(code, "warning", str(place), message, hint))
 
     def variables(self, place: Place, where: str, text: str, known: Callable[[str], bool]) -> bool:
-        """Say which variables of `text` nothing sets; whether there are any."""
+        """Report variables of `text` that are not set; return whether there are any."""
         unset = [name for name in names_in(text) if not known(name)]
-        # A program with a percent sign in its name is nowhere; other texts may do as they are.
+        # No program is found by a name with a percent sign; other texts may work unexpanded.
         say = self.error if where in _PROGRAMS else self.warning
         for name in unset:
-            message = f"{where} has %{name}%, which nothing sets."
-            hint = "It reaches the program as it is written. Set it as an app setting."
+            message = f"{where} has %{name}%, which is not set."
+            hint = "The program receives it unexpanded. Set it as an app setting."
             say("variable", place, message, hint)
         return bool(unset)
 
 
 def _check_handlers(config: Config, python: Handler | None, found: _Found) -> None:
-    # Where another handler is Python's, one that cannot be emulated is no error.
+    # If another handler runs Python, a handler that cannot be emulated is not an error.
     level = found.warning if python else found.error
     for handler in config.handlers:
         if not handler.place.line:
-            continue  # IIS's own
+            continue  # one of IIS's own handlers
         _check_handler(handler, level, found)
         if is_http_platform(handler) and config.http_platform is None:
-            message = f"The handler {handler.name!r} has no <httpPlatform> beside it."
-            hint = "Say there what to start: processPath and arguments."
+            message = f"The handler {handler.name!r} needs <httpPlatform>, which is missing."
+            hint = "Set processPath and arguments there, to name the program to start."
             found.error("no-platform", handler.place, message, hint)
     if python is None and not found.findings:
         _report_no_python(config, found)
@@ -184,12 +184,12 @@ def _check_platform(
 
 
 def _check_variables_for_logs(platform: HttpPlatform, found: _Found) -> None:
-    """Say which variables give one log to several processes."""
+    """Report variables that name one log file for several processes."""
     count = platform.processes_per_application
     for name, value in platform.environment_variables:
-        # The port is each process's own.
+        # Each process has its own port.
         if count > 1 and _names_a_log(name, value) and PORT not in value.upper():
-            message = f"{count} processes are given one log by the variable {name}."
+            message = f"The variable {name} names one log file for {count} processes."
             hint = "Set processesPerApplication to 1, or put %HTTP_PLATFORM_PORT% into the name."
             found.warning("shared-log", platform.place, message, hint)
 
@@ -202,7 +202,7 @@ def _check_program(
     path: str, place: Place, exists: Callable[[str], bool] | None, found: _Found
 ) -> None:
     if path and exists is not None and not exists(path):
-        message = f"The program {path[:200]} is not there."
+        message = f"The program {path[:200]} does not exist."
         hint = "Install the Python site extension, or give the path of its python.exe."
         found.error("no-program", place, message, hint)
 
@@ -215,7 +215,7 @@ def _check_fastcgi(
     found: _Found,
 ) -> None:
     application = application_of(config, handler)
-    # wfastcgi.py has the settings of web.config over the variables that it was started with.
+    # wfastcgi.py lets the settings of web.config override the variables that it was started with.
     values = {
         name.strip().upper(): value
         for name, value in (*application.environment_variables, *config.app_settings.items())
@@ -229,7 +229,7 @@ def _check_fastcgi(
     if not found.variables(handler.place, "scriptProcessor", processor, known):
         _check_program(program, handler.place, exists, found)
     for name, value in config.app_settings.items():
-        # wfastcgi.py expands no other one.
+        # The only variable that wfastcgi.py expands.
         if name.strip().upper() == "PYTHONPATH":
             found.variables(handler.place, "PYTHONPATH", value, knows)
     if not knows("WSGI_HANDLER"):
@@ -237,7 +237,7 @@ def _check_fastcgi(
         hint = "Name your app, as in app.wsgi_app(), or appsvc_runtime.wsgi.application."
         found.error("no-wsgi-handler", handler.place, message, hint)
     if not knows("WSGI_LOG"):
-        message = "WSGI_LOG is not set: wfastcgi.py will not say why the app does not start."
+        message = "WSGI_LOG is not set: wfastcgi.py will not log why the app does not start."
         hint = r"Set it to a file that can be written, as in D:\home\LogFiles\wfastcgi.log."
         found.warning("no-wsgi-log", handler.place, message, hint)
     elif values.get("WSGI_LOG") and application.max_instances_set and application.max_instances > 1:

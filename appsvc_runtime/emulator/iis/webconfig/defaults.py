@@ -1,8 +1,8 @@
-"""What IIS has before any web.config: the level of applicationHost.config, as data.
+"""The settings that IIS has before any web.config: the level of applicationHost.config, as data.
 
 Must not know how levels are merged. Sources: applicationHost.config as IIS ships it; the default
 documents are those of an App Service site (AD:configure-common), which has three more. The PHP and
-.NET handlers of App Service are left out: no Python site wants them.
+.NET handlers of App Service are left out, because no Python site needs them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _words(text: str, name: str, **more: Value) -> Node:
     return Node(entries=tuple(_entry(word.lower(), {name: word, **more}) for word in words))
 
 
-# By the section's path, as in `sections`; entries are in the order in which IIS tries them.
+# By section path, as in `sections`; entries are in the order in which IIS tries them.
 DEFAULTS: dict[str, Node] = {
     "system.webServer/handlers": Node(
         entries=tuple(_entry(str(values["name"]), values) for values in _HANDLERS)

@@ -1,7 +1,7 @@
-"""One web.config file: its sections, each by the path it holds for, and what is wrong with them.
+"""One web.config file: its sections, by the path to which they apply, and its mistakes.
 
-Bytes in, a `Document` out, never an error. Must not know of other files. Sections that are not
-emulated stay in the tree and are said once each.
+Takes bytes and returns a `Document`; never raises. Must not know of other files. Sections that are
+not emulated stay in the tree, and each is reported once.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _HINTS = {
     "system.webServer/rewrite/globalRules": "IIS takes them from applicationHost.config alone.",
 }
 _APP_HOST_ONLY = (
-    "IIS takes fastCgi from applicationHost.config alone, and answers 500.19 where a web.config "
-    "has it; here it is honoured.",
+    "IIS takes fastCgi from applicationHost.config only, and responds with 500.19 if a web.config "
+    "has it; the emulator uses it.",
     "On App Service set it in an applicationHost.xdt.",
 )
 _LOCATION = frozenset({"path", "inheritInChildApplications", "allowOverride", "overrideMode"})
-# What IIS refuses in the path of a location.
+# Characters that IIS refuses in the path of a location.
 _BAD_PATH = frozenset('\\?:*"<>|')
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a file says for one path below its folder: "" for the folder itself, else "a/b"."""
+    """The sections for one path below the file's folder: "" for the folder itself, else "a/b"."""
 
     path: str
     sections: Mapping[str, Node]  # by path: "system.webServer/handlers"
@@ -51,7 +51,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Document:
-    """A file as it was read; `root` is None and `scopes` empty where it could not be.
+    """A parsed file; `root` is None and `scopes` is empty if it could not be read.
 
     `findings` are in the order of the file's lines.
     """
@@ -63,9 +63,9 @@ class Document:
 
 
 def parse(data: bytes, file: str, *, httpplatform_version: int = 1) -> Document:
-    """Read a web.config; `file` is its name as findings are to show it. Never raises.
+    """Read a web.config; findings show `file` as its name. Never raises.
 
-    `httpplatform_version` chooses the ranges of the module's attributes, 1 or 2.
+    `httpplatform_version`, 1 or 2, chooses the allowed ranges of the attributes of <httpPlatform>.
     """
     root, findings = read_tree(data, file)
     if root is None:
@@ -82,7 +82,7 @@ def _line(where: str) -> int:
 
 
 def _below_folder(path: str) -> str | None:
-    """Return a location's path without outer slashes; "" for the folder itself, None for none."""
+    """Return a location's path without outer slashes ("" for the folder), or None if invalid."""
     inner = path.strip("/")
     parts = inner.split("/") if path != "." and inner else []
     if path.startswith("/") or "" in parts or ".." in parts or _BAD_PATH & set(path):
@@ -91,7 +91,7 @@ def _below_folder(path: str) -> str | None:
 
 
 class _Reader:
-    """Walks the groups of one file; one dict of sections for each path."""
+    """Reads the section groups of one file into one dict of sections per path."""
 
     def __init__(self, report: Report, version: int) -> None:
         self.report = report
@@ -104,7 +104,7 @@ class _Reader:
         return tuple(Scope(self._spelled[key], found) for key, found in self._scopes.items())
 
     def _sections(self, top: Element, key: str) -> None:
-        """Read the sections below `top`, which is the root or a location."""
+        """Read the sections below `top`, which is the root or a <location> element."""
         waiting = [(child, "") for child in reversed(top.children)]
         while waiting:
             element, group = waiting.pop()
@@ -121,8 +121,8 @@ class _Reader:
     def _section(self, element: Element, path: str, key: str) -> None:
         found = self._scopes[key]
         if path in found:
-            message = f"The section {path} is there more than once for the same path."
-            self.report.error("duplicate", element.line, message, "IIS answers 500.19.")
+            message = f"The section {path} appears more than once for the same path."
+            self.report.error("duplicate", element.line, message, "IIS responds with 500.19.")
             return
         found[path] = read_node(element, self._known[path], self.report)
         if path == "system.webServer/fastCgi":
@@ -134,20 +134,21 @@ class _Reader:
                 known = dict.fromkeys(_LOCATION)
                 self.report.unknown("attribute of <location>", name, element.line, known)
         if nested:
-            message = "A <location> cannot stand in another."
+            message = "A <location> cannot be inside another <location>."
             self.report.error("location", element.line, message)
             return
         path = element.attributes.get("path", "")
         spelled = _below_folder(path)
         if spelled is None:
-            message = f"The path {path[:80]!r} of a <location> is none below its folder."
-            hint = "Write it without a slash at the beginning, as in static/img."
+            message = f"The path {path[:80]!r} of a <location> is not a path below its folder."
+            hint = "Write it without a leading slash, as in static/img."
             self.report.error("location", element.line, message, hint)
             return
         for name in ("allowOverride", "overrideMode"):
             if name in element.attributes:
                 self.report.not_emulated(f"The attribute {name} of <location>", element.line)
-        # The folder itself may be named by a location too: another scope, no section twice.
+        # A location may name the folder itself. It is a separate scope, so its sections are not
+        # duplicates of the sections outside it.
         key = spelled.lower() or "."
         self._scopes.setdefault(key, {})
         self._spelled.setdefault(key, spelled)
@@ -158,7 +159,7 @@ class _Reader:
         right = next((name for name in known if name.lower() == path.lower()), "")
         if right:
             hint = f"Names are case-sensitive: write {right.rpartition('/')[2]}."
-            message = f"IIS knows no section {path}, and answers 500.19."
+            message = f"Unknown section: {path} (IIS responds with 500.19)."
             self.report.error("unknown", element.line, message, hint)
         else:
             self.report.not_emulated(path[:120], element.line, _HINTS.get(path, ""))

@@ -1,4 +1,4 @@
-"""What a handler starts, and in which language: its modules, its scriptProcessor, its application.
+"""The program and language of a handler: its modules, its scriptProcessor, its application.
 
 Pure. Must not know the rest of the configuration. Names of modules are case-sensitive
 (IIS_schema.xml, `handlers`).
@@ -26,7 +26,7 @@ __all__ = [
 _WORKERS: dict[str, Literal["httpplatform", "fastcgi"]] = {
     "FastCgiModule": "fastcgi",
     "httpPlatformHandler": "httpplatform",
-    # The name under which version 2 may be installed beside version 1.
+    # The name that version 2 may have if it is installed beside version 1.
     "httpPlatformHandlerV2": "httpplatform",
 }
 _OTHERS = {
@@ -41,10 +41,10 @@ _PROGRAMS = {"php": "PHP", "ruby": "Ruby", "perl": "Perl", "node": "Node.js"}
 
 
 def split_processor(text: str) -> tuple[str, str]:
-    """Cut a scriptProcessor at its bar into the program's full path and its arguments.
+    """Split a scriptProcessor at its bar into the program's full path and its arguments.
 
-    Quotes around the path and blanks around either part are dropped; without a bar there are no
-    arguments.
+    Quotes around the path and blanks around either part are dropped. The arguments are "" if there
+    is no bar.
     """
     program, _, arguments = text.partition("|")
     program = program.strip()
@@ -54,19 +54,20 @@ def split_processor(text: str) -> tuple[str, str]:
 
 
 def modules_of(handler: Handler) -> list[str]:
-    """Give the names of its modules, in their order."""
+    """Return the names of a handler's modules, in order."""
     return [name.strip() for name in handler.modules.split(",")]
 
 
 def worker_of(module: str) -> Literal["httpplatform", "fastcgi", ""]:
-    """Say which processes a module hands requests to; "" for any other module."""
+    """Return the kind of process to which a module passes requests, or "" for other modules."""
     return _WORKERS.get(module, "")
 
 
 def application_of(config: Config, handler: Handler) -> FastCgiApplication:
-    """Give the settings of a FastCGI handler's processes: its own of `fastCgi`, else IIS's.
+    """Return the process settings of a FastCGI handler: its `fastCgi` entry, else IIS's defaults.
 
-    IIS knows an application by its path and its arguments; case and blanks around do not count.
+    IIS identifies an application by its path and arguments; case and surrounding blanks do not
+    count.
     """
     program, arguments = split_processor(handler.script_processor)
     wanted = program.lower(), arguments.lower()
@@ -78,17 +79,17 @@ def application_of(config: Config, handler: Handler) -> FastCgiApplication:
 
 
 def is_http_platform(handler: Handler) -> bool:
-    """Whether HttpPlatformHandler, of either version, takes its requests."""
+    """Return whether HttpPlatformHandler, of either version, handles its requests."""
     return _has(handler, "httpplatform")
 
 
 def is_fastcgi(handler: Handler) -> bool:
-    """Whether FastCGI, with whatever program, takes its requests."""
+    """Return whether FastCGI, with any program, handles its requests."""
     return _has(handler, "fastcgi")
 
 
 def is_fastcgi_python(handler: Handler) -> bool:
-    """Whether it is FastCGI with a Python: python.exe, or anything with wfastcgi.
+    """Return whether the handler is FastCGI with Python: python.exe, or a program with wfastcgi.
 
     Visual Studio's local template, `%INTERPRETERPATH%|%WFASTCGIPATH%`, counts.
     """
@@ -100,14 +101,14 @@ def is_fastcgi_python(handler: Handler) -> bool:
 
 
 def python_handler(handlers: Iterable[Handler]) -> Handler | None:
-    """Give the first handler, in IIS's order, that sends requests to Python."""
+    """Return the first handler, in IIS's order, that sends requests to Python, or None."""
     return next(
         (each for each in handlers if is_http_platform(each) or is_fastcgi_python(each)), None
     )
 
 
 def language_of(handler: Handler) -> str:
-    """Name the other language that a handler is for; "" for Python, files and what is not known."""
+    """Return the other language that a handler is for; "" for Python, files and unknown ones."""
     if is_http_platform(handler) or is_fastcgi_python(handler):
         return ""
     for module in modules_of(handler):

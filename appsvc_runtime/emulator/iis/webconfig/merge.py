@@ -1,9 +1,10 @@
-"""Which web.config files hold for a path, and what they say together.
+"""The web.config files that apply to a path, and their combined settings.
 
-Documents and a path in, `Config` and findings out. Must not know where the files are or how they
-are read. A path is taken from the outside in: for each of its folders first the sections of the
-`<location>` elements that name it, outermost file first, then those of the web.config in it. That
-is how IIS's configuration system inherits: by path, not by file.
+Takes documents and a path; returns `Config` and findings. Must not know where the files are or how
+they are read. The folders of a path are taken from the outermost inwards. For each folder, the
+sections of the `<location>` elements that name it come first, in the order of their files from the
+outermost on, then the sections of the web.config in it. IIS's configuration system inherits in the
+same way: by path, not by file.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Merged:
-    """What holds for a path, and what IIS would refuse in how the levels meet."""
+    """The settings for a path, and the conflicts between levels that IIS would refuse."""
 
     config: Config
     findings: tuple[Finding, ...] = ()
 
 
 def matching_scopes(levels: Sequence[Level], path: str) -> tuple[tuple[int, int], ...]:
-    """Give which scopes of `levels` hold for `path`, outermost first.
+    """Return the scopes of `levels` that apply to `path`, outermost first.
 
-    Each is the index of its level and its own in the level's document; paths with the same ones
-    have the same configuration. `path` is the URL's, decoded
-    and relative to the site; letters match in either case, as on Windows. Levels of other folders
-    are passed over.
+    Each scope is a pair: the index of its level, and its own index in the level's document. Paths
+    with the same pairs have the same configuration. `path` is the URL's path, decoded and relative
+    to the site; it is matched without regard to case, as on Windows. Levels of other folders are
+    skipped.
     """
     wanted = _parts(path.lower())
     found = []
@@ -61,11 +62,12 @@ def matching_scopes(levels: Sequence[Level], path: str) -> tuple[tuple[int, int]
 
 
 def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Merged:
-    """Merge `levels`, outermost first, for `path`, over what IIS has by itself. Never raises.
+    """Merge `levels`, outermost first, for `path`, over IIS's own defaults. Never raises.
 
-    `path` is as `matching_scopes` has it. Errors among the findings are what IIS answers with
-    500.19: a handler, type, rule … of a name that is inherited and was not removed (`duplicate`),
-    an httpPlatform without processPath (`missing`). The merging goes on with the inner one.
+    `path` is as in `matching_scopes`. The errors among the findings are those for which IIS
+    responds with 500.19: a handler, MIME type, rule … whose name is inherited and was not removed
+    (`duplicate`), or an httpPlatform without processPath (`missing`). Merging then continues with
+    the inner entry.
     """
     version = httpplatform_version if httpplatform_version in VERSIONS else VERSIONS[-1]
     known = sections(version)
@@ -75,8 +77,8 @@ def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1
         level = levels[number]
         for name, node in level.document.scopes[place].sections.items():
             base = nodes.get(name) or DEFAULTS.get(name) or Node()
-            # Rules match below the file's own folder, also those of a location, as IIS 10 was seen
-            # to do it.
+            # Rules match below the folder of the file, even if they are in a location of it, as
+            # observed with IIS 10.
             nodes[name] = lay(known[name], base, node, level.folder, say)
     fields = dict(_BASE)
     for name, node in nodes.items():
@@ -93,7 +95,7 @@ def _parts(path: str) -> list[str]:
 
 
 class _Findings:
-    """Hears what `merge_nodes` has to say of keys that meet, and words it."""
+    """Turns the conflicts between keys that `merge_nodes` reports into findings."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -104,22 +106,28 @@ class _Findings:
         shown = repr(str(entry.node.values.get(key, ""))[:80])
         if code == "case":
             there = repr(str(met.node.values.get(key, ""))[:80])
-            message = f"<{schema.name}> removes {shown}; {there} is there, in another spelling."
-            self._add("case", "warning", where, message, "Spell it as it is added.")
+            message = f"<{schema.name}> removes {shown}, but the entry is spelled {there}."
+            self._add("case", "warning", where, message, "Use the same upper and lower case.")
             return
         builtin = not met.node.place.line
         hint = f'Put <remove {key}="…"/> before it.'
         if builtin:
-            # The list of App Service's own servers is not published, and files that add what IIS 10
-            # has are deployed there.
-            message = f"<{schema.name}> adds {key} {shown}, which IIS 10 has by itself."
-            self._add("duplicate", "warning", where, message, f"{hint} Else IIS answers 500.19.")
+            # The entries that App Service's own servers have are not published, and files that add
+            # entries of IIS 10 are deployed there.
+            message = f"<{schema.name}> adds {key} {shown}, which IIS 10 has by default."
+            self._add(
+                "duplicate",
+                "warning",
+                where,
+                message,
+                f"{hint} Otherwise IIS responds with 500.19.",
+            )
             return
         message = f"<{schema.name}> adds {key} {shown}, which {met.node.place} has already."
-        self._add("duplicate", "error", where, message, f"{hint} IIS answers 500.19.")
+        self._add("duplicate", "error", where, message, f"{hint} IIS responds with 500.19.")
 
     def missing(self, platform: Node) -> None:
-        """Say that httpPlatform has nothing to start."""
+        """Report that httpPlatform names no program to start."""
         message = "<httpPlatform> has no processPath."
         hint = "Give the path of python.exe."
         self._add("missing", "error", str(platform.place), message, hint)
@@ -128,7 +136,8 @@ class _Findings:
         self.findings.append(Finding(code, level, where, message, hint))
 
 
-# Sections that no file has: made once, because a request of a site without nested files needs most.
+# The sections that no file sets: built once, because requests to a site without nested files need
+# most of them.
 _BASE: dict[str, Any] = {
     BUILDERS[name][0]: BUILDERS[name][1](schema, DEFAULTS.get(name) or Node())
     for name, schema in sections(1).items()

@@ -1,7 +1,7 @@
-"""One level's node laid over those above it, as IIS merges them.
+"""Merges one level's node over those of the levels above it, as IIS does.
 
-Nodes in, a node out. Must not know of files or paths. A merged node has entries that only add, each
-key once, in the order in which IIS tries them.
+Takes nodes and returns a node. Must not know of files or paths. The entries of a merged node are
+`add` only, with unique keys, in the order in which IIS tries them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from .schema import Collection, Schema
 
 __all__ = ["Say", "lay"]
 
-# Where, and what is said of it: "duplicate" or "case", the entry, and the one it meets.
+# The schema, the code "duplicate" or "case", the entry, and the entry with which it conflicts.
 Say = Callable[[str, Schema, Entry, Entry], None]
 
 
 def lay(schema: Schema, base: Node, top: Node, folder: str, say: Say) -> Node:
-    """Lay `top`, of the level at `folder`, over `base`; neither is changed.
+    """Merge `top`, the node of the level at `folder`, over `base`; neither is changed.
 
-    Attributes override one by one, child elements are merged in the same way, and collections do
-    what their words say. `say` hears of keys that meet.
+    Attributes override one by one, child elements are merged in the same way, and the entries of
+    collections add, remove and clear. `say` is called for each conflict between keys.
     """
     children = dict(base.children)
     for name, child in top.children.items():
@@ -59,7 +59,7 @@ def _merge(
 
 
 class _Merging:
-    """The entries of a collection with keys: those inherited, and the level's own."""
+    """The entries of a collection with keys: the inherited ones, and those of this level."""
 
     def __init__(
         self, schema: Schema, collection: Collection, base: tuple[Entry, ...], say: Say
@@ -76,7 +76,7 @@ class _Merging:
         self._own.clear()
 
     def remove(self, entry: Entry) -> None:
-        # Nothing to remove is no error to IIS; a name in another spelling is worth a word.
+        # To IIS, removing a missing entry is no error; a name that differs in case is reported.
         gone = (self._inherited.pop(entry.key, None), self._own.pop(entry.key, None))
         other = self._by_case.get(_lower(entry.key))
         if gone == (None, None) and other is not None and other.key in self._inherited:
@@ -93,7 +93,7 @@ class _Merging:
         self._own[entry.key] = entry
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return all, in the order in which IIS tries them."""
+        """Return all entries, in the order in which IIS tries them."""
         first, second = self._own, self._inherited
         if self._collection.append:
             first, second = second, first
@@ -101,7 +101,7 @@ class _Merging:
 
 
 def _by_case(collection: Collection, base: tuple[Entry, ...]) -> dict[Key, Entry]:
-    """Give the inherited entries by their keys in lower case, where case makes a difference."""
+    """Return the inherited entries by key in lower case; empty if keys are not case-sensitive."""
     attributes = (collection.item.attributes[name] for name in collection.key)
     if not any(attribute.case_sensitive for attribute in attributes):
         return {}

@@ -1,4 +1,4 @@
-"""Types by extension, as IIS 10 has them before any web.config.
+"""The MIME types by extension that IIS 10 has before any web.config.
 
 Data only. Source: `staticContent` of applicationHost.config as IIS Express ships it, and
 `.woff2`, which IIS 10 added. There is no `.webp`, `.avif` or `.wasm`: a file without a type is a

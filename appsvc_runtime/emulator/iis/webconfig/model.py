@@ -1,7 +1,8 @@
-"""What a web.config says, as values: one class a section, defaults as IIS has them.
+"""The classes that hold the settings of a web.config: one per section, with IIS's defaults.
 
-Data only. Must not know of XML, files or how levels are merged. Where something stands is no part
-of what it is: two that say the same are equal, as IIS tells applications apart by what they run.
+Data only. Must not know of XML, files or how levels are merged. The place of a setting does not
+count in comparisons: two entries with the same values are equal, just as IIS identifies a FastCGI
+application by the program that it runs.
 Sources: *schema* is IIS_schema.xml with learn.microsoft.com/iis/configuration, *HPH* the
 HttpPlatformHandler configuration reference, *rewrite* the URL Rewrite Module 2.0 configuration
 reference.
@@ -62,9 +63,9 @@ class HttpPlatform:
     stdout_log_enabled: bool = False
     stdout_log_file: str = "httpplatform-stdout"
     processes_per_application: int = 1
-    forward_windows_auth_token: bool = False  # read, and nothing is done with it
+    forward_windows_auth_token: bool = False  # read, but not emulated
     recycle_on_file_change: bool = False  # version 2 only
-    # In their order, unexpanded.
+    # In the order of the file, unexpanded.
     environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     place: Place = field(default=Place(), compare=False)
 
@@ -77,13 +78,13 @@ class FastCgiApplication:
     arguments: str = ""
     max_instances: int = 4
     idle_timeout: int = 300
-    activity_timeout: int = 70  # as the schema of IIS 10 has it; documented as 30
+    activity_timeout: int = 70  # the value in the schema of IIS 10; the documentation says 30
     request_timeout: int = 90
     instance_max_requests: int = 200
     signal_before_terminate_seconds: int = 0
     queue_length: int = 1000
     environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    max_instances_set: bool = field(default=False, compare=False)  # False: IIS's own choice
+    max_instances_set: bool = field(default=False, compare=False)  # False: IIS chooses the number
     place: Place = field(default=Place(), compare=False)
 
 
@@ -101,7 +102,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Action:
-    """What a rewrite rule does (rewrite)."""
+    """The action of a rewrite rule (rewrite)."""
 
     type: str = "None"  # None, Rewrite, Redirect, CustomResponse, AbortRequest
     url: str = ""
@@ -115,10 +116,11 @@ class Action:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of `rewrite/rules` that is enabled (rewrite).
+    """One enabled rule of `rewrite/rules` (rewrite).
 
-    `folder` is that of the web.config (or location) it stands in, "" or "a/b": inherited rules
-    still match the URL below the folder of the request's own configuration, as IIS does it.
+    `folder` is the folder of the web.config (or location) that defines the rule, "" or "a/b". An
+    inherited rule still matches the URL below the folder of the request's own configuration, as in
+    IIS.
     """
 
     name: str
@@ -137,7 +139,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class StaticContent:
-    """Types by extension (".css", lower case) and the cache header, "" for none (schema)."""
+    """MIME types by extension (".css", lower case) and the cache header, or "" (schema)."""
 
     types: Mapping[str, str] = field(default_factory=_nothing)
     cache_control: str = ""
@@ -145,7 +147,7 @@ class StaticContent:
 
 @dataclass(frozen=True)
 class DefaultDocument:
-    """What a folder's URL shows (schema)."""
+    """The files that IIS tries for the URL of a folder (schema)."""
 
     enabled: bool = True
     files: tuple[str, ...] = ()
@@ -153,7 +155,7 @@ class DefaultDocument:
 
 @dataclass(frozen=True)
 class RequestFiltering:
-    """Which requests are refused before anything else sees them (schema); sizes in bytes."""
+    """The requests that IIS refuses before any other module sees them (schema); sizes in bytes."""
 
     max_allowed_content_length: int = 30_000_000
     max_url: int = 4096
@@ -166,7 +168,7 @@ class RequestFiltering:
 
 @dataclass(frozen=True)
 class Config:
-    """What holds for one path of the site, all levels merged."""
+    """The settings for one path of the site, with all levels merged."""
 
     app_settings: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     handlers: tuple[Handler, ...] = ()

@@ -1,7 +1,7 @@
-"""What one element set, read by its schema; values only where they are written.
+"""The values that one element sets, read by its schema; a value that is not written is absent.
 
-An element in, a node out; findings go to the report. Must not know where a section stands nor what
-it is for. Nothing here goes deeper than the schema does, however deep the file is.
+Takes an element and returns a node; findings go to the report. Must not know where a section is or
+what it is for. Reading goes no deeper than the schema, however deeply the file is nested.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Entry", "Key", "Node", "Report", "read_node"]
 
 Key = tuple[str, ...]
 Word = Literal["add", "remove", "clear"]
-# Attributes that any section may have; none of them is acted on.
+# Attributes that any section may have; the emulator ignores all of them.
 _LOCKS = frozenset(
     {"lockAttributes", "lockElements", "lockItem"}
     | {"lockAllAttributesExcept", "lockAllElementsExcept"}
@@ -27,7 +27,7 @@ _LOCKS = frozenset(
 )
 _HINTS = {
     "configSource": "Put the section into the web.config itself.",
-    "configProtectionProvider": "Encrypted sections can be read by their own Windows server only.",
+    "configProtectionProvider": "Only the Windows server that encrypted a section can read it.",
     "recycleOnFileChange": "Version 2 of HttpPlatformHandler has it: --httpplatform-version 2.",
 }
 
@@ -37,7 +37,7 @@ _NOWHERE = Place()
 
 @dataclass(frozen=True)
 class Node:
-    """An element: what it set, its child elements, what it says of its collection, in order."""
+    """An element: the values it sets, its child elements, and its collection's entries in order."""
 
     values: Mapping[str, Value] = field(default_factory=dict)
     children: Mapping[str, Node] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Entry:
-    """One word of a collection; `folder` is that of the level it came from."""
+    """One add, remove or clear of a collection; `folder` is the folder of its level."""
 
     kind: Word
     key: Key = ()
@@ -56,7 +56,7 @@ class Entry:
 
 
 class Report:
-    """Collects the findings of one file; what is not emulated is said once for each name."""
+    """Collects the findings of one file; each name that is not emulated is reported once."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -64,33 +64,33 @@ class Report:
         self._said: set[str] = set()
 
     def error(self, code: str, line: int, message: str, hint: str = "") -> None:
-        """Add what IIS refuses."""
+        """Add a finding for what IIS refuses."""
         self.findings.append(Finding(code, "error", self.where(line), message, hint))
 
     def warning(self, code: str, line: int, message: str, hint: str = "") -> None:
-        """Add what IIS takes, and the user should know."""
+        """Add a finding for what IIS accepts but the user should know about."""
         self.findings.append(Finding(code, "warning", self.where(line), message, hint))
 
     def not_emulated(self, name: str, line: int, hint: str = "") -> None:
-        """Add, once for each `name`, that nothing is done with it."""
+        """Add a finding that `name` has no effect here, once for each `name`."""
         if name not in self._said:
             self._said.add(name)
             self.warning("not-emulated", line, f"{name} is not emulated.", hint)
 
     def unknown(self, what: str, name: str, line: int, known: Mapping[str, object]) -> None:
-        """Add that IIS has no element or attribute of this name there."""
+        """Add a finding that IIS has no element or attribute of this name there."""
         near = next((word for word in known if word.lower() == name.lower()), "")
         hint = f"Names are case-sensitive: write {near}." if near else _HINTS.get(name, "")
-        message = f"IIS knows no {what} {name[:60]}, and answers 500.19."
+        message = f"Unknown {what}: {name[:60]} (IIS responds with 500.19)."
         self.error("unknown", line, message, hint)
 
     def where(self, line: int) -> str:
-        """Give the file and line as findings show them."""
+        """Return the file and line as findings show them."""
         return str(Place(self.file, line))
 
 
 def read_node(element: Element, schema: Schema, report: Report) -> Node:
-    """Read an element and what is below it, as far as `schema` goes."""
+    """Read an element and its descendants, as far as `schema` describes them."""
     values = _read_attributes(element, schema.attributes, schema.name, report)
     children: dict[str, Node] = {}
     entries: list[Entry] = []
@@ -98,8 +98,8 @@ def read_node(element: Element, schema: Schema, report: Report) -> Node:
     for child in element.children:
         if child.name in schema.elements:
             if child.name in children:
-                message = f"<{child.name}> stands in <{schema.name}> more than once."
-                report.error("duplicate", child.line, message, "IIS answers 500.19.")
+                message = f"<{schema.name}> has <{child.name}> more than once."
+                report.error("duplicate", child.line, message, "IIS responds with 500.19.")
             else:
                 children[child.name] = read_node(child, schema.elements[child.name], report)
         elif schema.collection and child.name in words:
@@ -111,7 +111,7 @@ def read_node(element: Element, schema: Schema, report: Report) -> Node:
         else:
             known = {**schema.elements, **words, **dict.fromkeys(schema.others)}
             report.unknown(
-                f"element in <{schema.name}>,",
+                f"element in <{schema.name}>",
                 f"<{child.name}>",
                 child.line,
                 {f"<{name}>": None for name in known},
@@ -146,7 +146,7 @@ def _read_attributes(
             report.error(value.code, element.line, message)
             continue
         values[name] = value
-        # IIS's own default, written out, changes nothing.
+        # An attribute that is set to IIS's own default changes nothing.
         if not attribute.emulated and value != attribute.default:
             report.not_emulated(f"The attribute {name} of <{owner}>", element.line)
     return values
@@ -168,7 +168,7 @@ def _read_entry(
     collection: Collection,
     report: Report,
 ) -> Entry | None:
-    """Read one word of a collection; None where IIS could not use it."""
+    """Read one add, remove or clear of a collection; return None if IIS could not use it."""
     place = Place(report.file, element.line)
     if kind == "clear":
         _read_attributes(element, {}, element.name, report)
@@ -200,7 +200,7 @@ def _key(collection: Collection, node: Node) -> Key:
 
 
 def _refuse_twice(schema: Schema, entries: list[Entry], report: Report) -> None:
-    """Say which keys one element adds twice."""
+    """Report keys that one element adds twice."""
     collection = schema.collection
     if collection is None or not collection.key:
         return
@@ -220,6 +220,6 @@ def _refuse_twice(schema: Schema, entries: list[Entry], report: Report) -> None:
             if collection.override:
                 report.warning("duplicate", line, message, "The last one counts.")
             else:
-                report.error("duplicate", line, message, "IIS answers 500.19.")
+                report.error("duplicate", line, message, "IIS responds with 500.19.")
         else:
             seen[entry.key] = entry.node.place.line

@@ -1,8 +1,8 @@
-"""Whether the program that httpPlatform starts can learn its port.
+"""Check whether the program that httpPlatform starts can learn its port.
 
 Pure. Must not know of other sections. The module always sets HTTP_PLATFORM_PORT for the child
-(HPH), but most programs want it as an argument; Visual Studio's runserver.py wants it as
-SERVER_PORT, and listens on 5555 without.
+(HPH), but most programs need the port as an argument. Visual Studio's runserver.py reads it from
+SERVER_PORT, and listens on 5555 if that is not set.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["PORT", "Problem", "port_problem"]
 
 PORT = "HTTP_PLATFORM_PORT"
 _SERVER_PORT = "SERVER_PORT"
-# These read the port by themselves: our own entry point, and what a script says where it does.
+# Ways to read the port without an argument: our own entry point, and words in a script's source.
 _OWN_DOOR = re.compile(r"(?:^|\s)-m\s+appsvc_runtime\.runserver(?:\s|$)")
 _OTHER_WAYS = ("appsvc_runtime", "argparse", "argv", "click", PORT)
 _SCRIPT = re.compile(r'"([^"]*\.py)"|(\S+\.py)(?=\s|$)', re.IGNORECASE)
 
 
 class Problem(NamedTuple):
-    """What a finding says."""
+    """The code, message and hint of a finding."""
 
     code: str
     message: str
@@ -35,9 +35,10 @@ class Problem(NamedTuple):
 def port_problem(
     platform: HttpPlatform, source: Callable[[str], str | None] | None = None
 ) -> Problem | None:
-    """Return what keeps the port from the program, None where nothing is known to.
+    """Return why the program does not get its port, or None if no reason is found.
 
-    `source` returns the text of the script that the arguments name, by its path as written.
+    `source` returns the text of the script that the arguments name, by its path as written, or
+    None.
     """
     if _OWN_DOOR.search(platform.arguments):
         return None
@@ -64,7 +65,7 @@ def _passes_port(platform: HttpPlatform) -> bool:
 
 
 def _no_port(text: str | None) -> Problem | None:
-    """Return the problem of a program that is told no port, None where its script reads it."""
+    """Return the problem of a program that gets no port, or None if its script reads it."""
     if text is not None and (PORT in text or "appsvc_runtime" in text):
         return None
     message = f"{PORT} is passed on neither in arguments nor in environmentVariables."

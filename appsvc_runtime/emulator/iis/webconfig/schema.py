@@ -1,8 +1,8 @@
-"""The form of a section: attributes, child elements, collections; and what a value may be.
+"""The form of a section: attributes, child elements, collections, and the values allowed.
 
-Data classes and the reading of one value. Must not know which sections there are (`sections`) nor
-where they stand. Source: IIS_schema.xml, whose words these are (`isUniqueKey`, `mergeAppend`,
-`validationType`), and which every section of IIS is described in.
+Data classes and the parsing of one value. Must not know which sections exist (`sections`) or
+where they are. Source: IIS_schema.xml, which describes every section of IIS, and from which the
+terms come (`isUniqueKey`, `mergeAppend`, `validationType`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["Attribute", "Collection", "Schema", "Value", "Wrong", "read_value"]
 Value = str | int | bool
 Kind = Literal["string", "bool", "uint", "enum", "time"]
 UINT = 4_294_967_295
-# Days, a point, hours, minutes, seconds. Without days the hours may pass 23: the schema itself
-# gives "29:00:00" as a default.
+# Days, a dot, hours, minutes, seconds. Without days the hours may exceed 23: the schema itself has
+# the default "29:00:00".
 _TIME = re.compile(r"(?:(\d{1,8})\.)?(\d{1,8}):(\d{1,2}):(\d{1,2})", re.ASCII)
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
 
@@ -26,8 +26,8 @@ _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
 class Attribute:
     """One attribute. Times are in whole seconds.
 
-    `low`, `high` and `step` bound numbers and times; with `outside` they are what is not allowed.
-    `emulated` is false for what IIS knows and the emulator does nothing with.
+    `low`, `high` and `step` bound numbers and times; with `outside`, the range from `low` to `high`
+    is forbidden. `emulated` is False if IIS has the attribute and the emulator ignores it.
     """
 
     name: str
@@ -46,11 +46,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Collection:
-    """Elements that add to, remove from and clear a list; an empty name is a word there is not.
+    """The child elements that add to, remove from and clear a list.
 
-    `key`: the attributes that make an entry unique, none where entries may repeat. `append`:
-    entries of a deeper level come after those inherited (`mergeAppend`), else before. `override`: a
-    key that is there already is replaced, where IIS in general answers 500.19.
+    `add`, `remove` and `clear` are the names of these elements; "" if the list has no such element.
+    `key`: the attributes that make an entry unique, empty if entries may repeat. `append`: entries
+    of a deeper level come after the inherited ones (`mergeAppend`), else before. `override`: an
+    entry replaces an inherited one with the same key, for which IIS otherwise responds with 500.19.
     """
 
     item: Schema
@@ -64,7 +65,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Schema:
-    """One element; `others` are children that IIS knows and the emulator does nothing with."""
+    """One element; `others` are child elements that IIS has and the emulator ignores."""
 
     name: str
     attributes: dict[str, Attribute] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Schema:
         collection: Collection | None = None,
         others: str = "",
     ) -> Schema:
-        """Make one out of its parts, `others` with blanks between them."""
+        """Build a schema from its parts; `others` are names with blanks between them."""
         return cls(
             name,
             {attribute.name: attribute for attribute in attributes},
@@ -93,17 +94,17 @@ class Schema:
 
 @dataclass(frozen=True)
 class Wrong:
-    """Why a text is not a value: a finding's code, and the end of its sentence."""
+    """Why a text is not a valid value: the finding's code, and the end of its sentence."""
 
     code: Literal["bad-value", "range"]
     reason: str
 
 
 def read_value(attribute: Attribute, text: str) -> Value | Wrong:
-    """Read the text of an attribute as IIS reads it.
+    """Parse the text of an attribute as IIS does.
 
-    Names of attributes are case-sensitive; `true`, `False` and the words of an enumeration are
-    taken in any case here, because no source says that IIS refuses them.
+    Names of attributes are case-sensitive. `true`, `False` and the words of an enumeration are
+    accepted in any case, because no source says that IIS refuses them.
     """
     if attribute.kind == "string":
         return Wrong("bad-value", "is empty") if attribute.non_empty and not text else text

@@ -1,4 +1,4 @@
-"""The sections that are emulated, as tables: every attribute with its type, default and range.
+"""Tables of the emulated sections: every attribute with its type, default and range.
 
 Data only. Must not know how a file is read. Sources: IIS_schema.xml, FX_schema.xml (appSettings)
 and rewrite_schema.xml as IIS 10 has them; the HttpPlatformHandler configuration reference, and
@@ -38,7 +38,7 @@ def _ignored(*names: str) -> tuple[Attribute, ...]:
 
 
 def _list(name: str, *attributes: Attribute, key: str, options: str = "") -> Schema:
-    """Give an element that is nothing but a list."""
+    """Return the schema of an element that consists of a list only."""
     item = Schema.of("add", *attributes)
     return Schema.of(name, *_ignored(*options.split()), collection=Collection(item, key=(key,)))
 
@@ -48,8 +48,8 @@ _KEY = {"required": True, "non_empty": True}
 APP_SETTINGS = Schema.of(
     "appSettings",
     *_ignored("file"),
-    # FX_schema.xml has `key` unique. Nothing of IIS reads the section for a Python app, though:
-    # wfastcgi.py does, and lets the last one win, as .NET does.
+    # FX_schema.xml declares `key` unique. IIS itself never reads the section for a Python app,
+    # however: wfastcgi.py does, and uses the last value, as .NET does.
     collection=Collection(
         Schema.of("add", _text("key", required=True), _text("value")), key=("key",), override=True
     ),
@@ -87,7 +87,7 @@ _VARIABLES = Schema.of(
 
 
 def _http_platform(version: int) -> Schema:
-    """Give the module's section: HPH for version 1, HttpPlatformHandler v2's schema for 2."""
+    """Return the schema of <httpPlatform>: HPH for version 1, HttpPlatformHandler v2 for 2."""
     first = version == 1
     timeout = (
         Attribute("requestTimeout", "time", 120, high=2_592_000, step=60)
@@ -96,10 +96,10 @@ def _http_platform(version: int) -> Schema:
     )
     return Schema.of(
         "httpPlatform",
-        _text("processPath"),  # required, but another level may have it: see merging
+        _text("processPath"),  # required, but another level may set it: `merge` checks it
         _text("arguments"),
         _uint("startupTimeLimit", 10 if first else 120, 0, 3600),
-        # Version 2 counts no retries of its own: rapidFailsPerMinute alone bounds them.
+        # Version 2 does not count retries: only rapidFailsPerMinute limits them.
         _uint("startupRetryCount", 10 if first else 0, 0, 100),
         _uint("rapidFailsPerMinute", 10, 0, 100),
         timeout,
@@ -119,7 +119,7 @@ FAST_CGI = Schema.of(
             "application",
             _text("fullPath", **_KEY),
             _text("arguments"),
-            # The schema says 0, which leaves the number to IIS; 4 is the documented one.
+            # The schema's default is 0, which leaves the number to IIS; the documented one is 4.
             _uint("maxInstances", 4, 0, 10_000),
             _uint("idleTimeout", 300, 10, 2_592_000),
             _uint("activityTimeout", 70, 10, 2_592_000),
@@ -272,5 +272,5 @@ _BY_VERSION = {number: SECTIONS | {HTTP_PLATFORM: _http_platform(number)} for nu
 
 
 def sections(httpplatform_version: int = 1) -> dict[str, Schema]:
-    """Give the sections by their paths; the module's is that of its version 1, else 2."""
+    """Return the sections by path; <httpPlatform> as in version 1, else as in 2."""
     return _BY_VERSION.get(httpplatform_version, _BY_VERSION[2])

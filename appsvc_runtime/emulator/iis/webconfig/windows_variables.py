@@ -1,4 +1,4 @@
-"""The `%VAR%` of a text, as Windows expands them, and the variables that every site has.
+"""The names of `%VAR%` references that Windows expands, and of the variables of every site.
 
 Pure: reads no environment. Must not know where a text comes from.
 """
@@ -9,8 +9,8 @@ import re
 
 __all__ = ["is_windows_variable", "names_in"]
 
-# What ExpandEnvironmentStrings takes for a name: anything between two signs. A name with blanks or
-# a slash in it is percent-encoding or prose, of which nobody wants to hear; `(x86)` is real.
+# ExpandEnvironmentStrings takes anything between two percent signs as a name. A name with blanks or
+# a slash is percent-encoding or prose, and is not worth a finding; `(x86)` occurs in real names.
 _NAME = re.compile(r"%([A-Za-z_][A-Za-z0-9_.]*(?:\(x86\))?)%", re.ASCII | re.IGNORECASE)
 _WINDOWS = frozenset(
     "ALLUSERSPROFILE APPDATA COMMONPROGRAMFILES COMMONPROGRAMFILES(X86) COMPUTERNAME COMSPEC "
@@ -18,16 +18,17 @@ _WINDOWS = frozenset(
     "PROGRAMDATA PROGRAMFILES PROGRAMFILES(X86) PROGRAMW6432 PUBLIC SYSTEMDRIVE SYSTEMROOT TEMP "
     "TMP USERDOMAIN USERNAME USERPROFILE WINDIR APP_POOL_ID APP_POOL_CONFIG".split()
 )
-# Set by App Service on Windows (Kudu's environment page); every name that begins with WEBSITE_ is.
+# Set by App Service on Windows (Kudu's environment page), as is every name that begins with
+# WEBSITE_.
 _APP_SERVICE = frozenset({"HOME", "HOME_EXPANDED", "WEBROOT_PATH", "REGION_NAME"})
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Give the names between percent signs, as written, each once, in their order."""
+    """Return the names between percent signs as written, without repeats, in order."""
     return tuple(dict.fromkeys(_NAME.findall(text)))
 
 
 def is_windows_variable(name: str) -> bool:
-    """Whether Windows, IIS or App Service sets the variable for every site."""
+    """Return whether Windows, IIS or App Service sets the variable for every site."""
     upper = name.upper()
     return upper in _WINDOWS or upper in _APP_SERVICE or upper.startswith("WEBSITE_")

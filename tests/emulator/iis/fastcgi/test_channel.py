@@ -1,4 +1,4 @@
-"""The connection to a FastCGI process: Windows' side with stand-ins, and what a child is told."""
+"""The connection to a FastCGI process: the Windows side with stand-ins, and a child's input."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from tests.support.fastcgi_emulated import Log
 
 
 class Kernel32:
-    """Stands for Windows' functions of events."""
+    """A stand-in for Windows' functions for events."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
     def CreateEventW(self, *args: Any) -> int:  # noqa: N802
-        """Make one."""
+        """Create an event."""
         self.calls.append(("create", *args))
         return 77
 
     def SetEvent(self, event: int) -> int:  # noqa: N802
-        """Set it."""
+        """Set the event."""
         self.calls.append(("set", event))
         return 1
 
     def CloseHandle(self, event: int) -> int:  # noqa: N802
-        """Let go of it."""
+        """Close the event."""
         self.calls.append(("close", event))
         return 1
 
 
 def test_on_windows_the_connection_is_a_named_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Served by the loop, opened for both ways as the child's standard input; a named event."""
+    """The loop serves one end; the other is the child's standard input. The event has a name."""
     kernel32 = Kernel32()
     names: list[str] = []
     closed: list[bool] = []
@@ -85,7 +85,7 @@ def test_on_windows_the_connection_is_a_named_pipe(monkeypatch: pytest.MonkeyPat
 
 
 def test_on_windows_the_child_opens_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And tells wfastcgi its number, in the variable that IIS uses."""
+    """The child opens it, and passes its handle to wfastcgi in the variable that IIS uses."""
     opened = []
 
     def open_event(*args: Any) -> int:
@@ -103,7 +103,7 @@ def test_on_windows_the_child_opens_the_event(monkeypatch: pytest.MonkeyPatch) -
 
 
 def changes(kernel32: wfastcgi_child.Kernel32, size: int = 32 * 1024) -> list[str] | None:
-    """Ask as wfastcgi does; None where some were lost."""
+    """Return the changes as wfastcgi reads them, or None if some were lost."""
     buffer = ctypes.create_string_buffer(size)
     returned = ctypes.c_uint32()
     code = kernel32.ReadDirectoryChangesW(
@@ -118,7 +118,7 @@ def changes(kernel32: wfastcgi_child.Kernel32, size: int = 32 * 1024) -> list[st
         following, action, length = wfastcgi_child._ENTRY.unpack_from(buffer.raw, at)
         assert action == 3
         assert following % 4 == 0
-        # As wfastcgi reads it: half of the length, in characters as wide as this system's.
+        # As wfastcgi reads it: half of the length, in wide characters of this system.
         names.append(ctypes.wstring_at(ctypes.addressof(buffer) + at + 12, length // 2))
         end = at + 12 + length // 2 * ctypes.sizeof(ctypes.c_wchar)
         assert end <= returned.value
@@ -130,7 +130,7 @@ def changes(kernel32: wfastcgi_child.Kernel32, size: int = 32 * 1024) -> list[st
 
 
 def test_the_watchers_buffer_is_filled_as_windows_fills_it(tmp_path: Path) -> None:
-    """Entries one after another, at multiples of four; what does not fit comes the next time."""
+    """Entries follow one another at multiples of four; one that does not fit comes next time."""
 
     async def work() -> None:
         connection = FastCgiConnection("x", Log())
@@ -143,12 +143,12 @@ def test_the_watchers_buffer_is_filled_as_windows_fills_it(tmp_path: Path) -> No
         while len(found) < 20:
             some = changes(kernel32, 300)
             assert some is not None
-            assert len(some) <= 3  # of 52 bytes at least
+            assert len(some) <= 3  # entries of at least 52 bytes
             found += some
         assert found == [f"{number:040}" for number in range(20)]
         wire.tell(["x" * 400])
         assert changes(kernel32, 300) is None
-        wire.tell(["y" * 1000] * 100)  # more than a pipe holds
+        wire.tell(["y" * 1000] * 100)  # more than fits into a pipe
         wire.tell(["z"])
         seen: list[str] | None = []
         while seen is not None and select.select([wire.pass_fds[0]], [], [], 0)[0]:
@@ -164,7 +164,7 @@ def test_the_watchers_buffer_is_filled_as_windows_fills_it(tmp_path: Path) -> No
 
 
 def test_a_wire_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its error is the system's."""
+    """The system's error is raised."""
 
     def refuse() -> None:
         raise OSError(24, "Too many open files")

@@ -1,4 +1,4 @@
-"""What the log and the visitor are told of a FastCGI process."""
+"""What the log and the client get to see of a FastCGI process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ WFASTCGI = (
     ],
 )
 def test_the_log_has_what_says_most(stderr: str, note: str) -> None:
-    """The exception, not the words around it."""
+    """The note has the exception, not the words around it."""
     answer = pass_on(Response(500, "", [], stderr.encode(), stderr), "python-1")
     assert answer.note == note
     assert answer.body == stderr.encode()
 
 
 def test_pages_say_what_iis_answers() -> None:
-    """The status tells what is at fault, the text IIS's own number."""
+    """The status shows the cause, the text has IIS's own error number."""
     ended = page(FastCgiExitError("It ended with 3.", returncode=3, output="last words"), "p")
     assert (ended.status, b"last words" in bytes(ended.body)) == (502, True)  # type: ignore[arg-type]
     slow = page(FastCgiTimeoutError("It said nothing for 30 s."), "p")

@@ -1,4 +1,4 @@
-"""A request as IIS tells it to a FastCGI process."""
+"""A request as the parameters that IIS sends to a FastCGI process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDER = Path("/srv/site")
 def made(target: str = "/", headers: list[tuple[str, str]] | None = None, **more: object) -> dict[
     str, str
 ]:  # fmt: skip
-    """Give the parameters of a request."""
+    """Return the parameters of a request."""
     fields = CIMultiDict([("Host", "www.example.com"), *(headers or [])])
     request = Request("GET", target, fields)
     for name in ("method", "length", "secure", "client", "client_port"):
@@ -30,7 +30,7 @@ def made(target: str = "/", headers: list[tuple[str, str]] | None = None, **more
 
 
 def test_what_every_request_of_a_site_has() -> None:
-    """The folder ends with a separator, as wfastcgi and others count on."""
+    """The folder ends with a separator, on which wfastcgi and others rely."""
     params = site_params(FOLDER)
     assert params["APPL_PHYSICAL_PATH"] == os.path.join(FOLDER, "")
     assert params["SERVER_SOFTWARE"] == "Microsoft-IIS/10.0"
@@ -42,7 +42,7 @@ def test_what_every_request_of_a_site_has() -> None:
 
 
 def test_a_plain_request() -> None:
-    """Both PATH_INFO and SCRIPT_NAME hold the whole path, decoded; REQUEST_URI as it was sent."""
+    """PATH_INFO and SCRIPT_NAME hold the whole path, decoded; REQUEST_URI is as it was sent."""
     params = made("/a%20b/%C3%A9?x=%20&y", client="198.51.100.7", client_port=50123)
     assert params["PATH_INFO"] == params["SCRIPT_NAME"] == params["URL"] == "/a b/Ã©"
     assert params["QUERY_STRING"] == "x=%20&y"
@@ -56,7 +56,7 @@ def test_a_plain_request() -> None:
 
 
 def test_https() -> None:
-    """wfastcgi takes the scheme from HTTPS, and from nothing else."""
+    """wfastcgi takes the scheme from HTTPS only."""
     params = made(secure=True)
     assert (params["HTTPS"], params["SERVER_PORT"]) == ("on", "443")
     assert params["SERVER_PORT_SECURE"] == "1"
@@ -75,14 +75,14 @@ def test_https() -> None:
     ],
 )
 def test_the_host(host: str, name: str, port: str) -> None:
-    """Its port is the server's, where there is one."""
+    """Its port is the server's port, if it has one."""
     request = Request("GET", "/", CIMultiDict({"Host": host}))
     params = make_params(request, FOLDER)
     assert (params["SERVER_NAME"], params["SERVER_PORT"]) == (name, port)
 
 
 def test_headers_of_one_name_are_joined() -> None:
-    """As http.sys does: cookies by a semicolon."""
+    """http.sys joins them the same way: cookies with a semicolon."""
     params = made(
         headers=[
             ("Accept", "a"), ("X-Thing", "1"), ("accept", "b"), ("Cookie", "a=1"),
@@ -106,7 +106,7 @@ def test_headers_of_one_name_are_joined() -> None:
     ],
 )
 def test_the_length_of_the_body(length: int | None, expected: dict[str, str]) -> None:
-    """A client cannot say another one with an underscore."""
+    """A client cannot override it with a header whose name has an underscore."""
     params = made(length=length, headers=[("Content_Length", "9"), ("Content-Type", "text/x")])
     told = {
         name: value
@@ -119,7 +119,7 @@ def test_the_length_of_the_body(length: int | None, expected: dict[str, str]) ->
 
 
 def test_a_script_of_its_own() -> None:
-    """The rest of the path stays in PATH_INFO with the script."""
+    """The rest of the path stays in PATH_INFO, together with the script."""
     params = made("/h.fcgi/x%20y", path="/h.fcgi/x y", script="/h.fcgi")
     assert (params["SCRIPT_NAME"], params["PATH_INFO"]) == ("/h.fcgi", "/h.fcgi/x y")
     assert params["SCRIPT_FILENAME"] == f"{FOLDER}{os.sep}h.fcgi"
@@ -129,7 +129,7 @@ def test_a_script_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["é", "żółć", "日本", "a b"])
 def test_folders_in_any_language(name: str) -> None:
-    """Can always be sent; wfastcgi_child.py is told those that Latin-1 has no letters for."""
+    """Every folder can be sent; wfastcgi_child.py gets those that are not Latin-1 in an option."""
     params = site_params(Path("/srv") / name)
     assert encode_params(params)
     assert params["APPL_PHYSICAL_PATH"].startswith(os.path.join("/srv", "")[:4])
@@ -141,5 +141,5 @@ def test_folders_in_any_language(name: str) -> None:
     st.lists(st.tuples(st.text(max_size=5), st.text(st.characters(exclude_categories=[])))),
 )
 def test_anything_can_be_sent(path: str, headers: list[tuple[str, str]]) -> None:
-    """Whatever the front end passes on becomes parameters that can be written."""
+    """Every request that the front end passes on becomes parameters that can be written."""
     assert encode_params(made("/" + path, headers=headers))

@@ -1,4 +1,4 @@
-"""Many FastCGI processes: how many, who waits, who is replaced and why, with the real wfastcgi."""
+"""Pools of FastCGI processes: their number, queue and replacement, with the real wfastcgi."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.integration
 
 
 def pid_of(answer: Answer) -> str:
-    """Give the process that answered."""
+    """Return the id of the process that responded."""
     return answer.headers["X-Pid"]
 
 
 def test_one_process_answers_one_after_the_other(tmp_path: Path) -> None:
-    """As long as nobody has to wait; its name is the note."""
+    """One process suffices if no request has to wait; its name is the note."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -51,7 +51,7 @@ def test_one_process_answers_one_after_the_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_as_many_processes_as_there_may_be(tmp_path: Path, most: int) -> None:
-    """A new one for each request that would wait, up to maxInstances; then they wait."""
+    """Each request that would wait gets a new process, up to maxInstances; then requests wait."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -64,7 +64,7 @@ def test_as_many_processes_as_there_may_be(tmp_path: Path, most: int) -> None:
 
 
 def test_none_means_the_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As IIS 8 and later have it by default."""
+    """maxInstances 0 means the number of cores, the default of IIS 8 and later."""
     log = Log()
     monkeypatch.setattr("appsvc_runtime.system.process.cpu_count", lambda: 2)
 
@@ -76,7 +76,7 @@ def test_none_means_the_number_of_cores(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_full_queue_is_a_503(tmp_path: Path) -> None:
-    """With queueLength waiting already."""
+    """This happens when queueLength requests are waiting already."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -89,7 +89,7 @@ def test_a_full_queue_is_a_503(tmp_path: Path) -> None:
 
 
 def test_a_visitor_who_leaves_the_queue_is_not_served(tmp_path: Path) -> None:
-    """The next one is."""
+    """The next request in the queue is served."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -105,7 +105,7 @@ def test_a_visitor_who_leaves_the_queue_is_not_served(tmp_path: Path) -> None:
 
 
 def test_a_process_is_replaced_after_its_requests(tmp_path: Path) -> None:
-    """instanceMaxRequests; no visitor notices."""
+    """After instanceMaxRequests a new process takes over, and no client notices."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -119,7 +119,7 @@ def test_a_process_is_replaced_after_its_requests(tmp_path: Path) -> None:
 
 
 def test_a_process_without_work_is_ended(tmp_path: Path) -> None:
-    """After idleTimeout; the next request starts another."""
+    """It ends after idleTimeout; the next request starts another."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -137,14 +137,14 @@ def test_a_process_without_work_is_ended(tmp_path: Path) -> None:
         pytest.param("half", 502, "half a record", id="half-a-record"),
         pytest.param("raw=deadbeefdeadbeef", 502, "version 222", id="rubbish"),
         pytest.param("exit=3", 502, "last words", id="exit"),
-        pytest.param("hangup", 502, "hung up", id="hang-up"),
+        pytest.param("hangup", 502, "closed the connection", id="hang-up"),
         pytest.param("hang", 500, "activity timeout", id="hang"),
-        pytest.param("head=00", 502, "no header", id="head"),
+        pytest.param("head=00", 502, "not a header", id="head"),
         pytest.param("stderr", 500, "it broke", id="standard-error"),
     ],
 )
 def test_a_failure_costs_one_request(tmp_path: Path, word: str, status: int, text: str) -> None:
-    """The page says what happened; the next request is answered."""
+    """The page shows what happened; the next request succeeds."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -159,7 +159,7 @@ def test_a_failure_costs_one_request(tmp_path: Path, word: str, status: int, tex
 
 
 def test_a_page_is_of_the_visitors_kind(tmp_path: Path) -> None:
-    """HTML for a browser, with what the process printed escaped."""
+    """A browser gets HTML, with the output of the process escaped."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -172,7 +172,7 @@ def test_a_page_is_of_the_visitors_kind(tmp_path: Path) -> None:
 
 
 def test_processes_that_die_again_and_again_are_not_started_for_ever(tmp_path: Path) -> None:
-    """After the failures that are allowed in a minute every request is a 500 at once."""
+    """After the failures allowed in a minute, every request gets 500 at once."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -187,7 +187,7 @@ def test_processes_that_die_again_and_again_are_not_started_for_ever(tmp_path: P
 
 
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
-    """Is named in the page, and by `start` in an error."""
+    """The page names the program, and so does the error that `start` raises."""
     log = Log()
     launcher = Launcher(["/nowhere/p"], application(), log, environ={}, folder=tmp_path)
 
@@ -220,7 +220,7 @@ def test_processes_that_end_late_after_an_error(tmp_path: Path) -> None:
 
 
 def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
-    """wfastcgi ends after such a 500; whoever waits gets a process of his own, and the 500."""
+    """wfastcgi ends after such a 500; each waiting request gets a process of its own, and a 500."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -234,7 +234,7 @@ def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
 
 
 def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
-    """As when wfastcgi ends for a changed file just then; a second time is a 502."""
+    """This happens if wfastcgi ends for a changed file; the second time it is a 502."""
     log = Log()
     launcher = Varying(tmp_path, log, ["exit=0"], ["fine", "exit=0"], ["exit=0"])
 
@@ -249,7 +249,7 @@ def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [3, 30, 50, 56], ids=lambda size: f"{size}-bytes")
 def test_a_clean_end_in_the_middle_of_an_answer_is_made_good(tmp_path: Path, size: int) -> None:
-    """No visitor has seen what IIS still held; whoever has, is told of the end."""
+    """No client has seen what IIS held back; a client that has seen a part gets an error."""
     log = Log()
     launcher = Varying(tmp_path, log, [f"part={size}"], ["fine"])
 
@@ -262,7 +262,7 @@ def test_a_clean_end_in_the_middle_of_an_answer_is_made_good(tmp_path: Path, siz
 
 
 def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
-    """A long one cannot be read again; a short one was kept."""
+    """A long body cannot be read again; a short one is kept."""
     log = Log()
     launcher = Varying(tmp_path, log, ["exit=0"], ["exit=0"], ["size"])
 
@@ -289,7 +289,7 @@ def test_a_body_that_was_begun_is_not_sent_twice(tmp_path: Path) -> None:
     ],
 )
 def test_bodies(tmp_path: Path, sent: int, length: int | None, status: int) -> None:
-    """Arrive whole, or not at all."""
+    """Bodies arrive completely, or the request is refused."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -302,7 +302,7 @@ def test_bodies(tmp_path: Path, sent: int, length: int | None, status: int) -> N
 
 
 def test_a_slow_form_takes_no_process(tmp_path: Path) -> None:
-    """A short body is read before."""
+    """A short body is read before a process is taken."""
     log = Log()
     go_on = asyncio.Event()
 
@@ -321,7 +321,7 @@ def test_a_slow_form_takes_no_process(tmp_path: Path) -> None:
 
 
 def test_long_answers_are_streamed(tmp_path: Path) -> None:
-    """And one that nobody reads on is given up, its process kept."""
+    """If the client stops reading, the response is dropped and the process kept."""
     log = Log()
 
     async def work(running: Running) -> None:

@@ -1,4 +1,4 @@
-"""One FastCGI process: what it answers, how it fails, and that nothing of it stays."""
+"""One FastCGI process: its responses, its failures, and that nothing of it is left."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_requests_follow_one_another(tmp_path: Path) -> None:
-    """One process answers them all, whatever pieces its answers come in."""
+    """One process responds to all of them, whatever pieces its responses come in."""
 
     async def work(process: FastCgiProcess) -> None:
         first = await process.request(params(tmp_path))
@@ -55,7 +55,7 @@ def test_requests_follow_one_another(tmp_path: Path) -> None:
     ],
 )
 def test_bodies_arrive(tmp_path: Path, size: int, length: int | None) -> None:
-    """In records, ended by an empty one."""
+    """A body is sent in records, ended by an empty one."""
 
     async def work(process: FastCgiProcess) -> None:
         answer = await process.request(params(tmp_path), pieces(size), length)
@@ -72,14 +72,14 @@ def test_bodies_arrive(tmp_path: Path, size: int, length: int | None) -> None:
         pytest.param("half", "half a record sent", 4, id="half-a-record"),
         pytest.param("cut", "exit code 5", 5, id="half-an-answer"),
         pytest.param("exit=3", "exit code 3", 3, id="exit"),
-        pytest.param("hangup", "hung up", -9, id="hang-up"),
+        pytest.param("hangup", "closed the connection", -9, id="hang-up"),
         pytest.param("child", "exit code 6", 6, id="exit-with-a-child-that-holds-on"),
     ],
 )
 def test_a_process_that_fails_costs_one_request(
     tmp_path: Path, word: str, message: str, code: int | None
 ) -> None:
-    """A typed error that tells how it ended, and nothing of it is left."""
+    """A typed error tells how it ended, and nothing of the process is left."""
 
     async def work(process: FastCgiProcess) -> None:
         with pytest.raises(FastCgiExitError, match=message) as caught:
@@ -94,7 +94,7 @@ def test_a_process_that_fails_costs_one_request(
 
 
 def test_an_end_with_zero_is_clean(tmp_path: Path) -> None:
-    """As wfastcgi ends when a file has changed: the request may be made anew."""
+    """wfastcgi ends like this when a file has changed: the request may be repeated."""
 
     async def work(process: FastCgiProcess) -> None:
         with pytest.raises(FastCgiExitError) as caught:
@@ -105,7 +105,7 @@ def test_an_end_with_zero_is_clean(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_none_costs_the_answer_only(tmp_path: Path) -> None:
-    """The process goes on."""
+    """The process continues to be used."""
 
     async def work(process: FastCgiProcess) -> None:
         with pytest.raises(CgiHeadError):
@@ -116,7 +116,7 @@ def test_a_head_that_is_none_costs_the_answer_only(tmp_path: Path) -> None:
 
 
 def test_what_follows_an_answer_ends_the_process(tmp_path: Path) -> None:
-    """The answer itself stands."""
+    """The response itself is valid."""
 
     async def work(process: FastCgiProcess) -> None:
         assert (await process.request(params(tmp_path))).body == b"fine"
@@ -128,7 +128,7 @@ def test_what_follows_an_answer_ends_the_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["stderr", "stderr-after"])
 def test_text_on_stderr_is_a_500_with_it(tmp_path: Path, word: str) -> None:
-    """Also after a part of the answer, as long as that was not sent on."""
+    """This holds also after a part of the response, if that was not sent on yet."""
     log = Log()
 
     async def work(process: FastCgiProcess) -> None:
@@ -144,7 +144,7 @@ def test_text_on_stderr_is_a_500_with_it(tmp_path: Path, word: str) -> None:
 
 
 def test_text_on_stderr_after_the_flush_goes_to_the_log(tmp_path: Path) -> None:
-    """The answer is on its way by then."""
+    """The response is already being sent by then."""
     log = Log()
 
     async def work(process: FastCgiProcess) -> None:
@@ -156,7 +156,7 @@ def test_text_on_stderr_after_the_flush_goes_to_the_log(tmp_path: Path) -> None:
 
 
 def test_a_flood_on_stderr_is_bounded(tmp_path: Path) -> None:
-    """The page holds the beginning."""
+    """The page has the beginning of the text."""
 
     async def work(process: FastCgiProcess) -> None:
         answer = await process.request(params(tmp_path))
@@ -167,12 +167,12 @@ def test_a_flood_on_stderr_is_bounded(tmp_path: Path) -> None:
 
 
 def test_long_answers_are_streamed(tmp_path: Path) -> None:
-    """From 4 MiB on, and no faster than they are read."""
+    """Responses of 4 MiB or more are streamed, no faster than they are read."""
 
     async def work(process: FastCgiProcess) -> None:
         answer = await process.request(params(tmp_path))
         assert isinstance(answer.body, ResponseStream)
-        await asyncio.sleep(0.2)  # nobody reads: it must not come in all the same
+        await asyncio.sleep(0.2)  # nothing reads: only the buffered part may arrive
         size = 0
         async for piece in answer.body:
             size += len(piece)
@@ -184,7 +184,7 @@ def test_long_answers_are_streamed(tmp_path: Path) -> None:
 
 
 def test_an_answer_of_many_small_records_is_whole(tmp_path: Path) -> None:
-    """Of one byte each."""
+    """Each record has one byte."""
 
     async def work(process: FastCgiProcess) -> None:
         answer = await process.request(params(tmp_path))
@@ -194,7 +194,7 @@ def test_an_answer_of_many_small_records_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_cut_where_the_process_dies(tmp_path: Path) -> None:
-    """An error in place of the rest, so that nobody takes it for the whole."""
+    """An error replaces the rest, so that the part cannot be taken for the whole."""
 
     async def work(process: FastCgiProcess) -> None:
         answer = await process.request(params(tmp_path), limit=0)
@@ -205,7 +205,7 @@ def test_a_stream_is_cut_where_the_process_dies(tmp_path: Path) -> None:
 
 
 def test_an_answer_before_the_end_of_the_body(tmp_path: Path) -> None:
-    """Is passed on at once; the process, which has not read all, takes no other request."""
+    """It is passed on at once; the process has not read all, and takes no other request."""
 
     async def endless() -> AsyncIterator[bytes]:
         while True:
@@ -223,7 +223,7 @@ def test_an_answer_before_the_end_of_the_body(tmp_path: Path) -> None:
 
 
 def test_a_process_that_reads_nothing_is_not_sent_everything(tmp_path: Path) -> None:
-    """Sending stops; the activity timeout ends it."""
+    """Sending stops, and the activity timeout ends the process."""
     taken = 0
 
     async def counted() -> AsyncIterator[bytes]:
@@ -248,7 +248,7 @@ def test_a_process_that_reads_nothing_is_not_sent_everything(tmp_path: Path) -> 
     ],
 )  # fmt: skip
 def test_time_limits(tmp_path: Path, word: str, limits: dict[str, float], message: str) -> None:
-    """IIS's two: seconds without a byte, and for a request; the process is ended for either."""
+    """IIS has two: seconds without a byte, and seconds for a request. Both end the process."""
 
     async def work(process: FastCgiProcess) -> None:
         begun = time.monotonic()
@@ -260,18 +260,18 @@ def test_time_limits(tmp_path: Path, word: str, limits: dict[str, float], messag
 
 
 def test_signs_of_life_keep_a_slow_answer(tmp_path: Path) -> None:
-    """Nine tenths of a second in all, with a limit of half a one between two bytes."""
+    """It takes nine tenths of a second, with a limit of half a second between two bytes."""
 
     async def work(process: FastCgiProcess) -> None:
         assert (await process.request(params(tmp_path))).body == b"....."
-        await asyncio.sleep(0.6)  # without a request there is no limit
+        await asyncio.sleep(0.6)  # there is no limit without a request
         assert (await process.request(params(tmp_path))).body == b"....."
 
     run_process(fake(tmp_path, Log(), "slow", activity_timeout=0.5), work)
 
 
 def test_a_visitor_who_leaves_leaves_the_process(tmp_path: Path) -> None:
-    """It answers to the end; nobody reads that; the next request gets its own answer."""
+    """It completes its response, which is dropped; the next request gets its own response."""
 
     async def work(process: FastCgiProcess) -> None:
         first = asyncio.create_task(process.request(params(tmp_path)))
@@ -302,7 +302,7 @@ def test_a_visitor_who_leaves_in_a_stream(tmp_path: Path) -> None:
 def test_a_visitor_who_leaves_within_the_body_costs_the_process(
     tmp_path: Path, cancel: bool
 ) -> None:
-    """What was sent would be taken for the whole body otherwise."""
+    """Otherwise the process would take the part that was sent for the whole body."""
 
     async def half() -> AsyncIterator[bytes]:
         yield b"x" * 100
@@ -325,7 +325,7 @@ def test_a_visitor_who_leaves_within_the_body_costs_the_process(
 
 @pytest.mark.parametrize("size", [99, 101])
 def test_a_body_of_another_length_is_refused(tmp_path: Path, size: int) -> None:
-    """It ends neither early nor late."""
+    """The body is neither too short nor too long."""
 
     async def work(process: FastCgiProcess) -> None:
         with pytest.raises(FastCgiError, match=f"{size} bytes instead of 100"):
@@ -335,7 +335,7 @@ def test_a_body_of_another_length_is_refused(tmp_path: Path, size: int) -> None:
 
 
 def test_a_process_that_does_not_leave_is_killed(tmp_path: Path) -> None:
-    """After its grace."""
+    """It is killed after its grace period."""
 
     async def work(process: FastCgiProcess) -> None:
         request = asyncio.create_task(process.request(params(tmp_path)))
@@ -350,7 +350,7 @@ def test_a_process_that_does_not_leave_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
-    """Is named; nothing stays open."""
+    """The error names the program; nothing stays open."""
     argv = ["/nowhere/python", "x.py"]
     with (
         Launcher(argv, application(), Log(), environ={}, folder=tmp_path) as launcher,

@@ -1,4 +1,4 @@
-"""FastCGI's bytes and CGI's heads: what is written, what is read, and what is refused."""
+"""FastCGI's records and CGI's heads: writing, parsing, and what is refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEGIN_BYTES = bytes.fromhex("0101000100080000 0001010000000000")
 
 
 def records(data: bytes) -> list[tuple[int, bytes]]:
-    """Take records apart, strictly."""
+    """Split bytes into records, strictly."""
     found = []
     while data:
         version, kind, number, length, padding, reserved = struct.unpack(">BBHHBB", data[:8])
@@ -43,7 +43,7 @@ def records(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def pairs(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Read name-value pairs as the specification has them (§3.4)."""
+    """Parse name-value pairs according to the specification (§3.4)."""
     found = []
     at = 0
     while at < len(data):
@@ -63,7 +63,7 @@ def pairs(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def test_a_request_opens_as_the_specification_has_it() -> None:
-    """Role responder, connection kept; each stream ends with an empty record."""
+    """The role is responder, the connection is kept; each stream ends with an empty record."""
     assert BEGIN_REQUEST == BEGIN_BYTES
     assert records(PARAMS_END + STDIN_END + ABORT_REQUEST) == [(4, b""), (5, b""), (2, b"")]
     assert encode_params({"A": "b"}) == bytes.fromhex("0104000100040000") + b"\x01\x01Ab"
@@ -80,7 +80,7 @@ LONG = st.one_of(
 @settings(max_examples=60)
 @given(st.dictionaries(LONG, LONG, max_size=5))
 def test_parameters_can_be_read_back(params: dict[str, str]) -> None:
-    """Whatever their lengths; pairs that fit into a record are whole in one."""
+    """Pairs of any length survive; a pair that fits into a record is not split."""
     found = records(encode_params(params))
     assert {kind for kind, _ in found} <= {4}
     assert all(content for _, content in found)
@@ -91,15 +91,15 @@ def test_parameters_can_be_read_back(params: dict[str, str]) -> None:
 
 
 def test_a_parameter_that_is_no_latin_is_refused() -> None:
-    """A typed error, which shows no value."""
-    with pytest.raises(FastCgiError, match="no Latin-1") as caught:
+    """The error is typed, and shows no value."""
+    with pytest.raises(FastCgiError, match="not Latin-1") as caught:
         encode_params({"HTTP_X": "secret \u0142"})
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 200_000])
 def test_a_body_is_cut_into_records(size: int) -> None:
-    """None is empty, which would end the body."""
+    """No record is empty, because that would end the body."""
     data = random.Random(size).randbytes(size)
     found = records(b"".join(encode_stdin(data)))
     assert b"".join(content for _, content in found) == data
@@ -107,7 +107,7 @@ def test_a_body_is_cut_into_records(size: int) -> None:
 
 
 def feed(data: bytes, *sizes: int) -> list[Stdout | Stderr | End]:
-    """Feed a parser in pieces of the sizes given, the last of them again and again."""
+    """Feed a parser in pieces of the given sizes; the last size is repeated."""
     parser = ResponseParser()
     events = []
     turn = 0
@@ -120,7 +120,7 @@ def feed(data: bytes, *sizes: int) -> list[Stdout | Stderr | End]:
 
 
 def merged(events: list[Stdout | Stderr | End]) -> list[Stdout | Stderr | End]:
-    """Join what follows one another, since where it is cut says nothing."""
+    """Join consecutive pieces of the same kind, because their boundaries have no meaning."""
     found: list[Stdout | Stderr | End] = []
     for event in events:
         if found and type(found[-1]) is type(event) and not isinstance(event, End):
@@ -137,12 +137,12 @@ ANSWER = (
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=40))
 def test_an_answer_is_read_in_any_pieces(sizes: list[int]) -> None:
-    """Padding and empty records say nothing."""
+    """Padding and empty records are ignored."""
     assert merged(feed(ANSWER, *sizes)) == [Stdout(HEAD), Stderr(b"oh"), Stdout(b"ab"), End(7, 0)]
 
 
 def test_the_longest_record_is_read_byte_by_byte() -> None:
-    """65,535 bytes and 255 of padding, of which no more than the record itself is held."""
+    """It has 65,535 bytes and 255 of padding; no more than the record itself is held."""
     content = random.Random(1).randbytes(65_535)
     data = struct.pack(">BBHHBB", 1, STDOUT, 1, 65_535, 255, 0) + content + bytes(255)
     assert merged(feed(data, 1)) == [Stdout(content)]
@@ -167,7 +167,7 @@ def test_the_longest_record_is_read_byte_by_byte() -> None:
     ],
 )
 def test_rubbish_is_refused(data: bytes, message: str) -> None:
-    """With one typed error, however it is cut."""
+    """One typed error is raised, wherever the bytes are split."""
     for size in (1, 9, 1000):
         with pytest.raises(FastCgiError, match=message):
             feed(record(STDOUT, HEAD) + data, size)
@@ -175,7 +175,7 @@ def test_rubbish_is_refused(data: bytes, message: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 1000], ids="{}-bytes".format)
 def test_what_follows_the_end_is_noticed(size: int) -> None:
-    """The answer stands, and no other request is made of such an application."""
+    """The response is valid, and such an application gets no other request."""
     parser = ResponseParser()
     data = answer() + b"\x01"
     events: list[Stdout | Stderr | End] = []
@@ -241,7 +241,7 @@ FIELDS = [("Content-Type", "text/html; charset=utf-8"), ("X-Empty", "")]
     ],
 )  # fmt: skip
 def test_heads_are_read(data: bytes, head: Head, rest: bytes) -> None:
-    """However they are cut, and what follows them is given back untouched."""
+    """Heads may be split anywhere, and the bytes after them are returned unchanged."""
     for size in (1, 3, 1000):
         parser = HeadParser()
         pieces = (
@@ -279,7 +279,7 @@ def test_heads_are_read(data: bytes, head: Head, rest: bytes) -> None:
     ],
 )
 def test_what_is_no_head_is_refused(data: bytes) -> None:
-    """With one typed error, so that nothing is smuggled into an answer."""
+    """One typed error is raised, so that nothing can be smuggled into a response."""
     for size in (2, 100_000):
         parser = HeadParser()
         with pytest.raises(CgiHeadError):
@@ -287,7 +287,7 @@ def test_what_is_no_head_is_refused(data: bytes) -> None:
 
 
 def test_a_head_may_end_with_the_answer() -> None:
-    """wfastcgi's own 500 lacks the blank line; an answer without a byte is none."""
+    """wfastcgi's own 500 lacks the blank line; an empty response has no head."""
     parser = HeadParser()
     assert parser.feed(b"Status: 500 Internal Server Error\r\n") is None
     assert parser.finish() == Head(500, "Internal Server Error", [])

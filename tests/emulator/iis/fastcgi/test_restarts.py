@@ -1,4 +1,4 @@
-"""FastCGI processes that are replaced or ended: changed files, restarts, the end of all."""
+"""FastCGI processes that are replaced or ended: changed files, restarts, closing everything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 async def changed(running: Running, app: str, expected: str) -> None:
-    """Write the app anew and wait until it answers."""
+    """Write a new version of the app and wait until it responds."""
     (running.folder / "site_app.py").write_text(app)
     deadline = time.monotonic() + 15
     while await running.text() != expected:
@@ -24,7 +24,7 @@ async def changed(running: Running, app: str, expected: str) -> None:
 
 
 def test_a_changed_file_restarts_the_app(tmp_path: Path) -> None:
-    """wfastcgi's own watcher sees it, and no visitor gets an error meanwhile."""
+    """wfastcgi's own watcher detects it, and no client gets an error meanwhile."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -38,7 +38,7 @@ def test_a_changed_file_restarts_the_app(tmp_path: Path) -> None:
         await until(lambda: (tmp_path / "probe").write_text("x") and told, "that it watches")
         assert await running.text() == "number 1, 0 bytes"
         (tmp_path / "notes.txt").write_text("not a reason")
-        # Of another length, or Python would take it for what it has compiled in the same second.
+        # Its length differs, or Python would reuse the bytecode compiled in the same second.
         await changed(running, APP.replace("NUMBER = 1", "NUMBER = 22"), "number 22, 0 bytes")
         watcher.cancel()
         await asyncio.wait([watcher])
@@ -61,14 +61,14 @@ def test_a_changed_file_restarts_the_app(tmp_path: Path) -> None:
 def test_which_files_restart_the_app(
     tmp_path: Path, regex: str | None, name: str, restarts: bool
 ) -> None:
-    """WSGI_RESTART_FILE_REGEX, on names as Windows has them."""
+    """WSGI_RESTART_FILE_REGEX is matched against names with backslashes, as on Windows."""
     log = Log()
     settings = {} if regex is None else {"WSGI_RESTART_FILE_REGEX": regex}
 
     async def work(running: Running) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
-        running.launcher.changed([name])  # nobody watches before the first request
+        running.launcher.changed([name])  # nothing is watched before the first request
         assert (await running.get()).note == "python-1"
         assert (await running.get()).note == "python-1"
         running.launcher.changed(["gone.py", name])
@@ -83,7 +83,7 @@ def test_which_files_restart_the_app(
 
 
 def test_too_many_changes_restart_the_app(tmp_path: Path) -> None:
-    """More than the watcher's buffer holds, as on Windows."""
+    """There are more changes than the watcher's buffer holds, as on Windows."""
     log = Log()
 
     async def work(running: Running) -> None:
@@ -97,7 +97,7 @@ def test_too_many_changes_restart_the_app(tmp_path: Path) -> None:
 
 
 def test_exit_tasks_run_when_all_is_closed(tmp_path: Path) -> None:
-    """Those of wfastcgi."""
+    """These are the exit tasks of wfastcgi."""
     log = Log()
     app = APP + "import __main__\n__main__.on_exit(lambda: open('left', 'w').close())\n"
 
@@ -111,7 +111,7 @@ def test_exit_tasks_run_when_all_is_closed(tmp_path: Path) -> None:
 
 
 def test_those_who_wait_are_told_when_all_is_closed(tmp_path: Path) -> None:
-    """And the request under way ends with its process."""
+    """Waiting requests get an error page, and the request in progress ends with its process."""
     log = Log()
     tasks = []
 

@@ -1,4 +1,4 @@
-"""The real wfastcgi in one process: started as IIS starts it, answering and ending as it does."""
+"""The real wfastcgi in one process: its start, its responses and its end are those under IIS."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.integration
 
 
 async def ask(process: FastCgiProcess, folder: Path, target: str, **more: object) -> Response:
-    """Make a request."""
+    """Send a request."""
     return await process.request(params(folder, target), **more)  # type: ignore[arg-type]
 
 
 def test_wfastcgi_runs_as_iis_runs_it(tmp_path: Path) -> None:
-    """Nothing in the process tells of how it was started; the settings are those of the copy."""
+    """The process cannot see that it was started differently; it reads the copied settings."""
     folder = tmp_path / "mit Blank und é ł"
     folder.mkdir()
     (folder / "Web.config").write_text("<configuration><appSettings/>this one is not read")
@@ -45,7 +45,7 @@ def test_wfastcgi_runs_as_iis_runs_it(tmp_path: Path) -> None:
 
 
 def test_wfastcgi_answers_and_fails_as_it_does(tmp_path: Path) -> None:
-    """An exception is a 500 with its traceback, before or after the first part of the answer."""
+    """An exception is a 500 with its traceback, before or after the first part of the response."""
 
     async def work(process: FastCgiProcess) -> None:
         for path, word in (("/raise", b"the app broke"), ("/late", b"late")):
@@ -84,7 +84,7 @@ __main__.on_exit(lambda: open("left", "w").write(os.environ.get("_FCGI_SHUTDOWN_
 
 @pytest.mark.parametrize("seconds", [0, 5])
 def test_exit_tasks_run_at_the_end(tmp_path: Path, seconds: int) -> None:
-    """Woken by the shutdown event where there is one, else when wfastcgi is hung up on."""
+    """The shutdown event starts them if there is one, else the closed connection."""
     launcher = real(tmp_path, Log(), signal_before_terminate_seconds=seconds)
     with (tmp_path / "site_app.py").open("a") as app:
         app.write(EXIT_TASK)
@@ -98,7 +98,7 @@ def test_exit_tasks_run_at_the_end(tmp_path: Path, seconds: int) -> None:
 
 
 def test_a_shutdown_event_that_nobody_waits_for_is_not_waited_for(tmp_path: Path) -> None:
-    """Thirty seconds at Ctrl-C for nothing would be long."""
+    """Otherwise Ctrl-C would wait thirty seconds for nothing."""
 
     async def work(process: FastCgiProcess) -> None:
         await ask(process, tmp_path, "/")
@@ -114,7 +114,7 @@ OLD = [Path.home() / ".pyenv/versions" / v / "bin/python" for v in ("3.8.18", "3
 
 @pytest.mark.parametrize("python", OLD, ids=lambda path: path.parts[-3])
 def test_other_interpreters(tmp_path: Path, python: Path) -> None:
-    """The site's may be older than ours, and hold no package."""
+    """The site's Python may be older than ours, and have no packages."""
     if not python.exists():
         pytest.skip("not installed")
     if subprocess.run([python, "-c", "import ctypes, xml.dom.minidom"], check=False).returncode:
@@ -137,7 +137,7 @@ def test_wfastcgi_writes_its_log(tmp_path: Path) -> None:
 
 
 def test_the_script_knows_no_package() -> None:
-    """It is run under interpreters that have none."""
+    """It runs under interpreters that have no packages."""
     import appsvc_runtime.emulator.iis.fastcgi.wfastcgi_child as script
 
     assert script.__file__ is not None

@@ -1,4 +1,4 @@
-"""HttpPlatformHandler's part, played with real processes that do well, badly and nothing at all."""
+"""HttpPlatformHandler with real processes that work well, badly or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="/proc shows whose")
 
-# Of sockets alone, as these are started often.
+# Uses sockets only, because it is started often.
 SERVER = """
 import os, socket, sys, threading, time
 def serve_one(connection):
@@ -60,7 +60,7 @@ EXIT = "import sys; print('no module named flask'); sys.exit(3)"
 
 
 class Platform:
-    """A handler whose processes run `code`; it notes what they were started with and said."""
+    """A handler whose processes run `code`; it records their ports and the logged lines."""
 
     def __init__(self, code: str, **options: Any) -> None:
         self.code = code
@@ -82,11 +82,11 @@ class Platform:
         self.lines.append(f"{label}: {text}")
 
     def said(self, text: str) -> bool:
-        """Say whether this was said."""
+        """Return whether this was logged."""
         return any(text in line for line in self.lines)
 
     async def ask(self, target: str = "/", method: str = "GET", **options: Any) -> Answer:
-        """Ask, and give the answer with its body read."""
+        """Send a request, and return the response with its body read."""
         asked = Request(method, target, CIMultiDict({"Host": "app.example"}), **options)
         answer = await self.handler.ask(asked)
         assert isinstance(answer, Answer)
@@ -95,7 +95,7 @@ class Platform:
         return answer
 
     async def pid(self) -> int:
-        """Ask which process answers."""
+        """Return the id of the process that responds."""
         answer = await self.ask()
         assert answer.status == 200, answer.body
         assert isinstance(answer.body, bytes)
@@ -103,30 +103,30 @@ class Platform:
 
 
 class Clock:
-    """Seconds as a test has them."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Give them."""
+        """Return the seconds."""
         return self.now
 
 
 class Ahead:
-    """Seconds as they pass, and more when a test is done with waiting."""
+    """A real clock that a test can move ahead when it has waited enough."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def __call__(self) -> float:
-        """Give them."""
+        """Return the seconds."""
         return time.monotonic() + self.seconds
 
 
 @asynccontextmanager
 async def platform(code: str, **options: Any) -> AsyncIterator[Platform]:
-    """Give a handler; when the test is over no process is left."""
+    """Yield a handler; after the test no process is left."""
     made = Platform(code, **options)
     try:
         yield made
@@ -163,7 +163,7 @@ def text(answer: Answer) -> str:
 
 
 def test_first_request_starts_the_process() -> None:
-    """And the next finds it; it is told a port, and ends with the handler."""
+    """The next request uses it; it gets a port, and ends with the handler."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -179,7 +179,7 @@ def test_first_request_starts_the_process() -> None:
 
 
 def test_warm_up_starts_it_before() -> None:
-    """Nothing is started twice."""
+    """No process is started twice."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -191,7 +191,7 @@ def test_warm_up_starts_it_before() -> None:
 
 
 def test_requests_share_one_start() -> None:
-    """However many wait for it, and though the first of them gives up."""
+    """Any number of requests wait for it, even if the first of them is cancelled."""
 
     async def check() -> None:
         async with platform("import time; time.sleep(0.3)\n" + WELL) as made:
@@ -226,7 +226,7 @@ def test_processes_take_turns() -> None:
     [pytest.param(1, 3, "502.3", id="v1"), pytest.param(2, 2, "502.5", id="v2")],
 )
 def test_process_that_never_listens(version: int, tries: int, number: str) -> None:
-    """It is killed and started again, as often as the version does it, and the page says why."""
+    """It is killed and started again, as often as in that version; the page gives the reason."""
 
     async def check() -> None:
         clock = Ahead()
@@ -234,7 +234,7 @@ def test_process_that_never_listens(version: int, tries: int, number: str) -> No
             asked = asyncio.ensure_future(made.ask())
             for count in range(1, tries + 1):
                 await wait_for(lambda: len(made.ports) == count)  # noqa: B023
-                clock.seconds += 1  # from then on what is printed again is not held back
+                clock.seconds += 1  # after this time, repeated output is no longer held back
                 await wait_for(lambda: made.lines.count("python-1: not listening") == count)  # noqa: B023
                 clock.seconds += 30
             answer = await asked
@@ -252,7 +252,7 @@ def test_process_that_never_listens(version: int, tries: int, number: str) -> No
 @needs_proc
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_process_that_listens_elsewhere(address: str) -> None:
-    """Where, is in the log and on the page: it reads another variable, mostly."""
+    """The log and the page show the other address; most such programs read another variable."""
     other = free_port()
 
     async def check() -> None:
@@ -261,7 +261,7 @@ def test_process_that_listens_elsewhere(address: str) -> None:
         async with platform(code, startup_retry_count=0, clock=clock) as made:
             asked = asyncio.ensure_future(made.ask())
             await wait_for(lambda: made.said("up"))
-            clock.seconds += 1  # from then on it is looked for
+            clock.seconds += 1  # after this time, other addresses are looked for
             await wait_for(lambda: made.said("It listens on"))
             clock.seconds += 30
             answer = await asked
@@ -277,7 +277,7 @@ def test_process_that_listens_elsewhere(address: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/net/if_inet6"), reason="no IPv6")
 @pytest.mark.parametrize("address", ["::1", "::"])
 def test_process_that_listens_with_ipv6_only(address: str) -> None:
-    """The module looks for IPv4; a socket for both is one of IPv6 as well."""
+    """The module connects over IPv4; a socket for both is an IPv6 socket as well."""
     code = (
         "import os, socket, time\n"
         "listening = socket.socket(socket.AF_INET6)\n"
@@ -302,7 +302,7 @@ def test_process_that_listens_with_ipv6_only(address: str) -> None:
 
 @needs_proc
 def test_port_of_another_program_is_not_the_process() -> None:
-    """Somebody listens there, but it is not the process that was started."""
+    """Another program listens there, but it is not the process that was started."""
 
     async def check() -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -316,7 +316,7 @@ def test_port_of_another_program_is_not_the_process() -> None:
 
 
 def test_process_that_ends_at_once() -> None:
-    """Its exit code and its words are shown; each try is one, whatever the time limit."""
+    """Its exit code and output are shown; each start is one attempt, whatever the time limit."""
 
     async def check() -> None:
         async with platform(EXIT, startup_retry_count=1) as made:
@@ -331,7 +331,7 @@ def test_process_that_ends_at_once() -> None:
 
 
 def test_process_that_recovers() -> None:
-    """A later try that succeeds is a success."""
+    """A later attempt that succeeds is a success."""
 
     async def check() -> None:
         async with platform(EXIT, startup_retry_count=5) as made:
@@ -344,7 +344,7 @@ def test_process_that_recovers() -> None:
 
 
 def test_no_start_after_too_many_failures() -> None:
-    """For the rest of the minute; then there is one again."""
+    """No process is started for the rest of the minute; then one may be started again."""
 
     async def check() -> None:
         clock = Clock()
@@ -368,7 +368,7 @@ def test_no_start_after_too_many_failures() -> None:
 
 
 def test_version_2_does_not_count_failed_starts() -> None:
-    """Only processes that had been ready."""
+    """Only processes that were ready are counted."""
 
     async def check() -> None:
         async with platform(EXIT, rapid_fails_per_minute=0, version=2) as made:
@@ -385,7 +385,7 @@ def test_version_2_does_not_count_failed_starts() -> None:
     run(check)
 
 
-# What happens at which second, and whether a process may be started then.
+# What happens in which second, and whether a process may be started then.
 @pytest.mark.parametrize(
     ("limit", "fails", "asks"),
     [
@@ -406,7 +406,7 @@ def test_version_2_does_not_count_failed_starts() -> None:
 def test_minutes_and_failures(
     limit: int, fails: list[float], asks: list[tuple[float, bool]]
 ) -> None:
-    """As in PROCESS_MANAGER::RapidFailsPerMinuteExceeded."""
+    """The behaviour is that of PROCESS_MANAGER::RapidFailsPerMinuteExceeded."""
     clock = Clock()
     begun = clock.now
     counted = RapidFails(limit, clock)
@@ -421,7 +421,7 @@ def test_minutes_and_failures(
 
 
 def test_process_that_crashes_is_started_by_the_next_request() -> None:
-    """The one that it crashed with is told how it ended, and what it printed."""
+    """The request during which it crashed gets its exit code and its output."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -439,7 +439,7 @@ def test_process_that_crashes_is_started_by_the_next_request() -> None:
 
 
 def test_process_that_is_killed_is_started_again() -> None:
-    """By whom, is not known, but by which signal."""
+    """The log names the signal."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -452,7 +452,7 @@ def test_process_that_is_killed_is_started_again() -> None:
 
 
 def test_process_that_hangs() -> None:
-    """The request is given up after requestTimeout; the process is not to be killed for it."""
+    """The request fails after requestTimeout; the process is not killed for that."""
 
     async def check() -> None:
         async with platform(WELL, request_timeout=0.5) as made:
@@ -468,7 +468,7 @@ def test_process_that_hangs() -> None:
 
 @needs_proc
 def test_launcher_that_ends() -> None:
-    """What it started listens and goes on; when that ends too, all is started again."""
+    """Its child listens and goes on; when that ends too, the process is started again."""
     code = SERVER + (
         "if os.fork() == 0: serve()\n"
         "while not any(int(line.split()[1][-4:], 16) == int(os.environ['HTTP_PLATFORM_PORT'])"
@@ -479,7 +479,7 @@ def test_launcher_that_ends() -> None:
     async def check() -> None:
         async with platform(code) as made:
             pid = await made.pid()
-            await wait_for(lambda: made.said("what it started goes on listening"))
+            await wait_for(lambda: made.said("a child process goes on listening"))
             assert await made.pid() == pid
             os.kill(pid, signal.SIGKILL)
             await wait_for(lambda: not is_running(pid))
@@ -491,7 +491,7 @@ def test_launcher_that_ends() -> None:
 
 
 def test_given_up_while_it_answers() -> None:
-    """A process that is ready goes on, for those who have asked it."""
+    """A process that is ready goes on, for the requests that it has."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -504,7 +504,7 @@ def test_given_up_while_it_answers() -> None:
 
 
 def test_given_up_during_a_start() -> None:
-    """Those who wait are told to ask whoever took the place; nothing is left."""
+    """Waiting requests raise StoppedError, to be sent to the new handler; nothing is left."""
 
     async def check() -> None:
         async with platform(SLEEP) as made:
@@ -520,7 +520,7 @@ def test_given_up_during_a_start() -> None:
 
 
 def test_close_during_a_start() -> None:
-    """What was started is ended, and those who wait get 503."""
+    """The started process is ended, and waiting requests get 503."""
 
     async def check() -> None:
         async with platform(SLEEP) as made:
@@ -534,7 +534,7 @@ def test_close_during_a_start() -> None:
 
 
 def test_cancelled_while_starting() -> None:
-    """As by Ctrl-C, when everything is cancelled: no process is left, though nobody closes it."""
+    """Ctrl-C cancels everything: no process is left, even if `close` is not called."""
     made: list[Platform] = []
 
     async def check() -> None:
@@ -549,7 +549,7 @@ def test_cancelled_while_starting() -> None:
 
 
 def test_interpreter_that_is_missing() -> None:
-    """The user's mistake: an error before anything runs, a page for each request."""
+    """The user's mistake is an error before anything runs, and a page for each request."""
 
     async def check() -> None:
         handler = HttpPlatformHandler(
@@ -569,7 +569,7 @@ def test_interpreter_that_is_missing() -> None:
 
 
 def test_upgrade_is_a_tunnel() -> None:
-    """To the process, which is started for it."""
+    """The tunnel leads to the process, which is started for it."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -582,7 +582,7 @@ def test_upgrade_is_a_tunnel() -> None:
 
 
 def test_what_the_body_raises_is_raised() -> None:
-    """It is the front end's to answer."""
+    """The front end has to respond to it."""
 
     async def body() -> AsyncIterator[bytes]:
         yield b"x"
@@ -602,7 +602,7 @@ def test_what_the_body_raises_is_raised() -> None:
 
 
 def test_process_that_prints_much() -> None:
-    """Before and while it answers; nobody waits for anybody."""
+    """It prints before and during its responses, and neither side has to wait."""
     code = "import sys\nfor _ in range(2000): print('x' * 500)\n" + WELL
 
     async def check() -> None:
@@ -615,7 +615,7 @@ def test_process_that_prints_much() -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_output_is_copied_to_the_log_file(tmp_path: Path, version: int) -> None:
-    """Under a name with a number and the time, in a folder that version 2 makes."""
+    """The file name has a number and the time; version 2 creates the folder."""
     folder = tmp_path / "made" if version == 2 else tmp_path
 
     async def check() -> None:
@@ -636,7 +636,7 @@ def test_output_is_copied_to_the_log_file(tmp_path: Path, version: int) -> None:
     ],
 )
 def test_log_names(tmp_path: Path, version: int, name: str) -> None:
-    """As the two versions make them."""
+    """The names are those of the two versions."""
     moment = time.strptime("2026-02-03 04:05:06", "%Y-%m-%d %H:%M:%S")
     made = log_name(tmp_path / "out", version, moment)
     assert made == str(tmp_path / name.format(pid=os.getpid()))
@@ -644,14 +644,14 @@ def test_log_names(tmp_path: Path, version: int, name: str) -> None:
 
 @pytest.fixture
 def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system that does not tell whose a socket is."""
+    """Simulate a system that does not show which process owns a socket."""
     monkeypatch.setattr(procfs, "is_listened_on", lambda port: None)
     monkeypatch.setattr(procfs, "listeners", lambda pids: [])
 
 
 @pytest.mark.usefixtures("no_proc")
 def test_readiness_where_the_system_does_not_tell() -> None:
-    """Connections are tried; a process that ends is noticed all the same."""
+    """Connections are tried instead; the end of a process is noticed all the same."""
 
     async def check() -> None:
         async with platform(WELL) as made:
@@ -666,7 +666,7 @@ def test_readiness_where_the_system_does_not_tell() -> None:
 
 
 def test_ports_are_free_and_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One in use or promised to another process is passed over; in the end it is an error."""
+    """A port in use or reserved for another process is skipped; it is an error if none is left."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         busy = other.getsockname()[1]
         free = free_port()

@@ -60,7 +60,7 @@ def search(pattern: str, text: str, *, ignore_case: bool = False) -> Captures | 
         pytest.param("(a|b)?c", "c", ("c", ""), id="group-without-part"),
         pytest.param(r"(.)\1", "abb", ("bb", "b"), id="reference"),
         pytest.param("a+?", "aa", ("a",), id="lazy"),
-        # not ECMAScript, but read as meant
+        # not ECMAScript, but with the intended meaning
         pytest.param(r"(?<n>a)\k<n>", "aa", ("aa", "a"), id="named-group"),
         pytest.param("(?<=x)a", "xa", ("a",), id="lookbehind"),
         pytest.param("a++ab|b", "aab", ("b",), id="possessive"),
@@ -70,12 +70,12 @@ def search(pattern: str, text: str, *, ignore_case: bool = False) -> Captures | 
     ],
 )
 def test_expressions(pattern: str, text: str, expected: Captures | None) -> None:
-    """Whole match and groups, None for no match."""
+    """Expected are the whole match and the groups, or None for no match."""
     assert search(pattern, text) == expected
 
 
 def test_case() -> None:
-    """Is ignored on demand, for letters beyond ASCII as well."""
+    """Case is ignored on request, for letters beyond ASCII as well."""
     assert search("ÉA", "éa") is None
     assert search("ÉA", "éa", ignore_case=True) == ("éa",)
 
@@ -84,7 +84,7 @@ def test_case() -> None:
     "pattern", ["(", ")", "*a", "[z-a]", "[a", "a\\", "[\\", "a**", r"\1", "(?<n"]
 )
 def test_what_is_no_expression(pattern: str) -> None:
-    """Is told in a few words."""
+    """The error describes the mistake in a few words."""
     with pytest.raises(PatternError) as caught:
         compile_pattern(pattern, "ECMAScript", True)
     assert 0 < len(str(caught.value)) < 100
@@ -105,7 +105,7 @@ def test_what_is_no_expression(pattern: str) -> None:
     ],
 )
 def test_expressions_that_would_fill_the_memory(pattern: str, readable: bool) -> None:
-    """The engine would write their repetitions out; they are refused before it sees them."""
+    """The engine would expand their repetitions, so they are refused before it sees them."""
     if readable:
         compile_pattern(pattern, "ECMAScript", True)
     else:
@@ -115,13 +115,13 @@ def test_expressions_that_would_fill_the_memory(pattern: str, readable: bool) ->
 
 @pytest.mark.parametrize("syntax", ["ECMAScript", "Wildcard", "ExactMatch"])
 def test_an_input_longer_than_any_url(syntax: str) -> None:
-    """Is not even looked at."""
+    """The input is refused without a search."""
     with pytest.raises(TooSlowError, match="longer"):
         compile_pattern("x", syntax, True).search("x" * (MAX_INPUT + 1), time.monotonic() + 10)
 
 
 def test_others_run_while_an_expression_does() -> None:
-    """The thread that matches without end does not stop this one."""
+    """A thread whose match does not end does not stop this one."""
     pattern = compile_pattern("(a|aa)+$", "ECMAScript", True)
     given_up = threading.Event()
 
@@ -146,7 +146,7 @@ def test_others_run_while_an_expression_does() -> None:
     st.text(max_size=10),
 )
 def test_any_text_is_an_expression_or_is_refused(pattern: str, text: str) -> None:
-    """No other error, no warning, and the same answer twice."""
+    """There is no other error, no warning, and the same result twice."""
     for syntax in ("ECMAScript", "Wildcard", "ExactMatch"):
         try:
             compiled = compile_pattern(pattern, syntax, True)
@@ -159,7 +159,7 @@ def test_any_text_is_an_expression_or_is_refused(pattern: str, text: str) -> Non
 
 @given(st.text(max_size=20))
 def test_an_exact_text_matches_itself(text: str) -> None:
-    """And no other than one of another case."""
+    """It matches no other text, except in another case."""
     compiled = compile_pattern(text, "ExactMatch", False)
     assert compiled.search(text, 0) == (text,)
     assert compiled.search(text + "x", 0) is None

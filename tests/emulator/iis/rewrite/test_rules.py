@@ -1,4 +1,4 @@
-"""Rewrite rules: what they make of a request, case by case, and what is said of bad ones."""
+"""Rewrite rules: their effect on a request, case by case, and the findings for bad rules."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.configs import merge
 
 
 def to(url: str, *, append: bool = True) -> Action:
-    """Rewrite to a URL."""
+    """Return the action to rewrite to a URL."""
     return Action("Rewrite", url, append_query_string=append)
 
 
 def redirect(url: str, status: int = 301, *, append: bool = True) -> Action:
-    """Redirect to a URL."""
+    """Return the action to redirect to a URL."""
     return Action("Redirect", url, append_query_string=append, redirect_status=status)
 
 
@@ -58,7 +58,7 @@ def run(rules: list[Rule], path: str = "/a/b.html", query: str = "q=1", **more: 
 
 
 def result(outcome: Outcome) -> str:
-    """Give an outcome as short text."""
+    """Return an outcome as short text."""
     if outcome.kind == "pass":
         return outcome.path + (f"?{outcome.query}" if outcome.query else "")
     if outcome.kind == "redirect":
@@ -326,9 +326,9 @@ def test_what_rules_make_of_a_request(rules: list[Rule], expected: str) -> None:
     ],
 )
 def test_server_variables(name: str, value: str) -> None:
-    """A condition on the exact value holds, and IIS knows the name."""
+    """A condition on the exact value is true, and IIS has a variable of that name."""
     only = rule(
-        "",  # which the URL is not, exactly
+        "",  # which does not match the URL exactly
         Action("CustomResponse", status_code=200),
         when(f"{{{name}}}", value),
         pattern_syntax="ExactMatch",
@@ -357,7 +357,7 @@ def test_variables_after_a_rewrite() -> None:
 
 
 def test_https_and_ipv6_hosts() -> None:
-    """HTTPS is on, and a name in brackets loses brackets and port."""
+    """HTTPS is on, and an IPv6 address loses its brackets and port."""
     rules = [rule("^", redirect("/{HTTPS}{SERVER_PORT_SECURE}{SERVER_NAME}", append=False))]
     outcome = run(rules, secure=True, host="[::1]:443")
     assert outcome.location == "https://[::1]:443/on1::1"
@@ -373,7 +373,7 @@ def test_https_and_ipv6_hosts() -> None:
     ],
 )
 def test_everything_but_files_goes_to_the_handler(path: str, expected: str) -> None:
-    """The usual catch-all: neither IsFile nor IsDirectory, with the input given or not."""
+    """The usual catch-all: neither IsFile nor IsDirectory, with or without an input."""
     catch_all = rule(
         "(.*)",
         to("handler.fcgi/{R:1}"),
@@ -386,7 +386,7 @@ def test_everything_but_files_goes_to_the_handler(path: str, expected: str) -> N
 
 
 def test_a_file_question_that_fails_means_no() -> None:
-    """What can be no path at all is no file."""
+    """A text that cannot be a path is not a file."""
 
     def fails(path: str) -> bool:
         raise ValueError("embedded null byte")
@@ -405,7 +405,7 @@ def test_a_file_question_that_fails_means_no() -> None:
     ],
 )
 def test_rules_of_a_folder(path: str, expected: str) -> None:
-    """They match below their folder, and relative targets are below it as well."""
+    """Rules match below their folder, and relative targets are below it as well."""
     outcome = run([rule("^local/(.*)", to("probe/{R:1}"), folder="sub/dir")], path, "")
     assert outcome.path == expected
 
@@ -417,7 +417,7 @@ def test_inherited_rules_match_below_the_folder_of_the_configuration() -> None:
 
 
 def test_the_root_has_an_empty_input() -> None:
-    """`^$` is the site's root."""
+    """`^$` matches the site's root."""
     assert run([rule("^$", to("index.html"))], "/", "").path == "/index.html"
 
 
@@ -430,7 +430,7 @@ def test_decoded_path_is_matched_and_the_original_url_kept() -> None:
 
 
 def test_custom_response_keeps_its_words() -> None:
-    """Reason and description arrive as the rule has them, the reason on one line."""
+    """Reason and description are those of the rule, the reason on one line."""
     action = Action(
         "CustomResponse", status_code=403, status_reason="No\r\npe", status_description="Why"
     )
@@ -439,7 +439,7 @@ def test_custom_response_keeps_its_words() -> None:
 
 
 def test_no_rules_leave_a_request_alone() -> None:
-    """The outcome is the request itself."""
+    """The outcome is the unchanged request."""
     assert run([]) == Outcome("pass", "/a/b.html", "q=1")
 
 
@@ -478,7 +478,7 @@ BAD = [
 
 @pytest.mark.parametrize(("bad", "code", "level"), BAD)
 def test_bad_rules_are_reported_with_their_place(bad: Rule, code: str, level: str) -> None:
-    """An error leaves the rule out and the others alone; a warning does not."""
+    """An error leaves the rule out and keeps the others; a warning keeps the rule."""
     bad = replace(bad, place=Place("web.config", 12))
     compiled = compile_rules([bad, rule("b", to("y"), stop_processing=True)])
     (finding,) = compiled.findings
@@ -491,7 +491,7 @@ def test_bad_rules_are_reported_with_their_place(bad: Rule, code: str, level: st
     "pattern", [r"^([\w-.]+)$", "[^]", "[]", r"[\d-x]", r"[\s-_]", r"\1(a)", r"\u{61}", r"\c"]
 )
 def test_patterns_that_only_python_refuses(pattern: str) -> None:
-    """Are those of many a web.config: no word of them, neither here nor where it is read."""
+    """Many web.config files have them: they cause no finding, here or when the file is read."""
     text = (
         f"<configuration><system.webServer><rewrite><rules><rule name='r'><match url='{pattern}'/>"
         "</rule></rules></rewrite></system.webServer></configuration>"
@@ -502,7 +502,7 @@ def test_patterns_that_only_python_refuses(pattern: str) -> None:
 
 
 def test_each_variable_is_reported_once_a_rule() -> None:
-    """However often the rule asks for it."""
+    """One finding is enough, however often the rule uses the variable."""
     compiled = compile_rules([rule("b", to("{NOPE}{NOPE}{NOPE}"), when("{NOPE}", "x"))])
     assert len(compiled.findings) == 1
 
@@ -516,7 +516,7 @@ def test_each_variable_is_reported_once_a_rule() -> None:
     ],
 )
 def test_an_expression_without_end_is_given_up(bad: Rule) -> None:
-    """The request gets 500.50, naming the rule; the next one is served."""
+    """The request gets 500.50 with the name of the rule; the next request is served."""
     compiled = compile_rules([bad, *[rule("^ok$", to("fine"))] * 3])
     start = time.monotonic()
     outcome = compiled.apply(replace(FACTS, path="/" + "a" * 200 + "z!"), budget=0.1)
@@ -527,7 +527,7 @@ def test_an_expression_without_end_is_given_up(bad: Rule) -> None:
 
 
 def test_a_url_that_rules_blow_up_is_given_up() -> None:
-    """Each doubles it: the request gets 500.50 before memory is short."""
+    """Each rule doubles the URL: the request gets 500.50 before memory runs out."""
     outcome = run([rule("(.*)", to("{R:1}{R:1}"))] * 60, "/" + "ab" * 20)
     assert result(outcome) == "error 500.50"
 
@@ -545,7 +545,7 @@ TEMPLATE = st.lists(
 def test_no_rule_and_no_request_raises(
     pattern: str, action: str, given_input: str, path: str, query: str
 ) -> None:
-    """Any texts give an outcome, and a Location that fits into a header."""
+    """Any texts result in an outcome, with a Location that is valid in a header."""
     actions = [to(action), redirect(action)]
     rules = [rule(pattern, each, when(given_input, ".*(.)?")) for each in actions]
     rules += [rule(".*(.)", each, when(given_input, pattern)) for each in actions]

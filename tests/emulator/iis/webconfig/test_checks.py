@@ -1,4 +1,4 @@
-"""What would keep a Python site from running, or surprise its author."""
+"""Mistakes that keep a Python site from running, or surprise its author."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WFASTCGI = r"D:\home\Python\python.exe|D:\home\Python\wfastcgi.py"
 
 
 def site(body: str, settings: str = "") -> Config:
-    """Give the configuration of a site; `body` stands in the second line."""
+    """Return the configuration of a site; `body` begins in the second line."""
     added = "".join(
         '<add key="{}" value="{}"/>'.format(*each.split("=")) for each in settings.split()
     )
@@ -37,7 +37,7 @@ def site(body: str, settings: str = "") -> Config:
 
 
 def platform(attributes: str, variables: str = "") -> Config:
-    """Give a site with httpPlatform; a variable is written as NAME=VALUE."""
+    """Return a site with httpPlatform; variables are written as NAME=VALUE."""
     named = "".join(
         '<environmentVariable name="{}" value="{}"/>'.format(*each.split("=", 1))
         for each in variables.split()
@@ -72,7 +72,7 @@ GOOD = 'processPath="python.exe" arguments="run.py %HTTP_PLATFORM_PORT%"'
     ],
 )
 def test_real_files(name: str, expected: str, found: list[tuple[str, str]]) -> None:
-    """The article's and Visual Studio's: which module, and what is to be said of them."""
+    """The article's and Visual Studio's files: their module, and their findings."""
     document = parse((DATA / f"{name}.config").read_bytes(), "web.config")
     config = merge([Level("", document)], "")
     assert kind(config) == expected
@@ -80,7 +80,7 @@ def test_real_files(name: str, expected: str, found: list[tuple[str, str]]) -> N
 
 
 def test_article_names_the_sixteen_processes() -> None:
-    """They all write to one log."""
+    """All sixteen processes write to one log."""
     document = parse((DATA / "article.httpplatform.config").read_bytes(), "web.config")
     (found,) = check(merge([Level("", document)], ""))
     assert found.where == "web.config:7"
@@ -137,7 +137,7 @@ def test_article_names_the_sixteen_processes() -> None:
     ],
 )  # fmt: skip
 def test_handlers(body: str, expected: str, found: list[tuple[str, str]]) -> None:
-    """One error where no page would come; another language beside Python is only worth a word."""
+    """A site without pages has one error; another language beside Python is only a warning."""
     config = site(body)
     assert kind(config) == expected
     assert codes(check(config)) == found
@@ -204,7 +204,7 @@ def test_platform(attributes: str, variables: str, found: list[str]) -> None:
 
 @pytest.mark.parametrize("path", ["%NONE%", r"%HOME%\%NONE%\python.exe"])
 def test_program_named_by_a_variable_that_nothing_sets(path: str) -> None:
-    """An error, and no second one for the program that is nowhere."""
+    """The variable is one error; the missing program is not a second one."""
     config = platform(GOOD.replace("python.exe", path))
     assert codes(check(config, exists=lambda path: False)) == [("variable", "error")]
     local = site(CGI.format(f"{path}|wfastcgi.py"), "WSGI_HANDLER=a WSGI_LOG=b")
@@ -215,7 +215,7 @@ def test_program_named_by_a_variable_that_nothing_sets(path: str) -> None:
 
 
 def test_variables_are_named_and_no_value_is_shown() -> None:
-    """A value could be a secret."""
+    """Findings show no value, because it could be a secret."""
     (found,) = check(platform(GOOD, "TOKEN=s3cret%NONE%"))
     assert "%NONE%" in found.message
     assert "TOKEN" in found.message
@@ -231,7 +231,7 @@ def test_variables_are_named_and_no_value_is_shown() -> None:
     ],
 )
 def test_variables_that_the_site_has(names: object) -> None:
-    """As a collection of names, or a function of the name in capitals."""
+    """The names are a collection, or a function of the name in capitals."""
     config = platform(GOOD, "A=%None%")
     assert check(config, environ_names=names) == ()  # type: ignore[arg-type]
     assert codes(check(config)) == [("variable", "warning")]
@@ -257,7 +257,7 @@ VS_RUNSERVER = "PORT = int(environ.get('SERVER_PORT', '5555'))"
 def test_script_that_wants_another_variable(
     arguments: str, variables: str, text: str | None, found: list[str]
 ) -> None:
-    """Visual Studio's runserver.py never looks at --port, and would listen on 5555."""
+    """Visual Studio's runserver.py does not read --port, and would listen on 5555."""
     port = "%HTTP_PLATFORM_PORT%"
     asked: list[str] = []
 
@@ -283,7 +283,7 @@ def test_script_that_wants_another_variable(
     ],
 )  # fmt: skip
 def test_program_that_is_nowhere(body: str, settings: str, path: str) -> None:
-    """Asked with the path as written; an error, with its place."""
+    """`exists` gets the path as written; the error has its place."""
     config = site(body, settings)
     asked: list[str] = []
     (found,) = check(config, exists=lambda path: bool(asked.append(path)))
@@ -308,7 +308,7 @@ def test_program_that_is_nowhere(body: str, settings: str, path: str) -> None:
     ],
 )  # fmt: skip
 def test_fastcgi(settings: str, environ: tuple[str, ...], found: list[tuple[str, str]]) -> None:
-    """wfastcgi.py needs WSGI_HANDLER from somewhere, and expands PYTHONPATH alone."""
+    """wfastcgi.py needs WSGI_HANDLER from some place, and expands only PYTHONPATH."""
     config = site(CGI.format(WFASTCGI), settings)
     assert codes(check(config, environ_names=environ)) == found
 
@@ -325,7 +325,7 @@ def test_fastcgi(settings: str, environ: tuple[str, ...], found: list[tuple[str,
     ],
 )
 def test_log_of_fastcgi(instances: str, settings: str, variables: str, found: list[str]) -> None:
-    """Is shared by as many processes as the file asks for; IIS's own four are no news."""
+    """Only processes that the file asks for are reported; IIS's default of four is not."""
     program, script = WFASTCGI.split("|")
     attribute = f'maxInstances="{instances}"' if instances else ""
     variable = f'<environmentVariable name="{variables}" value="x"/>' if variables else ""
@@ -339,13 +339,13 @@ def test_log_of_fastcgi(instances: str, settings: str, variables: str, found: li
 
 
 def test_modules_with_blanks() -> None:
-    """Between their commas they do not count."""
+    """Blanks around the commas are ignored."""
     body = CGI.format("").replace("FastCgiModule", "X, FastCgiModule")
     assert codes(check(site(body))) == [("no-processor", "error")]
 
 
 def test_fastcgi_application_has_variables() -> None:
-    """Those of the application with the same path and arguments count."""
+    """The variables are those of the application with the same path and arguments."""
     program, script = WFASTCGI.upper().split("|")
     body = (
         f'{CGI.format(WFASTCGI)}<fastCgi><application fullPath="{program}" arguments="{script}">'

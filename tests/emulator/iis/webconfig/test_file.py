@@ -1,4 +1,4 @@
-"""One web.config: its sections read by their schema, and a finding for everything wrong."""
+"""One web.config: its sections parsed by their schema, and a finding for every mistake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATA = Path(__file__).parents[3] / "data" / "webconfig"
 
 
 def read(body: str, *, version: int = 1) -> Document:
-    """Parse a configuration of `body`; the root element has line 1, `body` begins there."""
+    """Parse a configuration of `body`; the root element is in line 1, where `body` begins."""
     text = f"<configuration>{body}</configuration>"
     return parse(text.encode(), "web.config", httpplatform_version=version)
 
@@ -105,7 +105,7 @@ def test_visual_studio_template() -> None:
 
 
 def test_every_section() -> None:
-    """Each attribute lands in its field."""
+    """Each attribute sets its field."""
     document = parse((DATA / "many.config").read_bytes(), "web.config")
     assert {each.level for each in document.findings} == {"warning"}
     found = merge([Level("", document)], "")
@@ -185,7 +185,7 @@ def test_every_section() -> None:
 
 
 def test_defaults_are_those_of_the_model() -> None:
-    """What a web.config leaves out is as IIS has it; version 2 of the module differs in two."""
+    """Unset values are IIS's defaults; version 2 of the module has two other defaults."""
     document = server("<httpPlatform processPath='p'/>")
     one, two = (config(document, version=version).http_platform for version in (1, 2))
     assert one == HttpPlatform("p")
@@ -226,7 +226,7 @@ def test_all_of_iis_is_there_without_a_word_in_the_file() -> None:
     ],
 )
 def test_booleans_in_any_case(text: str, value: bool) -> None:
-    """As Visual Studio and .NET write them."""
+    """Visual Studio and .NET write them in different cases."""
     found = config(server(PLATFORM.format(f'stdoutLogEnabled="{text}"'))).http_platform
     assert found is not None
     assert found.stdout_log_enabled is value
@@ -244,14 +244,14 @@ def test_booleans_in_any_case(text: str, value: bool) -> None:
     ],
 )
 def test_times_are_read(text: str, seconds: int) -> None:
-    """Hours, minutes and seconds, with or without days."""
+    """Times have hours, minutes and seconds, with or without days."""
     found = config(server(PLATFORM.format(f'requestTimeout="{text}"'))).http_platform
     assert found is not None
     assert found.request_timeout == seconds
 
 
 def test_ranges_of_version_2() -> None:
-    """Its requestTimeout goes by seconds, to 15 days; recycleOnFileChange is its own."""
+    """requestTimeout is in whole seconds, up to 15 days; only version 2 has recycleOnFileChange."""
     seconds = PLATFORM.format('requestTimeout="00:01:30" recycleOnFileChange="true"')
     assert codes(server(seconds)) == [("range", "error"), ("unknown", "error")]
     found = config(server(seconds, version=2), version=2).http_platform
@@ -262,14 +262,14 @@ def test_ranges_of_version_2() -> None:
 
 
 def test_fastcgi_belongs_to_applicationhost() -> None:
-    """The section is AppHostOnly: IIS refuses it in a web.config; it is honoured all the same."""
+    """The section is AppHostOnly: IIS refuses it in a web.config, but the emulator uses it."""
     document = server('<fastCgi><application fullPath="p" maxInstances="0"/></fastCgi>')
     assert codes(document) == [("app-host-only", "warning")]
     assert merge([Level("", document)], "").fast_cgi[0].max_instances == 4
 
 
 def test_patterns_of_other_syntaxes_and_disabled_rules_are_not_tried() -> None:
-    """A wildcard is no regular expression; a rule that is off is nothing."""
+    """A wildcard is not checked as a regular expression; a disabled rule is left out."""
     rules = '<rule name="a" patternSyntax="Wildcard"><match url="*("/></rule>'
     rules += '<rule name="b" enabled="false"><match url="("/></rule>'
     found = config(server(f"<rewrite><rules>{rules}</rules></rewrite>"))
@@ -287,13 +287,13 @@ def test_patterns_of_other_syntaxes_and_disabled_rules_are_not_tried() -> None:
     ],
 )
 def test_cache_header(content: str, header: str) -> None:
-    """As clientCache makes it."""
+    """The header is the one that clientCache sets."""
     found = config(server(f"<staticContent><clientCache {content}/></staticContent>"))
     assert found.static_content.cache_control == header
 
 
 def test_findings_are_in_the_order_of_the_lines() -> None:
-    """Whatever finds them."""
+    """The order does not depend on the code that reports them."""
     document = server(
         '\n<fastCgi>\n<application fullPath="p" protocol="Tcp"/></fastCgi>\n<x/>'
         '\n<httpPlatform b=""/>'
@@ -312,14 +312,14 @@ def test_findings_are_in_the_order_of_the_lines() -> None:
     ],
 )
 def test_where_something_stands_is_no_part_of_what_it_is(make: Callable[[Place], object]) -> None:
-    """Else two handlers of one scriptProcessor would have processes of their own."""
+    """Otherwise two handlers of one scriptProcessor would have processes of their own."""
     here, there = make(Place("web.config", 1)), make(Place("a/web.config", 2))
     assert here == there
     assert hash(here) == hash(there)
 
 
 def test_unreadable_file_has_no_sections() -> None:
-    """The findings of the tree are the document's."""
+    """The document's findings are those of the XML tree."""
     document = parse(b"<configuration>", "web.config")
     assert (document.root, document.scopes) == (None, ())
     assert errors(document.findings)

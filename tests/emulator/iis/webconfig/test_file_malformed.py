@@ -1,4 +1,4 @@
-"""One web.config with something wrong in it: a finding for each, with its file and line."""
+"""One web.config with mistakes: a finding for each, with its file and line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.configs import merge, walk
 
 
 def read(body: str, *, version: int = 1) -> Document:
-    """Parse a configuration of `body`; the root element has line 1, `body` begins there."""
+    """Parse a configuration of `body`; the root element is in line 1, where `body` begins."""
     text = f"<configuration>{body}</configuration>"
     return parse(text.encode(), "web.config", httpplatform_version=version)
 
@@ -67,7 +67,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("frame", "inside", "code"), WRONG)
 def test_wrong_values_are_errors(frame: str, inside: str, code: str) -> None:
-    """The attribute, its value and what it must be are said; the default is taken."""
+    """The finding has the attribute, its value and the allowed ones; the default is used."""
     document = server("\n" + frame.format(inside))
     errors = [each for each in document.findings if each.level == "error"]
     assert [(each.code, each.where) for each in errors] == [(code, "web.config:2")]
@@ -111,7 +111,7 @@ def test_wrong_values_are_errors(frame: str, inside: str, code: str) -> None:
     ],
 )
 def test_missing_attributes(body: str, name: str) -> None:
-    """What IIS cannot use is left out, and said."""
+    """Entries that IIS could not use are left out, and reported."""
     document = read(body)
     assert codes(document) == [("missing", "error")]
     assert document.findings[0].message.endswith(f"has no {name}.")
@@ -161,7 +161,7 @@ def test_missing_attributes(body: str, name: str) -> None:
     ],
 )
 def test_keys_twice_in_one_section(body: str, level: str) -> None:
-    """IIS answers 500.19; of app settings, which it never reads, the last one counts."""
+    """IIS responds with 500.19; for app settings, which it never reads, the last value is used."""
     document = read(body)
     assert codes(document) == [("duplicate", level)]
     assert document.findings[0].where == "web.config:3"
@@ -179,7 +179,7 @@ def test_keys_twice_in_one_section(body: str, level: str) -> None:
     ],
 )
 def test_keys_that_do_not_meet(body: str) -> None:
-    """Removing before adding again is how IIS wants it."""
+    """IIS requires an entry to be removed before it is added again."""
     handlers = body.format('path="*" verb="*"')
     assert codes(server(f"<handlers>{handlers}</handlers>")) == []
 
@@ -198,7 +198,7 @@ def test_keys_that_do_not_meet(body: str) -> None:
     ],
 )
 def test_what_iis_does_not_know(body: str, part: str) -> None:
-    """Names are case-sensitive; the right spelling is given where only the case is wrong."""
+    """Names are case-sensitive; if only the case is wrong, the hint has the right spelling."""
     document = server(body)
     errors = [each for each in document.findings if each.level == "error"]
     assert [each.code for each in errors] == ["unknown"]
@@ -257,7 +257,7 @@ def test_what_iis_does_not_know(body: str, part: str) -> None:
     ],
 )
 def test_what_is_not_emulated_is_said_once(body: str, name: str) -> None:
-    """It stays in the tree, and is no error."""
+    """The element stays in the tree, and is not an error."""
     document = read(body)
     (found,) = (each for each in document.findings if each.code != "app-host-only")
     assert (found.code, found.level) == ("not-emulated", "warning")
@@ -275,7 +275,7 @@ def test_what_is_not_emulated_is_said_once(body: str, name: str) -> None:
     ],
 )
 def test_defaults_of_what_is_not_emulated_are_worth_no_word(body: str) -> None:
-    """Written out they change nothing."""
+    """An attribute that repeats the default changes nothing, and is not reported."""
     assert server(body).findings == ()
 
 
@@ -286,20 +286,20 @@ def test_connection_strings_say_where_they_come_from() -> None:
 
 @pytest.mark.parametrize("path", ["/static", "a//b", "../x", "a\\b", "*.js", "http://x"])
 def test_paths_of_locations_that_are_none(path: str) -> None:
-    """They are below the folder, with plain slashes."""
+    """Valid paths are below the folder, with plain slashes."""
     document = read(f'\n<location path="{path}"><appSettings/></location>')
     assert [(each.code, each.where) for each in document.findings] == [("location", "web.config:2")]
     assert [each.path for each in document.scopes] == [""]
 
 
 def test_location_in_a_location() -> None:
-    """IIS has no such thing; what is in it does not count."""
+    """IIS does not allow it; the settings in it are ignored."""
     document = read('<location path="a"><location path="b"><appSettings/></location></location>')
     assert codes(document) == [("location", "error")]
 
 
 def test_same_section_twice() -> None:
-    """For one path IIS takes a section once; groups may come again."""
+    """IIS accepts a section once per path; groups may be repeated."""
     document = read(
         "<system.webServer><handlers/></system.webServer>\n"
         "<system.webServer><defaultDocument/><handlers/></system.webServer>"
@@ -311,7 +311,7 @@ def test_same_section_twice() -> None:
 
 
 def test_an_attribute_of_the_other_version() -> None:
-    """What version 1 refuses says which version has it."""
+    """The finding of version 1 names the version that has the attribute."""
     text = (
         b'<configuration><system.webServer><httpPlatform processPath="p" '
         b'recycleOnFileChange="true"/></system.webServer></configuration>'

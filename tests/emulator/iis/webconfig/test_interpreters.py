@@ -1,4 +1,4 @@
-"""Which program a handler stands for, and the variables between percent signs."""
+"""The program of a handler, and the variables between percent signs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_processors(processor: str, python: bool) -> None:
     ],
 )
 def test_script_processors(text: str, expected: tuple[str, str]) -> None:
-    """Full path and arguments of FastCGI's processor."""
+    """A FastCGI processor is split into full path and arguments."""
     assert split_processor(text) == expected
 
 
@@ -69,7 +69,7 @@ def test_script_processors(text: str, expected: tuple[str, str]) -> None:
     ],
 )
 def test_application_of_a_handler(full_path: str, arguments: str) -> None:
-    """Has its path and its arguments, whatever their case."""
+    """Path and arguments of the application match, whatever their case."""
     handler = Handler("n", "*", "*", "FastCgiModule", WFASTCGI)
     other = FastCgiApplication(full_path, "other.py")
     own = FastCgiApplication(full_path, arguments, max_instances=9)
@@ -77,7 +77,7 @@ def test_application_of_a_handler(full_path: str, arguments: str) -> None:
 
 
 def test_application_that_no_file_has() -> None:
-    """Is that of IIS's defaults, one for all handlers of one scriptProcessor."""
+    """IIS's defaults apply, in one application for all handlers of one scriptProcessor."""
     program, script = WFASTCGI.split("|")
     made = [
         application_of(Config(), Handler("n", "*", "*", "FastCgiModule", WFASTCGI, place=place))
@@ -100,11 +100,11 @@ def test_application_that_no_file_has() -> None:
     ],
 )
 def test_names_between_percent_signs(text: str, names: tuple[str, ...]) -> None:
-    """As written, each once."""
+    """Names are returned as written, each once."""
     assert names_in(text) == names
 
 
 def test_variables_of_windows() -> None:
-    """In any case; names that only look so are not."""
+    """Names match in any case; similar names do not count."""
     assert all(map(is_windows_variable, ["SystemRoot", "home", "Website_Site_Name", "TMP"]))
     assert not any(map(is_windows_variable, ["HOMES", "WEBSITE", "HTTP_PLATFORM_PORT"]))

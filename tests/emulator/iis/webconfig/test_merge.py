@@ -14,7 +14,7 @@ ROOT_NAMES = ["TRACEVerbHandler", "OPTIONSVerbHandler", "StaticFile"]
 
 
 def level(folder: str, body: str) -> Level:
-    """Give the web.config of a folder; `body` begins in its first line."""
+    """Return the web.config of a folder; `body` begins in its first line."""
     name = f"{folder}/web.config" if folder else "web.config"
     document = parse(f"<configuration>{body}</configuration>".encode(), name)
     assert not errors(document.findings)
@@ -75,7 +75,7 @@ def clean(levels: list[Level], path: str) -> Config:
     ],
 )  # fmt: skip
 def test_handlers_of_a_nested_file_come_first(before: str, path: str, expected: list[str]) -> None:
-    """mergeAppend is false in the schema; nothing to remove is nothing to say."""
+    """mergeAppend is false in the schema; removing a missing entry is not reported."""
     levels = [server("", handlers("outer")), server("static", handlers("inner", before=before))]
     assert names(clean(levels, path)) == expected
 
@@ -121,7 +121,7 @@ def test_removing_in_another_case_is_said() -> None:
     ],
 )
 def test_keys_that_are_inherited_are_errors(outer: str, inner: str) -> None:
-    """IIS answers 500.19 below the folder: Cannot add duplicate collection entry."""
+    """IIS responds with 500.19 below the folder: Cannot add duplicate collection entry."""
     levels = [server("", outer), server("static", inner)]
     assert resolve(levels, "other").findings == ()
     (found,) = resolve(levels, "static/x").findings
@@ -131,7 +131,7 @@ def test_keys_that_are_inherited_are_errors(outer: str, inner: str) -> None:
 
 
 def test_handler_that_is_there_twice_is_tried_once() -> None:
-    """The merging goes on with the inner one, in its place before the inherited."""
+    """Merging continues with the inner entry, before the inherited ones."""
     levels = [server("", handlers("a", "b")), server("static", handlers("b"))]
     merged = resolve(levels, "static")
     assert names(merged.config) == ["b", "a", *ROOT_NAMES]
@@ -139,7 +139,7 @@ def test_handler_that_is_there_twice_is_tried_once() -> None:
 
 
 def test_paths_of_the_same_scopes() -> None:
-    """Have the same configuration, however many of them a visitor makes up."""
+    """These paths have the same configuration, however many of them a client invents."""
     levels = [
         level("", location("static", handlers("a")) + location("static/img", handlers("b"))),
         server("static", handlers("c")),
@@ -153,7 +153,7 @@ def test_paths_of_the_same_scopes() -> None:
 
 
 def test_clearing_takes_away_what_stands_before_it() -> None:
-    """Of the same file too."""
+    """`clear` also removes earlier entries of the same file."""
     body = handlers("a").replace(
         "</handlers>", handlers("b", before="<clear/>")[len("<handlers>") :]
     )
@@ -181,7 +181,7 @@ def test_app_settings_override() -> None:
 
 
 def test_attributes_override_one_by_one() -> None:
-    """What the inner file does not name is inherited; its variables are added."""
+    """Attributes that the inner file does not set are inherited; its variables are added."""
     outer = server(
         "",
         '<httpPlatform processPath="p" arguments="a" startupTimeLimit="20"><environmentVariables>'
@@ -200,7 +200,7 @@ def test_attributes_override_one_by_one() -> None:
 
 
 def test_platform_without_a_program() -> None:
-    """An error where no level has one, and only there."""
+    """It is an error if no level sets processPath, and only then."""
     inner = server("x", '<httpPlatform arguments="b"/>')
     (found,) = resolve([level("", ""), inner], "x").findings
     assert (found.code, found.level, found.where) == ("missing", "error", "x/web.config:1")
@@ -210,7 +210,7 @@ def test_platform_without_a_program() -> None:
 
 
 def test_lists_that_append() -> None:
-    """Rules and types come after the inherited ones; each rule knows its folder."""
+    """Rules and types come after the inherited ones; each rule has its folder."""
     outer = server("", rules(rule("a"), rule("b")))
     inner = server("Img/s", rules('<remove name="A"/>', rule("c")))
     found = clean([outer, inner], "img/S/x").rules
@@ -219,7 +219,7 @@ def test_lists_that_append() -> None:
 
 
 def test_default_documents_come_first() -> None:
-    """As handlers do; `enabled` is an attribute like others."""
+    """Inner documents come first, as handlers do; `enabled` is an ordinary attribute."""
     outer = server("", '<defaultDocument><files><clear/><add value="a"/></files></defaultDocument>')
     inner = server(
         "x", '<defaultDocument enabled="false"><files><add value="b"/></files></defaultDocument>'
@@ -229,7 +229,7 @@ def test_default_documents_come_first() -> None:
 
 
 def test_request_filtering_is_merged_in_depth() -> None:
-    """Limits one by one, lists by their words."""
+    """Limits are merged one by one, lists by add, remove and clear."""
     frame = "<security><requestFiltering>{}</requestFiltering></security>"
     outer = server("", frame.format('<requestLimits maxUrl="9" maxQueryString="8"/>'))
     inner = server(
@@ -261,7 +261,7 @@ def test_request_filtering_is_merged_in_depth() -> None:
     ],
 )
 def test_locations(path: str, expected: list[str]) -> None:
-    """They hold at their path and below it, the outermost first, whatever their order."""
+    """Locations apply to their path and below, the outermost first, in any order in the file."""
     body = location("a/b", handlers("loc-ab")) + location("a", handlers("loc-a"))
     body += location("f.txt", handlers("loc-f"))
     body += f"<system.webServer>{handlers('root')}</system.webServer>"
@@ -270,7 +270,7 @@ def test_locations(path: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("path", ["", "."])
 def test_location_of_the_folder_itself(path: str) -> None:
-    """As .NET's templates wrap everything; it comes after what stands outside."""
+    """.NET's templates wrap everything in one; its sections come after those outside it."""
     body = location(path, handlers("in")) + (
         f"<system.webServer>{handlers('out')}</system.webServer>"
     )
@@ -299,13 +299,13 @@ def test_order_is_by_path_then_by_file() -> None:
 
 
 def test_rules_of_a_location_match_below_the_files_folder() -> None:
-    """The location says for which paths they hold, not what they match."""
+    """The location sets the paths for which the rules run, not the text that they match."""
     found = clean([level("x", location("y", rules(rule("r"))))], "X/Y/z").rules
     assert [each.folder for each in found] == ["x"]
 
 
 def test_versions_of_the_module() -> None:
-    """Only what no level set depends on it; an unknown version counts as the newest."""
+    """Only unset values depend on the version; an unknown version counts as the newest."""
     levels = [server("", '<httpPlatform processPath="p" startupRetryCount="3"/>')]
     limits = []
     for version in (1, 2, 3):
@@ -316,14 +316,14 @@ def test_versions_of_the_module() -> None:
 
 
 def test_nothing_at_all() -> None:
-    """Without any file, and with one that cannot be read, IIS's own level holds."""
+    """Without any file, and with an unreadable one, only IIS's own level applies."""
     broken = Level("", parse(b"<", "web.config"))
     assert resolve([], "a") == resolve([broken], "a") == Merged(Config(**vars(merge([], ""))))
     assert names(merge([], "")) == ROOT_NAMES
 
 
 def test_config_cannot_be_changed() -> None:
-    """The base is shared by all: its mappings are read-only."""
+    """All configurations share the base, so its mappings are read-only."""
     found = merge([], "")
     for mapping in (found.app_settings, found.static_content.types):
         with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""Whatever a web.config holds, findings come out: small fuzz run, and properties of the readers."""
+"""A small fuzz run, and properties of the readers: any web.config results in findings only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BESIDE = parse(FILES[0], "static/web.config")
 
 
 def test_two_thousand_mutated_files() -> None:
-    """A part of the run of 100,000: no exception, every kind of finding, memory bounded."""
+    """A part of the run of 100,000: no exception, every kind of finding, bounded memory."""
     outcome = fuzz(2000, seed=5)
     assert outcome.count == 2000
     assert outcome.readable > 400
@@ -33,14 +33,14 @@ def test_two_thousand_mutated_files() -> None:
 @example(b"<?xml version='1.0' encoding=''?><configuration/>")
 @example(b"\xff\xfe<\0")
 def test_any_bytes(data: bytes) -> None:
-    """Files that are nothing at all."""
+    """Random bytes."""
     exercise(data, BESIDE, Outcome())
     assert decode(data).line >= 1
 
 
 @given(st.integers(), st.sampled_from(FILES))
 def test_files_that_stay_xml(seed: int, data: bytes) -> None:
-    """Attributes, elements and values of real files, put where they do not belong."""
+    """Attributes, elements and values of real files in the wrong places."""
     rng = random.Random(seed)
     for _ in range(4):
         data = rng.choice(TAME)(data, FILES, rng)
@@ -71,7 +71,7 @@ def _element(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @given(st.recursive(_element(st.just("")), _element, max_leaves=12))
 def test_any_arrangement_of_known_names(body: str) -> None:
-    """It is XML, so that the tree is there; everything else is findings."""
+    """The text is XML, so there is a tree; all mistakes are findings."""
     text = f"<configuration>{body}</configuration>"
     document = exercise(text.encode(), BESIDE, Outcome())
     assert document.root is not None
@@ -80,7 +80,7 @@ def test_any_arrangement_of_known_names(body: str) -> None:
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9.:]{1,12}", fullmatch=True))
 def test_any_text_is_a_value_or_wrong(text: str) -> None:
-    """Of every attribute of every section; numbers stay in their range."""
+    """This holds for every attribute of every section; numbers stay in their range."""
     for attribute in _attributes():
         value = read_value(attribute, text)
         if isinstance(value, Wrong):
@@ -104,7 +104,7 @@ def _attributes() -> list[Attribute]:
 
 
 def test_defaults_of_the_tables_are_values() -> None:
-    """Every default is in its own range, of its own type."""
+    """Every default is in its own range, and of its own type."""
     for attribute in _attributes():
         kinds = {"bool": bool, "uint": int, "time": int}
         assert type(attribute.default) is kinds.get(attribute.kind, str), attribute
@@ -119,7 +119,7 @@ def test_defaults_of_the_tables_are_values() -> None:
     st.text("aAbs/\\.% é", max_size=10),
 )
 def test_any_path(folders: list[str], path: str) -> None:
-    """A level holds for its own folder and below it; merging twice gives the same."""
+    """A level applies to its own folder and below; merging twice has the same result."""
     inner = '<configuration><appSettings><add key="K" value="v"/></appSettings></configuration>'
     folder = "/".join(folders)
     level = Level(folder, parse(inner.encode(), "web.config"))
