@@ -21,7 +21,7 @@ __all__ = ["RESPONSE_BUFFER", "Carrier", "Exchange", "Response", "ResponseStream
 
 RESPONSE_BUFFER = 4 * 1024 * 1024
 _MAX_STDERR = 64 * 1024
-_HIGH, _LOW = 256 * 1024, 64 * 1024  # unsent bytes above which reading stops; _LOW is unused
+_HIGH = 256 * 1024  # unsent bytes above which reading stops
 
 
 @dataclass
@@ -176,6 +176,7 @@ class Exchange:
 
         The part of a response that is held back does not count, as no client has seen it: wfastcgi
         sends a response in several pieces, and its watcher may end the process between any two.
+        A process that was about to end anyway does not count as the one repetition.
         """
         once_more = not self.retried or (self.carrier is not None and self.carrier.ending)
         if not once_more or self.touched or self._stream is not None or self._stderr:
