@@ -18,11 +18,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.child import Child
+
 __all__ = ["HOST", "Server", "ServerFailedError", "Side", "pinned", "running"]
 
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
-STOP_DEADLINE = 10.0
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _DROPPED = ("WEBSITE_", "APPSVC_", "GUNICORN_", "PYTHON_GUNICORN_", "WSGI_")
 _DROPPED_NAMES = frozenset({"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SERVER_PORT"})
@@ -92,7 +93,7 @@ def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Ite
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         with pinned(cores):
-            process = subprocess.Popen(
+            process = Child(
                 side.command(port, folder),
                 cwd=folder,
                 env=_environment(),
@@ -132,7 +133,7 @@ def _free_port() -> int:
     return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: Child, port: int) -> None:
     deadline = time.monotonic() + START_DEADLINE
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -146,14 +147,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     raise ServerFailedError(f"no answer within {START_DEADLINE:g} s")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the group this module created, then SIGKILL after a deadline."""
-    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, STOP_DEADLINE)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-    # The leader is gone; the group was killed with it, workers included.
+def _end(process: Child) -> None:
+    """Send SIGTERM to the process group, and SIGKILL a second later."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    process.ends_within(1)
+    process.kill_group()
 
 
 def _tree(root: int) -> list[int]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tests.docs.blocks import Block
 from tests.docs.shown import is_shown, mismatch
+from tests.support.child import Child
 
 __all__ = ["HERE", "Command", "Terminal", "commands"]
 
@@ -89,25 +90,10 @@ def _free_port(others: set[int]) -> int:
                 return port
 
 
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether a process has ended, and leave its number reserved."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Return whether a process has ended before so many seconds are over."""
-    deadline = time.monotonic() + seconds
-    while not _has_ended(process):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 class _Running:
     """A command that runs on; `shown` is what the page shows of it before `^C`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, command: Command) -> None:
+    def __init__(self, process: Child, log: Path, command: Command) -> None:
         self.process = process
         self.log = log
         self.place = ""
@@ -138,7 +124,7 @@ class Terminal:
         finally:
             running, self._running = self._running, None
             if running is not None:
-                self._kill(running.process)
+                running.process.kill_group()
 
     def run(self, block: Block) -> None:
         """Run all commands of a block, in the folder that it names, and compare."""
@@ -177,7 +163,7 @@ class Terminal:
         self._running = running
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            ended = _has_ended(running.process)
+            ended = running.process.poll() is not None
             printed = self._printed(log)
             done = bool(running.shown) and is_shown(running.shown, printed, prefix=True)
             ready = any(map(_READY.search, printed.splitlines()))
@@ -197,16 +183,16 @@ class Terminal:
             return
         place = running.place
         deadline = time.monotonic() + 20  # for what a request from in between still prints
-        while not _has_ended(running.process) and time.monotonic() < deadline:
+        while running.process.poll() is None and time.monotonic() < deadline:
             if is_shown(running.shown, self._printed(running.log), prefix=True):
                 break
             time.sleep(0.05)
-        early = _has_ended(running.process)
+        early = running.process.poll() is not None
         before = self._printed(running.log)
         if not early:
             os.killpg(running.process.pid, signal.SIGINT)
-        on_ctrl_c = _wait(running.process, 60)
-        code = self._kill(running.process)
+        on_ctrl_c = running.process.ends_within(60)
+        code = running.process.kill_group()
         printed = self._printed(running.log)
         if early:
             self.failures.append(
@@ -227,8 +213,8 @@ class Terminal:
         """Run a command to its end, compare what it printed, and return its exit code."""
         log = self._log()
         process = self._spawn(command.text, folder, log, code, keep=True)
-        in_time = _wait(process, _SECONDS)
-        ended = self._kill(process)
+        in_time = process.ends_within(_SECONDS)
+        ended = process.kill_group()
         if not in_time:
             self.failures.append(
                 f"{place}: `{command.text}` did not end in {_SECONDS:.0f} s. If it runs until "
@@ -245,9 +231,7 @@ class Terminal:
         if wrong:
             self.failures.append(f"{place}: the output is not what is shown.\n{wrong}")
 
-    def _spawn(
-        self, text: str, folder: Path, log: Path, code: int, *, keep: bool
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, text: str, folder: Path, log: Path, code: int, *, keep: bool) -> Child:
         state = str(self._scratch / "state")
         # What runs on ends when other commands are at work: it keeps nothing for them.
         variables = {
@@ -261,7 +245,7 @@ class Terminal:
         for name, port in self._ports.items():
             text = re.sub(rf"(?<![\d.]){name}(?![\d.])", port, text)
         with log.open("wb") as file:
-            return subprocess.Popen(
+            return Child(
                 ["bash", "-c", _SCRIPT.format(command=text, code=code)],
                 cwd=folder, env=variables, stdin=subprocess.DEVNULL,
                 stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
@@ -278,13 +262,3 @@ class Terminal:
             text = re.sub(rf"(?<![\d.]){port}(?!\d)", name, text)
         text = text.replace(str(self._folder), HERE)
         return _OTHER_PORT.sub("", text.replace(self._variables["HOME"], str(Path(HERE).parent)))
-
-    @staticmethod
-    def _kill(process: subprocess.Popen[bytes]) -> int:
-        """End what is left of a command, by the group that it was started in; return its code.
-
-        Not before is it waited for: then its number could be another's.
-        """
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        return process.wait(10)

@@ -11,14 +11,14 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 from tests.support.postgres import skip_or_fail
 
@@ -30,9 +30,7 @@ _LISTENING = r"{} service is successfully listening at http://127\.0\.0\.1:([0-9
 class Azurite:
     """A running Azurite: `process`, its account's `connection_string`, and its `log()`."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], account: str, key: str, log_path: Path
-    ) -> None:
+    def __init__(self, process: Child, account: str, key: str, log_path: Path) -> None:
         self.process = process
         self._log_path = log_path
         blob, queue = (self._wait_for_port(service) for service in ("Blob", "Queue"))
@@ -79,7 +77,7 @@ def azurite() -> Iterator[Azurite]:
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         log_path = Path(folder) / "log.txt"
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [
                     *(command, "--silent", "--inMemoryPersistence", "--disableTelemetry"),
                     # A newer SDK than this Azurite asks for a version of the API unknown to it.
@@ -97,15 +95,4 @@ def azurite() -> Iterator[Azurite]:
         try:
             yield Azurite(process, account, key, log_path)
         finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End it and its children: it is asked first, and what is left of its group is killed."""
-    if process.poll() is None:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+            process.stop_group()

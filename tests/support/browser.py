@@ -13,14 +13,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 
 __all__ = ["Page", "browse", "browse_plain", "missing"]
@@ -146,7 +145,7 @@ async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
             flags.append(f"--ignore-certificate-errors-spki-list={fingerprint}")
         log_path = Path(folder, "log.txt")
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [_program(), *flags, "about:blank"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,12 +166,10 @@ async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
                 )
                 await drive(Page(devtools, session["sessionId"]))
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
+            process.kill_group()
 
 
-async def _endpoint(process: subprocess.Popen[bytes], log: Path) -> str:
+async def _endpoint(process: Child, log: Path) -> str:
     deadline = time.monotonic() + _SECONDS
     while not (found := _ENDPOINT.search(log.read_text("utf-8", "replace"))):
         text = log.read_text("utf-8", "replace")

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 
 __all__ = ["ROOT", "Server", "clean_environ", "free_port", "run", "serving"]
@@ -68,7 +69,7 @@ def run(
 class Server:
     """A started child: `port`, `process`, its `log()`, and requests to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
+    def __init__(self, process: Child, port: int, log_path: Path) -> None:
         self.process = process
         self.port = port
         self._log_path = log_path
@@ -178,7 +179,7 @@ def serving(
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         log_path = Path(folder) / "log.txt"
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [sys.executable, *(word.replace("{port}", str(number)) for word in arguments)],
                 cwd=cwd,
                 env=clean_environ(
@@ -196,10 +197,4 @@ def serving(
             server.wait_until_it_listens()
             yield server
         finally:
-            if process.poll() is None:
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.stop_group()
