@@ -1,7 +1,7 @@
-"""A real Azurite, Azure Storage's emulator, for tests: in memory, ended by its id.
+"""A real Azurite, the emulator of Azure Storage, for tests: in memory, ended by its process id.
 
-It listens on loopback ports that it picks itself, and knows one account with a key of its own, so
-that nothing else can mix in. Must not know the package under test.
+It listens on loopback ports that it picks itself, and has one account with a random key, so that no
+other client can use it by mistake. Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Azurite:
         )
 
     def log(self) -> str:
-        """Give what Azurite has printed so far."""
+        """Return what Azurite has printed so far."""
         return self._log_path.read_text("utf-8", "replace")
 
     def _wait_for_port(self, service: str, timeout: float = 60) -> int:
-        """Wait until a service says where it listens."""
+        """Wait until a service prints where it listens, and return its port."""
         deadline = time.monotonic() + timeout
         pattern = re.compile(_LISTENING.format(service))
         while (found := pattern.search(self.log())) is None:
@@ -59,7 +59,7 @@ class Azurite:
 
 
 def missing() -> str:
-    """Say what is missing to run Azurite here, "" where nothing is."""
+    """Return what is missing to run Azurite here, or "" if nothing is."""
     if shutil.which("azurite") is None:
         return "there is no azurite on PATH (npm install --global azurite)"
     return ""
@@ -67,7 +67,7 @@ def missing() -> str:
 
 @contextmanager
 def azurite() -> Iterator[Azurite]:
-    """Run a new, empty Azurite, its blobs and queues, until the block ends."""
+    """Run a new, empty Azurite with its blobs and queues until the block ends."""
     needs_integration("Azurite")
     skip_or_fail(missing())
     command = shutil.which("azurite")
@@ -80,9 +80,9 @@ def azurite() -> Iterator[Azurite]:
             process = Child(
                 [
                     *(command, "--silent", "--inMemoryPersistence", "--disableTelemetry"),
-                    # A newer SDK than this Azurite asks for a version of the API unknown to it.
+                    # A newer SDK requests a version of the API that this Azurite does not know.
                     "--skipApiVersionCheck",
-                    # It starts all three services, and none may take a port that is in use.
+                    # Azurite starts all three services; none may take a port that is in use.
                     *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
                 ],
                 cwd=folder,
