@@ -29,7 +29,7 @@ def on_platform(**variables: str) -> Settings:
 
 
 def test_allowed_hosts_off_the_platform() -> None:
-    """This machine, and what is named."""
+    """Off the platform they are this machine, and the names that are passed."""
     assert appsvc.allowed_hosts(load_settings({})) == ["localhost", "127.0.0.1", "[::1]"]
     settings = load_settings({"APPSVC_ALLOWED_HOSTS": " .Example.com, www.example.org "})
     assert appsvc.allowed_hosts(settings, "dev.test")[3:] == [
@@ -38,7 +38,7 @@ def test_allowed_hosts_off_the_platform() -> None:
 
 
 def test_allowed_hosts_on_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The site's name, custom ones, and the addresses by which probes ask."""
+    """They are the site's name, custom ones, and the addresses that probes use as Host."""
     monkeypatch.setattr(sockets, "own_address", lambda: "169.254.131.3")
     settings = on_platform(APPSVC_ALLOWED_HOSTS="www.example.com", WEBSITE_PRIVATE_IP="10.0.0.5")
     assert appsvc.allowed_hosts(settings) == [
@@ -48,7 +48,7 @@ def test_allowed_hosts_on_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_own_address_is_one_of_this_machine() -> None:
-    """What probes would ask for can be bound to here, or there is no network at all."""
+    """A socket can be bound to the address that probes would use, unless there is no network."""
     address = sockets.own_address()
     if address:
         sockets.bind(address, 0).close()
@@ -58,7 +58,7 @@ def test_own_address_is_one_of_this_machine() -> None:
     "bad", ["https://x.example", "x.example:80", "x/y", "a b", "-", "m\xfcnchen.de", "a..b"]
 )
 def test_what_is_no_host_is_refused(bad: str) -> None:
-    """Such an entry would match nothing, and nobody would know why."""
+    """Such an entry would never match, without a message."""
     with pytest.raises(ConfigError, match=r"APPSVC_ALLOWED_HOSTS.*www\.example\.com"):
         appsvc.allowed_hosts(load_settings({"APPSVC_ALLOWED_HOSTS": bad}))
     with pytest.raises(ConfigError, match="scheme, port"):
@@ -66,7 +66,7 @@ def test_what_is_no_host_is_refused(bad: str) -> None:
 
 
 def test_csrf_trusted_origins() -> None:
-    """Https for all names; whole origins as they are."""
+    """Names get https; whole origins are unchanged."""
     assert appsvc.csrf_trusted_origins(load_settings({})) == []
     settings = on_platform(APPSVC_ALLOWED_HOSTS=".example.com,*")
     assert appsvc.csrf_trusted_origins(settings, "http://localhost:3000") == [
@@ -75,7 +75,7 @@ def test_csrf_trusted_origins() -> None:
 
 
 def test_https_and_cookies() -> None:
-    """On the platform, and where proxies are trusted, the header is believed; elsewhere not."""
+    """The header is trusted on the platform, and if proxies are trusted; else it is not."""
     header = ("HTTP_X_FORWARDED_PROTO", "https")
     assert appsvc.secure_proxy_ssl_header(load_settings({})) is None
     assert appsvc.secure_proxy_ssl_header(on_platform()) == header
@@ -101,7 +101,7 @@ MYSQL = "Server=my;Uid=u;Pwd=p;Database=shop"
     ids=["only one", "only database", "called default", "named", "service connector"],
 )
 def test_which_database(variables: dict[str, str], name: str, host: str) -> None:
-    """The named one, that called default, or the only one."""
+    """The order is: the named one, the one called default, the only one."""
     for settings in (load_settings(variables), on_platform(**variables)):
         found = appsvc.databases(settings, name)
         assert found.keys() == {"default"}
@@ -109,7 +109,10 @@ def test_which_database(variables: dict[str, str], name: str, host: str) -> None
 
 
 def test_no_database(tmp_path: Path) -> None:
-    """At home a file may stand in; on the platform nothing does, unless none is required."""
+    """Off the platform a file can be used instead.
+
+    On it a string is needed, unless not required.
+    """
     file = tmp_path / "db.sqlite3"
     home = load_settings({})
     assert appsvc.databases(home, sqlite=file)["default"]["NAME"] == str(file)
@@ -124,13 +127,13 @@ def test_no_database(tmp_path: Path) -> None:
 
 
 def test_several_databases_and_none_named() -> None:
-    """Taking either would be a guess."""
+    """A choice would be a guess."""
     with pytest.raises(SettingsError, match=r"several .*\(x, main\)"):
         appsvc.databases(on_platform(POSTGRESQLCONNSTR_main=POSTGRES, MYSQLCONNSTR_x=MYSQL))
 
 
 def test_logging_is_a_dict_that_works() -> None:
-    """`logging.config` takes it, and it writes to standard output once."""
+    """`logging.config` accepts it, and it writes to standard output once."""
     config = appsvc.logging_config(load_settings({}), "DEBUG")
     code = (
         "import json, logging, logging.config, sys\n"
@@ -157,13 +160,13 @@ def test_logging_is_a_dict_that_works() -> None:
     ids=str,
 )
 def test_other_services_do_not_matter(other: dict[str, str]) -> None:
-    """What leads to no database neither takes its place nor stops the site."""
+    """Strings for other services are neither used as a database nor stop the site."""
     settings = on_platform(POSTGRESQLCONNSTR_main=POSTGRES, **other)
     assert appsvc.databases(settings)["default"]["HOST"] == "db"
 
 
 def test_a_role_has_no_front_end() -> None:
-    """Nobody there vouches for a header, nor for https."""
+    """No front end there can vouch for a header, or for https."""
     settings = load_settings({"RoleRoot": "E:", "RoleInstanceID": "r_0"})
     assert settings.host == "workerrole"
     assert appsvc.secure_proxy_ssl_header(settings) is None
@@ -175,7 +178,7 @@ def test_a_role_has_no_front_end() -> None:
     [("MySite.azurewebsites.net", "mysite.azurewebsites.net"), (" ", ""), ("*", ""), ("a:80", "a")],
 )
 def test_the_sites_own_name(hostname: str, host: str) -> None:
-    """As browsers send it; what is no name is left out."""
+    """It is in the form that browsers send; an invalid name is left out."""
     settings = on_platform(WEBSITE_HOSTNAME=hostname, WEBSITE_PRIVATE_IP="fd00::1")
     assert (host in appsvc.allowed_hosts(settings)) == bool(host)
     assert "*" not in appsvc.allowed_hosts(settings)
@@ -185,13 +188,13 @@ def test_the_sites_own_name(hostname: str, host: str) -> None:
 
 @pytest.mark.parametrize("origin", ["http://x/path", "://", "ftp://x", "https://", "HTTPS://X"])
 def test_what_is_no_origin_is_refused(origin: str) -> None:
-    """It would match nothing."""
+    """It would never match."""
     with pytest.raises(ConfigError, match="cannot be used"):
         appsvc.csrf_trusted_origins(load_settings({}), origin)
 
 
 def test_values_are_fresh_each_time() -> None:
-    """Changing what came out changes nothing for the next one."""
+    """A change to a returned value does not affect the next call."""
     settings = on_platform(POSTGRESQLCONNSTR_main=POSTGRES)
     for function in (appsvc.allowed_hosts, appsvc.databases, appsvc.logging_config):
         first: Any = function(settings)
@@ -200,7 +203,7 @@ def test_values_are_fresh_each_time() -> None:
 
 
 def test_choices_say_why() -> None:
-    """Every function is there with a reason, also where it would raise."""
+    """Every function is listed with a reason, also if it would raise an error."""
     for settings in (
         load_settings({}),
         on_platform(),
@@ -247,7 +250,7 @@ def test_django_itself_takes_the_values() -> None:
 
 @pytest.mark.integration
 def test_the_example_answers_probes_by_address() -> None:
-    """Started as on the platform, it takes the Host that the platform's probes send."""
+    """Started as on the platform, it accepts the Host that the platform's probes send."""
     with serving(
         "-m", "appsvc_runtime", "serve", "--site", str(EXAMPLE), "--port", "{port}",
         cwd=ROOT, SECRET_KEY="k" * 60, **PLATFORM,
@@ -263,7 +266,7 @@ def test_the_example_answers_probes_by_address() -> None:
 
 @pytest.mark.integration
 def test_the_example_without_its_key() -> None:
-    """On the platform the site does not start, and the log says which setting is missing."""
+    """On the platform the site does not start, and the log names the missing setting."""
     result = subprocess.run(
         [sys.executable, "-m", "appsvc_runtime.runserver", "--port", "0"],
         capture_output=True, text=True, check=False, cwd=EXAMPLE, timeout=60,
@@ -275,7 +278,7 @@ def test_the_example_without_its_key() -> None:
 
 
 def test_importing_it_loads_no_django() -> None:
-    """It makes values for Django and needs none."""
+    """It makes values for Django without importing it."""
     code = "import sys, appsvc_runtime.django; print('django' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The source for pydantic-settings: one set of names, nesting, and the Key Vault check."""
+"""The source for pydantic-settings: the names, nested models, and the Key Vault check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFERENCE = "@Microsoft.KeyVault(SecretUri=https://safe.vault.azure.net/secrets/
 
 
 class Mail(BaseModel):
-    """A nested model, as users have them."""
+    """A nested model of a user."""
 
     host: str = "localhost"
     port: int = 25
@@ -23,7 +23,7 @@ class Mail(BaseModel):
 
 
 def make(environ: dict[str, str], config: dict[str, Any] | None = None) -> type[BaseSettings]:
-    """Give a model that reads from `environ` as a user's would from the process."""
+    """Return a model that reads from `environ` as a user's model reads from the process."""
     settings = load_settings(environ)
 
     class AppSettings(BaseSettings):
@@ -66,14 +66,14 @@ def make(environ: dict[str, str], config: dict[str, Any] | None = None) -> type[
     ids=str,
 )
 def test_names(environ: dict[str, str], expected: dict[str, Any]) -> None:
-    """What `load_settings` finds, by any spelling."""
+    """The source finds the same settings as `load_settings`, in any spelling."""
     plain = make({})().model_dump()
     mail = {**plain["mail"], **expected.get("mail", {})}
     assert make(environ)().model_dump() == {**plain, **expected, "mail": mail}
 
 
 def test_the_models_own_configuration_counts() -> None:
-    """Its prefix, case and delimiter."""
+    """The model's prefix, case and delimiter are used."""
     environ = {"SHOP_COLOR": "red", "COLOR": "green", "SHOP_MAIL-HOST": "h"}
     found: Any = make(environ, {"env_prefix": "SHOP_", "env_nested_delimiter": "-"})()
     assert (found.color, found.mail.host) == ("red", "h")
@@ -82,7 +82,7 @@ def test_the_models_own_configuration_counts() -> None:
 
 
 def test_the_process_is_read_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """Also a `.env` file at home."""
+    """A `.env` file is read as well, off the platform."""
     (tmp_path / ".env").write_text("COLOR=red\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COUNT", "5")
@@ -107,7 +107,7 @@ def test_the_process_is_read_by_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ids=str,
 )
 def test_unresolved_references(environ: dict[str, str], names: list[str]) -> None:
-    """One error for all of them, naming the vault; not a parser's complaint."""
+    """There is one error for all of them, which names the vault; it is not a parser's message."""
     with pytest.raises(SettingsError) as caught:
         make(environ)()
     assert [finding.where for finding in caught.value.findings] == names
@@ -115,12 +115,12 @@ def test_unresolved_references(environ: dict[str, str], names: list[str]) -> Non
 
 
 def test_a_reference_that_no_field_reads_is_nobodys_error() -> None:
-    """Another program's setting must not stop this one."""
+    """A setting of another program must not stop this one."""
     assert make({"OTHER": REFERENCE, "MAILBOX": REFERENCE})()
 
 
 def test_secrets_stay_hidden_where_the_model_says_so() -> None:
-    """Pydantic's own types do what they do."""
+    """Pydantic's own secret types work."""
     found: Any = make({"MAIL__PASSWORD": "S3CR3T"})()
     assert "S3CR3T" not in repr(found)
     with pytest.raises(ValidationError):
@@ -140,5 +140,5 @@ def test_an_alias_may_be_spelled_either_way() -> None:
 
 
 def test_an_argument_goes_before_an_unresolved_reference() -> None:
-    """As in a model's own tests."""
+    """An app's own tests pass arguments like this."""
     assert make({"COLOR": REFERENCE})(color="red").model_dump()["color"] == "red"
