@@ -8,8 +8,8 @@ sides take turns in every round, each on a server started for it, and medians ar
   waits 50 ms     as for a database
   computes 5 ms   of the processor's time, in Python
 
-``--cores N`` gives the server N cores, as on a plan of that size, and the client the others, if any.
-``--json`` saves the results; ``--from`` prints and draws saved ones. Loopback only.
+``--cores N`` gives the server N cores, as on a plan of that size, and the client the others, if
+any. ``--json`` saves the results; ``--from`` prints and draws saved ones. Loopback only.
 """
 
 from __future__ import annotations

@@ -59,19 +59,12 @@ UNFINISHED: frozenset[str] = frozenset(
     appsvc_runtime/startup
     appsvc_runtime/system
     docs/reference/settings.md
-    tests
-    tests/apps
     tests/azure
-    tests/cli
     tests/connections
     tests/emulator
-    tests/integration
     tests/launcher
     tests/logs
-    tests/middleware
-    tests/serving
     tests/settings
-    tests/support
     tests/system
     """.split()
 )
