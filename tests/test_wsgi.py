@@ -170,7 +170,7 @@ def test_app_is_loaded_once_under_eight_threads(
 
     def load_when_all_wait(name: str, folder: Any = None) -> Any:
         loads.append(name)
-        assert lock.all_asked.wait(timeout=30), "not every request waits for the import"
+        assert lock.all_asked.wait(timeout=30), "a request did not wait for the import"
         return load_app(name, folder)
 
     monkeypatch.setattr(load, "load_app", load_when_all_wait)

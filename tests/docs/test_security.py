@@ -48,7 +48,7 @@ def test_the_counts_are_those_of_the_suites(collected: Counter[str]) -> None:
         name = f"{row['file']}::{row['test']}"
         module = importlib.import_module(row["file"].removesuffix(".py").replace("/", "."))
         count = getattr(module, "SUITE_CASES", {}).get(row["test"], collected[name])
-        assert count, f"{name} is no test"
+        assert count, f"{name} is not a test"
         right.append(f"| {row['what']} | `{name}` | {count:,} |")
     assert [row[0] for row in rows()] == right, "\n".join(["these are right:", *right])
 

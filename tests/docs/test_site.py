@@ -17,7 +17,7 @@ from appsvc_runtime.launcher.command import command as worker
 from appsvc_runtime.runserver import command as runserver
 from tests.support.servers import ROOT
 
-pytest.importorskip("sphinx", reason="sphinx is of the extra docs: `tox -e docs`")
+pytest.importorskip("sphinx", reason="sphinx is in the extra docs: `tox -e docs`")
 
 
 @pytest.fixture(scope="module")

@@ -65,15 +65,15 @@ def test_the_table_shrinks() -> None:
     """A row must go when its texts are done."""
     found = {words.area(each.file) for each in words.problems(words.files(), unfinished=True)}
     done = sorted(words.UNFINISHED - found)
-    assert not done, f"Take out of UNFINISHED in tests/support/words.py: {' '.join(done)}"
+    assert not done, f"Remove from UNFINISHED in tests/support/words.py: {' '.join(done)}"
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It prints the problems below the given paths, and exits with 1 if there are any."""
     assert words.main([str(words.ROOT / "tests/docs")]) == 0
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(words, "_PATTERNS", {re.compile("asks for"): "something else"})
+    monkeypatch.setattr(words, "_PATTERNS", {re.compile("finds what"): "something else"})
     assert words.main([__file__]) == 1
-    assert capsys.readouterr().out.startswith("tests/docs/test_words.py:1: 'asks for': write")
+    assert capsys.readouterr().out.startswith("tests/docs/test_words.py:1: 'finds what': write")
     with pytest.raises(SystemExit, match="2"):
         words.main(["no/such/file"])

@@ -55,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pins")
     asked = plan("--no-deps", "click==8.1.7", report=folder / "click.json")
     if asked.returncode and not os.environ.get("CI"):
-        pytest.skip("no package registry answers")
+        pytest.skip("no package registry responds")
     assert asked.returncode == 0, asked.stderr
     return wheels.build_wheel(folder)
 

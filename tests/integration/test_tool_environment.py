@@ -25,7 +25,7 @@ from tests.support.wheels import build_wheel, installed, run_pip
 
 pytestmark = [
     only_on(12),
-    pytest.mark.skipif(sys.platform == "win32", reason="the walk is written for POSIX"),
+    pytest.mark.skipif(sys.platform == "win32", reason="the steps are written for POSIX"),
 ]
 
 NOBODY = 65534
@@ -87,7 +87,7 @@ class Walk:
         ended = self.run(*argv, cwd=cwd, **variables)
         said = ended.stdout + ended.stderr
         if ended.returncode and not os.environ.get("CI") and "onnect" in said:
-            pytest.skip(f"the package index does not answer: {said[-200:]}")
+            pytest.skip(f"the package index does not respond: {said[-200:]}")
         assert ended.returncode == 0, said
         return said
 

@@ -1,8 +1,8 @@
 """A child process that leads a process group, and keeps its process id until the group is killed.
 
 `subprocess.Popen` collects the exit status as soon as `poll` or `wait` sees it. The system may then
-give the id to another process, and `os.killpg` would kill the wrong one. Must not know the package
-under test.
+give the id to another process, and `os.killpg` would kill the wrong one. Must not import the
+package under test.
 """
 
 from __future__ import annotations

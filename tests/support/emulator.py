@@ -56,7 +56,7 @@ READY = re.compile(r"^Ready https?://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
 def emulating(
     site: Path, *options: str, ready: re.Pattern[str] = READY, **variables: str
 ) -> Iterator[Server]:
-    """Emulate a site on a free port until the block ends."""
+    """Emulate a site on a free port until the block ends; yield its `Server`."""
     command = ("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", *options)
     with serving(*command, cwd=site.parent, port=0, ready=ready, **variables) as server:
         yield server

@@ -182,7 +182,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             self._socket.sendall(message + _stream(_STDIN, [body]))
             return self._read_response(deadline)
         except (OSError, EOFError, ValueError, struct.error) as error:
-            if isinstance(error, TimeoutError):  # prints the stacks of all threads, and ends it
+            if isinstance(error, TimeoutError):  # the signal prints all stacks, and ends it
                 self.process.send_signal(signal.SIGUSR1)
             code = self._end(timeout=5.0)
             problem = f"{method} {path}: {error!r} ({timeout=:g} s)\nexit code {code}, output:\n"
@@ -213,7 +213,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             self._socket.settimeout(left)
             piece = self._socket.recv(size - len(data))
             if not piece:
-                raise EOFError("the process hung up before its answer was whole")
+                raise EOFError("the process closed the connection before the end of its response")
             data += piece
         return data
 

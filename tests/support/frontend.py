@@ -41,7 +41,7 @@ async def until(condition: Callable[[], object], timeout: float = 10) -> None:
     """Wait until a condition is true."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it never became true"
+        assert asyncio.get_running_loop().time() < deadline, "the condition did not become true"
         await asyncio.sleep(0.005)
 
 

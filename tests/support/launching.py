@@ -30,7 +30,7 @@ def wait_until(call: Callable[[], Any], what: str, seconds: float = 30) -> Any:
     """Wait until a call returns a true value, and return that value."""
     deadline = time.monotonic() + seconds
     while not (found := call()):
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.005)
     return found
 

@@ -202,7 +202,7 @@ def _parent_folder() -> str:
         open_to_all = all(p.stat().st_mode & stat.S_IXOTH for p in (path, *path.parents))
         if len(str(path)) <= MAX_FOLDER and (open_to_all or os.geteuid() != 0):
             return str(path)
-    raise AssertionError("There is no folder for temporary ones that other users can enter.")
+    raise AssertionError("Other users can enter no temporary folder of this machine.")
 
 
 def _make_certificate(folder: Path, identity: dict[str, Any], name: str) -> None:

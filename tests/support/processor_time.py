@@ -13,8 +13,8 @@ from typing import Any
 
 __all__ = ["LONG", "limit"]
 
-# A text of this length is read within a tenth of a second if the time grows linearly; with
-# its square it takes 10^10 steps, which is more than the limit.
+# A text of this length is read within a tenth of a second. If the time grows with the square of the
+# length, it takes 10^10 steps, which is more than the limit.
 LONG = 100_000
 
 

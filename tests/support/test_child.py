@@ -30,7 +30,7 @@ def test_the_process_id_stays_reserved() -> None:
 
 
 def test_the_rest_of_the_group_is_killed() -> None:
-    """Also after the process itself has ended. The pipe closes when no process holds it."""
+    """This works after the process itself has ended: the pipe closes when no process holds it."""
     fork = "import os, time\nif os.fork() == 0:\n    time.sleep(60)"
     with start(fork, stdout=subprocess.PIPE) as process:
         assert process.wait(20) == 0

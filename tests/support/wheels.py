@@ -62,7 +62,7 @@ def run_pip(python: Path, *arguments: str) -> str:
     )  # fmt: skip
     offline = "No matching distribution" in ended.stderr or "Connection" in ended.stderr
     if ended.returncode and offline and not os.environ.get("CI"):
-        pytest.skip(f"the package index does not answer: {ended.stderr.strip()[-200:]}")
+        pytest.skip(f"the package index does not respond: {ended.stderr.strip()[-200:]}")
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

@@ -94,7 +94,7 @@ def send(middleware: Any, environ: dict[str, Any], app: Recorder) -> Answer:
         return lambda data: None
 
     app.environ = {}
-    # The validators replace wsgi.input by a wrapper, so each must be checked inside the other.
+    # Each validator replaces wsgi.input by its own wrapper, which the next one inside checks.
     result = validator(lint.middleware(middleware))(environ, start_response)
     try:
         body = b"".join(result)

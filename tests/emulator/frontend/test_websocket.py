@@ -157,7 +157,7 @@ def test_no_compression_where_the_child_has_none() -> None:
     run(main)
 
 
-@pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
+@pytest.mark.skipif(not front_end_source(), reason=f"this machine lacks {SOURCE}")
 def test_the_child_sees_where_it_is_asked_from() -> None:
     """The same as for plain requests: on Linux the front end's address is not loopback."""
     echo = Echo()

@@ -15,7 +15,7 @@ from appsvc_runtime.emulator.linux.probe import SOURCE, front_end_source
 from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, read, request, run, sender
 from tests.support.servers import serving
 
-has_source = pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
+has_source = pytest.mark.skipif(not front_end_source(), reason=f"this machine lacks {SOURCE}")
 APP = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
