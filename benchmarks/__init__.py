@@ -1,1 +1,1 @@
-"""Benchmarks: each runs every side in one run and prints the ratio. Never part of the tests."""
+"""Benchmarks: each measures all sides in one run and prints the ratio. Never part of the tests."""

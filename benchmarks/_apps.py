@@ -1,4 +1,4 @@
-"""The apps under load, written to folders of their own as a user's ``app.py`` would be.
+"""The apps under load, each written to its own folder as a user's ``app.py`` would be.
 
 This module must not know: servers, clients, or what is measured.
 """
@@ -9,8 +9,8 @@ from pathlib import Path
 
 __all__ = ["APPS", "WORK", "write_pair", "write_site"]
 
-# A POST reads its body before anything else, as a form or an API does: a visitor that
-# stalls half way through a body then holds whatever the server gives to one request.
+# A POST reads its body before anything else, as a form or an API does. A client that stalls
+# half way through a body then holds all resources that the server assigns to one request.
 _SOURCE = """\
 import time
 
@@ -36,13 +36,13 @@ def write_site(root: Path, name: str) -> Path:
     folder = root / name.replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     source = _SOURCE.format(wait=APPS[name])
-    if not APPS[name]:  # even sleep(0) is a system call that gives the lock away
+    if not APPS[name]:  # even sleep(0) is a system call that releases the lock
         source = source.replace("    time.sleep(0.0)\n", "").replace("import time\n\n", "")
     (folder / "app.py").write_text(source, encoding="utf-8")
     return folder
 
 
-# What an app does before it answers, in a WSGI app's thread and in an ASGI app's event loop.
+# What an app does before it responds, in a WSGI app's thread and in an ASGI app's event loop.
 _COMPUTE = "until = time.thread_time() + 0.005\n    while time.thread_time() < until:\n        pass"
 WORK: dict[str, tuple[str, str]] = {
     "fast": ("", ""),
@@ -83,7 +83,7 @@ app = Starlette(routes=[Route("/", hello)])
 def write_pair(root: Path, name: str) -> Path:
     """Write the app called ``name`` of WORK as ``app.py`` (Flask) and ``asgi_app.py`` (Starlette).
 
-    Gives their folder, below ``root``.
+    Return their folder, below ``root``.
     """
     folder = root / name.replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Clients: steady load on kept-open connections, and visitors among stalled connections.
+"""Clients: steady load on persistent connections, and other clients beside stalled connections.
 
-This module must not know: which server answers.
+This module must not know: which server responds.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ STALLS: dict[str, bytes] = {
 
 @dataclass(frozen=True)
 class Load:
-    """Requests answered per second, and how many failed: errors, timeouts, not a 2xx.
+    """Responses per second, and the number of failures: errors, timeouts, statuses other than 2xx.
 
-    ``p50`` and ``p99`` are seconds from asking to the whole answer; nan where it is not known.
+    ``p50`` and ``p99`` are seconds from the request to the end of the response; nan if not known.
     """
 
     rate: float
@@ -49,23 +49,26 @@ class Load:
 
 @dataclass(frozen=True)
 class Visits:
-    """How many visitors were answered in time; their median latency in seconds, inf if none."""
+    """The number of clients that got a response in time.
+
+    Their median latency in seconds, or inf.
+    """
 
     answered: int
     latency: float
 
 
 def client_name() -> str:
-    """The client that ``load`` uses on this machine."""
+    """Return the name of the client that ``load`` uses on this machine."""
     return shutil.which("wrk") or "the Python client (wrk is not on PATH; it is the slower side)"
 
 
 def load(port: int, connections: int, seconds: float, cores: Iterable[int] | None = None) -> Load:
-    """Ask for ``/`` on ``connections`` connections, each as soon as it is answered."""
+    """Request ``/`` on ``connections`` connections, each again as soon as it has the response."""
     if not shutil.which("wrk"):
         with pinned(cores):
             return _python_load(port, connections, seconds)
-    # wrk takes whole seconds only.
+    # wrk accepts only whole seconds.
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", "10s", "--latency"]
     with pinned(cores):
@@ -91,16 +94,16 @@ def _latency(printed: str, percent: int) -> float:
 
 
 def drain(port: int, deadline: float = 20.0) -> bool:
-    """Wait until the server answers a fresh visitor: then nothing of an earlier load is left.
+    """Wait until the server responds to a new client: then nothing of an earlier load is left.
 
-    A load that ends leaves its last requests in the backlog; one synchronous worker takes
-    3 s to work through 64 of them at 50 ms, which the next sample would be charged with.
+    A load that ends leaves its last requests in the backlog. One synchronous worker takes 3 s for
+    64 of them at 50 ms, which would count against the next sample.
     """
     return _one_visit(port, deadline) is not None
 
 
 class _Connection:
-    """One connection of the Python client: asks, reads an answer, asks again, reconnects."""
+    """One connection of the Python client: sends a request, reads the response, repeats."""
 
     def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
         self._port, self._selector = port, selector
@@ -117,7 +120,7 @@ class _Connection:
         self._socket.close()
 
     def readable(self) -> bool | None:
-        """True when an answer is complete, False when one is lost, None when more must come."""
+        """Return True when a response is complete, False if one is lost, None if more must come."""
         try:
             chunk = self._socket.recv(65536)
         except OSError:
@@ -155,18 +158,18 @@ def _python_load(port: int, connections: int, seconds: float) -> Load:
 
 @contextlib.contextmanager
 def stalled(port: int, kind: str, count: int) -> Iterator[None]:
-    """Hold ``count`` connections open that have sent ``STALLS[kind]`` and say no more."""
+    """Hold ``count`` connections open that have sent ``STALLS[kind]`` and send no more."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             client = stack.enter_context(socket.create_connection((HOST, port), 5))
             client.sendall(STALLS[kind])
-        # Nothing visible tells that the server has taken them all in; this is ample for 100.
+        # Nothing visible shows that the server has accepted them all; this is ample for 100.
         time.sleep(0.5)
         yield
 
 
 def visit(port: int, visitors: int, at_once: int, deadline: float) -> Visits:
-    """``visitors`` fresh connections GET ``/``, ``at_once`` of them at a time."""
+    """Send GET ``/`` on ``visitors`` new connections, ``at_once`` of them at a time."""
     with ThreadPoolExecutor(at_once) as pool:
         taken = list(pool.map(lambda _: _one_visit(port, deadline), range(visitors)))
     answered = [seconds for seconds in taken if seconds is not None]
@@ -174,7 +177,7 @@ def visit(port: int, visitors: int, at_once: int, deadline: float) -> Visits:
 
 
 def _one_visit(port: int, deadline: float) -> float | None:
-    """Seconds until the whole answer, or ``None`` when it is not there by the deadline."""
+    """Return the seconds until the whole response, or ``None`` after the deadline."""
     start = time.monotonic()
     received = b""
     try:

@@ -1,6 +1,6 @@
 """A plot of results as SVG: a panel for each app, a group of bars for each number of connections.
 
-Lists and names in, text out. This module must not know: servers, or how anything was measured.
+Takes lists and names, returns text. This module must not know: servers, or how it was measured.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Values = Mapping[str, Mapping[str, Mapping[int, float]]]
 
 
 def draw(values: Values, title: str, notes: Sequence[str]) -> str:
-    """Give the SVG of ``values``; sides keep the order in which they come first.
+    """Return the SVG of ``values``; sides keep the order of their first appearance.
 
-    ``notes`` stand below it: machine, versions. Sides without a value have no bar.
+    ``notes`` appear below it: machine, versions. Sides without a value have no bar.
     """
     sides = list(dict.fromkeys(side for app in values.values() for side in app))
     colours = {side: _COLOURS[n % len(_COLOURS)] for n, side in enumerate(sides)}
@@ -102,7 +102,7 @@ def _panel(
 
 
 def _step(highest: float) -> float:
-    """Give a round number of which four or so reach ``highest``."""
+    """Return a round step of which about four reach ``highest``."""
     if highest <= 0:
         return 1.0
     power = 10.0 ** int(log10(highest / 4)) if highest >= 4 else 1.0

@@ -1,6 +1,6 @@
 """A side of the comparison: a command line, run as a server on a free loopback port.
 
-This module must not know: what is asked of the server, or how fast it answers.
+This module must not know: what is requested from the server, or how fast it responds.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.child import Child
+
 __all__ = ["HOST", "Server", "ServerFailedError", "Side", "pinned", "running"]
 
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
-STOP_DEADLINE = 10.0
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _DROPPED = ("WEBSITE_", "APPSVC_", "GUNICORN_", "PYTHON_GUNICORN_", "WSGI_")
 _DROPPED_NAMES = frozenset({"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SERVER_PORT"})
 
 
 class ServerFailedError(RuntimeError):
-    """A server ended, or did not answer in time; the message carries what it printed."""
+    """A server ended, or did not respond in time; the message has what it printed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Side:
 
     @classmethod
     def parse(cls, text: str) -> Side:
-        """Read ``NAME=COMMAND``, the command split as a shell would. ValueError if malformed."""
+        """Read ``NAME=COMMAND``; the command is split as in a shell.
+
+        Raise ValueError if malformed.
+        """
         name, separator, command = text.partition("=")
         argv = tuple(shlex.split(command))
         if not separator or not name.strip() or not argv:
@@ -58,23 +62,23 @@ class Side:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers on ``HOST``:``port``; ``pid`` leads its process group."""
+    """A server that responds on ``HOST``:``port``; ``pid`` leads its process group."""
 
     pid: int
     port: int
 
     def pss(self) -> int:
-        """Proportional memory of the whole process tree, in KiB.
+        """Return the proportional memory of the whole process tree, in KiB.
 
-        Pages shared by n processes count 1/n in each, so the sum charges a page that workers
-        share after a fork once: what the server costs the machine (proc(5), smaps_rollup).
+        Pages shared by n processes count 1/n in each, so the sum counts a page that workers share
+        after a fork once: what the server costs the machine (proc(5), smaps_rollup).
         """
         return sum(_pss(pid) for pid in _tree(self.pid))
 
 
 @contextlib.contextmanager
 def pinned(cores: Iterable[int] | None) -> Iterator[None]:
-    """Children started inside this block may run on ``cores`` only; ``None`` changes nothing."""
+    """Restrict child processes started in this block to ``cores``; ``None`` changes nothing."""
     if cores is None:
         yield
         return
@@ -88,11 +92,11 @@ def pinned(cores: Iterable[int] | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Iterator[Server]:
-    """Run ``side`` until it answers, yield it, end it. ServerFailedError holds its log."""
+    """Run ``side`` until it responds, yield it, end it. ServerFailedError has its log."""
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         with pinned(cores):
-            process = subprocess.Popen(
+            process = Child(
                 side.command(port, folder),
                 cwd=folder,
                 env=_environment(),
@@ -115,7 +119,10 @@ def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Ite
 
 
 def _environment() -> dict[str, str]:
-    """This environment without what would configure a server; the checkout is importable."""
+    """Return this environment without variables that configure a server.
+
+    The checkout is importable.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -132,28 +139,26 @@ def _free_port() -> int:
     return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: Child, port: int) -> None:
     deadline = time.monotonic() + START_DEADLINE
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerFailedError(f"ended with {process.returncode} before it answered")
+            raise ServerFailedError(f"ended with {process.returncode} before it responded")
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1) as client:
             client.settimeout(2)
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             if client.recv(64).startswith(b"HTTP/1.1 200"):
                 return
         time.sleep(0.05)
-    raise ServerFailedError(f"no answer within {START_DEADLINE:g} s")
+    raise ServerFailedError(f"no response within {START_DEADLINE:g} s")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the group this module created, then SIGKILL after a deadline."""
-    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, STOP_DEADLINE)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-    # The leader is gone; the group was killed with it, workers included.
+def _end(process: Child) -> None:
+    """Send SIGTERM to the process group, and SIGKILL a second later."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    process.ends_within(1)
+    process.kill_group()
 
 
 def _tree(root: int) -> list[int]:
@@ -161,11 +166,12 @@ def _tree(root: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                # The name in parentheses may hold anything; what follows it is regular.
+                # The name in parentheses may contain any character; the fields after it are
+                # regular.
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 parents[int(entry.name)] = int(fields[1])
     found = [root]
-    for pid in found:  # grows while it is walked
+    for pid in found:  # the list grows during the loop
         found.extend(child for child, parent in parents.items() if parent == pid)
     return found
 

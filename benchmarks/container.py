@@ -4,7 +4,7 @@
            Django site with collectstatic; each first one in a new folder. Goal: 0.10
   explain  the whole command ``appsvc explain`` on trees of 50,000 files. Goal: 0.3 s
 
-What the front end costs is measured by ``benchmarks.frontend``.
+``benchmarks.frontend`` measures the cost of the front end.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SITES = {
 
 
 def appsvc(*arguments: str) -> float:
-    """Run a command to its end; give the seconds that it took."""
+    """Run a command to its end; return the seconds that it took."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "appsvc_runtime", *arguments],
@@ -73,7 +73,7 @@ def make(folder: Path, files: dict[str, str]) -> Path:
 
 
 def measure_build(folder: Path, rounds: int) -> bool:
-    """Print both times and the ratio for each site; say whether the goal was met."""
+    """Print both times and the ratio for each site; return whether the goal was met."""
     good = True
     for name, files in SITES.items():
         found = []
@@ -106,7 +106,10 @@ def trees(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def measure_explain(folder: Path, rounds: int) -> bool:
-    """Print the command's time on each tree, beside that of Python alone; say whether it is met."""
+    """Print the command's time on each tree, beside that of Python alone.
+
+    Return whether the goal was met.
+    """
     good = True
     for name, tree in trees(folder):
         found = []
@@ -122,7 +125,7 @@ def measure_explain(folder: Path, rounds: int) -> bool:
 
 
 def main() -> int:
-    """Measure everything; 0 where all goals were met."""
+    """Measure everything; return 0 if all goals were met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("parts", nargs="*", default=["build", "explain"])

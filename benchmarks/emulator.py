@@ -1,12 +1,12 @@
 """The whole emulator, measured: ``python -m benchmarks.emulator [--rounds N] [--seconds N]``.
 
   rate    requests/s of ``appsvc emulate --as fastcgi`` with one wfastcgi process and a trivial
-          handler, front end and all, against the same wfastcgi driven directly over its socket by a
-          tight loop; in turns, medians and the median ratio of the rounds. Goal: 0.8
+          handler, including the front end, against the same wfastcgi driven directly over its
+          socket by a tight loop; in turns, medians and the median ratio of the rounds. Goal: 0.8
   stream  100 MB up and 100 MB down through it, by FastCGI and by HttpPlatform, with the growth of
           the emulator's memory. Goal: under 32 MB
   ready   from the moment the site's process listens to the line ``Ready``. Goal: within 0.5 s
-  idle    how many visitors are answered while 1,000 connections say nothing. Goal: all
+  idle    how many clients get a response while 1,000 connections are idle. Goal: all
 
 Loopback only; Linux, for /proc.
 """
@@ -80,7 +80,7 @@ processPath="D:\home\p\python.exe" arguments="D:\home\site\wwwroot\run.py"/>{_LI
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running one: its process's number, its port, and when its ``Ready`` was read."""
+    """A running emulator: its process id, its port, and when its ``Ready`` was read."""
 
     pid: int
     port: int
@@ -88,7 +88,7 @@ class Emulator:
     log: Path
 
     def memory(self) -> float:
-        """Give what the emulator itself has held at most, in MB (VmHWM of proc(5))."""
+        """Return the peak memory of the emulator itself, in MB (VmHWM of proc(5))."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -120,7 +120,7 @@ def emulator(folder: Path, config: str) -> Iterator[Emulator]:
 
 @contextlib.contextmanager
 def direct(folder: Path) -> Iterator[socket.socket]:
-    """Run one wfastcgi as the emulator runs it; give our end of its socket."""
+    """Run one wfastcgi as the emulator runs it; yield our end of its socket."""
     spec = importlib.util.find_spec("wfastcgi")
     if spec is None or spec.origin is None:
         raise RuntimeError("wfastcgi is not installed.")
@@ -141,7 +141,7 @@ def direct(folder: Path) -> Iterator[socket.socket]:
 
 
 def message(folder: Path) -> bytes:
-    """Give one request, as the emulator sends it, in records."""
+    """Return the records of one request, as the emulator sends it."""
     params = {
         "APPL_PHYSICAL_PATH": f"{folder}/",
         "REQUEST_METHOD": "GET",
@@ -170,7 +170,7 @@ def message(folder: Path) -> bytes:
 
 
 def drive(wire: socket.socket, request: bytes, seconds: float) -> float:
-    """Ask as fast as one can; give the rate."""
+    """Send requests as fast as possible; return the rate."""
     count = 0
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
@@ -183,7 +183,7 @@ def drive(wire: socket.socket, request: bytes, seconds: float) -> float:
 
 
 def measure_rate(folder: Path, rounds: int, seconds: float) -> bool:
-    """Print both rates and the ratio; say whether the goal was met."""
+    """Print both rates and the ratio; return whether the goal was met."""
     with emulator(folder, _FASTCGI) as running, direct(folder) as wire:
         request = message(folder)
         drive(wire, request, 0.5)
@@ -205,7 +205,7 @@ def measure_rate(folder: Path, rounds: int, seconds: float) -> bool:
 
 
 def measure_stream(folder: Path, kind: str, config: str) -> bool:
-    """Send and receive 100 MB; say whether the emulator grew by less than the goal."""
+    """Send and receive 100 MB; return whether the emulator grew by less than the goal."""
     with emulator(folder, config) as running:
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=600)
         connection.request("GET", "/")
@@ -234,7 +234,7 @@ def measure_stream(folder: Path, kind: str, config: str) -> bool:
 
 
 def measure_ready(folder: Path, rounds: int) -> bool:
-    """Print how long after the site's process the emulator is ready."""
+    """Print the time from the start of the site's process until the emulator is ready."""
     found = []
     for _ in range(rounds):
         with emulator(folder, _PLATFORM) as running:
@@ -245,7 +245,7 @@ def measure_ready(folder: Path, rounds: int) -> bool:
 
 
 def measure_idle(folder: Path) -> bool:
-    """Hold 1,000 connections that say nothing, and ask beside them."""
+    """Hold 1,000 idle connections, and send requests on others."""
     with emulator(folder, _FASTCGI) as running, contextlib.ExitStack() as stack:
         for _ in range(1000):
             stack.enter_context(socket.create_connection(("127.0.0.1", running.port), 10))
@@ -256,12 +256,12 @@ def measure_idle(folder: Path) -> bool:
                 connection.request("GET", "/")
                 good += connection.getresponse().status == 200
             connection.close()
-    print(f"idle: {good} of 100 visitors answered beside 1,000 idle connections")
+    print(f"idle: {good} of 100 clients got a response beside 1,000 idle connections")
     return good == 100
 
 
 def main() -> int:
-    """Measure everything; 0 where all goals were met."""
+    """Measure everything; return 0 if all goals were met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)

@@ -1,17 +1,17 @@
-"""One wfastcgi, asked in three ways: ``python -m benchmarks.fastcgi [--requests N] [--rounds N]``.
+"""One wfastcgi, called in three ways: ``python -m benchmarks.fastcgi [--requests N] [--rounds N]``.
 
 In turns, over several rounds, the same process of the real wfastcgi with a trivial handler gets N
-requests. *Bytes*: over its socket from a tight loop, which sends one request's bytes, made
-beforehand, and reads until the last record has come, without a look at the rest. *Answers*: the
-same loop, but from a request's parameters to status, headers and body. *Pool*: the same through
-``Pool.ask``, with several visitors who wait, in an event loop. Printed are the medians of the rates
+requests. *Bytes*: over its socket from a tight loop, which sends the bytes of one request, made
+beforehand, and reads until the last record arrives, without parsing the rest. *Answers*: the same
+loop, but from a request's parameters to status, headers and body. *Pool*: the same through
+``Pool.ask``, with several concurrent clients in an event loop. Printed are the medians of the rates
 and of the ratios within each round, and how much of its time this process used a processor; the
-goal is 0.8 of each. Where other work keeps the processors busy, or the system keeps both processes
-on one, what the event loop costs is added to the time of each request rather than hidden behind it.
+goal is 0.8 of each. If other work keeps the processors busy, or the system keeps both processes on
+one, the cost of the event loop is added to the time of each request rather than hidden behind it.
 
-Then 100 MB (``--megabytes``) up and down through the pool, with the time and by how much this
-process has grown at most; the goal is 32 MB. wfastcgi joins the body of a request piece by piece,
-each time copying all of it, which is most of the time of an upload.
+Then 100 MB (``--megabytes``) are sent and received through the pool. Printed are the time and by
+how much this process has grown at most; the goal is 32 MB. wfastcgi joins the body of a request
+piece by piece and copies all of it each time, which is most of the time of an upload.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ CONFIG = (
     b'<configuration><appSettings><add key="WSGI_HANDLER" value="bench_app.application"/>'
     b"</appSettings></configuration>"
 )
-# What a browser and App Service's front end send.
+# Headers that a browser and App Service's front end send.
 HEADERS = {
     "Host": "site.azurewebsites.net",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -81,13 +81,13 @@ HEADERS = {
 
 
 def say(label: str, text: str) -> None:
-    """Show what goes wrong."""
+    """Print problems to standard error."""
     print(f"{label}: {text}", file=sys.stderr)
 
 
 @contextmanager
 def direct_socket(process: FastCgiProcess) -> Iterator[socket.socket]:
-    """Give the process's own socket, for a loop that blocks."""
+    """Return the process's own socket, for a loop that blocks."""
     transport = process._transport
     assert transport is not None
     transport.pause_reading()
@@ -101,7 +101,7 @@ def direct_socket(process: FastCgiProcess) -> Iterator[socket.socket]:
 
 
 def drive_bytes(direct: socket.socket, message: bytes, count: int) -> None:
-    """Send the same bytes, and read to the end of each answer."""
+    """Send the same bytes, and read to the end of each response."""
     for _ in range(count):
         direct.sendall(message)
         data = b""
@@ -110,7 +110,7 @@ def drive_bytes(direct: socket.socket, message: bytes, count: int) -> None:
 
 
 def drive_answers(direct: socket.socket, params: dict[str, str], count: int) -> None:
-    """Make each request of its parameters, and status, headers and body of its answer."""
+    """Encode each request from its parameters, and parse status, headers and body."""
     for _ in range(count):
         message = BEGIN_REQUEST + encode_params(params) + PARAMS_END + STDIN_END
         direct.sendall(message)
@@ -122,11 +122,11 @@ def drive_answers(direct: socket.socket, params: dict[str, str], count: int) -> 
                     body += event.data
         found = HeadParser().feed(body)
         if found is None or found[0].status != 200 or found[1] != b"hello":
-            raise RuntimeError(f"answered {found}")
+            raise RuntimeError(f"the response is {found}")
 
 
 async def ask(pool: Pool, params: dict[str, str], count: int) -> None:
-    """Ask through the pool."""
+    """Send requests through the pool."""
     left = count
 
     async def visitor() -> None:
@@ -135,13 +135,13 @@ async def ask(pool: Pool, params: dict[str, str], count: int) -> None:
             left -= 1
             answer = await pool.ask(params)
             if answer.status != 200 or answer.body != b"hello":
-                raise RuntimeError(f"answered {answer}")
+                raise RuntimeError(f"the response is {answer}")
 
     await asyncio.gather(*(visitor() for _ in range(VISITORS)))
 
 
 async def upload(size: int) -> AsyncIterator[bytes]:
-    """Be a body of so many bytes."""
+    """Yield a body of so many bytes."""
     piece = b"u" * 65536
     while size > 0:
         yield piece[:size]
@@ -150,12 +150,12 @@ async def upload(size: int) -> AsyncIterator[bytes]:
 
 
 def peak() -> float:
-    """Give how large this process has been at most, in MB."""
+    """Return the peak memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def stream(pool: Pool, folder: Path, megabytes: int) -> float:
-    """Send and receive so much; print both, and give by how much this process grew."""
+    """Send and receive so many MB; print both, and return by how much this process grew."""
     size = megabytes * 1_048_576
     before = peak()
     begun = time.perf_counter()
@@ -190,7 +190,7 @@ async def compare(
     fixed: dict[str, str],
     options: argparse.Namespace,
 ) -> bool:
-    """Run the sides in turns; print medians; say whether the goal was met."""
+    """Run the sides in turns; print medians; return whether the goal was met."""
     everything = {**fixed, **params}
     message = BEGIN_REQUEST + encode_params(everything) + PARAMS_END + STDIN_END
     rates: dict[str, list[float]] = {"bytes": [], "answers": [], "pool": []}
@@ -225,7 +225,7 @@ async def compare(
 
 
 async def measure(folder: Path, options: argparse.Namespace) -> bool:
-    """Run all of it; say whether the goals were met."""
+    """Run all measurements; return whether the goals were met."""
     wfastcgi = importlib.util.find_spec("wfastcgi")
     if wfastcgi is None or wfastcgi.origin is None:
         raise RuntimeError("wfastcgi is not installed")

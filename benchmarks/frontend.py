@@ -1,13 +1,13 @@
 """The front end before three kinds of gunicorn: ``python -m benchmarks.frontend [PART…]``.
 
-  latency  what ``appsvc emulate --as linux`` adds to a request of a single client, which asks for
-           one after another; the median of the rounds' medians. Goal: 2 ms
+  latency  the time that ``appsvc emulate --as linux`` adds to a request of a single client, which
+           sends one after another; the median of the rounds' medians. Goal: 2 ms
   rate     requests/s of eight clients through it, against those of the same gunicorn alone, with
-           the CPU time that either takes. Goal: 0.3 of them
+           the CPU time of both. Goal: a ratio of 0.3
 
 A trivial WSGI app, served by the image's gunicorn as the platform starts it: one synchronous
 worker, its access log on. The goals are for that; two workers, and one of four threads, which keeps
-connections open, are measured as well. Both sides run at the same time and are asked in turns.
+connections open, are measured as well. Both sides run at the same time and get requests in turns.
 Loopback only; Linux, for /proc. The image is made at the first run, which takes a moment.
 """
 
@@ -33,7 +33,7 @@ from appsvc_runtime.emulator.linux.image import prepare_image
 from ._load import client_name, drain, load
 from ._sides import HOST
 
-# What a laptop needs: the code is aiohttp's client, and a client of our own was twice as fast.
+# What a laptop needs: the code is aiohttp's client, and our own client was twice as fast.
 GOAL_MS, GOAL_RATIO = 2.0, 0.3
 _CONNECTIONS = 8
 _READY = re.compile(rb"^Ready http://127\.0\.0\.1:([0-9]+)\r?$", re.MULTILINE)
@@ -51,7 +51,7 @@ _WORKERS, _THREADS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM", "PYTHON_GUNICORN_CUSTO
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to run gunicorn: its options, and the app settings that make the platform say so."""
+    """One way to run gunicorn: its options, and the app settings for the same on the platform."""
 
     name: str
     options: tuple[str, ...] = ()
@@ -67,13 +67,13 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Running:
-    """A process that answers, with all that it has started."""
+    """A process that serves requests, with all its child processes."""
 
     pid: int
     port: int
 
     def cpu(self, *, children: bool = True) -> float:
-        """Give the seconds of CPU time taken so far (proc(5), stat)."""
+        """Return the seconds of CPU time used so far (proc(5), stat)."""
         ticks = 0
         for pid in _tree(self.pid) if children else [self.pid]:
             with contextlib.suppress(OSError):
@@ -92,7 +92,7 @@ def _tree(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def started(argv: Sequence[str], folder: Path, log: Path, port: int = 0) -> Iterator[Running]:
-    """Run a program until the block ends; its port is the one given, or that of ``Ready``."""
+    """Run a program until the block ends; its port is the one passed, or that of ``Ready``."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("GUNICORN_", "WEBSITE"))}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -111,7 +111,7 @@ def started(argv: Sequence[str], folder: Path, log: Path, port: int = 0) -> Iter
             if number and drain(number, 1):
                 break
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{argv[0]} does not answer:\n{log.read_text()}")
+                raise RuntimeError(f"{argv[0]} does not respond:\n{log.read_text()}")
             time.sleep(0.02)
         yield Running(process.pid, number)
     finally:
@@ -138,7 +138,10 @@ def both(folder: Path, gunicorn: str, kind: Kind) -> Iterator[tuple[Running, Run
 
 
 def latencies(port: int, seconds: float) -> float:
-    """Ask for one after another, on one connection while it is kept; give the median in ms."""
+    """Send requests one after another, on one connection while it is kept.
+
+    Return the median of their times in ms.
+    """
     found = []
     end = time.perf_counter() + seconds
     connection: socket.socket | None = None
@@ -149,7 +152,7 @@ def latencies(port: int, seconds: float) -> float:
         while not answer.endswith(_BODY):
             chunk = connection.recv(65536)
             if not chunk:
-                raise RuntimeError(f"The answer broke off: {answer!r}")
+                raise RuntimeError(f"The response is not complete: {answer!r}")
             answer += chunk
         found.append((time.perf_counter() - begun) * 1000)
         if b"\r\nconnection: close\r\n" in answer.lower():
@@ -161,7 +164,7 @@ def latencies(port: int, seconds: float) -> float:
 
 
 def measure_latency(bare: Running, emulated: Running, rounds: int, seconds: float) -> float:
-    """Print what is added; give it, in ms."""
+    """Print the added time; return it, in ms."""
     found = []
     for _ in range(rounds):
         found.append((latencies(bare.port, seconds), latencies(emulated.port, seconds)))
@@ -172,7 +175,7 @@ def measure_latency(bare: Running, emulated: Running, rounds: int, seconds: floa
 
 
 def measure_rate(bare: Running, emulated: Running, rounds: int, seconds: float) -> float:
-    """Print both rates, with CPU time; give the median ratio."""
+    """Print both rates, with CPU time; return the median ratio."""
     found = []
     for _ in range(rounds):
         row: list[float] = []
@@ -195,11 +198,11 @@ def measure_rate(bare: Running, emulated: Running, rounds: int, seconds: float) 
 
 
 def main() -> int:
-    """Measure; 0 where the goals were met."""
+    """Measure; return 0 if the goals were met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2, help="of each measurement, whole ones")
-    parser.add_argument("--kinds", type=int, default=len(KINDS), help="how many of the three")
+    parser.add_argument("--seconds", type=float, default=2, help="per measurement, an integer")
+    parser.add_argument("--kinds", type=int, default=len(KINDS), help="how many of the three kinds")
     parser.add_argument("parts", nargs="*", default=["latency", "rate"])
     options = parser.parse_args()
     image = asyncio.run(prepare_image(sys.executable, os.environ, lambda *_: None))

@@ -1,9 +1,9 @@
-"""Every fuzz run, whole: ``python -m benchmarks.fuzz``.
+"""All fuzz runs in full: ``python -m benchmarks.fuzz``.
 
 100,000 mutated web.config files and 1,000,000 mutated FastCGI streams: some minutes on two cores.
-A small part of the same runs with every test run. Exit code 1 where anything but a typed error came
-out, or memory grew past the limit. ``benchmarks.fuzz_webconfig`` and ``benchmarks.fuzz_fastcgi``
-run one of them, with another count or seed.
+Every run of the tests includes a small part of the same. Exit code 1 if anything but a typed error
+was raised, or if memory grew past the limit. ``benchmarks.fuzz_webconfig`` and
+``benchmarks.fuzz_fastcgi`` run one of them, with another count or seed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run each in a process of its own, so that each one's memory is its own."""
+    """Run each in a new process, so that each one's memory is measured separately."""
     codes = [
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
         for name in ("fuzz_webconfig", "fuzz_fastcgi")

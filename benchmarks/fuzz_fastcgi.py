@@ -1,11 +1,11 @@
-"""Mutated FastCGI answers against our side: ``python -m benchmarks.fuzz_fastcgi [--count N]``.
+"""Mutated FastCGI responses for our side: ``python -m benchmarks.fuzz_fastcgi [--count N]``.
 
-N streams (1,000,000), each a proper answer whose records were changed, cut, doubled, put in another
-order, or replaced, fed in random pieces to the parser of records, what an exchange makes of them,
-and the parser of heads. Then, for every 500th of N, one through a real socket to the class that
-runs processes. Allowed are an answer and the two typed errors, nothing else; printed are how many
-there were of each, the speed, and by how much the process has grown, with 32 MB as the limit.
-Everything follows from ``--seed``. Exit code 1 where something else came out.
+N streams (1,000,000), each a valid response whose records were changed, cut, doubled, put in
+another order, or replaced, are fed in random pieces to the parser of records, the exchange, and the
+parser of heads. For every 500th of N, one stream also goes through a real socket to the class that
+runs processes. Only a response and the two typed errors are allowed. Printed are the number of
+each, the speed, and by how much the process has grown, with 32 MB as the limit. Everything depends
+only on ``--seed``. Exit code 1 if there was any other result.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NASTY = [b"\r\n", b"\n", b"\0", b"\r", b":", b"Status: ", b"\xff", b" ", b"\r\n\
 
 @dataclass
 class Outcome:
-    """What came of the streams; `failures` says what should not have."""
+    """The results of the streams; `failures` describes those that are not allowed."""
 
     answered: int = 0
     refused: int = 0
@@ -56,14 +56,14 @@ class Outcome:
 
 
 def make_record(kind: int, content: bytes, rng: random.Random) -> bytes:
-    """Give a record with some padding."""
+    """Return a record with some padding."""
     padding = rng.choice((0, 0, 3, 255))
     header = struct.pack(">BBHHBB", 1, kind, 1, len(content), padding, 0)
     return header + content + bytes(padding)
 
 
 def make_records(rng: random.Random) -> list[bytes]:
-    """Give the records of a proper answer."""
+    """Return the records of a valid response."""
     head = rng.choice(HEADS)
     if rng.random() < 0.3 and head:
         at = rng.randrange(len(head))
@@ -77,7 +77,7 @@ def make_records(rng: random.Random) -> list[bytes]:
 
 
 def mutate(rng: random.Random) -> bytes:
-    """Give a stream that is a proper answer no longer, or still."""
+    """Return a stream that is no longer a valid response, or still is one."""
     records = make_records(rng)
     for _ in range(rng.randrange(3)):
         at = rng.randrange(len(records))
@@ -92,7 +92,7 @@ def mutate(rng: random.Random) -> bytes:
             records[at] = records[at][: rng.randrange(len(records[at]) + 1)]
         elif what == 4:
             changed = bytearray(records[at])
-            if changed:  # in the header, rather than in what may be anything
+            if changed:  # in the header, as the content may be any bytes
                 changed[rng.randrange(min(len(changed), 12))] = rng.randrange(256)
             records[at] = bytes(changed)
         elif what == 5:
@@ -106,7 +106,7 @@ def mutate(rng: random.Random) -> bytes:
 
 
 def pieces(data: bytes, rng: random.Random) -> list[bytes]:
-    """Cut a stream as a socket may."""
+    """Split a stream as a socket may."""
     if rng.random() < 0.5:
         return [data]
     found = []
@@ -118,7 +118,7 @@ def pieces(data: bytes, rng: random.Random) -> list[bytes]:
 
 
 def run(parser: ResponseParser, exchange: Exchange, stream: list[bytes]) -> None:
-    """Read one answer as a connection does."""
+    """Read one response as a connection does."""
     for piece in stream:
         for event in parser.feed(piece):
             if isinstance(event, Stdout):
@@ -158,7 +158,7 @@ def fuzz_parsers(count: int, seed: int) -> Outcome:
 
 
 def judge(response: Response, outcome: Outcome) -> None:
-    """Count an answer, if it is one that could be sent to a browser."""
+    """Count a response, and whether it could be sent to a browser."""
     lines = [response.reason, *(text for pair in response.headers for text in pair)]
     if not 200 <= response.status <= 999 or any("\n" in line or "\r" in line for line in lines):
         outcome.failures.append(f"unfit: {response}")
@@ -166,7 +166,7 @@ def judge(response: Response, outcome: Outcome) -> None:
 
 
 async def through_a_socket(stream: list[bytes], outcome: Outcome, which: str) -> None:
-    """Send one stream to a connection that waits for an answer, then hang up."""
+    """Send one stream to a connection that waits for a response, then close."""
     ours, theirs = socket.socketpair()
     connection = FastCgiConnection("fuzz", lambda *_: None)
     loop = asyncio.get_running_loop()
@@ -178,7 +178,7 @@ async def through_a_socket(stream: list[bytes], outcome: Outcome, which: str) ->
         for piece in stream:
             await loop.sock_sendall(theirs, piece)
     except OSError:
-        pass  # it has hung up
+        pass  # the connection has been closed
     theirs.close()
     await asyncio.wait_for(connection.closed.wait(), 10)
     exchange.fail(connection.error or FastCgiError("hung up"))
@@ -211,7 +211,7 @@ def fuzz_connections(count: int, seed: int) -> Outcome:
 
 
 def grown(before: int) -> float:
-    """Give by how many MB the process is larger than it was, at its largest."""
+    """Return by how many MB the process's peak memory has grown."""
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
@@ -221,7 +221,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    fuzz_parsers(1000, seed=99)  # what is loaded and cached once
+    fuzz_parsers(1000, seed=99)  # loads and caches what is needed once
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     failures = 0
     for name, fuzz, count in (

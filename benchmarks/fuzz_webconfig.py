@@ -1,11 +1,11 @@
-"""Mutated web.config files against the reader: ``python -m benchmarks.fuzz_webconfig``.
+"""Mutated web.config files for the parser: ``python -m benchmarks.fuzz_webconfig``.
 
 Real files (the App Service article's, Visual Studio's, the examples', one with every section) are
 mutated: half of them byte by byte and token by token, re-encoded, cut and spliced; half only in
-ways that mostly leave them XML. Each is parsed, merged with another for several paths, and
-checked. Whatever comes out must be findings: any exception stops the
-run and shows the file and its seed. Printed are the count, the rate, how many files could still be
-read, and how much the process's peak memory grew after the first thousand.
+ways that mostly leave them valid XML. Each is parsed, merged with another for several paths, and
+checked. The results must be findings: any exception stops the run and shows the file and its seed.
+Printed are the count, the rate, how many files could still be read, and how much the process's peak
+memory grew after the first thousand.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SPLICES = [
 
 @dataclass
 class Outcome:
-    """What a run came to; `growth` is in MB, None where the system does not say."""
+    """The results of a run; `growth` is in MB, or None if the system does not report it."""
 
     count: int = 0
     readable: int = 0
@@ -55,13 +55,13 @@ class Outcome:
 
 
 def corpus() -> list[bytes]:
-    """Give the files to start from."""
+    """Return the files to start from."""
     paths = [*(ROOT / "tests/data/webconfig").glob("*.config"), *ROOT.glob("examples/**/*.config")]
     return [path.read_bytes() for path in sorted(paths)]
 
 
 def mutate(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
-    """Give `data` with one to eight changes."""
+    """Return `data` with one to eight changes."""
     changes = rng.choice((CHANGES, TAME))
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5, 8))):
         data = rng.choice(changes)(data, files, rng)
@@ -112,7 +112,7 @@ def _whole(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
 
 
 def _value(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
-    """Put another value, an odd one or one of the corpus, in place of one."""
+    """Replace a value by another one, unusual or from the corpus."""
     spans = [found.span() for found in re.finditer(rb'"[^"<>]*"', data)] or [(0, 0)]
     begin, end = rng.choice(spans)
     others = ODD if rng.random() < 0.5 else re.findall(rb'"[^"<>]*"', rng.choice(files)) or ODD
@@ -120,7 +120,7 @@ def _value(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
 
 
 def _name(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
-    """Put another name in place of an attribute's, or write a name in another case."""
+    """Replace an attribute's name, or change the case of a name."""
     if rng.random() < 0.2:
         names = re.findall(rb"</([\w.]+)>", data)
         if names:
@@ -133,7 +133,7 @@ def _name(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
 
 
 def _element(data: bytes, files: list[bytes], rng: random.Random) -> bytes:
-    """Take away, repeat or bring in an element."""
+    """Remove, repeat or insert an element."""
     pattern = rng.choice((rb"<[\w.]+\s[^<>]*/>", rb"<([\w.]+)\b[^<>]*(?<!/)>.*?</\1>"))
     spans = [found.span() for found in re.finditer(pattern, data, re.DOTALL)] or [(0, 0)]
     begin, end = rng.choice(spans)
@@ -153,7 +153,7 @@ CHANGES = (_bytes, _splice, _splice, _tokens, _tokens, _tokens, _tokens, _whole)
 
 
 def exercise(data: bytes, beside: Document, outcome: Outcome) -> Document:
-    """Put one file through everything; raises whatever should not come out."""
+    """Run all functions on one file; raise what they should not raise."""
     document = parse(data, "web.config", httpplatform_version=1 + outcome.count % 2)
     findings = list(document.findings)
     if document.root is None and not errors(document.findings):
@@ -176,7 +176,7 @@ def exercise(data: bytes, beside: Document, outcome: Outcome) -> Document:
 
 
 def peak() -> float | None:
-    """Give the most memory that the process has had, in MB."""
+    """Return the peak memory of the process, in MB."""
     try:
         import resource
     except ImportError:  # Windows
@@ -186,7 +186,7 @@ def peak() -> float | None:
 
 
 def fuzz(count: int, seed: int) -> Outcome:
-    """Run `count` files made from `seed`; a failure carries the file and how to make it again."""
+    """Run `count` files made from `seed`; a failure has the file and how to make it again."""
     files, outcome, before = corpus(), Outcome(), None
     beside = parse(files[0], "static/web.config")
     started = time.perf_counter()
@@ -208,7 +208,7 @@ def fuzz(count: int, seed: int) -> Outcome:
 
 
 def main() -> None:
-    """Run and print; ends with 1 where the memory grew past the goal."""
+    """Run and print; exit with 1 if the memory grew past the goal."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""What health requests cost the pages: ``python -m benchmarks.health``.
+"""The cost of health requests for pages: ``python -m benchmarks.health``.
 
 Each server serves an app whose one health check takes 4.5 s. 200 clients request `/healthz` at
 once; meanwhile one client requests a page again and again, for 6 s. Printed are the median and the
@@ -28,7 +28,7 @@ def site(environ, start_response):
     return [b"page"]
 app = AppServiceMiddleware(site, health=health)
 """
-# A page that takes a thread, as FastAPI's plain functions do.
+# A page that takes a thread, as plain functions of FastAPI do.
 ASGI = f"""{CHECK}
 async def site(scope, receive, send):
     body = await asyncio.to_thread(bytes, b"page")
@@ -47,7 +47,7 @@ SIDES = {
 
 
 async def request(port: int, path: str) -> float:
-    """Send one request, and return after how many seconds the whole response was there."""
+    """Send one request, and return the seconds until the whole response was received."""
     began = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -58,7 +58,7 @@ async def request(port: int, path: str) -> float:
 
 
 async def pages(port: int, clients: int) -> list[float]:
-    """Return how long each page took while so many clients request the health."""
+    """Return how long each page took while so many clients request `/healthz`."""
     load = [asyncio.create_task(request(port, "/healthz")) for _ in range(clients)]
     over = time.perf_counter() + SECONDS
     taken = []

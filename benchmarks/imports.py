@@ -1,4 +1,4 @@
-"""What importing costs an app's start: ``python -m benchmarks.imports``.
+"""The cost of imports at an app's start: ``python -m benchmarks.imports``.
 
 Interpreters are started in turns: bare, importing the package and its middleware, the same and
 making a middleware as on the platform, and importing flask. Printed is the median over the rounds
@@ -32,7 +32,7 @@ THIRD_PARTY = (
 
 
 def seconds(code: str) -> float:
-    """Give the time of one interpreter, from start to end."""
+    """Return the time of one interpreter, from start to end."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - started

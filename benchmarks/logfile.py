@@ -2,15 +2,15 @@
 
 In turns, over several rounds: a plain ``logging.FileHandler``, which never rotates, this package's
 ``SharedFileHandler``, and concurrent-log-handler's ``ConcurrentRotatingFileHandler``, the latter
-two rotating at the same size. In each round eight fresh processes append numbered lines to the
-side's file, from a common start to the moment when the last of them has written its last line.
-LINES (1,000,000) is how many each side writes in all its rounds. Printed are the medians over the
-rounds, of the time and of the writers' CPU time (which other work on the machine changes less), the
-medians of the ratios within each round, and what is found when all files of a side are read: lines
-that are lost, torn or doubled.
+two rotating at the same size. In each round eight new processes append numbered lines to the side's
+file, from a common start to the moment when the last of them has written its last line. LINES
+(1,000,000) is how many each side writes in all its rounds. Printed are the medians over the rounds,
+of the time and of the writers' CPU time (which depends less on other work of the machine), the
+medians of the ratios within each round, and the number of lines that are lost, torn or doubled in
+all files of a side.
 
-Then, in processes of their own: what a call of a disabled level costs with either handler, and by
-how much a process grows that writes LINES lines to a file that is rotated.
+Then, in separate processes: the cost of a call of a disabled level with either handler, and by how
+much a process grows that writes LINES lines to a file that is rotated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GOAL_PLAIN, GOAL_CONCURRENT = 1.5, 3.0
 
 
 def make_handler(side: str, path: str) -> logging.Handler:
-    """Give the handler of a side, with the same format for all."""
+    """Return the handler of a side, with the same format for all."""
     handler: logging.Handler
     if side == OURS:
         from appsvc_runtime.logs.file import SharedFileHandler
@@ -59,7 +59,7 @@ def make_handler(side: str, path: str) -> logging.Handler:
 
 
 def make_logger(handler: logging.Handler) -> logging.Logger:
-    """Give a logger that writes INFO to one handler."""
+    """Return a logger that writes INFO to one handler."""
     logger = logging.getLogger("bench")
     logger.propagate = False
     logger.setLevel(logging.INFO)
@@ -68,7 +68,7 @@ def make_logger(handler: logging.Handler) -> logging.Logger:
 
 
 def write(side: str, path: str, first: int, last: int) -> None:
-    """Be one of the eight: say that it is ready, wait for the start, write, say that it is done."""
+    """Run as one of the eight: print "ready", wait for the start, write, print "done"."""
     logger = make_logger(make_handler(side, path))
     print("ready", flush=True)
     sys.stdin.readline()
@@ -79,7 +79,7 @@ def write(side: str, path: str, first: int, last: int) -> None:
 
 
 def start(*words: str) -> subprocess.Popen[str]:
-    """Start this module again, to do one of its parts."""
+    """Run this module in a new process, for one of its parts."""
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.logfile", "--part", *words],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -87,7 +87,7 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 def one_round(side: str, path: str, first: int, last: int) -> tuple[float, float]:
-    """Have the numbers from `first` to `last` written; give the seconds it took, and of CPU."""
+    """Have eight processes write these numbers; return the seconds, and the seconds of CPU."""
     step = (last - first) // PROCESSES
     with ExitStack() as stack:
         children = [
@@ -107,19 +107,22 @@ def one_round(side: str, path: str, first: int, last: int) -> tuple[float, float
 
 
 def await_word(children: list[subprocess.Popen[str]], word: str) -> list[str]:
-    """Wait until each has said it, and give what else it said; stop where that word is missing."""
+    """Wait until each process prints `word`; return the rest of each line.
+
+    Exit if a process prints another word.
+    """
     found = []
     for child in children:
         assert child.stdout
         said, _, more = child.stdout.readline().strip().partition(" ")
         if said != word:
-            raise SystemExit(f"A process said {said!r} instead of {word!r}")
+            raise SystemExit(f"A process printed {said!r} instead of {word!r}")
         found.append(more)
     return found
 
 
 def count(folder: str, lines: int) -> tuple[int, int, int, int]:
-    """Give how many lines are lost, torn and doubled, and over how many files."""
+    """Return how many lines are lost, torn and doubled, and the number of files."""
     seen = bytearray(lines)
     torn = doubled = 0
     files = [path for path in Path(folder).iterdir() if "lock" not in path.name]
@@ -138,7 +141,7 @@ def count(folder: str, lines: int) -> tuple[int, int, int, int]:
 
 
 def measure_writing(sides: tuple[str, ...], lines: int, rounds: int) -> None:
-    """Have all sides write in turns; print times and what was found in their files."""
+    """Have all sides write in turns; print times and the result of `count`."""
     each = lines // rounds // PROCESSES * PROCESSES
     times: dict[str, list[float]] = {side: [] for side in sides}
     used: dict[str, list[float]] = {side: [] for side in sides}
@@ -171,13 +174,13 @@ def measure_writing(sides: tuple[str, ...], lines: int, rounds: int) -> None:
 
 
 def ratio(above: list[float], below: list[float]) -> str:
-    """Give the median of the rounds' ratios, and between what they lie."""
+    """Return the median of the rounds' ratios, and their range."""
     found = sorted(one / other for one, other in zip(above, below, strict=True))
     return f"{median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 def measure_disabled(rounds: int = 15, calls: int = 200_000) -> None:
-    """Print what a call of a disabled level costs with our handler and with the plain one."""
+    """Print the cost of a call of a disabled level with our handler and with the plain one."""
     with tempfile.TemporaryDirectory(prefix="bench-logfile-") as folder:
         logger = logging.getLogger("bench")
         found: dict[str, list[float]] = {OURS: [], PLAIN: []}
@@ -208,7 +211,7 @@ def measure_memory(lines: int) -> None:
         gc.collect()
         grown = resident_bytes() - resident
         tracemalloc.start()
-        for number in range(1_000):  # what tracing itself takes
+        for number in range(1_000):  # memory that tracing itself takes
             logger.info("line %08d %s", number, FILLING)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
@@ -224,7 +227,7 @@ def measure_memory(lines: int) -> None:
 
 
 def resident_bytes() -> int:
-    """Give how much of this process is in memory (Linux)."""
+    """Return the resident memory of this process, in bytes (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -234,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("lines", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--ours", action="store_true", help="without the others")
+    parser.add_argument("--ours", action="store_true", help="measure this package's handler only")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     match options.part:

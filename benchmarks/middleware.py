@@ -1,10 +1,10 @@
-"""What the middleware adds to a request: ``python -m benchmarks.middleware``.
+"""The time that the middleware adds to a request: ``python -m benchmarks.middleware``.
 
-In one process, in turns: a bare WSGI app, the same app behind werkzeug's
-``ProxyFix(x_for=1, x_proto=1, x_host=1)``, and behind AppServiceMiddleware on the platform, off it
-(inert), and from a peer nobody trusts. Printed is the median over the rounds of the time added to
-the bare app, and its ratio to what ProxyFix adds. The request is one that App Service's front end
-sends, with twenty more headers.
+In one process, in turns: a bare WSGI app, the same app behind werkzeug's ``ProxyFix(x_for=1,
+x_proto=1, x_host=1)``, and behind AppServiceMiddleware on the platform, off it (inert), and with
+requests from an untrusted peer. Printed is the median over the rounds of the time added to the bare
+app, and its ratio to what ProxyFix adds. The request is one that App Service's front end sends,
+with twenty more headers.
 
 ``same`` requests as one client on one connection, ``new`` as another client each time. All have one
 set of header names, as most requests of a site have one of a few. ``names anew`` is ``new`` with
@@ -54,7 +54,7 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Do nothing: all that is measured is around it."""
+    """Do nothing: only the code around it is measured."""
     return ()
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--calls", type=int, default=len(CLIENTS), help="a side and round")
+    parser.add_argument("--calls", type=int, default=len(CLIENTS), help="per side and round")
     options = parser.parse_args()
     one, many = CLIENTS[:1] * options.calls, CLIENTS[: options.calls]
     for name, clients, anew in (
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def principals(rounds: int) -> None:
-    """Print how long it takes to read a principal of 30 claims."""
+    """Print how long it takes to read a principal with 30 claims."""
     claims = [{"typ": f"http://example.com/claims/{n}", "val": f"value {n}"} for n in range(28)]
     claims += [{"typ": "sub", "val": "1234"}, {"typ": "name", "val": "Ann"}]
     whole = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}

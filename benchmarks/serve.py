@@ -1,21 +1,21 @@
 """Compare servers for one app: ``python -m benchmarks.serve``.
 
-Side A is what the platform runs by itself, one synchronous worker; every other side is shown
-as a ratio to it. Times on one machine say little and ratios much, so all sides take turns in
-every round, each sample on a server started for it, and the median of the rounds is printed.
+Side A is what the platform runs by itself, one synchronous worker; every other side is shown as a
+ratio to it. Ratios depend less on the machine than times do, so all sides take turns in every
+round, each sample on a server started for it, and the median of the rounds is printed.
 
-  fast      requests/s of an app that answers at once, at 16 and 64 connections: the server's
+  fast      requests/s of an app that responds at once, at 16 and 64 connections: the server's
             own cost per request, on all cores
   wait      requests/s of an app that waits 50 ms, at 64 connections: how many requests the
-            server keeps in hand at once
+            server handles at once
   pinned    ``fast`` with the server on one core and the client on another: the same cost where
             more processes cannot help, as on a one-core plan
   stalled   100 connections that fall silent (idle, half a header, half a body), then 100 other
-            visitors with 5 s of patience: how many are answered, and after how long
+            clients with a timeout of 5 s: how many get a response, and after how long
   memory    proportional memory of the process tree after ``fast`` traffic
 
-``--side 'NAME=COMMAND'`` measures any other command; ``{python}``, ``{port}`` and ``{dir}`` in
-it are replaced. ``--sides`` picks among the built-in ones (A, B, C, D). Loopback only.
+``--side 'NAME=COMMAND'`` measures any other command; ``{python}``, ``{port}`` and ``{dir}`` in it
+are replaced. ``--sides`` chooses among the built-in ones (A, B, C, D). Loopback only.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BUILT_IN: dict[str, Side] = {
 
 @dataclass(frozen=True)
 class Options:
-    """What every measurement is told."""
+    """The options of all measurements."""
 
     seconds: float
     rounds: int
@@ -63,20 +63,20 @@ class Options:
     sites: Path
 
     def site(self, app: str) -> Path:
-        """Give the folder of one of the apps, written on first use."""
+        """Return the folder of one of the apps, written on first use."""
         return write_site(self.sites, app)
 
 
 @dataclass
 class Samples:
-    """Side → row of the table → one value a round; ``notes`` are printed below the table."""
+    """Side → row of the table → one value per round; ``notes`` are printed below the table."""
 
     unit: str
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def add(self, side: Side, row: str, value: float) -> None:
-        """Keep one round's value."""
+        """Add the value of one round."""
         self.values.setdefault(row, {}).setdefault(side.name, []).append(value)
 
 
@@ -92,12 +92,12 @@ def _rates(
     server_cores: frozenset[int] | None = None,
     client_cores: frozenset[int] | None = None,
 ) -> None:
-    """Requests/s at each number of connections, on one server, after a warm-up of a second."""
+    """Measure requests/s at each number of connections, on one server, after a warm-up of 1 s."""
     with running(side, options.site(app), server_cores) as server:
         load(server.port, connections[0], 1, client_cores)
         for count in connections:
             if not drain(server.port):
-                raise ServerFailedError("no answer to a fresh visitor once a load had ended")
+                raise ServerFailedError("no response to a new client after a load had ended")
             result = load(server.port, count, options.seconds, client_cores)
             samples.add(side, f"{app}, {count} connections", result.rate)
             if result.failed:
@@ -105,17 +105,17 @@ def _rates(
 
 
 def fast(side: Side, options: Options, samples: Samples) -> None:
-    """The server's own cost per request."""
+    """Measure the server's own cost per request."""
     _rates(side, "fast", (16, 64), options, samples)
 
 
 def wait(side: Side, options: Options, samples: Samples) -> None:
-    """How many requests are in hand at once: 64 connections cannot exceed 1280 requests/s."""
+    """Measure how many requests are handled at once: 64 connections allow 1280 requests/s."""
     _rates(side, "waits 50 ms", (64,), options, samples)
 
 
 def pinned(side: Side, options: Options, samples: Samples) -> None:
-    """The cost per request on one core, the client kept off it."""
+    """Measure the cost per request on one core; the client uses another one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise ServerFailedError("pinning the server and the client apart needs two cores")
@@ -124,7 +124,7 @@ def pinned(side: Side, options: Options, samples: Samples) -> None:
 
 
 def silent(side: Side, options: Options, samples: Samples) -> None:
-    """What other visitors get while some connections have fallen silent."""
+    """Measure what other clients get while some connections have fallen silent."""
     for app in options.apps:
         for kind in options.stalls:
             with (
@@ -137,7 +137,7 @@ def silent(side: Side, options: Options, samples: Samples) -> None:
 
 
 def memory(side: Side, options: Options, samples: Samples) -> None:
-    """What the server costs the machine once traffic has woken all of it."""
+    """Measure what the server costs the machine once traffic has used all of it."""
     with running(side, options.site("fast")) as server:
         load(server.port, 64, max(2, options.seconds))
         samples.add(side, "after 64 connections", server.pss() / 1024)
@@ -153,18 +153,18 @@ MEASUREMENTS: dict[str, tuple[str, Measurement]] = {
 
 
 def progress(text: str) -> None:
-    """Say where the run is, to a person who is watching and to nobody else."""
+    """Print the progress, if standard error is a terminal."""
     if sys.stderr.isatty():
         print(text, end="", file=sys.stderr, flush=True)
 
 
 def measure(name: str, sides: Sequence[Side], options: Options) -> Samples:
-    """Every side in turn, ``rounds`` times; a side that fails is noted and left out after."""
+    """Run every side in turn, ``rounds`` times; a side that fails is noted and then left out."""
     unit, measurement = MEASUREMENTS[name]
     samples = Samples(unit)
     left = list(sides)
     for number in range(options.rounds):
-        # The order turns with each round, so that no side always follows the same neighbour.
+        # The order changes with each round, so that no side always follows the same other side.
         for side in left[number % len(left) :] + left[: number % len(left)] if left else []:
             progress(f"\r{name}: round {number + 1}, {side.name}\x1b[K")
             try:
@@ -177,7 +177,7 @@ def measure(name: str, sides: Sequence[Side], options: Options) -> Samples:
 
 
 def table(name: str, samples: Samples, sides: Sequence[Side]) -> Iterator[str]:
-    """Each side's median, its ratio to the first side, and its lowest and highest sample."""
+    """Yield each side's median, its ratio to the first side, and its lowest and highest sample."""
     width = max(len(side.name) for side in sides)
     for row, values in samples.values.items():
         yield f"{name} ({samples.unit}): {row}"
@@ -193,7 +193,7 @@ def table(name: str, samples: Samples, sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _ratio(values: Sequence[float], base: Sequence[float]) -> str:
-    """The median of the ratios round by round: a machine that slows down slows both sides."""
+    """Return the median of the ratios per round: a machine that slows down slows both sides."""
     pairs = zip(values, base, strict=False)  # a side that failed has fewer rounds
     ratios = [value / other for value, other in pairs if other and isfinite(value + other)]
     return f"x{median(ratios):.2f}" if ratios else "-"
@@ -218,17 +218,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--side", action="append", type=_side, default=[], metavar="NAME=COMMAND")
     add("--seconds", type=float, default=3.0, help="per sample (%(default)s)")
     add("--rounds", type=int, default=5, help="samples per side (%(default)s)")
-    add("--connections", type=int, default=100, help="that stall (%(default)s)")
-    add("--visitors", type=int, default=100, help="among the stalled (%(default)s)")
-    add("--at-once", type=int, default=10, help="visitors at a time (%(default)s)")
-    add("--deadline", type=float, default=5.0, help="seconds a visitor waits (%(default)s)")
+    add("--connections", type=int, default=100, help="stalled connections (%(default)s)")
+    add("--visitors", type=int, default=100, help="clients beside the stalled (%(default)s)")
+    add("--at-once", type=int, default=10, help="clients at a time (%(default)s)")
+    add("--deadline", type=float, default=5.0, help="seconds a client waits (%(default)s)")
     add("--app", nargs="+", choices=APPS, default=list(APPS), help="for stalled")
     add("--stall", nargs="+", choices=STALLS, default=list(STALLS), help="for stalled")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the chosen measurements and print one table each; 1 if a side gave no sample."""
+    """Run the chosen measurements and print one table each; return 1 if a side gave no sample."""
     parser = _parser()
     given = parser.parse_args(argv)
     unknown = set(given.sides) - set(BUILT_IN)

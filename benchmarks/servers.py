@@ -4,12 +4,12 @@ The first side of each group is what the platform runs by itself (its image's ow
 synchronous worker, or uvicorn's worker for an ASGI app); every other side is a ratio to it. All
 sides take turns in every round, each on a server started for it, and medians are printed.
 
-  fast            a Flask (WSGI) or Starlette (ASGI) app that answers at once
-  waits 50 ms     as on a database
+  fast            a Flask (WSGI) or Starlette (ASGI) app that responds at once
+  waits 50 ms     as for a database
   computes 5 ms   of the processor's time, in Python
 
-``--cores N`` gives the server N cores, as on a plan of that size, and the client the others where
-there are any. ``--json`` keeps the results; ``--from`` prints and draws kept ones. Loopback only.
+``--cores N`` gives the server N cores, as on a plan of that size, and the client the others, if
+any. ``--json`` saves the results; ``--from`` prints and draws saved ones. Loopback only.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def measure(
     sides: Sequence[Side], apps: Sequence[str], counts: Sequence[int],
     *, rounds: int, seconds: float, cores: int | None,
 ) -> tuple[Results, list[str]]:  # fmt: skip
-    """Run every side in turn; give the results, and what went wrong. A failed side is left out."""
+    """Run every side in turn; return the results, and the failures. A failed side is left out."""
     results: Results = {app: {} for app in apps}
     wrong: list[str] = []
     every = sorted(os.sched_getaffinity(0))
@@ -80,7 +80,7 @@ def measure(
                             load(server.port, counts[0], 1, for_client)
                             for count in counts:
                                 if not drain(server.port):
-                                    raise ServerFailedError("no answer once a load had ended")
+                                    raise ServerFailedError("no response after a load had ended")
                                 seen = load(server.port, count, seconds, for_client)
                                 kept = results[app].setdefault(side.name, {})
                                 row = kept.setdefault(str(count), {})
@@ -95,7 +95,7 @@ def measure(
 
 
 def tables(results: Results, groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Give the results as Markdown: a table for each app and group, medians of the rounds."""
+    """Yield the results as Markdown: a table for each app and group, medians of the rounds."""
     for app, sides in results.items():
         for group, names in groups.items():
             present = [name for name in names if name in sides]
@@ -124,7 +124,7 @@ def _line(name: str, count: str, row: Mapping[str, list[float]], base: Sequence[
 
 
 def plot(results: Results, machine: Sequence[str]) -> str:
-    """Give the results as SVG."""
+    """Return the results as SVG."""
     values = {
         app: {
             side: {int(count): median(row["rate"]) for count, row in rows.items()}
@@ -136,7 +136,7 @@ def plot(results: Results, machine: Sequence[str]) -> str:
 
 
 def describe(cores: int | None, rounds: int, seconds: float) -> list[str]:
-    """Name the machine and the versions."""
+    """Return the names of the machine and the versions."""
     cpu = platform.processor() or platform.machine()
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")
@@ -155,7 +155,7 @@ def describe(cores: int | None, rounds: int, seconds: float) -> list[str]:
 
 
 def progress(text: str) -> None:
-    """Say where the run is, to a person who is watching and to nobody else."""
+    """Print the progress, if standard error is a terminal."""
     if sys.stderr.isatty():
         print(text, end="", file=sys.stderr, flush=True)
 
@@ -178,15 +178,15 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="where to draw the plot, such as docs/servers.svg",
+        help="file for the plot, such as docs/servers.svg",
     )
-    add("--json", type=Path, metavar="FILE", help="where to keep the results")
-    add("--from", type=Path, metavar="FILE", dest="kept", help="results that were kept")
+    add("--json", type=Path, metavar="FILE", help="file for the results")
+    add("--from", type=Path, metavar="FILE", dest="kept", help="file with saved results")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the tables, draw the plot; 1 if a side failed."""
+    """Measure, print the tables, draw the plot; return 1 if a side failed."""
     given = _parser().parse_args(argv)
     groups = {name: list(_GROUPS[name]) for name in given.groups}
     groups[given.groups[0]] += given.side

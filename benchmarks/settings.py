@@ -1,15 +1,15 @@
-"""What reading the settings costs an app: ``python -m benchmarks.settings``.
+"""The cost of reading settings for an app: ``python -m benchmarks.settings``.
 
 In one process whose environment has 200 variables (60 app settings with their twins, five
-connection strings, what the platform and its container set), in turns: ``dict(os.environ)``,
+connection strings, those of the platform and its container), in turns: ``dict(os.environ)``,
 ``load_settings()``, ``settings.read()`` of a dataclass of ten fields, both together, and a
 ``BaseSettings`` of pydantic-settings that reads the same ten fields. Printed is the median over the
 rounds of the time of one call, and its ratios to the first and to the last.
 
 Then interpreters are started in turns, with the same environment: bare, importing
-``appsvc_runtime.settings.load``, importing ``pydantic_settings``, and each reading the ten
-fields, as an app does once. Printed is the median of the time added to a bare start, that of the
-first reading alone, and which third-party modules were loaded.
+``appsvc_runtime.settings.load``, importing ``pydantic_settings``, and each reading the ten fields,
+as an app does once. Printed is the median of the time added to a bare start, that of the first
+reading alone, and which third-party modules were loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .imports import THIRD_PARTY
 ROOT = Path(__file__).resolve().parent.parent
 GOAL = 1000  # microseconds that load_settings() may take
 VARIABLES = 200
-# What both sides read; each is written so that both read the same from it.
+# The fields that both sides read; the values are written so that both get the same result.
 TEN = {
     "SITE_TITLE": "My site",
     "CACHE_SECONDS": "300",
@@ -58,7 +58,7 @@ CONNECTION_STRINGS = {
     "CUSTOMCONNSTR_blobs": "DefaultEndpointsProtocol=https;AccountName=mysite;AccountKey=c2VjcmV0;"
     "EndpointSuffix=core.windows.net",
 }
-# These have twins too: the platform makes them as it makes app settings.
+# These have twins too: the platform makes them for these as for app settings.
 PLATFORM = {
     "REGION_NAME": "West Europe",
     "SCM_USE_LIBGIT2SHARP_REPOSITORY": "0",
@@ -155,7 +155,7 @@ STARTS = {
 
 
 def environment() -> dict[str, str]:
-    """Give the 200 variables; links to other containers fill up the number."""
+    """Return the 200 variables; links to other containers make up the number."""
     twice = APP_SETTINGS | PLATFORM
     twins = {f"APPSETTING_{name}": value for name, value in twice.items()}
     found = twice | twins | CONNECTION_STRINGS | CONTAINER
@@ -163,7 +163,7 @@ def environment() -> dict[str, str]:
 
 
 def sides() -> dict[str, Callable[[], Any]]:
-    """Give the calls to measure, all over `os.environ` as it is now."""
+    """Return the calls to measure, all with `os.environ` as it is now."""
     ours = importlib.import_module("bench_ours")
     settings = load_settings()
     return {
@@ -176,7 +176,7 @@ def sides() -> dict[str, Callable[[], Any]]:
 
 
 def check(ours: Any, theirs: Any) -> None:
-    """Stop where the two sides read something else from the same variables."""
+    """Exit if the two sides read different values from the same variables."""
     for name in (field.lower() for field in TEN):
         one, other = getattr(ours, name), getattr(theirs, name)
         if name == "api_key":
@@ -188,7 +188,7 @@ def check(ours: Any, theirs: Any) -> None:
 
 
 def microseconds(call: Callable[[], Any], count: int) -> float:
-    """Give the time of one call."""
+    """Return the time of one call."""
     started = time.perf_counter()
     for _ in range(count):
         call()
@@ -196,7 +196,7 @@ def microseconds(call: Callable[[], Any], count: int) -> float:
 
 
 def started(code: str, environ: dict[str, str]) -> tuple[float, str]:
-    """Give the milliseconds of one interpreter, from start to end, and what it printed."""
+    """Return the milliseconds of one interpreter, from start to end, and what it printed."""
     begun = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, env=environ
@@ -251,7 +251,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--calls", type=int, default=200, help="a side and round")
+    parser.add_argument("--calls", type=int, default=200, help="per side and round")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-settings-") as folder:
         for name, source in MODELS.items():

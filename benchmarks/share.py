@@ -1,9 +1,9 @@
 """The middleware's share of a request under granian: ``python -m benchmarks.share``.
 
-A Flask app that answers at once is asked through the room that serves WSGI under granian, bare and
-behind the middleware in turn, with what the platform's front end sends, and with access lines on
-top. What that adds is compared with the whole of a request: the granian row on one core, asked by
-64 connections from another.
+A Flask app that responds at once is called through the module that serves WSGI under granian, bare
+and behind the middleware in turn, with the headers of the platform's front end, and with access
+lines as well. The added time is compared with the whole of a request: granian on one core, with
+requests on 64 connections from another.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ app = Flask(__name__)
 
 @app.route("/")
 def hello() -> str:
-    """Answer at once."""
+    """Respond at once."""
     return "hello, world"
 
 
 class _Sent:
-    """An awaitable that is over, as granian gives for what it has taken."""
+    """An awaitable that is complete, as granian returns for messages that it has accepted."""
 
     def __await__(self) -> Any:
         return iter(())
 
 
 class _Protocol:
-    """Takes an answer and forgets it."""
+    """Discards responses."""
 
     def send(self, _message: dict[str, Any]) -> _Sent:
         return _SENT
@@ -87,7 +87,7 @@ def _seconds(served: Any, requests: int) -> float:
 
 
 def _whole() -> float:
-    """Give the seconds of one core that a request of the granian row takes."""
+    """Return the seconds of one core that a request to granian takes."""
     cores = sorted(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as root,
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     access_log.show()
     times: dict[str, list[float]] = {name: [] for name in sides}
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # where access lines go
+    os.dup2(nowhere, 1)  # discards access lines
     try:
         for number in range(given.rounds):
             order = list(sides)[number % 3 :] + list(sides)[: number % 3]

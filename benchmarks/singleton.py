@@ -1,12 +1,12 @@
-"""One worker at a time, however its launchers are treated: paused, killed and stopped at random.
+"""One worker at a time, while its launchers are paused, killed and stopped at random.
 
     python -m benchmarks.singleton [--minutes 5] [--launchers 2] [--seed N]
 
 Needs Linux, Azurite (`npm install --global azurite`) and `pip install "appsvc-runtime[singleton]"`.
-Each worker forks a daemon into a session of its own, and both hold a lock of the system on one file
-while they live: a worker that finds it held has found two at once. Prints how often, and how long
-it took from the end of one worker's launcher to the next worker. Ends with 1 where a promise is not
-kept: two at once, or no worker within the lease and five seconds.
+Each worker forks a daemon into a new session, and both hold a system lock on one file while they
+live: a worker that finds it held proves that two run at once. Prints how often this happens, and
+the time from the end of one worker's launcher to the next worker. Exits with 1 if two run at once,
+or if no worker runs for longer than the lease and five seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Fleet:
             self.add()
 
     def add(self) -> None:
-        """Start one more."""
+        """Start another launcher."""
         self._names += 1
         name = f"L{self._names}"
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -84,20 +84,20 @@ class Fleet:
             )
 
     def begun(self) -> list[str]:
-        """Give the launchers of the workers that have run, in their order."""
+        """Return the launchers of the workers that have run, in their order."""
         with contextlib.suppress(OSError):
             lines = (self.folder / "begun").read_text().splitlines(keepends=True)
             return [line.split()[0] for line in lines if line.endswith("\n")]
         return []
 
     def two_at_once(self) -> int:
-        """Say how many workers have found another."""
+        """Return how many workers have found another one."""
         with contextlib.suppress(OSError):
             return len((self.folder / "two").read_text().splitlines())
         return 0
 
     def end(self) -> None:
-        """End all, each worker with its launcher."""
+        """End all launchers, with their workers."""
         for launcher in self.launchers.values():
             launcher.send_signal(signal.SIGCONT)
             launcher.terminate()
@@ -110,7 +110,7 @@ class Fleet:
 
 
 def disturb(fleet: Fleet, chance: random.Random) -> tuple[str, float | None]:
-    """Do something to the launcher whose worker runs; give what, and how long until the next."""
+    """Disturb the launcher whose worker runs; return how, and the time until the next worker."""
     before = len(fleet.begun())
     holder = fleet.begun()[-1]
     launcher = fleet.launchers[holder]
@@ -120,7 +120,7 @@ def disturb(fleet: Fleet, chance: random.Random) -> tuple[str, float | None]:
         pid = int((fleet.folder / "begun").read_text().split()[-1])
         os.kill(pid, signal.SIGKILL)
         return how, _next(fleet, before, began)
-    if how == "briefly":  # shorter than the lease: the same worker may go on
+    if how == "briefly":  # shorter than the lease: the same worker may continue
         launcher.send_signal(signal.SIGSTOP)
         time.sleep(chance.uniform(0.5, _LEASE * 0.6))
         launcher.send_signal(signal.SIGCONT)
@@ -140,11 +140,11 @@ def disturb(fleet: Fleet, chance: random.Random) -> tuple[str, float | None]:
 
 
 def _next(fleet: Fleet, before: int, began: float) -> float:
-    """Wait for the next worker; give how long after `began` it came."""
+    """Wait for the next worker; return the time from `began` to its start."""
     deadline = began + 3 * _LEASE
     while len(fleet.begun()) <= before:
         if time.monotonic() > deadline:
-            raise SystemExit("no worker came any more")
+            raise SystemExit("no other worker was started")
         time.sleep(0.01)
     return time.monotonic() - began
 

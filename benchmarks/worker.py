@@ -5,8 +5,8 @@
     python -m benchmarks.worker output [--seconds 60]   100 MB/s of output: memory
     python -m benchmarks.worker idle [--seconds 60]     memory and processor time with nothing to do
 
-Needs Linux and `pip install "appsvc-runtime[bench]"`. What is counted is what the workers wrote
-themselves, so that nobody is believed about his own.
+Needs Linux and `pip install "appsvc-runtime[bench]"`. The counts come from files that the workers
+write, so that no side reports about itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _DEADLINE = 30.0
 _GRACE = 1.0
-# Both count a run of a second as a good one.
+# For both sides, a worker that runs for a second has started well.
 _HEALTHY = 1.0
 
 _PLAIN = """
@@ -85,7 +85,7 @@ stderr_logfile = {folder}/err.log
 
 
 class Side:
-    """A supervisor with one worker, in a folder of its own."""
+    """A supervisor with one worker, in its own folder."""
 
     def __init__(self, name: str, code: str, folder: Path) -> None:
         self.name = name
@@ -114,26 +114,28 @@ class Side:
         return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
 
     def pids(self) -> list[int]:
-        """Give the numbers that workers have written."""
+        """Return the process ids that workers have written."""
         with contextlib.suppress(OSError):
             lines = (self.folder / "pids").read_text().splitlines(keepends=True)
             return [int(line) for line in lines if line.endswith("\n")]
         return []
 
     def wait_for(self, count: int) -> float:
-        """Wait until so many workers have written theirs; give how long that took."""
+        """Wait until so many workers have written their ids; return how long that took."""
         began = time.perf_counter()
         _until(lambda: len(self.pids()) >= count, f"{self.name} started no worker")
         return time.perf_counter() - began
 
     def end(self) -> None:
-        """End it and whatever it has left."""
+        """End the supervisor and all processes that it has left."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            # The id may be another process's by now, which has another folder.
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cwd").samefile(self.folder):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -159,7 +161,7 @@ def kills(times: int) -> None:
         for _ in range(times):
             time.sleep(_HEALTHY + 0.2)
             for side in both:
-                # Each in a phase of its own, as supervisord looks about once in a second.
+                # They are killed one after the other, as supervisord checks about once in a second.
                 known = side.pids()
                 os.kill(known[-1], signal.SIGKILL)
                 took[side.name].append(side.wait_for(len(known) + 1))
@@ -195,7 +197,7 @@ def trees(times: int) -> None:
 
 
 def output(seconds: float) -> None:
-    """Have a worker print 100 MB each second; print what gets through, and the memory."""
+    """Have a worker print 100 MB each second; print the rate that gets through, and the memory."""
     for name in ("appsvc", "supervisord"):
         with sides(_LOUD, name) as (side,):
             time.sleep(1)
@@ -227,7 +229,7 @@ def idle(seconds: float) -> None:
 
 def _sent(side: Side) -> int:
     text = ""
-    while not text:  # it is just being written
+    while not text:  # the file is just being written
         with contextlib.suppress(OSError):
             text = (side.folder / "sent").read_text()
     return int(text)
@@ -250,7 +252,7 @@ def _alive(pid: int) -> bool:
 
 
 def _rss(pid: int) -> int:
-    """Give a process's resident memory in KiB."""
+    """Return a process's resident memory in KiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
@@ -258,7 +260,7 @@ def _rss(pid: int) -> int:
 
 
 def _cpu(pid: int) -> float:
-    """Give the seconds that all threads of a process have run."""
+    """Return the CPU seconds of all threads of a process."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""What tests share: hypothesis within bounds, marks of folders, handlers of a log file."""
+"""Shared fixtures and hooks: bounds for hypothesis, marks of folders, handlers of a log file."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
-    """Have pip leave out compiling what it installs: most of it is never imported by a test."""
+    """Disable pip's compilation of what it installs: tests import only a small part of it."""
     os.environ.setdefault("PIP_NO_COMPILE", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Collect the tests of the package's folder `build`, a name that pytest leaves out."""
+    """Collect the tests of the package's folder `build`, a name that pytest ignores."""
     is_ours = collection_path.name == "build" and (collection_path / "__init__.py").is_file()
     return False if is_ours else None
 
 
-@pytest.hookimpl(tryfirst=True)  # before those that no -m asks for are left out
+@pytest.hookimpl(tryfirst=True)  # before the tests that -m excludes are removed
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies below a folder named `integration`; other files mark themselves.
+    """Mark tests below a folder named `integration`; other files mark themselves.
 
-    What waits for servers goes first, file by file: the many short tests then fill the gaps, and
-    no long file begins when all others are done.
+    Files with tests that wait for servers run first: the many short tests then fill the gaps, and
+    no long file starts when all others are done.
     """
     here = Path(__file__).parent
     waiting = set()
@@ -50,20 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Have what starts a server ask whether the test that runs may do so."""
+    """Record which test runs, so that helpers that start a server can check its marker."""
     with integration.running(item):
         return (yield)
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Return the path of a log file that is not there yet."""
+    """Return the path of a log file that does not exist yet."""
     return tmp_path / "app.log"
 
 
 @pytest.fixture
 def make(log: Path) -> Iterator[Callable[..., SharedFileHandler]]:
-    """Make handlers for the file, closed at the end."""
+    """Return a function that makes handlers for the file; they are closed at the end."""
     made: list[SharedFileHandler] = []
 
     def make(path: str | Path = log, **options: int) -> SharedFileHandler:
@@ -77,9 +77,9 @@ def make(log: Path) -> Iterator[Callable[..., SharedFileHandler]]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a cache folder for all tests, so that an image is made once and nobody's own is used.
+    """Return a cache folder for all tests: an image is made once, and not in the user's cache.
 
-    The processes of one run share it: who comes second waits for the first.
+    The processes of one run share it: the second one waits for the first.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return tmp_path_factory.mktemp("cache")

@@ -1,4 +1,4 @@
-"""What the benchmark of servers prints and draws, of given results."""
+"""What the benchmark of servers prints and draws for given results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GROUPS = {"WSGI": ["platform's default", "granian", "failed"]}
 
 
 def test_tables() -> None:
-    """Medians, ratios to the first side round by round, all errors."""
+    """Medians, ratios to the first side in each round, and all errors."""
     lines = list(servers.tables(RESULTS, GROUPS))
     assert "| granian | 64 | 4,000 | 4.0 | 1.0 | 10.0 | 1 | 50 |" in lines
     assert "| platform's default | 1 | 100 | 1.0 | 1.0 | 10.0 | 1 | 50 |" in lines
@@ -43,7 +43,7 @@ def test_tables() -> None:
 
 
 def test_plot() -> None:
-    """Well-formed, and everything is named in it."""
+    """The SVG is well-formed, and names everything."""
     drawn = servers.plot(RESULTS, ["A machine & its versions"])
     texts = [node.text for node in ElementTree.fromstring(drawn).iter() if node.text]
     for name in ("platform's default", "granian", "fast", "a <b> & c", "A machine & its versions"):
@@ -56,19 +56,19 @@ def test_plot() -> None:
 
 @pytest.mark.parametrize("highest", [0.0, 0.4, 3, 999, 26_235])
 def test_any_numbers_can_be_drawn(highest: float) -> None:
-    """Also none at all."""
+    """This includes no numbers."""
     ElementTree.fromstring(draw({"x": {"y": {1: highest}}}, "t", []))
     ElementTree.fromstring(draw({}, "t", []))
 
 
 def test_latency_as_wrk_prints_it() -> None:
-    """In seconds."""
+    """The result is in seconds."""
     assert _latency(PRINTED, 50) == pytest.approx(0.00064)
     assert _latency(PRINTED, 99) == pytest.approx(1.25)
 
 
 def test_results_that_were_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Are printed and drawn without measuring."""
+    """They are printed and drawn without a measurement."""
     kept = tmp_path / "kept.json"
     kept.write_text(json.dumps({"machine": ["M"], "results": {"fast": RESULTS["fast"]}}))
     output = tmp_path / "docs" / "plot.svg"

@@ -263,7 +263,7 @@ def test_the_example_answers_probes_by_address() -> None:
 
 @pytest.mark.integration
 def test_the_example_without_its_key() -> None:
-    """On the platform the site does not start, and the log says which setting is missing."""
+    """On the platform the site does not start, and the log names the missing setting."""
     result = subprocess.run(
         [sys.executable, "-m", "appsvc_runtime.runserver", "--port", "0"],
         capture_output=True, text=True, check=False, cwd=EXAMPLE, timeout=60,

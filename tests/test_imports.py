@@ -1,4 +1,4 @@
-"""What import-linter does not see: who asks for the operating system, what an import loads."""
+"""What import-linter does not see: checks of the operating system, and effects of an import."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def modules_of_package() -> dict[str, ast.Module]:
 
 
 def test_only_system_asks_for_the_operating_system() -> None:
-    """No module elsewhere asks sys.platform or os.name, nor the flags made of them."""
+    """No module elsewhere reads sys.platform or os.name, or the flags made of them."""
     asking = {
         f"{name}:{node.lineno}"
         for name, tree in modules_of_package().items()
@@ -42,7 +42,7 @@ def test_only_system_asks_for_the_operating_system() -> None:
     assert not asking
 
 
-# Whose changes to a mapping are writes.
+# Methods that change a mapping.
 _WRITERS = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
 
 
@@ -95,7 +95,7 @@ def _holds_environ(value: ast.AST) -> bool:
 
 
 def test_one_module_writes_this_processs_variables() -> None:
-    """They are no channel between modules: `serving/handover.py` says what is handed over."""
+    """Modules do not communicate through them: `serving/handover.py` defines the handover."""
     runtime = {n: t for n, t in modules_of_package().items() if not n.startswith("emulator/")}
     writing = {name for name, tree in runtime.items() if environ_writes(tree)}
     assert writing == {"serving/handover"}
@@ -120,7 +120,7 @@ def test_one_module_writes_this_processs_variables() -> None:
     ],
 )
 def test_every_way_to_write_a_variable_is_seen(code: str) -> None:
-    """By the test above, which otherwise could not fail."""
+    """Otherwise the test above could not fail."""
     assert environ_writes(ast.parse(code))
 
 
@@ -130,12 +130,12 @@ def test_every_way_to_write_a_variable_is_seen(code: str) -> None:
      "x = dict(os.environ)\nx.pop('A')", "environ['wsgi.x'] = 1"],
 )  # fmt: skip
 def test_a_copy_may_be_changed(code: str) -> None:
-    """And WSGI's environ is another thing."""
+    """WSGI's environ is not the process's either."""
     assert not environ_writes(ast.parse(code))
 
 
 def test_modules_open_with_what_they_know() -> None:
-    """Each has a docstring, and stays small; a folder's `__init__` holds nothing else."""
+    """Each has a docstring, and stays small; a folder's `__init__` has nothing else."""
     for name, tree in modules_of_package().items():
         assert ast.get_docstring(tree), name
         lines = len((PACKAGE / f"{name}.py").read_text("utf-8").splitlines())
@@ -166,7 +166,7 @@ def probe() -> list[set[str]]:
 
 
 def test_the_web_process_stays_light() -> None:
-    """Importing the middleware loads only itself; making one, nothing third-party, no tool."""
+    """Importing the middleware loads only the package; making one loads nothing third-party."""
     imported, used = probe()
     own = {name.removeprefix("appsvc_runtime.") for name in imported if "appsvc_runtime" in name}
     assert own == {
@@ -184,7 +184,10 @@ def test_the_web_process_stays_light() -> None:
 
 
 def test_importing_a_module_does_nothing() -> None:
-    """No variable is read, no logging configured, nothing printed; only a configuration may."""
+    """No variable is read, no logging configured, nothing printed.
+
+    Only a configuration may do so.
+    """
     modules = [
         ".".join(["appsvc_runtime", *name.split("/")]).removesuffix(".__init__")
         for name in sorted(set(modules_of_package()) - {"gunicorn_conf", "__main__", "__init__"})

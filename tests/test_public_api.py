@@ -1,4 +1,4 @@
-"""The names that users import or write into configuration: a change here is theirs to notice."""
+"""The names that users import or write into configuration: users would notice a change."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_gunicorn_finds_its_settings() -> None:
 
 
 def test_dir_and_help_show_them_all() -> None:
-    """Names that are loaded when they are first used are there for those who look around."""
+    """Names that are loaded at their first use are listed as well."""
     assert set(PUBLIC["appsvc_runtime"].split()) <= set(dir(appsvc_runtime))
     shown = pydoc.plain(pydoc.render_doc(appsvc_runtime))
     for name in PUBLIC["appsvc_runtime"].split():

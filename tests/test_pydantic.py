@@ -1,4 +1,4 @@
-"""The source for pydantic-settings: one set of names, nesting, and the Key Vault check."""
+"""The source for pydantic-settings: the names, nested models, and the Key Vault check."""
 
 from __future__ import annotations
 

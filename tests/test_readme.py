@@ -1,4 +1,4 @@
-"""The README: short, its links lead to files, and what it shows is what the command prints."""
+"""The README is short, its links lead to files, and its example shows what the command prints."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def test_it_is_short() -> None:
 
 
 def test_its_links_lead_to_files() -> None:
-    """Pictures too; there are no links to a page that is not in the repository."""
+    """This includes pictures; no link leads to a page outside the repository's files."""
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(targets) > 20
     assert [name for name in targets if not (ROOT / name).exists()] == []
 
 
 def test_what_explain_shows() -> None:
-    """The example is what the command prints, but for what an ellipsis stands for."""
+    """The example is what the command prints, except for parts that an ellipsis replaces."""
     shown = README.partition("$ appsvc explain examples/flask_app\n")[2].partition("```")[0]
     printed = run("-m", "appsvc_runtime", "explain", "examples/flask_app").stdout
     printed = printed.replace(str(ROOT), "/home/you/appsvc-runtime")

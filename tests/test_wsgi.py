@@ -1,4 +1,4 @@
-"""`appsvc_runtime.wsgi`: costs nothing until it is asked, then loads the app once."""
+"""`appsvc_runtime.wsgi`: costs nothing before the first request, which loads the app once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from appsvc_runtime.apps import load
 from appsvc_runtime.errors import AppLoadError, AppServiceError, ConfigError
 from appsvc_runtime.wsgi import LazyApplication, application
 
-# Counts in a file how often it is executed; fails while the file `broken` is there.
+# Counts its executions in a file; fails while the file `broken` exists.
 APP = """
 import os
 with open("imports", "a") as file:
@@ -35,7 +35,7 @@ def app(environ, start_response):
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A site that is detected as `app:app`, as the current folder of an empty environment."""
+    """Make a site that is detected as `app:app`, as the current folder of an empty environment."""
     (tmp_path / "app.py").write_text(APP)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
@@ -52,7 +52,7 @@ def imports(site: Path) -> int:
 
 
 def ask(app: Callable[..., Any]) -> tuple[list[str], bytes]:
-    """Send one request; give the statuses that were started, and the body."""
+    """Send one request; return the statuses that were started, and the body."""
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
     statuses: list[str] = []
@@ -61,7 +61,7 @@ def ask(app: Callable[..., Any]) -> tuple[list[str], bytes]:
 
 
 def test_importing_the_door_imports_neither_app_nor_readers(site: Path) -> None:
-    """wfastcgi imports it before it can report anything: nothing may fail or take long there."""
+    """wfastcgi imports it before it can report an error: the import must not fail or take long."""
     code = (
         "import sys, appsvc_runtime.wsgi\n"
         "print(*sorted(name for name in sys.modules if name.split('.')[0] in\n"
@@ -83,13 +83,13 @@ def test_importing_the_door_imports_neither_app_nor_readers(site: Path) -> None:
 
 
 def test_the_door_is_one_lazy_application() -> None:
-    """The name that WSGI_HANDLER gives is there, and is a WSGI app."""
+    """The name in WSGI_HANDLER exists, and is a WSGI app."""
     assert isinstance(application, LazyApplication)
     assert callable(application)
 
 
 def test_app_is_loaded_with_the_first_request_and_behind_the_middleware(site: Path) -> None:
-    """Making the door imports nothing; the app answers behind one AppServiceMiddleware."""
+    """Making the entry point imports nothing; the app is behind one AppServiceMiddleware."""
     lazy = LazyApplication()
     assert imports(site) == 0
     assert ask(lazy) == ask(lazy) == (["200 OK"], b"hello")
@@ -99,7 +99,7 @@ def test_app_is_loaded_with_the_first_request_and_behind_the_middleware(site: Pa
 
 
 def test_app_that_is_wrapped_already_is_not_wrapped_again(site: Path) -> None:
-    """The user's own middleware, with its own settings, is the one that works."""
+    """The user's own middleware, with its own settings, is the only one."""
     with (site / "app.py").open("a") as file:
         file.write("from appsvc_runtime import AppServiceMiddleware\n")
         file.write("app = AppServiceMiddleware(app, trusted_proxies='*')\n")
@@ -119,7 +119,7 @@ def test_app_that_is_wrapped_already_is_not_wrapped_again(site: Path) -> None:
 def test_an_app_that_is_the_door_itself_is_refused(
     site: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    """No deadlock and no endless recursion."""
+    """There is no deadlock and no endless recursion."""
     (site / "app.py").write_text(source)
     lazy = LazyApplication()
     monkeypatch.setattr("appsvc_runtime.wsgi.application", lazy)
@@ -141,7 +141,7 @@ def test_the_first_failure_is_the_one_that_is_told(site: Path) -> None:
 
 
 class MeetingLock:
-    """A lock that tells when so many threads have asked for it."""
+    """A lock that signals when so many threads wait for it."""
 
     def __init__(self, threads: int) -> None:
         self.all_asked = threading.Event()
@@ -161,7 +161,7 @@ class MeetingLock:
 def test_app_is_loaded_once_under_eight_threads(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests that come while the app is being imported wait for it and get the same one."""
+    """Requests that arrive while the app is imported wait for it, and get the same one."""
     lazy = LazyApplication()
     lock = MeetingLock(threads=8)
     monkeypatch.setattr(lazy, "_lock", lock)
@@ -170,7 +170,7 @@ def test_app_is_loaded_once_under_eight_threads(
 
     def load_when_all_wait(name: str, folder: Any = None) -> Any:
         loads.append(name)
-        assert lock.all_asked.wait(timeout=30), "not every request waits for the import"
+        assert lock.all_asked.wait(timeout=30), "a request did not wait for the import"
         return load_app(name, folder)
 
     monkeypatch.setattr(load, "load_app", load_when_all_wait)
@@ -182,7 +182,7 @@ def test_app_is_loaded_once_under_eight_threads(
 
 
 def test_failed_import_is_raised_to_the_server_and_tried_again(site: Path) -> None:
-    """The server logs the app's own traceback; what was repaired serves without a restart."""
+    """The server logs the app's own traceback; a fixed app is served without a restart."""
     lazy = LazyApplication()
     (site / "broken").touch()
     for count in (1, 2):
@@ -197,7 +197,7 @@ def test_failed_import_is_raised_to_the_server_and_tried_again(site: Path) -> No
 def test_nothing_to_serve_is_raised_to_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Path
 ) -> None:
-    """An empty folder is an AppLoadError with the first request, not at import."""
+    """An empty folder is an AppLoadError at the first request, not at import."""
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(AppLoadError, match="No app was found"):
@@ -214,7 +214,7 @@ def test_nothing_to_serve_is_raised_to_the_server(
 def test_setting_that_names_no_app_is_raised(
     site: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception]
 ) -> None:
-    """APPSVC_APP decides, and what is wrong with it is said; never an endless recursion."""
+    """APPSVC_APP decides, and the error names the problem; there is no endless recursion."""
     monkeypatch.setenv("APPSVC_APP", name)
     with pytest.raises(error, match=r"APPSVC_APP|absent"):
         ask(LazyApplication())
@@ -223,6 +223,6 @@ def test_setting_that_names_no_app_is_raised(
 def test_handler_that_names_the_door_is_passed_over(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under wfastcgi WSGI_HANDLER is this door itself: the app is detected."""
+    """Under wfastcgi WSGI_HANDLER names this entry point itself: the app is detected."""
     monkeypatch.setenv("WSGI_HANDLER", "appsvc_runtime.wsgi.application")
     assert ask(LazyApplication()) == (["200 OK"], b"hello")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Show the visitor to himself."""
+    """Show the client its own address."""
     visitor: RequestInfo = environ["appsvc.request"]
     start_response("200 OK", [("Content-Type", "text/plain")])
     port: int | None = visitor.client_port
@@ -51,7 +51,7 @@ lazy: WSGIApplication = application
 
 
 def serve() -> int:
-    """Run the door from a program."""
+    """Run the entry point from a program."""
     try:
         return main(["app:app", "--port", "0"])
     except AppServiceError as error:
@@ -60,7 +60,7 @@ def serve() -> int:
 
 @dataclass(frozen=True)
 class Mail:
-    """What a user's app wants to know."""
+    """The settings of a user's app."""
 
     host: str
     api_key: Secret
@@ -81,7 +81,7 @@ home: Path | None = settings.home
 
 
 def configure() -> dict[str, dict[str, Any]]:
-    """Read a whole dataclass, and make a database entry."""
+    """Read a dataclass, and make a database entry."""
     try:
         mail: Mail = settings.read(Mail, prefix="MAIL_")
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""`load_app`: from a name to the app object, as wfastcgi does it, or to what is wrong with it."""
+"""`load_app` returns the app of a name, as wfastcgi does, or raises an error with the problem."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support import wfastcgi_child
 Write = Callable[[str, str], None]
 
 TWO = "(environ, start_response): return []\n"
-# Every app has a label; factories give the same object each time, so that `is` can be asked.
+# Every app has a label; factories return the same object each time, so that `is` works.
 PACKAGE = """
 class App:
     def __init__(self, label): self.label = label
@@ -40,7 +40,10 @@ def make(): return MADE
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """An empty site as the current folder, and a way to put files there; leaves no module."""
+    """Yield a function that writes files into an empty site, which is the current folder.
+
+    Modules of the site are unloaded at the end.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
 
@@ -57,7 +60,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 @pytest.fixture
 def package(write: Write) -> None:
-    """A package whose modules hold labelled apps, beside a module of the same content."""
+    """Write a package whose modules hold labelled apps, and a module with the same content."""
     write("plain.py", PACKAGE)
     write("pkg/__init__.py", "from pkg.mod import App\nshadow = App('attribute')\nshadow.app = 1\n")
     write("pkg/mod.py", PACKAGE)
@@ -68,7 +71,7 @@ def package(write: Write) -> None:
 
 @pytest.fixture
 def wfastcgi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The real wfastcgi, loaded off Windows as well, with the site on the path."""
+    """Return the real wfastcgi, loaded on any system, with the site on the path."""
     monkeypatch.syspath_prepend(tmp_path)
     if sys.platform != "win32":
         monkeypatch.setattr(ctypes, "windll", wfastcgi_child._WinDLL(), raising=False)
@@ -102,12 +105,12 @@ def load_error(name: str) -> AppLoadError:
     ],
 )
 def test_every_way_to_name_an_app(name: str, label: str) -> None:
-    """A name gives the very app that its grammar says."""
+    """A name returns the app that the grammar of names specifies."""
     assert load_app(name).label == label  # type: ignore[attr-defined]
 
 
 def test_module_without_app_gives_its_application(write: Write) -> None:
-    """`application` is taken where there is no `app`, or where `app` cannot be called."""
+    """`application` is used if there is no `app`, or if `app` cannot be called."""
     write("only.py", f"app = 'a name'\ndef application{TWO}")
     assert load_app("only") is sys.modules["only"].application
 
@@ -130,7 +133,7 @@ def test_module_without_app_gives_its_application(write: Write) -> None:
     ],
 )
 def test_dotted_names_are_resolved_as_wfastcgi_does(name: str, wfastcgi: ModuleType) -> None:
-    """What a WSGI_HANDLER stands for is the object that the real wfastcgi finds for it."""
+    """For a WSGI_HANDLER, the real wfastcgi returns the same object."""
     theirs = wfastcgi.get_wsgi_handler(name)
     assert callable(theirs)
     assert load_app(name) is theirs
@@ -149,7 +152,7 @@ def test_django_handler_gives_a_django_app(write: Write) -> None:
 
 
 def test_site_is_searched_for_the_app(write: Write, tmp_path: Path) -> None:
-    """An app in `site` is found from any folder, and `site` is put on the path once."""
+    """An app in `site` is found from any folder, and `site` is added to the path once."""
     write("elsewhere/there.py", f"def app{TWO}")
     for _ in range(2):
         assert callable(load_app("there", tmp_path / "elsewhere"))
@@ -176,14 +179,14 @@ def test_site_is_searched_for_the_app(write: Write, tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_says_what_was_looked_for(name: str, said: str) -> None:
-    """The message names the app, what is missing and what to do; there is no traceback to show."""
+    """The message names the app, the missing part and what to do; it needs no traceback."""
     error = load_error(name)
     assert said in error.message
     assert error.details == ""
 
 
 def test_missing_module_says_where_it_was_looked_for(write: Write, tmp_path: Path) -> None:
-    """The folder that was searched stands in the message."""
+    """The message has the folder that was searched."""
     assert repr(str(tmp_path)) in load_error("absent:app").message
 
 
@@ -215,7 +218,7 @@ def test_missing_module_says_where_it_was_looked_for(write: Write, tmp_path: Pat
 def test_error_inside_the_app_is_shown_as_it_is(
     write: Write, name: str, source: str, said: str
 ) -> None:
-    """The app's own failure comes with its traceback, and not as a module that is missing."""
+    """The app's own error has its traceback, and is not reported as a missing module."""
     write("broken.py", source)
     error = load_error(name)
     assert said in error.message
@@ -231,7 +234,7 @@ def test_error_inside_the_app_is_shown_as_it_is(
     "name", [pytest.param("own.main:app", id="colon"), pytest.param("own.main.app", id="dotted")]
 )
 def test_missing_sibling_is_the_apps_own_error(write: Write, name: str) -> None:
-    """A module that its package's own module cannot import is named, with the line that asks."""
+    """If a module of the package imports a missing module, the message names both and the line."""
     write("own/__init__.py", "")
     write("own/main.py", "import own.absent\n")
     error = load_error(name)
@@ -254,7 +257,10 @@ def test_missing_sibling_is_the_apps_own_error(write: Write, name: str) -> None:
 def test_factory_that_is_not_called_is_told_from_an_app(
     write: Write, name: str, signature: str, hint: str
 ) -> None:
-    """A function that cannot take a request is refused; if it can be called, write `()`."""
+    """A function that cannot take a request is refused.
+
+    The hint is to add `()` if it can be called.
+    """
     write("shop.py", f"def {signature}: return None\n")
     error = load_error(name)
     assert "does not take environ and start_response" in error.message
@@ -262,13 +268,13 @@ def test_factory_that_is_not_called_is_told_from_an_app(
 
 
 def test_decorated_view_is_an_app(write: Write) -> None:
-    """werkzeug's decorator makes an app of a function that takes one argument."""
+    """werkzeug's decorator turns a function with one argument into an app."""
     write("deco.py", "from werkzeug import Request\n@Request.application\ndef app(request): 1\n")
     assert load_app("deco:app") is sys.modules["deco"].app
 
 
 def test_class_made_per_request_is_an_app(write: Write) -> None:
-    """PEP 3333's AppClass is itself called for each request."""
+    """PEP 3333's AppClass is called for each request."""
     write("per.py", "class App:\n def __init__(self, env, start): 0\n def __iter__(self): 0\n")
     assert load_app("per:App") is sys.modules["per"].App
 
@@ -292,7 +298,7 @@ PLAIN_CALL = "class A:\n def __call__(self, scope, receive, send): 0\n"
 def test_asgi_app_is_refused_with_what_would_serve_it(
     write: Write, name: str, source: str, served: str
 ) -> None:
-    """However it was named, the command is one that gunicorn understands."""
+    """The message has a command that gunicorn understands, whatever form the name has."""
     write("api.py", source)
     error = load_error(name)
     assert "is an ASGI app" in error.message

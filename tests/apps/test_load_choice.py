@@ -43,7 +43,7 @@ CHOICES = {"APPSVC_APP": "by:setting", "WSGI_HANDLER": "by.handler"}
 def test_who_names_the_app(
     tmp_path: Path, argument: str | None, environ: dict[str, str], name: str
 ) -> None:
-    """The argument, APPSVC_APP, WSGI_HANDLER unless it is ourselves, detection, in this order."""
+    """The order is: argument, APPSVC_APP, WSGI_HANDLER unless it names this package, detection."""
     (tmp_path / "app.py").write_text("app = 1\n")
     choice = choose_app(tmp_path, environ, argument)
     assert choice.name == name
@@ -51,7 +51,7 @@ def test_who_names_the_app(
 
 
 def test_setting_that_names_ourselves_is_refused() -> None:
-    """`application` would load itself and never answer."""
+    """`application` would load itself and never respond."""
     with pytest.raises(ConfigError, match="APPSVC_APP"):
         choose_app(".", {"APPSVC_APP": "appsvc_runtime.wsgi:application"})
 
@@ -64,7 +64,10 @@ def test_no_secret_of_the_pre_run_command_is_shown(tmp_path: Path) -> None:
 
 
 def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
-    """The message names the folder and each rule's finding; the hint what nearly was one."""
+    """The message has the folder and the finding of each rule.
+
+    The hint has the nearest candidate.
+    """
     (tmp_path / "src" / "shop").mkdir(parents=True)
     (tmp_path / "src" / "shop" / "wsgi.py").touch()
     with pytest.raises(AppLoadError) as caught:
@@ -107,7 +110,7 @@ def in_a_closure(wrap: Callable[[Any], Any]) -> Any:
 def test_a_door_lets_the_users_own_middleware_have_its_word(
     make: Callable[[Callable[[Any], Any]], Any],
 ) -> None:
-    """Wherever it is inside: its options count, and it is no endless redirect to https."""
+    """Its options apply wherever it is inside the app; there is no endless redirect to https."""
     app = make(
         lambda inner: AppServiceMiddleware(inner, trusted_proxies="*", https_only=True, environ={})
     )
@@ -119,7 +122,7 @@ def test_a_door_lets_the_users_own_middleware_have_its_word(
 
 
 def test_a_branch_that_is_not_wrapped_is_covered_by_the_door() -> None:
-    """Apps mounted beside a wrapped one get the same as it."""
+    """Apps mounted beside a wrapped app are behind the outer middleware as well."""
     seen: dict[str, Any] = {}
 
     def api(environ: Any, start_response: Any) -> list[bytes]:
@@ -134,7 +137,7 @@ def test_a_branch_that_is_not_wrapped_is_covered_by_the_door() -> None:
 
 
 def test_wrapping_what_is_wrapped_gives_it_back() -> None:
-    """The door adds nothing to a bare middleware."""
+    """Wrapping adds nothing to a bare middleware."""
     done = AppServiceMiddleware(wsgi_app)
     assert wrap(done) is done
     assert isinstance(wrap(wsgi_app), AppServiceMiddleware)

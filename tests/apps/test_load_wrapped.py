@@ -1,4 +1,4 @@
-"""`wrap` and `wrap_any` of apps that the user has wrapped: the options given in code count."""
+"""`wrap` and `wrap_any` of apps that the user has wrapped: the options in code apply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.wsgi import APP_SERVICE, make_environ
 
 
 def add_to(module: str, name: str) -> Callable[..., Any]:
-    """Return what makes an app of a framework with our middleware added to it."""
+    """Return a function that makes an app of a framework with our middleware added to it."""
 
     def make(**options: Any) -> Any:
         app = getattr(importlib.import_module(module), name)()
@@ -71,7 +71,7 @@ def test_options_given_in_code_count_for_an_entry_point(
     make: Callable[..., Any], options: dict[str, Any], variables: dict[str, str], path: str,
     status: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """All of them, also those by which a request is responded to in the app's place."""
+    """This includes options by which the middleware responds in the app's place."""
     for name, value in {**APP_SERVICE, **variables}.items():
         monkeypatch.setenv(name, value)
     assert request(*wrap_any(make(**options)), path) == status
@@ -81,7 +81,7 @@ def test_options_given_in_code_count_for_an_entry_point(
 def test_access_lines_are_those_that_the_code_says(
     make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One for each request by the variable; none where the code switches them off."""
+    """The variable enables one line for each request; `access_log=False` in code disables them."""
     for name, value in {**APP_SERVICE, "APPSVC_ACCESS_LOG": "1"}.items():
         monkeypatch.setenv(name, value)
     for options, lines in (({}, 1), ({"access_log": False}, 0)):
@@ -91,7 +91,7 @@ def test_access_lines_are_those_that_the_code_says(
 
 
 def test_only_what_every_request_goes_through_counts() -> None:
-    """Not what another middleware is around, nor what a class of the user's calls at times."""
+    """A middleware behind another one, or in a class with its own `__call__`, is not found."""
     module = importlib.import_module("flask")
 
     class Beside(module.Flask):  # type: ignore[misc, name-defined]
@@ -115,7 +115,7 @@ def test_only_what_every_request_goes_through_counts() -> None:
 
 
 def test_what_a_quart_app_calls_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in plays Quart, whose apps call `asgi_app`."""
+    """A stand-in acts as Quart, whose apps call `asgi_app`."""
     source = (
         "class Quart:\n"
         "    async def asgi_app(self, scope, receive, send): pass\n"

@@ -1,4 +1,4 @@
-"""The command and its help: what is listed, how far it is loaded, and the same code elsewhere."""
+"""The command and its help: what is listed, what is imported, and the same code elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def shown_help(*words: str) -> str:
 
 
 def test_the_help_fits_a_screen() -> None:
-    """Every command on one line, with its whole summary; and where the settings are shown."""
+    """Every command is on one line, with its whole summary.
+
+    The help names the command for settings.
+    """
     shown = shown_help()
     lines = shown.splitlines()
     assert len(lines) <= LINES
@@ -43,7 +46,7 @@ def test_the_help_fits_a_screen() -> None:
 
 
 def test_every_command_that_is_listed_is_there() -> None:
-    """The lines of the help are no promise that nothing keeps."""
+    """Each listed command can be loaded."""
     context = click.Context(main.cli)
     for name in COMMANDS:
         command = main.cli.get_command(context, name)
@@ -53,7 +56,7 @@ def test_every_command_that_is_listed_is_there() -> None:
 
 
 def test_a_summary_does_not_end_in_the_middle() -> None:
-    """Of an added command whose author wrote a long one, which click would cut."""
+    """This is for an added command with a long summary, which click would cut."""
     words = "Do one thing after another until every one of them is done and none is left to do."
     group = Commands("group", commands=[click.Command("long", help=words)])
     shown = group.get_help(click.Context(group, info_name="group"))
@@ -62,7 +65,7 @@ def test_a_summary_does_not_end_in_the_middle() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_in_users_words(command: str) -> None:
-    """No word of our own for an entry point, and defaults by their names and values."""
+    """The help has no internal word for an entry point, and shows defaults by name and value."""
     shown = shown_help(command)
     assert shown.startswith(f"Usage: appsvc {command} ")
     assert not re.search(r"\b(door|room)s?\b", shown.replace("Front Door", ""), re.IGNORECASE)
@@ -70,7 +73,7 @@ def test_the_help_of_each_command_in_users_words(command: str) -> None:
 
 
 def test_texts_and_messages_use_the_fields_words() -> None:
-    """Help texts of the tables too; a Front Door is Azure's own."""
+    """This includes help texts of the tables; Front Door is the name of a product."""
     for row in [*OPTIONS.values(), *WORKER_OPTIONS.values()]:
         assert not re.search(r"\bdoors?\b", row.help.replace("Front Door", ""), re.IGNORECASE)
 
@@ -89,7 +92,7 @@ HEAVY = {"aiohttp", "gunicorn", "waitress", "granian", "uvicorn", "asyncio", "de
     "words", [["--help"], ["serve", "--help"], ["settings", "--options"], ["--version"]]
 )
 def test_what_the_help_loads(words: list[str]) -> None:
-    """No server, no emulator's library, and none of the launcher's modules but its table."""
+    """No server, no library of the emulator, and of the launcher only its table is imported."""
     result = subprocess.run(
         [sys.executable, "-c", LOADED, json.dumps(words)], env=clean_environ(),
         capture_output=True, text=True, check=True, timeout=60,
@@ -117,7 +120,7 @@ def test_what_the_help_loads(words: list[str]) -> None:
 def test_subcommands_are_the_modules(
     words: list[str], module: str, code: int, tmp_path: Path
 ) -> None:
-    """The same exit codes and messages, however they are called."""
+    """Exit codes and messages are the same, whether as subcommand or as module."""
     (tmp_path / "w.py").write_text("import sys; print(sys.argv[1:]); sys.exit(7)\n")
     below = run("-m", "appsvc_runtime", *words, cwd=tmp_path)
     alone = run("-m", f"appsvc_runtime.{module}", *words[1:], cwd=tmp_path)
@@ -132,7 +135,7 @@ def said(text: str) -> list[str]:
 
 @pytest.mark.integration
 def test_a_workers_queue_is_not_the_launchers(tmp_path: Path) -> None:
-    """`python -m` looks into the current folder first, where modules are the worker's."""
+    """`python -m` searches the current folder first, where modules belong to the worker."""
     for name in ("queue", "json", "click", "threading"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
     (tmp_path / "w.py").write_text("print('it works')\n")
@@ -142,7 +145,7 @@ def test_a_workers_queue_is_not_the_launchers(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_runserver_below_the_command_serves_the_current_folder(tmp_path: Path) -> None:
-    """Not the folder of the command's own script."""
+    """It does not serve the folder of the command's own script."""
     (tmp_path / "app.py").write_text("raise SystemExit('found')\n")
     script = tmp_path / "bin" / "appsvc"
     script.parent.mkdir()
@@ -153,7 +156,7 @@ def test_runserver_below_the_command_serves_the_current_folder(tmp_path: Path) -
 
 
 def test_settings_that_the_package_has() -> None:
-    """Each with its sentence, in lines that a terminal holds; as JSON too."""
+    """Each is listed with its sentence, in lines that fit a terminal, and as JSON."""
     result = run("-m", "appsvc_runtime", "settings", "--options", COLUMNS=str(COLUMNS))
     assert max(map(len, result.stdout.splitlines())) <= COLUMNS
     joined = " ".join(result.stdout.split())
@@ -170,7 +173,7 @@ def test_settings_that_the_package_has() -> None:
      ("appsvc serve --wo", {"--workers"}), ("appsvc worker --gr", {"--grace"})],
 )  # fmt: skip
 def test_shells_complete_commands_and_options(line: str, completed: set[str]) -> None:
-    """As click's own script for bash asks, of commands too that are loaded when they are used."""
+    """click's own script for bash makes such requests, also for commands that are imported late."""
     variables = {"_APPSVC_COMPLETE": "bash_complete", "COMP_WORDS": line}
     result = run("-m", "appsvc_runtime", COMP_CWORD=str(line.count(" ")), **variables)
     assert (result.returncode, result.stderr) == (0, "")
@@ -178,7 +181,7 @@ def test_shells_complete_commands_and_options(line: str, completed: set[str]) ->
 
 
 def test_an_unknown_command() -> None:
-    """Is refused in a sentence, with code 2."""
+    """The error is one sentence, with exit code 2."""
     result = run("-m", "appsvc_runtime", "servve")
     assert (result.returncode, "No such command 'servve'" in result.stderr) == (2, True)
     assert main.main(["servve"]) == 2

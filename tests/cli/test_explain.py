@@ -1,4 +1,4 @@
-"""`appsvc explain`: the plan as its users meet it, for people and as JSON."""
+"""`appsvc explain`: the plan as users see it, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A Flask site with the usual start-up files."""
+    """Return the folder of a Flask site with the usual startup files."""
     (tmp_path / "app.py").write_text("app = Flask(__name__)\n")
     (tmp_path / "start.txt").write_text("\ufeffgunicorn -t 601 y:app\nsecond\n", encoding="utf-8")
     (tmp_path / "run.sh").write_text("exec gunicorn y:app\n")
@@ -49,7 +49,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def explain(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Give the JSON of a successful `appsvc explain --json` with these arguments."""
+    """Return a function that runs `appsvc explain --json` and returns its JSON."""
 
     def run(*arguments: str | Path) -> dict[str, Any]:
         assert main(["explain", "--json", *map(str, arguments)]) == 0
@@ -85,7 +85,10 @@ def run_explain(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedP
 def test_both_examples_are_found_without_a_warning(
     explain: Any, example: str, framework: str, app: str
 ) -> None:
-    """Under each Python the container has; the example's own startup file is found as well."""
+    """This holds for each Python of the container.
+
+    The example's own startup file is found as well.
+    """
     for version in ("3.10", "3.13", "3.14"):
         answer = explain(EXAMPLES / example, "--python-version", version)
         assert (answer["framework"], answer["app"]) == (framework, app)
@@ -98,7 +101,7 @@ def test_both_examples_are_found_without_a_warning(
 def test_people_are_told_what_why_and_what_will_surprise(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line each, under its name, on standard output."""
+    """Each fact has one line, under its name, on standard output."""
     (tmp_path / "app.py").write_text("site = Flask(__name__)\n")
     assert main(["explain", str(tmp_path), "--python-version", "3.12"]) == 0
     out, err = capsys.readouterr()
@@ -121,7 +124,7 @@ def test_people_are_told_what_why_and_what_will_surprise(
 def test_where_no_app_is_known_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The default site is no app of the user's: null in JSON, words for people."""
+    """The default site is not the user's app: JSON has null, the text has words."""
     assert main(["explain", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "Framework:  default\nApp:        not known\n" in out
@@ -156,7 +159,7 @@ def test_a_startup_command_is_stronger_than_any_detection(
     app: str | None,
     warnings: list[str],
 ) -> None:
-    """There is no way back to detection, whatever the command is worth; no variable is set."""
+    """Detection is skipped, whatever the command is; no variable is set."""
     monkeypatch.setenv(ARGS, env)
     answer = explain(site, "--startup-command", command)
     first_lines = {"start.txt": "gunicorn -t 601 y:app", "empty.txt": ""}
@@ -169,14 +172,14 @@ def test_a_startup_command_is_stronger_than_any_detection(
 
 @pytest.mark.parametrize("command", [pytest.param("", id="empty"), pytest.param(" \n", id="blank")])
 def test_an_empty_startup_command_is_none(explain: Any, site: Path, command: str) -> None:
-    """What is set to nothing leaves the choice to detection."""
+    """An empty command leaves the choice to detection."""
     assert explain(site, "--startup-command", command)["app"] == "app:app"
 
 
 def test_the_app_settings_shape_the_command(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Configuration, workers, threads and port, as the container's script puts them."""
+    """Configuration, workers, threads and port appear as the container's script adds them."""
     for name, value in {
         names.GUNICORN_CONFIG_PATH: "conf.py",
         names.ENABLE_MULTIWORKERS: "true",
@@ -201,7 +204,7 @@ def test_the_app_settings_shape_the_command(
 def test_workers_are_counted_by_the_cores(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two a core and one, unless a number is set."""
+    """The number is twice the cores and one, unless it is set."""
     monkeypatch.setenv(names.ENABLE_MULTIWORKERS, "true")
     monkeypatch.setattr(process, "cpu_count", lambda: 3)
     assert " --workers=7 --bind=" in explain(site)["command"]
@@ -221,7 +224,10 @@ def test_workers_are_counted_by_the_cores(
 def test_the_containers_python_is_an_option(
     explain: Any, tmp_path: Path, version: str, framework: str
 ) -> None:
-    """The rules are those of the container's Python; numbers are compared, not text."""
+    """The rules are those of the container's Python.
+
+    Versions are compared as numbers, not as text.
+    """
     (tmp_path / "app.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
     assert explain(tmp_path, "--python-version", version)["framework"] == framework
 
@@ -229,7 +235,7 @@ def test_the_containers_python_is_an_option(
 def test_this_python_and_this_folder_are_the_defaults(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without options it speaks of where and with what it is run."""
+    """Without options the command uses this Python and the current folder."""
     monkeypatch.chdir(site)
     answer = explain()
     assert answer["python_version"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -251,7 +257,7 @@ def test_this_python_and_this_folder_are_the_defaults(
 def test_a_wrong_argument_ends_with_2_and_one_message(
     site: Path, arguments: list[str], message: str
 ) -> None:
-    """On standard error, without a traceback; nothing on standard output."""
+    """The message is on standard error, without a traceback; standard output is empty."""
     done = call("explain", *arguments, cwd=site)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
@@ -261,7 +267,7 @@ def test_a_wrong_argument_ends_with_2_and_one_message(
 
 
 def test_the_real_command_prints_json_and_nothing_else(site: Path) -> None:
-    """Also for names beyond ASCII, and with warnings made errors."""
+    """This includes names beyond ASCII, with warnings as errors."""
     folder = site / "größe"
     folder.mkdir()
     (folder / "wsgi.py").write_text("application = '\\d'\n")
@@ -274,7 +280,7 @@ def test_the_real_command_prints_json_and_nothing_else(site: Path) -> None:
 def test_no_secret_of_a_command_is_shown(
     explain: Any, site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither in the startup command, nor in a settings' commands; unless they are asked for."""
+    """This holds for the startup command and commands in settings, unless secrets are requested."""
     monkeypatch.setenv(names.PRE_RUN_COMMAND, "export API_KEY=S3cr3t")
     monkeypatch.setenv(names.GUNICORN_CONFIG_PATH, "x.py --raw-env DB_PASSWORD=S3cr3t")
     (site / "first.txt").write_text("DB_PASSWORD=S3cr3t gunicorn y:app\n")
@@ -292,7 +298,7 @@ def test_no_secret_of_a_command_is_shown(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such name can be there")
 def test_no_file_writes_to_the_terminal(tmp_path: Path) -> None:
-    """The folders of a site from elsewhere, and its startup file, are text and no commands."""
+    """Names of folders and the contents of the startup file are printed without control codes."""
     folder = tmp_path / "ab\x1b[31m\x9b2Jcd\n"
     folder.mkdir()
     (folder / "wsgi.py").touch()

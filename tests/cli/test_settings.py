@@ -1,4 +1,4 @@
-"""`appsvc settings`: what the app would see, from where, and what is wrong."""
+"""`appsvc settings`: what the app would see, from which source, and what is wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask_json(folder: Path, *arguments: str, **variables: str) -> dict[str, Any]:
 
 
 def test_at_home_with_a_dotenv_file(tmp_path: Path) -> None:
-    """Values come from the environment before `.env`, each said."""
+    """The environment takes precedence over `.env`; each value has its source."""
     (tmp_path / ".env").write_text("APP_A=1\nAPP_B=2\n")
     found = ask_json(tmp_path, APP_B="3")
     assert found["host"] == "local"
@@ -51,7 +51,7 @@ def test_at_home_with_a_dotenv_file(tmp_path: Path) -> None:
 
 
 def test_on_the_platform(tmp_path: Path) -> None:
-    """No `.env` is read; the table is headed by which site this is."""
+    """No `.env` is read; the first lines of the table name the site."""
     (tmp_path / ".env").write_text("APP_A=1\n")
     text = ask(tmp_path, **PLATFORM, APPSETTING_COLOR="red", COLOR="red", PORT="8000")
     assert "Host:    linux (shop, Production, 01234567, West Europe)" in text
@@ -82,7 +82,10 @@ SECRETS = {
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--django"]], ids=str)
 def test_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
-    """By their names and by what they are; where a string leads is still shown."""
+    """They are recognised by their names and by their values.
+
+    The target of a string is still shown.
+    """
     text = ask(tmp_path, *arguments, **PLATFORM, **SECRETS)
     assert SECRET not in text
     if "--django" not in arguments:
@@ -95,7 +98,7 @@ def test_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
 
 
 def test_secrets_are_shown_when_asked_for(tmp_path: Path) -> None:
-    """All of them, whole."""
+    """All secrets are shown in full."""
     found = ask_json(tmp_path, "--show-secrets", **PLATFORM, **SECRETS)
     assert {name: found["rows"][name]["value"] for name in SECRETS} == SECRETS
     shown = ask(tmp_path, "--show-secrets", "--django", POSTGRESQLCONNSTR_a=f"Host=h;Pwd={SECRET}")
@@ -118,7 +121,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--django", "--json"]], ids=str)
 def test_less_obvious_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
-    """Options of a database, bare keys, tokens in a URL, and names that only people know."""
+    """Options of a database, bare keys, tokens in a URL, and names that only people understand."""
     assert SECRET not in ask(tmp_path, *arguments, **LEAKS)
 
 
@@ -126,7 +129,7 @@ def test_less_obvious_secrets_are_hidden(tmp_path: Path, arguments: list[str]) -
     "arguments", [[], ["--json"], ["--django"], ["--django", "--json"]], ids=str
 )
 def test_tokens_of_known_issuers_are_hidden(tmp_path: Path, arguments: list[str]) -> None:
-    """Under names that say nothing, and in the lists that Django is given."""
+    """This includes variables with neutral names, and the lists for Django."""
     tokens = {f"VALUE_{n}": token for n, (_, token) in enumerate(TOKENS.values())}
     host = TOKENS["github p"][1].lower()
     text = ask(tmp_path, *arguments, **tokens, APPSVC_ALLOWED_HOSTS=f"shop.example,{host}")
@@ -136,7 +139,7 @@ def test_tokens_of_known_issuers_are_hidden(tmp_path: Path, arguments: list[str]
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8", "ascii"])
 def test_any_output_can_say_it(tmp_path: Path, encoding: str) -> None:
-    """Also a redirected one on Windows, and names that are no UTF-8: no forged line."""
+    """Redirected output on Windows and names that are not UTF-8 work, and no line can be forged."""
     hostile = "a\udcff\n\x1b[31mforged"
     variables = {
         "PYTHONIOENCODING": encoding, "WEBSITE_SITE_NAME": hostile, "A": "\U0001f600" * 90,
@@ -182,7 +185,7 @@ def test_any_output_can_say_it(tmp_path: Path, encoding: str) -> None:
 def test_findings(
     tmp_path: Path, variables: dict[str, str], code: str, where: str, words: str
 ) -> None:
-    """What is wrong is said once, with its setting, in the table and in JSON."""
+    """Each problem is reported once, with its setting, in the table and in JSON."""
     found = ask_json(tmp_path, **variables)["findings"]
     assert [(f["code"], f["where"]) for f in found] == [(code, where)]
     assert words in found[0]["message"] + found[0]["hint"]
@@ -190,7 +193,7 @@ def test_findings(
 
 
 def test_a_line_of_dotenv_that_says_nothing(tmp_path: Path) -> None:
-    """Its number is in the finding."""
+    """The finding has its line number."""
     (tmp_path / ".env").write_text(f'A=1\nB {SECRET} = "\n')
     found = ask_json(tmp_path)["findings"]
     assert [f["where"] for f in found] == [f"{tmp_path / '.env'}:2"]
@@ -198,7 +201,7 @@ def test_a_line_of_dotenv_that_says_nothing(tmp_path: Path) -> None:
 
 
 def test_values_that_would_break_the_table(tmp_path: Path) -> None:
-    """Newlines, control characters, what is no UTF-8, a megabyte: one line each."""
+    """Newlines, control characters, invalid UTF-8 and long values take one line each."""
     text = ask(
         tmp_path, A="one\ntwo\x1b[31m", B="x" * 100_000, C="\udcff\udcfe",
     )  # fmt: skip
@@ -209,7 +212,7 @@ def test_values_that_would_break_the_table(tmp_path: Path) -> None:
 
 
 def test_mistakes(tmp_path: Path) -> None:
-    """One sentence, exit code 2."""
+    """The error is one sentence, with exit code 2."""
     result = call("settings", "--site", str(tmp_path / "none"))
     assert (result.returncode, result.stdout) == (2, "")
     assert "cannot be entered" in result.stderr
@@ -220,7 +223,7 @@ def test_mistakes(tmp_path: Path) -> None:
 
 
 def test_django_says_why(tmp_path: Path) -> None:
-    """Each value with its reason, in both forms."""
+    """Each value has its reason, in both formats."""
     text = ask(tmp_path, "--django", **PLATFORM, POSTGRESQLCONNSTR_main="Host=db;Pwd=p")
     assert "SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')" in text
     assert "because: the connection string POSTGRESQLCONNSTR_main" in text

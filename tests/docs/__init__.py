@@ -1,1 +1,1 @@
-"""The documentation is true: its tables, its commands, outputs, words and links."""
+"""The documentation is correct: its tables, its commands, outputs, words and links."""

@@ -1,4 +1,4 @@
-"""The blocks of code on a page, and the comments before them that say how they are run.
+"""The blocks of code on a page, and the comments before them that specify how they are run.
 
 Sybil finds fences and comments. CONTRIBUTING.md describes the comments. Must not run anything.
 """
@@ -18,9 +18,9 @@ from tests.docs.pages import name_of
 
 __all__ = ["RUN", "Block", "Page", "read"]
 
-# The languages that are run; all others are files, messages and the like.
+# Blocks in these languages are run; blocks in others are files, messages and the like.
 RUN = ("console", "python")
-# What a comment may say, and whether it is for console, Python or any block.
+# The names of comments, and whether each is for console, Python or any block.
 COMMENTS = {"not-run": RUN, "cwd": (), "exit": ("console",), "file": (), "in": ("python",)}
 _CLOSING = re.compile(r"\s*--+>")
 _OTHER_NAMES = {"py": "python", "python3": "python", "pycon": "python", "shell": "console"}
@@ -30,9 +30,9 @@ _MISSPELT = re.compile(r"no[nt]?[-_ ]?run|skip|cwd|dir|chdir|exit([-_]code)?|fil
 
 @dataclass
 class Block:
-    """A block: where it is, its text, and what the comments before it say, by name.
+    """A block: its position, its text, and the values of the comments before it, by name.
 
-    `output` is the text of the block that follows a Python block: what that prints.
+    For a Python block, `output` is the text of the block that follows: the expected output.
     """
 
     page: str
@@ -50,7 +50,7 @@ class Block:
 
 @dataclass
 class Page:
-    """The blocks of a page, and what is wrong with the comments, a sentence each."""
+    """The blocks of a page, and one sentence for each mistake in its comments."""
 
     blocks: list[Block]
     problems: list[str]
@@ -65,7 +65,7 @@ class Page:
         ]
 
     def not_run(self) -> list[Block]:
-        """Return the blocks that a comment takes out: they are not run, or a part of a file."""
+        """Return the blocks with a comment that they are not run, or are a part of a file."""
         return [block for block in self.blocks if not {"not-run", "in"}.isdisjoint(block.comments)]
 
 
@@ -87,7 +87,7 @@ def read(path: Path, name: str = "") -> Page:
         if gap.strip():
             page.problems += _unused(comments, f"{name}:{example.line}", gap)
             comments, before = {}, None
-        closing = _CLOSING.match(document.text, region.end)  # of a comment
+        closing = _CLOSING.match(document.text, region.end)  # the end of the comment
         end = closing.end() if closing else region.end
         lexemes = region.lexemes
         if "directive" in lexemes and lexemes["directive"] in COMMENTS:
@@ -125,7 +125,7 @@ def _is_inside(region: Region, fences: Iterable[Region]) -> bool:
 
 
 def _check(block: Block) -> Iterator[str]:
-    """Yield what is wrong with a block, as sentences that say what to do."""
+    """Yield the mistakes of a block, as sentences that state what to do."""
     if block.language in _OTHER_NAMES:
         yield (
             f"{block.place}: the language is {block.language}; write "
@@ -165,7 +165,7 @@ def _unused(comments: dict[str, str], place: str, gap: str) -> Iterator[str]:
 
 
 def _misspelt(name: str, text: str) -> Iterator[str]:
-    """Yield comments that are nearly, but not quite, one of those that are known."""
+    """Yield comments that resemble one of the known names without being one."""
     for match in _WORD.finditer(text):
         if match[1] not in COMMENTS and _MISSPELT.fullmatch(match[1].lower()):
             line = text.count("\n", 0, match.start()) + 1

@@ -1,4 +1,4 @@
-"""The pages of the documentation, and the tables on them that come from the package."""
+"""The pages of the documentation, and their tables with contents from the package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pages() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """Return a page's path from the repository's root, as it is shown."""
+    """Return a page's path from the repository's root, for display."""
     return path.relative_to(ROOT).as_posix()
 
 

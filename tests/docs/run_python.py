@@ -1,7 +1,8 @@
 """Run the Python blocks of a page in one process: `python -m tests.docs.run_python PAGE NAME`.
 
-They share their names, from top to bottom; a block that is a file is a module of its own. A line
-before each block tells the parent where it is. Ends at the first block that raises an exception.
+The blocks share their names, from top to bottom; a block that is a file is a separate module. A
+line before each block reports its position to the parent process. The first block that raises an
+exception ends the run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ END = "end"
 
 
 def main(path: str, name: str) -> None:
-    """Run the blocks of the page at `path`, which is called `name`."""
+    """Run the blocks of the page at `path`; `name` is its name in the output."""
     root = Path.cwd()
     shared = _module("page")
     for block in read(Path(path), name).to_run("python"):
@@ -36,14 +37,14 @@ def main(path: str, name: str) -> None:
         module = _module(f"page_{Path(file).stem}") if file else shared
         module.__file__ = str(folder / (file or "page.py"))
         print(f"{MARK}{block.line}{MARK}", flush=True)
-        # Padded, so that a traceback shows the page's own lines.
+        # Padded, so that line numbers in a traceback are those of the page.
         code = compile("\n" * block.line + block.source, path, "exec", dont_inherit=True)
         exec(code, vars(module))
     print(f"{MARK}{END}{MARK}", flush=True)
 
 
 def _module(name: str) -> ModuleType:
-    """Return a new module that classes can name as theirs."""
+    """Return a new module to which the blocks' classes can belong."""
     module = sys.modules[name] = ModuleType(name)
     return module
 

@@ -1,7 +1,7 @@
-"""Whether a program printed what a page shows, where `…` stands for what varies.
+"""Comparison of a program's output with what a page shows, where `…` stands for what varies.
 
-`…` within a line is any text of that line; alone in a line it is any number of lines. Blanks at the
-ends of lines do not count.
+`…` within a line stands for any text in that line; a line of only `…` stands for any number of
+lines. Blanks at the ends of lines do not count.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _ANY_LINES = "…"
 
 
 def is_shown(shown: str, printed: str, *, prefix: bool = False) -> bool:
-    """Return whether all of `printed` is what is shown; with `prefix`, whether it begins so."""
+    """Return whether `printed` is what is shown; with `prefix`, whether it begins like that."""
     return not mismatch(shown, printed, prefix=prefix)
 
 
 def mismatch(shown: str, printed: str, *, prefix: bool = False) -> str:
-    """Return "" if it is shown, else a text with the first line that differs, and all printed."""
+    """Return "" if `printed` is as shown, else the first difference, and all of `printed`."""
     wanted, got = _lines(shown), _lines(printed)
     ends, furthest = _ends(wanted, got)
     if (prefix and ends) or len(got) in ends:
@@ -43,10 +43,10 @@ def _lines(text: str) -> list[str]:
 
 
 def _ends(wanted: Sequence[str], got: Sequence[str]) -> tuple[set[int], tuple[int, int]]:
-    """Return after how many printed lines all shown ones are found, and how far it went.
+    """Return the numbers of printed lines after which all shown lines are found, and the mismatch.
 
-    The latter as the numbers of the first shown line that was not found, and the printed line
-    that stood there.
+    The mismatch is the numbers of the first shown line that was not found, and of the printed line
+    at that position.
     """
     at = {0}
     for number, line in enumerate(wanted):
@@ -57,7 +57,8 @@ def _ends(wanted: Sequence[str], got: Sequence[str]) -> tuple[set[int], tuple[in
             pattern = re.compile(".*".join(parts))
             following = {i + 1 for i in at if i < len(got) and pattern.fullmatch(got[i])}
         if not following:
-            # Behind a line … the printed line that was meant is not known: show the last one.
+            # After a line of only … the printed line for comparison is not known: show the last
+            # one.
             return set(), (number, min(at))
         at = following
     return at, (len(wanted), min(at))

@@ -1,8 +1,8 @@
-"""A terminal for the console blocks of one page: commands in, what they print compared.
+"""A terminal for the console blocks of one page: runs commands and compares what they print.
 
-What a page starts and does not end, such as `appsvc serve`, is stopped by Ctrl-C: where the page
-shows `^C`, else when the next such command comes or the page ends. Commands in between find it
-running, as a second terminal would. Each port that the page names is a free one here.
+A command such as `appsvc serve` that does not end by itself is stopped by Ctrl-C: where the page
+shows `^C`, else when the next such command comes or the page ends. Until then, other commands run
+beside it, as in a second terminal. Each port that the page names is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from pathlib import Path
 
 from tests.docs.blocks import Block
 from tests.docs.shown import is_shown, mismatch
+from tests.support.child import Child
 
 __all__ = ["HERE", "Command", "Terminal", "commands"]
 
-# How the folder that blocks run in is shown on pages.
+# The path that pages show for the folder in which blocks run.
 HERE = "/home/you/appsvc-runtime"
 _SECONDS = 300.0
 _READY_SECONDS = 120.0
@@ -39,9 +40,9 @@ _READY = re.compile(r"^Ready http|\bready after \d|Uvicorn running|has started a
 _PORT = re.compile(
     r"(?:(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):|--port[ =]|PORT=)(\d{2,5})\b"
 )
-# Printed because the port is not the default one.
+# This message is printed only because the port is not the default one.
 _OTHER_PORT = re.compile(r"^.*\bPORT is \d+, as .*\n", re.MULTILINE)
-# Keeps variables and folder for the next command of a block, and hands `$?` over.
+# Keeps variables and folder for the next command of a block, and sets `$?` for it.
 _SCRIPT = """\
 [ -f "$DOCS_STATE" ] && . "$DOCS_STATE"
 trap 'code=$?; {{ export -p; printf "cd %q\\n" "$PWD"; echo "(exit $code)"; }} >"$DOCS_KEEP"' EXIT
@@ -60,12 +61,12 @@ class Command:
 
     @property
     def runs_on(self) -> bool:
-        """Return whether it runs until Ctrl-C."""
+        """Return whether the command runs until Ctrl-C."""
         return bool(_RUNS_ON.search(self.text)) and not _ENDS.search(self.text)
 
 
 def commands(block: Block) -> list[Command]:
-    """Return the commands of a console block; `> ` and a backslash continue one."""
+    """Return the commands of a console block; `> ` and a backslash continue a command."""
     found: list[Command] = []
     continued = False
     for number, line in enumerate(block.source.splitlines(), block.line + 1):
@@ -80,7 +81,7 @@ def commands(block: Block) -> list[Command]:
 
 
 def _free_port(others: set[int]) -> int:
-    """Return a port that nobody listens on, below those that systems give to connections."""
+    """Return a free port, below the range from which systems choose ports for connections."""
     while True:
         port = random.randrange(12_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
@@ -89,25 +90,10 @@ def _free_port(others: set[int]) -> int:
                 return port
 
 
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether a process has ended, and leave its number reserved."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Return whether a process has ended before so many seconds are over."""
-    deadline = time.monotonic() + seconds
-    while not _has_ended(process):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 class _Running:
-    """A command that runs on; `shown` is what the page shows of it before `^C`."""
+    """A command that is running; `shown` is the output that the page shows before `^C`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, command: Command) -> None:
+    def __init__(self, process: Child, log: Path, command: Command) -> None:
         self.process = process
         self.log = log
         self.place = ""
@@ -115,7 +101,7 @@ class _Running:
 
 
 class Terminal:
-    """Runs the commands of a page in `folder`, with these variables; `failures` are sentences."""
+    """Run the commands of a page in `folder` with these variables; `failures` are sentences."""
 
     def __init__(self, folder: Path, variables: dict[str, str], scratch: Path) -> None:
         self.failures: list[str] = []
@@ -129,7 +115,7 @@ class Terminal:
 
     @contextmanager
     def open(self, page: str) -> Iterator[Terminal]:
-        """Take the ports that the page's text names; end everything at the end."""
+        """Choose free ports for those that the page's text names; end all processes at the end."""
         for name in sorted({"8000", "8080", *_PORT.findall(page)}):
             self._ports[name] = str(_free_port(set(map(int, self._ports.values()))))
         try:
@@ -138,10 +124,10 @@ class Terminal:
         finally:
             running, self._running = self._running, None
             if running is not None:
-                self._kill(running.process)
+                running.process.kill_group()
 
     def run(self, block: Block) -> None:
-        """Run all commands of a block, in the folder that it names, and compare."""
+        """Run all commands of a block, in the folder that it names, and compare their output."""
         folder = self._folder / block.comments.get("cwd", ".")
         if not folder.is_dir():
             self.failures.append(f"{block.place}: there is no folder {block.comments['cwd']!r}.")
@@ -153,7 +139,7 @@ class Terminal:
             place = f"{block.page}:{command.line}"
             following = all_commands[number + 1].text if number + 1 < len(all_commands) else ""
             code_is_shown = following.strip() == "echo $?"
-            # What a block says of its exit code is about its last command.
+            # The exit code that a block names is that of its last command.
             number_given = block.comments.get("exit", "0")
             wanted = int(number_given) if number_given.isdecimal() and not following else 0
             if command.runs_on and not wanted and not code_is_shown:
@@ -169,7 +155,7 @@ class Terminal:
                 )
 
     def _start(self, command: Command, folder: Path, place: str) -> None:
-        """Start what runs on, and wait until it is as far as the page shows."""
+        """Start a command that runs until Ctrl-C, and wait until it prints what the page shows."""
         self._stop()
         log = self._log()
         running = _Running(self._spawn(command.text, folder, log, 0, keep=False), log, command)
@@ -177,7 +163,7 @@ class Terminal:
         self._running = running
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            ended = _has_ended(running.process)
+            ended = running.process.poll() is not None
             printed = self._printed(log)
             done = bool(running.shown) and is_shown(running.shown, printed, prefix=True)
             ready = any(map(_READY.search, printed.splitlines()))
@@ -191,22 +177,22 @@ class Terminal:
             self._stop()
 
     def _stop(self) -> None:
-        """Send Ctrl-C to what runs on, wait for its end, and compare what it printed."""
+        """Send Ctrl-C to the running command, wait for its end, and compare what it printed."""
         running, self._running = self._running, None
         if running is None:
             return
         place = running.place
-        deadline = time.monotonic() + 20  # for what a request from in between still prints
-        while not _has_ended(running.process) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 20  # output of earlier requests may still be coming
+        while running.process.poll() is None and time.monotonic() < deadline:
             if is_shown(running.shown, self._printed(running.log), prefix=True):
                 break
             time.sleep(0.05)
-        early = _has_ended(running.process)
+        early = running.process.poll() is not None
         before = self._printed(running.log)
         if not early:
             os.killpg(running.process.pid, signal.SIGINT)
-        on_ctrl_c = _wait(running.process, 60)
-        code = self._kill(running.process)
+        on_ctrl_c = running.process.ends_within(60)
+        code = running.process.kill_group()
         printed = self._printed(running.log)
         if early:
             self.failures.append(
@@ -227,8 +213,8 @@ class Terminal:
         """Run a command to its end, compare what it printed, and return its exit code."""
         log = self._log()
         process = self._spawn(command.text, folder, log, code, keep=True)
-        in_time = _wait(process, _SECONDS)
-        ended = self._kill(process)
+        in_time = process.ends_within(_SECONDS)
+        ended = process.kill_group()
         if not in_time:
             self.failures.append(
                 f"{place}: `{command.text}` did not end in {_SECONDS:.0f} s. If it runs until "
@@ -245,11 +231,9 @@ class Terminal:
         if wrong:
             self.failures.append(f"{place}: the output is not what is shown.\n{wrong}")
 
-    def _spawn(
-        self, text: str, folder: Path, log: Path, code: int, *, keep: bool
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, text: str, folder: Path, log: Path, code: int, *, keep: bool) -> Child:
         state = str(self._scratch / "state")
-        # What runs on ends when other commands are at work: it keeps nothing for them.
+        # A command that runs until Ctrl-C ends while others run: it keeps no state for them.
         variables = {
             **self._variables,
             "DOCS_STATE": state,
@@ -261,7 +245,7 @@ class Terminal:
         for name, port in self._ports.items():
             text = re.sub(rf"(?<![\d.]){name}(?![\d.])", port, text)
         with log.open("wb") as file:
-            return subprocess.Popen(
+            return Child(
                 ["bash", "-c", _SCRIPT.format(command=text, code=code)],
                 cwd=folder, env=variables, stdin=subprocess.DEVNULL,
                 stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
@@ -278,13 +262,3 @@ class Terminal:
             text = re.sub(rf"(?<![\d.]){port}(?!\d)", name, text)
         text = text.replace(str(self._folder), HERE)
         return _OTHER_PORT.sub("", text.replace(self._variables["HOME"], str(Path(HERE).parent)))
-
-    @staticmethod
-    def _kill(process: subprocess.Popen[bytes]) -> int:
-        """End what is left of a command, by the group that it was started in; return its code.
-
-        Not before is it waited for: then its number could be another's.
-        """
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        return process.wait(10)

@@ -21,7 +21,7 @@ from tests.docs.workplace import make_workplace, write_file
 from tests.support.servers import ROOT
 from tests.support.wheels import build_wheel
 
-# How many blocks of each page are not run: a new one is a decision.
+# The numbers of blocks of each page that are not run: adding one needs a decision.
 NOT_RUN: dict[str, int] = {
     "README.md": 5,
     "docs/benchmarks.md": 1,
@@ -42,7 +42,7 @@ NOT_RUN: dict[str, int] = {
     "docs/workers.md": 2,
 }
 
-# Pages that are still to be rewritten; a row goes when the page is done.
+# Pages that are still to be rewritten; remove a row when its page is done.
 UNFINISHED: frozenset[str] = frozenset()
 
 _BUILDS = re.compile(r"appsvc build|--as linux|pip install")
@@ -60,7 +60,7 @@ def found(language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", [name_of(path) for path in pages()])
 def test_comments(page: str) -> None:
-    """What stands before a block is understood, and how many are not run is known."""
+    """All comments before blocks are valid, and the number of blocks that are not run is known."""
     blocks = read(ROOT / page)
     if page in UNFINISHED:
         pytest.skip("still to be rewritten")
@@ -74,7 +74,7 @@ def test_comments(page: str) -> None:
 
 
 def test_no_row_is_left_over() -> None:
-    """Pages that are gone, or of which all is run, have no row."""
+    """Pages that are gone, or whose blocks all run, have no row."""
     names = {name_of(path) for path in pages()}
     assert set(UNFINISHED) <= names
     assert set(NOT_RUN) <= names - UNFINISHED
@@ -83,7 +83,7 @@ def test_no_row_is_left_over() -> None:
 
 @pytest.mark.parametrize("page", found("python"))
 def test_python(page: str, tmp_path: Path) -> None:
-    """The Python blocks of a page, in one process."""
+    """The Python blocks of a page run in one process."""
     failures = run_python(ROOT / page, page, tmp_path)
     assert not failures, "\n\n".join(failures)
 
@@ -92,7 +92,7 @@ def test_python(page: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not can_fork(), reason="the consoles on the pages are bash's")
 @pytest.mark.parametrize("page", found("console"))
 def test_console(page: str, tmp_path: Path, wheels: Path) -> None:
-    """The console blocks of a page, one after the other, in one folder."""
+    """The console blocks of a page run one after the other, in one folder."""
     if "curl" in (ROOT / page).read_text("utf-8") and not shutil.which("curl"):
         if os.environ.get("CI"):
             pytest.fail("curl is not installed")
@@ -108,7 +108,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_python(path: Path, name: str, base: Path) -> list[str]:
-    """Run the Python blocks of a page; return what went wrong, with page and line."""
+    """Run the Python blocks of a page; return the failures, with page and line."""
     place = make_workplace(base)
     result = subprocess.run(
         [sys.executable, "-m", "tests.docs.run_python", str(path), name],
@@ -139,7 +139,7 @@ def run_python(path: Path, name: str, base: Path) -> list[str]:
 
 
 def run_console(path: Path, name: str, base: Path, wheels: Path) -> list[str]:
-    """Run the console blocks of a page; return what went wrong, with page and line."""
+    """Run the console blocks of a page; return the failures, with page and line."""
     page: Page = read(path, name)
     blocks = page.to_run("console")
     needs_wheel = any(_BUILDS.search(block.source) for block in blocks)

@@ -1,4 +1,4 @@
-"""What the pages say of the repository itself: the map, the test command."""
+"""What the pages state about the repository itself: the map, the test command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_map_shows_what_is_there() -> None:
 
 
 def test_ci_calls_the_test_command() -> None:
-    """What the README says runs all tests is what CI runs."""
+    """CI runs the command with which the README runs all tests."""
     command = re.search(
         r"^(?:\$ )?pip install (\S+) && (\S+)$", README.read_text("utf-8"), re.MULTILINE
     )

@@ -42,14 +42,14 @@ def page(folder: Path, text: str) -> Path:
     ],
 )
 def test_comments(tmp_path: Path, text: str, problem: str) -> None:
-    """A comment that would be overlooked is a failure with page and line."""
+    """A comment that would be ignored is a failure with page and line."""
     problems = read(page(tmp_path, text), "p").problems
     assert len(problems) == bool(problem), problems
     assert all(problem in one for one in problems)
 
 
 def test_python_blocks(tmp_path: Path) -> None:
-    """They share names, know their folder, are compared with the text behind them."""
+    """Blocks share their names, know their folder, and their output is compared."""
     file = page(
         tmp_path,
         """
@@ -105,7 +105,7 @@ def test_python_blocks(tmp_path: Path) -> None:
     ],
 )
 def test_python_blocks_that_fail(tmp_path: Path, text: str, failure: str) -> None:
-    """Failures say page and line, and what to do."""
+    """Failures have page and line, and state what to do."""
     (found,) = run_python(page(tmp_path, text), "p", tmp_path)
     assert re.match(failure, found, re.DOTALL), found
 
@@ -194,7 +194,7 @@ FENCE
 @pytest.mark.integration
 @pytest.mark.parametrize("text", [CONSOLE, SERVER], ids=["commands", "servers"])
 def test_console_blocks(tmp_path: Path, text: str) -> None:
-    """Commands are run, what they print is compared, what runs on is stopped by Ctrl-C."""
+    """Commands are run, their output is compared, and a server is stopped by Ctrl-C."""
     assert run_console(page(tmp_path, text), "p", tmp_path, tmp_path) == []
 
 
@@ -211,7 +211,7 @@ def test_console_blocks(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_console_blocks_that_fail(tmp_path: Path, text: str, failure: str) -> None:
-    """Failures say page and line, and what to do."""
+    """Failures have page and line, and state what to do."""
     # The comment is about the last command alone.
     comment = "<!-- exit: 1 -->\n" if text.endswith("(exit 1)") else ""
     file = page(tmp_path, f"{comment}FENCEconsole\n{text}\nFENCE\n")

@@ -1,4 +1,4 @@
-"""docs/security.md is true: its counts are those of the suites, and its links lead somewhere."""
+"""docs/security.md is correct: its counts are those of the suites, and its links have targets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rows() -> list[re.Match[str]]:
 
 @pytest.fixture(scope="module")
 def collected() -> Counter[str]:
-    """Return how many cases pytest collects of each test in the files that the page names."""
+    """Return the number of each test's cases that pytest collects in the files of the page."""
     files = sorted({row["file"] for row in rows()})
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files],
@@ -42,19 +42,19 @@ def collected() -> Counter[str]:
 
 
 def test_the_counts_are_those_of_the_suites(collected: Counter[str]) -> None:
-    """The right rows are shown where they are not."""
+    """A failure shows the right rows."""
     right = []
     for row in rows():
         name = f"{row['file']}::{row['test']}"
         module = importlib.import_module(row["file"].removesuffix(".py").replace("/", "."))
         count = getattr(module, "SUITE_CASES", {}).get(row["test"], collected[name])
-        assert count, f"{name} is no test"
+        assert count, f"{name} is not a test"
         right.append(f"| {row['what']} | `{name}` | {count:,} |")
     assert [row[0] for row in rows()] == right, "\n".join(["these are right:", *right])
 
 
 def test_its_links_lead_somewhere() -> None:
-    """Those to files and headings of this repository."""
+    """This includes links to files and headings of this repository."""
     pages = {name: (ROOT / name).read_text("utf-8") for name in ("docs/security.md", "SECURITY.md")}
     for name, text in pages.items():
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
@@ -67,7 +67,7 @@ def test_its_links_lead_somewhere() -> None:
 
 
 def test_the_readme_names_the_exceptions() -> None:
-    """What says that a client cannot forge something stands beside where that ends."""
+    """A sentence that a client cannot forge something names the exceptions."""
     readme = (ROOT / "README.md").read_text("utf-8")
     assert "docs/security.md" in readme.partition("```")[0]
     absolute = re.compile(

@@ -1,4 +1,4 @@
-"""What counts as shown."""
+"""Which output matches what a page shows."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from tests.docs.shown import is_shown, mismatch
     ],
 )
 def test_what_is_shown(shown: str, printed: str, whole: bool, prefix: bool) -> None:
-    """The whole of what is printed, or how it begins."""
+    """The output must match to the end, or at the beginning with `prefix`."""
     assert is_shown(shown, printed) is whole
     assert is_shown(shown, printed, prefix=True) is prefix
 
 
 def test_the_first_line_that_differs() -> None:
-    """A failure shows it beside what was printed."""
+    """The failure shows it beside the printed line."""
     assert mismatch("a\nb\nc", "a\nX\nc").startswith("shown:   b\nprinted: X\n")
     assert mismatch("a", "a\nb").startswith("shown:   (nothing more)\nprinted: b\n")
     assert mismatch("a\nb", "a").startswith("shown:   b\nprinted: (nothing more)\n")

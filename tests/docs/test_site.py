@@ -17,12 +17,12 @@ from appsvc_runtime.launcher.command import command as worker
 from appsvc_runtime.runserver import command as runserver
 from tests.support.servers import ROOT
 
-pytest.importorskip("sphinx", reason="sphinx is of the extra docs: `tox -e docs`")
+pytest.importorskip("sphinx", reason="sphinx is in the extra docs: `tox -e docs`")
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the kinds of all that the site documents, by name."""
+    """Return the kinds of all objects that the site documents, by name."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     result = subprocess.run(
@@ -31,13 +31,13 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     data = (folder / "html" / "objects.inv").read_bytes()
-    # Four lines of a head, then a line for each, compressed.
+    # A head of four lines, then one line for each object, compressed.
     lines = zlib.decompress(data.split(b"\n", 4)[4]).decode().splitlines()
     return {line.split(" ")[0]: line.split(" ")[1] for line in lines}
 
 
 def test_public_names(objects: dict[str, str]) -> None:
-    """Each module directly in the package, and each name of its `__all__`."""
+    """The site has each module directly in the package, and each name of its `__all__`."""
     modules = ["appsvc_runtime"] + [
         f"appsvc_runtime.{module.name}"
         for module in pkgutil.iter_modules(appsvc_runtime.__path__)
@@ -46,14 +46,14 @@ def test_public_names(objects: dict[str, str]) -> None:
     assert len(modules) > 8
     for name in modules:
         assert objects.get(name) == "py:module", name
-        if name == "appsvc_runtime.gunicorn_conf":  # its names are gunicorn's own
+        if name == "appsvc_runtime.gunicorn_conf":  # its names are settings of gunicorn
             continue
         for public in importlib.import_module(name).__all__:
             assert f"{name}.{public}" in objects, f"{name}.{public} is not in the reference"
 
 
 def test_commands_and_options(objects: dict[str, str]) -> None:
-    """Each command, those that are entry points as well, with every option."""
+    """The site has each command, also those with their own entry point, with every option."""
     context = click.Context(cli)
     commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
     assert len(commands) >= 5

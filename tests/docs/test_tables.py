@@ -1,4 +1,4 @@
-"""Tables that come from the package are the package's, on whichever page they stand."""
+"""Tables with contents from the package agree with it, on whichever page they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS_PAGE = "docs/reference/settings.md"
 
 
 def shown_default(default: object) -> str:
-    """Return a default as the page shows it: nothing where the package decides."""
+    """Return a default as the page shows it; empty if the package computes the value."""
     if default in (None, "", ()):
         return ""
     if isinstance(default, bool):
@@ -31,7 +31,7 @@ def shown_default(default: object) -> str:
     [("settings.options", OPTIONS), ("launcher.options", WORKER_OPTIONS)],
 )
 def test_settings(module: str, options: dict[str, Option]) -> None:
-    """Each setting has its row, with its default where the table has a column for that."""
+    """Each setting has its row, with its default if the table has a column for it."""
     found = tables(f"appsvc_runtime.{module}")
     assert SETTINGS_PAGE in found
     for page, rows in found.items():
@@ -46,7 +46,7 @@ def test_settings(module: str, options: dict[str, Option]) -> None:
 
 
 def test_servers() -> None:
-    """What each server can run, where, how to install it, and why to take it."""
+    """Which apps each server runs, on which systems, how to install it, and why to choose it."""
     found = tables("appsvc_runtime.serving.servers")
     assert found
     for page, rows in found.items():
@@ -59,7 +59,7 @@ def test_servers() -> None:
 
 
 def test_the_help_names_every_setting() -> None:
-    """`appsvc settings --options`, the launcher's `--help` and the page name the same."""
+    """`appsvc settings --options`, the launcher's `--help` and the page name the same settings."""
     shown = run("-m", "appsvc_runtime", "settings", "--options").stdout
     assert [name for name in {**OPTIONS, **WORKER_OPTIONS} if name not in shown] == []
     shown = run("-m", "appsvc_runtime.worker", "--help").stdout
@@ -75,7 +75,7 @@ def codes(heading: str) -> set[int]:
 
 
 def test_exit_codes_of_errors_and_workers() -> None:
-    """Those of the errors' classes, and of a worker that cannot be run."""
+    """The page has the codes of the error classes, and of a worker that cannot be run."""
     errors = {error.exit_code for error in (AppServiceError, AppLoadError, ConfigError)}
     assert codes("All commands") == {0, *errors}
     causes = {
@@ -86,6 +86,6 @@ def test_exit_codes_of_errors_and_workers() -> None:
 
 
 def test_exit_codes_of_gunicorn() -> None:
-    """Those that gunicorn itself names."""
+    """The page has the codes that gunicorn defines."""
     arbiter = pytest.importorskip("gunicorn.arbiter", exc_type=ImportError).Arbiter
     assert codes("appsvc serve") == {0, 1, arbiter.WORKER_BOOT_ERROR, arbiter.APP_LOAD_ERROR}

@@ -1,4 +1,4 @@
-"""The words of the field, as CONTRIBUTING.md asks for: what the checker finds; all is clean."""
+"""The checker of words finds what it should, and all texts pass it, as CONTRIBUTING.md requires."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from tests.support import words
     ],
 )
 def test_what_is_found_in_code(source: str, lines: list[int]) -> None:
-    """Texts are looked at; names, keys and longer words are not."""
+    """Docstrings, comments and messages are checked; names, keys and longer words are not."""
     found = words.find("appsvc_runtime/x.py", source)
     assert [problem.line for problem in found] == lines
 
 
 def test_of_a_test_only_docstrings_count() -> None:
-    """Its strings may be data that is looked for."""
+    """Its strings may be data."""
     source = 'def test():\n    """Give it."""\n    x = "a door here"  # a room\n'
     assert [problem.line for problem in words.find("tests/x.py", source)] == [2]
 
 
 def test_what_is_found_on_a_page() -> None:
-    """All of it, also what breaks over lines."""
+    """The whole page is checked, also phrases that break over lines."""
     text = "# Give\n\nA `door`. There\nis none of it.\nMending, broom, rooms\n"
     assert [str(problem) for problem in words.find("docs/x.md", text)] == [
         "docs/x.md:3: 'door': write entry point",
@@ -56,24 +56,24 @@ def test_what_is_found_on_a_page() -> None:
 
 
 def test_all_texts_use_the_words_of_the_field() -> None:
-    """Save where the table says that they are not done yet."""
+    """Texts in folders of the table may still have other words."""
     found = words.problems(words.files())
     assert not found, "\n".join(map(str, found))
 
 
 def test_the_table_shrinks() -> None:
-    """A row goes when its texts are done."""
+    """A row must go when its texts are done."""
     found = {words.area(each.file) for each in words.problems(words.files(), unfinished=True)}
     done = sorted(words.UNFINISHED - found)
-    assert not done, f"Take out of UNFINISHED in tests/support/words.py: {' '.join(done)}"
+    assert not done, f"Remove from UNFINISHED in tests/support/words.py: {' '.join(done)}"
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prints what is wrong below the paths given, and ends with 1 where that is anything."""
+    """It prints the problems below the given paths, and exits with 1 if there are any."""
     assert words.main([str(words.ROOT / "tests/docs")]) == 0
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(words, "_PATTERNS", {re.compile("asks for"): "something else"})
+    monkeypatch.setattr(words, "_PATTERNS", {re.compile("finds what"): "something else"})
     assert words.main([__file__]) == 1
-    assert capsys.readouterr().out.startswith("tests/docs/test_words.py:1: 'asks for': write")
+    assert capsys.readouterr().out.startswith("tests/docs/test_words.py:1: 'finds what': write")
     with pytest.raises(SystemExit, match="2"):
         words.main(["no/such/file"])

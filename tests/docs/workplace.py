@@ -1,6 +1,6 @@
-"""Where the blocks of a page run: a copy of the examples, a home, `appsvc` on the PATH.
+"""The folder in which the blocks of a page run: a copy of the examples, a home, `appsvc` on PATH.
 
-Nothing of it is in the repository, and nothing of the tests' own variables is left.
+All of it is outside of the repository, and has none of the tests' own variables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.servers import ROOT, clean_environ
 
 __all__ = ["Workplace", "make_workplace", "write_file"]
 
-# The command as it is installed, with other default ports: those are taken on some machines.
+# The installed command with other default ports: those are in use on some machines.
 _APPSVC = """\
 #!{python}
 import os
@@ -43,7 +43,7 @@ _MADE = shutil.ignore_patterns(".appsvc", ".venv", "__pycache__", "antenv", "sta
 
 @dataclass
 class Workplace:
-    """`folder` is the repository's root for a reader, `scratch` for notes of the runner."""
+    """`folder` is the repository's root for a reader, `scratch` is for the runner's files."""
 
     folder: Path
     scratch: Path
@@ -53,7 +53,7 @@ class Workplace:
 def make_workplace(base: Path, *, wheels: str = "", cache: str = "") -> Workplace:
     """Make a workplace below `base`; pip finds this package's own wheel in `wheels`.
 
-    `cache` is a folder that several share, for what takes long to make.
+    `cache` is a folder that several workplaces share for files that take long to make.
     """
     folder, home, scratch, programs = (base / name for name in ("site", "home", "scratch", "bin"))
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=_MADE)
@@ -83,7 +83,7 @@ def make_workplace(base: Path, *, wheels: str = "", cache: str = "") -> Workplac
 
 
 def write_file(folder: Path, block: Block) -> None:
-    """Write a block that is a file below the folder, and only there."""
+    """Write a block that is a file. Its path must be below the folder."""
     file = (folder / block.comments.get("cwd", ".") / block.comments["file"]).resolve()
     if not file.is_relative_to(folder.resolve()):
         raise AssertionError(f"{block.place}: the file is outside of the folder; name it inside.")

@@ -1,4 +1,4 @@
-"""Requests that two readers could read in two ways: each server of ours refuses them with 400."""
+"""Requests that two readers could parse in two ways: each server responds with 400."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TWO_LENGTHS = ["Host: a.example", "Content-Length: 2", "Content-Length: 3"]
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Run each server of ours."""
+    """Run each server that this package starts."""
     row = ROWS[request.param]
     site = row.site(tmp_path_factory.mktemp(request.param))
     with serving(*row.serve, cwd=site, APPSVC_WORKERS="1", **PLATFORM) as served:
@@ -39,7 +39,7 @@ def server(
 
 
 def status(port: int, method: str, lines: list[str]) -> int:
-    """Send a request's head as it is; return the status of the response."""
+    """Send the head of a request unchanged; return the status of the response."""
     with socket.create_connection(("127.0.0.1", port), 20) as connection:
         head = "\r\n".join([f"{method} / HTTP/1.1", *lines, "", "ab"])
         connection.sendall(head.encode("latin-1"))
@@ -50,13 +50,13 @@ def status(port: int, method: str, lines: list[str]) -> int:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("lines", TWO_HOSTS)
 def test_two_hosts_are_refused(server: Server, method: str, lines: list[str]) -> None:
-    """RFC 9112, 3.2; the app does not get the request."""
+    """RFC 9112, 3.2, requires 400; the app does not get the request."""
     length = ["Content-Length: 2"] if method == "POST" else []
     assert status(server.port, method, [*lines, *length]) == 400
 
 
 def test_two_lengths_are_refused(server: Server) -> None:
-    """They would end the request at two places."""
+    """Two lengths would end the request at two different positions."""
     assert status(server.port, "POST", TWO_LENGTHS) == 400
 
 
@@ -71,7 +71,7 @@ def test_no_request_is_smuggled_in_a_body(
 ) -> None:
     """Content-Length beside Transfer-Encoding: one response, then the connection is closed.
 
-    Where hyper (granian's HTTP) takes the request, it goes by Transfer-Encoding alone.
+    If hyper (granian's HTTP library) accepts such a request, it uses Transfer-Encoding alone.
     """
     lengths = [f"Content-Length: {length}", "Transfer-Encoding: chunked"][::order]
     lines = [f"POST / HTTP/{version}", "Host: a.example", "Connection: keep-alive", *lengths]
@@ -86,14 +86,14 @@ def test_no_request_is_smuggled_in_a_body(
 
 @pytest.mark.parametrize("lines", [["Host: a.example"], ["Host: a.example:80"]])
 def test_one_host_is_served(server: Server, lines: list[str]) -> None:
-    """So that what refuses is not the form of the request; the connection goes on after it."""
+    """One Host is accepted: the other tests are not refused for the rest of the request's form."""
     assert status(server.port, "GET", lines) == 200
     assert status(server.port, "GET", [*lines, "X-Host: b.example"]) == 200
 
 
 @pytest.mark.parametrize("lines", TWO_HOSTS)
 def test_the_emulators_front_end_refuses_two_hosts(lines: list[str]) -> None:
-    """As http.sys does, before FastCGI or HttpPlatformHandler get it."""
+    """The front end refuses them as http.sys does, before FastCGI or HttpPlatformHandler."""
 
     async def check() -> None:
         async with fronted() as running:
@@ -115,7 +115,7 @@ def test_the_emulators_front_end_refuses_two_hosts(lines: list[str]) -> None:
 def test_an_ambiguous_websocket_is_refused(
     extended: bool, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    """Before it opens, with 400 where the server can say so."""
+    """The refusal comes before the WebSocket opens, with 400 if the server supports a response."""
     sent: list[dict[str, Any]] = []
 
     async def app(*_: Any) -> None:
@@ -142,7 +142,7 @@ def test_an_ambiguous_websocket_is_refused(
 
 
 def test_a_lifespan_is_passed_on() -> None:
-    """It has no headers."""
+    """A lifespan scope has no headers, and is passed on."""
     seen: list[Any] = []
 
     async def app(scope: Any, *_: Any) -> None:

@@ -1,8 +1,8 @@
-"""Libraries that read the client's address from headers themselves see what was decided.
+"""Libraries that read the client's address from headers see the address that was decided.
 
-Each is real and behind a real server: the throttle of django-rest-framework, django-ipware and
-python-ipware, slowapi, and flask-limiter with the key functions of its recipes. An attacker varies
-all that a client can send; he must stay one client, and be none other.
+Each library is real and runs behind a real server: the throttle of django-rest-framework,
+django-ipware and python-ipware, slowapi, and flask-limiter with the key functions of its recipes.
+An attacker varies all that a client can send, but must remain one client, and no other client.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ LIMITED = {
 
 
 def attack(number: int, client: str = CLIENT) -> list[tuple[str, str]]:
-    """Return the headers of one more request of one client who wants to pass for another."""
+    """Return the headers of another request of one client that pretends to be another client."""
     forged = f"198.51.100.{number}"
     return [
         ("Host", "site.azurewebsites.net"),
@@ -168,7 +168,7 @@ def attack(number: int, client: str = CLIENT) -> list[tuple[str, str]]:
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, str]]:
-    """Serve each site with one worker: its limits are kept in the process's memory."""
+    """Serve each site with one worker, as limits are kept in the memory of the process."""
     name, app, source = SITES[request.param]
     folder: Path = tmp_path_factory.mktemp(request.param)
     (folder / "site_app.py").write_text(source)
@@ -181,7 +181,7 @@ def site(
 
 
 def fetch(server: Server, path: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
-    """Send a request, repeated headers and all."""
+    """Send a request, with repeated headers."""
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         lines = [f"{name}: {value}" for name, value in (*headers, ("Connection", "close"))]
         connection.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
@@ -191,7 +191,7 @@ def fetch(server: Server, path: str, headers: list[tuple[str, str]]) -> tuple[in
 
 
 def test_every_library_sees_the_decided_address(site: tuple[Server, str]) -> None:
-    """Without a port, and nothing of what the client wrote."""
+    """Every library sees it without a port, and nothing that the client wrote."""
     server, _ = site
     for number in range(3):
         status, body = fetch(server, "/addresses", attack(number))
@@ -201,7 +201,10 @@ def test_every_library_sees_the_decided_address(site: tuple[Server, str]) -> Non
 
 
 def test_a_limit_holds_for_one_client_and_for_no_other(site: tuple[Server, str]) -> None:
-    """Two requests pass, the other three do not, whatever they claim; a second client passes."""
+    """Two requests of a client pass, three more do not, whatever they claim.
+
+    A second client passes.
+    """
     server, source = site
     for path in LIMITED[source]:
         statuses = [fetch(server, path, attack(number, "203.0.113.10"))[0] for number in range(5)]

@@ -1,4 +1,4 @@
-"""The doors as commands: ports, errors, stopping under load, and what a user sets wins."""
+"""The entry points as commands: ports, errors, stops under load, and the user's settings win."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_runserver_cuts_what_does_not_finish(site: Path) -> None:
-    """After --graceful-timeout it ends all the same, and says how many it cut."""
+    """After --graceful-timeout, runserver ends although requests run, and logs how many it cut."""
     with serving(*RUNSERVER, "--graceful-timeout", "0", cwd=site) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET", "/slow")
@@ -53,7 +53,7 @@ def test_serve_becomes_gunicorn(site: Path) -> None:
 
 
 def test_serve_logs_the_visitor(site: Path) -> None:
-    """The access line has his address; both logs are on standard output."""
+    """The access line has the client's address; both logs are on standard output."""
     platform = {"WEBSITE_SITE_NAME": "x", "WEBSITE_INSTANCE_ID": "y"}
     with serving(*SERVE, cwd=site, **platform) as server:
         server.request("/", {"X-Forwarded-For": "203.0.113.7:51234"})
@@ -62,11 +62,11 @@ def test_serve_logs_the_visitor(site: Path) -> None:
 
 
 def test_both_logs_of_serve_are_on_standard_output(site: Path) -> None:
-    """Standard error stays free for what goes wrong before there is a log."""
+    """Standard error is only for errors that occur before the log is set up."""
     (site / "app.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\n" + APP)
     result = run(*(word.replace("{port}", "0") for word in SERVE), cwd=site)
     assert "Listening at" in result.stdout
-    # Of an old release its holes are said first.
+    # With an old release, its known vulnerabilities are reported first.
     assert result.stderr == "".join(f"Warning: {one}\n" for one in SERVERS["gunicorn"].holes())
 
 
@@ -86,7 +86,7 @@ def test_both_logs_of_serve_are_on_standard_output(site: Path) -> None:
 def test_what_the_user_sets_wins(
     variables: dict[str, str], workers: int, threads: int, site: Path
 ) -> None:
-    """Each way of saying it reaches gunicorn, and a hook of the user's is called beside ours."""
+    """Each way to set a value reaches gunicorn, and the user's own hook is called as well."""
     hook = "def post_worker_init(worker): print('hook called', flush=True)\n"
     (site / "mine.py").write_text(f"workers = 1\nthreads = 9\n{hook}")
     result = run("-m", "gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "--print-config",
@@ -103,7 +103,7 @@ def test_what_the_user_sets_wins(
 
 
 def test_the_sites_own_gunicorn_configuration_counts(site: Path) -> None:
-    """gunicorn reads gunicorn.conf.py by itself; so it does under `serve`. It may build on ours."""
+    """gunicorn reads gunicorn.conf.py by itself, also under `serve`. The file may extend ours."""
     (site / "gunicorn.conf.py").write_text(
         "from appsvc_runtime.gunicorn_conf import *\nworkers = 1\n"
         "def when_ready(server): print('threads', server.cfg.threads, server.num_workers)\n"
@@ -125,7 +125,7 @@ BAD_SETTINGS = [
 def test_serve_names_a_setting_that_cannot_be_used(
     variables: dict[str, str], said: str, site: Path
 ) -> None:
-    """Before gunicorn is started, with exit code 2 and no traceback."""
+    """The error comes before gunicorn is started, with exit code 2 and no traceback."""
     result = run(*(word.replace("{port}", "0") for word in SERVE), cwd=site, **variables)
     assert result.returncode == 2, result.stderr
     assert said in result.stderr
@@ -133,7 +133,7 @@ def test_serve_names_a_setting_that_cannot_be_used(
 
 
 def test_where_the_user_listens_is_not_ours_to_check(site: Path) -> None:
-    """PORT is in use, and `-b` says another."""
+    """PORT is in use, but `-b` sets another port."""
     port = free_port()
     with socket.create_server(("127.0.0.1", 0)) as other:
         variables = {"PORT": str(other.getsockname()[1]),
@@ -163,7 +163,7 @@ ASGI = "async def app(scope, receive, send): ...\n"
 def test_an_asgi_app_is_refused_whatever_the_worker(
     words: list[str], variables: dict[str, str], site: Path
 ) -> None:
-    """At the start, and not with every request."""
+    """The refusal comes at the start, and not with every request."""
     (site / "app.py").write_text(ASGI)
     result = run("-m", *words, cwd=site, PORT=str(free_port()), **variables)
     assert result.returncode == 4
@@ -172,7 +172,7 @@ def test_an_asgi_app_is_refused_whatever_the_worker(
 
 
 def test_runserver_does_not_run_out_of_files(site: Path) -> None:
-    """With a low limit it takes fewer connections, and serves on."""
+    """If few files may be open, runserver accepts fewer connections, and continues to serve."""
     resource = pytest.importorskip("resource")
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (90, 90))\n"
@@ -189,7 +189,7 @@ def test_runserver_does_not_run_out_of_files(site: Path) -> None:
             connection.close()
 
 
-# tests/azure/test_ports.py has more of them, and each from every source.
+# tests/azure/test_ports.py has more of these, and each from every source.
 REFUSED = [
     pytest.param("HTTP_PLATFORM_PORT", "%HTTP_PLATFORM_PORT%", id="not-expanded"),
     pytest.param("SERVER_PORT", "8_000", id="underscore"),
@@ -200,7 +200,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("source", "text"), REFUSED)
 def test_runserver_refuses_a_bad_port_by_name(text: str, source: str, site: Path) -> None:
-    """One sentence naming where the port came from, exit code 2, no traceback."""
+    """One sentence names the source of the port; the exit code is 2, and there is no traceback."""
     result = run("-m", "appsvc_runtime.runserver", "app:app", cwd=site, **{source: text})
     assert result.returncode == 2
     assert source in result.stderr
@@ -211,7 +211,7 @@ def test_runserver_refuses_a_bad_port_by_name(text: str, source: str, site: Path
 @pytest.mark.parametrize("text", ["8_000", ""])
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 def test_a_bad_port_argument_is_refused(door: str, text: str, site: Path) -> None:
-    """By both doors alike."""
+    """Both entry points refuse it."""
     words = ["serve"] if door == "serve" else []
     module = "appsvc_runtime" if door == "serve" else "appsvc_runtime.runserver"
     result = run("-m", module, *words, "app:app", "--port", text, cwd=site)
@@ -231,7 +231,7 @@ BROKEN = [
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 @pytest.mark.parametrize(("source", "app", "said"), BROKEN)
 def test_an_app_that_does_not_load(door: str, source: str, app: str, said: str, site: Path) -> None:
-    """One message, said once, and the command ends with an error; no traceback of our own code."""
+    """The message is printed once; the command ends with an error, and no traceback of our code."""
     (site / "app.py").write_text(source)
     words = ["appsvc_runtime", "serve"] if door == "serve" else ["appsvc_runtime.runserver"]
     result = run("-m", *words, app, "--port", str(free_port()), cwd=site)
@@ -244,7 +244,7 @@ def test_an_app_that_does_not_load(door: str, source: str, app: str, said: str, 
 
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 def test_no_app_found(door: str, tmp_path: Path) -> None:
-    """What was looked at, and how to name one."""
+    """The message lists what was searched, and how to name an app."""
     words = ["appsvc_runtime", "serve"] if door == "serve" else ["appsvc_runtime.runserver"]
     result = run("-m", *words, "--port", str(free_port()), cwd=tmp_path)
     assert result.returncode == 1

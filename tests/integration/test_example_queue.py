@@ -1,4 +1,4 @@
-"""Launchers that are killed while their workers take messages: none is lost."""
+"""Launchers are killed while their workers process messages, and no message is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORDERS = 150
 
 
 def test_launchers_are_killed_and_no_message_is_lost(tmp_path: Path) -> None:
-    """Two launchers of the example, one of them killed and replaced again and again."""
+    """Two launchers run the example; one of them is killed and replaced again and again."""
     role = copy_example("worker", tmp_path) / "QueueWorker"
     chance = random.Random(7)
     with azurite() as storage, ExitStack() as stack:

@@ -31,7 +31,7 @@ pytestmark = only_on(10)
 
 EXAMPLE = ROOT / "examples" / "worker"
 ROLE = EXAMPLE / "QueueWorker"
-# Those that tell it where its messages are, and the launcher's; none of the developer's own.
+# Variables with the location of the messages, and the launcher's; the developer's own are empty.
 NAMES = (
     "STORAGE AzureWebJobsStorage QUEUE RESULTS VISIBILITY WEBJOBS_SHUTDOWN_FILE APPSVC_STOP_FILE"
 )
@@ -46,7 +46,7 @@ def storage() -> Iterator[Azurite]:
 
 
 class Account:
-    """A queue, its poison queue and a container, all of one test; and workers for them."""
+    """A queue, its poison queue and a container, which only one test uses; and workers for them."""
 
     def __init__(self, storage: Azurite, stack: ExitStack) -> None:
         name = f"q{uuid.uuid4().hex[:12]}"
@@ -67,26 +67,26 @@ class Account:
         }
 
     def send(self, count: int, first: int = 0) -> list[str]:
-        """Put so many orders in the queue, numbered from `first`; give their ids."""
+        """Put so many orders in the queue, numbered from `first`; return their ids."""
         numbers = range(first, first + count)
         for number in numbers:
             self.orders.send_message(json.dumps({"id": f"order-{number}", "amount": number}))
         return [f"order-{number}" for number in numbers]
 
     def done(self) -> list[str]:
-        """Give the ids for which there is a receipt."""
+        """Return the ids of the orders that have a receipt."""
         with suppress(ResourceNotFoundError):
             return sorted(self.receipts.list_blob_names())
         return []
 
     def left(self) -> int:
-        """Count the messages in the queue, hidden ones included."""
+        """Return the number of messages in the queue, hidden ones included."""
         return int(self.orders.get_queue_properties().approximate_message_count)
 
 
 @pytest.fixture
 def account(storage: Azurite) -> Iterator[Account]:
-    """Give queues and a container that only this test has; the queue is there."""
+    """Yield queues and a container for one test; the queue exists."""
     with ExitStack() as stack:
         made = Account(storage, stack)
         made.orders.create_queue()
@@ -101,11 +101,11 @@ class Started:
         self._log_path = log_path
 
     def log(self) -> str:
-        """Give what it has printed so far, on both streams."""
+        """Return what the worker has printed so far, on both streams."""
         return self._log_path.read_text("utf-8", "replace")
 
     def wait_until(self, done: Callable[[], bool], what: str, timeout: float = 60) -> None:
-        """Wait for something while watching the worker."""
+        """Wait until a condition is true; fail if the worker ends."""
         deadline = time.monotonic() + timeout
         while not done():
             code = self.process.poll()
@@ -114,7 +114,7 @@ class Started:
             time.sleep(0.02)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 15) -> int:
-        """Send a signal to the worker's own id, and give its exit code."""
+        """Send a signal to the worker's process id, and return its exit code."""
         self.process.send_signal(number)
         try:
             return self.process.wait(timeout)
@@ -144,7 +144,7 @@ def working(settings: dict[str, str]) -> Iterator[Started]:
 
 
 def test_every_order_has_its_receipt_and_sigterm_ends_it(account: Account) -> None:
-    """Thirty orders: thirty receipts, thirty lines, an empty queue; a stop is exit code 0."""
+    """Thirty orders give thirty receipts and lines, and an empty queue; a stop is exit code 0."""
     names = account.send(30)
     with working(account.settings) as worker:
         worker.wait_until(lambda: account.left() == 0, "the queue is empty")
@@ -160,7 +160,7 @@ def test_every_order_has_its_receipt_and_sigterm_ends_it(account: Account) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9 on Windows")
 def test_killed_again_and_again_it_loses_nothing(account: Account) -> None:
-    """Five workers are killed at random moments of their work; the sixth ends what they began."""
+    """Five workers are killed at random moments of their work; the sixth completes their orders."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # which pytest shows on failure
     moments = random.Random(seed)
@@ -170,7 +170,7 @@ def test_killed_again_and_again_it_loses_nothing(account: Account) -> None:
         before = len(account.done())
         with working(account.settings) as worker:
             worker.wait_until(lambda: len(account.done()) > before, "it has begun")  # noqa: B023
-            time.sleep(moments.uniform(0, 0.15))  # the moment itself, not a wait for anything
+            time.sleep(moments.uniform(0, 0.15))  # the moment itself, not a wait for a condition
             assert worker.stop(signal.SIGKILL) == -signal.SIGKILL
         assert account.left() > 0, "it was killed too late to show anything"
     with working(account.settings) as worker:
@@ -183,7 +183,7 @@ def test_killed_again_and_again_it_loses_nothing(account: Account) -> None:
 def test_a_receipt_written_before_the_death_is_written_again(
     account: Account, module: ModuleType
 ) -> None:
-    """Killed between the receipt and the deletion, the next one does it once more: the same."""
+    """If a worker is killed before it deletes the message, the next one writes the same receipt."""
     account.send(1)
     account.receipts.create_container()
     first = module.receipt("order-0", 0)
@@ -213,7 +213,7 @@ WRONG = [
 
 
 def test_what_cannot_be_read_is_put_aside_after_five_tries(account: Account) -> None:
-    """It stops nothing, is never taken a sixth time, and lies whole in the poison queue."""
+    """Such a message blocks no other, is tried five times, and is unchanged in the poison queue."""
     for text in WRONG:
         account.orders.send_message(text)
     names = account.send(3)
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_is_put_aside_after_five_tries(account: Account) -> 
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give worker.py as a module, without its waits: nobody asks it to stop."""
+    """Return worker.py as a module; its waits are disabled, and no stop is requested."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     spec = importlib.util.spec_from_file_location("queue_worker_example", ROLE / "worker.py")
     assert spec
@@ -246,7 +246,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def worker(account: Account, module: ModuleType) -> Iterator[Any]:
-    """Give a worker in this process, which hides what it takes for a minute."""
+    """Yield a worker in this process that hides received messages for a minute."""
     made = module.Worker(
         account.settings["STORAGE"], account.settings["QUEUE"], account.settings["RESULTS"], 60
     )
@@ -258,7 +258,7 @@ def worker(account: Account, module: ModuleType) -> Iterator[Any]:
 def test_what_is_not_begun_at_a_stop_is_given_back(
     account: Account, module: ModuleType, worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of eight taken, three are done; the others are there for everybody at once, unchanged."""
+    """Of eight messages, three are processed; the others are visible again at once, unchanged."""
     account.send(7)
     account.orders.send_message("")
     answers = iter([False, False, False, True])
@@ -275,12 +275,12 @@ def test_what_is_not_begun_at_a_stop_is_given_back(
 def test_a_message_that_another_has_taken_meanwhile_is_no_failure(
     account: Account, worker: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Too slow, it has done the order once more than needed; the other one's hold stays."""
+    """The slow worker writes the receipt again; the other worker keeps the message."""
     account.send(2)
     slow = [account.orders.receive_message(visibility_timeout=1) for _ in range(2)]
     fast: list[Any] = []
     deadline = time.monotonic() + 20
-    while len(fast) < 2:  # as soon as they come back
+    while len(fast) < 2:  # as soon as the messages are visible again
         assert time.monotonic() < deadline
         fast += account.orders.receive_messages(visibility_timeout=60)
         time.sleep(0.02)
@@ -295,7 +295,7 @@ def test_a_message_that_another_has_taken_meanwhile_is_no_failure(
 
 
 def test_another_failure_to_delete_is_one(account: Account, worker: Any) -> None:
-    """A queue that has gone is told, and the loop makes it anew."""
+    """If the queue is gone, the error is raised, and the loop creates the queue again."""
     account.send(1)
     message = account.orders.receive_message()
     account.orders.delete_queue()
@@ -304,7 +304,7 @@ def test_another_failure_to_delete_is_one(account: Account, worker: Any) -> None
 
 
 def test_storage_that_is_away_is_waited_for_and_hears_a_stop(account: Account) -> None:
-    """One line for each try, without the key in it; a stop does not wait for the next one."""
+    """The log has one line for each try, without the key; a stop does not wait for the next try."""
     settings = dict(account.settings)
     settings["STORAGE"] = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:1", settings["STORAGE"])
     with working(settings) as worker:
@@ -319,7 +319,7 @@ def test_storage_that_is_away_is_waited_for_and_hears_a_stop(account: Account) -
 
 
 def test_a_webjob_takes_the_storage_of_its_site(account: Account, tmp_path: Path) -> None:
-    """AzureWebJobsStorage is used where STORAGE is not set; the shutdown file is a stop."""
+    """AzureWebJobsStorage is used if STORAGE is not set; the shutdown file stops the worker."""
     settings = dict(account.settings)
     settings["AzureWebJobsStorage"] = settings.pop("STORAGE")
     settings["WEBJOBS_SHUTDOWN_FILE"] = str(tmp_path / "shutdown")
@@ -341,7 +341,7 @@ def test_a_webjob_takes_the_storage_of_its_site(account: Account, tmp_path: Path
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_sentence(settings: dict[str, str], said: str) -> None:
-    """Exit code 2 and a line on standard error, which does not repeat what was given."""
+    """The exit code is 2, and one line on standard error does not repeat the value."""
     result = run("worker.py", cwd=ROLE, **{**EMPTY, "PYTHONDONTWRITEBYTECODE": "1", **settings})
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(said)
@@ -350,14 +350,14 @@ def test_a_setting_that_cannot_be_used_is_one_sentence(settings: dict[str, str],
 
 
 def test_development_storage_is_azurites_usual_ports(module: ModuleType) -> None:
-    """What ServiceConfiguration.Local.cscfg says needs no translation."""
+    """The value from ServiceConfiguration.Local.cscfg works unchanged."""
     worker = module.Worker("UseDevelopmentStorage=true", "orders", "receipts", 30)
     assert worker.orders.url == "http://127.0.0.1:10001/devstoreaccount1/orders"
     assert worker.receipts.url == "http://127.0.0.1:10000/devstoreaccount1/receipts"
 
 
 def test_send_puts_orders_that_the_worker_can_read(account: Account, module: ModuleType) -> None:
-    """As many as were asked for, each with an id of its own."""
+    """send.py sends as many orders as requested, each with its own id."""
     account.orders.delete_queue()
     settings = {**account.settings, "PYTHONDONTWRITEBYTECODE": "1"}
     result = run("send.py", "5", cwd=ROLE, **settings)

@@ -1,4 +1,4 @@
-"""Under FastCGI `_` and `-` in a name are one: what the examples refuse, what we ignore."""
+"""FastCGI does not distinguish `_` and `-` in names: what is refused, and what is ignored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.servers import ROOT, Server
 from tests.support.wsgi import APP_SERVICE, call, make_environ
 
 EXAMPLES = ["flask_app", "django_app"]
-# What the middleware decides by, where IIS is trusted.
+# Headers on which the middleware decides if IIS is trusted.
 NAMES = (
     "X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-ARR-SSL X-Original-URL X-Original-Host "
     "X-Azure-FDID X-MS-CLIENT-PRINCIPAL X-MS-CLIENT-PRINCIPAL-ID X-MS-CLIENT-PRINCIPAL-NAME "
@@ -32,7 +32,7 @@ WFASTCGI: dict[str, Any] = {"wsgi.path_info": b"/"}
 
 
 def spellings(name: str) -> list[str]:
-    """Return all names that CGI takes for this one, without it."""
+    """Return all other names that CGI maps to the same variable as this one."""
     words = name.split("-")
     found = []
     for marks in itertools.product("-_", repeat=len(words) - 1):
@@ -45,7 +45,7 @@ FORGED = [one for name in NAMES for one in spellings(name)]
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_refuse_every_spelling(example: str) -> None:
-    """Each name with an underscore, and none without one."""
+    """They refuse each spelling with an underscore, and none without one."""
     text = (ROOT / "examples" / example / "web.fastcgi.config").read_text("utf-8")
     listed = re.findall(r'<add header="([^"]+)" sizeLimit="0"/>', text)
     assert sorted(listed) == sorted(FORGED)
@@ -66,7 +66,7 @@ def example(
 
 
 def test_iis_refuses_them_over_the_wire(example: Server) -> None:
-    """With 431 in any case and with any value; the same names with hyphens go through."""
+    """The response is 431 in any case and with any value; the same names with hyphens pass."""
     assert example.request("/visitor.json")[0] == 200
     for name in FORGED:
         for spelled, value in ((name, "https"), (name.swapcase(), "")):
@@ -97,7 +97,7 @@ SETTINGS = (
 
 
 def forged_principal() -> list[tuple[str, str]]:
-    """Return the headers of a user that a client makes up."""
+    """Return the headers with which a client claims to be a user."""
     claims = [{"typ": "sub", "val": "1"}, {"typ": "name", "val": "admin"}]
     told = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
     encoded = base64.b64encode(json.dumps(told).encode()).decode()
@@ -105,7 +105,7 @@ def forged_principal() -> list[tuple[str, str]]:
 
 
 def test_nobody_is_signed_in_by_underscores_over_the_wire(tmp_path: Path) -> None:
-    """Also without those lines in web.config: there is no identity until an option says so."""
+    """Without those lines in web.config as well: only an option enables the identity."""
     files = {"web.config": web_config(FASTCGI, SETTINGS), "app.py": APP}
     site = make_site(tmp_path / "site", files)
     with emulating(site, "--auth") as server:
@@ -114,14 +114,17 @@ def test_nobody_is_signed_in_by_underscores_over_the_wire(tmp_path: Path) -> Non
         }  # fmt: skip
     with emulating(site, "--auth", "--set", "APPSVC_FASTCGI_IDENTITY=1") as server:
         seen = json.loads(server.request("/", forged_principal())[2])
-        # What the option's help warns of: here web.config does not refuse them.
+        # The option's help warns of this case: here web.config does not refuse the headers.
         assert seen["user"] == "admin"
 
 
 def test_identity_under_wfastcgi_needs_the_option(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else all of its headers go, and one line names the option; other servers are as they were."""
+    """Without it all identity headers are removed, and one line names it.
+
+    Other servers need no option.
+    """
     monkeypatch.setattr(notices, "_logged", set())
     for _ in range(3):
         seen = call(make_environ(identity(), **WFASTCGI), SIGN_IN).seen
@@ -139,7 +142,7 @@ def test_identity_under_wfastcgi_needs_the_option(
 
 @pytest.mark.parametrize("option", [True, False])
 def test_the_option_alone_signs_nobody_in(option: bool) -> None:
-    """The platform's own switch counts first."""
+    """The platform's own switch must be on too."""
     environ = make_environ(identity(), **WFASTCGI)
     seen = call(environ, APP_SERVICE, fastcgi_identity=option).seen
     assert seen["appsvc.request"].principal is None
@@ -161,7 +164,7 @@ def test_the_option_alone_signs_nobody_in(option: bool) -> None:
 def test_the_server_variable_decides_where_it_is_on(
     https: str, headers: dict[str, str], scheme: str
 ) -> None:
-    """IIS sets it itself, and no header can change it."""
+    """IIS sets the variable itself, and no header can change it."""
     seen = call(make_environ(headers, HTTPS=https, **WFASTCGI)).seen
     assert seen["wsgi.url_scheme"] == seen["appsvc.request"].scheme == scheme
     assert seen["HTTPS"] == ("on" if scheme == "https" else "off")

@@ -1,7 +1,7 @@
-"""Every form of header on every server: trusted, untrusted, with options, at home and inert.
+"""Every form of header on every server: trusted, untrusted, with options, and inert.
 
-Sent as bytes to real servers, many over each connection. What the app sees must be what an oracle
-of its own expects, in the request's decision and in each header that a library could read.
+The forms are sent as bytes to real servers, many over each connection. The decision and each header
+that a library could read must be what an independent oracle expects.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ Ask = Callable[[Form], Seen]
 
 
 class Connection:
-    """A kept connection to a server, over which heads are sent as they are."""
+    """A persistent connection to a server; request heads are sent over it unchanged."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 30)
         self._file = self._socket.makefile("rb")
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._file.close()
         self._socket.close()
 
@@ -104,14 +104,14 @@ def with_host(form: Form) -> list[tuple[str, str]]:
 
 
 def make_head(form: Form) -> bytes:
-    """Return a request's head as bytes."""
+    """Return the head of a request as bytes."""
     lines = [f"{name}: {value}" for name, value in with_host(form)]
     return "\r\n".join(["GET / HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
 @contextmanager
 def over_http(row: Row, folder: Path, variables: dict[str, str]) -> Iterator[Ask]:
-    """Run a server; give what asks it over one connection."""
+    """Run a server; yield a function that sends a form over one connection."""
     workers = {"APPSVC_WORKERS": "1", "APPSVC_ACCESS_LOG": "0"}
     with serving(*row.serve, cwd=row.site(folder), **workers, **variables) as server:
         connection = Connection(server.port)
@@ -130,7 +130,7 @@ def over_http(row: Row, folder: Path, variables: dict[str, str]) -> Iterator[Ask
 
 @contextmanager
 def under_wfastcgi(folder: Path, variables: dict[str, str]) -> Iterator[Ask]:
-    """Run the real wfastcgi; give what asks it."""
+    """Run the real wfastcgi; yield a function that sends it a form."""
     (folder / "app.py").write_text(WSGI)
     own = {"WSGI_HANDLER": "appsvc_runtime.wsgi.application", "APPSVC_APP": "app:app"}
     with FastCgiProcess(folder, env={**own, "PYTHONPATH": str(ROOT), **variables}) as process:
@@ -147,7 +147,7 @@ def under_wfastcgi(folder: Path, variables: dict[str, str]) -> Iterator[Ask]:
 
 
 def differences(form: Form, seen: Seen, wanted: Any) -> list[str]:
-    """Return what an app sees otherwise than it must."""
+    """Return where the app's view differs from the expected one."""
     found = []
     for name, value in (
         ("schemes", [wanted.scheme] * 2),
@@ -167,7 +167,7 @@ def differences(form: Form, seen: Seen, wanted: Any) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Return a header's value without blanks around commas: servers join lines as they like."""
+    """Return a header's value without blanks around commas: servers differ when they join lines."""
     return ",".join(part.strip(" \t") for part in text.split(","))
 
 
@@ -179,7 +179,7 @@ def check(
     cgi: bool = False,
     forms: Sequence[Form] = FORMS,
 ) -> None:
-    """Send all forms; all of them must be seen as the oracle expects."""
+    """Send all forms; the app must see each of them as the oracle expects."""
     found: list[str] = []
     for form in forms:
         wanted = expect(form, MODES[mode], peer=peer, cgi=cgi)
@@ -188,12 +188,12 @@ def check(
 
 
 def test_there_are_many_forms() -> None:
-    """The counts that docs/security.md names; each form is another one."""
+    """These are the counts that docs/security.md names; no form appears twice."""
     assert len({form.lines for form in FORMS}) == len(FORMS) >= 300
 
 
 UNDER_WFASTCGI = [name for name in MODES if name not in ("untrusted", "at-home")]
-# What docs/security.md counts.
+# The numbers of cases that docs/security.md names.
 SUITE_CASES = {
     "test_forms_over_http": len(FORMS) * len(MODES) * len(SERVERS),
     "test_forms_under_wfastcgi": len(FORMS) * len(UNDER_WFASTCGI),
@@ -203,11 +203,11 @@ SUITE_CASES = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("server", SERVERS)
 def test_forms_over_http(server: str, mode: str, tmp_path: Path) -> None:
-    """No header tells another story than the decision, and no forged one counts."""
+    """No header contradicts the decision, and no forged header has an effect."""
     forms = FORMS
     if server == "gunicorn" and gunicorn.version_info < (22,):
-        # It strips more than HTTP's own blanks, and what is left is no other value than the same
-        # client could send as it is.
+        # These releases strip more than HTTP's own blanks. A client could send the remaining value
+        # anyway.
         forms = [form for form in FORMS if not any("\xa0" in value for _, value in form.lines)]
         assert len(forms) > len(FORMS) - 20
     with over_http(SERVERS[server], tmp_path, MODES[mode].variables) as ask:
@@ -216,6 +216,6 @@ def test_forms_over_http(server: str, mode: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", UNDER_WFASTCGI)
 def test_forms_under_wfastcgi(mode: str, tmp_path: Path) -> None:
-    """The same where CGI makes one name of hyphens and underscores; IIS is always trusted."""
+    """CGI makes one name of hyphens and underscores here; IIS is always trusted."""
     with under_wfastcgi(tmp_path, MODES[mode].variables) as ask:
         check(ask, mode, peer="198.51.100.99", cgi=True)

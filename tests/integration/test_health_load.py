@@ -20,7 +20,7 @@ from tests.support.serverapps import PLATFORM
 from tests.support.servers import ROOT, Server, serving
 from tests.support.signinforms import is_whole
 
-# The check ends when the file is there.
+# The check ends when the file exists.
 CHECK = """\
 import os, time
 
@@ -39,7 +39,7 @@ def site(environ, start_response):
 
 app = AppServiceMiddleware(site, health=Health("/healthz", checks={{"slow": (check, 60)}}))
 """
-# A page that needs a thread of the pool, as FastAPI's plain functions do.
+# A page that needs a thread of the pool, as plain functions of FastAPI do.
 ASGI = f"""\
 {CHECK}
 import asyncio
@@ -71,7 +71,10 @@ MANY = 200
     ids=[name for name in SERVERS if name != "wfastcgi"],
 )  # fmt: skip
 def test_pages_are_served_while_a_check_runs(row: Row, tmp_path: Path) -> None:
-    """One health request waits for it; all others are answered before it ends, and so is a page."""
+    """One health request waits for the check.
+
+    The others and a page get a response before it ends.
+    """
     (tmp_path / "app.py").write_text(ASGI if row.is_asgi else WSGI)
     command = ("-m", "appsvc_runtime", "serve", "app:app", "--server", row.name)
     listen = ("--host", "127.0.0.1", "--port", "{port}")
@@ -94,7 +97,7 @@ def test_pages_are_served_while_a_check_runs(row: Row, tmp_path: Path) -> None:
 
 
 def wait_for(path: Path, served: Server) -> None:
-    """Wait until a file is there."""
+    """Wait until a file exists."""
     deadline = time.monotonic() + 20
     while not path.exists():
         assert time.monotonic() < deadline, served.log()
@@ -102,9 +105,9 @@ def wait_for(path: Path, served: Server) -> None:
 
 
 def gather(asking: list[socket.socket], count: int) -> list[bytes]:
-    """Return the bodies of the first responses that come; their connections end at once.
+    """Return the bodies of the first responses that arrive; their connections are closed at once.
 
-    gunicorn's main thread waits for a client to hang up before it goes on.
+    gunicorn's main thread waits for a client to close before it continues.
     """
     found: list[bytes] = []
     received = dict.fromkeys(asking, b"")
@@ -131,7 +134,7 @@ WITH_THREADS = [row for row in SERVERS.values() if row.name != "wfastcgi" and no
 
 @pytest.mark.parametrize("row", WITH_THREADS, ids=[row.name for row in WITH_THREADS])
 def test_a_check_does_not_keep_the_only_thread(row: Row, tmp_path: Path) -> None:
-    """A page is served while it runs, whoever asks for the health how often."""
+    """A page is served while the check runs, however many health requests there are."""
     (tmp_path / "app.py").write_text(WSGI)
     command = ("-m", "appsvc_runtime", "serve", "app:app", "--server", row.name)
     listen = ("--host", "127.0.0.1", "--port", "{port}")
@@ -145,7 +148,7 @@ def test_a_check_does_not_keep_the_only_thread(row: Row, tmp_path: Path) -> None
 
 
 def test_one_request_at_a_time(tmp_path: Path) -> None:
-    """Under wfastcgi nobody waits long: the next request collects what a run has come to."""
+    """Under wfastcgi no request waits long: the next one gets the result of the run."""
     (tmp_path / "app.py").write_text(WSGI)
     variables = {
         **PLATFORM, "APPSVC_APP": "app:app", "PYTHONPATH": str(ROOT),
@@ -166,7 +169,7 @@ def test_one_request_at_a_time(tmp_path: Path) -> None:
 
 
 class Gate:
-    """A check that ends when it is let go, with what it is told."""
+    """A check that waits for `go` and returns `result`."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -174,7 +177,7 @@ class Gate:
         self.started, self.go = threading.Event(), threading.Event()
 
     def __call__(self) -> Any:
-        """Wait."""
+        """Wait for `go`; return `result`."""
         self.calls += 1
         self.started.set()
         assert self.go.wait(20)
@@ -182,7 +185,7 @@ class Gate:
 
 
 def test_the_others_get_the_last_outcome() -> None:
-    """None before there is one, then the old one until the run has ended."""
+    """Before the first outcome they get None, then the old outcome until the run has ended."""
     gate = Gate()
     health = Health(checks={"a": (gate, 30)}, cache_seconds=0)
     for before, after in ((None, ""), ("", "False")):
@@ -205,7 +208,7 @@ def test_the_others_get_the_last_outcome() -> None:
 
 
 def test_an_impatient_one_leaves_the_run_to_the_next() -> None:
-    """Which begins no other before that has ended, and gets what it came to."""
+    """The next caller starts no other run before the first has ended, and gets its outcome."""
     gate = Gate()
     health = Health(checks={"a": (gate, 30), "b": lambda: None}, cache_seconds=60)
     for _ in range(3):
@@ -219,7 +222,7 @@ def test_an_impatient_one_leaves_the_run_to_the_next() -> None:
 
 
 def test_a_check_that_ends_late_is_a_timeout() -> None:
-    """Also where nobody was waiting when its time was over."""
+    """This also applies if nobody was waiting at the time limit."""
     gate = Gate()
     health = Health(checks={"a": (gate, 0.01)}, cache_seconds=60)
     health.outcomes(patience=0)
@@ -236,7 +239,7 @@ def test_a_check_that_ends_late_is_a_timeout() -> None:
 def test_old_outcomes_of_an_impatient_one_are_not_taken_for_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A minute later the checks are run again, and that is what is answered."""
+    """A minute later the checks run again, and the new outcome is returned."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     results: list[Any] = [None, False]
@@ -250,7 +253,7 @@ def test_old_outcomes_of_an_impatient_one_are_not_taken_for_new(
 
 
 def test_no_checks_are_known_at_once() -> None:
-    """There is nothing to wait for."""
+    """Without checks there is nothing to wait for."""
     health = Health()
     assert not health.is_due()
     assert health.answer(details=False) == ("200 OK", b'{"status": "healthy"}')

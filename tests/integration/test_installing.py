@@ -1,4 +1,4 @@
-"""Installing `[emulator]` beside what an app has pinned: pip's own plans, for real environments."""
+"""Installing `[emulator]` beside the pins of an app: pip's own plans, for real environments."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from tests.support.pythons import only_on
 from tests.support.wheels import build_wheel, installed, make_venv, plan
 
-# Locks as pip made them at their time, with what else such apps had and the emulator wants too.
-# PYTHONS names for each a Python for which all of it has wheels.
+# Pins as pip wrote them at that time, with other packages that such apps had and the emulator uses.
+# PYTHONS names a Python for each, for which all packages have wheels.
 LOCKS = {
     "flask-2.1": """
         Flask==2.1.3 Werkzeug==2.1.2 Jinja2==3.1.2 MarkupSafe==2.1.1 click==8.1.3
@@ -53,7 +53,7 @@ PYTHONS = {"flask-2.1": 10, "flask-2.3": 10, "django-3.2": 10, "django-4.2": 12,
     "lock", [pytest.param(lock, marks=only_on(PYTHONS[lock])) for lock in sorted(LOCKS)]
 )
 def test_the_emulator_changes_no_version(lock: str, wheel: Path, tmp_path: Path) -> None:
-    """What is installed stays as it is, and pip finds the rest beside it."""
+    """Installed versions stay unchanged, and pip finds the other packages."""
     pinned = LOCKS[lock].split()
     python = make_venv(tmp_path / "venv", ["--prefer-binary", *pinned])
     before = installed(python)

@@ -1,6 +1,6 @@
-"""No form of request passes a sign-in: `require_login` and `signed_in`, on every real server.
+"""No form of request bypasses a sign-in: `require_login` and `signed_in`, on every real server.
 
-Each app would hand out its secret, in a header and in the body, for any path and method. Every form
+Each app would return its secret, in a header and in the body, for any path and method. Every form
 is sent with every method, over sockets, where no client normalises it.
 """
 
@@ -100,7 +100,7 @@ PRINCIPAL = tuple(headers().items())
 
 
 class Server(NamedTuple):
-    """A server, and whether its apps are ASGI apps."""
+    """A server, and whether it serves ASGI apps."""
 
     name: str
     is_asgi: bool = False
@@ -114,7 +114,7 @@ SERVERS = {
     "granian-asgi": Server("granian", is_asgi=True),
     "uvicorn": Server("uvicorn", is_asgi=True),
 }
-# What protects the app: variables, and its source as WSGI and as ASGI.
+# What protects the app: variables, and the source of the app as WSGI and as ASGI.
 GATES = {
     "require-aad": ({"APPSVC_REQUIRE_LOGIN": "aad"}, WSGI, ASGI),
     "require-401": ({"APPSVC_REQUIRE_LOGIN": "401", "APPSVC_PASS_WARMUP": "1"}, WSGI, ASGI),
@@ -125,13 +125,13 @@ GATES = {
 
 @contextmanager
 def requests(server: Server, gate: str, folder: Path) -> Iterator[Send]:
-    """Serve the app of a gate, and give what sends it one request."""
+    """Serve the app of a gate, and yield a function that sends it one request."""
     variables, wsgi, asgi = GATES[gate]
     variables = {**SIGN_IN, **variables, "APPSVC_WORKERS": "1"}
     (folder / "app.py").write_text(asgi if server.is_asgi else wsgi)
     if server.name == "wfastcgi":
         handler = {"WSGI_HANDLER": "appsvc_runtime.wsgi.application", "APPSVC_APP": "app:app"}
-        # The identity that only the control needs.
+        # Only the control case needs the identity.
         more = {**handler, "PYTHONPATH": str(ROOT), "APPSVC_FASTCGI_IDENTITY": "1"}
         with FastCgiProcess(folder, env={**variables, **more}) as process:
             yield lambda method, form: by_fastcgi(process, method, form)
@@ -143,7 +143,7 @@ def requests(server: Server, gate: str, folder: Path) -> Iterator[Send]:
 
 
 def by_fastcgi(process: FastCgiProcess, method: str, form: Form) -> bytes:
-    """Send a form as IIS passes it on: PATH_INFO and SCRIPT_NAME alike, decoded."""
+    """Send a form as IIS passes it on: PATH_INFO and SCRIPT_NAME are both the decoded path."""
     path, _, query = form.target.decode("latin-1").partition("?")
     answer = process.request(method, path, query=query, headers=form.headers)
     shown = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
@@ -152,30 +152,33 @@ def by_fastcgi(process: FastCgiProcess, method: str, form: Form) -> bytes:
 
 
 def status(response: bytes) -> int:
-    """Return a response's status; 0 where the server only hung up."""
+    """Return a response's status; 0 if the server only closed the connection."""
     return int(response[9:12]) if response else 0
 
 
 def is_refused(method: str, response: bytes) -> bool:
-    """Return whether a response is a refusal, or our own to a probe, and nothing of the app's."""
+    """Return whether a response is a refusal or the middleware's own response to a probe."""
     found, body = status(response), response.partition(b"\r\n\r\n")[2]
     if SECRET in response or found == 101:
         return False
     if found == 200:
         own = (b"", b"OK\n", b'{"status": "healthy"}', b'{"status": "healthy", "checks": {}}')
         return body in own and (body != b"" or method == "HEAD")
-    # gunicorn says so of a request that it does not pass on (SCRIPT_NAME as a header).
+    # gunicorn's response to a request that it does not pass on (SCRIPT_NAME as a header).
     return found < 500 or b"<title>Bad Request</title>" in body or found == 501
 
 
-# What docs/security.md counts: each form by each method.
+# The number in docs/security.md: each form by each method.
 SUITE_CASES = {"test_no_form_passes": len(FORMS) * len(METHODS) * len(SERVERS) * len(GATES)}
 
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 def test_no_form_passes(server: Server, gate: str, tmp_path: Path) -> None:
-    """Without a principal nothing has the secret; with one it comes, or this would show nothing."""
+    """Without a principal no response has the secret.
+
+    With one it does, or the test would prove nothing.
+    """
     with requests(server, gate, tmp_path) as send:
         for method in METHODS:
             https = (("X-Forwarded-Proto", "https"),) if gate == "require-https" else ()
@@ -191,7 +194,7 @@ def test_no_form_passes(server: Server, gate: str, tmp_path: Path) -> None:
 
 
 def test_forms_are_many_and_different() -> None:
-    """The documentation gives their number."""
+    """The documentation states their number."""
     assert len(FORMS) == len(set(FORMS))
     assert len({form.target for form in FORMS}) >= 60
 
@@ -199,7 +202,7 @@ def test_forms_are_many_and_different() -> None:
 @pytest.mark.parametrize("script", ["/.auth/x", "/.auth", "/healthz", "/robots933456.txt", "/a"])
 @pytest.mark.parametrize("path", ["", "/", "/secret.txt", "/../secret.txt"])
 def test_script_name_of_a_fastcgi_request(script: str, path: str, tmp_path: Path) -> None:
-    """However IIS cuts the path in two: an application below the site's root, a handler's path."""
+    """The path may be split anywhere: an application below the site's root, a handler's path."""
     (tmp_path / "app.py").write_text(WSGI)
     variables = {
         **SIGN_IN, "APPSVC_REQUIRE_LOGIN": "aad", "APPSVC_APP": "app:app", "PYTHONPATH": str(ROOT),
@@ -229,7 +232,7 @@ HANDSHAKE = (
 @pytest.mark.parametrize("gate", ["require-aad", "signed_in"])
 @pytest.mark.parametrize("server", ["granian-asgi", "uvicorn"])
 def test_no_websocket_opens(server: str, gate: str, tmp_path: Path) -> None:
-    """Refused before it is accepted, on every path; open for a user who is signed in."""
+    """Every path is refused before the WebSocket is accepted, unless the user is signed in."""
     with requests(SERVERS[server], gate, tmp_path) as send:
         paths = (b"/secret.txt", b"/.auth/x", b"/%2eauth/x", b"/healthz/", b"//robots933456.txt")
         for path in paths:

@@ -1,4 +1,4 @@
-"""Principals that are not quite one, on every real server: nobody is signed in, nothing fails."""
+"""Malformed principals on every real server: no user is signed in, and nothing fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.test_login_paths import SECRET, SERVERS, Send, Server, re
 from tests.middleware.test_principal import CLAIMS, NAMEID, NOBODY, OID, encode, headers, principal
 from tests.support.signinforms import Form
 
-# Each goes in place of one or more of the four headers.
+# Each form replaces one or more of the four headers.
 _NAME = "X-MS-CLIENT-PRINCIPAL-NAME"
 _ID = "X-MS-CLIENT-PRINCIPAL-ID"
 _IDP = "X-MS-CLIENT-PRINCIPAL-IDP"
@@ -28,7 +28,7 @@ def _value(parameters: Any) -> str:
 def _forms() -> Iterator[tuple[str, dict[str, str]]]:
     for case in NOBODY:
         text = _value(case)
-        # What no header can hold is not sent.
+        # A value that no header can contain is not sent.
         if text.isascii() and text.isprintable() and len(text) < 60_000:
             yield str(case.id), headers(X_MS_CLIENT_PRINCIPAL=text)
     yield "another-id", headers(X_MS_CLIENT_PRINCIPAL_ID="5678")
@@ -56,19 +56,19 @@ app = AppServiceMiddleware(site)
 """
 
 
-# What docs/security.md counts; one is longer than a record of FastCGI.
+# The number in docs/security.md; one form is longer than a record of FastCGI.
 SUITE_CASES = {"test_no_principal_that_is_not_one": len(FORMS) * len(SERVERS) - 1}
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 def test_no_principal_that_is_not_one(server: Server, tmp_path: Path) -> None:
-    """Each is refused by us or by the server before us, never with an error of the app's."""
+    """The middleware or the server refuses each, and the app never fails."""
     with requests(server, "require-aad", tmp_path) as send:
         for pairs in (headers(), {**headers(), _ID: "", _NAME: "", _IDP: ""}):
             assert SECRET in send("GET", Form(b"/x", tuple(pairs.items())))
         wrong = []
         for name, pairs in FORMS.items():
-            if name == "huge" and server.name == "wfastcgi":  # more than a record holds
+            if name == "huge" and server.name == "wfastcgi":  # longer than a record
                 continue
             response = send("GET", Form(b"/x", tuple(pairs.items())))
             if SECRET in response or status(response) not in (0, 302, 400, 413, 431):
@@ -80,7 +80,7 @@ def test_no_principal_that_is_not_one(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", ["gunicorn", "waitress", "granian", "wfastcgi"])
 def test_remote_user(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two providers' admin are two users; a client's own headers make nobody one."""
+    """The admins of two providers are two users; a client's own headers sign in no user."""
     from tests.integration import test_login_paths
 
     gate: Any = ({}, REMOTE_USER, "")
@@ -105,5 +105,5 @@ def test_remote_user(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_there_are_many() -> None:
-    """The documentation gives their number."""
+    """The documentation states their number."""
     assert len(FORMS) >= 55

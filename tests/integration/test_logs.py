@@ -1,4 +1,4 @@
-"""The examples' logs under real gunicorn, waitress and wfastcgi: every line once, whole, known."""
+"""The examples' logs under real gunicorn, waitress and wfastcgi: each line once and whole."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def headers(number: object) -> dict[str, str]:
 
 
 def ask_often(server: Server, processes: int = 1) -> None:
-    """Say hello COUNT times from eight clients at once, when so many processes answer."""
+    """Send COUNT hello requests from eight clients at once, when so many processes respond."""
     deadline = time.monotonic() + 30
     seen = set()
     while len(seen) < processes:
@@ -61,7 +61,7 @@ def ask_often(server: Server, processes: int = 1) -> None:
 
 
 def wait_for(read: Callable[[], str], text: str, count: int = 1) -> str:
-    """Give what is read when `text` is in it so often: some lines come after the answer."""
+    """Return what `read` returns when it has `text` so often; some lines follow the response."""
     deadline = time.monotonic() + 20
     while (found := read()).count(text) < count:
         assert time.monotonic() < deadline, found[-3000:]
@@ -70,12 +70,12 @@ def wait_for(read: Callable[[], str], text: str, count: int = 1) -> str:
 
 
 def read_all(path: Path) -> str:
-    """Give what is in a log file and those that it was renamed to."""
+    """Return the contents of a log file and of its rotated files."""
     return "".join(one.read_text("utf-8") for one in path.parent.glob(f"{path.name}*"))
 
 
 def check_hellos(text: str) -> set[str]:
-    """See that each hello is there once and with its own request; give the processes."""
+    """Check that each hello is there once, with its own request's id; return the process ids."""
     found = [match for line in text.splitlines() if (match := HELLO.fullmatch(line))]
     assert text.count("Said hello") == len(found)
     assert Counter(match[3] for match in found) == Counter(map(str, range(COUNT)))
@@ -85,7 +85,7 @@ def check_hellos(text: str) -> set[str]:
 
 @SITES
 def test_gunicorn_with_two_workers_and_one_file(site: Path, tmp_path: Path) -> None:
-    """They rotate it under each other's hands, and no line is lost, torn or doubled."""
+    """Either rotates the file while the other writes, and no line is lost, torn or doubled."""
     file = tmp_path / "app.log"
     with serving(
         *SERVE, cwd=site, APPSVC_WORKERS="2", WSGI_LOG=str(file), APPSVC_LOG_MAX_BYTES="4K",
@@ -102,7 +102,7 @@ def test_gunicorn_with_two_workers_and_one_file(site: Path, tmp_path: Path) -> N
 
 @SITES
 def test_gunicorn_and_standard_output(site: Path) -> None:
-    """The container's log: the app's lines, and gunicorn's access lines beside them."""
+    """Standard output has the lines of the app and gunicorn's access lines."""
     with serving(*SERVE, cwd=site, APPSVC_WORKERS="2", **PLATFORM) as server:
         ask_often(server)
         server.request("/", {"User-Agent": "AlwaysOn"})
@@ -113,13 +113,13 @@ def test_gunicorn_and_standard_output(site: Path) -> None:
     check_hellos(text)
     line = r'203\.0\.113\.7 - - \[.+\] "GET /hello\?name=visitor%20\d+ HTTP/1\.1" 200 \d+ "-" "-" '
     assert len(re.findall(rf"^{line}\d+ms https$", text, re.MULTILINE)) == COUNT
-    assert text.count('"AlwaysOn"') == 1  # the one from outside
+    assert text.count('"AlwaysOn"') == 1  # the request from outside
     assert '"GET /robots' not in text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_gunicorns_access_line_and_forgers(encoding: str) -> None:
-    """Quotes, bytes that are no ASCII, users that nobody has checked, and what is no request."""
+    """Quotes, bytes that are not ASCII, user names that are not checked, and malformed requests."""
     user = base64.b64encode('a"\n\u2028b:c'.encode())
     claims = [{"typ": "oid", "val": "1"}, {"typ": "name", "val": 'Ann "] 200\u2028'}]
     principal = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode())
@@ -143,7 +143,7 @@ def test_gunicorns_access_line_and_forgers(encoding: str) -> None:
         for data in (signed_in, sent, b"\x16\x03\x01 nonsense\r\n\r\n", b"G\n\n"):
             with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
                 connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)  # some releases wait for the rest of the last
+                connection.shutdown(socket.SHUT_WR)  # some releases wait for the rest of a request
                 while connection.recv(65536):
                     pass
         text = wait_for(server.log, "Moz")
@@ -157,7 +157,7 @@ def test_gunicorns_access_line_and_forgers(encoding: str) -> None:
 
 @SITES
 def test_waitress(site: Path) -> None:
-    """Access lines by the middleware, with the request's id, in the form of all others."""
+    """The middleware writes access lines with the request's id, in the format of other lines."""
     with serving(*RUNSERVER, cwd=site, APPSVC_ACCESS_LOG="1", **PLATFORM) as server:
         ask_often(server)
         server.request("/", {"User-Agent": "AlwaysOn"})
@@ -178,13 +178,13 @@ def test_waitress(site: Path) -> None:
 
 
 def test_waitress_and_json() -> None:
-    """Each line that is not the door's own greeting is an object; probes if asked for."""
+    """Each line except the entry point's first is a JSON object; probes are logged if enabled."""
     variables = {**PLATFORM, "APPSVC_LOG_FORMAT": "json", "APPSVC_ACCESS_LOG": "1"}
     with serving(
         *RUNSERVER, cwd=EXAMPLES["flask"], APPSVC_LOG_PROBES="1", **variables
     ) as server:  # fmt: skip
         server.request("/hello?name=A%0Ab", headers(1))
-        # The line comes when the response is closed, after the visitor has it.
+        # The line is written when the response is closed, after the client has it.
         wait_for(server.log, "GET /hello")
         server.request("/robots933456.txt")
         text = wait_for(server.log, "robots")
@@ -213,7 +213,7 @@ def say_hello(server: FastCgiProcess, number: object) -> None:
 
 @SITES
 def test_wfastcgi_and_the_file_that_it_writes_too(site: Path, tmp_path: Path) -> None:
-    """Its lines and ours, each whole, while the file is renamed between them."""
+    """Its lines and those of the package are whole, though the file is rotated between them."""
     file = tmp_path / "wfastcgi.log"
     with fastcgi(
         site, WSGI_LOG=str(file), APPSVC_LOG_MAX_BYTES="8K", APPSVC_LOG_BACKUPS="100",
@@ -237,7 +237,7 @@ def test_wfastcgi_and_the_file_that_it_writes_too(site: Path, tmp_path: Path) ->
 
 
 def test_wfastcgi_without_a_file_of_its_own(tmp_path: Path) -> None:
-    """Standard output leads nowhere there: the log is in LogFiles, where Kudu shows it."""
+    """Standard output is discarded under wfastcgi: the log is in LogFiles, where Kudu shows it."""
     (tmp_path / "LogFiles").mkdir()
     with fastcgi(EXAMPLES["flask"], HOME=str(tmp_path)) as server:
         for number in range(3):
@@ -273,7 +273,7 @@ def app(environ, start_response):
 @pytest.mark.parametrize("fault", ["full", "pipe", "closed", "none"])
 @pytest.mark.parametrize("door", [SERVE, RUNSERVER], ids=["gunicorn", "waitress"])
 def test_the_app_keeps_serving(door: tuple[str, ...], fault: str, tmp_path: Path) -> None:
-    """Whatever becomes of standard output while it runs."""
+    """The app continues to serve if standard output breaks while it runs."""
     (tmp_path / "app.py").write_text(BREAKING)
     with serving(*door, cwd=tmp_path, APPSVC_WORKERS="1", APPSVC_ACCESS_LOG="1") as server:
         for path in ("/", f"/{fault}", *["/"] * 20):
@@ -288,7 +288,7 @@ CONFIG = (
 
 @pytest.mark.parametrize("command", ["gunicorn", "serve"])
 def test_gunicorns_own_loggers(command: str, tmp_path: Path) -> None:
-    """`logconfig_dict = dict_config()`: its lines, the master's too, go with the app's."""
+    """With `logconfig_dict = dict_config()` gunicorn's lines, also the master's, are in the log."""
     file, config = tmp_path / "all.log", tmp_path / "gunicorn.conf.py"
     config.write_text(CONFIG)
     variables = {**PLATFORM, "WSGI_LOG": str(file), "APPSVC_LOG_MAX_BYTES": "0"}

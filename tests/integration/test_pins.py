@@ -1,4 +1,4 @@
-"""Beside what others pin: pip is asked for its plan, and changes no release of theirs."""
+"""Installing beside pinned packages: pip is asked for its plan, and changes no pinned release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import wheels
 from tests.support.pythons import only_on
 from tests.support.servers import ROOT
 
-# Each as a requirements.txt could have it.
+# Each is a possible requirements.txt.
 PINS = [
     "gunicorn==20.1.0",
     "gunicorn==21.2.0",
@@ -41,7 +41,7 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 def plan(*wanted: str, report: Path) -> subprocess.CompletedProcess[str]:
-    """Have pip say what it would install into an empty environment."""
+    """Return pip's report on what it would install into an empty environment."""
     options = ["--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
     return subprocess.run(
         [*PIP, "install", *options, *wanted],
@@ -51,11 +51,11 @@ def plan(*wanted: str, report: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel; skip where no package registry can be asked, unless this is CI."""
+    """Build the wheel; skip if no package registry can be reached, unless this is CI."""
     folder = tmp_path_factory.mktemp("pins")
     asked = plan("--no-deps", "click==8.1.7", report=folder / "click.json")
     if asked.returncode and not os.environ.get("CI"):
-        pytest.skip("no package registry answers")
+        pytest.skip("no package registry responds")
     assert asked.returncode == 0, asked.stderr
     return wheels.build_wheel(folder)
 
@@ -80,7 +80,7 @@ def normal(name: str) -> str:
 
 
 def floors() -> dict[str, str]:
-    """Return the lowest releases that setup.cfg takes, of what is needed to run."""
+    """Return the lowest releases in setup.cfg for the packages that are needed at run time."""
     config = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#")
     config.read(ROOT / "setup.cfg", "utf-8")
     extras = config["options.extras_require"]
@@ -91,10 +91,10 @@ def floors() -> dict[str, str]:
 
 
 def test_the_oldest_are_those_that_are_taken() -> None:
-    """tests/oldest.txt has every floor of setup.cfg, written out."""
+    """tests/oldest.txt has every lower bound of setup.cfg as a pin."""
     text = (ROOT / "tests" / "oldest.txt").read_text("utf-8")
     listed = dict(re.findall(r"^([a-z-]+)==([0-9.]+)$", text, re.MULTILINE))
-    for besides in ("setuptools", "six"):  # what releases of the others import
+    for besides in ("setuptools", "six"):  # imported by releases of the other packages
         listed.pop(besides)
     assert set(listed) == set(floors())
     for name, version in floors().items():

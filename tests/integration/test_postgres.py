@@ -1,4 +1,4 @@
-"""What is made of a connection string leads to a real PostgreSQL, whatever its parts hold."""
+"""A parsed connection string connects to a real PostgreSQL, whatever its parts contain."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class ChildError(Exception):
 ERRORS = (ChildError, psycopg.OperationalError, sqlalchemy.exc.OperationalError)
 
 
-# The ways to write a string, each quoted by its own rules and not by the package's functions.
+# The formats of a string, each quoted by its own rules and not by the package's functions.
 
 
 def adonet(parts: Mapping[str, object], options: Mapping[str, object]) -> str:
-    """Write a string as Npgsql reads it, everything in double quotes."""
+    """Write a string as Npgsql reads it, with all values in double quotes."""
     return _adonet("Host Port Database Username Password".split(), '"', parts, options)
 
 
 def adonet_single(parts: Mapping[str, object], options: Mapping[str, object]) -> str:
-    """Write one with the portal's names and single quotes."""
+    """Write a string with the portal's names and single quotes."""
     names = ["Server", "Port", "Database", "User Id", "Password"]
     return _adonet(names, "'", parts, options)
 
@@ -72,7 +72,7 @@ def url(parts: Mapping[str, object], options: Mapping[str, object]) -> str:
 
 
 def variables(form: str, server: Postgres, *, tls: str = "", **changed: str) -> dict[str, str]:
-    """Give the variable that holds a string to the server, in a form.
+    """Return the variable that holds a string to the server, in a format.
 
     `tls` is `disable`, `require`, `verify-ca` or `verify-full`, `ca` the file for the latter two.
     """
@@ -103,18 +103,18 @@ FORMS: dict[str, tuple[str, str, Callable[..., str]]] = {
 }
 
 
-# The clients: each is given the variables, and answers a statement with one row.
+# The clients: each gets the variables, runs a statement, and returns one row.
 
 
 def through_sqlalchemy(environ: Mapping[str, str], statement: str) -> Row:
-    """Ask through SQLAlchemy."""
+    """Run a statement through SQLAlchemy."""
     engine = sqlalchemy.create_engine(connection(environ).sqlalchemy_url(), poolclass=NullPool)
     with engine.connect() as opened:
         return tuple(opened.execute(sqlalchemy.text(statement)).one())
 
 
 def through_psycopg(environ: Mapping[str, str], statement: str) -> Row:
-    """Ask through psycopg."""
+    """Run a statement through psycopg."""
     with psycopg.connect(connection(environ).libpq_dsn()) as opened:
         row = opened.execute(statement.encode()).fetchone()
     assert row is not None
@@ -122,7 +122,7 @@ def through_psycopg(environ: Mapping[str, str], statement: str) -> Row:
 
 
 def through_django(environ: Mapping[str, str], statement: str) -> Row:
-    """Ask through Django in a process of its own, whose environment holds the variables."""
+    """Run a statement through Django in a new process whose environment holds the variables."""
     (setting,) = environ
     result = run("-c", DJANGO, name_of(setting), statement, timeout=60, **environ)
     if result.returncode:
@@ -152,19 +152,19 @@ CLIENTS: dict[str, Callable[[Mapping[str, str], str], Row]] = {
 
 
 def connection(environ: Mapping[str, str]) -> ConnectionString:
-    """Give the connection string that the only variable holds."""
+    """Return the connection string that the only variable holds."""
     (setting,) = environ
     return load_settings(environ).connection(name_of(setting))
 
 
 def name_of(setting: str) -> str:
-    """Give a connection string's name, as the portal has it."""
+    """Return a connection string's name, as the portal shows it."""
     return next(name for variable, name, _ in FORMS.values() if variable == setting)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Postgres]:
-    """Run a server that speaks TLS, with the hostile user and database."""
+    """Run a server that offers TLS, with a user and a database whose names need quoting."""
     with postgres(tls=True) as running:
         running.add_login(USER, PASSWORD, DATABASE)
         yield running
@@ -180,7 +180,7 @@ def plain_cluster() -> Iterator[Postgres]:
 
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Take away what libpq would read besides: its variables, and files in the user's home."""
+    """Remove other input of libpq: its variables, and files in the user's home."""
     for name in list(os.environ):
         if name.startswith(("PG", *(setting for setting, _, _ in FORMS.values()))):
             monkeypatch.delenv(name)
@@ -189,25 +189,25 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(cluster: Postgres, clean: None) -> Iterator[Postgres]:
-    """Give the server that speaks TLS."""
+    """Return the server that offers TLS."""
     yield from with_log(cluster)
 
 
 @pytest.fixture
 def plain_server(plain_cluster: Postgres, clean: None) -> Iterator[Postgres]:
-    """Give the server that does not."""
+    """Return the server that does not offer TLS."""
     yield from with_log(plain_cluster)
 
 
 def with_log(running: Postgres) -> Iterator[Postgres]:
-    """Give a server, and print what it logs meanwhile, which pytest shows if the test fails."""
+    """Yield a server, and print what it logs meanwhile; pytest shows it if the test fails."""
     before = len(running.log())
     yield running
     print(running.log()[before:])
 
 
 def certificates(folder: Path, source: Path) -> str:
-    """Give a copy of a certificate at a path that needs quoting in every form."""
+    """Return a copy of the certificate at a path that needs quoting in every format."""
     hostile = folder / "my 'own'; \"root\" é%41\\{=}"
     hostile.mkdir()
     return str(shutil.copy(source, hostile / "ca.crt"))
@@ -216,13 +216,13 @@ def certificates(folder: Path, source: Path) -> str:
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("form", FORMS)
 def test_the_user_comes_to_his_database(form: str, client: str, server: Postgres) -> None:
-    """Whatever stands in user, password and database, each client connects with just that."""
+    """Each client connects with exactly the user, password and database of the string."""
     assert CLIENTS[client](variables(form, server), WHO) == (USER, DATABASE)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_another_password_is_refused(client: str, server: Postgres) -> None:
-    """The server does look at the password: even one blank less is wrong."""
+    """The server checks the password: one blank less is wrong."""
     wrong = variables("adonet", server, password=PASSWORD.rstrip())
     with pytest.raises(ERRORS, match="password authentication failed"):
         CLIENTS[client](wrong, WHO)
@@ -234,7 +234,7 @@ def test_another_password_is_refused(client: str, server: Postgres) -> None:
 def test_tls_is_what_the_string_says(
     tls: str, form: str, client: str, server: Postgres, tmp_path: Path
 ) -> None:
-    """Not what the client does by itself, which is to take TLS where it can be had."""
+    """The string decides, and not the client's default, which is to use TLS if available."""
     ca = certificates(tmp_path, server.certificate) if tls.startswith("verify") else ""
     environ = variables(form, server, tls=tls, ca=ca, host="localhost")
     assert CLIENTS[client](environ, TLS) == (tls != "disable",)
@@ -245,7 +245,7 @@ def test_tls_is_what_the_string_says(
 def test_a_server_of_another_authority_is_refused(
     form: str, client: str, server: Postgres, tmp_path: Path
 ) -> None:
-    """With verify-ca the certificate counts: one of the same name is not enough."""
+    """With verify-ca the authority is checked: the same name is not enough."""
     ca = certificates(tmp_path, server.other_certificate)
     with pytest.raises(ERRORS, match="certificate verify failed"):
         CLIENTS[client](variables(form, server, tls="verify-ca", ca=ca), TLS)
@@ -253,7 +253,7 @@ def test_a_server_of_another_authority_is_refused(
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_server_of_another_name_is_refused(client: str, server: Postgres, tmp_path: Path) -> None:
-    """With verify-full the name counts, and with verify-ca it does not."""
+    """With verify-full the name is checked, with verify-ca it is not."""
     ca = certificates(tmp_path, server.certificate)
     assert CLIENTS[client](variables("adonet", server, tls="verify-ca", ca=ca), TLS) == (True,)
     with pytest.raises(ERRORS, match="does not match host name"):
@@ -262,14 +262,14 @@ def test_a_server_of_another_name_is_refused(client: str, server: Postgres, tmp_
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_server_without_tls_is_refused(client: str, plain_server: Postgres) -> None:
-    """With require nobody logs in there; where nothing is asked for, the user does."""
+    """With require the login fails; without a requirement it succeeds."""
     assert CLIENTS[client](variables("adonet", plain_server), TLS) == (False,)
     with pytest.raises(ERRORS, match="server does not support SSL"):
         CLIENTS[client](variables("adonet", plain_server, tls="require"), TLS)
 
 
 def test_without_postgresql_ci_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a developer's machine these tests are skipped, with the reason; in CI they are not."""
+    """On a developer's machine these tests are skipped, with the reason; in CI they fail."""
     skip_or_fail("")
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no PostgreSQL"):
@@ -280,7 +280,7 @@ def test_without_postgresql_ci_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_newest_postgresql_is_taken(tmp_path: Path) -> None:
-    """What is on PATH goes first; a folder that lacks one of the two programs is none."""
+    """The version on PATH goes first; a folder that lacks one of the two programs is ignored."""
     assert find_binaries("", tmp_path) is None
     for name in ("9.6/bin/initdb", "9.6/bin/postgres", "14/bin/postgres", "14/bin/initdb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

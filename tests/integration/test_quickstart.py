@@ -1,4 +1,4 @@
-"""The quick start pages are true: their files make an app, and their startup command serves it."""
+"""The quick start pages are correct: their startup commands serve the apps of their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGES = sorted(path for path in (ROOT / "docs" / "quickstart").glob("*.md") if p
 BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
-# What a part of a file takes the place of, as the page says.
+# The text that a part of a file replaces, as the page instructs.
 REPLACED = {
     "mysite/settings.py": "ALLOWED_HOSTS = []",
     "mysite/wsgi.py": "application = get_wsgi_application()",
@@ -64,7 +64,10 @@ def make_site(page: Path, site: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
-    """By its startup command, behind the front end; it sees the client and the public address."""
+    """The startup command serves it behind the front end.
+
+    It sees the client and the public address.
+    """
     site = tmp_path / "site"
     words = shlex.split(make_site(page, site))
     assert words[:3] == ["exec", "appsvc", "serve"]
@@ -73,7 +76,7 @@ def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
     with serving(*command, cwd=site, PORT="{port}", PYTHONPATH=path, **PLATFORM) as server:
         status, _, body = server.request("/", FRONT_END)
         assert status == 200, server.log()
-        if page.stem != "django":  # whose new project shows its welcome page
+        if page.stem != "django":  # a new Django project shows its welcome page
             assert json.loads(body) == {
                 "url": "https://shop.azurewebsites.net/",
                 "client": "203.0.113.7",
@@ -82,7 +85,7 @@ def test_the_app_of_the_page_is_served(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_explain_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
-    """Of the page's own files; a line with an ellipsis stands for what varies."""
+    """Its output for the page's own files; an ellipsis in a line stands for a part that varies."""
     site = tmp_path / "site"
     make_site(page, site)
     text = page.read_text("utf-8")
@@ -99,7 +102,7 @@ def test_explain_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
 
 
 def test_the_wheel_that_pages_name_is_the_one_that_is_built() -> None:
-    """Its name has the version in it, on the README and on every page."""
+    """The file name has the version in it, in the README and on every page."""
     found = {
         name
         for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]

@@ -1,4 +1,4 @@
-"""Both examples under real gunicorn, waitress and wfastcgi: each sees the visitor as he is."""
+"""Both examples under real gunicorn, waitress and wfastcgi: each sees the client's own address."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def waitress(site: Path) -> Iterator[Ask]:
 
 @contextmanager
 def waitress_by_script(site: Path) -> Iterator[Ask]:
-    """As a handler may start it: from another folder, the port in the variable only."""
+    """Start waitress as a handler may: from another folder, with the port in the variable only."""
     script = str(site / "runserver.py")
     with serving(script, cwd=ROOT, HTTP_PLATFORM_PORT="{port}", **PLATFORM) as server:
         yield server.request
@@ -122,7 +122,7 @@ def test_the_app_sees_the_visitor(ask: Ask) -> None:
 
 
 def test_a_plain_request_is_plain(ask: Ask) -> None:
-    """Without the front end's signs of https there is none, whatever else is sent."""
+    """Without the front end's headers for https the scheme is http, whatever else is sent."""
     headers = {"Host": SITE_HOST, "X-Forwarded-For": "203.0.113.7:51234", "X-Forwarded-Ssl": "on"}
     seen = visitor(ask("/visitor.json", headers))
     assert (seen["scheme"], seen["is_secure"]) == ("http", False)
@@ -130,21 +130,24 @@ def test_a_plain_request_is_plain(ask: Ask) -> None:
 
 
 def test_a_forged_address_is_not_believed(ask: Ask) -> None:
-    """The front end appends to what the visitor sent."""
+    """The front end appends the address to the header that the client sent."""
     forged = {**HTTPS, "X-Forwarded-For": "6.6.6.6, 203.0.113.7:51234"}
     assert visitor(ask("/visitor.json", forged))["client_address"] == "203.0.113.7"
 
 
 @pytest.mark.parametrize("order", [("https", "http"), ("http", "https")], ids="-then-".join)
 def test_a_doubled_header_that_disagrees_is_http(ask: Ask, order: tuple[str, str]) -> None:
-    """As each server joins it; no version 2 of HttpPlatformHandler has appended here."""
+    """Servers join the two headers.
+
+    Version 2 of HttpPlatformHandler, which appends, is not involved.
+    """
     pairs = [(k, v) for k, v in HTTPS.items() if k not in ("X-Forwarded-Proto", "X-ARR-SSL")]
     doubled = [*pairs, *(("X-Forwarded-Proto", word) for word in order)]
     assert visitor(ask("/visitor.json", doubled))["scheme"] == "http"
 
 
 def test_a_form_redirects_to_https(ask: Ask) -> None:
-    """Sign-in and forms: the address in Location is the visitor's, and CSRF checks pass."""
+    """The address in Location is the one that the client uses, and CSRF checks pass."""
     _, headers, page = ask("/", HTTPS)
     form = {**HTTPS, "Content-Type": "application/x-www-form-urlencoded",
             "Origin": f"https://{SITE_HOST}", "Referer": f"https://{SITE_HOST}/"}  # fmt: skip
@@ -162,7 +165,7 @@ def test_a_form_redirects_to_https(ask: Ask) -> None:
 
 
 def test_the_page_and_its_style_sheet(ask: Ask) -> None:
-    """The visitor's page is HTML, and static files come."""
+    """The page with the client's data is HTML, and static files are served."""
     status, headers, page = ask("/visitor", HTTPS)
     assert status == 200
     assert headers["content-type"].startswith("text/html")
@@ -173,7 +176,7 @@ def test_the_page_and_its_style_sheet(ask: Ask) -> None:
 
 
 def test_off_the_platform_nobody_is_believed() -> None:
-    """On a laptop a header is what it is: something anybody can send."""
+    """On a developer's machine any client can send such a header, so no peer is trusted."""
     local = {k: v for k, v in PLATFORM.items() if not k.startswith("WEBSITE")}
     command = ("-m", "appsvc_runtime.runserver", "--port", "{port}")
     with serving(*command, cwd=EXAMPLES["flask"], **local) as server:

@@ -1,7 +1,7 @@
-"""The emulator in an environment of its own, by pipx and by uv: a fresh machine's walk.
+"""The emulator in its own environment, by pipx and by uv, as on a new machine.
 
-Tools and packages come from a package index; everything is below a temporary folder. Run as root,
-it is walked by an ordinary user, where there is a Python that such a user may run.
+Tools and packages come from a package index; everything is below a temporary folder. If the tests
+run as root, the steps run as an ordinary user, if that user can run a Python.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.wheels import build_wheel, installed, run_pip
 
 pytestmark = [
     only_on(12),
-    pytest.mark.skipif(sys.platform == "win32", reason="the walk is written for POSIX"),
+    pytest.mark.skipif(sys.platform == "win32", reason="the steps are written for POSIX"),
 ]
 
 NOBODY = 65534
@@ -57,7 +57,7 @@ OURS = (
 
 @dataclass(frozen=True)
 class Walk:
-    """A user's machine: the home folder, the Python that is there, the two installed commands."""
+    """A user's machine: the home folder, its Python, and the two installed commands."""
 
     home: Path
     python: str
@@ -67,7 +67,7 @@ class Walk:
     def run(
         self, *argv: str | Path, cwd: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program as this user, whose shell knows nothing of the tests' environment."""
+        """Run a program as this user, without the variables of the tests."""
         kept = ("PIP_", "UV_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "CI")
         environ = {name: text for name, text in os.environ.items() if name.startswith(kept)}
         environ |= {
@@ -83,16 +83,16 @@ class Walk:
         )  # fmt: skip
 
     def do(self, *argv: str | Path, cwd: Path | None = None, **variables: str) -> str:
-        """Run what must succeed; return what it printed."""
+        """Run a command that must succeed; return what it printed."""
         ended = self.run(*argv, cwd=cwd, **variables)
         said = ended.stdout + ended.stderr
         if ended.returncode and not os.environ.get("CI") and "onnect" in said:
-            pytest.skip(f"the package index does not answer: {said[-200:]}")
+            pytest.skip(f"the package index does not respond: {said[-200:]}")
         assert ended.returncode == 0, said
         return said
 
     def site(self, name: str, files: Mapping[str, str], packages: list[str]) -> Path:
-        """Make a project with a virtual environment `.venv`, as the user's."""
+        """Make a project with a virtual environment `.venv` that belongs to the user."""
         made = make_site(self.home / name, files)
         self.own(made)
         self.do(self.python, "-m", "venv", "--without-pip", made / ".venv")
@@ -100,14 +100,14 @@ class Walk:
         return made
 
     def own(self, folder: Path) -> None:
-        """Make a folder the user's own."""
+        """Make the user the owner of a folder."""
         if self.user:
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 def _pick_user() -> tuple[str, dict[str, Any]]:
-    """Return a Python with venv, and who runs it: an ordinary user where that is possible."""
+    """Return a Python with venv, and the user who runs it: an ordinary user if possible."""
     here = str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info[1]}"))
     if os.geteuid() == 0:
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -124,8 +124,8 @@ def _pick_user() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def walk() -> Iterator[Walk]:
-    """Make the machine: a wheel, pipx and uv from the index, the tool by each of them."""
-    # Not in pytest's folders, which are for their owner alone.
+    """Set up the machine: a wheel, pipx and uv from the index, and the tool by each of them."""
+    # Not in pytest's folders, which only their owner can enter.
     with tempfile.TemporaryDirectory(prefix="walk-") as folder:
         home = Path(folder)
         python, user = _pick_user()
@@ -143,20 +143,20 @@ def walk() -> Iterator[Walk]:
 
 @pytest.fixture(params=["pipx", "uv"])
 def appsvc(request: pytest.FixtureRequest, walk: Walk) -> Path:
-    """Return the command, as each of the tools has installed it."""
+    """Return the command, as installed by each of the tools."""
     return walk.home / (".local/bin" if request.param == "pipx" else "uv") / "appsvc"
 
 
 @pytest.fixture(scope="module")
 def shop(walk: Walk) -> Path:
-    """Make a project with an old Flask and nothing of this package."""
+    """Make a project with an old Flask and without this package."""
     config = web_config(FASTCGI, HANDLER.format("app.app"))
     files = {"app.py": APP, "web.config": config, "requirements.txt": "\n".join(OLD_FLASK)}
     return walk.site("shop", files, OLD_FLASK)
 
 
 def test_an_old_flask_runs_in_its_own_environment(walk: Walk, appsvc: Path, shop: Path) -> None:
-    """wfastcgi is the tool's, everything else the project's; no version there is changed."""
+    """wfastcgi is the tool's, everything else the project's; no version in the project changes."""
     before = installed(shop / ".venv/bin/python")
     said = walk.do(
         appsvc, "emulate", "--port", "0", "--check", "/page", cwd=shop, PYTHONPATH="/evil"
@@ -173,7 +173,7 @@ def test_an_old_flask_runs_in_its_own_environment(walk: Walk, appsvc: Path, shop
 
 
 def test_the_package_that_the_project_lacks(walk: Walk, appsvc: Path, shop: Path) -> None:
-    """It is said before anything is started, with the way out."""
+    """The message comes before anything is started, and names the solution."""
     for config, what in (
         (web_config(FASTCGI, HANDLER.format("appsvc_runtime.wsgi.application")), "WSGI_HANDLER="),
         (web_config(HTTPPLATFORM + OURS), "-m appsvc_runtime.runserver"),
@@ -187,7 +187,7 @@ def test_the_package_that_the_project_lacks(walk: Walk, appsvc: Path, shop: Path
 
 
 def test_a_module_that_the_project_lacks(walk: Walk, appsvc: Path, shop: Path) -> None:
-    """What the process could not find is named, and for which interpreter."""
+    """The message names the module that the process cannot find, and the interpreter."""
     command = r'<httpPlatform processPath="python.exe" arguments="-m waitress app:app"/>'
     (shop / "other.config").write_text(web_config(HTTPPLATFORM + command), "utf-8")
     ended = walk.run(
@@ -198,7 +198,7 @@ def test_a_module_that_the_project_lacks(walk: Walk, appsvc: Path, shop: Path) -
 
 
 def test_the_bare_package_is_enough(walk: Walk, shop: Path) -> None:
-    """The project has what its web.config starts, and none of what the emulator needs."""
+    """The project has what its web.config starts, and none of the emulator's dependencies."""
     config = web_config(HTTPPLATFORM + OURS)
     files = {"app.py": APP, "web.config": config}
     site = walk.site("bare", files, ["Flask==2.3.3", "Werkzeug==2.3.8", str(walk.wheel)])
@@ -210,7 +210,7 @@ def test_the_bare_package_is_enough(walk: Walk, shop: Path) -> None:
 
 
 def test_jobs_and_roles_run_there(walk: Walk, appsvc: Path, shop: Path) -> None:
-    """By the interpreter itself, and by a script that calls `python`."""
+    """Jobs run by the interpreter itself, and by a script that calls `python`."""
     jobs = shop / "App_Data" / "jobs" / "triggered"
     tell = "import sys, flask\nprint('in', sys.prefix, flask.__version__)\n"
     make_site(jobs, {"by_python/run.py": tell, "by_shell/run.sh": "python tell.py\n"})
@@ -223,7 +223,7 @@ def test_jobs_and_roles_run_there(walk: Walk, appsvc: Path, shop: Path) -> None:
 
 
 def test_what_others_know_of_the_site(walk: Walk, appsvc: Path, shop: Path) -> None:
-    """`explain` takes the version of the project's Python, not of the tool's own."""
+    """`explain` uses the version of the project's Python, not that of the tool."""
     said = walk.do(appsvc, "explain", shop).splitlines()
     assert said[1].startswith("Python:     .venv of the site (3.")
     own = walk.do(appsvc, "explain", make_site(walk.home / "plain", {"app.py": ""}))

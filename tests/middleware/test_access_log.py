@@ -1,4 +1,4 @@
-"""Access lines of the middleware: one a request, whatever the app does, or a forger."""
+"""Access lines of the middleware: one for each request, whatever the app or a client does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ TEXT = [("Content-Type", "text/plain")]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
-    """Give the access lines so far, without their durations; put the logger back at the end."""
+    """Yield a function that returns the access lines so far, without durations.
+
+    The logger's level is restored at the end.
+    """
     logger = logging.getLogger(LOGGER)
     level = logger.level
 
@@ -45,7 +48,7 @@ def logged(app: Any, variables: dict[str, str] | None = None, **options: Any) ->
 
 
 class Body:
-    """An iterable that tells when it is closed."""
+    """An iterable that notes when it is closed."""
 
     def __init__(self, parts: Iterable[bytes], closed: list[str]) -> None:
         self._parts = iter(parts)
@@ -55,12 +58,12 @@ class Body:
         return self._parts
 
     def close(self) -> None:
-        """Tell."""
+        """Note the call."""
         self._closed.append("closed")
 
 
 def serve(app: Any, environ: dict[str, Any] | None = None) -> bytes:
-    """Be a strict server of one request: PEP 3333 is checked on both sides of the middleware."""
+    """Serve one request as a strict server: PEP 3333 is checked on both sides of the middleware."""
     written: list[bytes] = []
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -81,7 +84,7 @@ def serve(app: Any, environ: dict[str, Any] | None = None) -> bytes:
 
 
 def test_the_line(lines: Lines) -> None:
-    """Visitor, scheme, request, status, bytes, referrer, agent; and the duration."""
+    """Client, scheme, request, status, bytes, referrer, user agent, and the duration."""
     environ = make_environ(
         {**VISITOR, "User-Agent": "Mozilla/5.0 (X11)", "Referer": "https://example.com/?a=b"},
         PATH_INFO="/shop", QUERY_STRING="page=2&q=a%20b",
@@ -95,7 +98,7 @@ def test_the_line(lines: Lines) -> None:
 
 
 def test_what_a_request_may_lack(lines: Lines) -> None:
-    """Nothing is required of an environ but what PEP 3333 requires."""
+    """Only the variables that PEP 3333 requires are needed in an environ."""
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("204 No Content", [])
@@ -125,7 +128,7 @@ FORGED = [
 def test_nobody_writes_a_line_of_his_own(
     variables: dict[str, str], shown: str, lines: Lines
 ) -> None:
-    """Also where the log is formatted by somebody else: the message itself is one line of ASCII."""
+    """The message itself is one line of ASCII, so that any formatter of the log is safe."""
     app = Recorder()
     logged(app)(make_environ(VISITOR, **variables), lambda *_: None).close()
     (line,) = lines()
@@ -135,7 +138,7 @@ def test_nobody_writes_a_line_of_his_own(
 
 
 def test_quoted_takes_any_text() -> None:
-    """A user name may be anything."""
+    """A user name may be any text."""
     assert quoted("\udcff\u2028€") == r"\udcff\u2028\u20ac"
     assert quoted("plain text") == "plain text"
 
@@ -158,7 +161,7 @@ def writer(environ: Any, start_response: Any) -> list[bytes]:
 
 
 def replaced(environ: Any, start_response: Any) -> list[bytes]:
-    """Find out in time that it has failed."""
+    """Fail, and replace the response before it is sent."""
     start_response("200 OK", TEXT)
     try:
         raise ValueError
@@ -188,13 +191,13 @@ APPS = [
 
 @pytest.mark.parametrize(("app", "counted"), APPS)
 def test_status_and_bytes(app: Any, counted: str, lines: Lines) -> None:
-    """However the app answers; and the answer is whole."""
+    """Both are right for every way to respond, and the response is whole."""
     assert str(len(serve(app))) == counted.split()[1]
     assert [line.split('" ')[1] for line in lines()] == [f'{counted} "-']
 
 
 def test_head(lines: Lines) -> None:
-    """Has a line as well."""
+    """HEAD has an access line as well."""
     environ = make_environ(VISITOR, REQUEST_METHOD="HEAD")
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -206,7 +209,7 @@ def test_head(lines: Lines) -> None:
 
 
 def test_the_server_sees_the_number_of_parts() -> None:
-    """Servers make Content-Length of a list with one part, and of nothing else."""
+    """Servers compute Content-Length for a list with one part, and for nothing else."""
     one = logged(Recorder())(make_environ(), lambda *_: None)
     many = logged(generator)(make_environ(), lambda *_: None)
     assert len(one) == 1
@@ -216,7 +219,7 @@ def test_the_server_sees_the_number_of_parts() -> None:
 
 
 def test_the_line_comes_at_the_close_and_once(lines: Lines) -> None:
-    """The app's own close is called once; a body that nobody reads has its line too."""
+    """The app's own close is called once; a body that is not read has its line too."""
     closed: list[str] = []
 
     def app(environ: Any, start_response: Any) -> Body:
@@ -285,7 +288,10 @@ FAILURES = [
 
 @pytest.mark.parametrize(("app", "counted"), FAILURES)
 def test_an_app_that_fails(app: Any, counted: str, lines: Lines) -> None:
-    """The server gets the exception, the log what the visitor got: 500, or what had begun."""
+    """The server gets the exception.
+
+    The line has the status that the client got: 500 or the first.
+    """
     body = None
     with pytest.raises((RuntimeError, ZeroDivisionError, TypeError)):  # noqa: PT012 - as servers do
         body = logged(app)(make_environ(VISITOR), lambda *_: lambda data: None)
@@ -297,7 +303,7 @@ def test_an_app_that_fails(app: Any, counted: str, lines: Lines) -> None:
 
 
 def test_an_error_page_that_comes_too_late(lines: Lines) -> None:
-    """The server refuses it, and the visitor has seen the first status."""
+    """The server refuses it, and the client has seen the first status."""
 
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", TEXT)(b"begun")

@@ -1,4 +1,4 @@
-"""Which requests have an access line: who asks for them, probes, levels, two middlewares."""
+"""Which requests have an access line: the option, probes, levels, two middlewares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Lines = Callable[[], list[str]]
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    """Give the access lines so far; put the logger back at the end."""
+    """Yield a function that returns the access lines so far.
+
+    Restore the logger's level at the end.
+    """
     logger = logging.getLogger(LOGGER)
     level = logger.level
     logger.setLevel(logging.NOTSET)
@@ -48,7 +51,7 @@ ASKED = [
 def test_who_asks(
     argument: bool | None, variables: dict[str, str], count: int, lines: Lines
 ) -> None:
-    """Only on request, as gunicorn writes its own."""
+    """They are off by default, as gunicorn writes its own."""
     app = Recorder()
     ask(logged(app, variables, access_log=argument), app)
     assert len(lines()) == count
@@ -57,7 +60,7 @@ def test_who_asks(
 def test_the_root_loggers_level_is_for_the_app(
     lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who asks for access lines gets them with APPSVC_LOG_LEVEL=WARNING as well."""
+    """Access lines are written with APPSVC_LOG_LEVEL=WARNING as well, if they are enabled."""
     caplog.set_level(logging.WARNING)
     caplog.handler.setLevel(logging.NOTSET)
     app = Recorder()
@@ -66,7 +69,7 @@ def test_the_root_loggers_level_is_for_the_app(
 
 
 def test_their_own_loggers_level_counts(lines: Lines) -> None:
-    """It is the user's way to switch them off, before or after."""
+    """The level of their logger switches them off, before or after the middleware is made."""
     logging.getLogger(LOGGER).setLevel(logging.WARNING)
     app = Recorder()
     middleware = logged(app)
@@ -78,7 +81,7 @@ def test_their_own_loggers_level_counts(lines: Lines) -> None:
 
 
 def test_a_process_without_a_log_says_so() -> None:
-    """Once, on standard error: nobody wonders where the lines are."""
+    """The message is printed once, on standard error, and explains why no lines appear."""
     code = (
         "from tests.support.wsgi import Recorder, make_environ, send\n"
         "from appsvc_runtime import AppServiceMiddleware\n"
@@ -92,7 +95,7 @@ def test_a_process_without_a_log_says_so() -> None:
 
 
 def test_two_middlewares_write_one_line(lines: Lines) -> None:
-    """A door's around the user's own, in any order of asking."""
+    """The entry point's middleware is around the user's own; either may have the option."""
     app = Recorder()
     for outer, inner in ((True, True), (True, False), (False, True)):
         ask(logged(logged(app, access_log=inner), access_log=outer), app)
@@ -101,7 +104,7 @@ def test_two_middlewares_write_one_line(lines: Lines) -> None:
 
 
 def test_the_users_own_middleware_has_the_last_word(lines: Lines) -> None:
-    """Where it decides otherwise than the door's around it, the line says what the app saw."""
+    """If its decision differs from that of the outer one, the line has what the app saw."""
     app = Recorder()
     inner = AppServiceMiddleware(app, environ={}, trusted_proxies="198.51.100.0/24")
     outer = AppServiceMiddleware(inner, environ={}, access_log=True)
@@ -111,7 +114,7 @@ def test_the_users_own_middleware_has_the_last_word(lines: Lines) -> None:
 
 
 def test_an_app_that_moves_the_path_about(lines: Lines) -> None:
-    """The line has what was asked for."""
+    """The line has the path of the request."""
     app = Recorder()
 
     def mount(environ: dict[str, Any], start_response: Any) -> Any:
@@ -132,7 +135,10 @@ PROBES = [
 
 @pytest.mark.parametrize(("headers", "path"), PROBES)
 def test_probes(headers: dict[str, str], path: str, lines: Lines) -> None:
-    """From inside they are left out unless asked for; whoever only says so from outside is not."""
+    """Probes from inside are left out unless enabled.
+
+    A client with such headers is always logged.
+    """
     app = Recorder()
     send(logged(app), make_environ(headers, PATH_INFO=path), app)
     assert lines() == []
@@ -143,7 +149,7 @@ def test_probes(headers: dict[str, str], path: str, lines: Lines) -> None:
 
 
 def test_another_warm_up_path(lines: Lines) -> None:
-    """`WEBSITE_WARMUP_PATH` is the platform's way to ask another one."""
+    """`WEBSITE_WARMUP_PATH` sets another path for the platform's warm-up request."""
     app = Recorder()
     middleware = logged(app, {"WEBSITE_WARMUP_PATH": "/ready"})
     send(middleware, make_environ(PATH_INFO="/ready"), app)

@@ -37,7 +37,7 @@ NAMED: list[Any] = [
 def test_a_header_of_a_cdn_names_the_client(
     value: str | None, client: tuple[str, str | None]
 ) -> None:
-    """Where an option says so; what is no single address is ignored."""
+    """It is used if an option names it; a value that is not a single address is ignored."""
     named = {} if value is None else {"CF-Connecting-IP": value}
     seen = call(make_environ({**ONE, **named, "X-Real-IP": "6.6.6.6"}), CDN).seen
     assert (seen["REMOTE_ADDR"], seen.get("REMOTE_PORT")) == client
@@ -47,7 +47,7 @@ def test_a_header_of_a_cdn_names_the_client(
 
 
 def test_a_header_of_a_cdn_is_enough() -> None:
-    """X-Forwarded-For is made where none came, and taken back by a second middleware."""
+    """X-Forwarded-For is added if it is missing, and removed again by a second middleware."""
     app = Recorder()
     inner = AppServiceMiddleware(app, environ=APP_SERVICE)
     seen = call(make_environ({"CF-Connecting-IP": "198.51.100.4"}), CDN).seen
@@ -60,7 +60,7 @@ def test_a_header_of_a_cdn_is_enough() -> None:
 
 @pytest.mark.parametrize("name", sorted(names.CDN_HEADERS))
 def test_a_cdns_header_is_left_alone_and_not_trusted(name: str) -> None:
-    """From a trusted peer; it names nobody without the option. A stranger loses it."""
+    """A trusted peer's header stays, but names no client without the option; others lose it."""
     seen = call(make_environ({}, **{name: "6.6.6.6"})).seen
     assert (seen["REMOTE_ADDR"], seen[name]) == (FRONT_END, "6.6.6.6")
     seen = call(make_environ({}, REMOTE_ADDR="198.51.100.1", **{name: "6.6.6.6"}), CDN).seen
@@ -73,7 +73,7 @@ def test_a_cdns_header_is_left_alone_and_not_trusted(name: str) -> None:
     [("APPSVC_CLIENT_HEADER", "X-My-Client"), ("APPSVC_HOST_HEADER", "X-My-Host")],
 )
 def test_a_stranger_loses_the_headers_that_options_name(variable: str, name: str) -> None:
-    """And Host stays, whatever an option says."""
+    """Host stays, even if an option names it."""
     environ = make_environ({name: "198.51.100.4"}, REMOTE_ADDR="198.51.100.1")
     seen = call(environ, {**APP_SERVICE, variable: name}).seen
     assert "HTTP_" + name.upper().replace("-", "_") not in seen
@@ -83,7 +83,7 @@ def test_a_stranger_loses_the_headers_that_options_name(variable: str, name: str
 
 @pytest.mark.parametrize("value", ["X Client", "X_Client", "X:"])
 def test_a_client_header_that_is_none_is_named(value: str) -> None:
-    """When the middleware is made."""
+    """The error is raised when the middleware is made."""
     with pytest.raises(ConfigError, match="APPSVC_CLIENT_HEADER"):
         AppServiceMiddleware(Recorder(), environ={"APPSVC_CLIENT_HEADER": value})
 
@@ -101,7 +101,10 @@ ARR_SSL: list[Any] = [
 def test_arr_ssl_counts_where_an_option_says_so(
     variables: dict[str, str], options: dict[str, Any], scheme: str
 ) -> None:
-    """IIS with ARR sets it too; where it does not count it goes, as a client may have sent it."""
+    """IIS with ARR sets it too.
+
+    Where it does not count it is removed, as a client may have sent it.
+    """
     seen = call(make_environ({"X-ARR-SSL": "2048|256"}), variables, **options).seen
     assert seen["wsgi.url_scheme"] == scheme
     assert ("HTTP_X_ARR_SSL" in seen) is (scheme == "https")
@@ -122,7 +125,7 @@ PORTS: list[Any] = [
 
 @pytest.mark.parametrize(("host", "scheme", "port"), PORTS)
 def test_the_port_is_that_of_the_host(host: str, scheme: str, port: str) -> None:
-    """Of X-Forwarded-Port nothing stays but the name; where none came there is none."""
+    """The value of X-Forwarded-Port is replaced; the header is not added if it is missing."""
     recorder = Recorder()
     middleware = AppServiceMiddleware(recorder, environ=APP_SERVICE)
     for headers in ({"X-Forwarded-Port": "6666"}, {}):
@@ -154,7 +157,7 @@ def test_a_host_that_no_option_takes_goes(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With one line in each process that names both options, and never the value."""
+    """One line in each process names both options, and never the value."""
     monkeypatch.setattr(notices, "_logged", set())
     for _ in range(2):
         for _ in range(2):
@@ -178,7 +181,7 @@ def test_a_host_that_no_option_takes_goes(
     ids=["host-header", "front-door"],
 )
 def test_a_host_that_an_option_takes_stays(variables: dict[str, str]) -> None:
-    """It agrees with Host; one that is none goes."""
+    """A valid value agrees with Host; an invalid one is removed."""
     for value, host in (("www.example", "www.example"), ("a@b", "mysite.azurewebsites.net")):
         headers = {"X-Azure-FDID": FRONT_DOOR, "X-Forwarded-Host": value}
         seen = call(make_environ(headers), variables).seen
@@ -187,7 +190,10 @@ def test_a_host_that_an_option_takes_stays(variables: dict[str, str]) -> None:
 
 
 def test_a_letter_that_two_letters_are_the_upper_case_of_forges_nothing() -> None:
-    r"""`X-ARR-\xdfL` is another name than X-ARR-SSL, at a server that passes such a name on."""
+    r"""`X-ARR-\xdfL` is not X-ARR-SSL, although upper() makes it the same name.
+
+    Some servers pass such a name on.
+    """
     seen: dict[str, Any] = {}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -202,7 +208,7 @@ def test_a_letter_that_two_letters_are_the_upper_case_of_forges_nothing() -> Non
 
 
 def test_the_port_of_a_client_with_its_proxys_address_is_its_own() -> None:
-    """In ASGI both stand in one place."""
+    """ASGI has address and port in one value."""
     seen: dict[str, Any] = {}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -221,14 +227,17 @@ def test_the_port_of_a_client_with_its_proxys_address_is_its_own() -> None:
     [("10.0.0.9:5", True), (None, True), ("203.0.113.7:5", False), ("unknown", False)],
 )
 def test_a_client_of_no_known_address_is_no_probe(header: str | None, internal: bool) -> None:
-    """It would have no access line, as its peer is the front end."""
+    """Without this rule it would have no access line, as its peer is the front end."""
     headers = {"User-Agent": "AlwaysOn", **({"X-Forwarded-For": header} if header else {})}
     seen = call(make_environ(headers)).seen
     assert is_internal_probe(seen, "/robots933456.txt") is internal
 
 
 def test_sets_of_names_are_remembered_within_bounds() -> None:
-    """Whatever names clients make up: so many, none that is long, and each is decided alike."""
+    """Clients can invent any names: the number and the length of sets is limited.
+
+    Each request is decided alike.
+    """
     app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
     sets = app._trust._header_sets
     most = agreement._MAX_SETS
@@ -246,7 +255,7 @@ def test_sets_of_names_are_remembered_within_bounds() -> None:
 
 
 def test_names_of_another_threads_request_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if that one comes between any two steps: then the last names are always another's."""
+    """The test simulates a request between any two steps: the last names are always another's."""
     app = AppServiceMiddleware(Recorder(), environ=APP_SERVICE)
     others = app._trust._header_sets[("HTTP_HOST",)]
     always = property(lambda _: others, lambda *_: None)

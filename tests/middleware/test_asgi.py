@@ -1,4 +1,4 @@
-"""The same for ASGI: scopes by hand, and both examples under uvicorn and gunicorn."""
+"""The middleware for ASGI: scopes made by hand, and both examples under uvicorn and gunicorn."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class App:
         self.scope: dict[str, Any] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer 200."""
+        """Send a response with status 200."""
         self.scope = scope
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -60,7 +60,7 @@ class App:
 def ask(
     scope: dict[str, Any], variables: dict[str, str] | None = None, **options: Any
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """Give the scope that the app got, None where it was not asked, and what was sent."""
+    """Return the scope that the app got, None if it was not called, and what was sent."""
     app, sent = App(), []
     middleware = AppServiceASGIMiddleware(
         app, environ=APP_SERVICE if variables is None else variables, **options
@@ -81,7 +81,7 @@ def header(scope: dict[str, Any], name: str) -> list[str]:
 
 
 def test_scheme_and_client_are_the_visitors() -> None:
-    """In the scope, where frameworks look; the server's own is left as it was."""
+    """Both are in the scope, where frameworks look; the server's own scope is unchanged."""
     scope = make_scope(FRONT)
     seen, _ = ask(scope)
     assert seen is not None
@@ -93,7 +93,7 @@ def test_scheme_and_client_are_the_visitors() -> None:
 
 
 def test_stranger_is_not_believed() -> None:
-    """What only the front end may say is gone, whatever it is spelled like."""
+    """Headers that only the front end may send are removed, in any spelling."""
     forged = {**FRONT, **identity(), "X_Forwarded_Proto": "https", "X_MS_CLIENT_PRINCIPAL": "x"}
     seen, _ = ask(make_scope(forged, client=("198.51.100.1", 1)), SIGN_IN)
     assert seen is not None
@@ -103,7 +103,7 @@ def test_stranger_is_not_believed() -> None:
 
 
 def test_header_with_underscores_never_passes_for_another() -> None:
-    """Also from the front end, which passes on what it does not know."""
+    """This holds also for the front end, which passes on headers that it does not know."""
     forged = {name.replace("-", "_"): value for name, value in identity().items()}
     seen, _ = ask(make_scope({**FRONT, **forged}), SIGN_IN)
     assert seen is not None
@@ -112,7 +112,7 @@ def test_header_with_underscores_never_passes_for_another() -> None:
 
 
 def test_signed_in() -> None:
-    """The principal, read when it is asked for; sent twice it is nobody's."""
+    """The principal is read on first access; a header that is sent twice signs in no user."""
     seen, _ = ask(make_scope({**FRONT, **identity()}), SIGN_IN)
     assert seen is not None
     assert seen["appsvc.request"].principal.id == "1234"
@@ -149,7 +149,7 @@ def test_signed_in() -> None:
     ],
 )
 def test_answered_for_the_app(scope: dict[str, Any], options: dict[str, Any], status: int) -> None:
-    """The app is not asked."""
+    """The app is not called."""
     seen, sent = ask(scope, **options)
     assert seen is None
     assert sent[0]["status"] == status
@@ -168,7 +168,7 @@ ROOTS: list[Any] = [
 @pytest.mark.parametrize("twice", [False, True], ids=["one", "two"])
 @pytest.mark.parametrize(("changed", "status"), ROOTS)
 def test_paths_are_below_the_root(changed: dict[str, Any], status: int | None, twice: bool) -> None:
-    """As under WSGI: `uvicorn --root-path`, or an app mounted behind a middleware of its own."""
+    """As under WSGI: `uvicorn --root-path`, or an app mounted behind another middleware."""
     app, sent = App(), []
 
     async def send(message: Any) -> None:
@@ -188,26 +188,26 @@ def test_paths_are_below_the_root(changed: dict[str, Any], status: int | None, t
 
 
 def test_redirect_of_a_root_that_is_not_ascii() -> None:
-    """Its bytes are UTF-8, as those of the path behind it."""
+    """Its bytes are UTF-8, as those of the path after it."""
     _, sent = ask(make_scope(path="/b", root_path="/\u00e9"), https_only=True)
     assert dict(sent[0]["headers"])[b"location"].endswith(b"/%C3%A9/b")
 
 
 def test_head_gets_no_body() -> None:
-    """But the length of it, as under WSGI."""
+    """The response has the length of the body, as under WSGI."""
     _, sent = ask(make_scope(path="/healthz", method="HEAD"), health=Health())
     assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
     assert dict(sent[0]["headers"])[b"content-length"] == b"21"
 
 
 def test_hsts_over_https() -> None:
-    """Secure answers carry it."""
+    """Responses over https have the header."""
     _, sent = ask(make_scope(FRONT), https_only=True)
     assert (b"strict-transport-security", b"max-age=31536000") in sent[0]["headers"]
 
 
 def test_websockets() -> None:
-    """Their schemes are wss and ws; who must sign in is refused before it opens."""
+    """Their schemes are wss and ws; a refusal comes before they open."""
     scope = make_scope(FRONT, type="websocket", scheme="ws")
     seen, _ = ask(scope)
     assert seen is not None
@@ -218,13 +218,13 @@ def test_websockets() -> None:
 
 
 def test_lifespan_is_passed_on() -> None:
-    """As it is."""
+    """The scope is passed on unchanged."""
     seen, _ = ask({"type": "lifespan"}, health=Health())
     assert seen == {"type": "lifespan"}
 
 
 def test_inert_off_the_platform() -> None:
-    """Nothing is changed but that nobody passes for a signed-in user."""
+    """Only the headers that could sign in a user are removed."""
     scope = make_scope(FRONT)
     seen, _ = ask(scope, {})
     assert seen is not None
@@ -247,7 +247,7 @@ def test_inert_off_the_platform() -> None:
     trusted=st.booleans(),
 )
 def test_any_headers(sent: list[tuple[bytes, bytes]], path: str, trusted: bool) -> None:
-    """Never an exception, and nobody signed in by a stranger."""
+    """There is no exception, and an untrusted peer signs in no user."""
     peer = FRONT_END if trusted else "198.51.100.1"
     scope = {**make_scope(path=path, client=(peer, 1)), "headers": sent}
     seen, _ = ask(scope, SIGN_IN)
@@ -270,7 +270,7 @@ def serving_asgi(example: str, server: str) -> Iterator[Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", *commands[server]],
         cwd=ROOT / "examples" / example,
-        # No forwarded_allow_ips: uvicorn's worker would decide before we do.
+        # No forwarded_allow_ips: uvicorn's worker would decide before the middleware.
         env=clean_environ(**SIGN_IN, FORWARDED_ALLOW_IPS="", PYTHONDONTWRITEBYTECODE="1"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -290,7 +290,7 @@ def serving_asgi(example: str, server: str) -> Iterator[Server]:
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
 @pytest.mark.parametrize("example", ["fastapi_app", "starlette_app"])
 def test_example_under_a_real_server(example: str, server: str) -> None:
-    """Scheme, client, user, health; and at a stop, 503 before the end."""
+    """Scheme, client, user, health; after SIGTERM, 503 before the end."""
     with serving_asgi(example, server) as served:
         status, _, body = served.request("/visitor.json", {**FRONT, "Host": "site.example"})
         assert status == 200
@@ -322,5 +322,5 @@ def test_example_under_a_real_server(example: str, server: str) -> None:
             except OSError:
                 break
         assert 503 in seen
-        # uvicorn ends by the signal that it was stopped by.
+        # uvicorn ends by the signal that stopped it.
         assert served.process.wait(20) in (0, -signal.SIGTERM)

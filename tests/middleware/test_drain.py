@@ -1,4 +1,4 @@
-"""A stop that no client notices: health says so first, running requests finish."""
+"""A stop that no client notices: health responds with 503 first, and running requests finish."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def slow(scope, receive, send):
 health = Health("/healthz", drain_seconds=1.0)
 app = AppServiceASGIMiddleware(slow, health=health)
 """
-# Server and app; waitress by the door where it is the default.
+# Server and app; waitress by the entry point that has it as its default.
 DOORS = {
     "gunicorn": (("-m", "appsvc_runtime", "serve"), APP),
     "waitress": (("-m", "appsvc_runtime.runserver"), APP),
@@ -73,7 +73,7 @@ DOORS = {
 }
 
 
-# Where a server calls the app in threads alone, its user writes this as well.
+# Users add this line for servers that call the app only in threads.
 LINE = "\nhealth.drain_on_sigterm()\n"
 HOOK = """
 def post_worker_init(worker):
@@ -85,7 +85,7 @@ PORT = ("--host", "127.0.0.1", "--port", "{port}")
 GUNICORN = ("-m", "gunicorn", "app:app", *BIND)
 GRANIAN = ("-m", "granian", "app:app", *PORT)
 UVICORN = ("-m", "uvicorn", "app:app", *PORT)
-# Servers by themselves, without an entry point of ours: command, app, exit code.
+# Servers without an entry point of this package: command, app, exit code.
 PLAIN: list[Any] = [
     pytest.param(GUNICORN, APP, 0, id="gunicorn"),
     pytest.param((*GUNICORN, "--preload"), APP, 0, id="gunicorn-preload"),
@@ -150,7 +150,7 @@ def started(folder: Path, words: tuple[str, ...], app: str) -> Iterator[Server]:
 
 
 class Balancer:
-    """Asks each instance's health again and again, and sends visitors to those that are well."""
+    """Requests each instance's health again and again, and returns the healthy ones in turn."""
 
     def __init__(self) -> None:
         self.instances: dict[str, Server] = {}
@@ -161,20 +161,20 @@ class Balancer:
         self._thread.start()
 
     def pick(self) -> Server | None:
-        """Give the next instance that is well."""
+        """Return the next healthy instance."""
         well = self._well
         self._turn += 1
         return well[self._turn % len(well)] if well else None
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many are well."""
+        """Wait until so many instances are healthy."""
         deadline = time.monotonic() + 30
         while len(self._well) != count:
             assert time.monotonic() < deadline
             time.sleep(0.005)
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop the health requests."""
         self._over.set()
         self._thread.join(20)
 
@@ -194,7 +194,7 @@ def healthy(server: Server) -> bool:
 @only_on(10, 14)
 @pytest.mark.parametrize("door", DOORS)
 def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
-    """Each of two instances is replaced in turn; no visitor sees an error."""
+    """Each of two instances is replaced in turn; no client gets an error."""
     balancer = Balancer()
     answers: list[int] = []
     wrong: list[str] = []
@@ -236,7 +236,7 @@ def test_rolling_restart_under_load(tmp_path: Path, door: str) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("door", DOORS)
 def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str) -> None:
-    """503 with `draining`, then the end; a second signal does not wait."""
+    """The response is 503 with `draining`, then the server ends; a second signal does not wait."""
     with instance(tmp_path, door) as server:
         assert stop_while_draining(server) == 0
 
@@ -246,7 +246,7 @@ def test_health_says_so_while_running_requests_finish(tmp_path: Path, door: str)
 def test_plain_servers_do_so_too(
     tmp_path: Path, words: tuple[str, ...], app: str, code: int
 ) -> None:
-    """Without an entry point of ours."""
+    """This holds for servers that are started without an entry point of this package."""
     with started(tmp_path, words, app) as server:
         assert stop_while_draining(server) == code
 
@@ -271,31 +271,31 @@ def test_a_missing_line_is_warned_of(tmp_path: Path, words: tuple[str, ...]) -> 
 
 
 def stop_while_draining(server: Server) -> int:
-    """Stop a server; return its exit code once health and pages were served meanwhile."""
+    """Stop a server; check health and pages while it drains, and return its exit code."""
     deadline = time.monotonic() + 20
-    while not healthy(server):  # as soon as one of its workers listens
+    while not healthy(server):  # until one of its workers listens
         assert time.monotonic() < deadline, server.log()
     assert json.loads(server.request("/healthz")[2])["status"] == "healthy"
-    for _ in range(8):  # to each of its workers
+    for _ in range(8):  # for each of its workers
         assert server.request("/")[0] == 200
     assert "drain_on_sigterm" not in server.log()
     server.process.send_signal(signal.SIGTERM)
     while (found := server.request("/healthz"))[0] == 200:
         assert time.monotonic() < deadline, server.log()
     assert json.loads(found[2])["status"] == "draining"
-    assert server.request("/")[0] == 200  # the balancer may not know yet
+    assert server.request("/")[0] == 200  # the load balancer may not know yet
     return server.process.wait(20)
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No health of another test counts."""
+    """Hide the Health objects of other tests."""
     monkeypatch.setattr(drain, "_healths", weakref.WeakSet())
 
 
 @pytest.mark.usefixtures("alone")
 def test_delay_calls_at_once_the_second_time() -> None:
-    """And at once where nobody has to be waited for."""
+    """It also calls at once if `drain_seconds` is 0."""
     calls: list[str] = []
     health = Health(drain_seconds=600)
     drain.watch(health)
@@ -311,7 +311,7 @@ def test_delay_calls_at_once_the_second_time() -> None:
 
 @pytest.fixture
 def sigterm(alone: None) -> Iterator[None]:
-    """Put back the handler of SIGTERM."""
+    """Restore the handler of SIGTERM."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -326,7 +326,7 @@ def wait_for(heard: list[Any]) -> None:
 @pytest.mark.parametrize("kind", [AppServiceMiddleware, AppServiceASGIMiddleware])
 @pytest.mark.usefixtures("sigterm")
 def test_making_a_middleware_changes_nothing_in_the_process(kind: Any) -> None:
-    """No handler of a signal, no thread; not even where a server has its handlers already."""
+    """It sets no signal handler and starts no thread, even if a server has set its handlers."""
     for handler in (signal.SIG_DFL, lambda *_: None):
         signal.signal(signal.SIGTERM, handler)
         handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
@@ -338,7 +338,7 @@ def test_making_a_middleware_changes_nothing_in_the_process(kind: Any) -> None:
 
 @pytest.mark.usefixtures("sigterm")
 def test_install_wraps_a_servers_handler_once() -> None:
-    """And leaves alone what the system does where no server handles it."""
+    """The system's default is not wrapped: without a server's handler nothing changes."""
     heard: list[int] = []
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     drain.install()
@@ -359,7 +359,7 @@ def test_install_wraps_a_servers_handler_once() -> None:
 
 @pytest.mark.usefixtures("sigterm")
 def test_the_first_request_installs_it() -> None:
-    """In the main thread alone; requests in others change nothing."""
+    """This happens in the main thread only; requests in other threads change nothing."""
     signal.signal(signal.SIGTERM, before := lambda *_: None)
     app = AppServiceMiddleware(Recorder(), health=Health())
     thread = threading.Thread(target=app, args=(make_environ(), lambda *_: None))
@@ -375,7 +375,7 @@ def test_the_first_request_installs_it() -> None:
 
 @pytest.mark.usefixtures("sigterm")
 def test_the_line_ends_a_process_whose_server_handles_no_signal() -> None:
-    """By SystemExit, with which waitress finishes running requests."""
+    """The handler raises SystemExit, on which waitress finishes running requests."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     health = Health(drain_seconds=0.05)
     health.drain_on_sigterm()
@@ -391,7 +391,7 @@ def test_the_line_ends_a_process_whose_server_handles_no_signal() -> None:
 def test_the_line_in_a_thread_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A handler can be set in the main thread alone; the app starts all the same."""
+    """A handler can be set in the main thread only; the app starts all the same."""
     monkeypatch.setattr(notices, "_logged", set())
     before = signal.getsignal(signal.SIGTERM)
     thread = threading.Thread(target=Health().drain_on_sigterm)
@@ -403,7 +403,7 @@ def test_the_line_in_a_thread_is_warned_of(
 
 @pytest.mark.usefixtures("sigterm")
 def test_a_loop_that_handles_the_signal_waits_as_well() -> None:
-    """asyncio's shows by what; it is replaced once."""
+    """asyncio's loop shows its handler, which is replaced once."""
     heard: list[str] = []
     health = Health(drain_seconds=0.05)
 
@@ -441,7 +441,7 @@ WORKERS: list[Any] = [
 def test_workers_are_known_by_the_calls_that_lead_to_the_app(
     module: str, line: str, method: str | None
 ) -> None:
-    """Where their loop does not show by what it handles a signal."""
+    """This is for workers whose loop does not show its signal handler."""
 
     class Worker:
         def set(self) -> None:

@@ -1,4 +1,4 @@
-"""Health: checks side by side, with limits, remembered; who gets details; draining."""
+"""Health: checks run in parallel, with time limits and a cache; who gets details; draining."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def boom() -> None:
 def ask(
     middleware: Any, headers: dict[str, str] | None = None, **variables: Any
 ) -> tuple[str, dict[str, str], bytes]:
-    """Give status, headers and body of the answer."""
+    """Return status, headers and body of the response."""
     said: list[Any] = []
     environ = make_environ(headers or {}, **{"PATH_INFO": "/healthz", **variables})
     body = middleware(environ, lambda status, headers: said.extend((status, headers)))
@@ -65,7 +65,10 @@ def behind(
     ids=["none", "nothing", "true", "zero", "false", "raises", "one-of-two", "exits", "own-limit"],
 )
 def test_status(checks: dict[str, Any], status: str, told: str) -> None:
-    """200 where all is well, else 503; never an exception, and no name or message to strangers."""
+    """200 if all checks pass, else 503.
+
+    Never an exception, and no name or message for other clients.
+    """
     found, headers, body = ask(behind(Health(checks=checks, environ={})), OUTSIDE)
     assert found == status
     assert json.loads(body) == {"status": told}
@@ -75,7 +78,7 @@ def test_status(checks: dict[str, Any], status: str, told: str) -> None:
 
 
 def test_details_hold_no_message() -> None:
-    """Names, times and the kind of an error: its message may hold a password."""
+    """They have names, times and the type of an error: its message may contain a password."""
     health = Health(checks={"database": boom, "cache": lambda: None}, environ={})
     _, _, body = ask(behind(health), REMOTE_ADDR="127.0.0.1")
     told = json.loads(body)["checks"]
@@ -125,21 +128,21 @@ def test_details_hold_no_message() -> None:
 def test_who_gets_details(
     variables: dict[str, str], headers: dict[str, str], peer: str, details: bool
 ) -> None:
-    """The platform's own probe and this machine, nobody else."""
+    """Only the platform's own probe and clients on this machine get them."""
     health = Health(checks={"a": lambda: None}, environ=variables)
     _, _, body = ask(behind(health), headers, REMOTE_ADDR=peer)
     assert ("checks" in json.loads(body)) == details
 
 
 def test_checks_run_side_by_side() -> None:
-    """Each waits for the others to have begun."""
+    """Each check waits until the others have started."""
     barrier = threading.Barrier(4)
     health = Health(checks={str(n): lambda: barrier.wait(20) and None for n in range(4)})
     assert all(not outcome.problem for outcome in health.outcomes().values())
 
 
 def test_check_that_hangs_is_a_failing_one_and_is_not_started_again() -> None:
-    """However often anybody asks."""
+    """This holds for any number of requests."""
     release, started = threading.Event(), []
 
     def hang() -> None:
@@ -158,7 +161,7 @@ def test_check_that_hangs_is_a_failing_one_and_is_not_started_again() -> None:
 
 
 def test_outcomes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the time that is given, whoever asks."""
+    """They are cached for `cache_seconds`, for all clients."""
     calls: list[int] = []
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -173,7 +176,7 @@ def test_outcomes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_who_ask_at_once_run_the_checks_once() -> None:
-    """Probes of several front ends come together."""
+    """Probes of several front ends arrive at the same time."""
     calls: list[int] = []
     health = Health(checks={"a": lambda: calls.append(1)}, cache_seconds=60)
     threads = [threading.Thread(target=health.outcomes) for _ in range(20)]
@@ -185,7 +188,7 @@ def test_many_who_ask_at_once_run_the_checks_once() -> None:
 
 
 def test_coroutines_are_awaited() -> None:
-    """An async check is one too."""
+    """A check may be an async function."""
 
     async def good() -> None: ...
 
@@ -200,7 +203,7 @@ def test_coroutines_are_awaited() -> None:
 
 
 def test_head_and_other_methods() -> None:
-    """HEAD has no body; others are refused."""
+    """HEAD has no body; other methods are refused."""
     middleware = behind(Health())
     status, headers, body = ask(middleware, REQUEST_METHOD="HEAD")
     assert (status, body) == ("200 OK", b"")
@@ -210,14 +213,17 @@ def test_head_and_other_methods() -> None:
 
 
 def test_never_redirected_and_never_signed_in() -> None:
-    """A plain probe gets its answer where all others must come by https and be signed in."""
+    """A probe by plain http gets a response even if other requests need https and a sign-in."""
     middleware = behind(Health(), https_only=True, require_login="aad")
     assert ask(middleware)[0] == "200 OK"
     assert ask(middleware, PATH_INFO="/")[0] == "308 Permanent Redirect"
 
 
 def test_draining_comes_first() -> None:
-    """503 without asking any check, which may be gone already; then there is no way back."""
+    """The response is 503 without any check, as resources may be closed.
+
+    Draining cannot be undone.
+    """
     calls: list[int] = []
     health = Health(checks={"a": lambda: calls.append(1)})
     health.drain()
@@ -227,7 +233,7 @@ def test_draining_comes_first() -> None:
 
 
 def test_falling_ill_and_getting_well_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """With the checks' names, and no message."""
+    """The lines have the checks' names, and no message."""
     well = [True, False, False, True]
     health = Health(checks={"a": lambda: well.pop(0)}, cache_seconds=0)
     for _ in range(4):
@@ -250,7 +256,7 @@ def test_falling_ill_and_getting_well_are_logged_once(caplog: pytest.LogCaptureF
     ids=["no-slash", "query", "no-function", "no-time", "negative", "nan"],
 )
 def test_what_cannot_be_used(make: Callable[[], Health]) -> None:
-    """It is said when it is made."""
+    """The error is raised when the object is made."""
     with pytest.raises(ConfigError):
         make()
 
@@ -278,7 +284,7 @@ def test_what_cannot_be_used(make: Callable[[], Health]) -> None:
 def test_warm_up(
     variables: dict[str, str], headers: dict[str, str], path: str, answered: bool
 ) -> None:
-    """The platform's own is answered without the app, unless told to pass it on."""
+    """The middleware responds to the platform's request, unless it is set to pass it on."""
     status, _, _ = ask(behind(Health(), variables), headers, PATH_INFO=path)
     assert status == ("200 OK" if answered else "299 App")
 
@@ -294,7 +300,7 @@ def test_warm_up(
     ids=["with-port", "without", "visitor", "name-not-known"],
 )
 def test_host_of_a_probe(host: str, variables: dict[str, str], seen: str) -> None:
-    """No framework sees a link-local one, which it would refuse."""
+    """Frameworks refuse link-local hosts, so they never see one."""
     found: list[str] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Only signed-in visitors: the middleware's option, and the decorator for views."""
+"""Required sign-in: the middleware's option, and the decorator for views."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ask(environ: dict[str, Any], **options: Any) -> tuple[str, dict[str, str]]:
 
 
 def test_middleware_option() -> None:
-    """401, or on to the provider's sign-in and back; who is signed in goes on."""
+    """The response is 401 or a redirect to the provider's sign-in and back; users pass."""
     assert ask(make_environ(), require_login="401")[0] == "401 Unauthorized"
     environ = make_environ(PATH_INFO="/a b/\xc3\xbc", QUERY_STRING="x=1&y=%20")
     status, found = ask(environ, require_login="aad")
@@ -46,7 +46,7 @@ def test_middleware_option() -> None:
 
 @pytest.mark.parametrize("value", ["aad google", "a/b", "https://x", "\xfc"])
 def test_option_that_cannot_be_used(value: str) -> None:
-    """It is a provider's name, or 401."""
+    """It must be a provider's name, or 401."""
     with pytest.raises(ConfigError):
         ask(make_environ(), require_login=value)
 
@@ -56,7 +56,7 @@ PATHS = ["//evil.example/x", "/\\evil.example", "\\\\evil.example", "https://evi
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path or "empty")
 def test_never_to_another_site(path: str) -> None:
-    """What would be read as one becomes a path."""
+    """A target that could be read as another site becomes a path."""
     target = parse_qs(urlsplit(login.login_url("aad", path)).query)["post_login_redirect_uri"][0]
     assert target.startswith("/")
     assert not target.startswith(("//", "/\\"))
@@ -71,13 +71,13 @@ PLATFORM = [
 
 @pytest.mark.parametrize("path", PLATFORM)
 def test_never_to_the_platforms_own_pages(path: str) -> None:
-    """A link could sign a user out with the sign-in that it asks for."""
+    """Otherwise a link could lead a user through the sign-in to the page that signs them out."""
     assert login.login_url("aad", path, "x=1").endswith("?post_login_redirect_uri=%2F")
 
 
 @given(path=st.text(st.characters(max_codepoint=255)), query=st.text(max_size=20))
 def test_never_to_another_site_whatever_is_asked_for(path: str, query: str) -> None:
-    """For any path and query."""
+    """This holds for any path and query."""
     url = login.login_url("aad", path, query)
     assert url.isascii()
     assert url.startswith("/.auth/login/aad?post_login_redirect_uri=%2F")
@@ -93,19 +93,19 @@ def flask_app() -> Any:
     @app.get("/account")
     @signed_in("aad")
     def account() -> str:
-        """Be a page."""
+        """Return a page."""
         return "yours"
 
     @app.get("/report")
     @signed_in(roles=["admin"])
     def report() -> str:
-        """Be a page."""
+        """Return a page."""
         return "report"
 
     @app.get("/other")
     @signed_in(roles="boss")
     def other() -> str:
-        """Be a page."""
+        """Return a page."""
         return "other"
 
     app.wsgi_app = AppServiceMiddleware(app.wsgi_app, environ=SIGN_IN)  # type: ignore[method-assign]
@@ -125,7 +125,7 @@ def flask_app() -> Any:
     ids=["sign-in", "signed-in", "401", "role", "other-role", "role-signed-out"],
 )
 def test_decorator_in_flask(path: str, sent: dict[str, str], status: int) -> None:
-    """It answers for the view, or lets it."""
+    """The decorator responds in the view's place, or calls the view."""
     client = flask_app().test_client()
     answer = client.get(path, headers=sent, environ_base={"REMOTE_ADDR": "169.254.130.1"})
     assert answer.status_code == status
@@ -162,7 +162,7 @@ def test_decorator_in_django() -> None:
 
 
 def test_view_without_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is missing is said."""
+    """The error states what is missing."""
     import sys
 
     monkeypatch.setitem(sys.modules, "flask", None)

@@ -12,7 +12,7 @@ from appsvc_runtime.middleware.options import VARIABLES, MiddlewareOptions
 from appsvc_runtime.settings.options import OPTIONS
 from tests.support.wsgi import APP_SERVICE, HTTP_PLATFORM
 
-# For each argument: one in code, one in its variable, and what of the options shows it.
+# For each argument: a value in code, a value of its variable, and the attribute that shows it.
 ROWS: list[Any] = [
     ("trusted_proxies", ["10.0.0.1"], "10.0.0.2", "trusted", ("10.0.0.1",), "10.0.0.2"),
     ("hops", 3, "4", "hops", 3, 4),
@@ -49,14 +49,14 @@ def test_the_constructors_have_the_options_of_the_table() -> None:
 def test_an_argument_goes_before_its_variable(
     name: str, argument: Any, variable: str, attribute: str, by_argument: Any, by_variable: Any
 ) -> None:
-    """And the variable before the default."""
+    """The variable takes precedence over the default."""
     site = {**APP_SERVICE, VARIABLES[name]: variable}
     assert getattr(MiddlewareOptions({name: argument, "environ": site}), attribute) == by_argument
     assert getattr(MiddlewareOptions({"environ": site}), attribute) == by_variable
 
 
 def test_options_cannot_be_changed() -> None:
-    """Neither what is there, nor by something new."""
+    """Attributes can be neither replaced nor added."""
     options = MiddlewareOptions({"environ": APP_SERVICE})
     for name in ("hops", "health", "another"):
         with pytest.raises(AttributeError, match=f"nor its {name}"):
@@ -64,7 +64,10 @@ def test_options_cannot_be_changed() -> None:
 
 
 def test_defaults_are_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inert at home; on the platform the front end is trusted, and one more proxy under IIS."""
+    """Off the platform the middleware is inert.
+
+    On it the front end is trusted, under IIS one more.
+    """
     for name in (*APP_SERVICE, *VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
     home = MiddlewareOptions({})
@@ -84,7 +87,7 @@ def test_https_is_not_asked_for_by_an_inert_one() -> None:
 
 
 def test_the_environment_is_read_when_a_middleware_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`os.environ` where no other variables are given."""
+    """`os.environ` is used if no other variables are passed."""
     monkeypatch.setenv("APPSVC_HSTS_SECONDS", "7")
     assert MiddlewareOptions({}).hsts_seconds == 7
     assert MiddlewareOptions({"environ": {}}).hsts_seconds != 7
@@ -92,7 +95,7 @@ def test_the_environment_is_read_when_a_middleware_is_made(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("middleware", [AppServiceMiddleware, AppServiceASGIMiddleware])
 def test_an_option_that_cannot_be_used_is_an_error(middleware: Any) -> None:
-    """It names the setting and not its value."""
+    """The error names the setting and not its value."""
     with pytest.raises(ConfigError, match="The setting APPSVC_FORWARDED_HOPS") as found:
         middleware(None, environ={"APPSVC_FORWARDED_HOPS": "secret"})
     assert "secret" not in str(found.value)
@@ -104,13 +107,13 @@ def test_an_option_that_cannot_be_used_is_an_error(middleware: Any) -> None:
 
 @pytest.mark.parametrize("middleware", [AppServiceMiddleware, AppServiceASGIMiddleware])
 def test_a_misspelled_option_is_refused(middleware: Any) -> None:
-    """By Python itself: the constructors have their names."""
+    """Python itself raises the error, as the constructors have named arguments."""
     with pytest.raises(TypeError, match="pass_warmups"):
         middleware(None, pass_warmups=True)
 
 
 def test_what_decides_alike_is_told_by_the_policy() -> None:
-    """Options of responses are no part of it."""
+    """Options of responses are not part of the policy."""
     one = MiddlewareOptions({"environ": APP_SERVICE}).policy
     other = {"health": Health(), "https_only": True, "environ": APP_SERVICE}
     assert MiddlewareOptions(other).policy == one

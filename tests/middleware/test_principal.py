@@ -1,4 +1,4 @@
-"""Who is signed in: App Service authentication's headers, read, and whatever is not quite that."""
+"""The signed-in user: App Service authentication's headers, and values that are almost valid."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ TWO_IDS = principal([{"typ": NAMEID, "val": "s"}, {"typ": OID, "val": "o"}])
 
 
 def good(case: str, name_read: str = "ann@example.com", **changed: str | None) -> Any:
-    """Give a case of the headers as the platform sends them, with one changed."""
+    """Return a case with the headers as the platform sends them, and one changed."""
     provider = changed.get("provider") or "aad"
     expected = ("1234", name_read, provider)
     return pytest.param(GOOD._replace(**changed), expected, id=case)
@@ -115,7 +115,7 @@ def good(case: str, name_read: str = "ann@example.com", **changed: str | None) -
     ],
 )  # fmt: skip
 def test_who_it_is(headers: PrincipalHeaders, expected: tuple[str, str, str]) -> None:
-    """The claims are the source, the other headers agree with them or fill in."""
+    """The claims are the source; the other headers must agree with them or complete them."""
     found, problem = read_principal(headers)
     assert problem == ""
     assert found is not None
@@ -138,7 +138,7 @@ NOBODY = [
     pytest.param(encode(b""), "", id="nothing"),
     pytest.param(encode(b"\xff\xfe{}"), "no JSON", id="invalid-utf-8"),
     pytest.param(encode(b'{"claims": ['), "no JSON", id="cut-off"),
-    # From Python 3.14 on nothing is nested too deep for its parser: a list is no object.
+    # From Python 3.14 on, no nesting is too deep for its parser: a list is not an object.
     pytest.param(encode(b"[" * 24_000 + b"]" * 24_000), TOO_DEEP, id="nested-24000-deep"),
     pytest.param(encode([]), "no JSON object", id="list"),
     pytest.param(encode("text"), "no JSON object", id="string"),
@@ -197,7 +197,7 @@ NOBODY = [
 
 @pytest.mark.parametrize(("encoded", "said"), NOBODY)
 def test_what_is_nobody(encoded: str, said: str) -> None:
-    """Never an exception, never somebody; why is said without the value."""
+    """There is no exception and no user; the reason is reported without the value."""
     found, problem = read_principal(PrincipalHeaders(encoded, "1234", "ann@example.com", "aad"))
     assert found is None
     assert said in problem
@@ -244,7 +244,7 @@ def test_what_is_nobody(encoded: str, said: str) -> None:
     ],
 )  # fmt: skip
 def test_headers_that_do_not_agree(headers: PrincipalHeaders, said: str) -> None:
-    """Nobody."""
+    """There is no user."""
     found, problem = read_principal(headers)
     assert found is None
     assert said in problem
@@ -265,7 +265,7 @@ JSON = st.recursive(
 
 @given(value=JSON, identity=st.none() | st.text(max_size=10), name=st.none() | st.text(max_size=9))
 def test_any_json(value: Any, identity: str | None, name: str | None) -> None:
-    """Never an exception; who is somebody has an id and a provider."""
+    """There is no exception; a user always has an id and a provider."""
     found, problem = read_principal(PrincipalHeaders(encode(value), identity, name, None))
     assert (found is None) == bool(problem)
     if found is not None:
@@ -278,7 +278,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("\r\n\
 
 @given(kind=ANY_TEXT, value=ANY_TEXT, name=ANY_TEXT, ascii_only=st.booleans())
 def test_any_claim(kind: str, value: str, name: str, ascii_only: bool) -> None:
-    """A line break, NUL or half a character makes it nobody's, however the JSON spells it."""
+    """A line break, NUL or half a surrogate pair invalidates it, however the JSON spells it."""
     claims = [*CLAIMS, {"typ": kind, "val": value}]
     text = json.dumps({"auth_typ": "aad", "claims": claims}, ensure_ascii=ascii_only)
     data = text.encode("utf-8", "surrogatepass")
@@ -294,7 +294,7 @@ def test_any_claim(kind: str, value: str, name: str, ascii_only: bool) -> None:
 
 @given(text=st.text(max_size=200))
 def test_any_text(text: str) -> None:
-    """Never an exception, and nobody."""
+    """There is no exception and no user."""
     found, _ = read_principal(PrincipalHeaders(text, text, text, text))
     assert found is None
 
@@ -314,7 +314,7 @@ def headers(**changed: str | None) -> dict[str, str]:
 
 
 def seen(environ: dict[str, Any], variables: dict[str, str], **options: Any) -> dict[str, Any]:
-    """Give what an app sees behind the middleware."""
+    """Return the environ that an app sees behind the middleware."""
     found: dict[str, Any] = {}
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -328,7 +328,7 @@ def seen(environ: dict[str, Any], variables: dict[str, str], **options: Any) -> 
 
 
 def test_signed_in_through_the_front_end() -> None:
-    """The principal, and what frameworks look for."""
+    """The app gets the principal, and the variables that frameworks read."""
     found = seen(make_environ(headers()), SIGN_IN)
     who = found["appsvc.request"].principal
     assert isinstance(who, Principal)
@@ -347,7 +347,7 @@ def test_signed_in_through_the_front_end() -> None:
     ],
 )  # fmt: skip
 def test_what_remote_user_is(option: Any, expected: str | None) -> None:
-    """Provider and id, the name where that is wanted, or nothing; as argument and as variable."""
+    """Provider and id, the name or nothing, by argument and by variable."""
     found = seen(make_environ(headers()), SIGN_IN, remote_user=option)
     assert found.get("REMOTE_USER") == expected
     text = "" if option is None else str(option)
@@ -358,7 +358,7 @@ def test_what_remote_user_is(option: Any, expected: str | None) -> None:
 
 @pytest.mark.parametrize("option", ["email", "2", "id,name", "nam\u00e9"])
 def test_remote_user_of_something_else(option: str) -> None:
-    """Is an error."""
+    """Any other value is an error."""
     with pytest.raises(ConfigError, match="true, false, id or name"):
         seen(make_environ(), {**SIGN_IN, "APPSVC_REMOTE_USER": option})
 
@@ -378,13 +378,13 @@ USERNAMES = [
 
 @pytest.mark.parametrize(("provider", "identity", "expected"), USERNAMES)
 def test_username(provider: str, identity: str, expected: str) -> None:
-    """Provider and id as they are, but for characters that no user name has."""
+    """Provider and id are unchanged, except for characters that a user name cannot have."""
     assert Principal(identity, "admin", provider).username == expected
 
 
 @given(pairs=st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=2, unique=True))
 def test_usernames_are_all_different(pairs: list[tuple[str, str]]) -> None:
-    """And such that Django's user names allow."""
+    """They contain only characters that Django's user names allow."""
     names = [Principal(identity, "admin", provider).username for provider, identity in pairs]
     assert len(set(names)) == len(pairs)
     for name in names:
@@ -393,7 +393,7 @@ def test_usernames_are_all_different(pairs: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize("provider", ["aad", "p" * 200, "\xfc" * 100])
 def test_usernames_of_long_ids(provider: str) -> None:
-    """Cut, with a digest that keeps them apart."""
+    """They are cut, and a digest keeps them distinct."""
     ids = ["x" * 200 + end for end in ("", "a", "b")] + ["\u674e" * 100, "x" * 140, "x" * 150]
     names = [Principal(identity, "admin", provider).username for identity in ids]
     assert len(set(names)) == len(ids)
@@ -401,7 +401,7 @@ def test_usernames_of_long_ids(provider: str) -> None:
 
 
 def test_remote_user_can_be_left_alone() -> None:
-    """By the option or its variable; the principal is there all the same, read when asked for."""
+    """The principal is still there, read on first access."""
     for found in (
         seen(make_environ(headers()), SIGN_IN, remote_user=False),
         seen(make_environ(headers()), {**SIGN_IN, "APPSVC_REMOTE_USER": "0"}),
@@ -412,7 +412,7 @@ def test_remote_user_can_be_left_alone() -> None:
 
 
 def test_name_that_is_no_latin_1() -> None:
-    """REMOTE_USER is a text as WSGI has it, the principal's name a readable one."""
+    """REMOTE_USER is encoded as WSGI requires, the principal's name is readable."""
     name = "\u674e".encode().decode("latin-1")
     found = seen(
         make_environ(headers(X_MS_CLIENT_PRINCIPAL_NAME=name)), SIGN_IN, remote_user="name"
@@ -436,7 +436,7 @@ def test_name_that_is_no_latin_1() -> None:
     ],
 )
 def test_nobody_may_say_it(variables: dict[str, str], peer: str) -> None:
-    """All such headers are gone before the app sees the request, and nobody is signed in."""
+    """All such headers are removed before the app sees the request, and no user is signed in."""
     found = seen(make_environ(headers(), REMOTE_ADDR=peer), variables)
     assert found["appsvc.request"].principal is None
     assert not [name for name in found if name.startswith("HTTP_X_MS_")]
@@ -447,7 +447,7 @@ def test_nobody_may_say_it(variables: dict[str, str], peer: str) -> None:
 def test_bad_principal_is_logged_once_without_its_value(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is signed in, and the log is not filled."""
+    """No user is signed in, and the log is not flooded."""
     monkeypatch.setattr(request_info, "_said", set())
     for _ in range(3):
         found = seen(make_environ(headers(X_MS_CLIENT_PRINCIPAL="!!!!e30=")), SIGN_IN)
@@ -473,7 +473,7 @@ STRANGERS = st.sampled_from(
 
 @given(sent=st.dictionaries(NAMES, VALUES), peer=STRANGERS)
 def test_no_principal_from_a_stranger_ever(sent: dict[str, str], peer: str) -> None:
-    """Whatever headers an untrusted peer sends."""
+    """This holds for any headers that an untrusted peer sends."""
     found = seen(make_environ(sent, REMOTE_ADDR=peer), SIGN_IN)
     assert found["appsvc.request"].principal is None
     assert "REMOTE_USER" not in found
@@ -482,6 +482,6 @@ def test_no_principal_from_a_stranger_ever(sent: dict[str, str], peer: str) -> N
 
 @given(sent=st.dictionaries(NAMES, VALUES))
 def test_never_an_exception_from_the_front_end(sent: dict[str, str]) -> None:
-    """Nor a user without an id."""
+    """There is no user without an id, either."""
     who = seen(make_environ(sent), SIGN_IN)["appsvc.request"].principal
     assert who is None or who.id

@@ -1,4 +1,4 @@
-"""Django's RemoteUserMiddleware, as the example's README has it: who signs in is its user."""
+"""Django's RemoteUserMiddleware, as in the example's README: its user is the signed-in user."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NOBODY = {"user": "", "known": False}
 
 
 def users(folder: Path, *asked: tuple[dict[str, str], str], **variables: str) -> list[object]:
-    """Return whom Django takes for the user of each request."""
+    """Return Django's user of each request."""
     (folder / "site_with_users.py").write_text(SITE)
     result = run(
         "site_with_users.py", json.dumps(asked), cwd=folder, timeout=60, **SIGN_IN, **variables
@@ -77,7 +77,7 @@ def users(folder: Path, *asked: tuple[dict[str, str], str], **variables: str) ->
 
 
 def by_github(identity: str) -> dict[str, str]:
-    """Return the headers of a user of another provider, whose name is that of Entra ID's user."""
+    """Return the headers of a user of another provider with the same name as Entra ID's user."""
     whole = principal([{"typ": NAMEID, "val": identity}], auth_typ="github")
     return headers(
         X_MS_CLIENT_PRINCIPAL=whole,
@@ -87,7 +87,7 @@ def by_github(identity: str) -> dict[str, str]:
 
 
 def test_signed_in_users_are_djangos_users(tmp_path: Path) -> None:
-    """By what the front end reports, and never by what a client does; two providers, two users."""
+    """The front end's headers count, and never a client's; two providers give two users."""
     told = users(
         tmp_path,
         (headers(), "169.254.130.1"),
@@ -105,6 +105,6 @@ def test_signed_in_users_are_djangos_users(tmp_path: Path) -> None:
 
 
 def test_users_by_name(tmp_path: Path) -> None:
-    """Where a site wants that, as for users that it has already."""
+    """This is for sites that want names, as for users that exist already."""
     told = users(tmp_path, (headers(), "169.254.130.1"), APPSVC_REMOTE_USER="name")
     assert told == [{"user": "ann@example.com", "known": True}]

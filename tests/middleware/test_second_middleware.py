@@ -16,7 +16,7 @@ from tests.support.wsgi import APP_SERVICE, FRONT_END, Recorder, make_environ
 FRONT_DOOR = "a0a0a0a0-1111-2222-3333-444444444444"
 HOME = {"APPSVC_TRUSTED_PROXIES": FRONT_END}
 
-# Everything that any step changes, in one request.
+# All headers that any step changes, in one request.
 EVERYTHING = {
     "X-Forwarded-For": "6.6.6.6, 203.0.113.7:5, 10.0.0.9:7",
     "X-Forwarded-Proto": "https, http",
@@ -36,7 +36,7 @@ EVERYTHING = {
         )
     },
 }
-# By the outer one's options, which must leave no trace in what the inner one decides.
+# Decided by the outer one's options; the inner one's decision must not depend on it.
 OUTER: list[Any] = [
     pytest.param(APP_SERVICE, id="trusted"),
     pytest.param({**APP_SERVICE, "APPSVC_TRUSTED_PROXIES": "192.0.2.1"}, id="untrusted"),
@@ -54,7 +54,7 @@ INNER: list[Any] = [
 
 
 def visible(environ: dict[str, Any]) -> dict[str, Any]:
-    """Return what an app sees, without what is another object each time."""
+    """Return what an app sees, without objects that differ each time."""
     others = ("appsvc.original", "wsgi.input", "wsgi.errors", "appsvc.scope", "appsvc.environ")
     found = {key: value for key, value in environ.items() if key not in others}
     found["appsvc.request"] = repr(found["appsvc.request"])
@@ -66,7 +66,7 @@ def visible(environ: dict[str, Any]) -> dict[str, Any]:
 def test_a_second_middleware_decides_as_if_it_were_the_first(
     outer: dict[str, str], inner: dict[str, str]
 ) -> None:
-    """All that the outer one changed or removed is given back; `appsvc.original` is what came."""
+    """What the outer one changed or removed is restored; `appsvc.original` has the first values."""
     came = {key: value for key, value in make_environ(EVERYTHING).items() if key[:5] != "wsgi."}
 
     def through(*sites: dict[str, str]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_a_second_middleware_decides_as_if_it_were_the_first(
         return app.environ
 
     assert visible(through(inner, outer)) == visible(through(inner))
-    # With everything that the app no longer sees as it came among the originals.
+    # All values that the app sees changed are among the originals.
     seen = through(inner, outer)
     changed = {key for key, value in came.items() if seen.get(key) != value}
     assert changed <= seen["appsvc.original"].keys()
@@ -92,7 +92,7 @@ def test_a_second_middleware_decides_as_if_it_were_the_first(
 def test_a_second_middleware_of_asgi_does_so_as_well(
     outer: dict[str, str], inner: dict[str, str]
 ) -> None:
-    """Headers in several lines and with underscores too."""
+    """This includes headers in several lines and headers with underscores."""
     raw = [(name.lower().encode(), value.encode()) for name, value in EVERYTHING.items()]
     raw += [(b"x-forwarded-for", b"9.9.9.9"), (b"x_real_ip", b"6.6.6.6"), (b"host", b"a.example")]
 
@@ -127,7 +127,7 @@ def test_a_second_middleware_of_asgi_does_so_as_well(
 def test_what_stands_between_two_of_asgi_is_kept(
     outer: dict[str, str], inner: dict[str, str]
 ) -> None:
-    """A header that a middleware there sets: a client's own of that name does not return."""
+    """A middleware between them sets a header: the client's own of that name does not return."""
     seen: list[tuple[bytes, bytes]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -165,7 +165,10 @@ ENTRY_POINT: list[Any] = [
 def test_health_of_the_inner_one_is_never_refused(
     variables: dict[str, str], sent: dict[str, str], kind: str
 ) -> None:
-    """Nor redirected: the platform would replace an instance that is well. Pages still are."""
+    """It is not redirected either: the platform would replace a healthy instance.
+
+    Pages still are.
+    """
     site = {**APP_SERVICE, **variables}
     health = Health("/healthz-of-the-inner", checks={"bad": lambda: False})
     app = Recorder()

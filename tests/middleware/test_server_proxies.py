@@ -1,4 +1,4 @@
-"""Servers that would decide before the middleware: ours do not, and a bare one is warned of."""
+"""Servers that would decide before the middleware: ours do not, and others cause a warning."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ BARE = [
 def test_a_server_that_decides_first_is_warned_of(
     source: str, command: tuple[str, ...], variables: dict[str, str], warning: str, tmp_path: Path
 ) -> None:
-    """At the start where there is a lifespan, else with the first request; once."""
+    """The warning comes at the start if there is a lifespan, else with the first request; once."""
     (tmp_path / "app.py").write_text(source)
     with serving(*command, cwd=tmp_path, **variables) as server:
         if warning == AT_START and "--lifespan" not in command:
@@ -100,7 +100,7 @@ def test_a_server_that_decides_first_is_warned_of(
 @pytest.mark.integration
 @rows()
 def test_ours_take_no_header_for_the_path_or_the_peer(row: Row, tmp_path: Path) -> None:
-    """Also where FORWARDED_ALLOW_IPS lets everybody: that is for servers without us."""
+    """FORWARDED_ALLOW_IPS=* does not change this: it is for servers without this package."""
     with serving(
         *row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="1", **PLATFORM, **ANY
     ) as server:
@@ -125,7 +125,7 @@ def test_ours_take_no_header_for_the_path_or_the_peer(row: Row, tmp_path: Path) 
 @pytest.mark.integration
 @rows()
 def test_ours_believe_no_peer_that_is_not_trusted(row: Row, tmp_path: Path) -> None:
-    """Whatever FORWARDED_ALLOW_IPS says, scheme and peer are what the server saw."""
+    """Whatever FORWARDED_ALLOW_IPS is, scheme and peer are what the server saw."""
     variables = {**PLATFORM, **ANY, "APPSVC_TRUSTED_PROXIES": "192.0.2.1", "APPSVC_WORKERS": "1"}
     with serving(*row.serve, cwd=row.site(tmp_path), **variables) as server:
         seen = asked(server, {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"})
@@ -145,7 +145,7 @@ def test_ours_believe_no_peer_that_is_not_trusted(row: Row, tmp_path: Path) -> N
     ],
 )
 def test_gunicorns_settings(names: list[str], allowed: list[str], found: bool) -> None:
-    """Only what lets a front end's peer send names into the environ."""
+    """The warning is only for settings by which a front end's peer can set names in the environ."""
     config = SimpleNamespace(forwarder_headers=names, forwarded_allow_ips=allowed)
     front_ends = ("169.254.129.1", "10.0.0.4")
     assert bool(server_proxies._describe_gunicorn(config, front_ends)) is found
@@ -153,7 +153,7 @@ def test_gunicorns_settings(names: list[str], allowed: list[str], found: bool) -
 
 
 def test_nothing_is_found_without_a_server() -> None:
-    """As in an app's own tests."""
+    """This is the case in an app's own tests."""
     assert server_proxies.describe(loopback=True) == ""
     assert not server_proxies.mixes_names()
 
@@ -162,7 +162,7 @@ def test_nothing_is_found_without_a_server() -> None:
 
 
 def called_by(worker: str, config: Any) -> bool:
-    """Have a worker's module call `mixes_names`."""
+    """Call `mixes_names` from a module with a worker's name."""
     names: dict[str, Any] = {"__name__": worker, "ask": server_proxies.mixes_names}
     exec("def handle(self):\n    return ask()", names)
     return bool(names["handle"](SimpleNamespace(cfg=config)))
@@ -188,7 +188,7 @@ OUR_HOOK = older._dropping_underscores(lambda *_: None)
 def test_which_gunicorn_mixes_names(
     release: tuple[int, ...], config: dict[str, Any], mixes: bool, monkeypatch: Any
 ) -> None:
-    """By its release and settings, in each of its WSGI workers."""
+    """It depends on release and settings, in each of its WSGI workers."""
     monkeypatch.setitem(sys.modules, "gunicorn", SimpleNamespace(version_info=release))
     for worker in ("sync", "gthread", "base_async"):
         assert called_by(f"gunicorn.workers.{worker}", SimpleNamespace(**config)) is mixes
@@ -202,7 +202,7 @@ def test_which_gunicorn_mixes_names(
 def test_nobody_is_signed_in_by_a_name_with_underscores(
     command: tuple[str, ...], home: bool, tmp_path: Path
 ) -> None:
-    """A gunicorn that takes them for the front end's has no users, and says so once."""
+    """If gunicorn takes them for the front end's, no user is signed in, and it is logged once."""
     (tmp_path / "app.py").write_text(WSGI)
     site = {"APPSVC_TRUSTED_PROXIES": "127.0.0.1"} if home else PLATFORM
     signs_in = {"WEBSITE_AUTH_ENABLED": "true", "APPSVC_REQUIRE_LOGIN": "401"}

@@ -37,7 +37,7 @@ ROLES_ONLY = headers(X_MS_CLIENT_PRINCIPAL=principal([{"typ": "oid", "val": "123
 
 
 def forged() -> RequestInfo:
-    """Return what the middleware would have put there for an administrator."""
+    """Return what the middleware would set for an administrator."""
     info = RequestInfo("https", "h", "203.0.113.7", None, None)
     info._principal = Principal("1", "admin", "aad")
     return info
@@ -48,7 +48,7 @@ FORGED_SCOPE = {"type": "http", "appsvc.environ": FORGED_ENVIRON, "headers": [],
 
 
 class Body(BaseModel):
-    """A body that has what a request has."""
+    """A request body with the attributes of a request."""
 
     META: dict[str, Any]
     scope: dict[str, Any]
@@ -57,7 +57,7 @@ class Body(BaseModel):
 
 
 class Lying:
-    """An object that claims to be a request of Starlette's."""
+    """An object that pretends to be a request of Starlette."""
 
     META = FORGED_ENVIRON
     scope = FORGED_SCOPE
@@ -84,7 +84,7 @@ LOOK_ALIKES = {
 @pytest.mark.parametrize("named", [False, True], ids=["positional", "named"])
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_what_is_no_request_is_an_error(value: Any, named: bool, kind: str) -> None:
-    """Whatever attributes it has: the view does not run."""
+    """Its attributes do not matter: the view does not run."""
     ran = []
 
     @signed_in()
@@ -102,7 +102,7 @@ def test_what_is_no_request_is_an_error(value: Any, named: bool, kind: str) -> N
 
 
 def test_flask_beside_another_framework_is_not_asked() -> None:
-    """It is loaded, and handles no request: an error, not Flask's own about its context."""
+    """Flask is imported but handles no request: the error is not Flask's own about its context."""
     import flask
 
     assert not flask.has_request_context()
@@ -116,7 +116,7 @@ def test_flask_beside_another_framework_is_not_asked() -> None:
 
 
 def test_no_framework_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of those that are not there already."""
+    """Only frameworks that are already imported are used."""
     for name in ("flask", "django.http.request", "starlette.requests", "rest_framework.request"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.delitem(sys.modules, "werkzeug.wrappers.request", raising=False)
@@ -152,7 +152,7 @@ def test_no_framework_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     "no-view".split(),
 )
 def test_conditions_that_cannot_be_meant(make: Any) -> None:
-    """An error when the view is made: none of them may come to mean everybody."""
+    """The error is raised when the view is made, so that no condition can admit everybody."""
     with pytest.raises(ConfigError):
         make()
 
@@ -164,7 +164,7 @@ NO_VIEWS = """setup initial initialize_request perform_authentication check_perm
 
 @pytest.mark.parametrize("name", NO_VIEWS)
 def test_a_method_that_returns_no_response(name: str) -> None:
-    """An error: Django, its REST framework and Flask-Admin would go on in spite of a refusal."""
+    """This is an error: Django, its REST framework and Flask-Admin would ignore a refusal."""
     ran = []
 
     def method(self: Any, request: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_method_that_returns_no_response(name: str) -> None:
     with pytest.raises(ConfigError, match=f"Shop.{name}"):
         getattr(shop(), name)(None)
     assert not ran
-    # A view of such a name is one.
+    # A view with such a name is accepted.
     method.__qualname__ = name
     assert signed_in("aad")(method) is not method
     method.__qualname__ = f"make_shop.<locals>.{name}"
@@ -209,7 +209,7 @@ def test_a_method_that_returns_no_response(name: str) -> None:
     ],
 )
 def test_provider_and_roles(to: str, roles: Any, sent: dict[str, str], status: int) -> None:
-    """A provider that is named is checked, and one of the roles, letter for letter."""
+    """A named provider is checked, and one of the roles must match exactly."""
 
     @signed_in(to, roles=roles)
     async def view(request: Request) -> Any:
@@ -229,7 +229,7 @@ def test_provider_and_roles(to: str, roles: Any, sent: dict[str, str], status: i
 
 @pytest.mark.parametrize("value", ["aad", "aad,google", "google"])
 def test_provider_of_a_site(value: str) -> None:
-    """`require_login` means the same by the same word."""
+    """The same value has the same meaning in `require_login`."""
     statuses = []
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -242,7 +242,7 @@ def test_provider_of_a_site(value: str) -> None:
     assert statuses == ["200" if name in value else "403" for name in ("aad", "google")]
 
 
-# It does not look through a decorator for a dependency's `yield`.
+# Older releases do not find a dependency's `yield` behind a decorator.
 OLD_FASTAPI = tuple(map(int, fastapi.__version__.split(".")[:2])) < (0, 124)
 fast = FastAPI()
 inner = FastAPI()
@@ -322,17 +322,17 @@ async def inner_view(request: Request) -> str:
 
 
 class Endpoint(HTTPEndpoint):
-    """A class of Starlette's."""
+    """A class of Starlette."""
 
     @signed_in("aad")
     async def get(self, request: Request) -> Any:
-        """Be a page."""
+        """Return a page."""
         ran.append("endpoint")
         return PlainTextResponse("in")
 
     @signed_in("aad")
     def head(self, request: Request) -> Any:
-        """Be a page."""
+        """Return a page."""
         ran.append("endpoint")
         return PlainTextResponse("in")
 
@@ -359,7 +359,7 @@ fast.add_route("/endpoint", Endpoint)
     ],
 )  # fmt: skip
 def test_fastapi_and_starlette(path: str, method: str) -> None:
-    """Views, dependencies and classes: refused before they run, whatever the body holds."""
+    """Views, dependencies and classes are refused before they run, whatever the body contains."""
     app = AppServiceASGIMiddleware(fast, environ=SIGN_IN)
     forged_principal = {"principal": {"id": "1"}}
     claimed = {"META": {"appsvc.request": forged_principal}, "environ": {}}
@@ -387,7 +387,7 @@ def test_fastapi_and_starlette(path: str, method: str) -> None:
 
 @pytest.mark.parametrize("sent", [{}, headers()], ids=["nobody", "signed-in"])
 def test_body_that_is_the_only_argument(sent: dict[str, str]) -> None:
-    """An error that tells the author what is missing, for every user."""
+    """The error tells the author what is missing, for every user."""
     app = AppServiceASGIMiddleware(fast, environ=SIGN_IN)
     body = json.dumps({"META": {}, "scope": {"type": "http"}, "environ": {}}).encode()
     scope = make_scope(
@@ -413,11 +413,11 @@ async def socket_dependency(websocket: WebSocket, who: str = Depends(async_depen
 
 
 class Socket(WebSocketEndpoint):
-    """A class of Starlette's."""
+    """A class of Starlette."""
 
     @signed_in("aad")
     async def on_connect(self, websocket: WebSocket) -> None:
-        """Open."""
+        """Open the WebSocket."""
         ran.append("socket")
         await websocket.accept()
 
@@ -427,7 +427,7 @@ fast.routes.append(WebSocketRoute("/socket-class", Socket))
 
 @pytest.mark.parametrize("path", ["/socket", "/socket-dependency", "/socket-class"])
 def test_websockets(path: str) -> None:
-    """Closed before they are accepted."""
+    """They are closed before they are accepted."""
     app = AppServiceASGIMiddleware(fast, environ=SIGN_IN)
 
     def ask(sent: dict[str, str]) -> list[str]:
@@ -441,7 +441,7 @@ def test_websockets(path: str) -> None:
 
 
 def test_app_without_the_middleware(caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
-    """Nobody is let in, and it is logged once why nobody can be."""
+    """No user is admitted, and the reason is logged once."""
     from appsvc_runtime.middleware import login
 
     monkeypatch.setattr(login, "_warned", set())
@@ -453,7 +453,7 @@ def test_app_without_the_middleware(caplog: pytest.LogCaptureFixture, monkeypatc
 
 
 def test_unknown_connections_are_refused() -> None:
-    """Nobody can be signed in by them; the server's own lifespan goes on."""
+    """No user can be signed in through them; the server's own lifespan continues."""
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -468,17 +468,17 @@ def test_unknown_connections_are_refused() -> None:
 
 
 def test_flask_classes_and_async_views() -> None:
-    """Flask's current request, as the view has no argument for it."""
+    """Flask's current request is used, as the view has no argument for it."""
     from flask import Flask
     from flask.views import MethodView
 
     class Pages(MethodView):
-        """A class of Flask's."""
+        """A class of Flask."""
 
         decorators = (signed_in("aad"),)
 
         def get(self) -> str:
-            """Be a page."""
+            """Return a page."""
             return "in"
 
     app = Flask(__name__)

@@ -168,7 +168,7 @@ print(json.dumps(told))
 
 
 def test_views_of_every_kind(tmp_path: Path) -> None:
-    """Nobody is sent to the sign-in, a user passes, another provider's user gets 403."""
+    """Others are redirected to the sign-in, a user passes, another provider's user gets 403."""
     (tmp_path / "site_with_views.py").write_text(SITE)
     asked = json.dumps([{}, headers(), GOOGLE])
     result = run("-Wdefault", "site_with_views.py", asked, cwd=tmp_path, timeout=60, **SIGN_IN)

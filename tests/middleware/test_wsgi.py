@@ -1,4 +1,4 @@
-"""AppServiceMiddleware, one request at a time: what is believed, and what becomes of it."""
+"""AppServiceMiddleware, one request at a time: which headers are trusted, and what the app sees."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SCHEMES: list[Any] = [
 
 @pytest.mark.parametrize(("headers", "options", "scheme"), SCHEMES)
 def test_scheme(headers: dict[str, str], options: dict[str, Any], scheme: str) -> None:
-    """The scheme is decided once, and every place a framework may read agrees."""
+    """The scheme is decided once, and every place that a framework may read agrees."""
     seen = call(make_environ(headers), **options).seen
     assert seen["wsgi.url_scheme"] == scheme
     assert seen["HTTPS"] == ("on" if scheme == "https" else "off")
@@ -111,7 +111,7 @@ CLIENTS: list[Any] = [
 def test_client(
     header: str, options: dict[str, Any], client: tuple[str, str | None] | None
 ) -> None:
-    """The client is the hop that trusted proxies vouch for; what does not parse leaves the peer."""
+    """The client is the hop that trusted proxies report; if it cannot be parsed, the peer stays."""
     seen = call(make_environ({FOR: header}), **options).seen
     address, port = client or (FRONT_END, "40000")
     assert seen["REMOTE_ADDR"] == address
@@ -139,7 +139,7 @@ SECOND_HOPS: list[Any] = [
     pytest.param({}, None, "203.0.113.7:5", "http", VISITOR, id="v1-plain"),
     pytest.param({}, "https", "6.6.6.6, 203.0.113.7:5", "https", VISITOR, id="v1-forged-client"),
     pytest.param({}, None, "6.6.6.6, 203.0.113.7:5", "http", VISITOR, id="v1-plain-forged-client"),
-    # A client inside the site's virtual network would pass for version 2's hop.
+    # A client inside the site's virtual network would look like version 2's hop.
     pytest.param({}, None, "6.6.6.6, 10.0.0.9:5", "http", PRIVATE, id="v1-private-client"),
     pytest.param(
         {"HTTP_PLATFORM_TOKEN": ""}, "https", "6.6.6.6, 10.0.0.9:5", "https", PRIVATE, id="v1-empty"
@@ -151,7 +151,7 @@ SECOND_HOPS: list[Any] = [
 def test_http_platform_handler(
     variables: dict[str, str], proto: str | None, client: str, scheme: str, address: str
 ) -> None:
-    """Both versions of the module give the client, and neither lets one forge an address."""
+    """Both versions of the module report the client, and neither lets a client forge an address."""
     headers = {FOR: client} | ({PROTO: proto} if proto else {})
     environ = make_environ(headers, REMOTE_ADDR="127.0.0.1")
     seen = call(environ, {**HTTP_PLATFORM, **variables}).seen
@@ -201,7 +201,7 @@ PEERS: list[Any] = [
 def test_trust(
     peer: str, variables: dict[str, str], options: dict[str, Any], trusted: bool
 ) -> None:
-    """A trusted peer is believed; of an untrusted one nothing is left, where not inert."""
+    """An untrusted peer's headers are removed, unless the middleware is inert."""
     seen = call(make_environ(SAID, REMOTE_ADDR=peer), variables, **options).seen
     assert seen["wsgi.url_scheme"] == ("https" if trusted else "http")
     assert seen["REMOTE_ADDR"] == (VISITOR if trusted else peer)
@@ -244,7 +244,7 @@ FORGED = [
 
 @pytest.mark.parametrize("name", FORGED)
 def test_an_untrusted_peers_header_is_removed(name: str) -> None:
-    """The app does not see it; it stays reachable among the originals."""
+    """The app does not see it; it is still available among the originals."""
     key = "HTTP_" + name.upper().replace("-", "_")
     environ = make_environ({name: "forged", "X-Other": "kept"}, REMOTE_ADDR="198.51.100.1")
     seen = call(environ).seen
@@ -260,7 +260,7 @@ def test_an_untrusted_peers_header_is_removed(name: str) -> None:
     ids=["nothing", "site-name-alone", "instance-alone"],
 )
 def test_inert_off_the_platform(peer: str, variables: dict[str, str]) -> None:
-    """Nobody is believed, nothing changed but that nobody passes for a signed-in user."""
+    """No header counts, and only those that could sign in a user are removed."""
     environ = make_environ(dict.fromkeys(FORGED, "x"), REMOTE_ADDR=peer)
     before = {key: value for key, value in environ.items() if not key.startswith("HTTP_X_MS_")}
     recorder = Recorder()
@@ -287,7 +287,7 @@ WFASTCGI: list[Any] = [
 def test_under_wfastcgi_iis_is_the_front_end(
     headers: dict[str, str], variables: dict[str, str], scheme: str
 ) -> None:
-    """Whatever REMOTE_ADDR says; where no header decides, what IIS said stands."""
+    """REMOTE_ADDR does not matter; if no header decides, the scheme is IIS's own."""
     environ = make_environ(
         headers, REMOTE_ADDR="198.51.100.20", **{"wsgi.path_info": b"/"}, **variables
     )
@@ -297,13 +297,13 @@ def test_under_wfastcgi_iis_is_the_front_end(
 
 
 def test_wfastcgis_mark_means_nothing_off_the_platform() -> None:
-    """IIS on somebody's own server is no front end of App Service."""
+    """IIS on another server is not App Service's front end."""
     environ = make_environ(SAID, **{"wsgi.path_info": b"/"})
     assert call(environ, {}).seen["wsgi.url_scheme"] == "http"
 
 
 def test_wfastcgis_path_is_decoded() -> None:
-    """wfastcgi takes PATH_INFO from X-Original-URL as it stands; apps want it decoded."""
+    """wfastcgi copies PATH_INFO from X-Original-URL unchanged; apps expect it decoded."""
     environ = make_environ(
         {"X-Original-URL": "/caf%C3%A9%20x?a=%20"},
         PATH_INFO="/caf%C3%A9%20x",
@@ -328,7 +328,7 @@ def test_contradiction_is_logged_once(
 
 
 def test_originals_stay_reachable() -> None:
-    """What the server and the front end said is kept under one key."""
+    """The values of the server and the front end are kept under one key."""
     original = call(make_environ(SAID)).seen["appsvc.original"]
     assert original["REMOTE_ADDR"] == FRONT_END
     assert original["REMOTE_PORT"] == "40000"
@@ -338,7 +338,7 @@ def test_originals_stay_reachable() -> None:
 
 
 def test_wrapping_twice_does_the_work_once() -> None:
-    """The inner one finds the work done and leaves it, whatever the headers say by then."""
+    """The inner one keeps the decision of the outer one, whatever the headers are by then."""
     app = Recorder()
     inner = AppServiceMiddleware(app, environ=APP_SERVICE)
     outer = AppServiceMiddleware(inner, environ=APP_SERVICE)
@@ -348,7 +348,7 @@ def test_wrapping_twice_does_the_work_once() -> None:
 
 
 def test_an_inner_one_with_other_options_has_the_last_word() -> None:
-    """What the outer one changed and removed is given back first."""
+    """It first restores what the outer one changed and removed."""
     app = Recorder()
     inner = AppServiceMiddleware(app, environ=APP_SERVICE, hops=2, trusted_proxies="198.51.100.1")
     outer = AppServiceMiddleware(inner, environ=APP_SERVICE)

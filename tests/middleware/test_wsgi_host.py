@@ -1,4 +1,4 @@
-"""Where the visitor's host comes from, and `https_only`: redirects, HSTS, and who is exempt."""
+"""The source of the host, and `https_only`: redirects, HSTS, and exempt requests."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ HOSTS: list[Any] = [
 def test_host_of_a_gateway(
     gateway: str, header: str, host: str | None, name: str | None, port: str | None
 ) -> None:
-    """It is taken where the site says so, with SERVER_NAME and SERVER_PORT; no host is not."""
+    """It is used if the site has the option, with SERVER_NAME and SERVER_PORT, unless invalid."""
     if gateway == "front-door":
         headers = {"X-Azure-FDID": FRONT_DOOR.upper(), "X-Forwarded-Host": header}
         variables = BEHIND_FRONT_DOOR
     else:
         headers, variables = {"X-Original-Host": header}, BEHIND_GATEWAY
-    # The validators would refuse some of these values themselves.
+    # The validators themselves would refuse some of these values.
     recorder = Recorder()
     middleware = AppServiceMiddleware(recorder, environ=variables)
     environ = make_environ({"X-Forwarded-Proto": "https", **headers})
@@ -85,7 +85,7 @@ def test_host_of_a_gateway(
 def test_front_door_is_one_more_hop(
     sent: str | None, variables: dict[str, str], believed: bool
 ) -> None:
-    """Only with our own Front Door's id: everybody can reach the site with another one."""
+    """This needs our own Front Door's id: anybody can reach the site with another one."""
     headers = {"X-Forwarded-For": "203.0.113.7, 198.51.100.3:9", "X-Forwarded-Host": "www.example"}
     if sent is not None:
         headers["X-Azure-FDID"] = sent
@@ -110,7 +110,7 @@ REDIRECTS: list[Any] = [
 @pytest.mark.parametrize(("variables", "location"), REDIRECTS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_https_only_redirects(method: str, variables: dict[str, Any], location: str) -> None:
-    """A plain request is sent to the same address by https, with its method kept (308)."""
+    """A plain request is redirected to the same address by https, with its method kept (308)."""
     environ = make_environ({}, REQUEST_METHOD=method, **variables)
     site = {**APP_SERVICE, "WEBSITE_HOSTNAME": "named.example"}
     answer = call(environ, site, https_only=True)
@@ -130,7 +130,7 @@ def test_a_path_without_its_slash_does_not_go_on_the_hosts_name() -> None:
 
 
 def test_https_only_refuses_a_bad_host() -> None:
-    """There is nowhere to send such a visitor."""
+    """There is no address for a redirect."""
     answer = call(make_environ({}, HTTP_HOST="a@b"), https_only=True)
     assert answer.status.startswith("400 ")
     assert "location" not in answer.headers
@@ -163,7 +163,7 @@ PROBES: list[Any] = [
 def test_probes_are_not_redirected(
     headers: dict[str, str], variables: dict[str, Any], site: dict[str, str]
 ) -> None:
-    """They follow no redirect and count one as ill health."""
+    """Probes follow no redirect, and count one as a failure."""
     answer = call(make_environ(headers, **variables), site, https_only=True)
     assert answer.status == "200 OK"
     assert "strict-transport-security" not in answer.headers
@@ -211,7 +211,7 @@ def test_probes_are_not_redirected(
 def test_no_client_passes_for_a_probe(
     headers: dict[str, str], variables: dict[str, Any], site: dict[str, str]
 ) -> None:
-    """A header or a user agent gets nobody a page by plain http."""
+    """A header or a user agent does not get a client a page by plain http."""
     answer = call(make_environ(headers, **variables), site, https_only=True)
     assert answer.status == "308 Permanent Redirect"
     assert not answer.seen
@@ -242,7 +242,7 @@ def test_hsts(
     app_headers: list[tuple[str, str]],
     value: str | None,
 ) -> None:
-    """A secure answer tells browsers to stay with https, unless the app says so itself."""
+    """A response over https has the header that requires https, unless the app sets it itself."""
     environ = make_environ({"X-Forwarded-Proto": "https"})
     answer = call(environ, {**APP_SERVICE, **variables}, app_headers, **options)
     assert answer.status == "200 OK"
@@ -250,7 +250,7 @@ def test_hsts(
 
 
 def test_start_response_is_passed_on_whole() -> None:
-    """With HSTS too: the write callable comes back, and exc_info arrives."""
+    """With HSTS too: the write callable is returned, and exc_info is passed on."""
     calls: list[tuple[Any, ...]] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:

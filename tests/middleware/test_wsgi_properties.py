@@ -1,4 +1,4 @@
-"""What holds for any header whatever: nothing raises, and nobody untrusted is ever believed."""
+"""Properties for all headers: no exception is raised, and no untrusted peer has any effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = [
     "HTTPS",
     "wsgi.url_scheme",
 ]
-# Pieces of what real values are made of find more than noise does.
+# Combinations of pieces of real values find more faults than random text does.
 PIECES = st.sampled_from(
     ["https", "http", ",", ", ", ":", "[", "]", "%", "1.2.3.4", "203.0.113.7:51234", "2001:db8::1",
      "::ffff:1.2.3.4", "10.0.0.1", "a.example", "@", '"', " ", "\t", "\x00", "\xff", "65536", "0"]
@@ -47,7 +47,7 @@ SITES = st.sampled_from(
 
 
 def run(headers: dict[str, str], peer: str, site: dict[str, str]) -> dict[str, Any] | None:
-    """Give the environ that the app saw; None where it was not asked."""
+    """Return the environ that the app saw, or None if it was not called."""
     recorder = Recorder()
     middleware = AppServiceMiddleware(recorder, environ=site)
     middleware(make_environ({}, REMOTE_ADDR=peer, **headers), lambda *_: None)  # type: ignore[arg-type, return-value]
@@ -58,7 +58,7 @@ def run(headers: dict[str, str], peer: str, site: dict[str, str]) -> dict[str, A
 def test_never_raises_and_always_decides(
     headers: dict[str, str], peer: str, site: dict[str, str]
 ) -> None:
-    """Every place that tells the scheme agrees, and the client is an address or the peer."""
+    """All values for the scheme agree, and the client is an address or the peer."""
     seen = run(headers, peer, site)
     if seen is None:
         return
@@ -82,7 +82,7 @@ def test_never_raises_and_always_decides(
 def test_a_second_middleware_has_the_last_word(
     headers: dict[str, str], peer: str, outer: dict[str, str], inner: dict[str, str]
 ) -> None:
-    """What another one decided before leaves no trace, but that a path may be decoded by then."""
+    """The first decision has no effect, except that a path may already be decoded."""
 
     def through(*sites: dict[str, str]) -> dict[str, Any]:
         recorder = Recorder()
@@ -118,7 +118,7 @@ def test_an_untrusted_peer_is_never_believed(
 
 @given(st.lists(VALUES.filter(lambda v: "," not in v), max_size=5), st.ip_addresses())
 def test_what_visitors_prepend_changes_nothing(forged: list[str], client: Any) -> None:
-    """The front end appends: whatever stood there before, the client is the last entry."""
+    """The front end appends: the client is the last entry, whatever comes before it."""
     entry = f"[{client}]:9" if client.version == 6 else f"{client}:9"
     found = forwarded.read_client(", ".join([*forged, entry]), 1)
     mapped = getattr(client, "ipv4_mapped", None)
@@ -127,7 +127,7 @@ def test_what_visitors_prepend_changes_nothing(forged: list[str], client: Any) -
 
 @given(st.text(), st.integers(1, 5))
 def test_readers_never_raise(text: str, hops: int) -> None:
-    """Also on text that no server would pass on."""
+    """This includes text that no server would pass on."""
     assert forwarded.read_scheme(text, hops) in ("http", "https")
     forwarded.read_client(text, hops)
     host = forwarded.read_host(text)
@@ -136,7 +136,7 @@ def test_readers_never_raise(text: str, hops: int) -> None:
 
 @given(st.ip_addresses())
 def test_addresses_are_canonical(address: Any) -> None:
-    """One address has one spelling, the shortest."""
+    """Each address has one spelling, the shortest."""
     expected = str(getattr(address, "ipv4_mapped", None) or address)
     assert forwarded.read_address(str(address)) == expected
     assert forwarded.read_address(address.exploded) == expected

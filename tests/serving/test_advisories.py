@@ -1,4 +1,4 @@
-"""Known holes of servers: said in one line that names the release with the fix, and no refusal."""
+"""Known vulnerabilities of servers: one line names the release with the fix; the server starts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_is_known_of_a_release(
     names: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One sentence for all holes, with the release that closes the last of them."""
+    """There is one sentence for all of them, with the release that fixes the last."""
     install(monkeypatch, **{package: version})
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     found = advisories.find(package)
@@ -63,7 +63,7 @@ def test_what_is_known_of_a_release(
 
 
 def test_what_is_not_installed_has_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor has what another module takes the place of."""
+    """The same holds for a module that is replaced by another one."""
     install(monkeypatch)
     assert advisories.find("gunicorn", "h11") == []
     install(monkeypatch, h11="0.14.0")
@@ -72,7 +72,7 @@ def test_what_is_not_installed_has_no_hole(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_advisory_belongs_to_a_server() -> None:
-    """And is asked about when that is started."""
+    """Its package is checked when that server is started."""
     packages = {package for row in SERVERS.values() for package in row.packages}
     assert {one.package for one in advisories.ADVISORIES} <= packages
 
@@ -80,7 +80,7 @@ def test_every_advisory_belongs_to_a_server() -> None:
 @pytest.mark.integration
 @rows()
 def test_an_old_release_is_served_with(row: Row, tmp_path: Path) -> None:
-    """One warning before the start, for every server; the site is there all the same."""
+    """Every server prints one warning before the start; the site is served all the same."""
     package = SERVERS[row.server].packages[-1]
     older = tmp_path / "older" / f"{package}-0.1.dist-info"
     older.mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_an_old_release_is_served_with(row: Row, tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_gunicorn_by_hand_says_so_in_its_log(tmp_path: Path) -> None:
-    """Once, by the first of its workers."""
+    """The first of its workers logs it, once."""
     older = tmp_path / "older" / "gunicorn-0.1.dist-info"
     older.mkdir(parents=True)
     (older / "METADATA").write_text("Metadata-Version: 2.1\nName: gunicorn\nVersion: 0.1\n")

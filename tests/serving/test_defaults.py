@@ -1,4 +1,4 @@
-"""What each server is told, for tables of environments; our own numbers by relation."""
+"""The settings of each server for tables of environments; our own numbers only by relation."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def test_gunicorn_takes_every_setting(environ: dict[str, str]) -> None:
     config = Config()
     for name, value in gunicorn(environ).items():
         if name in ("control_socket_disable", "forwarder_headers") and name not in config.settings:
-            continue  # older gunicorns have no such thing, and pass over names they do not know
+            continue  # older releases lack some settings, and ignore unknown names
         config.set(name, value)
-        # gunicorn makes lists of these, whose text is empty.
+        # gunicorn converts these to lists, which are empty for an empty text.
         is_list = name in ("forwarded_allow_ips", "forwarder_headers")
         assert config.settings[name].get() == ([] if is_list else value)
 
 
 def test_waitress_takes_every_setting() -> None:
-    """Each is one of waitress's own adjustments, and arrives there as it is."""
+    """Each is one of waitress's own adjustments, and keeps its value."""
     settings = settings_of({}, "waitress")
     adjustments = Adjustments(**settings)
     assert {name: getattr(adjustments, name) for name in settings} == settings
 
 
 def test_only_the_middleware_decides_about_forwarded_headers() -> None:
-    """gunicorn and uvicorn trust nobody themselves; waitress leaves the headers where they are."""
+    """gunicorn and uvicorn trust no peer themselves; waitress leaves the headers unchanged."""
     settings = gunicorn({"FORWARDED_ALLOW_IPS": "*"})
     assert settings["secure_scheme_headers"] == {}
     assert settings["forwarded_allow_ips"] == settings["forwarder_headers"] == ""
@@ -65,7 +65,10 @@ def test_only_the_middleware_decides_about_forwarded_headers() -> None:
 
 
 def test_slow_visitors_do_not_block_the_rest() -> None:
-    """Threads, and more of them than workers; waitress takes more connections than its own 100."""
+    """There are more threads than workers.
+
+    Waitress accepts more connections than its default of 100.
+    """
     settings = gunicorn({})
     util = pytest.importorskip("gunicorn.util")
     from gunicorn.workers.gthread import ThreadWorker
@@ -81,7 +84,10 @@ def test_slow_visitors_do_not_block_the_rest() -> None:
 
 
 def test_logs_and_time_limits() -> None:
-    """Both logs on standard streams, with the visitor's address; the platform's own 600 seconds."""
+    """Both logs go to standard streams, with the client's address.
+
+    The limit is the platform's 600 s.
+    """
     settings = gunicorn({})
     assert settings["accesslog"] == settings["errorlog"] == "-"
     assert settings["access_log_format"].startswith("%(h)s ")
@@ -99,7 +105,7 @@ def test_logs_and_time_limits() -> None:
     ],
 )
 def test_gunicorn_listens_where_the_container_says(environ: dict[str, str], bind: str) -> None:
-    """On every address, on PORT and no other variable."""
+    """It listens on every address, on PORT and no other variable."""
     assert gunicorn(environ)["bind"] == [bind]
 
 
@@ -131,7 +137,7 @@ ALL = {MULTI: "true", WORKERS: "7", THREADS: "9"}
 def test_who_says_the_numbers(
     environ: dict[str, str], workers: int | None, threads: int | None
 ) -> None:
-    """APPSVC_*, then the platform's where they are switched on, then gunicorn's own, then ours."""
+    """The order is: APPSVC_*, the platform's if switched on, gunicorn's own, ours."""
     ours, settings = gunicorn({}), gunicorn(environ)
     assert settings["workers"] == (workers or ours["workers"])
     assert settings["threads"] == (threads or ours["threads"])
@@ -140,7 +146,7 @@ def test_who_says_the_numbers(
 
 
 def test_workers_follow_the_cores_up_to_a_limit() -> None:
-    """Never fewer on more cores, never more than the limit, and the machine's own by default."""
+    """The number grows with the cores up to the limit; the default is the machine's own count."""
     chosen = [gunicorn({}, cores)["workers"] for cores in range(1, 65)]
     assert chosen == sorted(chosen)
     assert 1 <= chosen[0] <= chosen[-1] == defaults.MAX_WORKERS
@@ -149,19 +155,19 @@ def test_workers_follow_the_cores_up_to_a_limit() -> None:
 
 @pytest.mark.parametrize("limit", [None, "2", "5", "30", "120"])
 def test_gunicorn_stops_before_the_platform_kills(limit: str | None) -> None:
-    """Running requests get all the time but a little, and never the whole of it."""
+    """Running requests get almost all of the time, and never the whole of it."""
     seconds = gunicorn({STOP_LIMIT: limit} if limit else {})["graceful_timeout"]
     assert 1 <= seconds < int(limit or 5)
 
 
 def test_stop_limit_counts_as_far_as_the_platform_takes_it() -> None:
-    """It gives 120 seconds at most, whatever was asked."""
+    """The platform waits 120 seconds at most, whatever is set."""
     longest = gunicorn({STOP_LIMIT: "120"})["graceful_timeout"]
     assert gunicorn({STOP_LIMIT: "1800"})["graceful_timeout"] == longest < 120
 
 
 def test_graceful_timeout_of_the_user_counts() -> None:
-    """APPSVC_GRACEFUL_TIMEOUT is taken as it is, by all; 0 is a number."""
+    """All servers use APPSVC_GRACEFUL_TIMEOUT unchanged; 0 is a valid number."""
     environ = {"APPSVC_GRACEFUL_TIMEOUT": "0", STOP_LIMIT: "60"}
     assert gunicorn(environ)["graceful_timeout"] == 0
     for server in SERVERS:
@@ -183,7 +189,7 @@ def test_graceful_timeout_of_the_user_counts() -> None:
     ],
 )
 def test_threads_of_waitress(environ: dict[str, str], argument: int | None, threads: int) -> None:
-    """The argument, APPSVC_THREADS, ours; gunicorn's variables are gunicorn's."""
+    """The order is: argument, APPSVC_THREADS, ours; gunicorn's variables have no effect."""
     assert settings_of(environ, "waitress", threads=argument)["threads"] == threads
 
 
@@ -195,13 +201,13 @@ BAD = ("0", "-1", "+2", "1_0", "٢", "2.0", "many", "9" * 5000)
     ["APPSVC_WORKERS", "APPSVC_THREADS", "WEB_CONCURRENCY", "PORT", WORKERS, THREADS, STOP_LIMIT],
 )
 def test_bad_number_is_refused_by_name(name: str) -> None:
-    """The variable stands in the message, before anything is started."""
+    """The message has the variable, and nothing is started."""
     for value in BAD:
         with pytest.raises(ConfigError, match=rf"\b{name}\b"):
             gunicorn({MULTI: "false" if name == "WEB_CONCURRENCY" else "true", name: value})
 
 
 def test_bad_thread_number_is_refused_for_waitress() -> None:
-    """The same variable, the same refusal."""
+    """The variable and the message are the same."""
     with pytest.raises(ConfigError, match="APPSVC_THREADS"):
         settings_of({"APPSVC_THREADS": "many"}, "waitress")

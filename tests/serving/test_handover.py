@@ -1,4 +1,4 @@
-"""A plan on its way to the process that serves, and that nothing of it stays behind."""
+"""The handover of a plan to the process that serves; nothing of it remains in the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCESS_LOG = "APPSVC_ACCESS_LOG"
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_plan_arrives_once(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it was, and the variables of the process are then as they were."""
+    """It is unchanged, and the variables of the process are restored."""
     plan = planned({"PORT": "81", "APPSVC_LOG_PROBES": "1"}, server, workers=2)
     monkeypatch.setattr(os, "environ", {"A": "b"})
     os.environ.update(handover.write(plan, os.environ))
@@ -24,14 +24,14 @@ def test_a_plan_arrives_once(server: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert taken is not None
     assert taken.given == {"APPSVC_WORKERS": 2}
     for name in vars(plan):
-        if name != "warnings":  # which have been printed
+        if name != "warnings":  # these have been printed
             assert getattr(taken, name) == getattr(plan, name)
     assert os.environ == {"A": "b"}
     assert handover.take() is None
 
 
 def test_writing_changes_no_variable() -> None:
-    """Only the program that is started gets it."""
+    """Only the started program gets the variable."""
     before = dict(os.environ)
     assert PLAN in handover.write(planned({}, "waitress"), os.environ)
     assert dict(os.environ) == before
@@ -44,7 +44,7 @@ def test_writing_changes_no_variable() -> None:
 def test_what_is_no_plan_of_this_release_is_left_out(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And removed: gunicorn starts itself again with what another release wrote."""
+    """It is also removed: gunicorn re-executes itself with the variables of an older release."""
     monkeypatch.setenv(PLAN, text)
     assert handover.take() is None
     assert PLAN not in os.environ
@@ -55,7 +55,10 @@ def test_what_is_no_plan_of_this_release_is_left_out(
 def test_access_lines_are_switched_on_for_a_while(
     before: str | None, fails: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the app is imported, whose own middlewares read the variable; also if that fails."""
+    """The variable is set while the app is imported, as its own middlewares read it.
+
+    It is also restored if the import fails.
+    """
     monkeypatch.delenv(ACCESS_LOG, raising=False)
     if before is not None:
         monkeypatch.setenv(ACCESS_LOG, before)
@@ -74,7 +77,7 @@ def test_access_lines_are_switched_on_for_a_while(
 def test_what_the_user_says_of_access_lines_stays(
     container: bool, variable: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it does where none are wanted."""
+    """The user's value is not changed, and nothing is set if no lines are wanted."""
     monkeypatch.delenv(ACCESS_LOG, raising=False)
     if variable is not None:
         monkeypatch.setenv(ACCESS_LOG, variable)

@@ -1,4 +1,4 @@
-"""The same promises of every server, each a real one: addresses, headers, bodies, errors, logs."""
+"""The same promises of every real server: addresses, headers, bodies, errors, logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READY = re.compile(r"ready after \d+\.\d\d s")
 @rows()
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 def test_listens_where_the_platform_says(row: Row, door: str, tmp_path: Path) -> None:
-    """PORT in the container, HTTP_PLATFORM_PORT under IIS; and it says how long it took."""
+    """PORT in the container, HTTP_PLATFORM_PORT under IIS; a line has the duration of the start."""
     command = row.serve[:-4] if door == "serve" else row.runserver
     name = "PORT" if door == "serve" else "HTTP_PLATFORM_PORT"
     with serving(*command, cwd=row.site(tmp_path), **{name: "{port}"}) as server:
@@ -34,7 +34,7 @@ def test_listens_where_the_platform_says(row: Row, door: str, tmp_path: Path) ->
 @rows()
 @pytest.mark.parametrize("door", ["serve", "runserver"])
 def test_a_port_that_is_none(row: Row, door: str, tmp_path: Path) -> None:
-    """Is refused by name, before anything is started."""
+    """The message names the source, and nothing is started."""
     command = row.serve[:-2] if door == "serve" else row.runserver
     result = run(*command, cwd=row.site(tmp_path), PORT="8_000")
     assert result.returncode == 2, result.stderr
@@ -45,7 +45,7 @@ def test_a_port_that_is_none(row: Row, door: str, tmp_path: Path) -> None:
 
 @rows()
 def test_port_zero_picks_a_port_and_says_it(row: Row, tmp_path: Path) -> None:
-    """`--port 0`, and only so."""
+    """Only `--port 0` does this."""
     with serving(*row.serve, cwd=row.site(tmp_path), port=0) as server:
         assert server.port > 0
         assert asked(server)["path"] == "/"
@@ -53,7 +53,7 @@ def test_port_zero_picks_a_port_and_says_it(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
-    """Is said before the app is imported; also where the other is a server of the same kind."""
+    """It is reported before the app is imported, also if the other server is of the same kind."""
     command = row.serve
     other = tmp_path / "other"
     other.mkdir()
@@ -77,7 +77,7 @@ def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
     ],
 )
 def test_an_app_that_cannot_be_loaded(row: Row, source: str, said: str, tmp_path: Path) -> None:
-    """Ends the server, with one message and a code that says so."""
+    """The server ends, with one message and its own exit code."""
     (tmp_path / "app.py").write_text(source)
     words = [word.replace("{port}", str(free_port())) for word in row.serve]
     result = run(*words, cwd=tmp_path, APPSVC_WORKERS="2")
@@ -88,7 +88,7 @@ def test_an_app_that_cannot_be_loaded(row: Row, source: str, said: str, tmp_path
 
 @rows()
 def test_an_app_of_the_other_kind(row: Row, tmp_path: Path) -> None:
-    """Is said, where the server cannot run it; granian runs both."""
+    """If the server cannot run it, the error names its kind; granian runs both."""
     other = ROWS["uvicorn"] if row.source == ROWS["gunicorn"].source else ROWS["gunicorn"]
     other.site(tmp_path)
     if row.server == "granian":
@@ -103,7 +103,7 @@ def test_an_app_of_the_other_kind(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_the_front_end_is_believed(row: Row, tmp_path: Path) -> None:
-    """Its headers reach the middleware as they came, which alone decides; the line says whom."""
+    """The middleware gets its headers unchanged and alone decides; the line has the client."""
     with serving(*row.serve, cwd=row.site(tmp_path), **PLATFORM) as server:
         seen = asked(server, FRONT)
         assert (seen["scheme"], seen["client"]) == ("https", "203.0.113.7")
@@ -116,7 +116,7 @@ def test_the_front_end_is_believed(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_nobody_is_believed_at_home(row: Row, tmp_path: Path) -> None:
-    """Not even from loopback."""
+    """This includes loopback."""
     with serving(*row.serve, cwd=row.site(tmp_path)) as server:
         seen = asked(server, FRONT)
         assert (seen["scheme"], seen["client"]) == ("http", "127.0.0.1")
@@ -124,7 +124,7 @@ def test_nobody_is_believed_at_home(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(row: Row, tmp_path: Path) -> None:
-    """WSGI would make them one variable, and any visitor could say what the front end says."""
+    """WSGI would map both to one variable, and any client could send the front end's headers."""
     forged = [
         ("X_Forwarded_Proto", "https"),
         ("X-Forwarded-Proto", "http"),
@@ -146,7 +146,7 @@ def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(row: Row, tmp_
 
 @rows()
 def test_variables_of_the_process_are_no_headers(row: Row, tmp_path: Path) -> None:
-    """HTTP_PROXY, REMOTE_USER and the like mean something else there."""
+    """HTTP_PROXY, REMOTE_USER and similar variables have another meaning in an environ."""
     variables = {"HTTP_PROXY": "x", "REMOTE_USER": "root", "HTTP_X_ARR_SSL": "2048|256"}
     with serving(*row.serve, cwd=row.site(tmp_path), **PLATFORM, **variables) as server:
         seen = asked(server)
@@ -156,7 +156,7 @@ def test_variables_of_the_process_are_no_headers(row: Row, tmp_path: Path) -> No
 
 @rows()
 def test_big_bodies_both_ways(row: Row, tmp_path: Path) -> None:
-    """10 MB up and down, sized and in pieces."""
+    """10 MB in both directions, with a length and in chunks."""
     with serving(*row.serve, cwd=row.site(tmp_path)) as server:
         for path in ("/big", "/stream"):
             assert len(server.request(path)[2]) == 160 * 65536
@@ -171,7 +171,7 @@ def test_big_bodies_both_ways(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_an_error_of_the_apps_costs_one_request(row: Row, tmp_path: Path) -> None:
-    """500 for it, the traceback in the log, and the next one is answered."""
+    """The response is 500, the log has the traceback, and the next request is served."""
     with serving(*row.serve, cwd=row.site(tmp_path)) as server:
         assert server.request("/raise")[0] == 500
         assert asked(server)["path"] == "/"
@@ -187,7 +187,7 @@ STALLS = {
 
 @rows()
 def test_stalled_visitors_do_not_stop_others(row: Row, tmp_path: Path) -> None:
-    """A hundred of a kind, and a hundred others are answered."""
+    """There are a hundred stalled connections of each kind, and a hundred requests are served."""
     with serving(*row.serve, cwd=row.site(tmp_path)) as server:
         for kind, sent in STALLS.items():
             stalled = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
@@ -200,7 +200,7 @@ def test_stalled_visitors_do_not_stop_others(row: Row, tmp_path: Path) -> None:
                     connection.close()
 
 
-# As Django and plain WSGI apps do, it does not ask which method it is.
+# Like Django and plain WSGI apps, it ignores the method.
 HEAD_APP = """
 import io
 
@@ -219,7 +219,7 @@ def app(environ, start_response):
 
 @rows("gunicorn", "waitress", "granian")
 def test_head_has_no_body(row: Row, tmp_path: Path) -> None:
-    """Whatever the app gives: the next answer on the connection is the next request's."""
+    """Whatever the app returns, the next response on the connection is for the next request."""
     (tmp_path / "app.py").write_text(HEAD_APP)
     with serving(*row.serve, cwd=tmp_path) as server:
         for path in ("/body", "/stream", "/file", "/written"):
@@ -235,7 +235,7 @@ def test_head_has_no_body(row: Row, tmp_path: Path) -> None:
 
 @rows("gunicorn", "granian", "granian-asgi", "uvicorn")
 def test_a_worker_that_dies_is_replaced(row: Row, tmp_path: Path) -> None:
-    """Again and again, and the server stays."""
+    """This works repeatedly, and the server process stays."""
     with serving(*row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="1") as server:
         for _ in range(3):
             before = asked(server)["pid"]

@@ -1,4 +1,4 @@
-"""The plan of a start: what is resolved, from where, and that nothing resolves it again."""
+"""The plan of a start: what is resolved, from which source, and only once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = pytest.mark.parametrize("server", SERVERS)
 @ROWS
 @BOTH
 def test_a_plan_is_plain_frozen_data(server: str, container: bool) -> None:
-    """Another process can be handed it, and nothing changes it on the way."""
+    """It can be passed to another process, and cannot be changed on the way."""
     plan = planned({}, server, container=container)
     assert pickle.loads(pickle.dumps(plan)) == plan
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -50,7 +50,7 @@ def test_a_plan_is_plain_frozen_data(server: str, container: bool) -> None:
 def test_where_every_server_listens(
     server: str, container: bool, environ: dict[str, str], given: dict[str, str], bind: str
 ) -> None:
-    """The command line, then the variables of the entry point, then 8000."""
+    """The order is: command line, variables of the entry point, 8000."""
     assert planned(environ, server, container=container, **given).bind == bind
 
 
@@ -60,7 +60,7 @@ def test_where_every_server_listens(
 def test_a_setting_that_only_a_worker_reads_is_refused_beforehand(
     server: str, container: bool, name: str
 ) -> None:
-    """By every server, whether it reads the setting or not."""
+    """Every server refuses it, whether it uses the setting or not."""
     try:
         OPTIONS[name].parser("s3cret/\0p4ss")
     except ValueError:
@@ -70,7 +70,7 @@ def test_a_setting_that_only_a_worker_reads_is_refused_beforehand(
 
 
 def test_what_only_the_middleware_finds_wrong_is_refused_beforehand() -> None:
-    """An address that is none is well-formed text to the table of settings."""
+    """An invalid address is well-formed text for the table of settings."""
     with pytest.raises(ConfigError, match="APPSVC_TRUSTED_PROXIES"):
         planned({"APPSVC_TRUSTED_PROXIES": "no-network"}, "waitress")
 
@@ -87,13 +87,16 @@ def test_what_only_the_middleware_finds_wrong_is_refused_beforehand() -> None:
     ],
 )
 def test_access_lines(server: str, container: bool, variable: str, lines: bool | None) -> None:
-    """The middleware writes them in a container, for a server that has none, unless switched."""
+    """In a container the middleware writes them if the server does not.
+
+    A variable overrides this.
+    """
     plan = planned({"APPSVC_ACCESS_LOG": variable}, server, container=container)
     assert plan.access_lines is (not SERVERS[server].own_access_line if lines is None else lines)
 
 
 def test_the_app_is_chosen_once(tmp_path: Path) -> None:
-    """Argument, variable, detection in the site's folder, whose path the plan has in full."""
+    """The order is: argument, variable, detection in the site's folder; its path is absolute."""
     (tmp_path / "app.py").write_text("app = None\n")
     site = os.path.relpath(tmp_path)
     plan = planned({}, "waitress", app=None, site=site)
@@ -127,7 +130,7 @@ def test_the_app_is_chosen_once(tmp_path: Path) -> None:
 def test_the_configuration_of_gunicorns_user(
     environ: dict[str, str], location: str, binds: bool, tmp_path: Path
 ) -> None:
-    """Found from the site's folder, wherever the command is started; gunicorn alone has one."""
+    """It is searched in the site's folder, not the current one; only gunicorn has such a file."""
     (tmp_path / "mine.py").touch()
     own = planned(environ, "gunicorn", site=str(tmp_path)).own
     assert (own.location, own.binds) == (location, binds)
@@ -156,14 +159,14 @@ def test_the_configuration_of_gunicorns_user(
 def test_a_configuration_of_gunicorns_user_that_cannot_be_read(
     environ: dict[str, str], said: str
 ) -> None:
-    """One sentence, with the variable."""
+    """The error is one sentence, with the variable."""
     with pytest.raises(ConfigError, match=said) as caught:
         planned(environ, "gunicorn")
     assert caught.value.hint
 
 
 def calls(path: Path) -> list[str]:
-    """Return what a module calls, by its last name."""
+    """Return the last names of what a module calls."""
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
@@ -174,12 +177,12 @@ def calls(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("function", ["choose_port", "make_plan"])
 def test_one_place_chooses(function: str) -> None:
-    """The port is chosen in one module; plans are made at a start, or by gunicorn's own."""
+    """The port is chosen in one module; plans are made at a start, or by gunicorn's settings."""
     allowed = {
-        "choose_port": {"serving/plan.py", "settings/settings.py"},  # which answers an app
+        "choose_port": {"serving/plan.py", "settings/settings.py"},  # a property of the settings
         "make_plan": {"serving/start.py", "gunicorn_conf.py"},
     }
-    others = ("emulator", "startup", "cli")  # which have plans of their own
+    others = ("emulator", "startup", "cli")  # these have other plans
     callers = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

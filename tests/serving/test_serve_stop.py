@@ -1,4 +1,4 @@
-"""The end of every server: what has begun is answered, what does not end is cut, in time."""
+"""The end of every server: running requests finish, or are cut at the time limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STOPS = [
 
 
 def wait_for_processes(server: Server, count: int) -> None:
-    """Wait until so many processes answer: one that is still starting is no test of stopping."""
+    """Wait until so many processes respond: one that still starts would not test the stop."""
     deadline = time.monotonic() + 20
     seen: set[int] = set()
     while len(seen) < count:
@@ -37,7 +37,7 @@ def wait_for_processes(server: Server, count: int) -> None:
 
 @rows()
 def test_stops_under_load_without_a_broken_answer(row: Row, tmp_path: Path) -> None:
-    """SIGTERM to the process's own id: what has begun is answered whole, and the code is 0."""
+    """SIGTERM to the server's process id: running requests finish, and the exit code is 0."""
     promises.need(row.server, ANSWERED)
     with serving(*row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="2") as server:
         wait_for_processes(server, row.processes)
@@ -52,7 +52,7 @@ def test_stops_under_load_without_a_broken_answer(row: Row, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("row", "number"), STOPS)
 def test_a_running_request_finishes(row: Row, number: signal.Signals, tmp_path: Path) -> None:
-    """It was taken before the stop, so it is answered."""
+    """The server had accepted it before the stop, so it gets a response."""
     with serving(*row.serve, cwd=row.site(tmp_path), APPSVC_WORKERS="1") as server:
         asked(server)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
@@ -67,7 +67,7 @@ def test_a_running_request_finishes(row: Row, number: signal.Signals, tmp_path: 
 
 @rows()
 def test_connections_that_wait_to_be_accepted_are_answered(row: Row, tmp_path: Path) -> None:
-    """One request on each connection, more of them than are served at a time."""
+    """One request on each connection, and more connections than the server handles at a time."""
     promises.need(row.server, ANSWERED)
     variables = {"APPSVC_THREADS": "2", "APPSVC_WORKERS": "1"}
     with (
@@ -82,7 +82,7 @@ def test_connections_that_wait_to_be_accepted_are_answered(row: Row, tmp_path: P
 
 @rows()
 def test_what_does_not_finish_is_cut(row: Row, tmp_path: Path) -> None:
-    """After --graceful-timeout; the code is 0 all the same."""
+    """It is cut after --graceful-timeout; the exit code is 0 all the same."""
     command = (*row.serve, "--graceful-timeout", "1")
     with serving(*command, cwd=row.site(tmp_path), APPSVC_WORKERS="1") as server:
         asked(server)
@@ -97,7 +97,7 @@ def test_what_does_not_finish_is_cut(row: Row, tmp_path: Path) -> None:
 
 @rows()
 def test_an_idle_connection_does_not_hold_a_stop_up(row: Row, tmp_path: Path) -> None:
-    """It is closed well before the time for running requests is over."""
+    """It is closed well before the time limit for running requests."""
     command = (*row.serve, "--graceful-timeout", "15")
     with serving(*command, cwd=row.site(tmp_path)) as server:
         wait_for_processes(server, row.processes)
@@ -110,7 +110,7 @@ def test_an_idle_connection_does_not_hold_a_stop_up(row: Row, tmp_path: Path) ->
 
 @rows("waitress", "granian", "granian-asgi", "uvicorn")
 def test_a_stop_while_the_app_is_imported(row: Row, tmp_path: Path) -> None:
-    """There is nothing to wait for."""
+    """There are no requests to wait for."""
     code = "import os, signal\nos.kill(PID, signal.SIGTERM)\nimport time\ntime.sleep(20)\n"
     pid = "os.getpid()" if row.processes == 1 else "os.getppid()"
     (tmp_path / "app.py").write_text(code.replace("PID", pid) + row.source)

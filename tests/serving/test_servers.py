@@ -1,4 +1,4 @@
-"""The table of servers: which row is taken, what it needs, what it cannot honour."""
+"""The table of servers: which row is used, what it requires, which options it cannot support."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ NAMES = list(SERVERS)
     ],
 )
 def test_which_row_is_taken(argument: str | None, environ: dict[str, str], chosen: str) -> None:
-    """The argument, the variable, the entry point's own."""
+    """The order is: argument, variable, the entry point's default."""
     assert choose(argument, environ, "waitress").name == chosen
 
 
 @pytest.mark.parametrize("source", ["--server", "APPSVC_SERVER"])
 def test_a_name_that_is_in_no_row(source: str) -> None:
-    """Is refused with those that are."""
+    """The error lists the valid names."""
     argument = "apache" if source == "--server" else None
     with pytest.raises(ConfigError, match=f"^{source} names 'apache'") as caught:
         choose(argument, {"APPSVC_SERVER": "apache"}, "waitress")
@@ -50,7 +50,7 @@ def test_a_name_that_is_in_no_row(source: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_server_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence with what helps."""
+    """The error is one sentence with the command that installs it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="is not installed") as caught:
         SERVERS[name].check()
@@ -59,7 +59,7 @@ def test_a_server_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_server_that_is_not_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are named; they are not refused."""
+    """The error names the other servers, which are accepted."""
     monkeypatch.setattr(process, "WINDOWS", True)
     others = [row for row in SERVERS.values() if row.windows]
     for row in others:
@@ -72,7 +72,7 @@ def test_a_server_that_is_not_for_windows(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_command_says_so_with_code_2(tmp_path: Path) -> None:
-    """As a user sees it, without a traceback."""
+    """The user sees the message without a traceback."""
     code = "import sys; sys.modules['granian'] = None; from appsvc_runtime.cli.main import main; "
     code += "sys.exit(main(['serve', 'app:app', '--server', 'granian']))"
     result = subprocess.run(
@@ -114,7 +114,7 @@ def test_the_command_says_so_with_code_2(tmp_path: Path) -> None:
 def test_what_a_server_cannot_honour_is_reported(
     name: str, environ: dict[str, str], given: dict[str, int], said: list[str]
 ) -> None:
-    """A sentence for each."""
+    """There is one sentence for each."""
     sentences = [one for one in planned(environ, name, **given).warnings if "not used" in one]
     assert sentences == [f"{one} means nothing to {name} and is not used." for one in said]
 
@@ -124,7 +124,7 @@ def test_what_a_server_cannot_honour_is_reported(
 def test_a_server_of_one_process_says_so(
     name: str, server: str, windows: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However the number of workers is asked for; it serves with one."""
+    """Whatever sets the number of workers, the server runs one process."""
     monkeypatch.setattr(process, "WINDOWS", windows)
     given = {"workers": 3} if name == "--workers" else {}
     environ = {} if name == "--workers" else {name: "3"}
@@ -136,7 +136,7 @@ def test_a_server_of_one_process_says_so(
 
 
 def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is said with what helps, and not by a traceback."""
+    """The error has a hint, and is not a traceback."""
     monkeypatch.setitem(sys.modules, "granian._signals", None)
     monkeypatch.delitem(sys.modules, "appsvc_runtime.serving.granian.run", raising=False)
     with pytest.raises(ConfigError, match="does not know the release of granian") as caught:
@@ -147,7 +147,7 @@ def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gunicorn_20_without_the_setuptools_that_it_imports(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It needs pkg_resources, which is in setuptools no more: what helps is said."""
+    """It needs pkg_resources, which setuptools no longer contains: the hint names the solution."""
     missing = ModuleNotFoundError("No module named 'pkg_resources'", name="pkg_resources")
 
     def import_module(*_: object) -> None:
@@ -162,7 +162,7 @@ def test_gunicorn_20_without_the_setuptools_that_it_imports(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_has_a_runner(name: str) -> None:
-    """A function that runs it; and its options are there."""
+    """Each has a function that runs it, and settings."""
     assert callable(SERVERS[name].load())
     assert settings_of({}, name)
     assert set(SERVERS[name].interfaces) <= {"wsgi", "asgi"}
@@ -170,14 +170,14 @@ def test_every_row_has_a_runner(name: str) -> None:
 
 
 def test_granian_and_uvicorn_take_every_setting() -> None:
-    """Each is an argument of theirs."""
+    """Each setting is one of their arguments."""
     for name, target in (("granian", granian.Granian), ("uvicorn", uvicorn.Config)):
         assert set(settings_of({}, name)) <= set(inspect.signature(target).parameters)
 
 
 @pytest.mark.parametrize("name", ["granian", "uvicorn"])
 def test_workers_follow_the_cores_and_what_is_said(name: str) -> None:
-    """As gunicorn's do."""
+    """The numbers are those for gunicorn."""
     for cores in (1, 2, 4, 64):
         expected = settings_of({}, "gunicorn", cores=cores)["workers"]
         assert settings_of({}, name, cores=cores)["workers"] == expected
@@ -190,13 +190,13 @@ def test_workers_follow_the_cores_and_what_is_said(name: str) -> None:
 
 
 def test_granian_has_one_worker_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot share a socket there."""
+    """It cannot share a socket on Windows."""
     monkeypatch.setattr(process, "WINDOWS", True)
     assert settings_of({}, "granian", cores=8)["workers"] == 1
 
 
 def test_threads_of_granian() -> None:
-    """The argument, APPSVC_THREADS, the platform's where they are switched on, ours."""
+    """The order is: argument, APPSVC_THREADS, the platform's if switched on, ours."""
     platform = {"PYTHON_ENABLE_GUNICORN_MULTIWORKERS": "true"}
     platform |= {"PYTHON_GUNICORN_CUSTOM_THREAD_NUM": "9"}
     ours = {**platform, "APPSVC_THREADS": "7"}
@@ -207,11 +207,11 @@ def test_threads_of_granian() -> None:
 
 
 def test_nobody_else_asks_for_a_server_by_its_name() -> None:
-    """A server is a row: no comparison anywhere has its name."""
+    """All differences between servers are in the table: no comparison contains a server's name."""
     package = Path(appsvc_runtime.__file__).parent
     looked_at = 0
     for path in package.rglob("*.py"):
-        if "emulator" in path.parts:  # plays the platform, which knows gunicorn alone
+        if "emulator" in path.parts:  # simulates the platform, which knows only gunicorn
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Compare):

@@ -1,4 +1,4 @@
-"""What the app's own process looks like: its variables, its workers, programs that it starts."""
+"""The app's own process: its variables, its workers, and programs that it starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.servers import run, serving
 
 pytestmark = pytest.mark.integration
 
-# When it is imported and with each request, it notes its variables, and what a child of it finds.
+# At import and with each request, the app notes its variables and those of a child process.
 NOTES = """
 import json, os, subprocess, sys
 def ours(environ):
@@ -52,7 +52,7 @@ async def app(scope, receive, send):
 
 @rows()
 def test_a_program_that_the_app_starts_inherits_nothing_of_ours(row: Row, tmp_path: Path) -> None:
-    """Nor does the app find a variable that its user has not set."""
+    """The app does not see them either: it has only variables that its user has set."""
     source = ASGI_NOTES if row.source == ASGI else WSGI_NOTES
     (tmp_path / "app.py").write_text(source)
     with serving(*row.serve, cwd=tmp_path, APPSVC_WORKERS="1") as server:
@@ -61,7 +61,7 @@ def test_a_program_that_the_app_starts_inherits_nothing_of_ours(row: Row, tmp_pa
 
 @rows()
 def test_another_app_is_served_below_an_app(row: Row, tmp_path: Path) -> None:
-    """`appsvc serve` that an app starts finds the app of its own folder."""
+    """If an app runs `appsvc serve` in another folder, the app of that folder is found."""
     site, below = tmp_path / "site", tmp_path / "below"
     site.mkdir()
     below.mkdir()
@@ -97,7 +97,7 @@ app = AppService{kind}Middleware(app)
 def test_the_apps_own_middleware_writes_the_access_line(
     row: Row, switch: str | None, tmp_path: Path
 ) -> None:
-    """Once for each request, unless it is switched off."""
+    """There is one line for each request, unless it is switched off."""
     kind = "ASGI" if row.source == ASGI else ""
     (tmp_path / "app.py").write_text(row.source + OWN_MIDDLEWARE.format(kind=kind))
     variables = {"APPSVC_ACCESS_LOG": switch} if switch else {}
@@ -112,7 +112,7 @@ def test_the_apps_own_middleware_writes_the_access_line(
 
 @rows()
 def test_workers_on_the_command_line(row: Row, tmp_path: Path) -> None:
-    """Over APPSVC_WORKERS, and over gunicorn's own; waitress reports that it has one process."""
+    """They override APPSVC_WORKERS and gunicorn's own; waitress reports that it has one process."""
     command = (*row.serve, "--workers", "3")
     variables = {"APPSVC_WORKERS": "1", "GUNICORN_CMD_ARGS": "--workers 1"}
     with serving(*command, cwd=row.site(tmp_path), **variables) as server:
@@ -130,7 +130,7 @@ def test_workers_on_the_command_line(row: Row, tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", ["serve", "runserver"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", ""])
 def test_a_number_of_workers_that_is_none(entry: str, value: str, tmp_path: Path) -> None:
-    """Is refused by name, before anything is started."""
+    """The message names the option, and nothing is started."""
     site = ROWS["waitress"].site(tmp_path)
     result = run("-m", "appsvc_runtime", entry, "app:app", "--workers", value, cwd=site)
     assert result.returncode == 2
@@ -140,7 +140,7 @@ def test_a_number_of_workers_that_is_none(entry: str, value: str, tmp_path: Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 def test_gunicorn_that_starts_itself_again_serves_the_same_app(tmp_path: Path) -> None:
-    """On SIGUSR2, for an upgrade without a gap: that of the command line, not the detected one."""
+    """SIGUSR2 upgrades without a gap: the app is that of the command line, not the detected one."""
     small = (
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [{!r}]\n"
     )
@@ -150,10 +150,10 @@ def test_gunicorn_that_starts_itself_again_serves_the_same_app(tmp_path: Path) -
     with serving(*command, "{port}", "--workers", "1", cwd=tmp_path) as server:
         server.wait_for_match(re.compile(r"is ready after"))
         server.process.send_signal(signal.SIGUSR2)
-        server.wait_for_log(" is ready.")  # without a time: the command began long before
+        server.wait_for_log(" is ready.")  # without a duration, as the command started long before
         master = int(re.findall(r"\[(\d+)\] \[INFO\] Starting gunicorn", server.log())[-1])
         try:
-            assert server.stop() == 0  # the first one, with its workers
+            assert server.stop() == 0  # the first master, with its workers
             assert server.request("/")[2] == b"named", server.log()
         finally:
             os.kill(master, signal.SIGTERM)

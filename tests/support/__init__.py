@@ -1,1 +1,1 @@
-"""What the tests share: the parts of the platform that they play themselves."""
+"""Helpers that the tests share, among them the parts of the platform that tests simulate."""

@@ -1,6 +1,6 @@
-"""The small sites of tests/apps and the examples, each copied to where a test may build it.
+"""Copies of the small sites of tests/apps and of the examples, made where a test may build them.
 
-Must not know the package under test.
+Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def copy_example(name: str, folder: Path) -> Path:
 
 
 def digest(site: Path) -> str:
-    """Give what stands for all names, contents and modes in a folder."""
+    """Return a text that stands for the names, contents and modes of all files in a folder."""
     total = hashlib.sha256()
     for path in sorted(site.rglob("*")):
         content = path.read_bytes() if path.is_file() else b""

@@ -1,4 +1,4 @@
-"""Calling an ASGI app as a server would, in this process: a scope, a body, what comes back."""
+"""Call an ASGI app in this process as a server would, with a scope and a body."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ __all__ = ["call_asgi"]
 
 
 def call_asgi(app: Any, scope: dict[str, Any], body: bytes = b"") -> list[dict[str, Any]]:
-    """Return what an app sends for one connection; its exceptions come out as they are.
+    """Return what an app sends for one connection. Exceptions of the app are not caught.
 
-    The client leaves when it has the whole response, and a WebSocket at once.
+    The client of an HTTP request disconnects when it has the whole response, that of a WebSocket at
+    once.
     """
     sent: list[dict[str, Any]] = []
     kind = scope["type"]

@@ -1,7 +1,7 @@
-"""A real Azurite, Azure Storage's emulator, for tests: in memory, ended by its id.
+"""A real Azurite, the emulator of Azure Storage, for tests: in memory, ended by its process id.
 
-It listens on loopback ports that it picks itself, and knows one account with a key of its own, so
-that nothing else can mix in. Must not know the package under test.
+It listens on loopback ports that it picks itself, and has one account with a random key, so that no
+other client can use it by mistake. Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 from tests.support.postgres import skip_or_fail
 
@@ -30,9 +30,7 @@ _LISTENING = r"{} service is successfully listening at http://127\.0\.0\.1:([0-9
 class Azurite:
     """A running Azurite: `process`, its account's `connection_string`, and its `log()`."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], account: str, key: str, log_path: Path
-    ) -> None:
+    def __init__(self, process: Child, account: str, key: str, log_path: Path) -> None:
         self.process = process
         self._log_path = log_path
         blob, queue = (self._wait_for_port(service) for service in ("Blob", "Queue"))
@@ -43,11 +41,11 @@ class Azurite:
         )
 
     def log(self) -> str:
-        """Give what Azurite has printed so far."""
+        """Return what Azurite has printed so far."""
         return self._log_path.read_text("utf-8", "replace")
 
     def _wait_for_port(self, service: str, timeout: float = 60) -> int:
-        """Wait until a service says where it listens."""
+        """Wait until a service prints where it listens, and return its port."""
         deadline = time.monotonic() + timeout
         pattern = re.compile(_LISTENING.format(service))
         while (found := pattern.search(self.log())) is None:
@@ -61,7 +59,7 @@ class Azurite:
 
 
 def missing() -> str:
-    """Say what is missing to run Azurite here, "" where nothing is."""
+    """Return what is missing to run Azurite here, or "" if nothing is."""
     if shutil.which("azurite") is None:
         return "there is no azurite on PATH (npm install --global azurite)"
     return ""
@@ -69,7 +67,7 @@ def missing() -> str:
 
 @contextmanager
 def azurite() -> Iterator[Azurite]:
-    """Run a new, empty Azurite, its blobs and queues, until the block ends."""
+    """Run a new, empty Azurite with its blobs and queues until the block ends."""
     needs_integration("Azurite")
     skip_or_fail(missing())
     command = shutil.which("azurite")
@@ -79,12 +77,12 @@ def azurite() -> Iterator[Azurite]:
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         log_path = Path(folder) / "log.txt"
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [
                     *(command, "--silent", "--inMemoryPersistence", "--disableTelemetry"),
-                    # A newer SDK than this Azurite asks for a version of the API unknown to it.
+                    # A newer SDK requests a version of the API that this Azurite does not know.
                     "--skipApiVersionCheck",
-                    # It starts all three services, and none may take a port that is in use.
+                    # Azurite starts all three services; none may take a port that is in use.
                     *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
                 ],
                 cwd=folder,
@@ -97,15 +95,4 @@ def azurite() -> Iterator[Azurite]:
         try:
             yield Azurite(process, account, key, log_path)
         finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End it and its children: it is asked first, and what is left of its group is killed."""
-    if process.poll() is None:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+            process.stop_group()

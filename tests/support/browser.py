@@ -1,7 +1,8 @@
-"""A real browser for tests: headless Chromium, spoken to over its DevTools protocol.
+"""A real browser for tests: headless Chromium, controlled over its DevTools protocol.
 
 It trusts one certificate authority, keeps its profile in a temporary folder, and is ended by its
-id. Must not know the package under test. The protocol: chromedevtools.github.io/devtools-protocol.
+process id. Must not import the package under test. The protocol:
+chromedevtools.github.io/devtools-protocol.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 
 __all__ = ["Page", "browse", "browse_plain", "missing"]
@@ -50,7 +50,7 @@ _SECONDS = 60.0
 
 
 def missing() -> str:
-    """Say what is not here, "" where there is a Chromium."""
+    """Return what is missing to run Chromium here, or "" if nothing is."""
     return "" if _program() else "Chromium is not installed"
 
 
@@ -59,7 +59,7 @@ def _program() -> str:
 
 
 class Page:
-    """One page, driven by `go`, `run` and `wait_for`."""
+    """One page, controlled with `go`, `run` and `wait_for`."""
 
     def __init__(self, devtools: aiohttp.ClientWebSocketResponse, session: str) -> None:
         self._socket = devtools
@@ -67,13 +67,13 @@ class Page:
         self._number = 0
 
     async def go(self, url: str) -> None:
-        """Show a page, and wait until it is loaded."""
+        """Open a page, and wait until it is loaded."""
         answer = await self.send("Page.navigate", url=url)
         assert "errorText" not in answer, answer
         await self.wait_for("document.readyState == 'complete'")
 
     async def run(self, code: str) -> Any:
-        """Run JavaScript in the page; give what it gives, None where the page was just left."""
+        """Run JavaScript in the page; return its value, or None if the page is being left."""
         params = {"expression": code, "returnByValue": True}
         answer = await self._answer("Runtime.evaluate", params)
         if answer.get("error", {}).get("message") == "Inspected target navigated or closed":
@@ -82,7 +82,7 @@ class Page:
         return answer["result"]["result"].get("value")
 
     async def wait_for(self, code: str) -> None:
-        """Wait until some JavaScript gives true."""
+        """Wait until a JavaScript expression is true."""
         deadline = time.monotonic() + _SECONDS
         while not await self.run(code):
             assert time.monotonic() < deadline, (
@@ -91,12 +91,12 @@ class Page:
             await asyncio.sleep(0.05)
 
     async def screenshot(self, path: Path) -> None:
-        """Write what the page looks like, as PNG."""
+        """Write a screenshot of the page, as PNG."""
         answer = await self.send("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(answer["data"]))
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send one command, and give its result."""
+        """Send one command, and return its result."""
         answer = await self._answer(method, params)
         assert "error" not in answer, answer
         result = answer["result"]
@@ -119,10 +119,10 @@ Drive = Callable[[Page], Coroutine[Any, Any, None]]
 
 
 def browse(drive: Drive, port: int, authority: Path) -> None:
-    """Start a browser, have `drive` use a page of it, and end the browser.
+    """Start a browser, let `drive` use a page of it, and end the browser.
 
-    It trusts the certificate that the server on `port` shows, once that is found to be signed by
-    the authority in the PEM file `authority`.
+    The browser trusts the certificate of the server on `port`, after this function has checked that
+    it is signed by the authority in the PEM file `authority`.
     """
     trusted = ssl.create_default_context(cafile=str(authority))
     with (
@@ -134,7 +134,7 @@ def browse(drive: Drive, port: int, authority: Path) -> None:
 
 
 def browse_plain(drive: Drive, *flags: str) -> None:
-    """Start a browser with more flags, have `drive` use a page of it, and end the browser."""
+    """Start a browser with additional flags, let `drive` use a page of it, and end the browser."""
     asyncio.run(_browse(drive, "", *flags))
 
 
@@ -146,7 +146,7 @@ async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
             flags.append(f"--ignore-certificate-errors-spki-list={fingerprint}")
         log_path = Path(folder, "log.txt")
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [_program(), *flags, "about:blank"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,12 +167,10 @@ async def _browse(drive: Drive, fingerprint: str, *more: str) -> None:
                 )
                 await drive(Page(devtools, session["sessionId"]))
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
+            process.kill_group()
 
 
-async def _endpoint(process: subprocess.Popen[bytes], log: Path) -> str:
+async def _endpoint(process: Child, log: Path) -> str:
     deadline = time.monotonic() + _SECONDS
     while not (found := _ENDPOINT.search(log.read_text("utf-8", "replace"))):
         text = log.read_text("utf-8", "replace")
@@ -183,7 +181,7 @@ async def _endpoint(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _fingerprint(certificate: bytes) -> str:
-    """Give the hash of a certificate's key, by which Chromium is told to trust it."""
+    """Return the hash of a certificate's key; a flag of Chromium makes it trust that key."""
     key = (
         x509.load_der_x509_certificate(certificate)
         .public_key()

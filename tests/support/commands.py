@@ -1,4 +1,4 @@
-"""`appsvc` in this process: as the command, without the half second that an interpreter takes."""
+"""`appsvc` run in this process, without the half second that starting an interpreter takes."""
 
 from __future__ import annotations
 

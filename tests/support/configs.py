@@ -1,4 +1,4 @@
-"""What tests of web.config ask again and again: what holds for a path, which elements there are."""
+"""Helpers for tests of web.config: the settings for a path, and the elements of a file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["merge", "walk"]
 
 
 def merge(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Config:
-    """Give what `levels` say for `path`."""
+    """Return the settings that `levels` give for `path`."""
     return resolve(levels, path, httpplatform_version=httpplatform_version).config
 
 
 def walk(element: Element) -> Iterator[Element]:
-    """Give an element and all below it, in the order of the file."""
+    """Yield an element and all elements below it, in the order of the file."""
     waiting = [element]
     while waiting:
         element = waiting.pop()

@@ -1,6 +1,6 @@
 """The emulator for tests, started as a user starts it.
 
-Must not know the package under test: what it knows of it is its command line.
+Must not import the package under test: it uses only the command line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.servers import Server, serving
 
 __all__ = ["FASTCGI", "HTTPPLATFORM", "alive_with", "emulating", "make_site", "web_config"]
 
-# The handlers of the two kinds, as the App Service article has them.
+# The handlers of both kinds (FastCGI, HttpPlatform), as the App Service article shows them.
 HTTPPLATFORM = (
     '<handlers><add name="PythonHandler" path="*" verb="*" modules="httpPlatformHandler" '
     'resourceType="Unspecified"/></handlers>'
@@ -29,7 +29,7 @@ FASTCGI = (
 
 
 def web_config(web_server: str, app_settings: str = "") -> str:
-    """Give a web.config with these contents of system.webServer and appSettings."""
+    """Return a web.config with these contents of system.webServer and appSettings."""
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<configuration>\n'
         f"<appSettings>{app_settings}</appSettings>\n"
@@ -38,7 +38,7 @@ def web_config(web_server: str, app_settings: str = "") -> str:
 
 
 def make_site(folder: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Make a site's folder with these files in it, text without its common indentation."""
+    """Make the folder of a site with these files. Common indentation is removed from text."""
     for name, content in files.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ READY = re.compile(r"^Ready https?://127\.0\.0\.1:([0-9]+)$", re.MULTILINE)
 def emulating(
     site: Path, *options: str, ready: re.Pattern[str] = READY, **variables: str
 ) -> Iterator[Server]:
-    """Emulate a site on a free port until the block ends, its log and port in what is given."""
+    """Emulate a site on a free port until the block ends; yield its `Server`."""
     command = ("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", *options)
     with serving(*command, cwd=site.parent, port=0, ready=ready, **variables) as server:
         yield server
 
 
 def alive_with(text: str) -> list[int]:
-    """Give the processes whose environment or command line holds `text` (Linux only)."""
+    """Return the processes whose environment or command line contains `text` (Linux only)."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         for part in ("environ", "cmdline"):

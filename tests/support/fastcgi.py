@@ -1,12 +1,12 @@
-"""The web server's side of FastCGI: what IIS sends to wfastcgi, and what it makes of the answer.
+"""The web server's side of FastCGI: what IIS sends to wfastcgi, and how it reads the response.
 
-`FastCgiProcess` starts the real wfastcgi (see wfastcgi_child.py) and speaks to it over a socket
-pair in place of IIS's named pipe, one request at a time, as IIS does:
+`FastCgiProcess` starts the real wfastcgi (see wfastcgi_child.py). It communicates over a socket
+pair instead of IIS's named pipe, one request at a time, as IIS does:
 
     with FastCgiProcess(site, env={"WSGI_HANDLER": "app.application"}) as server:
         assert server.request("GET", "/").status == 200
 
-Must not know the package under test. § refers to the protocol's specification:
+Must not import the package under test. § refers to the protocol's specification:
 https://fastcgi-archives.github.io/FastCGI_Specification.html
 """
 
@@ -33,19 +33,22 @@ __all__ = ["FastCgiError", "FastCgiProcess", "FastCgiResponse"]
 _CHILD = Path(__file__).with_name("wfastcgi_child.py")
 _BEGIN_REQUEST, _END_REQUEST, _PARAMS, _STDIN, _STDOUT, _STDERR = 1, 3, 4, 5, 6, 7  # §8
 _HEADER = struct.Struct(">BBHHBx")  # version, type, request id, content length, padding length
-_REQUEST_ID = 1  # one request at a time, so one number will do
+_REQUEST_ID = 1  # one request at a time, so one number is enough
 _MAX_CONTENT = 0xFFFF
-# All that a child gets of our environment, with COVERAGE_*: nothing that changes what is tested.
+# The only variables that a child inherits, with COVERAGE_*: none of them changes a result.
 _INHERITED = frozenset({"HOME", "LANG", "LC_ALL", "PATH", "TEMP", "TMP", "TMPDIR"})
 
 
 class FastCgiError(AssertionError):
-    """No proper answer came; says why, with the child's exit code and the end of its output."""
+    """wfastcgi sent no valid response.
+
+    The message has the reason, the process's exit code and the end of its output.
+    """
 
 
 @dataclass(frozen=True)
 class FastCgiResponse:
-    """One answer, as received.
+    """One response, as received.
 
     `body` is what followed the headers on FCGI_STDOUT, `stderr` all of FCGI_STDERR, which IIS shows
     in place of the body of a 500. `protocol_status` is 0 for a request that was completed.
@@ -63,8 +66,8 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
     """A running wfastcgi and the connection to it; a context manager, else call `close`.
 
     `physical_path` is the site's folder: wfastcgi enters it on the first request, reads Web.config
-    (so spelled) there and loads the app. The process starts in `cwd`, by default a folder of its
-    own. `env` is added to a small, neutral environment, without PYTHONPATH.
+    (spelled like this) there and loads the app. The process starts in `cwd`, by default a temporary
+    folder. `env` is added to a small, neutral environment, without PYTHONPATH.
     """
 
     def __init__(
@@ -92,27 +95,33 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
                     env={**base, **(env or {})},
                     cwd=cwd or folder,
                 )
-            self._cleanup = cleanup.pop_all()  # from here on `close` is what cleans up
+            self._cleanup = cleanup.pop_all()  # from here on, `close` cleans up
 
     def __exit__(self, *_exc_info: object) -> None:
         self.close()
 
     def log(self) -> str:
-        """Return what the process itself has printed, until `close`; wfastcgi keeps the app's."""
+        """Return what the process itself has printed, until `close`.
+
+        wfastcgi captures the output of the app.
+        """
         return self._log_path.read_text("utf-8", "backslashreplace")
 
     def close(self, timeout: float = 10.0) -> int:
-        """Hang up, let the process end by itself, kill it at the deadline; return its exit code."""
+        """Close the connection, wait for the process to end, kill it at the deadline.
+
+        Return its exit code.
+        """
         with self._cleanup:
             return self._end(timeout)
 
     def _end(self, timeout: float) -> int:
-        self._socket.close()  # wfastcgi reads the end of file and leaves its loop
+        self._socket.close()  # wfastcgi reads the end of the stream and leaves its loop
         try:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout)
         finally:
-            self.process.kill()  # does nothing when it has ended
+            self.process.kill()  # does nothing if the process has ended
         return self.process.wait()
 
     def request(
@@ -130,15 +139,15 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
         extra_params: Mapping[str, str | None] | None = None,
         timeout: float = 20.0,
     ) -> FastCgiResponse:
-        """Send one request and return the answer.
+        """Send one request and return the response.
 
-        `path` is written as in a URL, percent-encoded, without its query. `extra_params` come last
-        and replace what would be sent, or remove it where None. Text is Latin-1, as in PEP 3333.
-        Raises FastCgiError, having ended the process, without a proper answer within `timeout` s.
+        `path` is written as in a URL, percent-encoded, without its query. `extra_params` are added
+        last: a value replaces a parameter, None removes it. Text is Latin-1, as in PEP 3333. Raises
+        FastCgiError and ends the process if no valid response arrives within `timeout` s.
         """
         if "?" in path:
             raise ValueError("the query string goes into `query`, not into `path`")
-        # With path="*" IIS gives the whole path in both PATH_INFO and SCRIPT_NAME, decoded:
+        # With path="*" IIS puts the whole decoded path into both PATH_INFO and SCRIPT_NAME:
         # https://github.com/microsoft/PTVS/issues/1029
         decoded = unquote_to_bytes(path).decode("latin-1")
         params: dict[str, str | None] = {
@@ -159,7 +168,8 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             "HTTP_CONTENT_LENGTH": str(len(body)) if body else None,
         }
         params.update(_header_params(headers))
-        # Under both names, against PEP 3333: the length as seen on App Service, the type likewise.
+        # The length under both names, against PEP 3333, as App Service sends it; the same for the
+        # type.
         params["CONTENT_LENGTH"] = params["HTTP_CONTENT_LENGTH"] or "0"
         params["CONTENT_TYPE"] = params.get("HTTP_CONTENT_TYPE", "")
         params.update(extra_params or {})
@@ -172,7 +182,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             self._socket.sendall(message + _stream(_STDIN, [body]))
             return self._read_response(deadline)
         except (OSError, EOFError, ValueError, struct.error) as error:
-            if isinstance(error, TimeoutError):  # have it print the stack of every thread, and end
+            if isinstance(error, TimeoutError):  # the signal prints all stacks, and ends it
                 self.process.send_signal(signal.SIGUSR1)
             code = self._end(timeout=5.0)
             problem = f"{method} {path}: {error!r} ({timeout=:g} s)\nexit code {code}, output:\n"
@@ -191,7 +201,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             if kind not in received:
                 raise ValueError(f"a record of type {kind}")
             # An empty record should end its stream (§3.3), but wfastcgi sends one after each piece
-            # of output and IIS goes on reading: so only END_REQUEST ends an answer.
+            # of output and IIS continues to read: only END_REQUEST ends a response.
             received[kind] += content
 
     def _read(self, size: int, deadline: float) -> bytes:
@@ -203,7 +213,7 @@ class FastCgiProcess(AbstractContextManager["FastCgiProcess"]):
             self._socket.settimeout(left)
             piece = self._socket.recv(size - len(data))
             if not piece:
-                raise EOFError("the process hung up before its answer was whole")
+                raise EOFError("the process closed the connection before the end of its response")
             data += piece
         return data
 
@@ -213,8 +223,8 @@ def _record(kind: int, content: bytes = b"") -> bytes:
 
 
 def _stream(kind: int, pieces: Iterable[bytes]) -> bytes:
-    """Fill records with the pieces and add the empty record that ends a stream (§3.3)."""
-    # Only a piece longer than a record is cut: wfastcgi takes each PARAMS record for whole pairs.
+    """Put the pieces into records and add the empty record that ends a stream (§3.3)."""
+    # Only pieces longer than a record are split: wfastcgi expects whole pairs in a PARAMS record.
     contents = [b""]
     for piece in pieces:
         if len(contents[-1]) + len(piece) > _MAX_CONTENT:
@@ -232,7 +242,7 @@ def _pair(*texts: str) -> bytes:
 
 
 def _header_params(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Name headers as CGI does; of the same name they are joined, as http.sys joins them."""
+    """Name headers as CGI does; headers of the same name are joined, as http.sys joins them."""
     params: dict[str, str] = {}
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
         key = "HTTP_" + name.upper().replace("-", "_")
@@ -242,7 +252,7 @@ def _header_params(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> di
 
 
 def _parse_response(out: bytes, err: bytes, protocol_status: int) -> FastCgiResponse:
-    """Read a CGI answer. The 500 that wfastcgi makes itself lacks the blank line after it."""
+    """Parse a CGI response. wfastcgi's own 500 has no blank line after the header block."""
     head, _, body = out.partition(b"\r\n\r\n")
     lines = [line.partition(":") for line in head.decode("latin-1").split("\r\n") if line]
     if not all(colon for _, colon, _ in lines):

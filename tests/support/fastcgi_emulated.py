@@ -1,4 +1,4 @@
-"""The emulator's FastCGI side, on a folder made for a test: fakes and the real wfastcgi."""
+"""The emulator's FastCGI side on a folder made for a test, with fakes and the real wfastcgi."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 FAKE = Path(__file__).with_name("fastcgi_fake.py")
-# An app with a page for everything that is asked here.
+# An app with a page for everything that these tests request.
 APP = """\
 import os, sys, time
 NUMBER = 1
@@ -60,34 +60,34 @@ def application(environ, start_response):
 
 
 class Log:
-    """What is said, to be called as `say`."""
+    """Collects log lines; pass it as `say`."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
 
     def __call__(self, label: str, text: str) -> None:
-        """Take a line."""
+        """Keep a line."""
         self.lines.append((label, text))
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """Return all lines as one text."""
         return "\n".join(f"{label}: {text}" for label, text in self.lines)
 
 
 def application(**settings: float) -> FastCgiApplication:
-    """Give settings."""
+    """Return the settings of a FastCGI application."""
     return FastCgiApplication("python", **settings)  # type: ignore[arg-type]
 
 
 def environ() -> dict[str, str]:
-    """Give a small environment."""
+    """Return a small environment."""
     kept = ("HOME", "LANG", "LC_ALL", "PATH", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 def fake(folder: Path, log: Log, *words: str, **settings: float) -> Launcher:
-    """Give what starts a fake, which misbehaves as `words` say."""
+    """Return a launcher of a fake; the fake misbehaves as `words` specify."""
     return Launcher(
         [sys.executable, str(FAKE), *words], application(**settings), log,
         environ=environ(), folder=folder, label="fake",
@@ -95,7 +95,10 @@ def fake(folder: Path, log: Log, *words: str, **settings: float) -> Launcher:
 
 
 class Varying(Launcher):
-    """Starts a fake of other words each time; `made` are those so far, the last words stay."""
+    """A launcher that starts a fake with other words each time; the last words are used again.
+
+    `made` are the launchers used so far.
+    """
 
     def __init__(self, folder: Path, log: Log, *words: Sequence[str], **settings: float) -> None:
         super().__init__(["x"], application(), log, environ={}, folder=folder)
@@ -103,12 +106,12 @@ class Varying(Launcher):
         self._make = [lambda some=some: fake(folder, log, *some, **settings) for some in words]
 
     async def start(self) -> FastCgiProcess:
-        """Start the next one."""
+        """Start the next fake."""
         self.made.append(self._make[min(len(self.made), len(self._make) - 1)]())
         return await self.made[-1].start()
 
     def close(self) -> None:
-        """Remove what all of them have."""
+        """Remove the files of all launchers."""
         super().close()
         for launcher in self.made:
             launcher.close()
@@ -119,7 +122,7 @@ def real(
     settings: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None,
     **limits: float,
 ) -> Launcher:  # fmt: skip
-    """Give what starts the real wfastcgi on an app, written to `folder`."""
+    """Return a launcher of the real wfastcgi for an app, which is written to `folder`."""
     folder.mkdir(exist_ok=True)
     (folder / "site_app.py").write_text(app)
     found = importlib.util.find_spec("wfastcgi")
@@ -137,13 +140,13 @@ def real(
 
 
 def params(folder: Path, target: str = "/", method: str = "GET", **more: str) -> dict[str, str]:
-    """Give all parameters of a request."""
+    """Return all parameters of a request."""
     request = Request(method, target, CIMultiDict({"Host": "site.example"}))
     return {**site_params(folder), **make_params(request, folder), **more}
 
 
 async def pieces(size: int, piece: int = 65_536) -> AsyncIterator[bytes]:
-    """Be a body of so many bytes."""
+    """Yield a body of `size` bytes."""
     while size > 0:
         yield b"u" * min(size, piece)
         size -= piece
@@ -151,14 +154,14 @@ async def pieces(size: int, piece: int = 65_536) -> AsyncIterator[bytes]:
 
 
 async def body_of(answer: Answer | Response) -> bytes:
-    """Read an answer to its end."""
+    """Read a response to its end."""
     if isinstance(answer.body, bytes):
         return answer.body
     return b"".join([piece async for piece in answer.body])
 
 
 async def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
-    """Wait for something, not for ever."""
+    """Wait until a condition is true, and fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -166,7 +169,7 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 10)
 
 
 def gone(pid: int) -> bool:
-    """Say whether a process has ended and been waited for."""
+    """Return whether a process has ended and its exit status is collected."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -178,7 +181,7 @@ Work = Callable[[FastCgiProcess], Awaitable[None]]
 
 
 def run_process(launcher: Launcher, work: Work) -> FastCgiProcess:
-    """Start a process, work with it, end it; see that nothing is left."""
+    """Start a process, call `work` with it, end it; check that no process is left."""
 
     async def all_of_it() -> FastCgiProcess:
         process = await launcher.start()
@@ -196,7 +199,7 @@ def run_process(launcher: Launcher, work: Work) -> FastCgiProcess:
 
 
 class Running:
-    """A pool that runs, and what it started."""
+    """A running pool, its launcher, its folder and its log."""
 
     def __init__(self, pool: Pool, launcher: Launcher, folder: Path, log: Log) -> None:
         self.pool = pool
@@ -205,11 +208,11 @@ class Running:
         self.log = log
 
     async def get(self, target: str = "/", **more: object) -> Answer:
-        """Ask for something."""
+        """Send a request."""
         return await self.pool.ask(params(self.folder, target), **more)  # type: ignore[arg-type]
 
     async def text(self, target: str = "/") -> str:
-        """Ask for something that is there."""
+        """Send a request, check for status 200, and return the body."""
         answer = await self.get(target)
         assert answer.status == 200, answer
         return (await body_of(answer)).decode()
@@ -219,7 +222,7 @@ def run_pool(
     launcher: Launcher, folder: Path, log: Log, work: Callable[[Running], Awaitable[None]],
     *, warm: bool = True, rapid: int = 10, **settings: float,
 ) -> None:  # fmt: skip
-    """Run a pool, work with it, close it; see that no process is left."""
+    """Run a pool, call `work` with it, close it; check that no process is left."""
     pids = []
 
     async def all_of_it() -> None:

@@ -1,7 +1,7 @@
-"""A FastCGI application that misbehaves as its arguments say: a script, one word a request.
+"""A FastCGI application that misbehaves as its arguments specify: a script, one word per request.
 
-`python fastcgi_fake.py WORD...`: the first request is answered as the first word has it, and so on;
-the last word stays. Must not know the package under test.
+`python fastcgi_fake.py WORD...`: the first word specifies the response to the first request, and so
+on; the last word is used for all further requests. Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ STDOUT, STDERR, END = 6, 7, 3
 
 
 def record(kind: int, content: bytes = b"", *, version: int = 1, number: int = 1) -> bytes:
-    """Give a record, with three bytes of padding."""
+    """Return a record with three bytes of padding."""
     return struct.pack(">BBHHBB", version, kind, number, len(content), 3, 0) + content + b"pad"
 
 
 def end(app: int = 0, protocol: int = 0) -> bytes:
-    """Give the record that ends a request."""
+    """Return the record that ends a request."""
     return record(END, struct.pack(">IB3x", app, protocol))
 
 
 def say(data: bytes) -> None:
-    """Write all of it to the web server."""
+    """Write all of the data to the web server."""
     view = memoryview(data)
     while view:
         view = view[os.write(0, view) :]
 
 
 def read(size: int) -> bytes:
-    """Read exactly so many bytes; leave at the end of the connection."""
+    """Read exactly so many bytes; exit at the end of the connection."""
     data = b""
     while len(data) < size:
         piece = os.read(0, size - len(data))
@@ -44,13 +44,13 @@ def read(size: int) -> bytes:
 
 
 def read_record() -> tuple[int, bytes]:
-    """Read one record: its type and content."""
+    """Read one record; return its type and content."""
     _, kind, _, length, padding, _ = struct.unpack(">BBHHBB", read(8))
     return kind, read(length + padding)[:length]
 
 
 def read_request(*, body: bool = True) -> int:
-    """Read a request; give how long its body was."""
+    """Read a request; return the length of its body."""
     size = 0
     while True:
         kind, content = read_record()
@@ -63,18 +63,18 @@ def read_request(*, body: bool = True) -> int:
 
 
 def answer(body: bytes = b"fine") -> bytes:
-    """Give a proper answer."""
+    """Send a valid response."""
     return record(STDOUT, HEAD) + record(STDOUT, body) + end()
 
 
 def leave(code: int) -> None:
-    """End at once."""
+    """End the process at once."""
     sys.stdout.flush()
     os._exit(code)
 
 
 def act(word: str) -> None:
-    """Answer one request."""
+    """Respond to one request."""
     if word.startswith("early"):
         read_request(body=False)
         say(answer(b"early"))
@@ -97,7 +97,7 @@ def act(word: str) -> None:
     elif name == "half":
         say(answer()[:30])
         leave(4)
-    elif name == "part":  # as wfastcgi does when its watcher ends it in the middle of an answer
+    elif name == "part":  # as wfastcgi does when its watcher ends it in the middle of a response
         say(answer()[: int(value)])
         leave(0)
     elif name == "cut":
@@ -138,14 +138,14 @@ def act(word: str) -> None:
     elif name == "surplus":
         say(answer() + record(STDOUT, b"more"))
     elif name == "child":
-        os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")  # keeps our standard input open
+        os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")  # keeps this process's standard input open
         leave(6)
     else:
         raise ValueError(word)
 
 
 def main(words: list[str]) -> None:
-    """Answer for ever."""
+    """Respond to requests until the connection ends."""
     while True:
         act(words[0])
         if len(words) > 1:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def run(main: Callable[[], Awaitable[T]], timeout: float = 30) -> T:
-    """Run a coroutine; nothing that goes wrong in a task or a callback is overlooked."""
+    """Run a coroutine; fail on errors in any task or callback as well."""
     problems: list[dict[str, Any]] = []
 
     async def watched() -> T:
@@ -38,38 +38,38 @@ def run(main: Callable[[], Awaitable[T]], timeout: float = 30) -> T:
 
 
 async def until(condition: Callable[[], object], timeout: float = 10) -> None:
-    """Wait until something is true."""
+    """Wait until a condition is true."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it never became true"
+        assert asyncio.get_running_loop().time() < deadline, "the condition did not become true"
         await asyncio.sleep(0.005)
 
 
 async def hello(request: Request) -> Answer:
-    """Answer everything in the same words."""
+    """Respond to every request with the same text."""
     return Answer(200, CIMultiDict({"Content-Type": "text/plain"}), b"hello")
 
 
 class Client:
-    """A connection; `text` sends a request's lines, `answer` reads one answer."""
+    """A connection; `send` writes the lines of a request, `answer` reads one response."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     def send(self, *lines: str, body: bytes = b"") -> None:
-        """Send a head made of `lines`, and `body`."""
+        """Send a head made of `lines`, and then `body`."""
         self.writer.write("\r\n".join((*lines, "", "")).encode("latin-1") + body)
 
     async def head(self) -> tuple[str, list[tuple[str, str]]]:
-        """Read a head: its first line and its headers, in their order."""
+        """Read a head; return its first line and its headers, in their order."""
         raw = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = raw.split("\r\n")[:-2]
         pairs = [line.partition(": ") for line in lines]
         return first, [(name, value) for name, _, value in pairs]
 
     async def answer(self, *, head: bool = False) -> tuple[int, CIMultiDict[str], bytes]:
-        """Read a whole answer; `head`: one to HEAD, which has no body."""
+        """Read a whole response; with `head` it is the response to HEAD, which has no body."""
         first, pairs = await self.head()
         status, headers = int(first.split(" ")[1]), CIMultiDict(pairs)
         if head or status in (204, 304):
@@ -88,7 +88,7 @@ class Client:
     async def get(
         self, target: str = "/", *lines: str, method: str = "GET", body: bytes = b""
     ) -> tuple[int, CIMultiDict[str], bytes]:
-        """Send one request for the site's public name and read its answer."""
+        """Send one request for the site's public name and read the response."""
         host = (
             [] if any(line.lower().startswith("host:") for line in lines) else [f"Host: {PUBLIC}"]
         )
@@ -96,14 +96,14 @@ class Client:
         return await self.answer(head=method == "HEAD")
 
     async def ended(self, timeout: float = 10) -> bytes:
-        """Read to the end of the connection; a cut one counts as one."""
+        """Read to the end of the connection; a reset ends it as well."""
         try:
             return await asyncio.wait_for(self.reader.read(), timeout)
         except ConnectionError:
             return b""
 
     async def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self.writer.close()
         try:
             await self.writer.wait_closed()
@@ -112,7 +112,7 @@ class Client:
 
 
 class Running:
-    """A front end that runs: its `port`, its `log`, and connections to it."""
+    """A running front end: its `port`, its `log`, and connections to it."""
 
     def __init__(self, front: FrontEnd, port: int, log: list[str], tls: bool) -> None:
         self.front = front
@@ -123,11 +123,11 @@ class Running:
 
     @property
     def requests(self) -> list[str]:
-        """The log's lines about requests."""
+        """Return the lines of the log about requests."""
         return [line for line in self.log if line.startswith("request: ")]
 
     async def connect(self, context: ssl.SSLContext | None = None, **options: Any) -> Client:
-        """Connect; with `context` over TLS."""
+        """Connect to the front end; over TLS if `context` is given."""
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", self.port, ssl=context, limit=2**20, **options
         )
@@ -149,7 +149,7 @@ async def fronted(
     authentication: bool = False,
     **options: Any,
 ) -> AsyncIterator[Running]:
-    """Start a front end before `ask`, over https where `tls` is given, and close it in the end."""
+    """Start a front end before `ask` and close it at the end; it uses https if `tls` is given."""
     bound = sockets.bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     log: list[str] = []

@@ -1,7 +1,7 @@
 """Forms of the headers that a front end or an attacker sends, and what an app must see of each.
 
-`FORMS` are the header lines; `expect` is an oracle of its own: it knows the rules as the README has
-them, reads addresses with `ipaddress`, and nothing of the package under test.
+`FORMS` are the header lines. `expect` is an independent oracle: it implements the rules of the
+README, parses addresses with `ipaddress`, and uses nothing of the package under test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Lines = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Form:
-    """The header lines of one request, Host left out where they have one."""
+    """The header lines of one request; a form without Host gets the site's own."""
 
     name: str
     lines: Lines
@@ -182,7 +182,10 @@ class Expected:
 
 
 def expect(form: Form, mode: Mode, *, peer: str = PEER, cgi: bool = False) -> Expected:
-    """Return what an app must see of a form; `cgi`: the server cannot tell `_` from `-`."""
+    """Return what an app must see of a form.
+
+    With `cgi` the server cannot distinguish `_` from `-`.
+    """
     came: dict[str, str] = {"HTTP_HOST": SITE}
     for name, value in form.lines:
         if name == "Host":

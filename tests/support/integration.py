@@ -1,4 +1,7 @@
-"""What only tests with the marker `integration` may start, so that the others stay quick."""
+"""The check that only tests with the marker `integration` start servers, browsers and the like.
+
+The other tests stay quick.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _items: list[pytest.Item] = []
 
 @contextmanager
 def running(item: pytest.Item) -> Iterator[None]:
-    """Note which test runs."""
+    """Remember which test is running."""
     _items.append(item)
     try:
         yield
@@ -23,7 +26,7 @@ def running(item: pytest.Item) -> Iterator[None]:
 
 
 def needs_integration(what: str) -> None:
-    """Raise if a test runs that starts this and lacks the marker."""
+    """Raise an error if the running test starts `what` and lacks the marker."""
     if _items and not _items[-1].get_closest_marker("integration"):
         raise AssertionError(
             f"{_items[-1].nodeid} starts {what}: mark it with @pytest.mark.integration"

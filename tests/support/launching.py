@@ -1,6 +1,6 @@
-"""The worker launcher for tests, started as a user starts it, its output in a file.
+"""The worker launcher for tests, started as a user starts it, with its output in a file.
 
-Must not know the package under test: what it knows of it is its command line.
+Must not import the package under test: it uses only the command line.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _WORKER_PREFIXES = ("WEBJOBS_", "AzureWebJobs", "AZUREWEBJOBS", "DiagnosticStore
 
 
 def wait_until(call: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    """Wait until a call gives something true, and give it."""
+    """Wait until a call returns a true value, and return that value."""
     deadline = time.monotonic() + seconds
     while not (found := call()):
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds:g} s"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.005)
     return found
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process has not ended; one that is only waited for has."""
+    """Return whether a process is running; a zombie is not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def is_alive(pid: int) -> bool:
 
 
 class Launched:
-    """A launcher that runs; `folder` is where it was started."""
+    """A running launcher; `folder` is its working directory."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path, output: Path) -> None:
         self.process = process
@@ -55,11 +55,14 @@ class Launched:
         self._output = output
 
     def log(self) -> str:
-        """Give what it has printed so far, on both streams."""
+        """Return what the launcher has printed so far, on both streams."""
         return self._output.read_bytes().decode("utf-8", "backslashreplace")
 
     def wait_for(self, text: str, times: int = 1, seconds: float = 30) -> str:
-        """Wait until it has printed a text so often, while it lives; give the log."""
+        """Wait until the launcher has printed a text so many times; fail if it ends.
+
+        Return the log.
+        """
         deadline = time.monotonic() + seconds
         while self.log().count(text) < times:
             over = self.process.poll() is not None or time.monotonic() > deadline
@@ -69,17 +72,17 @@ class Launched:
         return self.log()
 
     def pids(self, times: int = 1) -> list[int]:
-        """Give the processes that it has started, once there are so many."""
+        """Wait until the launcher has started so many processes, and return their ids."""
         log = self.wait_for("has started as process", times)
         return [int(number) for number in re.findall(r"started as process (\d+)", log)]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal to it; give its exit code."""
+        """Send a signal to the launcher; return its exit code."""
         self.process.send_signal(number)
         return self.wait()
 
     def wait(self, seconds: float = 30) -> int:
-        """Wait for its end; give its exit code."""
+        """Wait until the launcher ends; return its exit code."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -92,7 +95,7 @@ def launching(
 ) -> Iterator[Launched]:
     """Run `python -m appsvc_runtime.worker ARGUMENTS` in a folder until the block ends.
 
-    `code` becomes worker.py there. All that it has started ends with the block.
+    `code` becomes worker.py there. All processes that the launcher has started end with the block.
     """
     needs_integration("the launcher")
     if code:

@@ -1,4 +1,4 @@
-"""Clients that ask on and on, and tell a broken answer from a refused connection."""
+"""Clients that send requests all the time, and count whole and broken responses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Load"]
 
 
 class Load:
-    """`clients` threads, on kept-alive connections or not, asking `path` until the block ends.
+    """`clients` threads that request `path` until the block ends, on kept-alive connections or not.
 
-    `good` counts whole answers. `broken` lists answers that began and did not end, and statuses of
-    500 and more. Broken, too, is a request sent before `stopping` was called and never answered.
-    A connection refused, or closed after that without an answer, is no broken answer: a server that
-    stops takes no new requests. A client ends with the first of these.
+    `good` counts whole responses. `broken` lists responses that began and did not end, statuses of
+    500 and more, and requests that were sent before the call of `stopping` and got no response. A
+    connection that is refused, or that is closed without a response after the call of `stopping`,
+    is not broken: a server that stops takes no new requests. A client ends with the first of these.
     """
 
     def __init__(self, port: int, path: str, clients: int, keep_alive: bool = True) -> None:
@@ -46,11 +46,11 @@ class Load:
             thread.join(30)
 
     def stopping(self) -> None:
-        """Say that the server is about to be stopped."""
+        """Note that the server is about to be stopped."""
         self._stopping = time.monotonic()
 
     def wait_for(self, answers: int, timeout: float = 20) -> None:
-        """Wait until so many whole answers have come."""
+        """Wait until so many whole responses have arrived."""
         deadline = time.monotonic() + timeout
         while self.good < answers:
             assert time.monotonic() < deadline, f"{self.good} answers only; {self.broken}"

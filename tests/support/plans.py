@@ -1,4 +1,4 @@
-"""Plans of a start, as an entry point makes them from an environment."""
+"""Launch plans, made from an environment as an entry point makes them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def planned(
 
 
 def settings_of(environ: Mapping[str, str], server: str, **options: Any) -> dict[str, Any]:
-    """Return what a server is told for a plan, as `planned` makes it."""
+    """Return the settings that a server gets for a plan; the options are those of `planned`."""
     from appsvc_runtime.serving.servers import SERVERS
 
     return SERVERS[server].settings(planned(environ, server, **options))

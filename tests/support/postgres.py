@@ -1,8 +1,8 @@
-"""A real PostgreSQL for tests: a cluster of its own in a temporary folder, ended by its id.
+"""A real PostgreSQL for tests: a new cluster in a temporary folder, ended by its process id.
 
-It listens on a free loopback port, asks everybody for a password (scram-sha-256), and speaks TLS
-with a certificate made for `localhost`. PostgreSQL refuses to run as root: there it runs as another
-user. Must not know the package under test.
+It listens on a free loopback port, requires a password from all users (scram-sha-256), and offers
+TLS with a certificate made for `localhost`. PostgreSQL refuses to run as root: in a process of root
+it runs as another user. Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = ["Postgres", "find_binaries", "missing", "postgres", "skip_or_fail"]
 
 DEBIAN = Path("/usr/lib/postgresql")
 SUPERUSER = "postgres"
-# Who may run it where the tests run as root, the first that is there.
+# If the tests run as root, PostgreSQL runs as the first of these users that exists.
 USERS = ("postgres", "nobody")
-# A socket's path may have 107 characters, its file's name included.
+# The path of a socket may have 107 characters, its file's name included.
 MAX_FOLDER = 60
 
 
 class Postgres:
     """A running server: `port`, `process`, `certificate` (its own authority), and its `log()`.
 
-    `other_certificate` is another's of the same name.
+    `other_certificate` is one with the same name and another authority.
     """
 
     host = "127.0.0.1"
@@ -52,11 +52,11 @@ class Postgres:
         self._folder = folder
 
     def log(self) -> str:
-        """Give what the server has printed so far."""
+        """Return what the server has printed so far."""
         return (self._folder / "log.txt").read_text("utf-8", "replace")
 
     def add_login(self, user: str, password: str, database: str) -> None:
-        """Make a user who may log in, and a database of theirs."""
+        """Create a user who can log in, and a database that belongs to the user."""
         with psycopg.connect(
             host=self.host,
             port=self.port,
@@ -71,7 +71,7 @@ class Postgres:
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
 
     def wait_until_it_is_ready(self, timeout: float = 60) -> None:
-        """Wait until the server says so itself, in the file that pg_ctl reads too."""
+        """Wait until the server reports that it is ready, in the file that pg_ctl reads too."""
         deadline = time.monotonic() + timeout
         while not self._is_ready():
             code = self.process.poll()
@@ -82,7 +82,7 @@ class Postgres:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop the server: open connections are cut, and one that hangs is killed."""
+        """Stop the server; open connections are cut, and a server that hangs is killed."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             if self.process.poll() is None:
                 self.process.send_signal(number)
@@ -98,7 +98,7 @@ class Postgres:
 
 
 def find_binaries(path: str | None = None, debian: Path = DEBIAN) -> Path | None:
-    """Give the folder of initdb and postgres: that on `PATH`, else the newest of Debian's."""
+    """Return the folder of initdb and postgres: on `PATH`, else the newest of Debian's."""
     on_path = shutil.which("initdb", path=path)
     folders = [Path(on_path).resolve().parent] if on_path else []
     folders += sorted(debian.glob("*/bin"), key=_version, reverse=True)
@@ -108,7 +108,7 @@ def find_binaries(path: str | None = None, debian: Path = DEBIAN) -> Path | None
 
 
 def missing() -> str:
-    """Say what is missing to run a PostgreSQL here, "" where nothing is."""
+    """Return what is missing to run a PostgreSQL here, or "" if nothing is."""
     if find_binaries() is None:
         return f"there is no PostgreSQL: no initdb on PATH or in {DEBIAN}/*/bin"
     if shutil.which("openssl") is None:
@@ -119,7 +119,7 @@ def missing() -> str:
 
 
 def skip_or_fail(problem: str) -> None:
-    """Skip the test if there is a problem; fail it in CI, where nobody would see that."""
+    """Skip the test if there is a problem; fail it in CI, where nobody would notice a skip."""
     if problem and os.environ.get("CI"):
         pytest.fail(f"{problem}; CI is set, so this is a failure", pytrace=False)
     if problem:
@@ -180,10 +180,10 @@ def postgres(*, tls: bool) -> Iterator[Postgres]:
 
 
 def _identity() -> dict[str, Any]:
-    """Give subprocess's arguments for another user where this one is root, else none."""
+    """Return the arguments of subprocess for another user if this one is root, else none."""
     if os.geteuid() != 0:
         return {}
-    import pwd  # not there on Windows, where this module must still be imported
+    import pwd  # missing on Windows, where this module must still be importable
 
     for name in USERS:
         with suppress(KeyError):
@@ -193,16 +193,16 @@ def _identity() -> dict[str, Any]:
 
 
 def _parent_folder() -> str:
-    """Give a folder for temporary ones that PostgreSQL's user can enter, and that is near enough.
+    """Return a folder for temporary folders that PostgreSQL's user can enter, with a short path.
 
-    Where that user is this one, all are.
+    If PostgreSQL runs as this user, all folders can be entered.
     """
     for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         path = Path(folder).resolve()
         open_to_all = all(p.stat().st_mode & stat.S_IXOTH for p in (path, *path.parents))
         if len(str(path)) <= MAX_FOLDER and (open_to_all or os.geteuid() != 0):
             return str(path)
-    raise AssertionError("There is no folder for temporary ones that other users can enter.")
+    raise AssertionError("Other users can enter no temporary folder of this machine.")
 
 
 def _make_certificate(folder: Path, identity: dict[str, Any], name: str) -> None:
@@ -237,11 +237,11 @@ def _run(folder: Path, identity: dict[str, Any], *command: str | Path) -> None:
 
 
 def _environ(folder: Path) -> dict[str, str]:
-    """Give this process's variables without PostgreSQL's own; messages are in English."""
+    """Return this process's variables without those of PostgreSQL; messages are in English."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**others, "HOME": str(folder), "LC_ALL": "C"}
 
 
 def _version(folder: Path) -> list[int]:
-    """Give a folder `15/bin` or `9.6/bin` as numbers, so that the newest is the greatest."""
+    """Return the version in a path such as `15/bin` or `9.6/bin` as numbers, for comparison."""
     return [int(part) for part in folder.parent.name.split(".") if part.isdecimal()]

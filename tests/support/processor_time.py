@@ -1,6 +1,6 @@
-"""A limit on processor time, for texts that make a bad pattern go over them again and again.
+"""A limit on processor time, for texts that a bad pattern would scan again and again.
 
-Other processes of a busy machine do not count: what stays below the limit once does so always.
+The time of other processes on a busy machine does not count, so a result does not depend on them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 __all__ = ["LONG", "limit"]
 
-# A text of this length is read within a tenth of a second; what takes the square of its length
-# takes 10^10 steps, which is more than the limit.
+# A text of this length is read within a tenth of a second. If the time grows with the square of the
+# length, it takes 10^10 steps, which is more than the limit.
 LONG = 100_000
 
 
 @contextmanager
 def limit(what: object, seconds: float = 2) -> Iterator[None]:
-    """Raise AssertionError if the block takes more processor time; it names `what`.
+    """Raise AssertionError if the block takes more processor time than the limit.
 
-    A pattern that the interpreter cannot interrupt is ended when it has come to its own end.
-    Windows has no such clock: there the block ends when it ends.
+    The message contains `what`. A pattern that the interpreter cannot interrupt runs to its own end
+    first. Windows has no such clock: there the block is not limited.
     """
     if sys.platform == "win32":
         yield

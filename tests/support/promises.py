@@ -1,6 +1,6 @@
 """The table in docs/servers.md: which server promises what, by release.
 
-Tests read it: where it says "no", they have nothing to show.
+Tests read it, and skip what a cell with "no" excludes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def _read() -> tuple[list[str], dict[str, list[str]]]:
     return rows[0][1:], {row[0]: row[1:] for row in rows[2:]}
 
 
-# The columns' names, and for each promise the words in them.
+# The columns' names, and the cells of each promise's row.
 COLUMNS, PROMISES = _read()
 
 
 def release(package: str) -> tuple[int, ...]:
-    """Return the numbers of an installed release."""
+    """Return the version of an installed package as numbers."""
     return tuple(int(part) for part in re.findall(r"\d+", importlib.metadata.version(package))[:3])
 
 
 def column(server: str, version: tuple[int, ...]) -> int:
-    """Return the index of the column that a release of a server is in."""
+    """Return the index of the column for a release of a server."""
     found = -1
     for index, name in enumerate(COLUMNS):
         words = name.split()
@@ -46,6 +46,6 @@ def column(server: str, version: tuple[int, ...]) -> int:
 
 
 def need(server: str, promise: str) -> None:
-    """Skip the test where the table says that the installed release does not keep a promise."""
+    """Skip the test if the table says "no" to a promise for the installed release."""
     if PROMISES[promise][column(server, release(server))] == "no":
         pytest.skip(f"docs/servers.md: this release of {server} does not promise it")

@@ -1,7 +1,7 @@
-"""Which Pythons a test is run by, where it takes long and what it shows depends on none of them.
+"""The choice of Pythons that run a long test, if its result is the same on all of them.
 
-`tox` runs the marker `integration` on three Pythons only. The longest of these tests are shared
-out among the three, so that each is run once at least and no Python takes much longer.
+`tox` runs the marker `integration` on three Pythons only. The longest of these tests are shared out
+among the three: each runs at least once, and no Python takes much longer than the others.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ LOWEST, DEFAULT, NEWEST = 10, 12, 14
 
 
 def only_on(*minors: int) -> pytest.MarkDecorator:
-    """Return the mark of a test that these of the three Pythons run, and every newer one.
+    """Return a mark: the test runs on these of the three Pythons, and on every newer one.
 
-    Any other Python does what the default does, so that whoever develops with it runs some of all.
+    Any other Python runs the tests of the default one, so that a developer on it runs some of all.
     """
     assert minors
     assert {*minors} <= {LOWEST, DEFAULT, NEWEST}

@@ -1,6 +1,6 @@
-"""A server on a loopback port that does what a test tells it, byte for byte, and one that asks it.
+"""A loopback server that sends what a test specifies, byte for byte, and an upstream client for it.
 
-Must not know what is tested with it.
+Must not depend on the tests that use it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Raw:
-    """A server that does what it is told with each connection; `heads` are those it has read."""
+    """A server that calls `serve` for each connection; `heads` are the heads it has read."""
 
     def __init__(self, serve: Callable[[Raw, Reader, Writer], Awaitable[None]]) -> None:
         self._serve = serve
@@ -48,7 +48,7 @@ class Raw:
         self.ended.set()
 
     async def head(self, reader: Reader) -> bytes:
-        """Read one."""
+        """Read the head of a request, and keep it."""
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         return self.heads[-1]
 
@@ -57,7 +57,10 @@ class Raw:
 async def raw(
     serve: Callable[[Raw, Reader, Writer], Awaitable[None]], source: str = ""
 ) -> AsyncIterator[tuple[Upstream, int, Raw]]:
-    """Run a server, and give what passes requests on to it, from the address `source`."""
+    """Run a server; yield an `Upstream` to it, its port, and the server.
+
+    Requests come from the address `source`.
+    """
     told = Raw(serve)
     server = told.server = await asyncio.start_server(told, "127.0.0.1", 0, backlog=500)
     upstream = Upstream(source)
@@ -73,33 +76,33 @@ async def raw(
 
 
 def run(check: Callable[[], Awaitable[None]]) -> None:
-    """Run a test that may take half a minute at most."""
+    """Run a test, for half a minute at most."""
     asyncio.run(asyncio.wait_for(check(), 30))
 
 
 def request(
     method: str = "GET", target: str = "/", *headers: tuple[str, str], **options: object
 ) -> Request:
-    """Make a request."""
+    """Return a request."""
     return Request(method, target, CIMultiDict([("Host", "app.example"), *headers]), **options)  # type: ignore[arg-type]
 
 
 async def pieces(*given: bytes) -> AsyncIterator[bytes]:
-    """Be a body that comes in these pieces."""
+    """Yield a body in these pieces."""
     for piece in given:
         yield piece
         await asyncio.sleep(0)
 
 
 async def read(answer: Answer) -> bytes:
-    """Read an answer's body."""
+    """Read the body of a response."""
     if isinstance(answer.body, bytes):
         return answer.body
     return b"".join([piece async for piece in answer.body])
 
 
 def sender(*parts: bytes) -> Callable[[Raw, Reader, Writer], Awaitable[None]]:
-    """Answer each request on a connection with these bytes, which must frame themselves."""
+    """Return a `serve` that sends these bytes for each request; they must contain their framing."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         while True:

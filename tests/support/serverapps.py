@@ -13,7 +13,7 @@ from tests.support.servers import Server
 
 __all__ = ["PLATFORM", "ROWS", "Row", "asked", "rows"]
 
-# As on App Service: the front end, which is loopback here, is believed.
+# As on App Service: the front end, which is loopback here, is trusted.
 PLATFORM = {"WEBSITE_SITE_NAME": "site", "WEBSITE_INSTANCE_ID": "0a1b2c3d4e"}
 
 WSGI = """\
@@ -104,7 +104,7 @@ async def app(scope, receive, send):
 
 @dataclass(frozen=True)
 class Row:
-    """A server and a kind of app; `no_app` is the exit code where that cannot be loaded."""
+    """A server and a kind of app; `no_app` is the exit code if the app cannot be loaded."""
 
     server: str
     source: str
@@ -112,19 +112,19 @@ class Row:
     no_app: int = 1
 
     def site(self, folder: Path) -> Path:
-        """Write the app into a folder."""
+        """Write the app into a folder, and return the folder."""
         (folder / "app.py").write_text(self.source)
         return folder
 
     @property
     def serve(self) -> tuple[str, ...]:
-        """Give the command for the container, on loopback."""
+        """Return the command for the container, on loopback."""
         door = ("-m", "appsvc_runtime", "serve", "app:app", "--server", self.server)
         return (*door, "--host", "127.0.0.1", "--port", "{port}")
 
     @property
     def runserver(self) -> tuple[str, ...]:
-        """Give the command for HttpPlatformHandler."""
+        """Return the command for HttpPlatformHandler."""
         return ("-m", "appsvc_runtime.runserver", "app:app", "--server", self.server)
 
 
@@ -138,13 +138,13 @@ ROWS = {
 
 
 def rows(*names: str) -> pytest.MarkDecorator:
-    """Give the mark of a test that runs for these rows, for all of them without a name."""
+    """Return the mark of a test that runs for these rows; without names, for all rows."""
     chosen = [pytest.param(ROWS[name], id=name) for name in names or ROWS]
     return pytest.mark.parametrize("row", chosen)
 
 
 def asked(server: Server, headers: Any = (), path: str = "/") -> dict[str, Any]:
-    """Give what the app says of a request."""
+    """Return what the app reports about a request."""
     status, _, body = server.request(path, headers)
     assert status == 200, (status, body, server.log())
     found: dict[str, Any] = json.loads(body)

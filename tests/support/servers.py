@@ -1,7 +1,7 @@
-"""Real servers for tests: a child process on a free loopback port, ended by its id.
+"""Real servers for tests: a child process on a free loopback port, ended by its process id.
 
-Everything waits by polling to a deadline while watching the child; its log is shown on failure.
-Must not know the package under test: it starts what a user would type.
+Everything waits by polling until a deadline and watches the child; its log is shown on failure.
+Must not import the package under test: it starts what a user would type.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.child import Child
 from tests.support.integration import needs_integration
 
 __all__ = ["ROOT", "Server", "clean_environ", "free_port", "run", "serving"]
 
 ROOT = Path(__file__).resolve().parents[2]
-# What would make a child depend on where the tests are run.
+# Variables that would make a child depend on the environment of the tests.
 _PREFIXES = ("WEBSITE", "APPSVC_", "PYTHON_", "GUNICORN_", "HTTP_PLATFORM", "WSGI_", "DJANGO_")
 _NAMES = frozenset({"PORT", "SERVER_PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"})
 
 
 def clean_environ(**variables: str) -> dict[str, str]:
-    """Give this process's variables without the platform's, with the package on the path."""
+    """Return this process's variables without the platform's, with the package on the path."""
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -41,7 +42,7 @@ def clean_environ(**variables: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Give a loopback port that was free a moment ago."""
+    """Return a loopback port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -66,15 +67,15 @@ def run(
 
 
 class Server:
-    """A started child: `port`, `process`, its `log()`, and requests to it."""
+    """A running child: `port`, `process`, its `log()`, and requests to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
+    def __init__(self, process: Child, port: int, log_path: Path) -> None:
         self.process = process
         self.port = port
         self._log_path = log_path
 
     def log(self) -> str:
-        """Give what the child has printed so far, on both streams."""
+        """Return what the child has printed so far, on both streams."""
         return self._log_path.read_text("utf-8", "replace")
 
     def request(
@@ -84,7 +85,7 @@ class Server:
         method: str = "GET",
         body: bytes | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send one request on a connection of its own; repeated headers are sent as they are."""
+        """Send one request on a new connection; repeated headers are sent unchanged."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         try:
@@ -107,14 +108,14 @@ class Server:
             self._tick(deadline, f"did not print {text!r}")
 
     def wait_for_match(self, pattern: re.Pattern[str], timeout: float = 60) -> re.Match[str]:
-        """Wait until the child has printed what the pattern finds."""
+        """Wait until the child has printed a text that matches the pattern."""
         deadline = time.monotonic() + timeout
         while (found := pattern.search(self.log())) is None:
             self._tick(deadline, f"did not print {pattern.pattern!r}")
         return found
 
     def wait_until_it_listens(self, timeout: float = 30) -> None:
-        """Wait until a connection is taken."""
+        """Wait until the server accepts a connection."""
         deadline = time.monotonic() + timeout
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -122,16 +123,17 @@ class Server:
             self._tick(deadline, "did not listen")
 
     def wait_until_taken(self, timeout: float = 10) -> None:
-        """Wait until it has taken all that was sent to it: nothing is queued in the kernel.
+        """Wait until the server has read all that was sent to it: no data is queued in the kernel.
 
-        Neither on its side nor on the clients': on a busy machine what was sent may still be on its
-        way.
+        The queues of both sides count: on a busy machine, data may still be in a client's send
+        queue.
         """
         deadline = time.monotonic() + timeout
         port = f":{self.port:04X}"
         while True:
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-            # Established connections of the server's side, their receive queues, the listener's.
+            # The server's sockets (established connections and the listener), and the clients'
+            # sockets.
             mine = [line for line in lines if line[1].endswith(port)]
             theirs = [line for line in lines if line[2].endswith(port)]
             if (
@@ -143,7 +145,7 @@ class Server:
             self._tick(deadline, "did not take what was sent")
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
-        """Send a signal to the child's own id, and give its exit code."""
+        """Send a signal to the child's process id, and return its exit code."""
         self.process.send_signal(number)
         try:
             return self.process.wait(timeout)
@@ -167,18 +169,18 @@ def serving(
     ready: re.Pattern[str] = re.compile(r"http://127\.0\.0\.1:([0-9]+).*\n"),
     **variables: str,
 ) -> Iterator[Server]:
-    """Run `python ARGUMENTS` until the block ends; `{port}` in them is a free port.
+    """Run `python ARGUMENTS` until the block ends; `{port}` in them is replaced by a free port.
 
-    With `port=0` the child picks one, which is the group of `ready` in what it prints.
+    With `port=0` the child picks a port and prints it; `ready` has it as its group.
 
-    The whole process group is ended, so that no worker outlives a failed test.
+    The whole process group is killed at the end, so that no worker outlives a failed test.
     """
     needs_integration("a server")
     number = free_port() if port is None else port
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         log_path = Path(folder) / "log.txt"
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
+            process = Child(
                 [sys.executable, *(word.replace("{port}", str(number)) for word in arguments)],
                 cwd=cwd,
                 env=clean_environ(
@@ -197,10 +199,4 @@ def serving(
             server.wait_until_it_listens()
             yield server
         finally:
-            if process.poll() is None:
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.stop_group()

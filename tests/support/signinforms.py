@@ -1,6 +1,6 @@
-"""Forms of requests that could pass a sign-in, and a client that sends them byte for byte.
+"""Forms of requests that could bypass a sign-in, and a client that sends them byte for byte.
 
-Must not know the package under test.
+Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Form(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-# Below the platform's own path, or so that it looks like that to one who decodes, joins, cuts at a
-# mark, or normalises.
+# Paths below the platform's own path, and paths that look like it to a reader that decodes or
+# joins them, cuts them at a delimiter, or normalises them.
 _PLATFORM_PATHS = rb"""
     /.auth /.auth/ /.auth/me /.auth/login/aad /.auth/login/aad/callback /.auth/logout /.auth/refresh
     /.auth/secret.txt /.auth/../secret.txt /.auth/../../secret.txt /.auth/./../secret.txt
@@ -53,7 +53,7 @@ _PLATFORM_PATHS = rb"""
     ftp://127.0.0.1/.auth/secret.txt 127.0.0.1:80
     /secret.txt / /a/b/c
 """.split()
-# Answered for the app, and what looks like it.
+# Paths to which the middleware responds in the app's place, and similar ones.
 _OWN_PATHS = rb"""
     /healthz /healthz/ //healthz /healthz? /healthz?x=1 /healthz/secret.txt /healthz/../secret.txt
     /healthz/%2e%2e/secret.txt /healthz%2f..%2fsecret.txt /healthz%5c..%5csecret.txt
@@ -64,7 +64,7 @@ _OWN_PATHS = rb"""
     /robots933456.txt;x /robots933456.txt%00 /ROBOTS933456.TXT /%72obots933456.txt
     /.auth/../robots933456.txt http://127.0.0.1/robots933456.txt
 """.split()
-# What a server, a framework or a proxy could take for the path, the method or the user.
+# Headers that a server, a framework or a proxy could take for the path, the method or the user.
 _HEADERS = [
     *(
         (name, value)
@@ -106,7 +106,8 @@ FORMS = (
     Form("/.auth/\xfc/secret.txt".encode()),
     Form(b"/.auth/\x01/secret.txt"),
     *(Form(b"/secret.txt", (pair,)) for pair in _HEADERS),
-    # Past the front end's part in a probe: as the platform's own requests come, and as a client's.
+    # With the headers that the front end adds: a probe of the platform has none, a client's request
+    # has.
     *(
         Form(path, (("X-Forwarded-For", "203.0.113.7:1"), ("X-ARR-LOG-ID", "x")))
         for path in (b"/healthz", b"/robots933456.txt", b"/.auth/me", b"/secret.txt")
@@ -115,7 +116,7 @@ FORMS = (
 
 
 def exchange(port: int, method: str, form: Form) -> bytes:
-    """Send one request on a connection of its own, and return all that comes back."""
+    """Send one request on a new connection, and return all that the server sends."""
     lines = [f"{name}: {value}" for name, value in form.headers]
     if not any(line.startswith("Host:") for line in lines):
         lines.insert(0, "Host: 127.0.0.1")
@@ -131,17 +132,17 @@ def exchange(port: int, method: str, form: Form) -> bytes:
         try:
             while not is_whole(received, method) and (data := connection.recv(65536)):
                 received += data
-        except ConnectionResetError:  # a server that refuses may not have read all
+        except ConnectionResetError:  # a server that refuses a request may not have read all of it
             pass
     return received
 
 
 def is_whole(received: bytes, method: str = "GET") -> bool:
-    """Return whether a response has come; one without a length ends with the connection."""
+    """Return whether a response is complete; one without a length ends with the connection."""
     head, blank, body = received.partition(b"\r\n\r\n")
     if not blank:
         return False
-    if head[9:12] == b"101":  # with the first frame, which is short
+    if head[9:12] == b"101":  # followed by the first frame, which is short
         return len(body) > 1 and len(body) >= 2 + body[1]
     length = re.search(rb"\r\ncontent-length: *([0-9]+)", head, re.IGNORECASE)
     return length is not None and (method == "HEAD" or len(body) >= int(length[1]))

@@ -1,6 +1,6 @@
 """Wheels made by hand, without a tool or a network.
 
-Must not know the package under test.
+Must not import the package under test.
 """
 
 from __future__ import annotations

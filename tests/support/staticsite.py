@@ -1,4 +1,4 @@
-"""A small site of files, with secrets beside it and in it, and a way to ask for them."""
+"""A small site of files, with secrets beside it and in it, and a function that requests files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def ask(
     lines: list[tuple[str, str]] | None = None,
     **headers: str,
 ) -> tuple[Answer, bytes]:
-    """Give an answer and its whole body."""
+    """Return a response and its whole body."""
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
     request = Request(
         method, target or encode_path(path), CIMultiDict(lines or pairs), secure=secure
@@ -78,5 +78,5 @@ def ask(
 
 
 def number(answer: Answer) -> str:
-    """Give status and substatus as the note has them."""
+    """Return status and substatus as the response's note gives them."""
     return answer.note.partition(":")[0] or str(answer.status)

@@ -1,4 +1,4 @@
-"""The Azurite harness: what the tests with Azure Storage stand on."""
+"""The Azurite harness, on which the tests with Azure Storage rely."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Azurite]:
-    """Run one for all tests of this file."""
+    """Run one Azurite for all tests of this file."""
     with azurite() as server:
         yield server
 
 
 def test_a_blob_has_one_lease_at_a_time(storage: Azurite) -> None:
-    """A second one is refused while the first lasts, and given once it is released."""
+    """A second lease is refused while the first lasts, and granted after its release."""
     with BlobServiceClient.from_connection_string(storage.connection_string) as service:
         container = service.create_container("leases")
         blob = container.upload_blob("one", b"")
@@ -36,7 +36,7 @@ def test_a_blob_has_one_lease_at_a_time(storage: Azurite) -> None:
 
 
 def test_a_queue_message_goes_round(storage: Azurite) -> None:
-    """It is hidden while taken, there again when given back, and gone when deleted."""
+    """A message is hidden while taken, visible after its return, and gone after deletion."""
     with QueueClient.from_connection_string(storage.connection_string, "round") as queue:
         queue.create_queue()
         queue.send_message("hello")
@@ -51,7 +51,7 @@ def test_a_queue_message_goes_round(storage: Azurite) -> None:
 
 
 def test_another_has_another_account(storage: Azurite) -> None:
-    """What is meant for one never reaches another, and the process ends with its block."""
+    """No request for one account reaches another Azurite, and the process ends with its block."""
     with azurite() as other:
         assert "127.0.0.1:10000" not in other.connection_string
         url = storage.connection_string.rpartition("QueueEndpoint=")[2]

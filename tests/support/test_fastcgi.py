@@ -1,4 +1,4 @@
-"""The FastCGI harness against the real wfastcgi: what the other FastCGI tests stand on."""
+"""The FastCGI harness against the real wfastcgi; the other FastCGI tests rely on it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def wait_for_nothing():
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Return a site's folder with the app above in it."""
+    """Return the folder of a site with the app above."""
     folder = tmp_path / "wwwroot"
     folder.mkdir()
     (folder / "someapp.py").write_text(APP, "utf-8")
@@ -72,7 +72,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(site: Path) -> Iterator[FastCgiProcess]:
-    """Run the site."""
+    """Run wfastcgi on the site."""
     with FastCgiProcess(site, env={"WSGI_HANDLER": "someapp.application"}) as server:
         yield server
 
@@ -131,7 +131,7 @@ def test_get_reaches_the_app_with_what_iis_sends(server: FastCgiProcess, site: P
 
 
 def test_post_body_of_many_records_comes_back_whole(server: FastCgiProcess) -> None:
-    """Neither way is a body changed by being cut into records of at most 65,535 bytes."""
+    """Records of at most 65,535 bytes change no body, in either direction."""
     body = bytes(range(256)) * 800
     response = server.request("POST", "/body", body=body, headers={"Content-Type": "a/b"})
     assert (response.status, response.reason) == (201, "Just Made")
@@ -141,7 +141,7 @@ def test_post_body_of_many_records_comes_back_whole(server: FastCgiProcess) -> N
 
 @pytest.mark.parametrize("size", [127, 128, 30_000, 65_000])
 def test_long_parameters_arrive_whole(server: FastCgiProcess, size: int) -> None:
-    """Lengths take one byte or four, and parameters that overfill a record go into the next."""
+    """Lengths take one byte or four, and parameters that overfill a record continue in the next."""
     headers = {f"X-{i}-{'n' * size}": str(i) * size for i in range(3)} if size < 200 else {}
     headers |= {f"X-{i}": str(i) * size for i in range(5)}
     environ = shown(server.request(headers=headers))
@@ -150,7 +150,7 @@ def test_long_parameters_arrive_whole(server: FastCgiProcess, size: int) -> None
 
 
 def test_https_flag_gives_the_scheme(server: FastCgiProcess) -> None:
-    """IIS says so in the HTTPS variable, the only thing that wfastcgi looks at."""
+    """IIS sets the HTTPS variable, the only one that wfastcgi reads for the scheme."""
     environ = shown(server.request(https=True, server_port="443"))
     assert (environ["wsgi.url_scheme"], environ["HTTPS"]) == ("https", "on")
 
@@ -158,7 +158,7 @@ def test_https_flag_gives_the_scheme(server: FastCgiProcess) -> None:
 def test_two_requests_reach_one_process_that_ends_by_itself(
     server: FastCgiProcess, site: Path
 ) -> None:
-    """The app is loaded once, in the site's folder, and hanging up is enough to end it."""
+    """The app is loaded once, in the site's folder; closing the connection ends the process."""
     first, second = (shown(server.request())["test"] for _ in range(2))
     assert (first["calls"], second["calls"]) == (1, 2)
     assert first["pid"] == second["pid"] == server.process.pid
@@ -169,7 +169,7 @@ def test_two_requests_reach_one_process_that_ends_by_itself(
 
 
 def test_the_developers_variables_stay_outside(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what a program needs to run is inherited, so a result cannot depend on a shell."""
+    """The child inherits only what a program needs to run: no result depends on a shell."""
     monkeypatch.setenv("WEBSITE_SITE_NAME", "mine")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     env: Mapping[str, str] = {"WSGI_HANDLER": "someapp.application", "SET_HERE": "1"}
@@ -181,8 +181,8 @@ def test_the_developers_variables_stay_outside(site: Path, monkeypatch: pytest.M
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are looked up in /proc")
 def test_watcher_thread_is_parked(server: FastCgiProcess) -> None:
-    """The stand-in for ReadDirectoryChangesW blocks: requests go by without its once waking up."""
-    shown(server.request())  # which starts the watcher
+    """The stand-in for ReadDirectoryChangesW blocks: it does not wake up during requests."""
+    shown(server.request())  # this request starts the watcher
     main_thread = str(server.process.pid)
     tasks = [t for t in Path(f"/proc/{main_thread}/task").iterdir() if t.name != main_thread]
     assert len(tasks) == 1
@@ -192,7 +192,7 @@ def test_watcher_thread_is_parked(server: FastCgiProcess) -> None:
         return [line for line in lines if "ctxt_switches" in line]
 
     deadline = time.monotonic() + 20
-    while True:  # it may yet be on its way to where it blocks
+    while True:  # the thread may still be on its way to the blocking call
         before = switches()
         for _ in range(50):
             server.request()
@@ -202,7 +202,7 @@ def test_watcher_thread_is_parked(server: FastCgiProcess) -> None:
 
 
 def test_app_that_raises_is_a_500_with_its_traceback(server: FastCgiProcess) -> None:
-    """The traceback comes on FCGI_STDERR, and the process serves on."""
+    """The traceback arrives on FCGI_STDERR, and the process continues to serve."""
     response = server.request(path="/boom")
     assert (response.status, response.reason) == (500, "Internal Server Error")
     assert (response.headers, response.body) == ([], b"")
@@ -212,7 +212,7 @@ def test_app_that_raises_is_a_500_with_its_traceback(server: FastCgiProcess) -> 
 
 
 def test_handler_that_cannot_be_imported_ends_the_process(site: Path) -> None:
-    """The error is in the answer; the exit code is 0 all the same, and the next request fails."""
+    """The response has the error. The exit code is 0 all the same, and the next request fails."""
     with FastCgiProcess(site, env={"WSGI_HANDLER": "nosuchapp.application"}) as server:
         response = server.request()
         assert response.status == 500
@@ -224,7 +224,7 @@ def test_handler_that_cannot_be_imported_ends_the_process(site: Path) -> None:
 
 
 def test_start_up_failure_shows_the_exit_code_and_the_output(site: Path) -> None:
-    """WSGI_LOG that cannot be written kills wfastcgi before it reads a request."""
+    """If WSGI_LOG cannot be written, wfastcgi ends before it reads a request."""
     env = {"WSGI_HANDLER": "someapp.application", "WSGI_LOG": str(site / "no" / "such.log")}
     with FastCgiProcess(site, env=env) as server, pytest.raises(FastCgiError) as failure:
         server.request(path="/a")
@@ -234,15 +234,18 @@ def test_start_up_failure_shows_the_exit_code_and_the_output(site: Path) -> None
 
 
 def test_death_during_a_request_shows_the_last_words(server: FastCgiProcess) -> None:
-    """What the app writes past sys.stderr, as a crash does, is in the error."""
+    """The error contains what the app writes to file descriptor 2, as a crash does."""
     with pytest.raises(FastCgiError, match=r"exit code 7, output:\nlast words$"):
         server.request(path="/exit")
 
 
 @pytest.mark.parametrize(("path", "where"), [("/hang", "someapp.py"), ("/flood", "wfastcgi.py")])
 def test_deadline_ends_the_process(server: FastCgiProcess, path: str, where: str) -> None:
-    """It holds for the whole answer, however fast its parts come; the stacks are in the error."""
-    shown(server.request())  # so that loading the app does not count
+    """The deadline is for the whole response, however fast its parts arrive.
+
+    The error contains the stacks.
+    """
+    shown(server.request())  # so that the time to load the app does not count
     with pytest.raises(FastCgiError, match=r"timed out.*timeout=0\.5") as failure:
         server.request(path=path, timeout=0.5)
     assert server.process.returncode == -signal.SIGUSR1
@@ -250,14 +253,14 @@ def test_deadline_ends_the_process(server: FastCgiProcess, path: str, where: str
 
 
 def test_malformed_answer_is_an_error(server: FastCgiProcess) -> None:
-    """A line without a colon in the header block is not passed over."""
+    """A line without a colon in the header block is an error."""
     with pytest.raises(FastCgiError, match="header block"):
         server.request(path="/malformed")
     assert server.process.returncode == 0
 
 
 def test_close_kills_what_does_not_end_by_itself(site: Path) -> None:
-    """An app's own thread keeps Python from ending; the deadline of `close` holds all the same."""
+    """A thread of the app keeps Python from ending; the deadline of `close` applies anyway."""
     (site / "stuck.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait).start()\n" + APP, "utf-8"
     )
@@ -268,6 +271,6 @@ def test_close_kills_what_does_not_end_by_itself(site: Path) -> None:
 
 
 def test_query_in_the_path_is_refused(server: FastCgiProcess) -> None:
-    """It would reach wfastcgi as no IIS sends it."""
+    """It would reach wfastcgi in a form that IIS never sends."""
     with pytest.raises(ValueError, match="query"):
         server.request(path="/?a=b")

@@ -1,4 +1,4 @@
-"""A test without the marker `integration` starts no server, browser, database or build."""
+"""A test without the marker `integration` cannot start a server, browser, database or build."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.servers import run, serving
 
 
 async def never(*_: Any) -> None:
-    """Fail: the browser has been started."""
+    """Fail, because the browser was started."""
     raise AssertionError("a browser was started")
 
 
 def enter(manager: AbstractContextManager[Any]) -> None:
-    """Enter what starts something."""
+    """Enter a context manager that starts something."""
     with manager:
         pass
 
@@ -43,6 +43,6 @@ STARTS = [
 
 @pytest.mark.parametrize("start", STARTS)
 def test_it_is_refused(start: Callable[[Path], object], tmp_path: Path) -> None:
-    """By name, before anything is started, with what to do."""
+    """The error comes before anything starts, and names what was refused and what to do."""
     with pytest.raises(AssertionError, match=r"test_it_is_refused\S+ starts .*: mark it with @"):
         start(tmp_path)

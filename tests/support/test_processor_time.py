@@ -1,4 +1,4 @@
-"""The limit on processor time ends what takes too long, and nothing else."""
+"""The limit on processor time ends code that takes too long, and no other code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such clo
 
 
 def test_a_pattern_that_takes_the_square_fails() -> None:
-    """Also where the interpreter gets no turn until the pattern is through."""
+    """The limit also works if the pattern does not let the interpreter run before its end."""
     with (
         pytest.raises(AssertionError, match=r"'aaa.*' takes more than 0\.05 s"),
         limit("aaa", 0.05),
@@ -24,7 +24,7 @@ def test_a_pattern_that_takes_the_square_fails() -> None:
 
 
 def test_what_waits_takes_none() -> None:
-    """A busy machine's other processes do not count; the signal is as it was afterwards."""
+    """Time of waiting does not count; the handler of the signal is restored afterwards."""
     before = signal.getsignal(signal.SIGPROF)
     started = time.monotonic()
     with limit("nothing", 0.05):

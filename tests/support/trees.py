@@ -1,6 +1,6 @@
-"""Trees of files, folders and links for tests, and what they hold.
+"""Trees of files, folders and links for tests, and their snapshots.
 
-Must not know the package under test.
+Must not import the package under test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["CONTENTS", "KINDS", "edit", "snapshot"]
 
 CONTENTS = (b"", b"one", b"another")
-# What an edit can put somewhere.
+# The kinds of things that an edit can create.
 KINDS = (
     "file", "private", "script", "folder", "closed", "nothing", "moved", "to-sibling", "to-parent",
     "to-itself", "to-outside", "to-outside-file", "to-root", "to-nowhere",
@@ -23,7 +23,7 @@ _times = itertools.count(1)
 
 
 def edit(root: Path, outside: Path, path: tuple[str, ...], kind: str, content: bytes) -> None:
-    """Put something of a kind at a path below `root`; links may lead to the folder `outside`."""
+    """Create something of a kind at a path below `root`; links may lead to the folder `outside`."""
     for depth in range(1, len(path)):
         parent = root.joinpath(*path[:depth])
         if parent.is_symlink() or not parent.is_dir():
@@ -50,14 +50,15 @@ def edit(root: Path, outside: Path, path: tuple[str, ...], kind: str, content: b
     elif kind != "nothing":
         place.write_bytes(content)
         place.chmod({"file": 0o644, "private": 0o600, "script": 0o755}[kind])
-        # Two writes may come in one tick of a clock, which no copy by times could tell apart.
+        # Two writes may have the same time stamp; a copy that compares times could not distinguish
+        # them.
         os.utime(place, ns=(0, next(_times) * 1_000_000))
 
 
 def snapshot(root: Path, *but: str) -> dict[str, tuple[object, ...]]:
-    """Return what is below a folder: kinds, modes, contents, and where links lead.
+    """Return what is below a folder: kinds, modes, contents, and targets of links.
 
-    Without the names `but`, and what is below them.
+    The names `but`, and all below them, are left out.
     """
     found: dict[str, tuple[object, ...]] = {}
     for folder, folders, names in os.walk(root):

@@ -1,11 +1,13 @@
-"""Run the real wfastcgi as IIS runs it (`python wfastcgi.py`), off Windows as well.
+"""Run the real wfastcgi as IIS runs it (`python wfastcgi.py`), also on systems without Windows.
 
-Run as a script, with one end of a socket pair as standard input: wfastcgi reads FastCGI records
-from it and writes the answers to the same descriptor, which on Windows is a two-way named pipe.
+Run this as a script, with one end of a socket pair as standard input: wfastcgi reads FastCGI
+records from it and writes the responses to the same descriptor, which on Windows is a two-way named
+pipe.
 
-wfastcgi needs Windows only for `ctypes.windll`, looked up while it loads. Where there is none this
-gives it a stand-in, so that everything else in the process is wfastcgi's own code. Must not know
-what is being served, and must not import the package under test: it would find it half-configured.
+wfastcgi needs Windows only for `ctypes.windll`, which it looks up while it loads. On other systems
+this script provides a stand-in, so that everything else in the process is wfastcgi's own code. Must
+not depend on the app that is served, and must not import the package under test: the app would find
+the package half-configured.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Anything but NULL and wfastcgi's INVALID_HANDLE_VALUE, either of which means "no watcher".
+# Any value except NULL and wfastcgi's INVALID_HANDLE_VALUE, which both mean "no watcher".
 _HANDLE = 1
 
 
 class _Function:
-    """A function of a DLL: called like one, and `restype` and `argtypes` can be set on it."""
+    """A function of a DLL: it can be called, and `restype` and `argtypes` can be set on it."""
 
     def __init__(self, function: Callable[..., int]) -> None:
         self.restype: Any = None
@@ -40,11 +42,11 @@ class _Function:
 
 
 def _park(*_args: Any) -> NoReturn:
-    """Block the calling thread for good, at no cost.
+    """Block the calling thread until the process ends, at no cost.
 
-    It is what the two waiting functions do on Windows as long as nothing happens. Returning from
-    ReadDirectoryChangesW would end the watcher, or make it ask again at once and burn a core.
-    wfastcgi waits on threads that do not keep the process alive, so parking one is safe.
+    On Windows the two waiting functions block as well as long as nothing happens. A return from
+    ReadDirectoryChangesW would end the watcher, or make it wait again at once and use a whole core.
+    wfastcgi waits in threads that do not keep the process alive, so blocking one is safe.
     """
     while True:
         threading.Event().wait()
@@ -56,7 +58,7 @@ def _exit_process(code: int) -> NoReturn:
 
 
 class _Kernel32:
-    """The functions that wfastcgi takes from kernel32, and no others: a new one should be seen."""
+    """The functions that wfastcgi takes from kernel32, and no others: a new one must fail."""
 
     def __init__(self) -> None:
         self.CreateFileW = _Function(lambda *_args: _HANDLE)
@@ -68,14 +70,14 @@ class _Kernel32:
 
 
 class _WinDLL:
-    """Stands for `ctypes.windll`."""
+    """Stand-in for `ctypes.windll`."""
 
     def __init__(self) -> None:
         self.kernel32 = _Kernel32()
 
 
 def _prepare() -> None:
-    """Give wfastcgi its stand-in, and the test a way to ask where the process is stuck."""
+    """Install the stand-in, and a signal by which a test can print where the process hangs."""
     if sys.platform != "win32":
         ctypes.windll = _WinDLL()  # type: ignore[attr-defined]
         # SIGUSR1 writes every thread's stack to the real stderr, then ends the process (`chain`).
@@ -90,7 +92,7 @@ def main() -> None:
         sys.exit("wfastcgi is not installed for " + sys.executable)
     _prepare()
     sys.argv = [spec.origin]
-    # Otherwise this folder's modules could be imported until wfastcgi puts "." there instead.
+    # Otherwise modules of this folder could be imported until wfastcgi replaces it with ".".
     sys.path[0] = os.path.dirname(spec.origin)
     runpy.run_path(spec.origin, run_name="__main__")
 

@@ -1,6 +1,6 @@
 """This package's wheel, virtual environments, and pip's own plans for them.
 
-Needs a package index for all but the wheel: where none answers tests are skipped, but in CI.
+All but the wheel need a package index: if none responds, tests are skipped, and fail in CI.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_venv(folder: Path, requirements: Sequence[str], python: str = sys.execu
 
 
 def run_pip(python: Path, *arguments: str) -> str:
-    """Run this environment's pip for another one; skip where no package index answers."""
+    """Run this environment's pip for another one; skip if no package index responds."""
     ended = subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), *arguments],
         capture_output=True, text=True, check=False, timeout=_MINUTES,
@@ -62,13 +62,13 @@ def run_pip(python: Path, *arguments: str) -> str:
     )  # fmt: skip
     offline = "No matching distribution" in ended.stderr or "Connection" in ended.stderr
     if ended.returncode and offline and not os.environ.get("CI"):
-        pytest.skip(f"the package index does not answer: {ended.stderr.strip()[-200:]}")
+        pytest.skip(f"the package index does not respond: {ended.stderr.strip()[-200:]}")
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 def plan(python: Path, *requirements: str) -> dict[str, str]:
-    """Return what pip would install for requirements, versions by name."""
+    """Return what pip would install for the requirements, as versions by name."""
     told = run_pip(
         python, "install", "--quiet", "--dry-run", "--report", "-", "--prefer-binary", *requirements
     )
@@ -78,7 +78,7 @@ def plan(python: Path, *requirements: str) -> dict[str, str]:
 
 
 def installed(python: Path) -> dict[str, str]:
-    """Return what is installed in a virtual environment, versions by name."""
+    """Return what is installed in a virtual environment, as versions by name."""
     folders = [str(folder) for folder in python.parent.parent.glob("lib/python*/site-packages")]
     found = importlib.metadata.distributions(path=folders)
     return {_normal(one.metadata["Name"]): one.version for one in found}

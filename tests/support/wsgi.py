@@ -1,4 +1,4 @@
-"""Calling a middleware as a server would, with PEP 3333 checked on both sides of it."""
+"""Call a middleware as a server would, with PEP 3333 checked on both sides of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRONT_END = "169.254.130.1"
 
 
 def make_environ(headers: Mapping[str, str] | None = None, **variables: Any) -> dict[str, Any]:
-    """Give the environ of a GET from the front end with `headers`; `variables` go over it.
+    """Return the environ of a GET from the front end with `headers`, updated with `variables`.
 
     A variable of None is left out.
     """
@@ -54,14 +54,14 @@ class Recorder:
         self.headers = [("Content-Type", "text/plain"), ("Content-Length", "2"), *headers]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer 200 and keep the environ."""
+        """Return a response with status 200 and keep the environ."""
         self.environ = environ
         start_response("200 OK", self.headers)
         return [b"ok"]
 
 
 class Answer:
-    """What came out of a call: status, headers, body, and the environ that the app saw."""
+    """The result of a call: status, headers, body, and the environ that the app saw."""
 
     def __init__(
         self, status: str, headers: list[tuple[str, str]], body: bytes, seen: dict[str, Any]
@@ -94,7 +94,7 @@ def send(middleware: Any, environ: dict[str, Any], app: Recorder) -> Answer:
         return lambda data: None
 
     app.environ = {}
-    # Inside out: the validators replace wsgi.input by a wrapper, which is theirs to check.
+    # Each validator replaces wsgi.input by its own wrapper, which the next one inside checks.
     result = validator(lint.middleware(middleware))(environ, start_response)
     try:
         body = b"".join(result)

@@ -1,4 +1,4 @@
-"""Counts in memory: with several instances each visitor sees another count."""
+"""Counts in memory: with several instances each client sees a different count."""
 
 import os
 

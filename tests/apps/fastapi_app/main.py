@@ -1,4 +1,4 @@
-"""FastAPI: found by the platform from Python 3.14 on, before that by its startup command."""
+"""FastAPI: detected by the platform from Python 3.14 on, before that it has a startup command."""
 
 import os
 
@@ -9,5 +9,5 @@ app = FastAPI()
 
 @app.get("/")
 async def read_root() -> dict[str, str]:
-    """Tell that the app runs, and on which port it was to listen."""
+    """Return that the app runs, and the port in PORT."""
     return {"hello": "FastAPI", "port": os.environ["PORT"]}

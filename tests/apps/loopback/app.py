@@ -1,4 +1,4 @@
-"""Bound to loopback by its startup command, where the platform does not reach it."""
+"""The startup command binds it to loopback, where the platform cannot reach it."""
 
 
 def app(environ, start_response):

@@ -1,4 +1,4 @@
-"""Imports what its requirements lack."""
+"""Imports a module that its requirements lack."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""A module without `app`: it calls it otherwise."""
+"""A module without `app`: its app has another name."""
 
 
 def application(environ, start_response):

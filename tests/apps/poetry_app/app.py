@@ -1,4 +1,4 @@
-"""Its packages are named by a pyproject.toml of Poetry's."""
+"""Its dependencies are in a pyproject.toml of Poetry."""
 
 
 def app(environ, start_response):

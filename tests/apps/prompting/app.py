@@ -1,4 +1,4 @@
-"""Has a manage.py that asks."""
+"""Has a manage.py that reads from standard input."""
 
 
 def app(environ, start_response):

@@ -1,4 +1,4 @@
-"""Asks for input in collectstatic, where nobody answers."""
+"""Reads input in collectstatic, where no user can type."""
 
 import sys
 

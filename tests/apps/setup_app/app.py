@@ -1,4 +1,4 @@
-"""Its packages are named by setup.py."""
+"""Its dependencies are in setup.py."""
 
 
 def app(environ, start_response):

@@ -1,4 +1,4 @@
-"""Packages by setup.py."""
+"""Declares the dependencies."""
 
 from setuptools import setup
 

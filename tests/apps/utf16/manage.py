@@ -1,1 +1,1 @@
-"""Is never asked to collectstatic."""
+"""Never called for collectstatic."""

@@ -1,4 +1,4 @@
-"""Its packages are named by pyproject.toml and uv.lock."""
+"""Its dependencies are in pyproject.toml and uv.lock."""
 
 
 def app(environ, start_response):

@@ -1,4 +1,4 @@
-"""Listens on a port of its own, not on the one in PORT."""
+"""Listens on a fixed port, and not on the one in PORT."""
 
 
 def app(environ, start_response):

@@ -1,4 +1,4 @@
-"""Which Host the emulator answers for: by the table, and over the wire."""
+"""For which Host the emulator serves requests: the table, and real connections."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ HOSTS = AllowedHosts(
 
 @pytest.mark.parametrize("host", ALLOWED)
 def test_hosts_that_are_answered_for(host: str) -> None:
-    """Case, a dot at the end and the port do not count."""
+    """Case, a trailing dot and the port do not matter."""
     assert HOSTS.allows(host)
 
 
 @pytest.mark.parametrize("host", REFUSED)
 def test_hosts_that_are_refused(host: str) -> None:
-    """Also those that look like one that is not."""
+    """This includes names that resemble an allowed one."""
     assert not HOSTS.allows(host)
 
 
 def test_hosts_that_nobody_can_count() -> None:
-    """The verdicts that are remembered stay few, and stay right."""
+    """The number of remembered verdicts stays small, and they stay correct."""
     hosts = AllowedHosts([PUBLIC])
     for number in range(1000):
         assert not hosts.allows(f"{number}.evil.example")
@@ -69,7 +69,7 @@ async def note(request: Request) -> Answer:
     return Answer(200, body=request.headers["Host"].encode())
 
 
-# First line and further lines, {port} filled in; the status, and the Host that the app gets.
+# Request line and header lines with {port} filled in; the status, and the Host that the app gets.
 WIRE: list[tuple[str, list[str], int, str]] = [
     ("GET / HTTP/1.1", ["Host: evil.example"], 400, ""),
     ("GET / HTTP/1.1", ["Host: evil.example:{port}"], 400, ""),
@@ -119,7 +119,7 @@ def test_over_the_wire(*, raw: bool) -> None:
 
 
 def test_an_upgrade_for_another_host() -> None:
-    """No WebSocket is opened either."""
+    """No WebSocket is opened."""
     asked: list[Request] = []
 
     async def ask(request: Request) -> Answer:
@@ -150,7 +150,7 @@ def test_an_upgrade_for_another_host() -> None:
     ],
 )  # fmt: skip
 def test_what_allow_host_takes(text: str, host: str) -> None:
-    """Names, in the form that browsers send, addresses, and a dot for all below a name."""
+    """Names in the form that browsers send, addresses, and a leading dot for all subdomains."""
     assert parse_allow_host(text) == host
 
 
@@ -160,7 +160,7 @@ WRONG = ("", " ", "*", "*.example", "a:80", "http://a", "a/b", "a b", ".", "..",
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_allow_host_refuses(text: str) -> None:
-    """With how it is written."""
+    """The error shows how to write a host."""
     with pytest.raises(ConfigError, match=r"--allow-host shop\.example"):
         parse_allow_host(text)
 
@@ -169,7 +169,7 @@ def test_what_allow_host_refuses(text: str) -> None:
 def test_kinds_that_take_no_requests(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """Have no hosts."""
+    """They have no hosts."""
     site = make_site(tmp_path / "site", {"worker.py": ""})
     assert main(["emulate", str(site), "--as", kind, "--allow-host", "a.b"]) == 2
     assert "--allow-host means nothing" in capsys.readouterr().err
@@ -177,7 +177,7 @@ def test_kinds_that_take_no_requests(
 
 @pytest.mark.integration
 def test_a_page_that_rebinds_its_name(tmp_path: Path) -> None:
-    """A browser that looks up evil.example as 127.0.0.1 reads nothing of the app's."""
+    """A browser that resolves evil.example to 127.0.0.1 cannot read the app's pages."""
     skip_or_fail(browser.missing())
     site = make_site(
         tmp_path / "site",
@@ -208,7 +208,7 @@ def test_a_page_that_rebinds_its_name(tmp_path: Path) -> None:
 
 
 def test_allowed_hosts_are_in_the_certificate() -> None:
-    """So that https works for them as it does for the public name."""
+    """https works for them as it does for the public name."""
     assert certificate_names(["a.b", ".c.d", ".test", "x_y.z", "10.0.0.1", "e.f."]) == [
         "a.b", "c.d", "*.c.d", "test", "10.0.0.1", "e.f",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The certificate made on the spot: who trusts it, for which names, and what is left behind."""
+"""The certificate made at the start: who trusts it, for which names, and which files remain."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NAME = "site.azurewebsites.net"
 
 @pytest.fixture(scope="module")
 def certificates() -> Certificates:
-    """Give one that all tests look at."""
+    """Return one that all tests use."""
     return Certificates(NAME, "laptop.local")
 
 
 def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict[str, object]:
-    """Connect a client to a server; give the certificate that the client has accepted."""
+    """Connect a client to a server; return the certificate that the client has accepted."""
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
@@ -54,13 +54,13 @@ def test_it_is_for_this_machine_and_the_site(certificates: Certificates, name: s
 
 
 def test_it_is_for_nobody_else(certificates: Certificates) -> None:
-    """Another name is refused."""
+    """A client refuses it for another name."""
     with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
         shake_hands(certificates.server_context(), certificates.client_context(), "evil.example")
 
 
 def test_nobody_trusts_it_unasked(certificates: Certificates) -> None:
-    """Neither the system's authorities nor those of another run."""
+    """Neither the system's authorities nor those of another run verify it."""
     for client in (ssl.create_default_context(), Certificates(NAME).client_context()):
         with pytest.raises(ssl.SSLCertVerificationError):
             shake_hands(certificates.server_context(), client, "localhost")
@@ -69,7 +69,7 @@ def test_nobody_trusts_it_unasked(certificates: Certificates) -> None:
 def test_the_authority_is_written_without_its_key(
     certificates: Certificates, tmp_path: Path
 ) -> None:
-    """And is enough for a client to trust the certificate."""
+    """The file is enough for a client to trust the certificate."""
     path = tmp_path / "authority.pem"
     certificates.write_authority(path)
     assert path.read_bytes() == certificates.authority_pem
@@ -81,20 +81,20 @@ def test_the_authority_is_written_without_its_key(
 def test_a_path_that_cannot_be_written_is_one_sentence(
     certificates: Certificates, tmp_path: Path
 ) -> None:
-    """With its reason."""
+    """The message has the reason."""
     with pytest.raises(ConfigError, match="cannot be written"):
         certificates.write_authority(tmp_path / "nowhere" / "authority.pem")
 
 
 def test_old_protocols_are_not_spoken(certificates: Certificates) -> None:
-    """App Service's default is TLS 1.2."""
+    """The minimum is TLS 1.2, as App Service's default."""
     assert certificates.server_context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 def test_no_file_stays_behind(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key is on the disk for as long as `ssl` reads it."""
+    """The key is on the disk only while `ssl` reads it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     certificates.server_context()
     assert list(tmp_path.iterdir()) == []
@@ -102,20 +102,20 @@ def test_no_file_stays_behind(
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 64 + ".example"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    """In one sentence."""
+    """The error is one sentence."""
     with pytest.raises(ConfigError):
         Certificates(name)
 
 
 def test_without_trustme_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name of the extra."""
+    """The message names the extra."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigError, match="emulator"):
         Certificates(NAME)
 
 
 def test_a_link_in_its_place_is_replaced(tmp_path: Path) -> None:
-    """A project may bring one along: what it leads to stays as it is."""
+    """A project may contain such a link: its target stays unchanged."""
     theirs = tmp_path / "theirs"
     theirs.write_text("mine")
     for name in ("authority.pem", "authority.pem.new"):

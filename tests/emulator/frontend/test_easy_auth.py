@@ -1,4 +1,4 @@
-"""App Service authentication as the emulator plays it, and what other sites try with it."""
+"""App Service authentication as the emulator implements it, and attacks of other sites on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOST = "127.0.0.1:8000"
 
 
 class Site:
-    """EasyAuth before an app that notes what it gets."""
+    """EasyAuth in front of an app that keeps the requests that it gets."""
 
     def __init__(self) -> None:
         self.seen: list[Request] = []
@@ -36,7 +36,7 @@ class Site:
         cookie: str = "",
         foreign: bool = False,
     ) -> Answer:
-        """Send a request; `foreign`: by a page of another site."""
+        """Send a request; `foreign` means that a page of another site sent it."""
 
         async def parts() -> AsyncIterator[bytes]:
             yield body
@@ -48,12 +48,12 @@ class Site:
         return answer
 
     def sign_in(self, *, foreign: bool = False, **form: str) -> Answer:
-        """Send the form."""
+        """Submit the sign-in form."""
         body = urlencode(form, errors="surrogatepass").encode()
         return self.call("POST", "/.auth/login/aad", body=body, foreign=foreign)
 
     def user(self, cookie: str) -> str:
-        """Return the name that the app gets."""
+        """Return the user name that the app gets."""
         self.call("GET", "/", cookie=cookie)
         return self.seen[-1].headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
 
@@ -73,7 +73,7 @@ def test_a_form_of_another_site_signs_nobody_in() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_link_of_another_site_signs_nobody_out(method: str) -> None:
-    """It leads to a page that asks, and keeps the target."""
+    """It leads to a page that asks for confirmation, and keeps the target."""
     site = Site()
     cookie = cookie_of(site.sign_in(name="ann"))
     path = "/.auth/logout?post_logout_redirect_uri=%2Fbye"
@@ -104,18 +104,18 @@ OTHERS = [
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_cookies_of_other_sites_on_this_machine(other: str) -> None:
-    """All ports of localhost share them: whatever they look like, the user stays who it is."""
+    """All ports of localhost share them: whatever they contain, the user stays the same."""
     site = Site()
     own = cookie_of(site.sign_in(name="ann"))
     for cookie in (f"{other}; {own}", f"{own};{other}"):
         assert site.user(cookie) == "ann"
-    # Signed out, the session is over, and not only its cookie.
+    # Signing out ends the session, and does not only delete its cookie.
     site.call("GET", "/.auth/logout", cookie=f"{other}; {own}")
     assert site.user(own) == ""
 
 
 def test_signing_out_by_the_sites_own_link() -> None:
-    """At once, as ever; a HEAD request changes nothing, other methods are refused."""
+    """The user is signed out at once. A HEAD request changes nothing, other methods are refused."""
     site = Site()
     cookie = cookie_of(site.sign_in(name="ann"))
     assert site.call("HEAD", "/.auth/logout", cookie=cookie).status == 200
@@ -128,7 +128,7 @@ def test_signing_out_by_the_sites_own_link() -> None:
 
 @pytest.mark.parametrize("text", NOWHERE, ids=ascii)
 def test_redirects_that_would_leave(text: str) -> None:
-    """After signing in and out, and in the form's hidden field."""
+    """They are ignored after sign-in and sign-out, and in the form's hidden field."""
     site = Site()
     assert site.sign_in(post_login_redirect_uri=text).headers["Location"] == "/.auth/login/done"
     query = quote(text, safe="", errors="surrogatepass")
@@ -148,7 +148,7 @@ def test_redirects_that_stay(text: str, target: str) -> None:
     assert (answer.status, answer.headers["Location"]) == (302, target)
 
 
-# Paths that the platform's server reads as one below /.auth/, or that are written so.
+# Paths that the platform's server reads as one below /.auth/, or that are written like one.
 INSIDE = (
     "/.auth/me", "/.AUTH/me", "/%2eauth/me", "/%2Eauth/me", "//.auth/me", "/./.auth/me",
     "/x/../.auth/me", "/x/%2e%2e/.auth/me", "/.auth%2fme", "/.auth\\me", "/\\.auth/me",
@@ -160,7 +160,7 @@ UNKNOWN = ("/.auth/", "/.auth/x", "/.auth/../secret", "/.auth/%2e%2e/secret", "/
 
 @pytest.mark.parametrize("path", INSIDE)
 def test_its_pages_however_their_path_is_written(path: str) -> None:
-    """No form of it reaches the app, which would take it for one of its own."""
+    """No spelling reaches the app, which could take it for one of its own paths."""
     site = Site()
     assert site.call("GET", path).status in (401, 404)
     assert site.seen == []
@@ -168,7 +168,7 @@ def test_its_pages_however_their_path_is_written(path: str) -> None:
 
 @pytest.mark.parametrize("path", UNKNOWN)
 def test_other_paths_below_it(path: str) -> None:
-    """They are nobody's."""
+    """The response is 404, and the app does not get them."""
     site = Site()
     assert site.call("GET", path).status == 404
     assert site.seen == []
@@ -176,21 +176,21 @@ def test_other_paths_below_it(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/auth/me", "/.authx/me", "/x/.auth/me", "/a?/.auth/me"])
 def test_paths_of_the_app(path: str) -> None:
-    """They reach it."""
+    """The app gets them."""
     site = Site()
     assert site.call("GET", path).body == b"app"
 
 
 @pytest.mark.parametrize("name", ["a\r\nX-Evil: 1", "a\nb", "a\x00b", "a\x1b[31mb", "a\x85b"])
 def test_names_that_are_no_header(name: str) -> None:
-    """The name goes into a header of each request: it is refused, not passed on."""
+    """The name becomes a header of each request: it is refused, not passed on."""
     site = Site()
     answer = site.sign_in(name=name)
     assert (answer.status, "Set-Cookie" in answer.headers) == (400, False)
 
 
 def test_forms_that_are_none() -> None:
-    """Too many fields, too long, bytes that are no text: a page, and never an exception."""
+    """Too many fields, too long, invalid text: a page, and never an exception."""
     site = Site()
     many = b"&".join(b"a=%d" % number for number in range(200))
     assert site.call("POST", "/.auth/login/aad", body=many).status == 302
@@ -206,7 +206,7 @@ def test_forms_that_are_none() -> None:
      ("github", "GitHub"), ("apple", "Apple"), ("x", "X")],
 )  # fmt: skip
 def test_the_form_has_the_providers_name(provider: str, name: str) -> None:
-    """The one that people know, not that of the address."""
+    """It is the product name, not the one in the URL."""
     body = Site().call("GET", f"/.auth/login/{provider}").body
     assert isinstance(body, bytes)
     assert f"<h1>Sign in with {name}</h1>".encode() in body
@@ -221,7 +221,7 @@ def test_the_form_has_the_providers_name(provider: str, name: str) -> None:
     ],
 )
 def test_errors_say_where_to_sign_in(path: str, words: str) -> None:
-    """A browser shows a page, and not its own words for an empty response."""
+    """A browser shows a page, and not its own text for an empty response."""
     body = Site().call("GET", path).body
     assert isinstance(body, bytes)
     assert words in body.decode()
@@ -232,7 +232,7 @@ PAGES = ("/.auth/login/aad", "/.auth/login/done", "/.auth/logout", "/.auth/me", 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_cannot_be_framed_nor_run_scripts(path: str) -> None:
-    """Another site could lay its own buttons over a frame."""
+    """Another site could put its own buttons over a frame."""
     evil = quote('/"><script>alert(1)</script>')
     answer = Site().call(
         "GET", f"{path}?post_login_redirect_uri={evil}&post_logout_redirect_uri={evil}",

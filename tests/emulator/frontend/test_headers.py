@@ -1,4 +1,4 @@
-"""What the front end adds, overwrites and removes, and what HttpPlatformHandler makes of that."""
+"""The headers that the front end adds, overwrites and removes, and those of HttpPlatformHandler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def applied(
     authentication: bool = False,
     websocket: bool = False,
 ) -> CIMultiDict[str]:
-    """Give what becomes of a request's headers."""
+    """Return the headers that the front end makes of a request's."""
     headers = CIMultiDict([("Host", HOST), *sent])
     front = FrontHeaders("site", HOST, authentication=authentication)
     front.apply(headers, visitor, target, websocket=websocket)
@@ -33,7 +33,7 @@ def applied(
 
 
 def test_plain_http() -> None:
-    """As in a recorded request; none of the four signs of https."""
+    """The headers are those of a recorded request, without the four signs of https."""
     headers = applied([("Accept", "*/*")])
     log_id = headers.popone("X-ARR-LOG-ID")
     assert re.fullmatch(
@@ -56,7 +56,7 @@ def test_plain_http() -> None:
 
 
 def test_https_adds_its_four() -> None:
-    """And nothing else is different."""
+    """All other headers are the same."""
     plain, secure = applied([]), applied([], SECURE)
     assert set(secure) - set(plain) == set(TLS_ONLY)
     assert secure["X-Forwarded-Proto"] == secure["X-AppService-Proto"] == "https"
@@ -65,7 +65,7 @@ def test_https_adds_its_four() -> None:
 
 
 def test_log_ids_differ() -> None:
-    """Each request has its own."""
+    """Each request has a different id."""
     front = FrontHeaders("site", HOST)
     ids = set()
     for _ in range(100):
@@ -86,7 +86,7 @@ REMOVED = ("Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upg
 @pytest.mark.parametrize("spell", [str, str.lower, str.upper], ids=["as-is", "lower", "upper"])
 @pytest.mark.parametrize("visitor", [PLAIN, SECURE], ids=["http", "https"])
 def test_a_clients_own_copies_do_not_survive(visitor: Visitor, spell: type[str]) -> None:
-    """However they are spelled, and however many there are."""
+    """They are removed in any spelling, and however many there are."""
     sent = [(spell(name), "forged") for name in (*OVERWRITTEN, *REMOVED, *TLS_ONLY)]
     headers = applied([*sent, *sent], visitor)
     assert "forged" not in headers.values()
@@ -106,7 +106,7 @@ def test_a_clients_own_copies_do_not_survive(visitor: Visitor, spell: type[str])
     ],
 )
 def test_forwarded_for_is_appended_to(sent: list[str], expected: str) -> None:
-    """What a client says of itself stays to the left."""
+    """The client's own value stays, to the left."""
     headers = applied([("X-Forwarded-For", value) for value in sent])
     assert headers.getall("X-Forwarded-For") == [expected]
 
@@ -115,7 +115,7 @@ def test_forwarded_for_is_appended_to(sent: list[str], expected: str) -> None:
     "name", ["X-Forwarded-Host", "X-Azure-FDID", "Forwarded", "X-Real-IP", "Via", "X-MS-Other"]
 )
 def test_other_proxies_headers_pass(name: str) -> None:
-    """The front end knows nothing of them."""
+    """The front end does not know them."""
     assert applied([(name, "value")])[name] == "value"
 
 
@@ -127,7 +127,7 @@ def test_other_proxies_headers_pass(name: str) -> None:
     ],
 )
 def test_identity_is_removed_where_authentication_is_on(name: str) -> None:
-    """Where it is off anyone can send it, here as there."""
+    """If authentication is off, anybody can send them, as on the platform."""
     sent = [(name, "forged"), (name, "twice")]
     assert name in applied(sent)
     assert name not in applied(sent, authentication=True)
@@ -151,7 +151,7 @@ def test_addresses_are_written_as_the_platform_writes_them(
 
 
 def test_a_websockets_upgrade_is_passed_on() -> None:
-    """In one spelling; nothing else of the connection is."""
+    """Upgrade and Connection have one spelling; nothing else of Connection is passed on."""
     sent = [("Connection", "keep-alive, Upgrade"), ("Upgrade", "WebSocket"), ("TE", "gzip")]
     headers = applied([*sent, ("Sec-WebSocket-Key", "k")], websocket=True)
     assert headers.getall("Connection") == ["Upgrade"]
@@ -162,14 +162,14 @@ def test_a_websockets_upgrade_is_passed_on() -> None:
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text())), st.text())
 def test_any_headers_are_taken(sent: list[tuple[str, str]], target: str) -> None:
-    """Nothing raises, and what the front end says is always its own."""
+    """There is no exception, and the front end's headers always have its own values."""
     headers = applied(sent, target=target)
     assert headers["X-Original-URL"] == target
     assert headers["X-Forwarded-For"].endswith("203.0.113.9:4242")
 
 
 def test_version_1_passes_headers_on() -> None:
-    """Only Connection is the link's own."""
+    """Only Connection applies to this hop."""
     headers = applied([("X-Forwarded-For", "10.0.0.1")], SECURE)
     headers.add("Connection", "close")
     sent = httpplatform_headers(headers, 1, "127.0.0.1", 5555, token="t")
@@ -184,7 +184,7 @@ def test_version_1_passes_headers_on() -> None:
     [pytest.param(PLAIN, "http", id="http"), pytest.param(SECURE, "https, http", id="https")],
 )
 def test_version_2_appends(visitor: Visitor, proto: str) -> None:
-    """The front end's own address and scheme, and the token."""
+    """It adds the front end's own address and scheme, and the token."""
     forged = [("MS-ASPNETCORE-TOKEN", "forged"), ("ms-aspnetcore-winauthtoken", "forged")]
     headers = applied(forged, visitor)
     sent = httpplatform_headers(headers, 2, "127.0.0.1", 5555, token="secret")
@@ -203,6 +203,6 @@ def test_version_2_without_a_token_sends_none() -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_upgrade_keeps_its_connection_header(version: int) -> None:
-    """Otherwise the child would not take it for one."""
+    """Otherwise the child would not recognise it as an upgrade."""
     headers = applied([], websocket=True)
     assert httpplatform_headers(headers, version, "127.0.0.1", 5555)["Connection"] == "Upgrade"

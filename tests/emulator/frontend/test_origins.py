@@ -1,4 +1,4 @@
-"""What counts as sent by another site's page, and which targets stay on this site."""
+"""Which requests come from another site's page, and which redirect targets stay on this site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.postgres import skip_or_fail
 
 HOST = "127.0.0.1:8000"
 OWN = f"http://{HOST}"
-# Headers, whether over https, and whether it is another site's.
+# Headers, whether the request came over https, and whether it is from another site.
 SENT: list[tuple[list[tuple[str, str]], bool, bool]] = [
     ([], False, False),
     ([("Sec-Fetch-Site", "same-origin")], False, False),
@@ -23,7 +23,7 @@ SENT: list[tuple[list[tuple[str, str]], bool, bool]] = [
     ([("Sec-Fetch-Site", "")], False, True),
     ([("Sec-Fetch-Site", "SAME-ORIGIN ")], False, False),
     ([("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")], False, True),
-    # The browser's own word counts before Origin, which a tunnel that ends TLS makes another one.
+    # Sec-Fetch-Site counts before Origin, whose scheme differs behind a tunnel that ends TLS.
     ([("Sec-Fetch-Site", "same-origin"), ("Origin", f"https://{HOST}")], False, False),
     ([("Sec-Fetch-Site", "cross-site"), ("Origin", OWN)], False, True),
     ([("Origin", OWN)], False, False),
@@ -47,19 +47,19 @@ SENT: list[tuple[list[tuple[str, str]], bool, bool]] = [
 def test_who_has_sent_a_request(
     headers: list[tuple[str, str]], *, secure: bool, foreign: bool
 ) -> None:
-    """Sec-Fetch-Site, else Origin, else Referer."""
+    """The header is Sec-Fetch-Site, else Origin, else Referer."""
     assert is_cross_site(CIMultiDict(headers), HOST, secure=secure) is foreign
 
 
 def test_the_ports_of_schemes() -> None:
-    """A browser leaves them out."""
+    """A browser leaves default ports out."""
     for host in ("site.example", "site.example:80", "SITE.example"):
         headers = CIMultiDict({"Origin": "http://site.example"})
         assert not is_cross_site(headers, host, secure=False)
         assert is_cross_site(headers, host, secure=True)
 
 
-# A target, and where it leads: "" is nowhere.
+# A target, and the result; "" means that it is refused.
 STAYS = [
     ("/", "/"),
     ("/back", "/back"),
@@ -111,20 +111,20 @@ NOWHERE = (
 
 @pytest.mark.parametrize(("text", "target"), STAYS)
 def test_targets_on_the_site(text: str, target: str) -> None:
-    """They are kept; what no URL may hold is escaped; of the site's own URL the path is left."""
+    """They stay. Invalid characters are escaped; of the site's own URL only the path remains."""
     assert local_target(text, HOST.__eq__) == target
     assert target.isascii()
 
 
 @pytest.mark.parametrize("text", NOWHERE, ids=ascii)
 def test_targets_that_might_leave_the_site(text: str) -> None:
-    """They lead nowhere, as do those that only something behind the site would misread."""
+    """They are refused, also if only a server behind the site would misread them."""
     assert local_target(text, HOST.__eq__) == ""
 
 
 @pytest.mark.integration
 def test_a_browser_agrees() -> None:
-    """What is kept stays on the site for Chromium; what it would follow elsewhere is not kept."""
+    """Chromium stays on the site with allowed targets; targets with which it leaves are refused."""
     skip_or_fail(browser.missing())
     found: dict[str, Any] = {}
     kept = [target for _, target in STAYS]
@@ -142,7 +142,7 @@ def test_a_browser_agrees() -> None:
     assert set(found["kept"]) == {OWN}
     leaves = {text for text, origin in zip(raw, found["raw"], strict=True) if origin != OWN}
     assert leaves <= {*NOWHERE, f"HTTPS://{HOST}?a"}  # of which only the path is kept
-    # So that the table holds what browsers do follow.
+    # The table must contain targets that browsers do follow.
     assert {
         "///evil.example",
         "/\\evil.example",

@@ -17,7 +17,7 @@ KINDS = {"http": HTTP, "https": HTTPS, "both": BOTH}
 
 
 def inward(name: str, value: str, public: PublicName = BOTH) -> str:
-    """Give what becomes of one header of a request."""
+    """Return one header of a request after translation."""
     headers = CIMultiDict({name: value})
     public.inward(headers)
     return headers[name]
@@ -26,7 +26,7 @@ def inward(name: str, value: str, public: PublicName = BOTH) -> str:
 def outward(
     name: str, value: str, public: PublicName = BOTH, asked: str = "127.0.0.1", secure: bool = False
 ) -> str | None:
-    """Give what becomes of one header of an answer."""
+    """Return one header of a response after translation."""
     headers = CIMultiDict({name: value})
     public.outward(headers, asked, secure=secure)
     return headers.get(name)
@@ -35,7 +35,7 @@ def outward(
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "[::1]", NAME])
 @pytest.mark.parametrize(("scheme", "port"), [("http", 8000), ("https", 8443)])
 def test_the_local_address_becomes_the_public_name(host: str, scheme: str, port: int) -> None:
-    """In Host, Origin and Referer; what was asked is known afterwards."""
+    """This applies to Host, Origin and Referer; the requested host is returned."""
     origin = f"{scheme}://{host}:{port}"
     headers = CIMultiDict({"Host": f"{host}:{port}", "Origin": origin, "Referer": f"{origin}/a?b"})
     assert BOTH.inward(headers) == host.lower()
@@ -77,7 +77,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("value", FOREIGN)
 def test_foreign_origins_stay(value: str) -> None:
-    """As they are, also where they look alike."""
+    """They stay unchanged, also if they look similar."""
     assert inward("Origin", value) == inward("Referer", value) == value
 
 
@@ -85,7 +85,7 @@ def test_foreign_origins_stay(value: str) -> None:
     "host", ["", "localhost", "localhost:1", "evil.example", "127.0.0.1:8000.evil", "::1:8000"]
 )
 def test_foreign_hosts_stay(host: str) -> None:
-    """A visitor who asks by another name gets untranslated answers too."""
+    """A client that requests another name gets untranslated responses."""
     headers = CIMultiDict({"Host": host})
     assert BOTH.inward(headers) == ""
     assert headers["Host"] == host
@@ -95,7 +95,7 @@ def test_foreign_hosts_stay(host: str) -> None:
 
 
 def test_default_ports_need_not_be_written() -> None:
-    """As browsers leave them out."""
+    """Browsers leave them out."""
     public = PublicName(NAME, http_port=80, https_port=443)
     assert inward("Host", "localhost", public) == NAME
     assert inward("Origin", "https://localhost", public) == f"https://{NAME}"
@@ -104,7 +104,7 @@ def test_default_ports_need_not_be_written() -> None:
 
 
 def test_other_names_of_this_machine() -> None:
-    """Those that are given count like localhost."""
+    """Given names count like localhost."""
     public = PublicName(NAME, http_port=8000, hosts=["Laptop.local"])
     headers = CIMultiDict({"Host": "laptop.local:8000"})
     assert public.inward(headers) == "laptop.local"
@@ -131,13 +131,13 @@ LOCATIONS = [
 
 @pytest.mark.parametrize(("kind", "value", "expected"), LOCATIONS)
 def test_locations_lead_to_the_local_address(kind: str, value: str, expected: str) -> None:
-    """By the host that was asked, at the port of the scheme."""
+    """They have the requested host, and the port of the scheme."""
     for name in ("Location", "Content-Location"):
         assert outward(name, value.format(NAME), KINDS[kind]) == expected, name
 
 
 def test_a_location_without_a_scheme_is_of_the_pages() -> None:
-    """Over https at the https port."""
+    """Over https it has the https port."""
     assert outward("Location", f"//{NAME}/a", BOTH, secure=True) == "//127.0.0.1:8443/a"
     assert outward("Location", f"//{NAME}/a", BOTH, secure=False) == "//127.0.0.1:8000/a"
 
@@ -152,7 +152,7 @@ def test_a_location_without_a_scheme_is_of_the_pages() -> None:
     ],
 )
 def test_a_redirect_to_https_where_there_is_none_is_said(kind: str, value: str, note: str) -> None:
-    """The browser fails at once, and the log says why; as http it would go in circles."""
+    """The browser fails at once, and the log has the reason; with http it would loop."""
     headers = CIMultiDict({"Location": value})
     assert KINDS[kind].outward(headers, "127.0.0.1", secure=False) == note
 
@@ -183,7 +183,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("value", ELSEWHERE)
 def test_what_is_not_the_site_stays(value: str) -> None:
-    """As it is, also where it looks alike, in each header that names the site."""
+    """It stays unchanged, also if it looks similar, in each header that names the site."""
     for name in ("Location", "Content-Location", "Access-Control-Allow-Origin"):
         assert outward(name, value) == value, name
 
@@ -198,12 +198,12 @@ def test_what_is_not_the_site_stays(value: str) -> None:
     ],
 )
 def test_refreshes(value: str, expected: str) -> None:
-    """As locations."""
+    """They are translated like Location."""
     assert outward("Refresh", value) == expected
 
 
 def test_links() -> None:
-    """Each of them, in each of the headers."""
+    """Each link in each of the headers is translated."""
     headers = CIMultiDict(
         [
             ("Link", f"<http://{NAME}/2>; rel=next, <https://cdn.example/{NAME}>"),
@@ -233,26 +233,26 @@ def test_links() -> None:
     ],
 )
 def test_cookies_become_the_local_hosts(value: str, expected: str | None) -> None:
-    """Those that name the site; Secure stays, as do other domains."""
+    """This applies to those that name the site; Secure stays, as do other domains."""
     assert outward("Set-Cookie", value) == (value if expected is None else expected)
 
 
 def test_a_parent_domains_cookies_are_the_sites_too() -> None:
-    """Where the site has a name of its own."""
+    """This applies if the site has a custom name."""
     public = PublicName("www.example.com", http_port=8000)
     assert outward("Set-Cookie", "a=b; Domain=example.com", public) == "a=b"
     assert outward("Set-Cookie", "a=b; Domain=ample.com", public) == "a=b; Domain=ample.com"
 
 
 def test_cookies_keep_their_order() -> None:
-    """The ones that change and the ones that do not."""
+    """This includes cookies that change and cookies that do not."""
     headers = CIMultiDict([("Set-Cookie", v) for v in ("a=1", f"b=2; Domain={NAME}", "c=3", "a=4")])
     BOTH.outward(headers, "localhost", secure=False)
     assert headers.getall("Set-Cookie") == ["a=1", "b=2", "c=3", "a=4"]
 
 
 def test_the_allowed_origin_is_the_local_one() -> None:
-    """That of the visitor's page."""
+    """It is the origin of the client's page."""
     name = "Access-Control-Allow-Origin"
     assert outward(name, f"http://{NAME}") == "http://127.0.0.1:8000"
     assert outward(name, f"https://{NAME}") == "https://127.0.0.1:8443"
@@ -271,19 +271,19 @@ def test_the_allowed_origin_is_the_local_one() -> None:
     ],
 )
 def test_localhost_is_not_made_https_for_ever(asked: str, secure: bool, kept: bool) -> None:
-    """A browser would keep Strict-Transport-Security for localhost at every port."""
+    """A browser would apply Strict-Transport-Security to localhost at every port."""
     found = outward("Strict-Transport-Security", "max-age=1", BOTH, asked, secure)
     assert (found is not None) == kept
 
 
 def test_policies_and_other_headers_stay() -> None:
-    """They are not about the connection."""
+    """They do not depend on the local address."""
     for name in ("Content-Security-Policy", "X-Location", "Content-Type"):
         assert outward(name, f"http://{NAME}/") == f"http://{NAME}/"
 
 
 def test_raw_translates_nothing() -> None:
-    """In either direction."""
+    """This applies to both directions."""
     public = PublicName(NAME, http_port=8000, raw=True)
     sent = {"Host": "localhost:8000", "Origin": "http://localhost:8000"}
     headers = CIMultiDict(sent)
@@ -308,7 +308,7 @@ OUT += ("Access-Control-Allow-Origin", "Strict-Transport-Security")
 @example(f"https://{NAME}", "both")
 @given(VALUES, st.sampled_from(sorted(KINDS)))
 def test_nothing_raises(value: str, kind: str) -> None:
-    """On any value of any header."""
+    """This holds for any value of any header."""
     for name in IN:
         inward(name, value, KINDS[kind])
     for name in OUT:
@@ -321,7 +321,7 @@ HOSTS = st.text("az09.-", min_size=1, max_size=12)
 
 @given(HOSTS, st.sampled_from(["", ".", "@", ":1@", "-", "x"]), st.sampled_from(["", "/", "/a?b"]))
 def test_foreign_hosts_are_never_translated(host: str, glue: str, rest: str) -> None:
-    """Neither before nor behind the site's own name."""
+    """A host that begins or ends with the site's own name is another host."""
     for authority in (f"{NAME}{glue}{host}", f"{host}{glue}{NAME}"):
         url = f"http://{authority}{rest}"
         if authority != NAME:
@@ -337,7 +337,7 @@ def test_foreign_hosts_are_never_translated(host: str, glue: str, rest: str) -> 
     [f"http://{NAME}", f"https://{NAME}", f"https://{NAME}:443", f"HTTPS://{NAME.upper()}"],
 )
 def test_the_page_that_really_has_the_public_name(origin: str) -> None:
-    """It is another site for a local address, where a browser says so; nothing else is changed."""
+    """If a browser reports it as another site, its origin becomes null; nothing else is changed."""
     public = PublicName(NAME, http_port=8000)
     sent = {"Host": "127.0.0.1:8000", "Origin": origin, "Referer": f"{origin}/a"}
     headers = CIMultiDict(sent)

@@ -1,4 +1,4 @@
-"""The front end over real sockets: what reaches the worker, what reaches the visitor."""
+"""The front end over real sockets: what the worker gets, and what the client gets."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tests.support.frontend import PUBLIC, fronted, run, until
 
 
 def text(body: bytes | AsyncIterator[bytes] = b"ok", **headers: str) -> Answer:
-    """Make a plain answer; `_` in a header's name stands for `-`."""
+    """Return a plain response; `_` in a header's name stands for `-`."""
     return Answer(200, CIMultiDict({k.replace("_", "-"): v for k, v in headers.items()}), body)
 
 
 class Kept:
-    """An `ask` that keeps what it was asked, bodies read."""
+    """An `ask` that keeps its requests and their bodies."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.bodies: list[bytes] = []
 
     async def __call__(self, request: Request) -> Answer:
-        """Read the body and answer `ok`."""
+        """Read the body and respond with `ok`."""
         self.requests.append(request)
         self.bodies.append(b"".join([chunk async for chunk in request.body]))
         return text()
 
 
 def test_a_worker_gets_what_the_front_end_makes_of_a_request() -> None:
-    """The target stays as on the wire, repeated headers stay, the front end's come with them."""
+    """Target and repeated headers are unchanged, and the front end's headers are added."""
     kept = Kept()
 
     async def main() -> None:
@@ -61,7 +61,7 @@ def test_a_worker_gets_what_the_front_end_makes_of_a_request() -> None:
 
 
 def test_an_answer_goes_out_as_it_is() -> None:
-    """Nothing is added but Server and Date; repeated headers and odd statuses stay."""
+    """Only Server and Date are added; repeated headers and unusual statuses stay."""
     answer = Answer(299, CIMultiDict(), b"body", reason="Quite Fine", note="said")
     for value in ("a=1", "b=2; Path=/"):
         answer.headers.add("Set-Cookie", value)
@@ -90,7 +90,7 @@ def test_an_answer_goes_out_as_it_is() -> None:
             assert await client.reader.readexactly(4) == b"body"
             await until(lambda: front.requests)
             assert "(said; header 'X-Caf\\udce9' left out" in front.requests[0]
-            assert (await client.get())[0] == 299  # the connection goes on
+            assert (await client.get())[0] == 299  # the connection stays open
 
     run(main)
 
@@ -109,7 +109,7 @@ def test_an_answer_goes_out_as_it_is() -> None:
     ],
 )
 def test_a_header_that_cannot_stand_in_an_answer_is_left_out(name: str, value: str) -> None:
-    """The rest of the answer reaches the visitor, and the log says what is missing."""
+    """The client gets the rest of the response, and the log names the header."""
 
     async def ask(request: Request) -> Answer:
         return Answer(200, CIMultiDict([("A", "1"), (name, value), ("B", "2")]), b"ok")
@@ -146,7 +146,7 @@ async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
 def test_streams_are_framed(
     headers: dict[str, str], chunks: list[bytes], expected: bytes, version: str
 ) -> None:
-    """By their length, else in chunks, else, to a client of HTTP/1.0, by the connection's end."""
+    """By length, else in chunks; for HTTP/1.0 clients the connection's end marks the body's end."""
 
     async def ask(request: Request) -> Answer:
         return Answer(200, CIMultiDict(headers), pieces(*chunks))
@@ -169,7 +169,7 @@ def test_streams_are_framed(
 
 
 def test_conflicting_lengths_of_an_app_are_not_passed_on() -> None:
-    """Two lengths would let two readers see two answers: chunks are sent in their place."""
+    """Two readers could see two responses with them, so chunks are sent instead."""
 
     async def ask(request: Request) -> Answer:
         headers = CIMultiDict([("Content-Length", "1"), ("Content-Length", "3")])
@@ -187,7 +187,7 @@ def test_conflicting_lengths_of_an_app_are_not_passed_on() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "bytes"])
 def test_answers_without_a_body_send_none(status: int, method: str, stream: bool) -> None:
-    """To HEAD, and with 204 and 304, whatever the app gives; its body is read to the end."""
+    """HEAD, 204 and 304 have none, whatever the app returns; its body is read to the end."""
     read: list[bytes] = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -201,7 +201,7 @@ def test_answers_without_a_body_send_none(status: int, method: str, stream: bool
     async def main() -> None:
         async with fronted(ask) as front:
             client = await front.connect()
-            for _ in range(2):  # a body that was sent would be the second answer's head
+            for _ in range(2):  # a body would be read as the head of the second response
                 found, headers, _body = await client.get(method=method)
                 assert found == status
                 assert headers.get("Content-Length") == (None if status == 204 else "4")
@@ -223,7 +223,7 @@ def test_answers_without_a_body_send_none(status: int, method: str, stream: bool
     ],
 )
 def test_bodies_arrive(head: str, body: bytes, length: int | None) -> None:
-    """With their length, or without one and without Transfer-Encoding, the connection's own."""
+    """They have a length, or neither a length nor Transfer-Encoding, which is the hop's own."""
     kept = Kept()
 
     async def main() -> None:
@@ -242,7 +242,7 @@ def test_bodies_arrive(head: str, body: bytes, length: int | None) -> None:
 
 
 def test_continue_is_sent_when_the_body_is_wanted() -> None:
-    """Not before, and Expect does not reach the worker."""
+    """It is not sent earlier, and the worker does not get Expect."""
     kept = Kept()
 
     async def main() -> None:
@@ -262,7 +262,7 @@ def test_continue_is_sent_when_the_body_is_wanted() -> None:
 
 @pytest.mark.parametrize(("host", "expected"), [(PUBLIC, 413), ("evil.example", 400)])
 def test_a_body_that_nobody_wants_is_not_asked_for(host: str, expected: int) -> None:
-    """The answer comes at once and ends the connection: the body may or may not follow."""
+    """The response is sent at once and ends the connection, as the body may follow or not."""
 
     async def ask(request: Request) -> Answer:
         return Answer(413, CIMultiDict(), b"no")
@@ -291,7 +291,7 @@ ADDRESSES = [
 
 @pytest.mark.parametrize(("line", "target", "host"), ADDRESSES)
 def test_absolute_targets_name_the_host(line: str, target: str, host: str) -> None:
-    """Whatever Host says (RFC 9112, 3.2.2)."""
+    """Host is ignored (RFC 9112, 3.2.2)."""
     kept = Kept()
 
     async def main() -> None:
@@ -306,7 +306,7 @@ def test_absolute_targets_name_the_host(line: str, target: str, host: str) -> No
 
 
 def test_the_whole_server_is_answered_for() -> None:
-    """`OPTIONS *` is no request for the app."""
+    """The front end responds to `OPTIONS *` itself."""
     kept = Kept()
 
     async def main() -> None:
@@ -343,7 +343,7 @@ REFUSED = [
 def test_what_is_no_request_gets_400(
     sent: bytes, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One short line in the log, nothing on the streams, and the next visitor is served."""
+    """The log has one short line, the streams nothing, and the next client is served."""
     kept = Kept()
 
     async def main() -> None:
@@ -366,7 +366,7 @@ def test_what_is_no_request_gets_400(
 
 @pytest.mark.parametrize("whole", [True, False], ids=["at-once", "later"])
 def test_a_malformed_body_gets_400(whole: bool) -> None:
-    """Also when the worker has begun to read it."""
+    """This also applies if the worker already reads it."""
     kept = Kept()
 
     async def main() -> None:
@@ -385,7 +385,7 @@ def test_a_malformed_body_gets_400(whole: bool) -> None:
 
 
 def test_an_error_behind_is_a_page(capfd: pytest.CaptureFixture[str]) -> None:
-    """500 and one line that says where it came from; the connection goes on."""
+    """The response is 500, one line has the source of the error, the connection stays open."""
 
     async def ask(request: Request) -> Answer:
         if request.target == "/":
@@ -409,7 +409,7 @@ def test_an_error_behind_is_a_page(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("status", [100, 101, 0, -1, 1000])
 def test_a_status_that_ends_no_request_is_a_bad_gateway(status: int) -> None:
-    """A visitor would wait on, or misread what follows."""
+    """Otherwise a client would wait, or misread the next bytes."""
 
     async def ask(request: Request) -> Answer:
         return Answer(status)
@@ -422,7 +422,7 @@ def test_a_status_that_ends_no_request_is_a_bad_gateway(status: int) -> None:
 
 
 def test_a_tunnel_for_a_plain_request_is_a_bad_gateway() -> None:
-    """Nobody has asked for a WebSocket."""
+    """The client did not request a WebSocket."""
 
     async def ask(request: Request) -> Tunnel:
         return Tunnel("ws://127.0.0.1:9/")
@@ -435,7 +435,7 @@ def test_a_tunnel_for_a_plain_request_is_a_bad_gateway() -> None:
 
 
 def test_a_reset_cuts_the_connection() -> None:
-    """Without a byte."""
+    """No byte is sent."""
 
     async def ask(request: Request) -> Answer:
         return Answer(200, reset=True)
@@ -462,7 +462,7 @@ def test_a_reset_cuts_the_connection() -> None:
 def test_a_body_that_breaks_off_cuts_the_connection(
     length: dict[str, str], raises: bool, said: str
 ) -> None:
-    """The visitor must not take it for whole."""
+    """The client must not take it for complete."""
     closed: list[bool] = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -492,7 +492,7 @@ def test_a_body_that_breaks_off_cuts_the_connection(
 
 
 def test_an_event_stream_is_not_held_back() -> None:
-    """The head and each event go out when they are there, not when the next is."""
+    """The head and each event are sent at once, not with the next event."""
     step = asyncio.Semaphore(0)
 
     async def body() -> AsyncIterator[bytes]:
@@ -516,7 +516,7 @@ def test_an_event_stream_is_not_held_back() -> None:
 
 
 def test_pipelined_requests_are_answered_in_their_order() -> None:
-    """One after the other."""
+    """Each response is sent after the one before it."""
 
     async def ask(request: Request) -> Answer:
         await asyncio.sleep(0.02 if request.target == "/1" else 0)
@@ -533,7 +533,7 @@ def test_pipelined_requests_are_answered_in_their_order() -> None:
 
 
 def test_a_client_of_http_1_0_may_keep_its_connection() -> None:
-    """If it asks for that; without a Host it means the site. http.sys responds with HTTP/1.1."""
+    """It must request that; without Host it means the site. http.sys responds with HTTP/1.1."""
     kept = Kept()
 
     async def main() -> None:
@@ -551,7 +551,7 @@ def test_a_client_of_http_1_0_may_keep_its_connection() -> None:
 
 
 def test_the_log_shows_no_control_characters() -> None:
-    """Nor does a long target fill it."""
+    """A long target does not fill it either."""
 
     async def ask(request: Request) -> Answer:
         return Answer(200, CIMultiDict(), b"", note="caf\u00e9 \x1b[31m")
@@ -568,7 +568,7 @@ def test_the_log_shows_no_control_characters() -> None:
 
 
 def test_https_is_served_with_its_headers() -> None:
-    """With a certificate that the authority's holder trusts, for the public name too."""
+    """A client that trusts the authority accepts the certificate, for the public name too."""
     certificates = Certificates(PUBLIC)
     kept = Kept()
 
@@ -587,7 +587,7 @@ def test_https_is_served_with_its_headers() -> None:
 
 
 def test_plain_http_to_the_https_port_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
-    """The connection ends, nothing is printed."""
+    """The connection ends, and nothing is printed."""
     certificates = Certificates(PUBLIC)
 
     async def main() -> None:
@@ -603,7 +603,7 @@ def test_plain_http_to_the_https_port_does_no_harm(capfd: pytest.CaptureFixture[
 
 
 def test_redirects_lead_back_to_the_local_address() -> None:
-    """By the name that was asked; a redirect to https where there is none is said in the log."""
+    """They have the requested name; the log reports a redirect to https if https is not served."""
 
     async def ask(request: Request) -> Answer:
         scheme = "https" if request.target == "/secure" else "http"

@@ -1,4 +1,4 @@
-"""The front end's limits: silence, visitors that leave, large bodies, many connections."""
+"""The front end's limits: silence, clients that disconnect, large bodies, many connections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.frontend import PUBLIC, Running, fronted, hello, run, until
 
 
 def text(body: bytes | AsyncIterator[bytes] = b"ok") -> Answer:
-    """Make a plain answer."""
+    """Return a plain response."""
     return Answer(200, CIMultiDict(), body)
 
 
 async def count(request: Request) -> Answer:
-    """Answer with the number of bytes that came."""
+    """Respond with the number of bytes received."""
     size = 0
     async for chunk in request.body:
         size += len(chunk)
@@ -33,7 +33,7 @@ MEGABYTES = 24
 
 
 def test_a_large_upload_is_not_held_in_memory() -> None:
-    """It passes as it comes."""
+    """Its pieces are passed on as they arrive."""
     piece = bytes(1 << 20)
 
     async def main() -> int:
@@ -55,7 +55,7 @@ def test_a_large_upload_is_not_held_in_memory() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": str(MEGABYTES << 20)}])
 def test_a_large_download_is_not_held_in_memory(headers: dict[str, str]) -> None:
-    """It passes as it is read, in chunks and by its length."""
+    """Its pieces are passed on as they are read, in chunks and with a length."""
     piece = bytes(1 << 16)
 
     async def body() -> AsyncIterator[bytes]:
@@ -86,7 +86,7 @@ def test_a_large_download_is_not_held_in_memory(headers: dict[str, str]) -> None
 
 
 def test_a_visitor_that_does_not_read_holds_the_app_back() -> None:
-    """The body is asked for its next piece when there is room for it."""
+    """The body is read only when there is space for its next piece."""
     given = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -103,7 +103,7 @@ def test_a_visitor_that_does_not_read_holds_the_app_back() -> None:
             client = await front.connect()
             client.send("GET / HTTP/1.1", f"Host: {PUBLIC}")
             before = -1
-            while given != before:  # until it stands still
+            while given != before:  # until the number stays the same
                 before = given
                 await asyncio.sleep(0.2)
             assert 0 < given < 40 << 20  # the sockets' buffers
@@ -112,7 +112,7 @@ def test_a_visitor_that_does_not_read_holds_the_app_back() -> None:
 
 
 def test_an_app_that_does_not_read_holds_the_visitor_back() -> None:
-    """An upload does not pile up."""
+    """An upload is not buffered."""
     gate: list[asyncio.Event] = []
 
     async def ask(request: Request) -> Answer:
@@ -145,7 +145,7 @@ def test_an_app_that_does_not_read_holds_the_visitor_back() -> None:
 
 
 class Stuck:
-    """An `ask` that never answers, and notes how it was ended."""
+    """An `ask` that never returns, and notes how it ended."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -163,7 +163,7 @@ class Stuck:
 
 
 def test_a_request_is_cut_when_nothing_comes() -> None:
-    """At the limit, with the platform's page; what answered is cancelled."""
+    """At the limit the client gets the platform's page, and the `ask` is cancelled."""
     stuck = Stuck()
 
     async def main() -> None:
@@ -180,7 +180,7 @@ def test_a_request_is_cut_when_nothing_comes() -> None:
 
 
 def test_a_request_in_which_bytes_pass_is_not_cut() -> None:
-    """However long it takes; once they stop, the connection is cut."""
+    """It may take any time; when no more bytes come, the connection is cut."""
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(12):
@@ -203,7 +203,7 @@ def test_a_request_in_which_bytes_pass_is_not_cut() -> None:
 
 
 def test_an_upload_in_which_bytes_pass_is_not_cut() -> None:
-    """The limit is about silence in either direction."""
+    """The limit is for silence in both directions."""
 
     async def main() -> None:
         async with fronted(count, request_limit=0.3) as front:
@@ -218,7 +218,7 @@ def test_an_upload_in_which_bytes_pass_is_not_cut() -> None:
 
 
 def test_a_visitor_that_leaves_ends_the_work() -> None:
-    """While it waits for the answer, and while it gets it: the body is closed."""
+    """This applies before and during the response: the body is closed."""
     stuck = Stuck()
     closed: list[bool] = []
 
@@ -251,7 +251,7 @@ def test_a_visitor_that_leaves_ends_the_work() -> None:
 
 
 def test_closing_lets_running_requests_end() -> None:
-    """Up to the grace; no new connection is taken, idle ones end, what is left is cut."""
+    """After the grace period they are cut; idle and new connections are closed at once."""
     release = asyncio.Event
     gate: list[asyncio.Event] = []
 
@@ -292,7 +292,7 @@ def test_closing_lets_running_requests_end() -> None:
 
 
 def test_a_thousand_idle_connections_are_held() -> None:
-    """And one more is answered."""
+    """One more connection gets a response."""
 
     async def main() -> None:
         async with fronted() as front:
@@ -317,7 +317,7 @@ def test_a_thousand_idle_connections_are_held() -> None:
 
 
 def test_requests_on_many_connections_are_all_answered() -> None:
-    """Each with its own answer."""
+    """Each gets its own response."""
 
     async def ask(request: Request) -> Answer:
         await asyncio.sleep(0)
@@ -347,7 +347,7 @@ SEEDS = (
 
 
 def mutated(chance: random.Random) -> bytes:
-    """Give requests that something has happened to."""
+    """Yield requests with random mutations."""
     data = bytearray(b"".join(chance.choices(SEEDS, k=chance.randint(1, 3))))
     for _ in range(chance.randint(0, 6)):
         at = chance.randrange(len(data))
@@ -365,7 +365,7 @@ def mutated(chance: random.Random) -> bytes:
 
 
 def test_no_bytes_do_harm(capfd: pytest.CaptureFixture[str]) -> None:
-    """Mutated requests get answers or an end; the next visitor is served, nothing is printed."""
+    """Mutated requests get a response or an end; the next client is served, nothing is printed."""
     chance = random.Random(5)
 
     async def one(front: Running) -> None:
@@ -389,7 +389,7 @@ def test_no_bytes_do_harm(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_a_limit_nothing_is_cut() -> None:
-    """A limit of 0 is none."""
+    """0 means no limit."""
 
     async def ask(request: Request) -> Answer:
         await asyncio.sleep(0.1)
@@ -403,7 +403,7 @@ def test_without_a_limit_nothing_is_cut() -> None:
 
 
 def test_a_log_that_fails_does_no_harm() -> None:
-    """Its reader may have gone."""
+    """Its reader may have ended."""
 
     async def main() -> None:
         async with fronted() as front:
@@ -420,7 +420,7 @@ def test_a_log_that_fails_does_no_harm() -> None:
 
 
 def test_it_can_be_closed_twice_and_without_a_start() -> None:
-    """Nothing happens."""
+    """Neither raises an error."""
 
     async def main() -> None:
         async with fronted(hello) as front:

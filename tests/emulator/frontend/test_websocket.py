@@ -1,4 +1,4 @@
-"""WebSockets through the front end: real servers behind, real clients before it."""
+"""WebSockets through the front end: real servers behind it, real clients in front of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Child = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def tunnelled(child: Child, source: str = "", **options: object) -> AsyncIterator[Running]:
-    """A front end before a real WebSocket server, which is asked from the address `source`."""
+    """Run a front end before a real WebSocket server; connections come from `source`."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", child)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -44,7 +44,7 @@ async def tunnelled(child: Child, source: str = "", **options: object) -> AsyncI
 
 
 class Echo:
-    """Sends back what it gets, and notes requests and how they ended."""
+    """Sends messages back, and notes requests and how they ended."""
 
     def __init__(self, **options: object) -> None:
         self.options = options
@@ -70,7 +70,7 @@ class Echo:
 
 
 def test_messages_pass_both_ways() -> None:
-    """Text, binary, empty ones, ones larger than any buffer, pings; then the close code."""
+    """Text, binary, empty messages, ones larger than any buffer, pings; then the close code."""
     echo = Echo()
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_messages_pass_both_ways() -> None:
 
 @pytest.mark.parametrize("code", [WSCloseCode.OK, 3000, 4999])
 def test_the_childs_close_code_reaches_the_client(code: int) -> None:
-    """With its reason."""
+    """The reason is passed on too."""
     echo = Echo()
 
     async def main() -> None:
@@ -117,7 +117,7 @@ def test_the_childs_close_code_reaches_the_client(code: int) -> None:
 
 
 def test_the_handshake_is_the_clients_own() -> None:
-    """Subprotocol, compression, cookies; the public name and the front end's headers as ever."""
+    """Subprotocol, compression, cookies; the public name and the front end's headers as usual."""
     echo = Echo(protocols=("graphql-ws", "other"), compress=True)
 
     async def main() -> None:
@@ -143,7 +143,7 @@ def test_the_handshake_is_the_clients_own() -> None:
 
 
 def test_no_compression_where_the_child_has_none() -> None:
-    """The client asks, the child does not agree, and so it is."""
+    """The client offers it, the child does not accept, and the client learns that."""
     echo = Echo(compress=False)
 
     async def main() -> None:
@@ -157,9 +157,9 @@ def test_no_compression_where_the_child_has_none() -> None:
     run(main)
 
 
-@pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
+@pytest.mark.skipif(not front_end_source(), reason=f"this machine lacks {SOURCE}")
 def test_the_child_sees_where_it_is_asked_from() -> None:
-    """As it does of plain requests: the front end of Linux is not on loopback."""
+    """The same as for plain requests: on Linux the front end's address is not loopback."""
     echo = Echo()
 
     async def main() -> None:
@@ -176,7 +176,7 @@ def test_the_child_sees_where_it_is_asked_from() -> None:
 
 
 def test_over_https() -> None:
-    """As over http."""
+    """It works as over http."""
     echo = Echo()
     certificates = Certificates(PUBLIC)
 
@@ -206,7 +206,7 @@ HANDSHAKE = (
 
 
 def test_a_refusal_is_the_childs_own() -> None:
-    """Status, headers and body; the connection takes the next request."""
+    """Status, headers and body are passed on; the connection can be used again."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
         headers = [("X-Why", "closed"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
@@ -225,7 +225,7 @@ def test_a_refusal_is_the_childs_own() -> None:
 
 
 def test_a_handshake_and_its_refusal_pass_as_they_are() -> None:
-    """Two spellings of a header, bytes that are not UTF-8; a body that the connection ends."""
+    """Two spellings of a header, invalid UTF-8, and a body that ends with the connection."""
     heads: list[bytes] = []
 
     async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -257,7 +257,7 @@ def test_a_handshake_and_its_refusal_pass_as_they_are() -> None:
 
 
 def test_frames_sent_with_the_handshake_are_not_lost() -> None:
-    """A client may not wait for the answer (it should)."""
+    """A client should wait for the response, but may not."""
     echo = Echo()
 
     async def main() -> None:
@@ -284,7 +284,7 @@ async def closed_port() -> int:
 
 
 def test_a_child_that_is_not_there_is_a_bad_gateway() -> None:
-    """502 and the reason in the log."""
+    """The status is 502, and the log has the reason."""
 
     async def main() -> None:
         port = await closed_port()
@@ -309,7 +309,7 @@ def test_a_child_that_is_not_there_is_a_bad_gateway() -> None:
     ],
 )
 def test_a_child_that_talks_rubbish_is_a_bad_gateway(said: bytes) -> None:
-    """And costs that one request only; it is not asked a second time."""
+    """Only that request fails; the child gets it once."""
     heads: list[bytes] = []
 
     async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -335,7 +335,7 @@ def test_a_child_that_talks_rubbish_is_a_bad_gateway(said: bytes) -> None:
 
 
 def test_a_client_that_vanishes_ends_the_childs_side() -> None:
-    """Without a close frame: 1006, as without a front end."""
+    """The child sees no close frame, but 1006, as without a front end."""
     echo = Echo()
 
     async def main() -> None:
@@ -352,7 +352,7 @@ def test_a_client_that_vanishes_ends_the_childs_side() -> None:
 
 
 def test_a_close_frame_just_before_the_end_is_passed_on() -> None:
-    """The client closes and leaves at once."""
+    """The client sends a close frame and disconnects at once."""
     echo = Echo()
 
     async def main() -> None:
@@ -369,7 +369,7 @@ def test_a_close_frame_just_before_the_end_is_passed_on() -> None:
 
 
 def test_a_child_that_vanishes_ends_the_clients_side() -> None:
-    """What it has sent arrives first."""
+    """The client first gets what the child has sent."""
 
     async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -398,7 +398,7 @@ def test_a_child_that_vanishes_ends_the_clients_side() -> None:
 
 
 def test_a_slow_client_slows_the_child_down() -> None:
-    """Nothing is piled up in between."""
+    """Nothing is buffered in between."""
     sent = 0
 
     async def child(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -429,7 +429,7 @@ def test_a_slow_client_slows_the_child_down() -> None:
             client.send("GET /ws HTTP/1.1", f"Host: {PUBLIC}", *HANDSHAKE)
             await client.head()
             before = -1
-            while sent != before:  # until it stands still
+            while sent != before:  # until the number stays the same
                 before = sent
                 await asyncio.sleep(0.2)
             assert 0 < sent < 40_000_000  # sockets' buffers, and the test client's own
@@ -440,7 +440,7 @@ def test_a_slow_client_slows_the_child_down() -> None:
 
 
 def test_a_silent_websocket_is_cut_at_the_limit() -> None:
-    """One on which anything passes is not."""
+    """A WebSocket on which anything passes is not cut."""
     echo = Echo()
 
     async def main() -> None:
@@ -461,7 +461,7 @@ def test_a_silent_websocket_is_cut_at_the_limit() -> None:
 
 
 def test_closing_ends_open_websockets() -> None:
-    """After the grace."""
+    """They end after the grace period."""
     echo = Echo()
 
     async def main() -> None:
@@ -487,7 +487,7 @@ def test_closing_ends_open_websockets() -> None:
     ],
 )
 def test_what_asks_for_no_websocket_is_a_plain_request(lines: tuple[str, ...]) -> None:
-    """And neither header reaches the worker."""
+    """The worker gets neither header."""
     seen: list[Request] = []
 
     async def ask(request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""Connections to servers on this machine: where they come from, how they are used again."""
+"""Connections to servers on this machine: their source address, and their reuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from appsvc_runtime.emulator.linux.probe import SOURCE, front_end_source
 from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, read, request, run, sender
 from tests.support.servers import serving
 
-has_source = pytest.mark.skipif(not front_end_source(), reason=f"{SOURCE} is not of this machine")
+has_source = pytest.mark.skipif(not front_end_source(), reason=f"this machine lacks {SOURCE}")
 APP = """
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -24,7 +24,7 @@ def app(environ, start_response):
 
 
 async def tell_peer(told: Raw, reader: Reader, writer: Writer) -> None:
-    """Answer with the address of who asks."""
+    """Respond with the client's address."""
     await told.head(reader)
     peer = str(writer.get_extra_info("peername")[0]).encode()
     writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + peer)
@@ -39,7 +39,7 @@ async def tell_peer(told: Raw, reader: Reader, writer: Writer) -> None:
     ],
 )
 def test_connections_come_from_the_source(source: str, seen: str) -> None:
-    """Where this machine has that address; else from where the system takes them."""
+    """If this machine lacks that address, the system chooses one."""
 
     async def check() -> None:
         async with raw(tell_peer, source) as (upstream, port, _):
@@ -52,7 +52,7 @@ def test_connections_come_from_the_source(source: str, seen: str) -> None:
 @pytest.mark.integration
 @has_source
 def test_gunicorn_trusts_no_front_end_but_loopback(tmp_path: Path) -> None:
-    """As on the platform, where the peer is link-local: X-Forwarded-Proto is not believed."""
+    """As on the platform, where the peer is link-local: X-Forwarded-Proto is not trusted."""
     (tmp_path / "app.py").write_text(APP)
 
     async def check(port: int) -> None:
@@ -68,7 +68,7 @@ def test_gunicorn_trusts_no_front_end_but_loopback(tmp_path: Path) -> None:
 
 
 def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a while, by themselves, so that no server waits for them."""
+    """They are closed after a while, so that no server waits for them."""
     monkeypatch.setattr(upstream_module, "_KEPT_FOR", 0.05)
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -85,7 +85,7 @@ def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_server_that_takes_no_connection() -> None:
-    """Its queue is full: that is waited for, and no longer than was said."""
+    """Its queue is full: the client waits, but no longer than `timeout`."""
 
     async def check() -> None:
         upstream, waiting = Upstream(), []
@@ -109,7 +109,7 @@ def test_server_that_takes_no_connection() -> None:
 
 
 def test_closing_ends_what_is_in_use() -> None:
-    """And a request that is waiting for its answer."""
+    """This includes a request that waits for its response."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -130,7 +130,7 @@ def test_closing_ends_what_is_in_use() -> None:
 
 @pytest.mark.parametrize("length", [5, None])
 def test_bytes_of_a_head_and_a_body_are_sent_as_they_are(length: int | None) -> None:
-    """Those of the body too where the head has bytes that are not ASCII."""
+    """The bytes of the body are unchanged, also if the head has bytes that are not ASCII."""
     body = b"\xe9\xc3\r\n\r\n"[:5]
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -157,7 +157,7 @@ def test_bytes_of_a_head_and_a_body_are_sent_as_they_are(length: int | None) -> 
     [pytest.param(900, 20, id="many"), pytest.param(1, 60_000, id="long")],
 )
 def test_heads_may_be_large(count: int, size: int) -> None:
-    """In both directions, beyond what aiohttp takes by itself."""
+    """This applies to both directions, beyond aiohttp's own limits."""
     lines = [(f"X-{number}", "x" * size) for number in range(count)]
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -176,7 +176,7 @@ def test_heads_may_be_large(count: int, size: int) -> None:
 
 
 def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the user's, no password of theirs."""
+    """The user's proxies and passwords are not used."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
@@ -189,7 +189,7 @@ def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def once_again(told: Raw, reader: Reader, writer: Writer) -> None:
-    """Respond once, and to a second request not at all."""
+    """Respond to the first request, but not to the second."""
     await told.head(reader)
     writer.write(OK)
     await told.head(reader)
@@ -197,7 +197,7 @@ async def once_again(told: Raw, reader: Reader, writer: Writer) -> None:
 
 
 def test_request_that_was_the_end_of_the_server() -> None:
-    """It is said so, and not that nothing listens: that it does not is its consequence."""
+    """The error is that the connection broke, and not its consequence, that no server listens."""
 
     async def check() -> None:
         async with raw(once_again) as (upstream, port, told):
@@ -215,7 +215,7 @@ def test_request_that_was_the_end_of_the_server() -> None:
 
 
 def test_a_bound_socket_that_cannot_be_bound_is_closed() -> None:
-    """Nothing is left of it, and it counts as a server that cannot be reached."""
+    """The socket is closed, and the error is that the server cannot be reached."""
 
     async def check() -> None:
         async with raw(sender(OK), SOURCE) as (upstream, port, _):

@@ -1,4 +1,4 @@
-"""The pages that say why: escaped, complete, and text for those who want text."""
+"""The pages that explain an error: escaped, complete, and as text for programs."""
 
 from __future__ import annotations
 
@@ -54,21 +54,21 @@ def test_an_answer() -> None:
 
 
 def test_more_headers() -> None:
-    """The caller's own go with it."""
+    """The caller's own headers are added."""
     made = answer(Request("GET", "/", CIMultiDict()), 405, 0, "No", "No.", headers={"Allow": "GET"})
     assert made.headers["Allow"] == "GET"
     assert made.note == "405: No."
 
 
 def test_head_has_no_body() -> None:
-    """But the length of what GET would give."""
+    """The length is that of the response to GET."""
     assert ask("HEAD").body == b""
     assert ask("HEAD").headers == ask().headers
 
 
 @pytest.mark.parametrize("make", [html_page, text_page], ids=["html", "text"])
 def test_a_page_says_everything(make: Callable[..., str]) -> None:
-    """The number with substatus, the reason, what to do, the command, its output, whose page."""
+    """Status and substatus, the reason, what to do, the command, its output, the page's origin."""
     page = make(
         502, 3, "Bad gateway", "The child went.", "Look at its log.", "Traceback", command="run it"
     )
@@ -84,7 +84,7 @@ def test_a_page_says_everything(make: Callable[..., str]) -> None:
 
 
 def test_a_status_of_ones_own() -> None:
-    """A rule may answer with any number."""
+    """A rule may respond with any number."""
     assert text_page(799, 1, "Odd", "A rule says so.").startswith("799.1 Odd\n")
 
 
@@ -110,16 +110,16 @@ class Tags(HTMLParser):
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
-    """In every place of the page it stays text."""
+    """It stays text in every part of the page."""
     tags = Tags(html_page(500, 0, NASTY, NASTY, NASTY, NASTY, command=NASTY))
     plain = Tags(html_page(500, 0, "t", "w", "d", "o", command="c"))
     assert tags.tags == plain.tags
-    assert tags.text.count("<script>alert('&\"')</script>") == 6  # the title stands twice
+    assert tags.text.count("<script>alert('&\"')</script>") == 6  # the title appears twice
     assert "code" in tags.tags
 
 
 def test_a_page_loads_nothing_and_fits_a_narrow_window() -> None:
-    """No address, no width in pixels; light and dark; the output is reached by keyboard."""
+    """No URL, no width in pixels; light and dark; the output can be reached by keyboard."""
     page = html_page(500, 0, "t", "w", "d", "o")
     attributes = dict(Tags(page).attributes)
     assert not {"src", "href", "onclick", "style"} & set(attributes)
@@ -133,7 +133,7 @@ def test_a_page_loads_nothing_and_fits_a_narrow_window() -> None:
 
 
 def test_long_output_is_cut_at_its_beginning() -> None:
-    """The end says what went wrong."""
+    """The end has the reason of the failure."""
     output = "first" + "x" * error_pages.MAX_OUTPUT + "last"
     for page in (html_page(500, 0, "t", "w", "", output), text_page(500, 0, "t", "w", "", output)):
         assert "first" not in page
@@ -143,7 +143,10 @@ def test_long_output_is_cut_at_its_beginning() -> None:
 
 @given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
 def test_any_text_makes_a_page(title: str, why: str, output: str) -> None:
-    """Surrogates and controls too; the tags are always the same, and the note one line."""
+    """This includes surrogates and control characters.
+
+    Tags are the same, and the note is one line.
+    """
     made = answer(
         Request("GET", "/", CIMultiDict()), 500, 0, title, why or "w", output=output or "o"
     )

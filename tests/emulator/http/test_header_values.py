@@ -1,4 +1,4 @@
-"""Values of headers: what RFC 9110 allows, what it does not, and what would break a reader."""
+"""Values of headers: what RFC 9110 allows, what it does not, and what could break a parser."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TIME = datetime(1994, 11, 6, 8, 49, 37, tzinfo=timezone.utc)
     ],
 )
 def test_dates(text: str | None, expected: datetime | None) -> None:
-    """All three forms are read; anything else is no date, and no error."""
+    """All three formats are read; other text is not a date, and not an error."""
     assert header_values.read_date(text) == expected
 
 
 def test_dates_are_written_in_the_first_form() -> None:
-    """In GMT, whatever zone the time is in."""
+    """They are in GMT, whatever time zone the time is in."""
     assert header_values.format_date(TIME) == "Sun, 06 Nov 1994 08:49:37 GMT"
     there = TIME.astimezone(timezone(timedelta(hours=5)))
     assert header_values.format_date(there) == "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -58,7 +58,7 @@ def test_dates_are_written_in_the_first_form() -> None:
     ],
 )
 def test_entity_tags(text: str, strong: bool, weak: bool) -> None:
-    """Weak ones match weakly alone; a comma inside of quotes is part of a tag."""
+    """Weak ones match only weakly; a comma inside quotes is part of a tag."""
     tags = header_values.read_tags(text)
     assert tags.match_strongly("a") is strong
     assert tags.match_weakly("a") is weak
@@ -88,7 +88,7 @@ def test_entity_tags(text: str, strong: bool, weak: bool) -> None:
     ],
 )
 def test_ranges(text: str | None, expected: list[tuple[int, int | None]] | None) -> None:
-    """What does not ascend, or is no number of ASCII digits, has the whole header ignored."""
+    """If a range does not ascend or is not in ASCII digits, the whole header is ignored."""
     assert header_values.read_ranges(text) == expected
 
 
@@ -104,13 +104,13 @@ def test_ranges(text: str | None, expected: list[tuple[int, int | None]] | None)
     ],
 )
 def test_accept(text: str, expected: list[tuple[str, float]]) -> None:
-    """Names do not mind case; a weight that cannot be read leaves its range out."""
+    """Case does not matter; a range with an invalid weight is ignored."""
     assert header_values.read_accept(text) == expected
 
 
 @given(st.text(max_size=60))
 def test_no_text_is_an_error(text: str) -> None:
-    """Headers are anybody's."""
+    """Clients can send any value."""
     header_values.read_date(text)
     header_values.read_tags(text)
     header_values.read_ranges(f"bytes={text}")

@@ -1,4 +1,4 @@
-"""The head of a request as a server gets it: it can be only what was meant."""
+"""The head of a request as a server gets it: it cannot be misread."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, reques
 def test_framing_is_what_the_body_will_be(
     method: str, headers: tuple[tuple[str, str], ...], length: int | None, framing: list[str]
 ) -> None:
-    """Whatever the headers say of it: a second opinion would be a way to smuggle a request."""
+    """The headers do not matter: a contradiction could be used to smuggle a request."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -60,7 +60,7 @@ def test_framing_is_what_the_body_will_be(
 
 @pytest.mark.parametrize("where", ["method", "target", "name", "value"])
 def test_what_would_be_no_head_is_refused(where: str) -> None:
-    """No part of it can end a line."""
+    """No part can contain a line break."""
     for bad in ("a\r\nX: b", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"):
         given = {"method": "GET", "target": "/", "name": "X-A", "value": "1", where: bad}
         asked = request(given["method"], given["target"], (given["name"], given["value"]))
@@ -69,7 +69,7 @@ def test_what_would_be_no_head_is_refused(where: str) -> None:
 
 
 def test_what_connection_names_ends_here() -> None:
-    """All of its headers count, in any case; but not what the request cannot be without."""
+    """All Connection headers count, in any case; but headers that a request needs are kept."""
     headers = CIMultiDict(
         [("Host", "a"), ("Connection", "Close, X-One"), ("x-one", "1"), ("X-Two", "2"),
          ("connection", "host, x-TWO,content-length"), ("Content-Length", "3"), ("X-Three", "4")]

@@ -1,4 +1,4 @@
-"""The body of a request on its way to a server: what goes wrong with it on either side."""
+"""The body of a request on its way to a server: failures on either side."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from tests.support.rawserver import OK, Raw, Reader, Writer, pieces, raw, read, 
 
 
 async def endless() -> AsyncIterator[bytes]:
-    """Be a body without an end."""
+    """Yield a body without an end."""
     while True:
         yield bytes(1000)
         await asyncio.sleep(0.001)
 
 
 def test_server_is_expected_to_take_each_piece_and_to_respond() -> None:
-    """The end of the body included; while the client sends, nothing is expected."""
+    """This includes the end of the body.
+
+    While the client is silent, the server's time does not run.
+    """
 
     async def check() -> None:
         expired = asyncio.Event()
@@ -46,7 +49,7 @@ def test_server_is_expected_to_take_each_piece_and_to_respond() -> None:
 
 
 def test_silence_after_an_interim_response() -> None:
-    """It is no more allowed than any other."""
+    """The same limit applies."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -67,7 +70,7 @@ def test_silence_after_an_interim_response() -> None:
 
 @pytest.mark.parametrize("length", [0, 5, None])
 def test_response_may_take_longer_than_the_server_may_be_silent(length: int | None) -> None:
-    """Also where the server leaves the body where it is."""
+    """This applies also if the server does not read the body."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -87,7 +90,7 @@ def test_response_may_take_longer_than_the_server_may_be_silent(length: int | No
 
 
 def test_body_cut_by_the_client_behind_the_head_of_the_response() -> None:
-    """It is the response's body that raises it, and the connection is not used again."""
+    """The response's body raises the error, and the connection is not used again."""
 
     class GoneError(Exception):
         pass
@@ -116,7 +119,7 @@ def test_body_cut_by_the_client_behind_the_head_of_the_response() -> None:
 
 
 def test_response_that_is_whole_before_the_body_is() -> None:
-    """Nothing more of the body is sent, and nothing is sent over that connection again."""
+    """The rest of the body is not sent, and the connection is not used again."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)

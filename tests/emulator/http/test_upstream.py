@@ -43,7 +43,7 @@ TARGETS = [
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_target_is_sent_as_it_is(target: str) -> None:
-    """Nothing is escaped, unescaped, resolved or left out."""
+    """Nothing is escaped, unescaped, resolved or removed."""
 
     async def check() -> None:
         async with raw(sender(OK)) as (upstream, port, told):
@@ -55,7 +55,7 @@ def test_target_is_sent_as_it_is(target: str) -> None:
 
 
 def test_headers_are_sent_as_they_are() -> None:
-    """In their order, repeated ones too, none added; those of the hop are not."""
+    """Order and repeated headers are kept, none is added; headers of the hop are removed."""
 
     async def check() -> None:
         async with raw(sender(OK)) as (upstream, port, told):
@@ -79,7 +79,7 @@ def test_headers_are_sent_as_they_are() -> None:
 
 
 def test_bytes_that_are_no_utf_8_are_sent_as_they_are() -> None:
-    """In the target and in headers, as aiohttp's server gives them."""
+    """This applies to the target and to headers, in the form that aiohttp's server uses."""
 
     async def check() -> None:
         async with raw(sender(OK)) as (upstream, port, told):
@@ -93,7 +93,7 @@ def test_bytes_that_are_no_utf_8_are_sent_as_they_are() -> None:
 
 
 def test_answer_comes_as_it_is() -> None:
-    """Its reason, its headers, repeated ones too, its compressed body; cookies are not kept."""
+    """Reason, repeated headers and the compressed body are unchanged; cookies are not stored."""
     head = (
         b"HTTP/1.1 299 As It Is\r\nSet-Cookie: a=b\r\nX-Odd:  1 \r\nSet-Cookie: c=d\r\n"
         b"Content-Encoding: gzip\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
@@ -130,7 +130,7 @@ def test_answer_comes_as_it_is() -> None:
     ],
 )  # fmt: skip
 def test_kinds_of_answers(method: str, answer: bytes, body: bytes) -> None:
-    """Each as it comes, twice, over one connection where that is safe."""
+    """Each is passed on unchanged, twice, over one connection if that is safe."""
 
     async def check() -> None:
         async with raw(sender(answer)) as (upstream, port, told):
@@ -138,10 +138,10 @@ def test_kinds_of_answers(method: str, answer: bytes, body: bytes) -> None:
                 found = await upstream.forward(request(method), port, timeout=5)
                 assert found.status == int(answer.split(b"HTTP/1.1 ")[-1][:3])
                 assert await read(found) == body
-            # What a server sends behind the heads of some is nobody's: they have one of their own.
+            # Bytes may follow a response without a body: its connection is not used again.
             bodiless = method == "HEAD" or b" 204 " in answer or b" 304 " in answer
             assert told.connections == (2 if bodiless else 1)
-            # aiohttp says that there is no body, but for the methods that have none.
+            # aiohttp adds a length of 0, except for methods that have no body.
             length = None if method in ("GET", "HEAD") else b"Content-Length: 0"
             lines = [one for one in told.heads[0].split(b"\r\n") if b"Content-" in one]
             assert lines == ([length] if length else [])
@@ -150,7 +150,7 @@ def test_kinds_of_answers(method: str, answer: bytes, body: bytes) -> None:
 
 
 def test_answer_without_a_length_ends_with_the_connection() -> None:
-    """As HTTP/1.0 servers send it, the development servers among them."""
+    """HTTP/1.0 servers do this, also some development servers."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -167,7 +167,7 @@ def test_answer_without_a_length_ends_with_the_connection() -> None:
 
 
 async def take_body(told: Raw, reader: Reader, writer: Writer) -> None:
-    """Read one request with a body, and answer."""
+    """Read one request with a body, and respond."""
     head = (await told.head(reader)).lower()
     if b"transfer-encoding: chunked" in head:
         body = b""
@@ -185,7 +185,7 @@ async def take_body(told: Raw, reader: Reader, writer: Writer) -> None:
 @pytest.mark.parametrize("length", [6, None])
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_body_is_sent_in_its_framing(length: int | None, method: str) -> None:
-    """With its length where that is known, in chunks otherwise; empty pieces do no harm."""
+    """It has its length if that is known, else chunks; empty pieces do no harm."""
 
     async def check() -> None:
         async with raw(take_body) as (upstream, port, told):
@@ -203,7 +203,7 @@ def test_body_is_sent_in_its_framing(length: int | None, method: str) -> None:
 
 @pytest.mark.parametrize("given", [b"ab", b"abcdefghi"], ids=["shorter", "longer"])
 def test_body_that_is_not_as_long_as_was_said(given: bytes) -> None:
-    """Nothing of it becomes another request's beginning: the connection is cut."""
+    """The connection is cut, so that no part of the body is read as another request."""
 
     async def check() -> None:
         async with raw(take_body) as (upstream, port, told):
@@ -217,7 +217,7 @@ def test_body_that_is_not_as_long_as_was_said(given: bytes) -> None:
 
 
 def test_bodies_stream_both_ways() -> None:
-    """An answer begins before the request has ended, and nothing whole is held."""
+    """A response begins before the request has ended, and no body is held in memory."""
     total = 40
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -250,7 +250,7 @@ def test_bodies_stream_both_ways() -> None:
 
 
 def test_visitor_that_reads_slowly_holds_the_server_back() -> None:
-    """Who does not take the answer does not have it pile up here."""
+    """The response is not buffered for a client that does not read."""
     sent = 0
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -287,7 +287,7 @@ def test_visitor_that_reads_slowly_holds_the_server_back() -> None:
     ],
 )  # fmt: skip
 def test_server_that_sends_no_answer(answer: bytes, error: type[Exception], message: str) -> None:
-    """Each failure has its type and says the port; it is not tried again on a new connection."""
+    """Each failure has its own type and names the port; a new connection is not tried."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -305,7 +305,7 @@ def test_server_that_sends_no_answer(answer: bytes, error: type[Exception], mess
 
 
 def test_nobody_listens() -> None:
-    """Said as the system says it."""
+    """The message is the system's own."""
 
     async def check() -> None:
         upstream = Upstream()
@@ -328,7 +328,7 @@ async def never_read(told: Raw, reader: Reader, writer: Writer) -> None:
 
 
 def test_server_that_hangs() -> None:
-    """It is waited for as long as was said, and what it then sends is nobody's answer."""
+    """The client waits for `timeout`, and a later response is discarded."""
 
     async def check() -> None:
         async with raw(never) as (upstream, port, told):
@@ -340,7 +340,7 @@ def test_server_that_hangs() -> None:
 
 
 def test_server_that_takes_no_body() -> None:
-    """A large upload does not wait for ever either."""
+    """A large upload has the same limit."""
 
     async def body() -> AsyncIterator[bytes]:
         while True:
@@ -353,14 +353,14 @@ def test_server_that_takes_no_body() -> None:
                     request("POST", "/", body=body(), length=None), port, timeout=0.3
                 )
             assert asyncio.current_task().cancel() is True  # type: ignore[union-attr]
-            with pytest.raises(asyncio.CancelledError):  # the real one is still told apart
+            with pytest.raises(asyncio.CancelledError):  # a real one is still distinguished
                 await asyncio.sleep(1)
 
     run(check)
 
 
 def test_slow_visitor_is_not_the_servers_fault() -> None:
-    """While it waits for the body the server has nothing to say."""
+    """While it waits for the body, the server need not respond."""
 
     async def slow() -> AsyncIterator[bytes]:
         for _ in range(3):
@@ -377,7 +377,7 @@ def test_slow_visitor_is_not_the_servers_fault() -> None:
 
 
 def test_body_cut_by_the_visitor() -> None:
-    """What the front end raises comes back as it is, and the server's connection is cut."""
+    """The front end's exception is passed on, and the connection to the server is cut."""
 
     class Gone(Exception):  # noqa: N818
         pass
@@ -412,7 +412,7 @@ def test_body_cut_by_the_visitor() -> None:
     ],
 )
 def test_answer_cut_by_the_server(start: bytes) -> None:
-    """It does not end as a whole one does."""
+    """It does not end like a complete one."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -428,7 +428,7 @@ def test_answer_cut_by_the_server(start: bytes) -> None:
 
 
 def test_answer_that_stops_is_cut() -> None:
-    """After the time that the server may be silent."""
+    """This happens after the time for which the server may be silent."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -446,7 +446,7 @@ def test_answer_that_stops_is_cut() -> None:
 
 
 def test_answer_given_up_lets_the_server_go() -> None:
-    """Begun or not."""
+    """This applies before and during the body."""
 
     async def check() -> None:
         big = b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n", bytes(50_000_000)
@@ -463,7 +463,7 @@ def test_answer_given_up_lets_the_server_go() -> None:
 
 
 def test_early_answer_ends_the_upload() -> None:
-    """A server that refuses the body need not take it, and its connection is not used again."""
+    """A server that refuses the body need not read it, and its connection is not used again."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
@@ -497,13 +497,13 @@ def test_early_answer_ends_the_upload() -> None:
     ],
 )
 def test_kept_connection_that_is_closed_by_the_next_request(method: str, again: bool) -> None:
-    """What nobody has seen is sent once more, on a new connection; what may have been is not."""
+    """A request that no server can have read is sent again on a new connection; others are not."""
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
         await told.head(reader)
         writer.write(OK)
         if told.connections == 1:
-            await told.head(reader)  # and gone, without an answer
+            await told.head(reader)  # closed without a response
             return
         await told.head(reader)
 
@@ -521,7 +521,7 @@ def test_kept_connection_that_is_closed_by_the_next_request(method: str, again: 
 
 
 def test_a_request_is_sent_again_over_a_new_connection() -> None:
-    """Others that were kept are no better than the one that was closed."""
+    """Other kept connections may be closed as well."""
     together = asyncio.Event()
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -545,7 +545,7 @@ def test_a_request_is_sent_again_over_a_new_connection() -> None:
 
 
 def test_kept_connection_that_was_closed_meanwhile() -> None:
-    """It is noticed, whatever the method."""
+    """The closed connection is noticed, whatever the method."""
 
     async def check() -> None:
         async with raw(close_after_one) as (upstream, port, told):
@@ -562,9 +562,9 @@ def test_kept_connection_that_was_closed_meanwhile() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_was_not_asked_for_is_nobodys_answer(method: str) -> None:
-    """A server that goes on after its answer is not asked again over that connection.
+    """A server that sends more after its response gets no other request on that connection.
 
-    Nothing has been sent over it, so that any request goes over another.
+    The next request of any kind uses another one.
     """
     go_on, gone_on = asyncio.Event(), asyncio.Event()
 
@@ -595,7 +595,7 @@ def test_what_was_not_asked_for_is_nobodys_answer(method: str) -> None:
 
 
 def test_many_at_once() -> None:
-    """There is no limit of connections on which requests would wait for one another."""
+    """There is no limit of connections for which requests would wait."""
     together = asyncio.Event()
 
     async def serve(told: Raw, reader: Reader, writer: Writer) -> None:
@@ -614,7 +614,7 @@ def test_many_at_once() -> None:
 
 
 def test_cancelled_request_lets_the_server_go() -> None:
-    """As when the visitor goes away."""
+    """This happens when the client disconnects."""
 
     async def check() -> None:
         async with raw(never) as (upstream, port, told):
@@ -630,7 +630,7 @@ def test_cancelled_request_lets_the_server_go() -> None:
 
 
 def test_tunnel_names_the_server() -> None:
-    """With the target as it is, and the request's headers."""
+    """It has the unchanged target, and the request's headers."""
     upstream = Upstream()
     asked = request("GET", "/ws?a=%20#x", ("X-A", "1"), websocket=True)
     tunnel = upstream.tunnel(asked, 8001)

@@ -1,4 +1,4 @@
-"""An answer to HEAD is its head, whatever a server sends behind it."""
+"""A response to HEAD is its head, whatever a server sends after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Of: head\r\n\r\n"
 
 
 async def serve(pieces: list[bytes]) -> tuple[asyncio.Server, list[int]]:
-    """Answer HEAD with these pieces, a moment apart, and GET properly; count connections."""
+    """Send these pieces for HEAD, a moment apart, and a valid response for GET.
+
+    Count connections.
+    """
     made: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,7 +52,7 @@ async def serve(pieces: list[bytes]) -> tuple[asyncio.Server, list[int]]:
     ],
 )
 def test_what_follows_a_head_is_nobodys(pieces: list[bytes]) -> None:
-    """HEAD is answered, and the next request gets its own answer."""
+    """HEAD gets its response, and so does the next request."""
 
     async def check() -> None:
         server, _ = await serve(pieces)
@@ -69,7 +72,7 @@ def test_what_follows_a_head_is_nobodys(pieces: list[bytes]) -> None:
 
 
 def test_other_connections_are_used_again() -> None:
-    """Only that of HEAD is given up."""
+    """Only the connection of HEAD is closed."""
 
     async def check() -> None:
         server, made = await serve([HEAD])
@@ -86,7 +89,7 @@ def test_other_connections_are_used_again() -> None:
 
 
 def test_a_head_without_an_end() -> None:
-    """It is an error, not memory for ever."""
+    """It is an error, and does not use memory without limit."""
 
     async def check() -> None:
         server, _ = await serve([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000])

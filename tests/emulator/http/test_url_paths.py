@@ -1,4 +1,4 @@
-"""How paths are decoded and cleaned, and which names lead to no file."""
+"""How paths are decoded and normalised, and which names lead to no file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from appsvc_runtime.emulator.iis.webconfig.model import RequestFiltering
     ],
 )
 def test_paths_are_decoded(target: str, path: str) -> None:
-    """Once, with everything resolved that http.sys resolves."""
+    """They are decoded once, and all that http.sys resolves is resolved."""
     assert decode_path(target) == path
 
 
@@ -82,13 +82,13 @@ def test_paths_are_decoded(target: str, path: str) -> None:
     ],
 )
 def test_paths_that_http_sys_refuses(target: str) -> None:
-    """With one sentence that says why."""
+    """The error is one sentence with the reason."""
     with pytest.raises(BadPathError, match=r"\.$"):
         decode_path(target)
 
 
 def test_overlong_utf_8_is_no_slash_and_no_dot() -> None:
-    """What is no UTF-8 is read byte by byte, and never as the character it tries to be."""
+    """Invalid UTF-8 is decoded byte by byte, and never as the character that it imitates."""
     assert decode_path("/%c0%ae%c0%ae/x") == "/À®À®/x"
     assert decode_path("/a%c0%afb") == "/aÀ¯b"
 
@@ -114,7 +114,7 @@ def test_overlong_utf_8_is_no_slash_and_no_dot() -> None:
     ],
 )
 def test_what_is_no_name_of_a_file(name: str) -> None:
-    """Windows finds something else by it, or nothing."""
+    """Windows would open another file, or none."""
     assert not is_file_name(name)
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_name_of_a_file(name: str) -> None:
     "name", ["a", "a.b", ".env", "console", "com10", "com", "nullable.txt", "a b", "ü", "~1"]
 )
 def test_what_is_a_name_of_a_file(name: str) -> None:
-    """Ordinary names, and such as only look like devices."""
+    """Ordinary names, and names that only resemble devices."""
     assert is_file_name(name)
 
 
@@ -142,7 +142,7 @@ def test_spellings_of_web_config(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["web.configs", "aweb.config", "web", "web.con", "webconfig", ""])
 def test_names_that_are_not_web_config(name: str) -> None:
-    """Only like it."""
+    """They only resemble it."""
     assert not is_web_config(name)
 
 
@@ -155,7 +155,7 @@ PIECES = st.sampled_from(
 @example("/..%255c..")
 @given(st.lists(PIECES, max_size=12).map(lambda pieces: "/" + "".join(pieces)))
 def test_a_decoded_path_is_clean(target: str) -> None:
-    """Whatever comes in: no dots, backslashes or controls; encoded, it decodes to itself."""
+    """Whatever the input is: no dots, backslashes or controls; encoded, it decodes to itself."""
     try:
         path = decode_path(target)
     except BadPathError:

@@ -1,6 +1,6 @@
-"""The names inside granian that our worker stands on: a release without one of them fails here.
+"""The names inside granian that our worker uses: these tests fail for a release without one.
 
-Each row says which file of ours uses the name, and is to be looked at.
+Each row names our file that uses the name and must be checked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def look_at(file: str, name: str) -> str:
     [pytest.param(*row, id=f"{row[1]}.{row[2]}") for row in NAMES],
 )
 def test_a_name_is_there(file: str, module: str, name: str, parameters: list[str] | None) -> None:
-    """With the parameters that it is called with, or that it is replaced for."""
+    """The name exists, with the parameters of our calls and replacements."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         assert hasattr(found, part), look_at(file, f"{module}.{name}")
@@ -66,30 +66,33 @@ def test_a_name_is_there(file: str, module: str, name: str, parameters: list[str
     ["wrks", "main_loop_interrupt", "interrupt_signal", "interrupt_children", "respawned_wrks"],
 )
 def test_an_attribute_of_the_server_is_there(name: str) -> None:
-    """They say which workers have died, and end the server."""
+    """They show which workers have died, and end the server."""
     assert hasattr(MPServer("app:app"), name), look_at(RUN, f"MPServer.{name}")
 
 
 def test_workers_are_what_they_were() -> None:
-    """A worker's process is its `inner`; a function of the worker makes signals and scheduler."""
+    """A worker's process is its `inner`.
+
+    A function of the worker sets up signals and the scheduler.
+    """
     assert "inner" in WorkerProcess._spawn.__code__.co_names, look_at(RUN, "WorkerProcess.inner")
     worker = inspect.unwrap(MPServer._spawn_asgi_lifespan_worker)
     used = {*worker.__code__.co_names, *worker.__code__.co_varnames}
-    for name in ("_new_cbscheduler", "set_loop_signals"):  # found when a worker has its app
+    for name in ("_new_cbscheduler", "set_loop_signals"):  # found when a worker has loaded its app
         assert name in used, look_at(RUN, name)
     for name in ("run_until_complete", "add_cb"):
         assert name in used, look_at(RUN, f"what a worker does with its signals ({name})")
 
 
 def test_what_a_watcher_of_a_request_has() -> None:
-    """Granian's own function uses the same four names of it, which Rust gives to nobody else."""
+    """Granian's own function uses the same four names of it; only Rust code can create it."""
     source = inspect.getsource(_futures._future_watcher_wrapper)
     for name in ("scope", "proto", "done", "err"):
         assert f"watcher.{name}" in source, look_at(THREADS, f"the watcher's {name}")
 
 
 def test_a_scheduler_is_made_as_granian_makes_it() -> None:
-    """Five arguments go to `__new__`, none to granian's `__init__`."""
+    """`__new__` gets five arguments, granian's `__init__` none."""
     parameters = [*inspect.signature(_futures._CBScheduler.__init__).parameters]
     assert parameters == ["self", "loop", "cb", "aio_task", "aio_tenter", "aio_texit"], look_at(
         THREADS, "CallbackScheduler"
@@ -97,7 +100,7 @@ def test_a_scheduler_is_made_as_granian_makes_it() -> None:
 
 
 def test_every_private_name_that_is_used_is_in_the_table() -> None:
-    """A new use of a name inside granian belongs here as well."""
+    """A new use of a name inside granian needs a row."""
     root = Path(appsvc_runtime.__file__).parent.parent
     used = set()
     for path in sorted((root / "appsvc_runtime/serving/granian").glob("*.py")):

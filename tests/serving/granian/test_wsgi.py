@@ -1,4 +1,4 @@
-"""WSGI on granian: the environ, and all that PEP 3333 lets an app do, on the real server."""
+"""WSGI on granian: the environ, and all that PEP 3333 allows an app, on the real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scope(path: bytes = b"/", *headers: tuple[bytes, bytes], **more: Any) -> dic
     ],
 )
 def test_paths(raw: bytes, path: str) -> None:
-    """Bytes as Latin-1, as PEP 3333 has them."""
+    """The bytes of a path are decoded as Latin-1, as PEP 3333 requires."""
     assert make_environ(scope(raw))["PATH_INFO"] == path
 
 
@@ -63,7 +63,7 @@ def test_what_an_environ_holds() -> None:
 
 
 def test_headers_with_underscores_are_left_out() -> None:
-    """In any mixture, however often they are sent."""
+    """They are left out in any mixture, however often they are sent."""
     names = (b"x_forwarded_proto", b"x-forwarded_proto", b"content_length", b"_", b"remote_user")
     for _ in range(2):
         environ = make_environ(scope(b"/", *((name, b"evil") for name in names)))
@@ -71,7 +71,7 @@ def test_headers_with_underscores_are_left_out() -> None:
 
 
 def test_names_that_somebody_invents_are_not_remembered_for_ever() -> None:
-    """So many, and no more; they are read all the same."""
+    """The number of remembered names is limited; further names work all the same."""
     for number in range(2_000):
         name = f"x-{number}"
         environ = make_environ(scope(b"/", (name.encode(), b"1")))
@@ -191,7 +191,7 @@ def test_answers(server: tuple[Server, Path], path: str, status: int, body: byte
 @pytest.mark.integration
 @pytest.mark.parametrize("path", ["/after-all", "/after-some"])
 def test_an_error_in_the_middle_cuts_the_answer(server: tuple[Server, Path], path: str) -> None:
-    """The visitor sees that it is not whole."""
+    """The client sees that the response is not complete."""
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         server[0].request(path)
     server[0].wait_for_log("RuntimeError: in the middle")
@@ -199,7 +199,7 @@ def test_an_error_in_the_middle_cuts_the_answer(server: tuple[Server, Path], pat
 
 @pytest.mark.integration
 def test_the_body_is_read_as_a_file(server: tuple[Server, Path]) -> None:
-    """By size, by line, to the end, and after it."""
+    """The body can be read by size, by line, to the end, and after it."""
     body = b"abcde\nf\nghi\njk\nlast"
     said = [b"abc", b"de\n", b"f\n", b"ghi\n", [b"jk\n", b"last"], b""]
     assert server[0].request("/lines", method="POST", body=body)[2] == repr(said).encode()
@@ -207,21 +207,21 @@ def test_the_body_is_read_as_a_file(server: tuple[Server, Path]) -> None:
 
 @pytest.mark.integration
 def test_wsgirefs_validator_is_content(server: tuple[Server, Path]) -> None:
-    """With environ, input and everything else."""
+    """The validator checks environ, input and everything else."""
     assert server[0].request("/checked", method="POST", body=b"12345678")[::2] == (200, b"12345")
     assert server[0].request("/checked")[::2] == (200, b"")
 
 
 @pytest.mark.integration
 def test_a_body_that_is_not_read(server: tuple[Server, Path]) -> None:
-    """The app answers all the same, and the next one is served."""
+    """The app can respond without reading it, and the next request is served."""
     assert server[0].request("/unread", method="POST", body=b"x" * 3_000_000)[2] == b"not read"
     assert server[0].request("/nothing")[0] == 204
 
 
 @pytest.mark.integration
 def test_a_stream_ends_when_its_visitor_goes(server: tuple[Server, Path]) -> None:
-    """And is closed, as PEP 3333 promises the app."""
+    """The app's iterable is closed, as PEP 3333 promises."""
     running, folder = server
     with socket.create_connection(("127.0.0.1", running.port), 10) as visitor:
         visitor.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -230,7 +230,7 @@ def test_a_stream_ends_when_its_visitor_goes(server: tuple[Server, Path]) -> Non
     while not (folder / "closed").exists():
         assert time.monotonic() < deadline, running.log()
         time.sleep(0.01)
-    # More of them than there are threads.
+    # More connections than there are threads.
     for _ in range(6):
         with socket.create_connection(("127.0.0.1", running.port), 10) as visitor:
             visitor.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -240,7 +240,7 @@ def test_a_stream_ends_when_its_visitor_goes(server: tuple[Server, Path]) -> Non
 
 @pytest.mark.integration
 def test_a_visitor_who_goes_in_the_middle_of_his_body(server: tuple[Server, Path]) -> None:
-    """Costs no thread, and is no error of the app's."""
+    """This blocks no thread, and is not logged as an error of the app."""
     running, _ = server
     before = running.log().count("Traceback")
     for _ in range(6):
@@ -252,7 +252,7 @@ def test_a_visitor_who_goes_in_the_middle_of_his_body(server: tuple[Server, Path
 
 @pytest.mark.integration
 def test_a_websocket_is_refused(server: tuple[Server, Path]) -> None:
-    """WSGI has none."""
+    """WSGI does not support WebSockets."""
     connection = http.client.HTTPConnection("127.0.0.1", server[0].port, timeout=20)
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     connection.request("GET", "/", headers={**headers, "Sec-WebSocket-Key": "x" * 22 + "=="})
@@ -276,7 +276,7 @@ async def app(scope, receive, send):
 @pytest.mark.integration
 @pytest.mark.parametrize(("name", "app"), [("granian", APP), ("granian", ASGI), ("uvicorn", ASGI)])
 def test_workers_that_are_spawned(name: str, app: str, tmp_path: Path) -> None:
-    """As on Windows and macOS: they do not run a runserver.py without a guard once more."""
+    """As on Windows and macOS: they do not run a runserver.py without a guard again."""
     (tmp_path / "app.py").write_text(app)
     port = run("-c", "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
                "print(s.getsockname()[1])").stdout.strip()  # fmt: skip

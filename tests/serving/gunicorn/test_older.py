@@ -1,4 +1,4 @@
-"""What is added to older releases of gunicorn, and the table of promises in the docs."""
+"""What this package adds to older releases of gunicorn, and the table of promises in the docs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Body = Callable[[], Any]
 
 
 class Closing:
-    """A body that knows whether it was closed, and how much of it was taken."""
+    """A body that notes whether it was closed, and how many pieces were read."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.pieces, self.taken, self.closed = pieces, 0, False
@@ -34,7 +34,7 @@ class Closing:
             yield piece
 
     def close(self) -> None:
-        """Be closed, as a file is."""
+        """Note the call."""
         self.closed = True
 
 
@@ -67,7 +67,7 @@ def call(app: Any, method: str) -> tuple[list[tuple[Any, ...]], bytes, Any]:
 def test_a_response_without_a_body_has_none(
     kind: str, method: str, status: str, sent: bytes
 ) -> None:
-    """Whatever the app gives; head and status stay, and the body is closed."""
+    """Whatever the app returns, status and headers stay, and the body is closed."""
     own = Closing(b"a ", b"body")
 
     def app(_environ: Any, start_response: Any) -> Any:
@@ -90,7 +90,7 @@ def test_a_response_without_a_body_has_none(
 
 
 def test_an_error_of_the_apps_is_passed_on() -> None:
-    """With what `start_response` was told of it."""
+    """`start_response` gets the same exception information."""
     error = (ValueError, ValueError("x"), None)
 
     def app(_environ: Any, start_response: Any) -> Any:
@@ -114,7 +114,7 @@ def test_an_error_of_the_apps_is_passed_on() -> None:
 def test_each_release_gets_what_it_lacks(
     release: tuple[int, ...], drops: bool, omits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing else."""
+    """No release gets more."""
     monkeypatch.setattr(older, "RELEASE", release)
     called: list[Any] = []
     settings: dict[str, Any] = {"pre_request": lambda *words: called.append(words)}
@@ -155,7 +155,7 @@ def test_each_release_gets_what_it_lacks(
     ],
 )
 def test_whether_there_are_access_lines(settings: dict[str, Any], enabled: bool) -> None:
-    """As newer releases say it of the same configuration."""
+    """The result is that of newer releases for the same configuration."""
     from gunicorn.config import Config
     from gunicorn.glogging import Logger
 
@@ -164,13 +164,13 @@ def test_whether_there_are_access_lines(settings: dict[str, Any], enabled: bool)
         config.set(name, value)
     assert older.is_access_log_enabled(config) is enabled
     if hasattr(Logger, "access_log_enabled"):
-        logger = Logger.__new__(Logger)  # set up, it would open the syslog
+        logger = Logger.__new__(Logger)  # its __init__ would open the syslog
         logger.cfg = config
         assert logger.access_log_enabled is enabled
 
 
 def test_the_table_of_promises_is_whole() -> None:
-    """Every cell says one of a few things, and every server has a column."""
+    """Every cell has one of a few values, and every server has a column."""
     for promise, cells in promises.PROMISES.items():
         assert len(cells) == len(promises.COLUMNS), promise
         assert all(cell.split(": ")[-1] in ("yes", "no", "by us", "one process") for cell in cells)
@@ -180,7 +180,7 @@ def test_the_table_of_promises_is_whole() -> None:
 
 
 def test_the_table_knows_the_holes() -> None:
-    """A column whose first release has a known hole says so, and no other."""
+    """Only columns whose first release has a known vulnerability have "no"."""
     cells = promises.PROMISES["It has no security hole known to us"]
     for name, cell in zip(promises.COLUMNS, cells, strict=True):
         server, first = name.split()[:2]
@@ -192,7 +192,7 @@ def test_the_table_knows_the_holes() -> None:
 
 
 def test_the_table_begins_with_the_lowest_release() -> None:
-    """The floors in setup.cfg and the first columns are the same."""
+    """The lower bounds in setup.cfg and the first columns are the same."""
     text = (ROOT / "setup.cfg").read_text("utf-8")
     assert f"gunicorn>={promises.COLUMNS[0].split()[1]};" in text
     assert "waitress>=3.0.1\n" in text
@@ -214,7 +214,7 @@ app = AppServiceMiddleware(app, trusted_proxies="127.0.0.1")
 @pytest.mark.integration
 @pytest.mark.parametrize("ours", [False, True], ids=["plain", "with-our-settings"])
 def test_no_header_with_underscores_signs_a_client_in(ours: bool, tmp_path: Path) -> None:
-    """Not before gunicorn 22 either, which takes it for the one with hyphens."""
+    """This includes gunicorn before 22, which does not distinguish it from the one with hyphens."""
     (tmp_path / "app.py").write_text(PLAIN)
     settings = ("-c", "python:appsvc_runtime.gunicorn_conf") if ours else ()
     with serving(
@@ -228,7 +228,7 @@ def test_no_header_with_underscores_signs_a_client_in(ours: bool, tmp_path: Path
 
 
 def ask(port: int, sent: dict[str, str]) -> str:
-    """Return who is signed in for a request with these headers."""
+    """Return the name of the signed-in user for a request with these headers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request("GET", "/", headers=sent)
     text = connection.getresponse().read().decode()

@@ -1,4 +1,4 @@
-"""Workers of gunicorn for ASGI: their app is behind the middleware too, or nothing is served."""
+"""Workers of gunicorn for ASGI: their app is behind the middleware too, or is not served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 """
-# Speaks neither WSGI nor ASGI, as far as anybody can tell.
+# A class of which nothing shows whether it serves WSGI or ASGI.
 OTHER = """\
 from gunicorn.workers.base import Worker
 
@@ -61,7 +61,7 @@ WORKERS = [
 @pytest.mark.integration
 @pytest.mark.parametrize("worker", WORKERS)
 def test_a_required_sign_in_is_required_of_asgi_apps(worker: str, tmp_path: Path) -> None:
-    """No page without a user; with one, the app sees user and client."""
+    """Without a user there is no page; with one, the app sees user and client."""
     (tmp_path / "app.py").write_text(ASGI)
     command = (*GUNICORN, "127.0.0.1:{port}", "-k", worker, "-w", "1", "app:app")
     with serving(*command, cwd=tmp_path, **REQUIRED) as server:
@@ -75,7 +75,7 @@ def test_a_required_sign_in_is_required_of_asgi_apps(worker: str, tmp_path: Path
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_worker_that_nobody_knows(required: bool, tmp_path: Path) -> None:
-    """Its app cannot be put behind the middleware: none starts where a sign-in is required."""
+    """Its app cannot be put behind the middleware: with a required sign-in it does not start."""
     (tmp_path / "odd.py").write_text(OTHER)
     variables = {**REQUIRED, "APPSVC_REQUIRE_LOGIN": "401" if required else ""}
     words = ("127.0.0.1:0", "-k", "odd.Odd", "-w", "1", "odd:app")

@@ -18,7 +18,7 @@ from appsvc_runtime.serving.uvicorn import run
 def test_a_worker_without_an_app_ends_the_server_with_1(
     ended: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that ends while uvicorn checks its workers, which then stops by itself."""
+    """This includes a worker that ends while uvicorn checks its workers, and then stops."""
     no_app = 3
     worker = SimpleNamespace(process=SimpleNamespace(exitcode=None))
     supervisor = run._Supervisor.__new__(run._Supervisor)

@@ -1,4 +1,4 @@
-"""Raises when it is imported, as settings that lack a variable do."""
+"""Raises an exception when it is imported, as settings that lack a variable do."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A package in a subfolder, where nobody looks: the site shows the default page."""
+"""A package in a subfolder that detection does not search: the site shows the default page."""
 
 
 def application(environ, start_response):
