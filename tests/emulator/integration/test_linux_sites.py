@@ -63,10 +63,10 @@ def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
     before = digest(site)
     with container(site, cache, "--https") as server:
         log = server.log()
-        assert re.search(r"packages +appsvc-runtime is taken from ", log)
+        assert re.search(r"packages +appsvc-runtime is installed from ", log)
         assert re.search(r"plan +Flask: app\.py is the first of", log)
         assert re.search(r"container +GET /robots933456\.txt 200 in \d+ ms", log)
-        assert re.search(r"container +\(It answers, \d+\.\d s after its start\.\)", log)
+        assert re.search(r"container +\(It responds, \d+\.\d s after its start\.\)", log)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context)
@@ -164,7 +164,7 @@ FAULTS = [
     # site, options, what the last line says
     pytest.param("no_app", (), "the module app has no `app`", id="no-app"),
     pytest.param("raising", (), "KeyError: 'SECRET_THAT_IS_NOT_SET', at ", id="raising"),
-    pytest.param("missing_module", (), "the module 'yaml' is not there", id="missing-module"),
+    pytest.param("missing_module", (), "the module 'yaml' is missing", id="missing-module"),
     pytest.param(
         "no_app", ("--startup-command", "gunicron app"), "no command 'gunicron'", id="typo"
     ),
@@ -257,7 +257,7 @@ def test_a_site_that_was_not_built(tmp_path: Path, check: Check) -> None:
     )
     off = check(site, "--set", "SCM_DO_BUILD_DURING_DEPLOYMENT=false")
     assert off.returncode == 1
-    assert "Not built, as SCM_DO_BUILD_DURING_DEPLOYMENT says" in off.stdout
+    assert "Not built, because of SCM_DO_BUILD_DURING_DEPLOYMENT" in off.stdout
     assert "The site was not built" in off.stdout
 
 
@@ -268,7 +268,7 @@ def test_a_build_for_another_python(tmp_path: Path, check: Check) -> None:
     (site / ".appsvc-build.json").write_text(json.dumps(told))
     done = check(site, "--no-build")
     assert done.returncode == 2
-    assert "was built for Python 3.2, and is to be run by Python 3." in done.stderr
+    assert "was built for Python 3.2, but would be run by Python 3." in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -363,11 +363,11 @@ REFUSED = [
     pytest.param(["missing"], "is not there", id="no-site"),
     pytest.param(["site", "--config", "x"], "--config means nothing to the Linux", id="config"),
     pytest.param(["site", "--map", r"D:\home=x"], "--map /home=DIR", id="map"),
-    pytest.param(["site", "--health-check", "up"], "is no path", id="health"),
+    pytest.param(["site", "--health-check", "up"], "is not a path", id="health"),
     pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="python"),
     pytest.param(["site", "--python-version", "3.2"], "no python3.2 is here", id="version"),
     pytest.param(
-        ["site", "--python-version", "3.2", "--python", sys.executable], "is to have Python 3.2",
+        ["site", "--python-version", "3.2", "--python", sys.executable], "needs Python 3.2",
         id="other-version",
     ),
     pytest.param(["site", "--set", "PORT=x"], "The port from PORT is no port", id="port"),

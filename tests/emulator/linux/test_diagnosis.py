@@ -40,7 +40,7 @@ ENDED = [
         127, "s.sh: 3: daphne: not found\n", "no command 'daphne'", "requirements.txt", id="package"
     ),
     pytest.param(
-        127, "s.sh: 11: start.sh: not found\n", "the script start.sh is there", "LF", id="crlf"
+        127, "s.sh: 11: start.sh: not found\n", "the script start.sh exists", "LF", id="crlf"
     ),
     pytest.param(
         126, "s.sh: 11: ./static: Permission denied\n", "permission denied", ".sh", id="denied"
@@ -56,27 +56,27 @@ ENDED = [
         3,
         TRACEBACK.format(what="KeyError: 'SECRET_KEY'"),
         "raised KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7",
-        "Mend",
+        "Fix",
         id="raises",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'yaml'"),
-        "the module 'yaml' is not there",
+        "the module 'yaml' is missing",
         "Add pyyaml to requirements.txt",
         id="missing-renamed",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask_login.utils'"),
-        "the module 'flask_login.utils' is not there",
+        "the module 'flask_login.utils' is missing",
         "Add flask-login to requirements.txt",
         id="missing",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'shop.views'"),
-        "the module 'shop.views' is not there",
+        "the module 'shop.views' is missing",
         "It is in the site",
         id="missing-own",
     ),
@@ -84,7 +84,7 @@ ENDED = [
         1,
         '  File "/home/site/wwwroot/app.py", line 3\n    def app(:\nSyntaxError: invalid syntax\n',
         "SyntaxError: invalid syntax, at /home/site/wwwroot/app.py, line 3",
-        "Mend",
+        "Fix",
         id="syntax",
     ),
     pytest.param(
@@ -104,7 +104,7 @@ ENDED = [
     pytest.param(-9, "", "by signal 9", "memory", id="killed"),
     pytest.param(137, "", "with exit code 137", "memory", id="killed-in-shell"),
     pytest.param(0, "done\n", "ended (exit code 0)", "foreground", id="no-server"),
-    pytest.param(5, "", "with exit code 5", "printed", id="silent"),
+    pytest.param(5, "", "with exit code 5", "output", id="silent"),
 ]
 
 
@@ -157,11 +157,11 @@ def test_the_wrong_place(listened: list[tuple[str, int]], said: str) -> None:
 
 
 RUNNING = [
-    pytest.param([("127.0.0.1", 8000)], "", "only, where nobody", "0.0.0.0", id="loopback"),
+    pytest.param([("127.0.0.1", 8000)], "", "only, which cannot", "0.0.0.0", id="loopback"),
     pytest.param([("0.0.0.0", 5000)], "", "instead of port 8000", "which is 8000", id="port"),
     pytest.param([], "", "listened on no port", "waits for", id="nothing"),
     pytest.param(
-        [("0.0.0.0", 8000)], "no answer within 30 s", "(no answer within 30 s)", "first", id="hangs"
+        [("0.0.0.0", 8000)], "no response within 30 s", "(no response", "first", id="hangs"
     ),
 ]
 

@@ -20,7 +20,7 @@ HISTORIES = [
     pytest.param([500, 500, 200, 500], "failure 1 of 3: 500.", True, id="in-a-row"),
     pytest.param([500] * 4, "failure 4 of 3: 500.", False, id="more"),
     pytest.param([500] * 3 + [200], "healthy again (200): it gets", True, id="back"),
-    pytest.param([0], "failure 1 of 3: no answer", True, id="silence"),
+    pytest.param([0], "failure 1 of 3: no response", True, id="silence"),
     pytest.param([307], "a redirect to https://x/, which is not followed", True, id="redirect"),
     pytest.param([300], "failure 1 of 3: 300", True, id="bounds"),
     pytest.param([199], "failure 1 of 3: 199", True, id="lower-bound"),
@@ -28,7 +28,7 @@ HISTORIES = [
 
 
 def probed(status: int) -> Probed:
-    reason = "" if status else "no answer within 60 s"
+    reason = "" if status else "no response within 60 s"
     return Probed(status, reason, 0.01, "https://x/" if status == 307 else "")
 
 

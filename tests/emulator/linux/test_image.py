@@ -99,4 +99,4 @@ def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             prepare(tmp_path, said)
     finally:
         files.unlock(locks[0])
-    assert said == ["Another process is making it: waiting for that."]
+    assert said == ["Another process is making it: waiting for it."]

@@ -89,7 +89,7 @@ def test_the_pre_run_command(container: Container) -> None:
     lines = container.run(pre_run='echo "in $PWD with [$PYTHONPATH]"\nexit_code=7; (exit 7)')
     assert lines[1] == f"in {container.site} with []"
     assert lines[2] == (
-        "appsvc: PRE_RUN_COMMAND ended with exit code 7; the platform goes on all the same."
+        "appsvc: PRE_RUN_COMMAND ended with exit code 7; the platform continues anyway."
     )
     assert lines[-1].endswith("app:app")
     assert not [line for line in container.run(pre_run="true") if "ended with" in line]

@@ -110,7 +110,7 @@ def test_requirements_that_cannot_be_installed(tmp_path: Path, build: Build) -> 
     failed = build(site)
     assert failed.returncode == 1
     assert "No matching distribution found for no-such-package-at-all==1." in failed.stderr
-    assert "Mend requirements.txt" in failed.stderr
+    assert "Fix requirements.txt" in failed.stderr
 
 
 @only_on(12)
@@ -125,7 +125,7 @@ def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
     assert utf16.returncode == 0
     assert "here pip does" in utf16.stdout
     assert "requirements.txt is in UTF-16" in utf16.stdout
-    assert "in whose bytes the platform sees no Django" in utf16.stdout
+    assert "in whose bytes the platform finds no Django" in utf16.stdout
 
 
 @posix_only
@@ -207,7 +207,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     started.send_signal(signal.SIGINT)
     _, errors = started.communicate(timeout=20)
     assert started.returncode == 130
-    assert errors == "Interrupted: the build is not whole.\n"
+    assert errors == "Interrupted: the build is not complete.\n"
     deadline = time.monotonic() + 10
     while alive_with(mark):
         assert time.monotonic() < deadline

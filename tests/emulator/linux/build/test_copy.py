@@ -91,7 +91,7 @@ def test_what_is_left_out(site: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     copied = copy_changes(site, tmp_path / "out", State())
     assert names(tmp_path / "out") == {*FILES, "deep/kept.py"}
     assert copied.left_out == [
-        ".appsvc", ".git", "antenv", "deep/venv (a virtual environment)", "socket (no file)",
+        ".appsvc", ".git", "antenv", "deep/venv (a virtual environment)", "socket (not a file)",
     ]  # fmt: skip
 
 
@@ -207,7 +207,7 @@ def test_folders_in_folders(site: Path, tmp_path: Path) -> None:
 def test_folders_in_too_many_folders(levels: int, site: Path, tmp_path: Path) -> None:
     """They are refused before anything is written, without a traceback."""
     make_deep(site, levels)
-    with pytest.raises(ConfigError, match=r"more than 200 folders lie in each other\. Move it"):
+    with pytest.raises(ConfigError, match=r"more than 200 nested folders\. Move it"):
         copy_changes(site, tmp_path / "out", State())
     assert names(tmp_path / "out") == set()
 

@@ -46,7 +46,7 @@ def test_a_long_copy(tmp_path: Path) -> None:
     site = make_site(tmp_path / "site", {f"{n}.bin": b"x" * 1_500_000 for n in range(4)})
     assert copied(tmp_path, site, 0.01) == []
     told = copied(tmp_path, site, 0.9)
-    assert told[0] == "Looked at so far: 3 files and folders."
+    assert told[0] == "Listed so far: 3 files and folders."
     assert len(told) > 1
     for line in told[1:]:
         assert re.fullmatch(r"Copied so far: [0-4] of 4 files, [0-6]\.[05] of 6\.0 MB\.", line)
@@ -60,7 +60,7 @@ def test_a_copy_of_what_is_there(tmp_path: Path) -> None:
     with OwnFolder.open(tmp_path / "out") as output:
         copy_changes(site, output, state)
         copy_changes(site, output, state, progress=Progress(told.append, Clock(1.9)))
-    assert [line for line in told if "Looked" in line][-1].endswith(": 8 files and folders.")
+    assert [line for line in told if "Listed" in line][-1].endswith(": 8 files and folders.")
     assert "Compared so far: 2 files." in told
 
 
@@ -82,7 +82,7 @@ def test_a_heavy_copy(tmp_path: Path) -> None:
     quiet.expect(7, listing.weight, lambda: heaviest(listing, 2))
     quiet.expect(7, progress._HEAVY - 1, lambda: heaviest(listing))
     assert told == [
-        "1,811 MB are to be copied; of the site's folders weigh most: data/raw 1,400 MB, "
+        "1,811 MB are to be copied. The largest folders of the site: data/raw 1,400 MB, "
         "static 400 MB."
     ]
 

@@ -40,25 +40,25 @@ def a_folder(path: Path) -> None:
 
 
 NOT_OURS = [
-    pytest.param(lambda path: path.write_text('{"copied": 5}'), "not of a build", id="no-format"),
-    pytest.param(json_with(copied=5), "not of a build", id="copied"),
-    pytest.param(json_with(copied={"app.py": "x"}), "not of a build", id="key"),
-    pytest.param(json_with(copied={"app.py": [1, 2]}), "not of a build", id="key-short"),
-    pytest.param(json_with(copied={"app.py": [1, "2", 3]}), "not of a build", id="key-text"),
-    pytest.param(json_with(copied={"app.py": [1.5, 2, 3]}), "not of a build", id="key-float"),
-    pytest.param(json_with(copied={"a": [True, 2, 3]}), "not of a build", id="key-bool"),
-    pytest.param(json_with(copied={"a": [10**40, 2, 3]}), "not of a build", id="key-huge"),
-    pytest.param(json_with(copied={"../precious": [1, 2, 3]}), "not of a build", id="outside"),
-    pytest.param(json_with(copied={"/etc/passwd": [1, 2, 3]}), "not of a build", id="absolute"),
-    pytest.param(json_with(copied={"a/../../b": [1, 2, 3]}), "not of a build", id="upwards"),
-    pytest.param(json_with(copied={"a\0b": [1, 2, 3]}), "not of a build", id="nul"),
-    pytest.param(json_with(finished="yes"), "not of a build", id="finished"),
-    pytest.param(json_with(version=[3]), "not of a build", id="version"),
-    pytest.param(json_with(version=["3", 12]), "not of a build", id="version-text"),
-    pytest.param(json_with(unknown=1), "not of a build", id="unknown"),
+    pytest.param(lambda path: path.write_text('{"copied": 5}'), "not the state of", id="no-format"),
+    pytest.param(json_with(copied=5), "not the state of", id="copied"),
+    pytest.param(json_with(copied={"app.py": "x"}), "not the state of", id="key"),
+    pytest.param(json_with(copied={"app.py": [1, 2]}), "not the state of", id="key-short"),
+    pytest.param(json_with(copied={"app.py": [1, "2", 3]}), "not the state of", id="key-text"),
+    pytest.param(json_with(copied={"app.py": [1.5, 2, 3]}), "not the state of", id="key-float"),
+    pytest.param(json_with(copied={"a": [True, 2, 3]}), "not the state of", id="key-bool"),
+    pytest.param(json_with(copied={"a": [10**40, 2, 3]}), "not the state of", id="key-huge"),
+    pytest.param(json_with(copied={"../precious": [1, 2, 3]}), "not the state of", id="outside"),
+    pytest.param(json_with(copied={"/etc/passwd": [1, 2, 3]}), "not the state of", id="absolute"),
+    pytest.param(json_with(copied={"a/../../b": [1, 2, 3]}), "not the state of", id="upwards"),
+    pytest.param(json_with(copied={"a\0b": [1, 2, 3]}), "not the state of", id="nul"),
+    pytest.param(json_with(finished="yes"), "not the state of", id="finished"),
+    pytest.param(json_with(version=[3]), "not the state of", id="version"),
+    pytest.param(json_with(version=["3", 12]), "not the state of", id="version-text"),
+    pytest.param(json_with(unknown=1), "not the state of", id="unknown"),
     pytest.param(json_with(format=99), "another version", id="format"),
     pytest.param(json_with(format=[1]), "another version", id="format-list"),
-    pytest.param(lambda path: path.write_text("[]"), "not of a build", id="list"),
+    pytest.param(lambda path: path.write_text("[]"), "not the state of", id="list"),
     pytest.param(lambda path: path.write_text(""), "not JSON", id="empty"),
     pytest.param(lambda path: path.write_bytes(b"\xff\xfe\0"), "not JSON", id="bytes"),
     pytest.param(lambda path: path.write_text("[" * 200_000), "not JSON", id="deep"),
@@ -141,7 +141,7 @@ def test_what_a_build_without_end_leaves(tmp_path: Path) -> None:
         assert build.read_built(tmp_path).unfinished
         taken, note = take_state(folder, clean=False)
     assert taken is None
-    assert "made anew" in note
+    assert "copied again" in note
 
 
 def test_the_output_is_its_owners_alone(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ PACKAGES = [
         {"CUSTOM_REQUIREMENTSTXT_PATH": "prod.txt"},
         "setup.py",
         "setup.py",
-        "not there",
+        "does not exist",
         id="custom-missing",
     ),
     pytest.param(
@@ -70,7 +70,7 @@ COLLECT = [
     pytest.param({"manage.py": "", "requirements.txt": "Django\n"}, {}, True, "", id="django"),
     pytest.param({"manage.py": "", "requirements.txt": "x # django\n"}, {}, True, "", id="word"),
     pytest.param({"manage.py": "", "requirements.txt": "flask\n"}, {}, False, "mention", id="no"),
-    pytest.param({"manage.py": ""}, {}, False, "is not there", id="no-requirements"),
+    pytest.param({"manage.py": ""}, {}, False, "does not exist", id="no-requirements"),
     pytest.param(
         {"manage.py": "", "requirements.txt": "django".encode("utf-16")},
         {},
