@@ -360,7 +360,7 @@ def test_the_end(tmp_path: Path, cache: Path, number: int) -> None:
 
 
 REFUSED = [
-    pytest.param(["missing"], "is not there", id="no-site"),
+    pytest.param(["missing"], "does not exist", id="no-site"),
     pytest.param(["site", "--config", "x"], "--config means nothing to the Linux", id="config"),
     pytest.param(["site", "--map", r"D:\home=x"], "--map /home=DIR", id="map"),
     pytest.param(["site", "--health-check", "up"], "is not a path", id="health"),

@@ -79,7 +79,7 @@ def test_the_first_of_the_places_counts(site: Path, tmp_path: Path) -> None:
     assert chosen.lines[0].startswith(f"Python: VIRTUAL_ENV ({active}) (")
     chosen = choose(site, str(other), VIRTUAL_ENV=str(active))
     assert chosen.path == str(other / "bin" / "python")
-    assert "as --python says" in chosen.lines[0]
+    assert "from --python" in chosen.lines[0]
 
 
 def test_this_commands_own_is_the_last(site: Path) -> None:
@@ -222,13 +222,13 @@ def _file(text: str) -> Callable[[Path], None]:
 WRONG = [
     pytest.param(Path.mkdir, ".venv of the site is broken: it holds no bin/python.", id="empty"),
     pytest.param(_windows, r"was made on Windows (Scripts/python.exe) and", id="windows"),
-    pytest.param(_dangling, "interpreter leads to /nowhere/python3.8, which is not", id="dangling"),
-    pytest.param(_dangling_folder, "leads to /nowhere/env, which is not there.", id="folder"),
+    pytest.param(_dangling, "interpreter leads to /nowhere/python3.8, which does not", id="dangling"),
+    pytest.param(_dangling_folder, "leads to /nowhere/env, which does not exist.", id="folder"),
     pytest.param(_not_executable, "python may not be run by this user.", id="not-executable"),
     pytest.param(_no_python, "does not run as Python 3.", id="no-python"),
-    pytest.param(_other_version, "was made for Python 3.1 and its interpreter is", id="version"),
-    pytest.param(_file("no/such/env"), "names 'no/such/env', which is no folder.", id="file"),
-    pytest.param(_file(""), "names nothing, which is no folder.", id="empty-file"),
+    pytest.param(_other_version, "was made for Python 3.1, but its interpreter is", id="version"),
+    pytest.param(_file("no/such/env"), "names 'no/such/env', which is not a folder.", id="file"),
+    pytest.param(_file(""), "names nothing, which is not a folder.", id="empty-file"),
     pytest.param(_file("\x1b[31m\n" * 9), r"names '\x1b[31m", id="odd-file"),
 ]  # fmt: skip
 
@@ -278,7 +278,7 @@ def test_a_version_that_is_only_read(site: Path, make: Callable[[Path], None]) -
 
 def test_a_stale_activation(site: Path) -> None:
     """A shell whose environment was removed is told so."""
-    with pytest.raises(ConfigError, match=r"VIRTUAL_ENV \(.*gone\) names what is not there"):
+    with pytest.raises(ConfigError, match=r"VIRTUAL_ENV \(.*gone\) does not exist"):
         choose(site, VIRTUAL_ENV=str(site / "gone"))
 
 
@@ -327,7 +327,7 @@ def test_another_version_is_passed_over(site: Path) -> None:
     environ = {"PATH": os.defpath}
     same = choose_python(site, "", environ, runs_app=False, version=sys.version_info[:2])
     assert same.reason == ".venv of the site"
-    with pytest.raises(ConfigError, match=r"to have Python 3\.99, and no python3\.99 is here"):
+    with pytest.raises(ConfigError, match=r"needs Python 3\.99, but there is no python3\.99 on the path"):
         choose_python(site, "", environ, runs_app=False, version=(3, 99))
 
 

@@ -148,7 +148,7 @@ def test_other_tools(tmp_path: Path, build: Build) -> None:
 
 
 REFUSED = [
-    pytest.param(["missing"], "is not there", id="no-site"),
+    pytest.param(["missing"], "does not exist", id="no-site"),
     pytest.param(["site/app.py"], "is a file", id="a-file"),
     pytest.param(["site", "--output", "site"], "holds the site itself", id="itself"),
     pytest.param(["site/sub", "--output", "site"], "holds the site itself", id="above"),
