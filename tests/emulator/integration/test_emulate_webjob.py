@@ -218,11 +218,11 @@ def test_launcher_in_a_webjob(tmp_path: Path) -> None:
     ("files", "options", "said"),
     [
         ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", ""], "--trigger names no job"),
-        ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob"], "No job here runs by itself"),
+        ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob"], "No job of the site runs by itself"),
         ({"a.txt": ""}, ["--as", "webjob"], "There is no WebJob in"),
         ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "b"], "There is no triggered job 'b'. There"),
-        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "a"], "a is continuous, which nobody trigg"),
-        ({f"{TRIGGERED}a/x.txt": ""}, ["--trigger", "a"], "no file that could be run"),
+        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "a"], "a is continuous, so it cannot trigg"),
+        ({f"{TRIGGERED}a/x.txt": ""}, ["--trigger", "a"], "no file that can be run"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob", "--https"], "--https means nothing to W"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "linux", "--trigger", "a"], "means nothing to the"),
     ],
@@ -270,7 +270,7 @@ def test_jobs_that_come_and_go_and_change(tmp_path: Path) -> None:
         make_site(site, {f"{CONTINUOUS}b/run.py": wait, f"{CONTINUOUS}b/settings.job": slow})
         emulator.wait_for("b +up")
         (site / f"{CONTINUOUS}a").rename(tmp_path / "a")  # at once, not file by file
-        emulator.wait_for(r"a +It is gone: stopped\.")
+        emulator.wait_for(r"a +It was removed: stopped\.")
         emulator.wait_for(r"a +\(It did not stop within 0 s and is killed\.\)")
         (site / f"{CONTINUOUS}b/settings.job").write_text(quick)
         emulator.wait_for("b +WEBJOBS_SHUTDOWN_FILE is written; 600 s are left")
@@ -293,7 +293,7 @@ def test_two_runs_of_a_triggered_job_never_at_once(tmp_path: Path) -> None:
         emulator.wait_for("slow +begun")
         result = run(*command)
         assert result.returncode == 1
-        assert "Not run: it is running, and two never do at once." in result.stdout
+        assert "Not run: it is already running, and never runs twice at once." in result.stdout
         assert list((tmp_path / ".appsvc/mysite/temp").glob("run-*/jobs/triggered/slow/*/run.py"))
         emulator.process.send_signal(2)
         emulator.process.send_signal(2)

@@ -246,7 +246,7 @@ def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
         (
             {"ServiceDefinition.csdef": csdef("W", "Worker.exe")},
             [],
-            "The entry point of 'W' is not Python's",
+            "The entry point of 'W' does not run Python",
         ),
         (
             {"ServiceDefinition.csdef": csdef("W").replace("ProgramEntryPoint", "NetFxEntryPoint")},
@@ -280,7 +280,7 @@ def test_folder_that_is_not_there(tmp_path: Path) -> None:
     """It is named."""
     result = run("-m", "appsvc_runtime", "emulate", str(tmp_path / "none"), "--as", "worker")
     assert result.returncode == 2
-    assert f"The project folder '{tmp_path / 'none'}' is not there." in result.stderr
+    assert f"The project folder '{tmp_path / 'none'}' does not exist." in result.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only /proc shows who is left")

@@ -85,7 +85,7 @@ def test_folders_in_another_letter_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"readme.txt": ""}, "no file that could be run"),
+        ({"readme.txt": ""}, "no file that can be run"),
         ({"run.py": "", "settings.job": "{"}, "It is no JSON"),
         ({"run.py": "", "settings.job": '{"is_in_place": "?"}'}, "is_in_place"),
     ],

@@ -77,10 +77,10 @@ def test_encodings_are_read(data: bytes) -> None:
     ("data", "part"),
     [
         pytest.param(declared("utf-16").encode(), "declares utf-16", id="said-utf-16-is-utf-8"),
-        pytest.param(declared("utf-8").encode("utf-16"), "in UTF-16, and", id="said-utf-8-is-16"),
+        pytest.param(declared("utf-8").encode("utf-16"), "in UTF-16, but", id="said-utf-8-is-16"),
         pytest.param(
             codecs.BOM_UTF8 + declared("windows-1252").encode(),
-            "mark of UTF-8",
+            "a UTF-8 byte-order mark",
             id="mark-and-8-bit",
         ),
     ],
