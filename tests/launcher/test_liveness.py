@@ -133,7 +133,7 @@ def test_slow_answer_takes_nothing_from_a_new_run(
         clock.now += 0.7
         assert health.problem() == ""
         clock.now += 0.2
-        assert "has not answered well for 0.9 s" in health.problem()
+        assert "has had no good response for 0.9 s" in health.problem()
     finally:
         health.close()
         may.release(100)

@@ -151,7 +151,7 @@ def test_health_address(url: str) -> None:
 )
 def test_health_address_that_nobody_can_have(url: str) -> None:
     """It is said at the start, and never shown."""
-    with pytest.raises(AppServiceError, match="--health-url is no address") as caught:
+    with pytest.raises(AppServiceError, match="--health-url is not an http") as caught:
         plan(HEALTH_URL=url)
     assert "TOPSECRET" not in str(caught.value)
 

@@ -92,7 +92,7 @@ def test_webjob_that_is_a_singleton_by_its_settings(storage: Azurite, tmp_path: 
     code = "print('running', flush=True)\nimport time\ntime.sleep(600)\n"
     with launching(tmp_path, "worker.py", code=code, **variables) as launched:
         launched.wait_for("out: running")
-        assert "The lease on mysite/queue/worker.py is ours." in launched.log()
+        assert "This instance has the lease on mysite/queue/worker.py." in launched.log()
         assert launched.stop() == 0
 
 
@@ -115,7 +115,7 @@ def test_storage_that_cannot_be_reached(tmp_path: Path) -> None:
     with launching(
         tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=nowhere
     ) as launched:
-        launched.wait_for("The lease on worker.py cannot be asked for: ")
+        launched.wait_for("The lease on worker.py cannot be requested: ")
         assert "c2VjcmV0" not in launched.log()
         assert "has started" not in launched.log()
         assert launched.stop() == 0
@@ -127,7 +127,7 @@ def test_wrong_key(storage: Azurite, tmp_path: Path) -> None:
     with launching(
         tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=wrong
     ) as launched:
-        log = launched.wait_for("cannot be asked for")
+        log = launched.wait_for("cannot be requested")
         assert "Authorization" in log or "Authentication" in log
         assert wrong.partition("AccountKey=")[2][:20] not in log
 
@@ -135,8 +135,8 @@ def test_wrong_key(storage: Azurite, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "value", "said"),
     [
-        ([], "no connection string", "holds no connection string"),
-        (["--singleton-storage", "Other"], "x", "the setting Other is not there"),
+        ([], "no connection string", "is not a connection string"),
+        (["--singleton-storage", "Other"], "x", "the setting Other is missing"),
         (["--singleton-lease", "5"], "x", "option --singleton-lease cannot be used"),
         (["--singleton-lease", "61"], "x", "option --singleton-lease cannot be used"),
     ],

@@ -97,7 +97,7 @@ def test_any_exit_is_followed_by_a_start(tmp_path: Path, end: str, how: str) -> 
         assert len(set(launched.pids(3))) >= 3
         assert "run=3 out: begun" in log
         assert launched.stop() == 0
-        assert launched.log().rstrip().endswith("launcher: Stopped, as a signal has come.")
+        assert launched.log().rstrip().endswith("launcher: Stopped, because a signal has come.")
 
 
 def test_worker_that_ran_well_is_started_at_once(tmp_path: Path) -> None:
@@ -217,9 +217,9 @@ def test_much_output_is_not_lost(tmp_path: Path) -> None:
         ("pass", ["--liveness-timeout", "0", "worker.py"], 2, "a number of seconds above 0"),
         ("pass", ["--liveness-timeout", "-1", "worker.py"], 2, "option --liveness-timeout"),
         ("pass", ["--heartbeat-file", ".", "worker.py"], 2, "The heartbeat file '.' is a folder."),
-        ("pass", ["--health-url", "localhost", "worker.py"], 2, "--health-url is no address"),
-        ("pass", ["--health-url", "http://", "worker.py"], 2, "--health-url is no address"),
-        ("pass", ["--singleton", "worker.py"], 2, "AzureWebJobsStorage is not there"),
+        ("pass", ["--health-url", "localhost", "worker.py"], 2, "--health-url is not an http"),
+        ("pass", ["--health-url", "http://", "worker.py"], 2, "--health-url is not an http"),
+        ("pass", ["--singleton", "worker.py"], 2, "AzureWebJobsStorage is missing"),
         ("pass", ["--nonsense", "worker.py"], 2, "No such option"),
         ("pass", [], 2, "Missing argument 'SCRIPT'"),
     ],
@@ -303,7 +303,7 @@ def test_health_address_that_does_not_answer(tmp_path: Path) -> None:
         code=SLEEP,
     ) as launched:  # fmt: skip
         log = launched.wait_for("up", times=2)
-        assert "its health address has not answered well" in log
+        assert "its health address has had no good response" in log
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=str)
@@ -402,7 +402,7 @@ def test_heartbeat_file_without_a_folder(tmp_path: Path) -> None:
         "-m", "appsvc_runtime.worker", "--heartbeat-file", "none/beat", "worker.py", cwd=tmp_path
     )
     assert result.returncode == 2
-    assert "its folder is not there" in result.stderr
+    assert "its folder does not exist" in result.stderr
 
 
 def test_launcher_itself_is_killed(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_signal(tmp_path: Path, number: int) -> None:
         assert launched.stop(number) == 0
         log = launched.log()
         assert "worker.py is asked to stop; it has 4 s." in log
-        assert "Stopped, as a signal has come." in log
+        assert "Stopped, because a signal has come." in log
         assert log.index("out: cleaned up") < log.index("exit code 0: it was asked to stop.")
 
 
@@ -72,7 +72,7 @@ def test_shutdown_file_of_a_webjob(tmp_path: Path) -> None:
         assert not file.exists()
         file.write_text("Thu Nov 26 2026")
         assert launched.wait() == 0
-        assert f"Stopped, as {file} is there." in launched.log()
+        assert f"Stopped, because {file} exists." in launched.log()
         assert "out: cleaned up" in launched.log()
 
 
@@ -87,7 +87,7 @@ def test_two_launchers_on_one_shutdown_file(tmp_path: Path) -> None:
         first.wait_for("up")
         with launching(folders[1], "worker.py", code=POLITE, **told) as second:
             second.wait_for("up")
-            assert "Another launcher watches" in second.log()
+            assert "Another launcher also watches" in second.log()
             file.write_text("now")
             assert (first.wait(), second.wait()) == (0, 0)
         with launching(folders[1], "worker.py", code=POLITE, **told) as third:
@@ -253,7 +253,7 @@ def test_shell_that_starts_it_in_a_webjob(tmp_path: Path) -> None:
             if line.endswith("out: up\n"):
                 file.write_text("now")
                 break
-        assert "launcher: Stopped, as" in process.stdout.read()
+        assert "launcher: Stopped, because" in process.stdout.read()
         assert process.wait(20) == 0
     finally:
         process.kill()

@@ -52,12 +52,10 @@ UNFINISHED: frozenset[str] = frozenset(
     appsvc_runtime/cli
     appsvc_runtime/connections
     appsvc_runtime/emulator
-    appsvc_runtime/launcher
     appsvc_runtime/logs
     appsvc_runtime/middleware
     appsvc_runtime/settings
     appsvc_runtime/startup
-    appsvc_runtime/system
     docs/reference/settings.md
     tests
     tests/apps

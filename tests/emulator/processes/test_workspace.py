@@ -48,4 +48,4 @@ def test_a_current_folder_that_is_gone(command: str, tmp_path: Path) -> None:
     ended = run(str(script), command, cwd=gone)
     shutil.rmtree(gone, ignore_errors=True)
     assert ended.returncode in (1, 2)
-    assert ended.stderr.startswith("Error: The current folder is not there any more. Change to")
+    assert ended.stderr.startswith("Error: The current folder does not exist any more. Change to")
