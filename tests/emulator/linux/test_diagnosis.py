@@ -1,4 +1,4 @@
-"""Why a container did not start, from what it printed: real texts, one sentence each."""
+"""Why a container did not start, from its output: real texts, one sentence each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Traceback (most recent call last):
 [2026-11-26 10:00:00 +0000] [11] [ERROR] Reason: Worker failed to boot.
 """
 ENDED = [
-    # exit code, what it printed, words of why, words of what to do
+    # exit code, output, words of the reason, words of the hint
     pytest.param(
         127,
         "/x/startup-0.sh: 11: gunicron: not found\n",
@@ -124,13 +124,13 @@ def test_a_container_that_ended(code: int, output: str, why: str, hint: str) -> 
 
 
 def test_a_site_that_was_not_built() -> None:
-    """Without its packages, a missing module is no fault of requirements.txt."""
+    """Without its packages, a missing module is not a fault of requirements.txt."""
     output = TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask'")
     assert "build it" in find_trouble(Seen("", 8000, output, 3, antenv=False)).hint
 
 
 def test_the_last_exception_counts() -> None:
-    """Of several, as those that are raised while another is handled."""
+    """The last of several exceptions counts, such as one raised while another is handled."""
     output = TRACEBACK.format(what="KeyError: 'first'") + TRACEBACK.format(what="OSError: second")
     assert "raised OSError: second" in find_trouble(Seen("", 8000, output, 3)).why
 
@@ -150,7 +150,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("listened", "said"), PLACES)
 def test_the_wrong_place(listened: list[tuple[str, int]], said: str) -> None:
-    """A loopback bind and a wrong port are told apart."""
+    """A loopback address and a wrong port get different messages."""
     found = wrong_place(listened, 8000)
     assert said in found
     assert bool(found) is bool(said)
@@ -170,7 +170,7 @@ RUNNING = [
 def test_a_container_that_never_answered(
     listened: list[tuple[str, int]], answer: str, why: str, hint: str
 ) -> None:
-    """What it did instead is said, and how long the platform waited."""
+    """The message has what it did instead, and how long the platform waited."""
     found = find_trouble(Seen("", 8000, limit=230, listened=listened, answer=answer))
     assert why in found.why
     assert "within 230 s (WEBSITES_CONTAINER_START_TIME_LIMIT)" in found.why

@@ -1,4 +1,4 @@
-"""A long copy tells what it does, a heavy one what weighs; one that is given up stops."""
+"""A long copy reports its progress, a large one the largest folders; a cancelled one stops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.emulator import make_site
 
 
 class Clock:
-    """Goes on by so many seconds with each look."""
+    """A clock that advances by so many seconds with each call."""
 
     def __init__(self, step: float) -> None:
         self.now, self.step = 0.0, step
@@ -33,7 +33,7 @@ class Clock:
 
 
 def copied(tmp_path: Path, site: Path, step: float) -> list[str]:
-    """Copy with a clock; return what was told."""
+    """Copy with a clock; return the reported lines."""
     told: list[str] = []
     (tmp_path / "out").mkdir(exist_ok=True)
     with OwnFolder.open(tmp_path / "out") as output:
@@ -42,7 +42,7 @@ def copied(tmp_path: Path, site: Path, step: float) -> list[str]:
 
 
 def test_a_long_copy(tmp_path: Path) -> None:
-    """Files and MB, of how many, after two seconds and then now and again; a short one nothing."""
+    """Files and MB are reported after two seconds, then regularly; not for a short copy."""
     site = make_site(tmp_path / "site", {f"{n}.bin": b"x" * 1_500_000 for n in range(4)})
     assert copied(tmp_path, site, 0.01) == []
     told = copied(tmp_path, site, 0.9)
@@ -53,7 +53,7 @@ def test_a_long_copy(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_what_is_there(tmp_path: Path) -> None:
-    """What is compared is not counted as looked at a second time."""
+    """Files that are compared are not counted as listed a second time."""
     site = make_site(tmp_path / "site", {f"{n}.txt": "x" for n in range(9)})
     state, told = State(), list[str]()
     (tmp_path / "out").mkdir()
@@ -65,7 +65,7 @@ def test_a_copy_of_what_is_there(tmp_path: Path) -> None:
 
 
 def test_a_heavy_copy(tmp_path: Path) -> None:
-    """The folders that weigh most, each where most of its weight is."""
+    """The largest folders are named, each as deep as most of its size is together."""
     site = make_site(tmp_path / "site", {"app.py": "x"})
     weights = {
         "data/raw/one.bin": 900, "data/raw/deep/two.bin": 500, "data/small.bin": 10,
@@ -73,7 +73,7 @@ def test_a_heavy_copy(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, weight in weights.items():
         make_site(site, {name: ""})
-        os.truncate(site / name, weight * 1_000_000)  # which takes no place on the disk
+        os.truncate(site / name, weight * 1_000_000)  # which takes no space on the disk
     told: list[str] = []
     quiet = Progress(told.append)
     with OwnFolder.open(site) as folder:
@@ -112,7 +112,7 @@ def test_a_copy_that_is_given_up(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_stopped_is_waited_for() -> None:
-    """And what it raises is raised."""
+    """The caller gets the exception that the call raises."""
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""What a build leaves for the next one; what is not of a build is ignored, and reported."""
+"""What a build saves for the next one; a file that is not a state is ignored and reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = {"format": 1, **asdict(State(finished=True, version=[3, 12], python="/pyt
 
 
 def deploy(site: Path, output: Path, **options: bool) -> list[str]:
-    """Copy a site as a deployment without a build does; return what was logged."""
+    """Copy a site as a deployment without a build does; return the log."""
     lines: list[str] = []
     made = build.Options(site, output, "", **options)
     asyncio.run(build.copy_site(made, lambda label, text: lines.append(f"{label} {text}")))
@@ -71,7 +71,7 @@ NOT_OURS = [
 
 @pytest.mark.parametrize(("make", "told"), NOT_OURS)
 def test_a_state_that_is_none(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
-    """The reason is logged, all is made anew, nothing outside is touched, old files do not stay."""
+    """The reason is logged, all is copied again, nothing outside is touched, no old file stays."""
     site, output = make_site(tmp_path / "site", {"app.py": "1"}), tmp_path / "out"
     make_site(tmp_path, {"precious": "x"})
     deploy(site, output)
@@ -95,7 +95,7 @@ def test_a_state_that_is_huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_files_of_unknown_origin(tmp_path: Path) -> None:
-    """Without a state nothing says what may go: refused, or removed where that is asked for."""
+    """Without a state it is unknown what may be removed: refuse, or remove all with --clean."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     output = make_site(tmp_path / "out", {LOCK: "", "precious": "x"})
     with pytest.raises(ConfigError, match="state of the build that made them") as caught:
@@ -111,7 +111,7 @@ def test_files_of_unknown_origin(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_build_is_written_through_a_link(tmp_path: Path) -> None:
-    """Neither the state, nor the file that becomes it, nor the lock."""
+    """Neither the state, nor the file that becomes it, nor the lock is written through a link."""
     site, output = make_site(tmp_path / "site", {"app.py": ""}), tmp_path / "out"
     make_site(tmp_path, {"precious": "x"})
     deploy(site, output)
@@ -128,7 +128,7 @@ def test_nothing_of_a_build_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_what_a_build_without_end_leaves(tmp_path: Path) -> None:
-    """It is known for one; one that was emptying goes on with that."""
+    """An unfinished build is recognized; if it was emptying the folder, that is continued."""
     assert build.read_built(tmp_path) == build.Left()
     with OwnFolder.open(tmp_path) as folder:
         state.write_state(folder, State(finished=True, version=[3, 12]))
@@ -145,7 +145,7 @@ def test_what_a_build_without_end_leaves(tmp_path: Path) -> None:
 
 
 def test_the_output_is_its_owners_alone(tmp_path: Path) -> None:
-    """One that is made; one that was there is open to nobody to whom the site is not."""
+    """A new output is its owner's alone; an existing one gets no wider access than the site."""
     site = make_site(tmp_path / "site", {"app.py": "", "keys/key.pem": "secret"})
     (site / "keys").chmod(0o700)
     (site / "keys/key.pem").chmod(0o600)
@@ -168,7 +168,7 @@ def test_the_output_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_two_builds_at_once(tmp_path: Path) -> None:
-    """The second is refused."""
+    """The second build is refused."""
     site, output = make_site(tmp_path / "site", {"app.py": ""}), tmp_path / "out"
     with (
         locked(site, output),
