@@ -64,13 +64,11 @@ UNFINISHED: frozenset[str] = frozenset(
     tests/connections
     tests/emulator
     tests/integration
-    tests/launcher
     tests/logs
     tests/middleware
     tests/serving
     tests/settings
     tests/support
-    tests/system
     """.split()
 )
 
