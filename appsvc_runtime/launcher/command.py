@@ -67,7 +67,7 @@ def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], **given: Any) -> int:
-    """Keep the Python worker SCRIPT running, with its ARGUMENTS, until a stop is asked for.
+    """Keep the Python worker SCRIPT running, with its ARGUMENTS, until a stop is requested.
 
     Stops on SIGTERM, SIGINT (Ctrl-C), SIGBREAK, and for a WebJob when WEBJOBS_SHUTDOWN_FILE
     appears; a second signal ends everything at once.

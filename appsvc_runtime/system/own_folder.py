@@ -267,7 +267,7 @@ class OwnFolder:
             os.unlink(self._at(name))
 
     def _open_up(self, name: str, found: os.stat_result) -> None:
-        """Open a folder that will be removed to this user, if that needs no path."""
+        """Grant this user access to a folder that will be removed, if that needs no path."""
         path_only = getattr(os, "O_PATH", 0)
         closed = found.st_mode & stat.S_IRWXU != stat.S_IRWXU
         if not closed or not path_only or self._descriptor is None:

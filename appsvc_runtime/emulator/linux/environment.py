@@ -54,10 +54,10 @@ def make_environ(
         ),
         "HOME": space.home,
         "HOST": "0.0.0.0",
-        "LANG": "C.UTF-8",  # The image has en_US.UTF-8, which some machines lack
+        "LANG": "C.UTF-8",  # the image has en_US.UTF-8, which some machines lack
         "PATH": f"{image.bin}:{machine['PATH']}",
         "PYTHON_VERSION": ".".join(map(str, image.version)),
-        # Output is shown as it comes. The platform does not set this.
+        # Output is shown as it comes; on the platform no user waits for it.
         "PYTHONUNBUFFERED": "1",
         "WEBSITE_ROLE_INSTANCE_ID": str(instance),
     }

@@ -118,6 +118,6 @@ def make_environ(
     for name, value in app_settings:
         environ[name] = value
         environ[names.APP_SETTING_PREFIX + name] = value
-    # Output is shown as it comes. The platform does not set this.
+    # Output is shown as it comes; on the platform no user waits for it.
     environ.setdefault("PYTHONUNBUFFERED", "1")
     return environ

@@ -32,7 +32,7 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
                 empty(place)
         link = made / "approot"
         if capabilities.links_freely():  # Windows requires a right for that
-            link.unlink(missing_ok=True)  # it may be of another role root before
+            link.unlink(missing_ok=True)  # it may lead to an earlier role root
             link.symlink_to(root, target_is_directory=True)
     except OSError as error:
         raise ConfigError(

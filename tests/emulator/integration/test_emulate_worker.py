@@ -136,9 +136,7 @@ def test_role_of_a_definition(tmp_path: Path) -> None:
         ):
             assert log.count(line) == 2, line
         assert len(set(re.findall(r"MY_ID=(.*)", log))) == 2
-        assert (
-            "MY_NOTHING" in log.partition("Ready")[0]
-        )  # a warning has its xpath, which has no value
+        assert "MY_NOTHING" in log.partition("Ready")[0]  # a warning: its xpath has no value
         assert "MY_NOTHING=" not in log
         stores = {Path(path) for path in re.findall(r"DiagnosticStore=(.*)", log)}
         assert len(stores) == 2

@@ -35,7 +35,8 @@ _MOST = 0.8
 class Listing:
     """A folder of the site. `name` ends with a slash, or is "" for the site; other names are plain.
 
-    `files` are by status, `links` by target. `weight`: bytes of all files below.
+    `files` holds the status of each file, `links` the target of each link. `weight`: bytes of all
+    files below.
     """
 
     name: str

@@ -169,8 +169,8 @@ def _in_requirement(text: str, folder: Path, found: LocalSources) -> bool:
 def in_project(folder: Path, texts: Iterable[str]) -> LocalSources:
     """Return what the files of a project in `folder` name: pyproject.toml, lock files, setup.py.
 
-    Searches by regular expression, because not every Python has a TOML parser: a false match only
-    counts too much.
+    Searches by regular expression, because not every Python has a TOML parser: a false match is
+    counted without need, and does no harm.
     """
     found = LocalSources()
     for text in texts:

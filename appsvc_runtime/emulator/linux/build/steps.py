@@ -82,7 +82,7 @@ def choose_packages(
     packages, local = _choose(folder, settings, variables or {})
     if packages.kind == "none":
         return packages
-    # The machine's own variables name an index of its user, like any other index.
+    # Not those of the machine: they name an index of its user, like any other index.
     local.update(in_variables(settings, folder))
     counted = count(local, folder)
     return replace(
