@@ -11,8 +11,8 @@ As a WebJob's `run.py`::
     from appsvc_runtime.worker import main
     raise SystemExit(main(["worker.py"]))
 
-A worker's own loop finds out here whether it must stop, on every host, with the launcher or
-without: `stop_requested`, `wait_for_stop`, `beat`.
+A worker's own loop uses this module to learn whether it must stop, on every host, with the launcher
+or without: `stop_requested`, `wait_for_stop`, `beat`.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ __all__ = ["beat", "main", "stop_requested", "wait_for_stop"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Keep a worker running with the arguments `argv` (the process's own by default).
 
-    Gives the exit code: 0 after a stop, the worker's own where it is not started again, others for
-    what cannot be run at all, as `--help` says. Messages of errors go to standard error.
+    Return the exit code: 0 after a stop, the worker's own if it is not restarted, others if it
+    cannot be run at all, as `--help` explains. Error messages go to standard error.
     """
     look_here_last()
     try:
-        from .launcher.command import main as run  # which needs what no worker needs
+        from .launcher.command import main as run  # its imports are for the launcher only
 
         return run(argv)
     except KeyboardInterrupt:  # before the launcher listens for it
-        return 128 + 2  # as a shell says it
+        return 128 + 2  # as a shell reports it
 
 
 if __name__ == "__main__":

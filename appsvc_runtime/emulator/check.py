@@ -1,6 +1,6 @@
-"""`--check`: one request to the emulated site, as its visitor would send it.
+"""`--check`: one request to the emulated site, as a client sends it.
 
-Stands on aiohttp. Must not know how the site is run.
+Uses aiohttp. Must not know how the site is run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import yarl
 
 __all__ = ["Checked", "check"]
 
-# Of a page that is not wanted, as much as a log can bear.
+# The most that is printed of an unexpected response, in bytes.
 _SHOWN = 2000
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came: `status` is 0 where nothing did, `text` the reason or the page's beginning."""
+    """The result: `status` is 0 without a response; `text` is why, or the start of the body."""
 
     status: int
     reason: str
@@ -31,17 +31,17 @@ class Checked:
 
     @property
     def good(self) -> bool:
-        """Say whether the site answered with a status under 500."""
+        """Return whether the site responded with a status under 500."""
         return 0 < self.status < 500
 
 
 async def check(origin: str, path: str, *, limit: float, tls: ssl.SSLContext | None) -> Checked:
-    """Ask the site at `origin` (`http://127.0.0.1:8000`) for `path`, following no redirect.
+    """Send GET `path` to the site at `origin` (`http://127.0.0.1:8000`), following no redirect.
 
-    `limit` is the time that may take, in seconds. `tls` knows the emulator's certificate.
+    `limit` is the timeout in seconds. `tls` trusts the emulator's certificate.
     """
     began = time.monotonic()
-    # As a browser sends it: what no URL may hold is escaped, escapes that are there stay.
+    # As a browser sends it: characters that no URL may contain are escaped, existing escapes stay.
     url = yarl.URL(origin + quote(path, safe="/?%:@!$&'()*+,;=~[]"), encoded=True)
     try:
         async with (
@@ -63,7 +63,7 @@ async def check(origin: str, path: str, *, limit: float, tls: ssl.SSLContext | N
                 answer.status, answer.reason or "", time.monotonic() - began, text
             )  # fmt: skip
     except asyncio.TimeoutError:
-        reason = f"no answer within {limit:g} s"
+        reason = f"no response within {limit:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        reason = f"no whole answer: {error or type(error).__name__}"
+        reason = f"no complete response: {error or type(error).__name__}"
     return Checked(0, "", time.monotonic() - began, reason)

@@ -1,7 +1,7 @@
-"""The command `appsvc emulate`: options in, a running emulator, its log and its exit code out.
+"""The command `appsvc emulate`: takes options, runs an emulator, returns its exit code.
 
-An entry point of the group `appsvc.commands`: loaded only when it is used. Must not hold any rule
-of the platform's.
+An entry point of the group `appsvc.commands`: loaded only when it is used. Must not contain any
+rule of the platform.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .processes import site_folder
 
 __all__ = ["emulate"]
 
-# Which kinds of host an option is for, where not for all; how it is written, if not as it is named.
+# The kinds of host that an option is for, if not all; and how to write it, if not as its name.
 _FRONT_END = ("iis", "linux")
 _ONLY: dict[str, tuple[str, ...]] = {
     "port": _FRONT_END,
@@ -64,26 +64,28 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     default="auto",
     show_default=True,
     help="The host: the Linux container, the handler of IIS that starts Python, the worker roles "
-    "of a Cloud Service, the WebJobs in App_Data/jobs. auto: what web.config says; worker where "
+    "of a Cloud Service, the WebJobs in App_Data/jobs. auto: as web.config has it; worker if "
     "there is a ServiceDefinition.csdef instead; else linux.",
 )
 @click.option(
     "--port",
     metavar="PORT",
-    help="0: a free one. [default: 8000; 8080 before a container; 0 with --check]",
+    help="0: a free port. [default: 8000; 8080 for a container; 0 with --check]",
 )
-@click.option("--https", is_flag=True, help="Speak TLS, with a certificate made on the spot.")
+@click.option("--https", is_flag=True, help="Use TLS, with a new certificate.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
 @click.option(
     "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
 )
-@click.option("--map", "maps", multiple=True, metavar="PATH=DIR", help="Where a path is here.")
+@click.option(
+    "--map", "maps", multiple=True, metavar="PATH=DIR", help="The local folder of a path."
+)
 @click.option(
     "--check",
     is_flag=False,
     flag_value="/",
     metavar="[PATH]",
-    help="Request PATH of the site (/), print status and timing, and end: 0 for a status under "
+    help="Request PATH of the site (/), print status and timing, and exit: 0 for a status under "
     "500, else 1. To name a folder, write it first: SITE --check.",
 )
 @click.option("--public-name", default="", metavar="HOST", help="[default: SITE.azurewebsites.net]")
@@ -91,17 +93,17 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     "--allow-host",
     multiple=True,
     metavar="HOST",
-    help="Take requests for HOST too, or for all below .HOST: repeatable. [default: only the "
+    help="Accept requests for HOST too, or for all below .HOST: repeatable. [default: only the "
     "public name, localhost and loopback addresses]",
 )
-@click.option("--raw", is_flag=True, help="Translate no public name to the local address.")
+@click.option("--raw", is_flag=True, help="Do not translate the public name to the local address.")
 @click.option(
     "--request-limit",
     type=click.FloatRange(min=0, min_open=True),
     default=230.0,
     show_default=True,
     metavar="SECONDS",
-    help="When the load balancer cuts a request.",
+    help="After how long the load balancer ends a request.",
 )
 @click.option(
     "--auth",
@@ -115,34 +117,32 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     type=click.IntRange(1, 2),
     default=1,
     show_default=True,
-    help="IIS: of HttpPlatformHandler.",
+    help="IIS: version of HttpPlatformHandler.",
 )
-@click.option("--startup-command", default="", metavar="CMD", help="Linux: as set for the site.")
+@click.option("--startup-command", default="", metavar="CMD", help="Linux: the site's own.")
 @click.option(
     "--python-version",
     type=PythonVersion(),
-    help="Linux: of the container. [default: that of --python]",
+    help="Linux: that of the container. [default: that of --python]",
 )
 @click.option("--build/--no-build", default=True, help="Linux: build first, as a deployment does.")
-@click.option("--clean", is_flag=True, help="Linux: build from nothing.")
+@click.option("--clean", is_flag=True, help="Linux: build from scratch.")
 @click.option(
     "--instances",
     type=click.IntRange(1, 30),
-    help="Linux: how many containers. Worker: of each role. [default: as configured, or 1]",
+    help="Linux: number of containers. Worker: instances per role. [default: as configured, or 1]",
 )
-@click.option(
-    "--affinity/--no-affinity", default=True, help="Linux: the cookie that keeps an instance."
-)
-@click.option("--health-check", default="", metavar="PATH", help="Linux: ask PATH each minute.")
+@click.option("--affinity/--no-affinity", default=True, help="Linux: cookie to keep an instance.")
+@click.option("--health-check", default="", metavar="PATH", help="Linux: probe PATH every minute.")
 @click.option(
     "--health-check-interval",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Linux: not each minute.",
+    help="Linux: time between probes.",
 )
-@click.option("--trigger", metavar="NAME", help="WebJob: run this triggered job once, and end.")
+@click.option("--trigger", metavar="NAME", help="WebJob: run this triggered job once, and exit.")
 @click.pass_context
 def emulate(context: click.Context, /, **options: Any) -> int:
     r"""Run SITE on this machine as App Service would: in IIS, by its own web.config, or on Linux.
@@ -169,10 +169,10 @@ def emulate(context: click.Context, /, **options: Any) -> int:
         if (error.name or "").startswith(__package__):
             raise
         raise ConfigError(
-            f"The emulator needs a package that is not here: {error.name}.",
+            f"The emulator needs a package that is not installed: {error.name}.",
             hint='Run `pip install "appsvc-runtime[emulator]"` in this environment, or '
-            '`pipx install "appsvc-runtime[emulator]"` and call that command with no environment '
-            "active.",
+            '`pipx install "appsvc-runtime[emulator]"` and run that command without an active '
+            "environment.",
         ) from None
     site_folder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)
@@ -207,7 +207,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
 
 
 def _kind(folder: Path, options: dict[str, Any]) -> str:
-    """Say what is emulated: `iis`, `linux`, `worker` or `webjob`."""
+    """Return what to emulate: `iis`, `linux`, `worker` or `webjob`."""
     from .iis.site import find_config
     from .roles import plan
 
@@ -226,7 +226,7 @@ def _kind(folder: Path, options: dict[str, Any]) -> str:
 
 
 def _refuse(context: click.Context, kind: str) -> None:
-    """Raise ConfigError where an option was given that means nothing to this kind of host."""
+    """Raise ConfigError if an option was given that this kind of host does not have."""
     for name, kinds in _ONLY.items():
         given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
         if given and kind not in kinds:
@@ -234,5 +234,5 @@ def _refuse(context: click.Context, kind: str) -> None:
             others = " and ".join(_CALLED[other] for other in kinds)
             raise ConfigError(
                 f"{written} means nothing to {_CALLED[kind]}.",
-                hint=f"It is for {others}: leave it out, or name another host by --as.",
+                hint=f"It is for {others}: leave it out, or choose another host with --as.",
             )

@@ -1,6 +1,6 @@
 """From the options of `appsvc emulate` to what runs: a host behind the front end, roles, jobs.
 
-Must not hold any rule of the platform's.
+Must not contain any rule of the platform.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def run_webjob(folder: Path, options: dict[str, Any]) -> int:
 
 
 def make_iis_host(folder: Path, options: dict[str, Any]) -> Host:
-    """Return IIS with the site of a folder; raises ConfigError for what cannot be run."""
+    """Return IIS with the site of a folder; raise ConfigError if it cannot be run."""
     from .iis import host as iis_host
     from .iis import plan, windows_paths
     from .processes import environment
@@ -90,7 +90,7 @@ def make_iis_host(folder: Path, options: dict[str, Any]) -> Host:
 
 
 def make_linux_host(folder: Path, options: dict[str, Any]) -> Host:
-    """Return the Linux container of a site; raises ConfigError for what cannot be run."""
+    """Return the Linux container of a site; raise ConfigError if it cannot be run."""
     from .linux import host as linux_host
     from .linux import plan as linux_plan
     from .processes import environment
@@ -118,7 +118,7 @@ def make_linux_host(folder: Path, options: dict[str, Any]) -> Host:
 
 
 def _tell(python: ProjectPython, findings: Iterable[Finding] = ()) -> None:
-    """Print which Python was chosen and why, and what was found wrong with the site."""
+    """Print which Python was chosen and why, and the findings about the site."""
     for line in python.lines:
         echo(line)
     for finding in findings:

@@ -1,6 +1,7 @@
-"""One running emulator: the front end and the host behind it, started in order and ended whole.
+"""One running emulator: the front end and the host behind it, started and ended in order.
 
-Knows who is asked by whom. Must not know what kind of host there is, and must not print.
+Knows the order of the parts that a request passes. Must not know what kind of host there is, and
+must not print.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from .processes.guard import guarded
 __all__ = ["Emulation", "run"]
 
 _HOST = "127.0.0.1"
-# What the platform gives a stopping instance; a second Ctrl-C does not wait for it.
+# Seconds that a stopping instance gets on the platform; a second Ctrl-C does not wait for it.
 _GRACE = 2.0
 _EMULATOR = "emulator"
 
 
 class Emulation:
-    """The site of `host`, served until `close`. `url` is where, once it listens."""
+    """The site of `host`, served until `close`. `url` is its address, once it listens."""
 
     def __init__(self, host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
         self.url = ""
@@ -50,14 +51,14 @@ class Emulation:
 
     @property
     def remark(self) -> str:
-        """Why no answer is what its user wants, "" for no such reason."""
+        """Why all responses differ from what the user expects, or ""."""
         return self._host.remark
 
     async def start(self) -> str:
-        """Listen, start the host, and wait until it can answer; give "", or why it cannot.
+        """Listen, start the host, and wait until it can respond; return "", or why it cannot.
 
-        ConfigError for a port that cannot be had or a host that cannot be started at all. One that
-        starts and fails is said in the log: its requests get the pages that the platform hides.
+        Raise ConfigError if the port cannot be bound, or the host cannot be started at all. If a
+        host starts and fails, this is logged: its requests get the pages that the platform hides.
         """
         port = await self._listen()
         problem = await self._host.start(self._tell, port)
@@ -66,9 +67,9 @@ class Emulation:
         return problem or ""
 
     async def close(self) -> None:
-        """Let running requests end for a moment, then end everything, whatever fails meanwhile.
+        """Let running requests end for a moment, then end everything, even if some of it fails.
 
-        Cancelled, it ends everything at once.
+        On cancellation, end everything at once.
         """
         try:
             if self._front is not None:
@@ -116,7 +117,7 @@ class Emulation:
         return number
 
     def _certify(self) -> ssl.SSLContext:
-        """Make the certificate, and leave the authority's where a user finds it."""
+        """Make the certificate, and write the authority's to a file for the user."""
         names = certificate_names(self._serving.allowed_hosts)
         certificates = Certificates(self._host.names.public, *names)
         self.tls = certificates.client_context()
@@ -126,19 +127,19 @@ class Emulation:
         return certificates.server_context()
 
     def _tell(self, problem: str) -> None:
-        """Say once that the site is ready, or why it is not."""
+        """Report once that the site is ready, or why it is not."""
         if problem:
-            self._say(_EMULATOR, f"Not ready, {self.url} shows why as well: {problem}")
+            self._say(_EMULATOR, f"Not ready, {self.url} also shows why: {problem}")
         elif not self._ready:
             self._ready = True
             self._show(f"Ready {self.url}")
 
 
 def run(host: Host, serving: Serving, *, say: Say, show: Callable[[str], None]) -> int:
-    """Emulate until a stop signal, or ask once where that is wanted; give the exit code.
+    """Emulate until a stop signal, or send one request with `--check`; return the exit code.
 
-    `show` prints what programs wait for: the line `Ready URL`, and what `--check` found. A second
-    signal ends at once what has not ended yet.
+    `show` prints what programs wait for: the line `Ready URL`, and the result of `--check`. A
+    second signal kills what has not ended yet.
     """
     with guarded():
         return asyncio.run(_run(host, serving, say, show))
@@ -175,16 +176,16 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
     began = time.monotonic()
     problem = await emulation.start()
     if serving.check is None:
-        return await asyncio.Event().wait()  # for ever
+        return await asyncio.Event().wait()  # forever
     ready = time.monotonic() - began
     if problem:
-        show(f"GET {serving.check} was not asked, as the site did not start in {ready:.1f} s:")
+        show(f"GET {serving.check} was not sent: the site did not start in {ready:.1f} s:")
         show(problem)
         return 1
     found = await check(
         emulation.url, serving.check, limit=serving.request_limit + 5, tls=emulation.tls
     )
-    answer = f"{found.status} {found.reason}".strip() if found.status else "no answer"
+    answer = f"{found.status} {found.reason}".strip() if found.status else "no response"
     show(
         f"GET {serving.check} {answer} in {found.seconds * 1000:.0f} ms "
         f"(ready after {ready * 1000:.0f} ms)"
@@ -199,7 +200,7 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
 
 
 def _bind(port: int) -> socket.socket:
-    """Give a socket that listens: what is only bound, another may bind as well."""
+    """Return a listening socket: a port that is only bound can be bound by others too."""
     bound = sockets.bind(_HOST, port)
     try:
         bound.listen(1024)

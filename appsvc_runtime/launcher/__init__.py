@@ -1,1 +1,1 @@
-"""The worker's launcher: keeps a worker running. Behind `appsvc_runtime.worker`."""
+"""The worker's launcher: keeps a worker running. Used by `appsvc_runtime.worker`."""

@@ -1,6 +1,6 @@
-"""The launcher as a command: options in, a worker kept running, its exit code out.
+"""The launcher as a command: takes options, keeps a worker running, returns its exit code.
 
-Apart from `worker`, which every worker imports and which therefore stays light.
+Separate from `worker`, which every worker imports and which must therefore stay light.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["main"]
 
 _STDOUT = 1
 _LOOK_SECONDS = 0.05
-# Written as a flag, whatever the variable takes.
+# These options are flags, whatever values their variables accept.
 _FLAGS = frozenset({"APPSVC_WORKER_KUDU_TIMING", "APPSVC_WORKER_SINGLETON"})
 _PREFIX = "APPSVC_WORKER_"
 _METAVARS = {
@@ -40,7 +40,7 @@ _METAVARS = {
 
 
 def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for each setting to a command, read and described by the one table."""
+    """Add an option for each setting to a command, with parser and help from the one table."""
     for row in reversed(WORKER_OPTIONS.values()):
         switch = "--" + row.name.removeprefix(_PREFIX).lower().replace("_", "-")
         if row.name in _FLAGS:
@@ -57,9 +57,9 @@ def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
     epilog="Each option is also a setting: APPSVC_WORKER_ and its name, such as "
     "APPSVC_WORKER_HEALTHY_AFTER. Exit codes: 0 after a stop; the worker's own (128+n for signal "
-    "n) where it is not started again; 2 for an option or setting that cannot be used, 65 for a "
-    "syntax error in the script, 66 where there is none, 67 for a folder, 77 for one that cannot "
-    "be read, 69 for no interpreter.",
+    "n) if it is not started again; 2 for an invalid option or setting, 65 for a syntax error in "
+    "the script, 66 if it does not exist, 67 if it is a folder, 77 if it cannot be read, 69 if "
+    "there is no interpreter.",
 )
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module, as for python -m.")
 @click.option("--once", is_flag=True, help="Never start it again: --restart never.")
@@ -67,12 +67,12 @@ def _with_worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], **given: Any) -> int:
-    """Keep the Python worker SCRIPT running, with its ARGUMENTS, until a stop is asked for.
+    """Keep the Python worker SCRIPT running, with its ARGUMENTS, until a stop is requested.
 
     Stops on SIGTERM, SIGINT (Ctrl-C), SIGBREAK, and for a WebJob when WEBJOBS_SHUTDOWN_FILE
     appears; a second signal ends everything at once.
     """
-    # click gives the names of parameters in lower case.
+    # click converts names of parameters to lower case.
     arguments_given = {name.upper(): value for name, value in given.items()}
     if once:
         arguments_given["APPSVC_WORKER_RESTART"] = "never"
@@ -84,7 +84,7 @@ def command(module: bool, once: bool, script: str, arguments: tuple[str, ...], *
 def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
     """Run a plan in this process, until it ends or a signal comes; return the exit code.
 
-    `environ` are this process's own variables.
+    `environ` holds this process's own variables.
     """
     process.open_standard_streams()
     log = WorkerLog(_targets(plan, environ), options.resolve("APPSVC_LOG_FORMAT", None, environ))
@@ -101,7 +101,7 @@ def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
         if singleton is not None:
             singleton.start()
         code = launcher.run()
-        # Nobody is in a hurry unless a stop is asked for: a slow reader gets all of it.
+        # Only a stop requires haste: otherwise a slow reader gets all of the output.
         while not launcher.stopping and not log.idle():
             time.sleep(_LOOK_SECONDS)
         return code
@@ -111,7 +111,7 @@ def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
 
 
 def _targets(plan: WorkerPlan, environ: Mapping[str, str]) -> list[Target]:
-    """Return where the output goes; a folder that cannot be made is told when writing fails."""
+    """Return where the output goes; a folder that cannot be made is reported when writing fails."""
     size = options.resolve("APPSVC_LOG_MAX_BYTES", None, environ)
     backups = options.resolve("APPSVC_LOG_BACKUPS", None, environ)
     targets: list[Target] = [StreamTarget(_STDOUT)] if plan.to_stdout else []
@@ -123,5 +123,5 @@ def _targets(plan: WorkerPlan, environ: Mapping[str, str]) -> list[Target]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the launcher with the arguments `argv`, this process's for None; return the exit code."""
+    """Run the launcher with the arguments `argv`, or this process's own; return the exit code."""
     return run_command(command, argv, "python -m appsvc_runtime.worker")

@@ -1,6 +1,6 @@
-"""Whether a worker that runs is alive: by a file that it touches, or an address that it answers.
+"""Whether a running worker is alive: by a file that it touches, or an address where it responds.
 
-Looks and asks only; what follows is the launcher's. Must not know of processes.
+Only checks; the launcher decides what follows. Must not know of processes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _MOST_OFTEN, _LEAST_OFTEN = 0.2, 15.0
 
 
 class Heartbeat:
-    """A file that the worker touches at least each `timeout` seconds.
+    """A file that the worker touches at least every `timeout` seconds.
 
-    What its time is does not matter, only that it changes: clocks differ and are set.
+    Only a change of its modification time counts, not the time itself: clocks differ and are set.
     """
 
     def __init__(self, path: str, timeout: float, clock: Callable[[], float] = time.monotonic):
@@ -33,12 +33,12 @@ class Heartbeat:
         self.start()
 
     def start(self) -> None:
-        """Begin anew, with a worker that has just been started."""
+        """Start over, for a worker that has just been started."""
         self._last = self._look()
         self._changed = self._clock()
 
     def problem(self) -> str:
-        """Return what is wrong, "" for nothing."""
+        """Return what is wrong, or ""."""
         found = self._look()
         now = self._clock()
         if found != self._last:
@@ -49,7 +49,7 @@ class Heartbeat:
         return f"{self._path} has not been touched for {silent:.1f} s"
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def _look(self) -> tuple[int, int] | None:
         try:
@@ -60,39 +60,39 @@ class Heartbeat:
 
 
 class HealthUrl:
-    """An address that answers at least each `timeout` seconds with a status under 400."""
+    """An address that responds at least every `timeout` seconds with a status under 400."""
 
     def __init__(self, url: str, timeout: float):
         self._url = url
         self._timeout = timeout
         self._pause = min(max(timeout / 4, _MOST_OFTEN), _LEAST_OFTEN)
         self._stop = threading.Event()
-        self._why = "it was not asked yet"
-        self._answered = 0.0  # when the last question with a good answer was asked
+        self._why = "no request was sent yet"
+        self._answered = 0.0  # when the last request with a good response was sent
         self.start()
         threading.Thread(target=self._ask_always, name="health", daemon=True).start()
 
     def start(self) -> None:
-        """Begin anew, with a worker that has just been started."""
+        """Start over, for a worker that has just been started."""
         self._started = time.monotonic()
 
     def problem(self) -> str:
-        """Return what is wrong, "" for nothing."""
-        # An answer to a question of before the start, which came after it, takes nothing away.
+        """Return what is wrong, or ""."""
+        # A response that comes after the start to a request from before it does no harm.
         silent = time.monotonic() - max(self._started, self._answered)
         if silent < self._timeout:
             return ""
-        return f"its health address has not answered well for {silent:.1f} s: {self._why}"
+        return f"its health address has had no good response for {silent:.1f} s: {self._why}"
 
     def close(self) -> None:
-        """Ask no more."""
+        """Send no more requests."""
         self._stop.set()
 
     def _ask_always(self) -> None:
         import urllib.error
         import urllib.request
 
-        # Its own machine is asked: never by a proxy.
+        # The worker is on this machine: never use a proxy.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while not self._stop.wait(self._pause):
             began = time.monotonic()
@@ -100,8 +100,8 @@ class HealthUrl:
                 with opener.open(self._url, timeout=max(self._timeout / 2, 1.0)) as answer:
                     answer.read(1)
                 self._answered = began
-            except Exception as error:  # a status of 400 or more, no answer, no HTTP
-                # Others' texts may hold the address, and a password with it.
+            except Exception as error:  # a status of 400 or more, no response, not HTTP
+                # Texts of other modules may contain the address, and a password in it.
                 self._why = str(getattr(error, "reason", "")) or type(error).__name__
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()  # it holds the connection

@@ -1,6 +1,7 @@
-"""The `APPSVC_WORKER_*` settings: one table that the launcher, its help and the README share.
+"""The `APPSVC_WORKER_*` settings: one table for the launcher, its help and the documentation.
 
-Apart from `options`, which every web process loads. Pure; must not know what the options are for.
+Separate from `options`, which every web process loads. Pure; must not know how the options are
+used.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ __all__ = ["WORKER_OPTIONS"]
 
 
 def parse_duration(text: str) -> float:
-    """Read seconds, 0 or more, such as `2.5`; ValueError for anything else."""
+    """Parse seconds, 0 or more, such as `2.5`; raise ValueError for anything else."""
     try:
         seconds = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
@@ -25,7 +26,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_timeout(text: str) -> float:
-    """Read seconds, more than 0; ValueError for anything else."""
+    """Parse seconds, more than 0; raise ValueError for anything else."""
     seconds = parse_duration(text)
     if not seconds:
         raise ValueError("expected a number of seconds above 0, such as 2.5")
@@ -33,7 +34,7 @@ def parse_timeout(text: str) -> float:
 
 
 def parse_mode(text: str) -> str:
-    """Read when a worker is started again; ValueError for anything else."""
+    """Parse when a worker is started again; raise ValueError for anything else."""
     word = text.strip().lower()
     if word not in ("always", "on-failure", "never"):
         raise ValueError("expected always, on-failure or never")
@@ -41,7 +42,7 @@ def parse_mode(text: str) -> str:
 
 
 def parse_lease(text: str) -> float:
-    """Read how long a lease lasts: what Azure Storage allows; ValueError for anything else."""
+    """Parse how long a lease lasts, within Azure Storage's limits; raise ValueError for others."""
     seconds = parse_duration(text)
     if not 15 <= seconds <= 60 or seconds != int(seconds):
         raise ValueError("expected a whole number of seconds from 15 to 60")
@@ -67,21 +68,21 @@ WORKER_OPTIONS: dict[str, Option] = {
             "APPSVC_WORKER_HEALTHY_AFTER",
             parse_duration,
             10.0,
-            "A run of so many seconds was a good one: the next one follows at once.",
+            "After a run of at least so many seconds, the worker is started again at once.",
         ),
         Option(
             "APPSVC_WORKER_KUDU_TIMING",
             parse_bool,
             False,
-            "Start again as the platform does WebJobs: after `WEBJOBS_RESTART_TIME` (60 s), at "
-            "once after 2 minutes.",
+            "Start again with the platform's timing for WebJobs: after `WEBJOBS_RESTART_TIME` "
+            "(60 s), or at once after a run of 2 minutes.",
         ),
         Option(
             "APPSVC_WORKER_GIVE_UP_AFTER",
             parse_count,
             0,
-            "End, with the worker's own code, after so many short runs in a row that failed. Never "
-            "when not set.",
+            "Exit with the worker's own code after so many short failed runs in a row. Never when "
+            "not set.",
         ),
         Option(
             "APPSVC_WORKER_GRACE",
@@ -100,14 +101,14 @@ WORKER_OPTIONS: dict[str, Option] = {
             "APPSVC_WORKER_HEALTH_URL",
             parse_text,
             "",
-            "The worker's own address, which answers with a status under 400 while it is alive.",
+            "A URL of the worker, which responds with a status under 400 while it is alive.",
         ),
         Option(
             "APPSVC_WORKER_LIVENESS_TIMEOUT",
             parse_timeout,
             60.0,
-            "After so many seconds without a sign of life the worker is ended, its stack logged, "
-            "and started again.",
+            "After so many seconds without a sign of life, the worker's stack is logged, and the "
+            "worker is ended and started again.",
         ),
         Option(
             "APPSVC_WORKER_SINGLETON",
@@ -119,13 +120,13 @@ WORKER_OPTIONS: dict[str, Option] = {
             "APPSVC_WORKER_SINGLETON_NAME",
             parse_text,
             "",
-            "What the blob is called. By default after the site or role, and the worker.",
+            "The name of the blob. By default made of the names of site or role, and worker.",
         ),
         Option(
             "APPSVC_WORKER_SINGLETON_LEASE",
             parse_lease,
             15.0,
-            "How long the lease lasts, from 15 to 60 seconds: who dies is followed after that.",
+            "Seconds (15 to 60) that the lease lasts. After a crash another instance waits for it.",
         ),
         Option(
             "APPSVC_WORKER_SINGLETON_STORAGE",

@@ -1,8 +1,8 @@
 """A worker's output on its way to the log: stamped line by line, nothing lost, memory bounded.
 
-Bytes in, lines of bytes out: what is no UTF-8 stays as it is. One thread writes, from a short
-queue: who prints faster than the disk takes it waits, as it would writing to the disk itself. Must
-not know of processes. A line, as text (JSON where `APPSVC_LOG_FORMAT` says so):
+Takes bytes, writes lines of bytes: bytes that are not UTF-8 stay. One thread writes, from a short
+queue: a worker that prints faster than the disk writes has to wait, as it would without the
+launcher. Must not know of processes. A line, as text (JSON with `APPSVC_LOG_FORMAT`):
 
     2026-11-21T10:34:20.123+0000 run=3 err: Connection refused
 """
@@ -26,23 +26,23 @@ __all__ = ["MAX_LINE", "FileTarget", "LineCutter", "StreamTarget", "Target", "Wo
 
 # A longer line is written in pieces.
 MAX_LINE = 64 * 1024
-# Parts of output on their way, each of at most what is read at once (64 KiB) and MAX_LINE.
+# Parts of output in the queue, each at most as long as one read (64 KiB) and MAX_LINE.
 _QUEUE_LENGTH = 8
-# How long the launcher waits to say something of its own when nobody takes the output.
+# Seconds that the launcher waits to log a line of its own when no target accepts output.
 _SAY_SECONDS = 1.0
-# Lines of its own that are kept until somebody does.
+# The most lines of its own that are kept until a target does.
 _MOST_LATE = 100
 LAUNCHER = "launcher"
 
 
 class Target(Protocol):
-    """Where lines go."""
+    """A target of lines."""
 
     def append(self, data: bytes) -> None:
         """Write whole lines; never raises."""
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the target."""
 
 
 class FileTarget:
@@ -57,19 +57,19 @@ class FileTarget:
             self._handler.append(data)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._handler.close()
 
 
 class StreamTarget:
-    """A descriptor, as standard output is one. What nobody takes is counted and told of later."""
+    """A descriptor, such as standard output. Failed writes are counted and reported later."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.lost = 0
 
     def append(self, data: bytes) -> None:
-        """Write whole lines, waiting for a reader who is slow."""
+        """Write whole lines, waiting for a slow reader."""
         if self.lost:
             told = f"{self.lost} parts of the output could not be written and are missing here."
             data = stamp("", LAUNCHER, 0, told.encode() + b"\n") + data
@@ -78,9 +78,9 @@ class StreamTarget:
             while view:
                 try:
                     view = view[os.write(self._descriptor, view) :]
-                except BlockingIOError:  # somebody made it so
+                except BlockingIOError:  # another program has made it non-blocking
                     time.sleep(0.01)
-        except OSError:  # the reader has gone, the disk is full: the worker goes on
+        except OSError:  # the reader has gone, the disk is full: the worker continues
             self.lost += 1
         else:
             self.lost = 0
@@ -90,13 +90,13 @@ class StreamTarget:
 
 
 class LineCutter:
-    """Cuts one stream into whole lines; what has no end yet is held back, at most MAX_LINE."""
+    """Splits one stream into whole lines; holds back an incomplete line, at most MAX_LINE."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def add(self, data: bytes) -> bytes:
-        """Return the lines that are whole by now, each with its newline, b"" for none."""
+        """Return the lines that are complete by now, each with its newline, or b""."""
         end = data.rfind(b"\n") + 1
         if not end:
             self._rest += data
@@ -116,7 +116,7 @@ class LineCutter:
 
 
 class WorkerLog:
-    """Takes lines from several threads and has them written to all `targets`, in their order.
+    """Takes lines from several threads and writes them to all `targets`, in their order.
 
     `form`: `text` or `json`.
     """
@@ -126,14 +126,14 @@ class WorkerLog:
         self._form = form
         self._count = threading.Lock()
         self._queue: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(_QUEUE_LENGTH)
-        self._stuck = False  # nobody has taken what was last said
-        self._waiting = 0  # threads that wait for room
-        self._late: deque[tuple[str, int, bytes]] = deque(maxlen=_MOST_LATE)  # said, with no room
+        self._stuck = False  # the last line of the launcher's own found no space in the queue
+        self._waiting = 0  # threads that wait for space
+        self._late: deque[tuple[str, int, bytes]] = deque(maxlen=_MOST_LATE)  # own lines
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
     def put(self, stream: str, run: int, lines: bytes) -> None:
-        """Take whole lines of a run's stream; waits while too much is on its way."""
+        """Add whole lines of a run's stream; wait while the queue is full."""
         if lines:
             with self._count:
                 self._waiting += 1
@@ -142,16 +142,17 @@ class WorkerLog:
                 self._waiting -= 1
 
     def idle(self) -> bool:
-        """Return whether everything that was taken has been written."""
+        """Return whether all lines have been written."""
         return not (self._queue.unfinished_tasks or self._waiting or self._late)
 
     def say(self, text: str, run: int = 0) -> None:
-        """Take a line of the launcher's own, which must not wait for ever: for a second at most.
+        """Add a line of the launcher's own; wait a second at most.
 
-        And not again and again: a stop must be done in the time that the platform gives.
+        After one such wait do not wait again: a stop must be done in the time that the platform
+        gives.
         """
         text = text.replace("\n", " ")
-        if not text.isprintable():  # a path, or what a server has answered, may hold anything
+        if not text.isprintable():  # a path, or a server's response, may contain anything
             text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
         line = text.encode("utf-8", "backslashreplace") + b"\n"
         try:
@@ -162,7 +163,7 @@ class WorkerLog:
             self._late.append((LAUNCHER, run, line))
 
     def close(self, patience: float = 2.0) -> None:
-        """Have everything written, for so many seconds at most."""
+        """Write all remaining lines, for at most so many seconds."""
         deadline = time.monotonic() + (0.0 if self._stuck else patience)
         try:
             self._queue.put(None, timeout=max(0.001, deadline - time.monotonic()))
@@ -187,7 +188,7 @@ class WorkerLog:
 def stamp(form: str, stream: str, run: int, lines: bytes) -> bytes:
     """Return whole lines with time, stream and run before each; `form` is `json`, or else text.
 
-    All get the time at which they are written: they were read together.
+    All get the time at which they are written, because they were read together.
     """
     when = time.time()
     seconds = time.localtime(when)

@@ -1,7 +1,6 @@
-"""What the launcher is to run and how, all of it checked before anything is started.
+"""What the launcher runs and how, all of it checked before anything is started.
 
-Reads settings and looks at files. Must not start anything; what a script must be, `script`
-says.
+Reads settings and looks at files. Must not start anything; `script` decides what a script must be.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ __all__ = ["WorkerPlan", "make_worker_plan"]
 
 _PREFIX = "APPSVC_WORKER_"
 _STORE = "DiagnosticStore"
-# Both readers find it: the article names this file, ps.cmd writes LaunchWorker.ps1.txt beside it.
+# Two tools find it: the article names this file, ps.cmd writes LaunchWorker.ps1.txt beside it.
 _ROLE_LOG = os.path.join("LogFiles", "LaunchWorker.ps1.log")
 _RESTART_TIME = "WEBJOBS_RESTART_TIME"
-# What the platform gives a WebJob, and a container, to stop.
+# Seconds that the platform gives a WebJob, and a container, to stop.
 _STOPPING_WAIT = 5.0
-# The platform ends a worker's launcher together with the worker: it must be done before.
+# The platform ends the launcher together with the worker: it must be done before.
 _MARGIN = 1.0
 _JOB_FILE = "settings.job"
 # Not all of `names.CONNECTION_PREFIXES`: an account for file shares may have no blobs.
@@ -43,12 +42,12 @@ _STORAGE_PREFIXES = ("", names.APP_SETTING_PREFIX, "CUSTOMCONNSTR_", "AZUREBLOBS
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """A worker that can be run: `argv` in the current folder, called `name` in what is said.
+    """A worker that can be run: `argv` in the current folder; `name` is used in messages.
 
-    Times are in seconds. `grace` is what the worker gets to stop. `liveness`: after how long
-    without a sign of life it counts as hung, by `heartbeat_file` or `health_url`, "" for not asked
-    for. `shutdown_file`: by which a WebJob is told, "" for none. `logs` are the files beside
-    standard output or, where `WSGI_LOG` names one, in its place. `storage` is the connection string
+    Times are in seconds. `grace` is the worker's time to stop. `liveness`: after so long without a
+    sign of life it counts as hung, by `heartbeat_file` or `health_url`, "" if not configured.
+    `shutdown_file`: the file that tells a WebJob to stop, or "". `logs` are files in addition to
+    standard output or, if `WSGI_LOG` names one, instead of it. `storage` is the connection string
     for the lease on the blob `singleton`, "" for no lease.
     """
 
@@ -73,7 +72,7 @@ class WorkerPlan:
 
     @property
     def watched(self) -> bool:
-        """Whether the worker is ended when it shows no sign of life."""
+        """Whether the worker is ended if it shows no sign of life."""
         return bool(self.heartbeat_file or self.health_url)
 
     def __repr__(self) -> str:
@@ -85,8 +84,8 @@ def make_worker_plan(
 ) -> WorkerPlan:
     """Return how to run `command`, a script or (`module`) a module with its arguments.
 
-    `given` are arguments by the names of their settings, None for one that was not given. Raises
-    ConfigError for a setting, and WorkerError for a worker, that cannot be used.
+    `given` are arguments by the names of their settings, None if not given. Raise ConfigError for
+    an invalid setting, WorkerError for a worker that cannot be run.
     """
 
     def option(name: str) -> Any:
@@ -146,7 +145,7 @@ def make_worker_plan(
 def _singleton(
     option: Callable[[str], Any], environ: Mapping[str, str], worker: str, job: JobSettings | None
 ) -> tuple[str, str, tuple[Finding, ...]]:
-    """Return the lease's name and its storage, both "" where none is asked for."""
+    """Return the lease's name and its storage, both "" without a lease."""
     asked = option("APPSVC_WORKER_SINGLETON")
     if not asked and not (job and job.is_singleton):
         return "", "", ()
@@ -157,18 +156,18 @@ def _singleton(
         return name, storage, ()
     if asked:
         raise ConfigError(
-            f"--singleton needs a storage account, and the setting {setting} is not there.",
-            hint="Set it to the account's connection string, or name another setting by "
+            f"--singleton needs a storage account, but the setting {setting} is missing.",
+            hint="Set it to the account's connection string, or name another setting with "
             "--singleton-storage.",
         )
     return "", "", (_left_to_the_platform(setting),)
 
 
 def _job_settings(environ: Mapping[str, str]) -> tuple[JobSettings | None, tuple[Finding, ...]]:
-    """Read the WebJob's settings.job, which lies beside its script or where WEBJOBS_PATH says."""
+    """Read the WebJob's settings.job, which is beside its script or in WEBJOBS_PATH."""
     if not environ.get("WEBJOBS_NAME"):
         return None, ()
-    from ..azure import job_settings  # which only a WebJob needs
+    from ..azure import job_settings  # needed by WebJobs only
     from ..system.plain_file import read_plain
 
     path = environ.get("WEBJOBS_PATH", "")
@@ -195,12 +194,12 @@ def _heartbeat_file(file: str) -> str:
     if os.path.isdir(path):
         raise ConfigError(
             f"The heartbeat file {file!r} is a folder.",
-            hint="Name a file in it by --heartbeat-file.",
+            hint="Name a file in it with --heartbeat-file.",
         )
     if not os.path.isdir(os.path.dirname(path)):
         raise ConfigError(
-            f"The heartbeat file {file!r} cannot be made: its folder is not there.",
-            hint="Make it, or name another file by --heartbeat-file.",
+            f"The heartbeat file {file!r} cannot be made: its folder does not exist.",
+            hint="Make it, or name another file with --heartbeat-file.",
         )
     return path
 
@@ -208,16 +207,16 @@ def _heartbeat_file(file: str) -> str:
 def _health_url(url: str) -> str:
     if not url:
         return ""
-    from urllib.parse import urlsplit  # which only this needs
+    from urllib.parse import urlsplit  # needed here only
 
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none, brackets without an address
+    except ValueError:  # an invalid port, brackets without an address
         usable = False
-    if not usable:  # not shown: it may hold a password
+    if not usable:  # not shown: it may contain a password
         raise ConfigError(
-            "--health-url is no address of http or https.",
+            "--health-url is not an http or https URL.",
             hint="Write it as http://127.0.0.1:8081/health.",
         )
     return url

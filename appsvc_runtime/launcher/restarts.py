@@ -1,9 +1,9 @@
 """When a worker that has ended is started again: rules and numbers, no clock, no process.
 
-A run that lasted is followed by the next at once. Others are followed after pauses that double, so
-that a worker that fails at every start does so at most ten times in its first minute. With
-`kudu=True` the platform's rule for continuous WebJobs: a minute, at once after two.
-Source of that: Kudu.Core/Jobs/ContinuousJobRunner.cs.
+After a long run the next one starts at once. After others the pauses double, so that a worker that
+fails at every start does so at most ten times in its first minute. `kudu=True` selects the
+platform's rule for continuous WebJobs: a minute, or at once after a run of two minutes. Source of
+that rule: Kudu.Core/Jobs/ContinuousJobRunner.cs.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Mode = Literal["always", "on-failure", "never"]
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 60.0
 HEALTHY_AFTER = 10.0
-# So many short runs that failed, one after the other, are worth a word.
+# After so many short failed runs in a row, log a note.
 SLOW_AFTER = 10
 KUDU_PAUSE = 60.0
 KUDU_HEALTHY_AFTER = 120.0
-# The part of a pause that chance may take away: many workers shall not start in step.
+# The random part of a pause: many workers must not start in step.
 _JITTER = 0.2
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows a run: `pause` seconds until the next, None for no next one.
+    """What follows a run: `pause` seconds until the next, or None for no next one.
 
-    `note` is what is worth saying besides, "" for nothing.
+    `note` is a line for the log, or "".
     """
 
     pause: float | None
@@ -42,9 +42,9 @@ class Decision:
 
 
 class Restarts:
-    """Decides after each run. Feed it the runs in their order.
+    """Decides after each run. Call `after` for the runs in their order.
 
-    `give_up_after`: so many short failures in a row are the end, 0 for never. `chance` gives
+    `give_up_after`: stop after so many short failures in a row, 0 for never. `chance` returns
     numbers from 0 to 1.
     """
 
@@ -63,8 +63,8 @@ class Restarts:
         self._kudu_pause = kudu_pause if kudu else None
         self._give_up_after = give_up_after
         self._chance = chance
-        self._short = 0  # short runs in a row, whatever they ended with
-        self._failures = 0  # of them, in a row, those that failed
+        self._short = 0  # short runs in a row, whatever their exit codes
+        self._failures = 0  # of these, the failed ones in a row
 
     def after(self, seconds: float, code: int) -> Decision:
         """Return what follows a run of so many seconds that ended with `code`, -n for a signal."""
@@ -81,7 +81,7 @@ class Restarts:
         return self._next() if self._kudu_pause is None else Decision(self._kudu_pause)
 
     def _next(self) -> Decision:
-        """Return the pause after a short run, by how many there were."""
+        """Return the pause after a short run, by the number of short runs."""
         note = ""
         if self._failures == SLOW_AFTER:
             note = (

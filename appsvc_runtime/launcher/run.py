@@ -1,4 +1,4 @@
-"""One run of a worker: started, listened to, asked to stop, ended with all that it started.
+"""One run of a worker: started, read, asked to stop, ended with all processes that it started.
 
 Knows processes and threads. Must not know why a run is stopped, nor what follows it.
 """
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-# After the end of all that had the pipes: for what is still in them. Who cannot write so much in
-# this time (a log that nobody takes) is not waited for any longer.
+# Seconds to read the rest of the pipes, after all processes that had them have ended. If a log does
+# not accept the output in this time, the rest is dropped.
 _LAST_WORDS = 1.0
 
 
 class Run:
-    """A started worker. Made from the main thread, which must live as long as the worker.
+    """A started worker. Create it in the main thread, which must live as long as the worker.
 
     `number` counts the runs from 1. `ended` is called, from another thread, when the worker's own
-    process has ended. `not_after` as in `Tree.popen_options`. OSError where it cannot be started.
+    process has ended. `not_after` as in `Tree.popen_options`. Raise OSError if it cannot be
+    started.
     """
 
     def __init__(
@@ -73,14 +74,14 @@ class Run:
         try:
             for thread in (*self._readers, threading.Thread(target=self._wait, daemon=True)):
                 thread.start()
-        except RuntimeError:  # no more threads can be had: nobody would see it end
+        except RuntimeError:  # out of threads: nothing would notice the end of the worker
             tree.kill()
             self._popen.wait()
             tree.close()
             for thread, stream in zip(
                 self._readers, (self._popen.stdout, self._popen.stderr), strict=True
             ):
-                if thread.ident is not None:  # which closes it
+                if thread.ident is not None:  # that thread closes its stream
                     thread.join(_LAST_WORDS)
                 elif stream is not None:
                     stream.close()
@@ -88,23 +89,23 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the worker's own process has run, by a clock that nobody sets."""
+        """How long the worker's own process has run, by a monotonic clock."""
         return self._seconds if self.returncode is not None else time.monotonic() - self._began
 
     @property
     def was_too_late(self) -> bool:
-        """Whether it never became the worker, as its time was over before."""
+        """Whether the worker's program was never executed, because its time was over before."""
         late = self._not_after is not None and steady_time() >= self._not_after
         return late and self.returncode == TOO_LATE
 
     def ask_to_stop(self) -> None:
-        """Ask the worker's own process; its children are its own to tell."""
+        """Ask the worker's own process to stop; it is responsible for its children."""
         self.tree.ask_to_stop()
 
     def finish(self) -> list[int]:
-        """End all that is left and take the last output; return those that cannot be ended."""
+        """Kill what is left and read the last output; return processes that cannot be killed."""
         left = self.tree.kill()
-        if not left:  # else nobody knows when it ends
+        if not left:  # otherwise its end cannot be predicted
             self._popen.wait()
         deadline = time.monotonic() + (_LAST_WORDS if not left else 0.5)
         for thread in self._readers:

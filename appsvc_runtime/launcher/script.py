@@ -1,7 +1,7 @@
 """Whether a worker can be run at all: its script or module, its interpreter.
 
 Looks at files and compiles. Must not start anything. Each cause has an exit code of its own, so
-that it is known without the log as well.
+that it is known even without the log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "start_error",
 ]
 
-# What the launcher ends with where nothing can be run: sysexits(3)'s, and two beside them.
+# Exit codes if nothing can be run: those of sysexits(3), and two more.
 NO_SCRIPT = 66
 A_FOLDER = 67
 NOT_READABLE = 77
@@ -41,7 +41,7 @@ class WorkerError(AppServiceError):
 
 
 def find_interpreter(python: str) -> str:
-    """Return an interpreter's path, this one's for ""; WorkerError where there is none."""
+    """Return an interpreter's path, this process's own for ""; raise WorkerError if missing."""
     if not python:
         return sys.executable
     found = shutil.which(python)
@@ -49,31 +49,31 @@ def find_interpreter(python: str) -> str:
         reason = "cannot be run" if os.path.exists(python) else "does not exist"
         raise WorkerError(
             f"The interpreter {python!r} {reason}.",
-            hint="Name a python by --python, or leave that out.",
+            hint="Name a python with --python, or leave that out.",
             exit_code=NO_INTERPRETER,
         )
     return os.path.abspath(found)
 
 
 def check_script(script: str, *, own_version: bool) -> None:
-    """Raise WorkerError for what no Python would run. Another version's syntax is not judged."""
+    """Raise WorkerError for a script that cannot run. Check syntax only with `own_version`."""
     where = f"The script {script!r}"
     if not os.path.isabs(script):
         where += f" in {os.getcwd()}"
     source = _read_script(script, where)
-    if own_version and not source.startswith(_ZIP):  # which Python runs as well
+    if own_version and not source.startswith(_ZIP):  # Python also runs ZIP files
         _check_syntax(source, script, where)
 
 
 def _read_script(script: str, where: str) -> bytes:
-    """Return what is in a script's file, b"" for a folder that Python runs."""
+    """Return the content of a script's file, or b"" for a folder that Python runs."""
     try:
         if os.path.isdir(script):
             if os.path.isfile(os.path.join(script, "__main__.py")):
                 return b""
             raise WorkerError(
                 f"{where} is a folder without a __main__.py.",
-                hint="Name the file that is to be run.",
+                hint="Name the file to run.",
                 exit_code=A_FOLDER,
             )
         with open(script, "rb") as file:
@@ -106,24 +106,24 @@ def _check_syntax(source: bytes, script: str, where: str) -> None:
 
 
 def check_module(module: str, *, own_version: bool) -> None:
-    """Raise WorkerError for a module that this interpreter does not have; others are not asked."""
+    """Raise WorkerError for a module that this interpreter lacks; others are not checked."""
     if own_version and not module.startswith("."):
         try:
             if importlib.util.find_spec(module.partition(".")[0]) is not None:
                 return
         except (ImportError, ValueError):
-            return  # Python itself shall say what is wrong
+            return  # let Python itself report what is wrong
     elif not module.startswith("."):
         return
     raise WorkerError(
-        f"There is no module {module!r} that could be run.",
+        f"There is no module {module!r} that can be run.",
         hint="Install it, or run the launcher in the folder that holds it.",
         exit_code=NO_SCRIPT,
     )
 
 
 def start_error(python: str, name: str, error: OSError) -> AppServiceError:
-    """Return what to say of a worker, called `name`, that the system would not start."""
+    """Return the error for a worker, called `name`, that the system could not start."""
     if error.errno == errno.E2BIG:
         return ConfigError(
             f"The arguments of {name}, or the variables, are too long for this system.",
@@ -131,6 +131,6 @@ def start_error(python: str, name: str, error: OSError) -> AppServiceError:
         )
     return WorkerError(
         f"The interpreter {python!r} cannot be started: {error.strerror}.",
-        hint="Name a python by --python.",
+        hint="Name a python with --python.",
         exit_code=NO_INTERPRETER,
     )

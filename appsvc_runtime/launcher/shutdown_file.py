@@ -17,7 +17,7 @@ __all__ = ["ShutdownFile"]
 
 
 class ShutdownFile:
-    """The file at `path`, "" for none. `seen`: it was there when last looked for."""
+    """The file at `path`, or "" for none. `seen`: it existed at the last check."""
 
     def __init__(self, path: str, log: WorkerLog) -> None:
         self.seen = False
@@ -25,14 +25,14 @@ class ShutdownFile:
         self._log = log
 
     def look(self) -> None:
-        """See whether the platform has told this WebJob to stop."""
+        """Check whether the platform has told this WebJob to stop."""
         if self._path and not self.seen:
             self.seen = os.path.exists(self._path)
 
     def clear(self) -> int | None:
-        """Remove what an earlier run was told by, unless another launcher is being told by it.
+        """Remove the file of an earlier run, unless another launcher uses it.
 
-        Return the lock that says so to the next launcher, None where there is none.
+        Return a lock, or None. The lock tells the next launcher that this one uses the file.
         """
         path = self._path
         if not path:
@@ -40,14 +40,16 @@ class ShutdownFile:
         try:
             lock = files.lock_own(f"{path}.launcher")
         except OSError as error:
-            self._log.say(f"{path}, by which a stop is told, cannot be there: {error.strerror}.")
+            self._log.say(
+                f"{path}, the file that asks for a stop, cannot be used: {error.strerror}."
+            )
             return None
         if lock is None:
-            self._log.say(f"Another launcher watches {path} as well: it stops both.")
+            self._log.say(f"Another launcher also watches {path}: the file stops both.")
             return None
         try:
             os.unlink(path)
         except OSError:
             if os.path.exists(path):
-                self._log.say(f"{path} was there before, cannot be removed, and counts as a stop.")
+                self._log.say(f"{path} existed before, cannot be removed, and counts as a stop.")
         return lock

@@ -1,10 +1,11 @@
 """One worker at a time over all instances: a lease on a blob in Azure Storage, taken and renewed.
 
-All that is distributed about it is Azure Storage's: who has the lease may run. Here it is only
-asked for, and what runs is ended before the lease can be anybody else's. For that a time is kept,
-counted from before each request was sent, so that it is never later than the storage's own. What
-holds to it even while this process is held up is a `TreeGuard`, a process of its own; and a worker
-that would be started too late is not.
+Azure Storage does all of the distributed part: the holder of the lease may run. This module only
+requests the lease, and ends the worker before another instance can get it. It counts the time from
+before each request was sent, so that its time is over no later than the storage's. A `TreeGuard`, a
+process of its own, enforces that time even if this process is suspended; and a worker that would
+start too late is not started.
+
 Source: "Lease Blob" in the Azure Storage REST reference.
 """
 
@@ -27,24 +28,24 @@ if TYPE_CHECKING:
 __all__ = ["CONTAINER", "Singleton"]
 
 CONTAINER = "appsvc-singletons"
-_TRY_SECONDS = 2.0  # how often a lease is asked for that another has
+_TRY_SECONDS = 2.0  # seconds between requests for a lease that another instance has
 _RENEW_PARTS = 3  # how many times a lease is renewed while it lasts
 _RETRY_SECONDS = 1.0
 _REQUEST_SECONDS = 4
-# For giving it back: who stops has little time.
+# Seconds to release the lease: a stopping process has little time.
 _CLOSE_SECONDS = 2.0
-# All that runs is gone so long before the lease could be another's.
+# All processes are gone so many seconds before another instance could get the lease.
 _MARGIN = 1.0
-# With less left than this part of a lease, nothing is started.
+# Nothing is started if less than this part of a lease is left.
 _ENOUGH = 1 / 3
 _CONFLICTS = (409, 412)
 
 
 class Singleton:
-    """The lease on the blob `name` of the account that `storage`, a connection string, names.
+    """The lease on the blob `name`, in the account of the connection string `storage`.
 
-    It is asked for, from a thread, from now until `close`. `say` takes what is worth a line of the
-    log. ConfigError where azure-storage-blob is missing or the connection string is none.
+    A thread requests it from `start` until `close`. `say` receives lines for the log. Raise
+    ConfigError if azure-storage-blob is missing or the connection string is invalid.
     """
 
     def __init__(self, storage: str, name: str, seconds: float, say: Callable[[str], None]) -> None:
@@ -52,9 +53,9 @@ class Singleton:
         self._seconds = seconds
         self._say = say
         self._lock = threading.Lock()
-        self._until = 0.0  # by steady_time: until then nobody else can have the lease
+        self._until = 0.0  # by steady_time: until then no other instance can get the lease
         self._taken = 0  # how many times it was taken
-        self._runs: tuple[int, int] = (0, 0)  # a run, and with which lease it was started
+        self._runs: tuple[int, int] = (0, 0)  # a run, and the lease with which it was started
         self._mark = ""
         self._said = ""
         self._ending = threading.Event()
@@ -64,17 +65,17 @@ class Singleton:
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask for the lease: once stop signals have their handlers."""
+        """Start to request the lease; call it when stop signals have their handlers."""
         self._thread.start()
 
     def may_start(self) -> bool:
-        """Return whether the lease is there, and lasts."""
+        """Return whether the lease is held, and lasts long enough."""
         return self._left() > self._seconds * _ENOUGH and self._guard_lives()
 
     def guard(self, tree: Tree, run: int) -> float | None:
-        """Have a run's tree ended with the lease, whatever becomes of this process.
+        """Let the guard end a run's tree with the lease, whatever happens to this process.
 
-        Give the time after which it must not be started any more, None where that cannot be.
+        Return the time after which the run must not be started any more, or None without a guard.
         """
         with self._lock:
             self._runs = (run, self._taken)
@@ -83,7 +84,7 @@ class Singleton:
             return self._until - _MARGIN if self._guard is not None else None
 
     def problem(self, run: int) -> str:
-        """Return why a run must end, "" for nothing: early enough for it to stop in order."""
+        """Return why a run must end, or "": early enough for it to stop in order."""
         if not self._guard_lives():
             return "the process that guards the lease has ended"
         if self.seconds_left(run) > self._seconds * _ENOUGH / 2:
@@ -91,12 +92,12 @@ class Singleton:
         return "the lease is lost" if self.seconds_left(run) <= 0 else "the lease is running out"
 
     def seconds_left(self, run: int) -> float:
-        """Return how long a run may go on; 0 where the lease it was started with is gone."""
+        """Return how long a run may go on; 0 if the lease with which it was started is gone."""
         with self._lock:
             return max(0.0, self._left()) if self._runs == (run, self._taken) else 0.0
 
     def close(self) -> None:
-        """Release the lease, when all that ran is gone."""
+        """Release the lease; call it when all processes of the run are gone."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
@@ -118,7 +119,7 @@ class Singleton:
         return False
 
     def _keep(self) -> None:
-        """Take the lease, renew it, take it again, until the end; then give it back."""
+        """Take the lease, renew it, take it again, until the end; then release it."""
         lease: Any = None
         while not self._ending.is_set():
             lease = self._take() if lease is None else self._renew(lease)
@@ -130,10 +131,10 @@ class Singleton:
             try:
                 lease.release()
             except Exception as error:
-                self._tell(f"The lease on {self._name} could not be given back: {_reason(error)}.")
+                self._tell(f"The lease on {self._name} could not be released: {_reason(error)}.")
 
     def _take(self) -> Any:
-        """Return the lease if it can be had, else None."""
+        """Return the lease if it is free, else None."""
         sent = steady_time()
         try:
             lease = self._acquire()
@@ -141,12 +142,12 @@ class Singleton:
             if getattr(error, "status_code", None) in _CONFLICTS:
                 self._tell(f"Waiting: another instance has the lease on {self._name}.")
             else:
-                self._tell(f"The lease on {self._name} cannot be asked for: {_reason(error)}.")
+                self._tell(f"The lease on {self._name} cannot be requested: {_reason(error)}.")
             return None
         with self._lock:
             self._until = sent + self._seconds
             self._taken += 1
-        self._tell(f"The lease on {self._name} is ours.")
+        self._tell(f"This instance has the lease on {self._name}.")
         return lease
 
     def _acquire(self) -> Any:
@@ -166,11 +167,11 @@ class Singleton:
         try:
             self._blob.upload_blob(b"", overwrite=False)
         except HttpResponseError as error:
-            if error.status_code not in _CONFLICTS:  # another was faster, and may have the lease
+            if error.status_code not in _CONFLICTS:  # another instance was faster
                 raise
 
     def _renew(self, lease: Any) -> Any:
-        """Renew the lease; return it, None where it is another's."""
+        """Renew the lease; return it, or None if another instance has it."""
         sent = steady_time()
         try:
             lease.renew()
@@ -191,13 +192,13 @@ class Singleton:
         return lease
 
     def _tell(self, text: str) -> None:
-        """Log a sentence, but not again and again."""
+        """Log a sentence, unless it is the same as the last one."""
         if text != self._said:
             self._said = text
             self._say(text)
 
     def _tell_guard(self) -> None:
-        """Have the guard know until when it may run, and what; with the lock held."""
+        """Tell the guard what may run until when; call it with the lock held."""
         if self._guard is not None:
             self._guard.allow(self._mark, self._until - _MARGIN / 2)
 
@@ -220,13 +221,13 @@ def _connect(storage: str) -> Any:
         )
     except (ValueError, AttributeError):
         raise ConfigError(
-            "The setting with the storage account for --singleton holds no connection string.",
+            "The setting with the storage account for --singleton is not a connection string.",
             hint="Copy it from the account's access keys.",
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    """Return why, in few words: the storage's own code, never an address with a key in it."""
+    """Return a short reason: the storage's own code, never an address with a key in it."""
     code = getattr(error, "error_code", None)
     if code:
         return str(getattr(code, "value", code))

@@ -1,4 +1,4 @@
-"""What a worker's own loop asks and says: whether to stop, and that it is alive.
+"""What a worker's own loop calls: whether to stop, and to report that it is alive.
 
     from appsvc_runtime.worker import beat, stop_requested, wait_for_stop
 
@@ -7,11 +7,12 @@
         if not handle_a_message():
             wait_for_stop(1.0)
 
-The same on every host: a signal, the file by which a WebJob is told, the launcher's own file.
-Light, since every worker loads it. Must not know of the launcher.
+The same on every host: a signal, the platform's file for WebJobs, the launcher's own file. Light,
+since every worker loads it. Must not know of the launcher.
 
-From the main thread's first call on, SIGTERM, SIGINT and SIGBREAK no longer end the program but
-make these functions say so; a second one acts as before. A handler of the program's own is left.
+From the main thread's first call on, SIGTERM, SIGINT and SIGBREAK no longer end the program;
+instead these functions report the stop. A second signal acts as before. A handler that the program
+has set itself is left alone.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ __all__ = [
     "wait_for_stop",
 ]
 
-# Where the launcher says it (for a host without signals), where the platform tells a WebJob.
+# The launcher's file (for hosts without signals), the platform's file for WebJobs.
 STOP_FILE = "APPSVC_STOP_FILE"
 SHUTDOWN_FILE = "WEBJOBS_SHUTDOWN_FILE"
 HEARTBEAT_FILE = "APPSVC_WORKER_HEARTBEAT_FILE"
-# How often the files are looked for, and how often at most one is touched. Seconds.
+# Seconds between checks for the files, and the least time between two touches of the heartbeat
+# file.
 _LOOK_SECONDS = 0.1
 _BEAT_SECONDS = 0.2
 
@@ -50,17 +52,17 @@ _beaten = 0.0
 
 
 def stop_requested() -> bool:
-    """Return whether this program shall end: finish what is begun, begin nothing new.
+    """Return whether this program must end: finish current work, start no new work.
 
-    Costs a look at one or two files. Call it first from the main thread: only there can signals
-    be heard.
+    Costs a check of one or two files. Call it first from the main thread: only there can signal
+    handlers be set.
     """
     _listen()
     return _asked or any(os.path.exists(path) for path in _files())
 
 
 def wait_for_stop(seconds: float) -> bool:
-    """Wait so many seconds, or until a stop is asked for; return whether it is."""
+    """Wait so many seconds, or until a stop is requested; return whether it is."""
     deadline = time.monotonic() + seconds
     while not stop_requested():
         left = deadline - time.monotonic()
@@ -73,7 +75,7 @@ def wait_for_stop(seconds: float) -> bool:
 def beat() -> None:
     """Report that this program is alive, to a launcher with `--heartbeat-file`; else do nothing.
 
-    Cheap enough for every turn of a loop. Never raises: a disk that is full is no worker's fault.
+    Cheap enough for every turn of a loop. Never raises: a full disk is not the worker's fault.
     """
     global _beaten
     path = os.environ.get(HEARTBEAT_FILE, "")
@@ -111,7 +113,8 @@ def _listen() -> None:
 
 def _handler(before: Any) -> Callable[[int, FrameType | None], None]:
     def ask(number: int, frame: FrameType | None) -> None:
-        # Not an Event: setting one while the loop waits for it, in this same thread, could hang.
+        # Not an Event: setting one while the loop waits for it, in this same thread, could
+        # deadlock.
         global _asked
         _asked = True
         signal.signal(number, before)

@@ -1,7 +1,7 @@
-"""Keeps one worker running until a stop is asked for: start, watch, end, start again.
+"""Keeps one worker running until a stop is requested: start, watch, end, start again.
 
-Knows the order of things. Whether and when a worker is started again is `restarts`' to say, how one
-run is started and ended `run`'s, who may run at all `singleton`'s.
+Knows the order of these steps. `restarts` decides whether and when a worker is started again, `run`
+how one run is started and ended, `singleton` whether it may run at all.
 
 Everything happens in the main thread, as a worker on Linux ends with the thread that started it.
 """
@@ -36,14 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Launcher"]
 
-# How often files are looked at while nothing happens.
+# Seconds between checks of files while nothing happens.
 _LOOK_SECONDS = 0.2
-# Without anything to look at: only so that no signal waits for long where waiting hides it.
+# Without any file to check: only so that no signal waits for long on systems where waiting hides
+# it.
 _IDLE_SECONDS = 1.0
-# After SIGABRT, for a Python to write its stack.
+# Seconds after SIGABRT for a Python to write its stack.
 _STACK_SECONDS = 2.0
 _GIVEN_TO_KILL = 0.5
-# Too many processes or files, too little memory: that goes by.
+# Too many processes or files, too little memory: temporary errors.
 _FOR_NOW = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
@@ -61,12 +62,12 @@ class Launcher:
         self._environ = environ
         self._log = log
         self._singleton = singleton
-        # Its put may interrupt itself, which other queues' must not.
+        # Its put is reentrant, unlike that of other queues: a signal may interrupt it.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._signals = 0
         self._shutdown_file = ShutdownFile(plan.shutdown_file, log)
         self._number = 0
-        self._no_fault = False  # of the worker's that the last run has ended
+        self._no_fault = False  # whether the last run ended without a fault of the worker's
         self._liveness: Heartbeat | HealthUrl | None = None
         self._restarts = Restarts(
             plan.mode,
@@ -77,15 +78,15 @@ class Launcher:
         )
 
     def stop(self) -> None:
-        """Have the worker stopped, in order; called again, at once."""
+        """Stop the worker in order; on the second call, at once."""
         self._signals += 1
         self._wake.put(None)
 
     def run(self) -> int:
-        """Run until a stop is asked for or there is no next run; return the exit code.
+        """Run until a stop is requested or no run follows; return the exit code.
 
-        0 after a stop, else that of the worker's last run, 128+n for signal n. WorkerError or
-        ConfigError where the worker cannot be started at all.
+        It is 0 after a stop, else that of the worker's last run, 128+n for signal n. Raise
+        WorkerError or ConfigError if the worker cannot be started at all.
         """
         folder = tempfile.mkdtemp(prefix="appsvc-worker-")
         lock = self._shutdown_file.clear()
@@ -113,8 +114,8 @@ class Launcher:
     def _run_once(self, environ: Mapping[str, str], stop_file: str) -> tuple[float, int] | None:
         """Run the worker once, to its end; return how many seconds it took, and its code.
 
-        None where that decides nothing about the next: a stop is asked for, or it is no fault of
-        the worker's.
+        Return None if that must not influence the next run: a stop is requested, or the end is not
+        the worker's fault.
         """
         run = self._start(environ)
         if run is None:
@@ -124,15 +125,16 @@ class Launcher:
             self._end(run, stop_file)
             return None
         self._tell_end(run, problem)
-        # One that has begun and is never to be started again is not, whoever ended it.
+        # With mode `never`, a worker that has started is never started again, whatever ended it.
         if self._no_fault and (run.was_too_late or self._plan.mode != "never"):
             return None
         return run.seconds, run.returncode or 0
 
     def _wait_for_next(self, seconds: float, code: int) -> int | None:
-        """Wait until the next run is due, or a stop is asked for; return the exit code if none is.
+        """Wait until the next run is due or a stop is requested.
 
-        `seconds` and `code` are those of the run before.
+        Return the exit code if no run follows, else None. `seconds` and `code` are those of the
+        run before.
         """
         decision = self._restarts.after(seconds, code)
         if decision.note:
@@ -148,11 +150,11 @@ class Launcher:
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop is asked for."""
+        """Whether a stop is requested."""
         return self._signals > 0 or self._shutdown_file.seen
 
     def _make_liveness(self) -> HealthUrl | Heartbeat | None:
-        """Return what tells whether the worker hangs, None where nothing is to."""
+        """Return the check for whether the worker hangs, or None if it is not configured."""
         plan = self._plan
         if not plan.watched:
             return None
@@ -163,7 +165,7 @@ class Launcher:
         return liveness.HealthUrl(plan.health_url, plan.liveness)
 
     def _start(self, environ: Mapping[str, str]) -> Run | None:
-        """Start a run; None where the machine has no room for it just now."""
+        """Start a run; return None if the machine currently lacks processes, files or memory."""
         self._number += 1
         tree, not_after = Tree(), None
         if self._singleton is not None:
@@ -189,9 +191,9 @@ class Launcher:
         return run
 
     def _watch(self, run: Run) -> str:
-        """Wait until a run is over or must be; end what is left of it unless a stop is asked for.
+        """Wait until a run is over or must end; end what is left of it unless a stop is requested.
 
-        Give why it was ended, "" where it ended by itself or a stop is asked for.
+        Return why it was ended, or "" if it ended by itself or a stop is requested.
         """
         self._no_fault = False
         while run.returncode is None:
@@ -209,10 +211,10 @@ class Launcher:
         self._finish(run)
         self._shutdown_file.look()  # the worker may have seen it first
         self._no_fault = run.was_too_late
-        return "its lease had run out before it began" if run.was_too_late else ""
+        return "its lease had run out before it started" if run.was_too_late else ""
 
     def _abort(self, run: Run) -> None:
-        """End a worker that hangs, its stack in the log where it can show one."""
+        """End a worker that hangs, and log its stack if possible."""
         if run.tree.abort():
             deadline = time.monotonic() + _STACK_SECONDS
             while run.returncode is None and time.monotonic() < deadline and self._signals < 2:
@@ -220,7 +222,7 @@ class Launcher:
         self._finish(run)
 
     def _end_for_lease(self, run: Run) -> None:
-        """End a worker whose lease runs out: in order, as long as it is still ours."""
+        """End a worker whose lease runs out: in order, as long as the lease is still held."""
         run.ask_to_stop()
         while run.returncode is None and self._singleton is not None:
             left = self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL
@@ -230,7 +232,7 @@ class Launcher:
         self._finish(run)
 
     def _end(self, run: Run, stop_file: str) -> None:
-        """Stop a run in order: ask, wait for the grace time, end all that is left."""
+        """Stop a run in order: ask, wait for the grace time, kill all that is left."""
         if run.returncode is None:
             self._log.say(
                 f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
@@ -268,7 +270,7 @@ class Launcher:
         self._log.say(f"{self._plan.name} ended after {run.seconds:.1f} s with {how}.", run.number)
 
     def _wait_for_the_lease(self) -> bool:
-        """Wait until this launcher may run the worker; return False where a stop is asked for."""
+        """Wait until this launcher may run the worker; return False if a stop is requested."""
         singleton = self._singleton
         while singleton is not None and not singleton.may_start():
             if self.stopping:
@@ -277,13 +279,13 @@ class Launcher:
         return not self.stopping
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless a stop is asked for."""
+        """Wait, unless a stop is requested."""
         deadline = time.monotonic() + seconds
         while not self.stopping and (left := deadline - time.monotonic()) > 0:
             self._sleep(left)
 
     def _sleep(self, seconds: float = _IDLE_SECONDS) -> None:
-        """Wait until something happens, at most so long, and not for longer than files can wait."""
+        """Wait until something happens, at most so long, and check the files in time."""
         watched = self._plan.shutdown_file or self._liveness is not None or self._singleton
         longest = _LOOK_SECONDS if watched else _IDLE_SECONDS
         with contextlib.suppress(queue.Empty):
@@ -291,6 +293,6 @@ class Launcher:
         self._shutdown_file.look()
 
     def _stopped(self) -> int:
-        why = "a signal has come" if self._signals else f"{self._plan.shutdown_file} is there"
-        self._log.say(f"Stopped, as {why}.")
+        why = "a signal has come" if self._signals else f"{self._plan.shutdown_file} exists"
+        self._log.say(f"Stopped, because {why}.")
         return 0

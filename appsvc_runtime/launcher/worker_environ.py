@@ -1,11 +1,11 @@
-"""The variables that the launcher gives its worker, which is how it tells another process anything.
+"""The variables that the launcher sets for its worker, the only way to pass it information.
 
-All that the launcher sets is set here, but for the tree's mark, which `Run` adds:
+All that the launcher sets is set here, except the tree's mark, which `Run` adds:
 
-    APPSVC_STOP_FILE              by which a worker without signals is told to stop
-    APPSVC_WORKER_HEARTBEAT_FILE  which `beat` touches
-    PYTHONUNBUFFERED              or what it prints would be seen when much has come together
-    PYTHONFAULTHANDLER            which shows the stack on SIGABRT, where a hung worker gets one
+    APPSVC_STOP_FILE              the file that tells a worker without signals to stop
+    APPSVC_WORKER_HEARTBEAT_FILE  the file that `beat` touches
+    PYTHONUNBUFFERED              shows output at once, not only when a buffer is full
+    PYTHONFAULTHANDLER            shows the stack on SIGABRT, which a hung worker gets
 
 The worker reads the first two in `stop_request`, with WEBJOBS_SHUTDOWN_FILE, which is the
 platform's. The launcher itself reads this process's variables once, in `command`.
@@ -28,7 +28,7 @@ __all__ = ["worker_environ"]
 def worker_environ(base: Mapping[str, str], plan: WorkerPlan, stop_file: str) -> dict[str, str]:
     """Return the variables of `base` with those for the worker of a plan.
 
-    What a user has set for Python itself stays as it is.
+    Settings of a user for Python itself stay.
     """
     environ = {**base, STOP_FILE: stop_file}
     environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -1,6 +1,6 @@
-"""What this operating system can do, as questions that name the ability and not the system.
+"""What this operating system can do: functions named after abilities, not after systems.
 
-Other packages ask these; only this package knows which system it is.
+Other packages call these; only this package checks which system it is.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def keeps_connections_alive() -> bool:
 
 
 def links_freely() -> bool:
-    """Return whether symbolic links need no right of their own."""
+    """Return whether symbolic links need no special right."""
     return not process.WINDOWS
 
 
 def names_locales() -> bool:
-    """Return whether LANG names the coding of text, as in `C.UTF-8`."""
+    """Return whether LANG names the encoding of text, as in `C.UTF-8`."""
     return not process.WINDOWS
 
 
 def polls_sockets() -> bool:
-    """Return whether poll() is there; select() takes few sockets."""
+    """Return whether poll() exists; select() handles few sockets."""
     return not process.WINDOWS
 
 

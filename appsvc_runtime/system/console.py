@@ -1,6 +1,6 @@
-"""What commands share: options, lines of a log, an error as one sentence, an exit code.
+"""What commands share: options, log lines, errors as one sentence, exit codes.
 
-Shared by the command line and the entry points that are commands. Must not know what one does.
+Used by the command line and by entry points that are commands. Must not know what a command does.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class PythonVersion(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """Read what was written."""
+        """Parse the text of the option."""
         if isinstance(value, tuple):
             return value
         words = str(value).split(".")
         if len(words) < 2 or not all(
             word.isascii() and word.isdigit() and len(word) < 4 for word in words[:2]
         ):
-            self.fail(f"{str(value)[:32]!r} is no Python version; write it as 3.13.", param, ctx)
+            self.fail(f"{str(value)[:32]!r} is not a Python version; write it as 3.13.", param, ctx)
         return int(words[0]), int(words[1])
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print one line, whatever is in it: what the stream cannot say is escaped."""
+    """Print one line, escaping characters that the stream cannot encode."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None and text.isascii() and text.isprintable():
         stream.write(f"{text}\n")
@@ -54,15 +54,15 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def complain(error: Exception) -> None:
-    """Print an error on standard error; names of files in it can hold a terminal's commands."""
+    """Print an error on standard error; file names in it may contain terminal control codes."""
     for line in f"Error: {error}".split("\n"):
         echo(line, err=True)
 
 
 def say(label: str, text: str) -> None:
-    """Print a line of a log: the time of day, who says it, what."""
+    """Print a log line: the time of day, its source, its text."""
     now = time.time()
-    with contextlib.suppress(OSError):  # who reads it may have gone; what is told of goes on
+    with contextlib.suppress(OSError):  # the reader may have gone; the command continues
         echo(f"{_clock(int(now))}.{int(now * 1000) % 1000:03d} {label:<12} {text}")
 
 
@@ -74,10 +74,10 @@ def _clock(seconds: int) -> str:
 def run_command(
     command: click.Command, argv: Sequence[str] | None, prog_name: str | None = None
 ) -> int:
-    """Run a click command with the arguments `argv`, the process's own for None.
+    """Run a click command with the arguments `argv`, or this process's own.
 
-    Gives the exit code: 0, that of an AppServiceError, 2 for a wrong option. Never a traceback for
-    a user's mistake.
+    Return the exit code: 0, that of an AppServiceError, 2 for a wrong option. A user's mistake
+    never shows a traceback.
     """
     arguments = None if argv is None else list(argv)
     try:
@@ -92,7 +92,7 @@ def run_command(
         return done.exit_code
     except click.Abort:
         return 130
-    except OSError as error:  # printing itself: a disk that is full, a reader that has gone
+    except OSError as error:  # printing itself failed: the disk is full, or the reader has gone
         if sys.stderr is not None:
             click.echo(f"Error: {_sentence(error)}", err=True)
         return 1
@@ -100,10 +100,10 @@ def run_command(
 
 
 def _sentence(error: OSError) -> str:
-    """Return what an error of the system means, for a user."""
+    """Return a sentence for the user about an error of the system."""
     try:
         os.getcwd()
     except OSError:
-        return "The current folder is not there any more. Change to one that is: cd FOLDER."
+        return "The current folder does not exist any more. Change to another: cd FOLDER."
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}."

@@ -1,18 +1,18 @@
-"""What differs between operating systems about files: locks, appending, renaming.
+"""Differences between operating systems in files: locks, appending, renaming.
 
 Must not know of logging, for which most of it is: one file that many processes append to.
 
-On Windows a file that is open cannot be renamed unless everybody who has it open said so when
-opening it (FILE_SHARE_DELETE), which Python's own `open` does not; and one that is open cannot be
-replaced at all, even so.
+On Windows an open file cannot be renamed unless all who opened it allowed that (FILE_SHARE_DELETE),
+which Python's own `open` does not; and an open file cannot be replaced at all, even so.
+
 Sources: open(2), flock(2), fifo(7); CreateFileW, LockFile and MoveFileExW in the Windows API
 reference.
 
-`lock_own` is for what is rare: a build, a job, a launcher. It is not the library filelock, which
-was tried there: only its own ten lines would go, as the log needs the rest. 4.3.1 takes 95 us for a
-lock and not 13, and knows no descriptor of an open folder: a link put in the place of the folder
-is followed. Releases that apps have today break promises: 3.20 follows a link in the file's place,
-and up to 3.25 a forked child keeps the lock of a parent that was killed.
+`lock_own` is for rare locks: a build, a job, a launcher. The library filelock was tried instead: it
+saves only these ten lines, as the log needs the rest. 4.3.1 takes 95 us for a lock and not 13, and
+cannot use the descriptor of an open folder: a link that replaces the folder is followed. Releases
+that apps have today break promises: 3.20 follows a link in the file's place, and up to 3.25 a
+forked child keeps the lock of a killed parent.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ _SYNCHRONIZE = 0x00100000
 _SHARE_ALL = 0x7  # read, write, delete
 _OPEN_ALWAYS = 4
 _FILE_ATTRIBUTE_NORMAL = 0x80
-# LockFile keeps others from reading and writing what is locked: a byte where no log will be.
+# LockFile prevents reading and writing of what is locked: so lock a byte beyond any log.
 _LOCK_AT = 0x7FFF_FFF0
 _SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33
 _HELD_BY_OTHERS = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _MAX_LINKS = 40  # as in Linux's path_resolution(7)
 
-# What `lock` has given out in this process.
+# The descriptors that `lock` has returned in this process.
 _held: set[int] = set()
 _Result = TypeVar("_Result")
 
@@ -71,18 +71,18 @@ def open_append(
 ) -> int:
     """Open a file so that each write goes to its end, whatever others write; return its descriptor.
 
-    Made, with this mode, where it is missing. A file that another program has locked is tried again
-    for so many seconds. A pipe that nobody reads is an error, and writing to one that is full as
-    well, rather than a wait without end. Without `follow` a link is an error: for a name that no
-    user has chosen. `folder` is the descriptor of the folder that a relative path starts from.
-    Raises OSError, and ValueError for what can be no path.
+    A missing file is made, with this mode. If another program has locked the file, opening is tried
+    again for so many seconds. A pipe without a reader, and a write to a full pipe, are errors
+    instead of an endless wait. Without `follow` a link is an error: for a name that no user has
+    chosen. `folder` is the descriptor of the folder of a relative path. Raise OSError, and
+    ValueError for an invalid path.
     """
     if process.WINDOWS:
         if not follow and os.path.islink(path):
             raise OSError(errno.ELOOP, "it is a link", path)
         return _patiently(lambda: _open_append_windows(path), seconds)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    # Ordinary files do not know O_NONBLOCK, and opening a terminal must not make it this process's.
+    # O_NONBLOCK has no effect on ordinary files; a terminal must not become this process's own.
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     if follow:
         return _patiently(lambda: os.open(path, flags, mode, dir_fd=folder), seconds)
@@ -96,20 +96,20 @@ def open_append(
 
 
 def is_busy(error: OSError) -> bool:
-    """Return whether an error only means that another program has the file for a moment."""
+    """Return whether an error only means that another program uses the file for a moment."""
     if isinstance(error, BlockingIOError):
         return True
     windows_error = getattr(error, "winerror", None)
-    # What writing to a part that others have locked gives, through the C library.
+    # The C library's error for writing to a part that others have locked.
     locked = process.WINDOWS and windows_error is None and error.errno == errno.EACCES
     return locked or windows_error in (_SHARING_VIOLATION, _LOCK_VIOLATION)
 
 
 def is_gone(error: OSError) -> bool:
-    """Return whether an error of looking for a file means that it is no longer there."""
+    """Return whether an error for a file means that it no longer exists."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return True
-    # On Windows a deleted file that somebody still has open refuses everybody.
+    # On Windows a deleted file that is still open somewhere refuses all access.
     return error.errno == getattr(errno, "ESTALE", None) or (
         process.WINDOWS and isinstance(error, PermissionError)
     )
@@ -118,11 +118,11 @@ def is_gone(error: OSError) -> bool:
 def make_like(path: str, model: os.stat_result) -> None:
     """Make a file with the mode and owner of another, as far as that is allowed.
 
-    After rotating: processes of other users that could write to the old file shall go on. One that
-    is there already, or a link that somebody planted, is left as it is.
+    After rotating: processes of other users that could write to the old file can write to the new
+    one. An existing file, or a link that somebody planted, stays as it is.
     """
     if process.WINDOWS:
-        return  # the folder's own rules say who may
+        return  # the folder's own permissions apply
     with contextlib.suppress(OSError):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
@@ -135,29 +135,29 @@ def make_like(path: str, model: os.stat_result) -> None:
 
 
 def lock(path: str) -> int | None:
-    """Lock a file against all others who lock it; return what `unlock` takes, None if one has it.
+    """Lock a file against all others who lock it; return a descriptor for `unlock`, None if locked.
 
-    Never waits, and is released by the system when this process ends in whatever way. Of a file
-    that is renamed meanwhile the lock stays with the file, so look again whose it is. Raises
+    Never waits; the system releases the lock when this process ends, however it ends. The lock
+    stays with a file that is renamed meanwhile, so check again which file has the name. Raise
     OSError.
     """
     return _keep(open_append(path))
 
 
 def lock_own(path: str, *, folder: int | None = None) -> int | None:
-    """Lock a file that is only there to be locked, as `lock` does.
+    """Lock a file that exists only to be locked, as `lock` does.
 
-    Made, for its owner alone, where it is missing; a link in its place is an error. `folder` as for
+    A missing file is made, for its owner alone; a link in its place is an error. `folder` as for
     `open_append`.
     """
     return _keep(open_append(path, follow=False, mode=0o600, folder=folder))
 
 
 def lock_folder(path: str) -> int | None:
-    """Keep others who ask from a folder's names; return what `unlock` takes, None if one has it.
+    """Lock a folder's names against others who do the same; return a descriptor, None if locked.
 
-    Unlike that of a file, this lock does not go away with a file that somebody renames. Never
-    waits. Raises OSError, as it always does on Windows, which cannot lock a folder.
+    Unlike the lock of a file, this lock does not move with a renamed file. Never waits. Raise
+    OSError, always on Windows, which cannot lock a folder.
     """
     if process.WINDOWS:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), path)
@@ -166,11 +166,11 @@ def lock_folder(path: str) -> int | None:
 
 @contextlib.contextmanager
 def lock_to_rename(path: str) -> Iterator[int | None]:
-    """Keep all others who ask from a file and its name; yield the file's lock, None if one has it.
+    """Lock a file and its name against others who do the same; yield the file's lock, or None.
 
-    The file's own lock goes with it when somebody renames it just now: then another could rotate
-    the next one at the same time, and one would rename over what the other did. So the folder is
-    locked too, where the system has such locks. Never waits. Raises OSError.
+    The file's own lock moves with the file if another process renames it now: then a third could
+    rotate the next file at the same time, and one would overwrite the result of the other. So the
+    folder is locked too, if the system has such locks. Never waits. Raise OSError.
     """
     folder = locked = None
     folder_is_free = True
@@ -187,8 +187,8 @@ def lock_to_rename(path: str) -> Iterator[int | None]:
 
 
 def unlock(descriptor: int) -> None:
-    """Let others have the file again."""
-    with contextlib.suppress(OSError):  # closing does it too, but where a child has it as well
+    """Release the lock and close the file."""
+    with contextlib.suppress(OSError):  # needed if a child process has it too
         if process.WINDOWS:
             import msvcrt
 
@@ -205,25 +205,25 @@ def unlock(descriptor: int) -> None:
 
 
 def file_to_rename(path: str) -> str | None:
-    """Return where links lead from `path`, None for a process's descriptor, as /dev/stdout is."""
+    """Return the target of links at `path`; None for a descriptor, such as /dev/stdout."""
     for _ in range(_MAX_LINKS):
         folder = os.path.dirname(path)
         if not process.WINDOWS and os.path.realpath(folder).startswith("/proc/"):
             return None
         try:
             path = os.path.join(folder, os.readlink(path))
-        except OSError:  # it is no link, or is not there
+        except OSError:  # it is not a link, or does not exist
             return path
     return path
 
 
 def replace(old: str, new: str, seconds: float = 0.0) -> None:
-    """Rename a file, in place of another if need be, also while one of us has either open.
+    """Rename a file, replacing another, even while a process of ours has one of them open.
 
-    What another program has locked is tried again for so many seconds. Raises OSError.
+    If another program has locked a file, try again for so many seconds. Raise OSError.
     """
     if process.WINDOWS and os.path.lexists(new):
-        # What is open can be renamed, and then deleted: it goes when the last has let it go.
+        # An open file can be renamed and then deleted: it vanishes when the last process closes it.
         aside = f"{new}.{os.getpid()}-{time.monotonic_ns()}"
         _patiently(lambda: os.replace(new, aside), seconds)
         with contextlib.suppress(OSError):
@@ -232,7 +232,7 @@ def replace(old: str, new: str, seconds: float = 0.0) -> None:
 
 
 def attempts(seconds: float) -> Iterator[bool]:
-    """Yield False until the time is over, then True once; waits a little in between."""
+    """Yield False until the time is over, then True once; wait a little in between."""
     deadline = time.monotonic() + seconds
     pause = 0.001
     while True:
@@ -245,7 +245,7 @@ def attempts(seconds: float) -> Iterator[bool]:
 
 
 def _patiently(call: Callable[[], _Result], seconds: float) -> _Result:
-    """Call, and again for so many seconds while another program has the file."""
+    """Call, and again for so many seconds while another program uses the file."""
     for last in attempts(seconds):
         try:
             return call()
@@ -256,7 +256,7 @@ def _patiently(call: Callable[[], _Result], seconds: float) -> _Result:
 
 
 def _keep(descriptor: int) -> int | None:
-    """Lock what is open; return its descriptor, None and close it if another has the lock."""
+    """Lock an open file; return its descriptor, or close it and return None if it is locked."""
     _held.add(descriptor)
     try:
         if process.WINDOWS:
@@ -268,7 +268,7 @@ def _keep(descriptor: int) -> int | None:
         else:
             import fcntl
 
-            # Not lockf: that one is lost when anybody in this process closes the file.
+            # Not lockf: that lock is lost when any code in this process closes the file.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         _held.discard(descriptor)

@@ -1,4 +1,4 @@
-"""Where things are by this operating system's habits: caches, and a virtual environment's Python.
+"""Places that differ by operating system: caches, and a virtual environment's Python.
 
 Must not know what is kept there.
 """
@@ -24,29 +24,29 @@ _WINDOWS, _POSIX = Path("Scripts", "python.exe"), Path("bin", "python")
 
 
 def python_in(environment: Path) -> Path:
-    """Return where a virtual environment has its interpreter; on Windows, conda's as well."""
+    """Return the path of a virtual environment's interpreter; on Windows, also of conda's."""
     made = environment / (_WINDOWS if process.WINDOWS else _POSIX)
     conda = environment / "python.exe"
     return conda if process.WINDOWS and not made.is_file() and conda.is_file() else made
 
 
 def foreign_python_in(environment: Path) -> Path:
-    """Return where a virtual environment that was made on another system has its interpreter."""
+    """Return the interpreter's path in a virtual environment that was made on another system."""
     return environment / (_POSIX if process.WINDOWS else _WINDOWS)
 
 
 def other_systems() -> str:
-    """Return what the systems are called on which `foreign_python_in` would be the place."""
+    """Return the names of the systems that use the path of `foreign_python_in`."""
     return "Linux or macOS" if process.WINDOWS else "Windows"
 
 
 def user_cache(environ: Mapping[str, str], name: str) -> Path | None:
-    """Return the folder in which the program `name` keeps what it can make again, of this user.
+    """Return the current user's cache folder for the program `name`.
 
-    It may not be there. None where nothing says which user that is. Source: platformdirs, which
-    Poetry uses too.
+    It may not exist. Return None if the user is unknown. Source: platformdirs, which Poetry uses
+    too.
     """
-    # A relative one is to be ignored (XDG Base Directory Specification).
+    # A relative path must be ignored (XDG Base Directory Specification).
     if os.path.isabs(environ.get("XDG_CACHE_HOME", "")):
         return Path(environ["XDG_CACHE_HOME"], name)
     if process.WINDOWS and environ.get("LOCALAPPDATA"):
@@ -62,9 +62,9 @@ def user_cache(environ: Mapping[str, str], name: str) -> Path | None:
 
 
 def _account_home() -> Path:
-    """Return the home folder that the account has, a relative one where that is not known."""
+    """Return the account's home folder, or a relative path if it is unknown."""
     try:
-        import pwd  # which Windows lacks
+        import pwd  # missing on Windows
 
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except ImportError:
@@ -76,6 +76,6 @@ def _account_home() -> Path:
 def has_one_writer(folder: os.stat_result, owner: os.stat_result) -> bool:
     """Return whether a folder is `owner`'s and others may not write to it, as far as is known.
 
-    Windows' rights are not read: there it is True.
+    Windows' permissions are not read: there it is True.
     """
     return process.WINDOWS or (folder.st_uid == owner.st_uid and not folder.st_mode & stat.S_IWOTH)

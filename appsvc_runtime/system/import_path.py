@@ -1,4 +1,4 @@
-"""Where this process imports from. Loads nothing that is not loaded in every process."""
+"""Where this process imports from. Imports only modules that every process has loaded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["look_here_last"]
 
 
 def look_here_last() -> None:
-    """Have this process import from the current folder last: modules there are another program's.
+    """Import from the current folder last in this process: modules there are another program's.
 
-    With `python -m`, and for a script there, Python looks into it first. Call this before any other
+    With `python -m`, and for a script there, Python searches it first. Call this before any other
     module of the standard library is imported.
     """
     try:

@@ -1,7 +1,8 @@
 """A Windows job object: one process and all that it starts, ended together.
 
-Works on Windows only, and must be imported only there. Must not know of anything else.
-What the process started before it was put into the job is not in it: a moment after its start.
+Works on Windows only, and must be imported only there. Must not know of anything else. Processes
+started before the first one was put into the job, a moment after its start, are not in the job.
+
 Sources: CreateJobObjectW, SetInformationJobObject, AssignProcessToJobObject, TerminateJobObject,
 QueryInformationJobObject and their structures in the Windows API reference.
 """
@@ -19,7 +20,7 @@ _KILL_ON_JOB_CLOSE = 0x2000
 _PROCESS_TERMINATE, _PROCESS_SET_QUOTA, _SYNCHRONIZE = 0x0001, 0x0100, 0x0010_0000
 _WAIT_TIMEOUT = 0x102
 _MOST_PROCESSES = 1024
-# What a process that was killed ends with.
+# The exit code of a killed process.
 _EXIT_CODE = 1
 
 
@@ -59,26 +60,26 @@ class _ProcessIds(ctypes.Structure):
 class Job:
     """Holds a process, which must not have been waited for yet, and what it starts from now on.
 
-    When the last handle of the job is closed, as it is when this process ends in whatever way, the
-    system ends all in it. Where no job can be had (a system inside one that allows no other), the
-    process alone is held. Raises nothing: a process that is gone is one that has ended.
+    The system ends all processes in the job when the job's last handle is closed, as happens when
+    this process ends in any way. If no job can be made (in a job that allows no other one), only
+    the process itself is held. Raises nothing: a process that is gone counts as ended.
     """
 
     def __init__(self, pid: int) -> None:
         windows: Any = ctypes
         self.pid = pid
         self._kernel32 = _declared(windows.WinDLL("kernel32", use_last_error=True))
-        # As long as this is open nobody else gets the number.
+        # As long as this handle is open, no other process gets the same id.
         self._process = self._kernel32.OpenProcess(
             _PROCESS_TERMINATE | _PROCESS_SET_QUOTA | _SYNCHRONIZE, False, pid
         )
         self._job = self._put_into_job() if self._process else None
 
     def pids(self) -> list[int]:
-        """Return the numbers of those that have not ended, at most the first thousand."""
+        """Return the ids of processes that have not ended, at most the first thousand."""
         if self._job:
             ids = _ProcessIds()
-            # False where there are more: those that fit are given all the same.
+            # The result is False if there are more: those that fit are returned anyway.
             self._kernel32.QueryInformationJobObject(
                 self._job, _BASIC_PROCESS_ID_LIST, ctypes.byref(ids), ctypes.sizeof(ids), None
             )
@@ -89,14 +90,14 @@ class Job:
         return [self.pid] if waited == _WAIT_TIMEOUT else []
 
     def terminate(self) -> None:
-        """End all in it, now."""
+        """Kill all processes in it now."""
         if self._job:
             self._kernel32.TerminateJobObject(self._job, _EXIT_CODE)
         elif self._process:
             self._kernel32.TerminateProcess(self._process, _EXIT_CODE)
 
     def close(self) -> None:
-        """Let the handles go, which ends what is still in the job."""
+        """Close the handles, which ends what is still in the job."""
         for handle in filter(None, (self._job, self._process)):
             self._kernel32.CloseHandle(handle)
         self._job = self._process = None
@@ -116,7 +117,7 @@ class Job:
 
 
 def _declared(kernel32: Any) -> Any:
-    """Declare how wide handles are: a C int, the default, would cut them off."""
+    """Declare how wide handles are: a C int, the default, would truncate them."""
     handle, number, pointer = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
     for name, result, arguments in (
         ("CreateJobObjectW", handle, [pointer, ctypes.c_wchar_p]),

@@ -1,6 +1,6 @@
-"""Files and folders of this package's own by their paths: its owner's, never through a link.
+"""This package's own files and folders, by path: for their owner alone, never through a link.
 
-For names that no user has chosen: what is a link there is replaced or removed, not followed. Must
+For names that no user has chosen: a link in such a place is replaced or removed, not followed. Must
 not know what they are for.
 """
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def make_folders(path: str | os.PathLike[str]) -> None:
-    """Make a folder and its parents, those that are missing for their owner alone."""
+    """Make a folder and its missing parents, for their owner alone."""
     path = os.path.abspath(path)
     try:
         os.mkdir(path, 0o700)
@@ -47,7 +47,7 @@ def _beside(path: str | os.PathLike[str]) -> Iterator[tuple[OwnFolder, str]]:
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put a file of this package's own at a path, as `OwnFolder.write` does."""
+    """Write a file of this package's own to a path, as `OwnFolder.write` does."""
     with _beside(path) as (folder, name):
         folder.write(name, data)
 
@@ -59,13 +59,13 @@ def remove_path(path: str | os.PathLike[str]) -> None:
 
 
 def discard(path: str | os.PathLike[str]) -> None:
-    """Remove what is not needed any more, as far as that can be."""
+    """Remove what is no longer needed; ignore errors."""
     with contextlib.suppress(OSError):
         remove_path(path)
 
 
 def make_executable(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> bool:
-    """Let a file below `root` be executed; return False for one that lies elsewhere."""
+    """Make a file below `root` executable; return False for a file elsewhere."""
     found = _inside(root, path)
     if found is None or not hasattr(os, "fchmod"):
         return found is not None
@@ -80,9 +80,9 @@ def make_executable(root: str | os.PathLike[str], path: str | os.PathLike[str]) 
 def rewrite_inside(
     root: str | os.PathLike[str], path: str | os.PathLike[str], change: Callable[[bytes], bytes]
 ) -> bool:
-    """Write a file below `root` anew as `change` has it, its mode kept; return whether it changed.
+    """Rewrite a file below `root` with `change`, keeping its mode; return whether it changed.
 
-    One that lies elsewhere, be it by a link, is left alone.
+    A file elsewhere, even if reached through a link, is left alone.
     """
     found = _inside(root, path)
     if found is None:
@@ -103,7 +103,7 @@ def rewrite_inside(
 
 
 def _inside(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> tuple[str, ...] | None:
-    """Return the names that lead from a root to a file, links within the root followed, or None."""
+    """Return the names from a root to a file, with links within the root followed, or None."""
     base, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
     return real.relative_to(base).parts or None if real.is_relative_to(base) else None
 

@@ -1,11 +1,12 @@
-"""A folder of this package's own on this disk, written below and removed without following links.
+"""A folder of this package's own, in which files are written and removed without following links.
 
-Where the system has them, through directory descriptors: each name is looked up in the folder that
-is open, and a link in its place is an error or is replaced, never followed, whatever happens to the
-path meanwhile. Elsewhere (Windows) by paths, and each parent is looked at before each use. Must not
+If the system supports them, through directory descriptors: each name is looked up in the open
+folder, and a link in its place is an error or is replaced, never followed, whatever happens to the
+path meanwhile. Elsewhere (Windows) by paths, and each parent is checked before each use. Must not
 know what the folders are for.
 
-A link above the root, or one by which a user names the root, is theirs and is followed once.
+A link above the root, or one by which a user names the root, is the user's and is followed once.
+
 Sources: openat(2), open(2) for O_NOFOLLOW; "Reparse Point Tags" in the Windows API reference.
 """
 
@@ -29,24 +30,24 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _COMMON = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
 _COMMON |= getattr(os, "O_BINARY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _COMMON
-# A pipe that has taken the place of a file must not be waited for.
+# Never wait for a pipe that has replaced a file.
 _READ = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
-# Of a reparse point that stands for another folder: a link or a junction, not a file in a cloud.
+# The flag of a reparse point for another folder: a link or a junction, not a file in a cloud.
 _NAME_SURROGATE = 0x2000_0000
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-# The errors of a disk that is full, or of which a user has had their part.
+# The errors for a full disk and an exhausted quota.
 NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def is_link(status: os.stat_result) -> bool:
-    """Return whether what `lstat` found leads elsewhere: a symbolic link, or a junction."""
+    """Return whether an `lstat` result is of a symbolic link or a junction."""
     tag = getattr(status, "st_reparse_tag", 0)
     return stat.S_ISLNK(status.st_mode) or bool(tag & _NAME_SURROGATE)
 
 
 def is_folder(status: os.stat_result | None) -> bool:
-    """Return whether what `lstat` found is a real folder."""
+    """Return whether an `lstat` result is of a real folder."""
     return status is not None and stat.S_ISDIR(status.st_mode) and not is_link(status)
 
 
@@ -63,7 +64,7 @@ class OwnFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> OwnFolder:
-        """Open the root, to which links that a user has made may lead."""
+        """Open the root; links that a user has made may lead to it."""
         real = os.path.realpath(path)
         try:
             descriptor = os.open(real, _FOLDER) if BY_DESCRIPTOR else None
@@ -97,7 +98,7 @@ class OwnFolder:
         return os.path.join(self.path, name)
 
     def status(self, name: str = "") -> os.stat_result | None:
-        """Return what a name is, not followed, or None; of the folder itself for ""."""
+        """Return a name's status, without following it, or None; the folder's own for ""."""
         if not name:
             return os.lstat(self.path) if self._descriptor is None else os.fstat(self._descriptor)
         at = self._at(name)
@@ -109,7 +110,7 @@ class OwnFolder:
             raise _named(error, self.where(name)) from None
 
     def entries(self) -> list[tuple[str, os.stat_result]]:
-        """Return what is in the folder, by name; an entry that vanishes meanwhile is left out."""
+        """Return the folder's entries, by name; an entry that vanishes meanwhile is left out."""
         found = []
         try:
             if self._descriptor is None:
@@ -123,7 +124,7 @@ class OwnFolder:
         return sorted(found, key=lambda item: item[0])
 
     def enter(self, name: str, *, make: bool = False) -> OwnFolder:
-        """Open a folder in this one, made for its owner alone where it is missing and `make`."""
+        """Open a folder in this one; with `make`, make a missing one for its owner alone."""
         path, at = self.where(name), self._at(name)
         try:
             if make:
@@ -138,7 +139,7 @@ class OwnFolder:
         return made
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return what is in a file; OSError for a link, what is no file, and one over `limit`."""
+        """Return a file's content; raise OSError for a link, a non-file, and one over `limit`."""
         descriptor = self.open_file(name)
         try:
             if os.fstat(descriptor).st_size > limit:
@@ -149,7 +150,7 @@ class OwnFolder:
             os.close(descriptor)
 
     def open_file(self, name: str) -> int:
-        """Open a file for reading and return its descriptor; OSError for all that is no file."""
+        """Open a file for reading and return its descriptor; raise OSError if it is not a file."""
         path, at = self.where(name), self._at(name)
         try:
             if self._descriptor is None and is_link(os.lstat(at)):
@@ -163,14 +164,14 @@ class OwnFolder:
         return descriptor
 
     def create(self, name: str) -> int:
-        """Make a file that only its owner can read, and return its descriptor; never an old one."""
+        """Make a new file that only its owner can read, and return its descriptor."""
         try:
             return os.open(self._at(name), _NEW, _PRIVATE_FILE, dir_fd=self._descriptor)
         except OSError as error:
             raise _named(error, self.where(name)) from None
 
     def write(self, name: str, data: bytes, mode: int = _PRIVATE_FILE) -> None:
-        """Put a file in the place of what is there, whole or not at all."""
+        """Write a file in place of what is there, completely or not at all."""
         new = f"{name}.new"
         self.remove(new)
         try:
@@ -183,7 +184,7 @@ class OwnFolder:
                 self.remove(new)
             raise _named(error, self.where(name)) from None
         there = self.status(name)
-        if is_folder(there):  # a rename cannot take its place
+        if is_folder(there):  # a rename cannot replace it
             self.remove(name)
         try:
             folder = self._descriptor
@@ -192,21 +193,21 @@ class OwnFolder:
             raise _named(error, self.where(name)) from None
 
     def make_link(self, name: str, target: str, *, to_folder: bool) -> None:
-        """Make a symbolic link; it is not looked at where it leads."""
+        """Make a symbolic link; its target is not checked."""
         try:
             os.symlink(target, self._at(name), to_folder, dir_fd=self._descriptor)
         except OSError as error:
             raise _named(error, self.where(name)) from None
 
     def read_link(self, name: str) -> str:
-        """Return where a link leads."""
+        """Return the target of a link."""
         try:
             return os.readlink(self._at(name), dir_fd=self._descriptor)
         except OSError as error:
             raise _named(error, self.where(name)) from None
 
     def finish(self, name: str, descriptor: int, mode: int, times: tuple[int, int]) -> None:
-        """Return a file that is open for writing its mode and times (in ns), and close it."""
+        """Set mode and times (in ns) of a file that is open for writing, and close it."""
         try:
             if _MODES_BY_DESCRIPTOR:
                 os.chmod(descriptor, mode)
@@ -230,7 +231,7 @@ class OwnFolder:
         return files.lock_own(self._at(name), folder=self._descriptor)
 
     def remove(self, name: str) -> None:
-        """Remove a file, a link or a whole folder; what is missing is no error."""
+        """Remove a file, a link or a whole folder; a missing one is no error."""
         found = self.status(name)
         if found is None:
             return
@@ -249,7 +250,7 @@ class OwnFolder:
             raise _named(error, self.where(name)) from None
 
     def remove_empty(self, name: str) -> bool:
-        """Remove a folder if nothing is in it; return whether it was removed."""
+        """Remove a folder if it is empty; return whether it was removed."""
         try:
             os.rmdir(self._at(name), dir_fd=self._descriptor)
         except OSError:
@@ -262,11 +263,11 @@ class OwnFolder:
         except PermissionError:
             if self._descriptor is not None:
                 raise
-            os.chmod(self._at(name), stat.S_IWRITE)  # what Windows calls read-only
+            os.chmod(self._at(name), stat.S_IWRITE)  # the file is read-only on Windows
             os.unlink(self._at(name))
 
     def _open_up(self, name: str, found: os.stat_result) -> None:
-        """Let this user into a folder that is to be removed, where that needs no path."""
+        """Grant this user access to a folder that will be removed, if that needs no path."""
         path_only = getattr(os, "O_PATH", 0)
         closed = found.st_mode & stat.S_IRWXU != stat.S_IRWXU
         if not closed or not path_only or self._descriptor is None:
@@ -279,7 +280,7 @@ class OwnFolder:
             os.close(descriptor)
 
     def _at(self, name: str) -> str:
-        """Return a name as the system calls take it; OSError for what is no single name."""
+        """Return a name as system calls take it; raise OSError if it is not a single name."""
         if name in ("", os.curdir, os.pardir) or "/" in name or os.sep in name or "\0" in name:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
         if self._descriptor is not None:
@@ -288,21 +289,21 @@ class OwnFolder:
         return os.path.join(self.path, name)
 
     def _refuse_links(self) -> None:
-        """Raise OSError where this folder, or one between it and the root, is not one any more."""
+        """Raise OSError if this folder, or one between it and the root, is no longer a folder."""
         if self._above is not None:
             self._above._refuse_links()
         if not is_folder(os.lstat(self.path)):
-            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or no folder", self.path)
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or not a folder", self.path)
 
     def _full_status(self, entry: os.DirEntry[str]) -> os.stat_result:
-        # On Windows an entry's own status lacks the numbers that tell folders apart.
+        # On Windows an entry's own status lacks the numbers that identify folders.
         if self._descriptor is None:
             return os.lstat(entry)
         return entry.stat(follow_symlinks=False)
 
 
 def _named(error: OSError, path: str) -> OSError:
-    """Return the error with the whole path in it, and in words for a link that was refused."""
+    """Return the error with the whole path in it, and a text for a link that was refused."""
     if error.filename is None or not os.path.isabs(str(error.filename)):
         error.filename = path
     if error.errno == errno.ELOOP:

@@ -1,6 +1,6 @@
 """This process and others: replacing one, return codes, cores, clocks, standard streams.
 
-Only this package asks which operating system this is.
+Only this package checks which operating system this is.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ MAC = sys.platform == "darwin"
 def is_foreign(path: Path, folder: Path) -> bool:
     """Return whether a file is another user's: neither root's, nor ours, nor the folder's owner's.
 
-    Of a link both the link and its file count. Always False on Windows. Raises OSError.
+    For a link, both the link and its target count. Always False on Windows. Raise OSError.
     """
     if WINDOWS:
         return False
     known = {0, os.geteuid()}
-    with contextlib.suppress(OSError):  # it need not be there
+    with contextlib.suppress(OSError):  # it may be missing
         known.add(folder.stat().st_uid)
     return not {path.lstat().st_uid, path.stat().st_uid} <= known
 
@@ -53,21 +53,22 @@ def cpu_count() -> int:
 
 
 def memory_folder() -> str | None:
-    """Return a folder that lives in memory, if there is one that can be written."""
+    """Return a folder that is in memory, if a writable one exists."""
     return "/dev/shm" if not WINDOWS and os.access("/dev/shm", os.W_OK | os.X_OK) else None
 
 
 def open_standard_streams() -> None:
-    """Open standard input, output and error on nothing where they are closed.
+    """Open closed standard streams on the null device.
 
-    Or the next file or pipe that is opened would be one of them, and what is printed go there.
+    Otherwise the next file or pipe that is opened would get the number of one, and receive its
+    output.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             opened = os.open(os.devnull, os.O_RDWR)
-            if opened != descriptor:  # not the lowest that was free
+            if opened != descriptor:  # not the lowest free number
                 os.dup2(opened, descriptor)
                 os.close(opened)
 
@@ -77,7 +78,7 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
     Its variables are `environ`.
 
-    Windows has no such thing: there the program is run and waited for, and its exit code returned.
+    Windows cannot do that: there the program is run and waited for, and its exit code returned.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # it was closed before we started
@@ -89,7 +90,7 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether there is a process of that number; True where that is not known."""
+    """Return whether a process with that id exists; True if that is unknown."""
     if WINDOWS:
         return True  # there, os.kill would end it
     try:
@@ -102,9 +103,9 @@ def is_running(pid: int) -> bool:
 
 
 def steady_time() -> float:
-    """Return seconds on a clock that nobody sets, the same for all processes of this machine.
+    """Return seconds on a monotonic clock, the same for all processes of this machine.
 
-    Where there is such a clock, it has gone on while the machine slept.
+    If the system has such a clock, it includes the time that the machine slept.
     """
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     if boot_time is not None:
@@ -113,5 +114,5 @@ def steady_time() -> float:
 
 
 def exit_code(code: int) -> int:
-    """Return what to exit with for another's return code, as a shell does: 128+n for a signal."""
+    """Return the exit code for another's return code, as a shell does: 128+n for a signal."""
     return 128 - code if code < 0 else code

@@ -1,17 +1,19 @@
-"""One started program and everything it starts: made so that all of it can be found and ended.
+"""One started program and everything that it starts, so that all of it can be found and ended.
 
-Must not know of event loops, nor of what is started and why. What starts the program does so with
-`popen_options` and `environ`:
+Must not know of event loops, nor of what is started and why. Start the program with `popen_options`
+and `environ`:
 
     tree = Tree()
     started = subprocess.Popen(argv, env=tree.environ(os.environ), **tree.popen_options())
     tree.adopt(started.pid)
 
-Linux: the program leads a session, and its variables hold a mark that its children inherit; so
-those that forked twice and made sessions of their own are found. The program itself is killed with
-the thread that started it. Windows: a job object, which ends with this process. Elsewhere: the
-process group, which a child can leave.
-Sources: setsid(2), prctl(2) for PR_SET_PDEATHSIG, pidfd_open(2), credentials(7); see winjob too.
+Linux: the program leads a session, and its variables hold a mark that its children inherit; so even
+processes that forked twice and made sessions of their own are found. The program itself is killed
+with the thread that started it. Windows: a job object, which ends with this process. Other systems:
+the process group, which a child can leave.
+
+Sources: setsid(2), prctl(2) for PR_SET_PDEATHSIG, pidfd_open(2), credentials(7); see also
+job_object.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ __all__ = ["MARK", "TOO_LATE", "Tree", "can_find_by_mark"]
 # Marks of the trees that a process is in, the outermost first.
 MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
-# All that has a mark is killed, so none is taken that anything else might have by chance.
+# All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
-# What a program ends with that was to be started before a certain time, and was not.
+# The exit code of a program that was not executed because its time was over.
 TOO_LATE = 75
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -48,32 +50,32 @@ _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 class Tree:
     """The processes of one started program. Use it for one program, from one thread at a time.
 
-    `mark`: that of a program which another process starts, where `can_find_by_mark`. ValueError for
-    one that could be another's: it has 32 characters or more, and no colon.
+    `mark`: that of a program which another process starts, if `can_find_by_mark`. Raise ValueError
+    for a mark that could occur by chance: it needs 32 characters or more, and no colon.
     """
 
     def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
         self.mark = _checked(mark) if mark else secrets.token_hex(16)
-        self._started: int | None = None  # when the leader did, on Linux
+        self._started: int | None = None  # when the leader started, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
-        self._over = False  # nobody was left: the leader's number may be anybody's by now
+        self._over = False  # no process was left: another one may have the leader's id by now
         self._job: Job | None = None
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables of `base` with the mark, those of trees outside this one kept."""
+        """Return the variables of `base` with the mark; the marks of enclosing trees are kept."""
         marks = filter(None, [base.get(MARK, ""), self.mark])
         return {**base, MARK: _BETWEEN_MARKS.join(marks)}
 
     def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
-        """Return what subprocess.Popen and asyncio.create_subprocess_exec take, as keywords.
+        """Return keyword arguments for subprocess.Popen and asyncio.create_subprocess_exec.
 
-        `not_after`: a time by `process.steady_time`, after which what was started ends with
-        TOO_LATE before it becomes the program, however long this process was held up before. Only
-        where `can_find_by_mark`.
+        `not_after`: a time by `process.steady_time`, after which the child exits with TOO_LATE
+        before it executes the program, however long this process was suspended before. Only if
+        `can_find_by_mark`.
         """
         if process.WINDOWS:
-            # Or CTRL+BREAK would reach this process as well.
+            # Otherwise CTRL+BREAK would reach this process as well.
             return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
@@ -81,7 +83,7 @@ class Tree:
         return options
 
     def adopt(self, pid: int) -> None:
-        """Take the started program, right after its start and before it is waited for."""
+        """Add the started program, right after its start and before it is waited for."""
         self.pid = pid
         if process.WINDOWS:
             from .job_object import Job
@@ -92,7 +94,7 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was there.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was running.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -108,9 +110,9 @@ class Tree:
         return self._signal_group(signal.SIGTERM, leader_only=not everyone)
 
     def abort(self) -> bool:
-        """Have the program alone end by SIGABRT, on which faulthandler shows a Python's stack.
+        """End only the program itself by SIGABRT, on which faulthandler shows a Python's stack.
 
-        Return whether it was there to be told; never on Windows, which has no such signal.
+        Return whether it was signalled; always False on Windows, which has no such signal.
         """
         if self.pid is None or process.WINDOWS:
             return False
@@ -120,16 +122,17 @@ class Tree:
         return self._signal_group(signal.SIGABRT, leader_only=True)
 
     def kill(self, patience: float = 2.0) -> list[int]:
-        """End all of them, and again until none is left; return those left after so many seconds.
+        """Kill all processes until none is left; return those left after so many seconds.
 
-        With no patience all are signalled once, and the numbers of those given. Never this process.
+        With a patience of 0, all are signalled once, and their ids returned. Never kills this
+        process.
         """
         pause = 0.001
         deadline = time.monotonic() + patience
         before: list[int] | None = None
         while True:
             left = self._kill_once()
-            # One that is just becoming another program shows no variables: so look twice.
+            # A process that is just executing another program shows no variables: so check twice.
             if (not left and before == []) or time.monotonic() >= deadline:
                 return left
             before = left
@@ -137,7 +140,7 @@ class Tree:
             pause = min(pause * 2, 0.02)
 
     def alive(self) -> list[int]:
-        """Return the numbers of those that have not ended, sorted."""
+        """Return the ids of processes that have not ended, sorted."""
         if process.WINDOWS:
             return self._job.pids() if self._job else []
         if _linux():
@@ -145,7 +148,7 @@ class Tree:
         return [self.pid] if self.pid and self._signal_group(0) else []
 
     def close(self) -> None:
-        """Let go of what the system holds for the tree; on Windows this ends what is left of it."""
+        """Release the system's resources of the tree; on Windows this ends what is left of it."""
         if self._job:
             self._job.close()
             self._job = None
@@ -166,19 +169,20 @@ class Tree:
     def _send_break(self) -> bool:
         if self.pid not in (self._job.pids() if self._job else []):
             return False
-        with contextlib.suppress(OSError):  # there is no console to send it through
+        with contextlib.suppress(OSError):  # no console to send it through
             os.kill(self.pid or 0, getattr(signal, "CTRL_BREAK_EVENT", 1))
             return True
         return False
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
-        """Signal the program's group, if nothing better is known; return whether there is one."""
+        """Signal the program's group, if nothing better is known; return whether it exists."""
         if self.pid is None or self._over or self.pid == os.getpid():
             return False
         try:
             (os.kill if leader_only else os.killpg)(self.pid, number)
         except ProcessLookupError:
-            # While a group has members its number is given to nobody else; afterwards it may be.
+            # While a group has members its number is not given to another group; afterwards it may
+            # be.
             self._over = not leader_only
             return False
         except PermissionError:  # macOS: all that is left has ended and is only waited for
@@ -186,10 +190,10 @@ class Tree:
         return True
 
     def _members(self) -> list[procfs.Process]:
-        """Return the processes of the tree on Linux that have not ended, this one never among them.
+        """Return the processes of the tree on Linux that have not ended, without this process.
 
-        By the mark; by the leader's session, whose number nobody gets while it has members; and,
-        since a program can clear its variables, by having one of these as parent.
+        They are found by the mark; by the leader's session, whose number is not reused while it has
+        members; and, since a program can clear its variables, by having one of these as parent.
         """
         everyone = {one.pid: one for one in procfs.processes()}
         known = [one for one in everyone.values() if self._is_known(one, everyone)]
@@ -199,12 +203,12 @@ class Tree:
 
     def _is_known(self, one: procfs.Process, everyone: Mapping[int, procfs.Process]) -> bool:
         if self._started is not None and one.started < self._started:
-            return False  # older than the program; most are, and need no further look
+            return False  # older than the program; most are, and need no further check
         if self.pid is not None and one.session == self.pid:
             leader = everyone.get(self.pid)
             if leader is None or leader.started == self._started:
                 return True
-        # One seen before may have lost its mark: by writing over it, or since it is just ending.
+        # A known process may have lost its mark: it overwrote its variables, or is just ending.
         if self._seen.get(one.pid) == one.started:
             return True
         return self.mark in procfs.variable(one.pid, MARK).split(_BETWEEN_MARKS)
@@ -224,7 +228,7 @@ def can_find_by_mark() -> bool:
 def _with_children(
     known: list[procfs.Process], everyone: Mapping[int, procfs.Process]
 ) -> Iterable[procfs.Process]:
-    """Return processes and all that they have started, without this one and the first of all."""
+    """Return processes and all that they have started, without this process and process 1."""
     children: dict[int, list[procfs.Process]] = {}
     for one in everyone.values():
         children.setdefault(one.parent, []).append(one)
@@ -236,7 +240,7 @@ def _with_children(
         if one.pid in found or one.pid in (own, 1):
             continue
         found[one.pid] = one
-        # Its children only while it is itself: its number may have passed to another.
+        # Its children only while it exists: another process may have got its id.
         if one.pid in children and _is_there(one):
             waiting += children[one.pid]
     return found.values()
@@ -261,7 +265,7 @@ def _signal(one: procfs.Process, number: int) -> bool:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if descriptor is None:
                 os.kill(one.pid, number)
-            else:  # opened before the look, so that it is of the process seen
+            else:  # opened before the check, so that it is of the process seen
                 _send_by_pidfd(descriptor, number)
             return True
         return False
@@ -284,17 +288,17 @@ def _send_by_pidfd(descriptor: int, number: int) -> None:
 
 
 def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
-    """Return what a child calls before it becomes the program, all of it loaded beforehand."""
+    """Return what a child calls before it executes the program; all of it is loaded beforehand."""
     import ctypes
 
-    # Not CDLL: letting the interpreter's lock go between fork and exec could wait for ever.
+    # Not CDLL: releasing the interpreter's lock between fork and exec could wait forever.
     prctl = ctypes.PyDLL(None).prctl
     prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     number, parent = int(_SIGKILL), os.getpid()
 
     def call() -> None:
         prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before it was asked for
+        if os.getppid() != parent:  # the parent ended before the call above
             os._exit(127)
         if not_after is not None and process.steady_time() >= not_after:
             os._exit(TOO_LATE)

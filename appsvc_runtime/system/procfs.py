@@ -1,15 +1,16 @@
-"""What Linux tells of processes in /proc: parents, sessions, variables, listening sockets.
+"""What Linux reports about processes in /proc: parents, sessions, variables, listening sockets.
 
-Reads only. Where there is no /proc, or a process is gone or another user's, nothing is returned and
-nothing raised. Must not know what that is for, nor signal anybody.
+Reads only. Without /proc, or for a process that is gone or another user's, nothing is returned and
+nothing raised. Must not know what the results are for, nor signal a process.
+
 Source: proc(5), of it stat, environ, fd, net/tcp.
 
-Not psutil, which was tried in its place (7.2.2, Linux, 190 processes). About 50 of 138 lines were
-saved. Finding a tree of 50 took 12.4 ms and not 3.5, ending it 85 ms and not 18, looking for a port
-17 ms and not 5; importing it took 31 ms. Two promises were lost. It counts the start of a process
-from the clock of the wall: once that is set, a process looks like its successor. And it reads the
-sockets of its own network only, not those of a container with another. Every app would get a
-compiled package with this one, for which there is no wheel on some machines (ARMv7).
+psutil was tried instead (7.2.2, Linux, 190 processes). It saved about 50 of 138 lines. Finding a
+tree of 50 took 12.4 ms and not 3.5, ending it 85 ms and not 18, looking for a port 17 ms and not 5;
+importing it took 31 ms. Two promises were lost. It computes the start of a process from the wall
+clock: once that is set, a process looks like its successor. And it reads the sockets of its own
+network only, not those of a container with another. Every app would install a compiled package with
+this one, which has no wheel for some machines (ARMv7).
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ _NOTHING_LEFT = "ZXx"  # a zombie, dead
 
 @dataclass(frozen=True)
 class Process:
-    """One process; `started` in clock ticks since the system's start tells it from a successor."""
+    """One process; `started`, in clock ticks since the system's start, distinguishes successors."""
 
     pid: int
     parent: int
     session: int
     started: int
-    running: bool  # False for one that ended and is only waited for
+    running: bool  # False for a process that ended and is only waited for
 
 
 def look(pid: int) -> Process | None:
-    """Return what is known of a process, None if there is no process of that number."""
+    """Return what is known of a process, or None if no process has that id."""
     text = _read(f"{PROC}/{pid}/stat")
-    # The name stands in parentheses and may hold anything, parentheses and blanks too.
+    # The name is in parentheses and may contain anything, even parentheses and blanks.
     fields = text[text.rfind(b")") + 1 :].split()
     if len(fields) < 20:
         return None
@@ -65,14 +66,14 @@ def processes() -> Iterator[Process]:
 
 
 def program(pid: int) -> str:
-    """Return the name of the program that a process runs, "" if there is no such process."""
+    """Return the name of the program that a process runs, or "" without such a process."""
     return _read(f"{PROC}/{pid}/comm").decode("utf-8", "replace").strip()
 
 
 def variable(pid: int, name: str) -> str:
-    """Return a variable that a process was started with, "" if it had none of that name.
+    """Return a variable with which a process was started, or "" if it had none of that name.
 
-    A program may write over them, as some do to change the name that `ps` shows.
+    A program may overwrite its variables, as some do to change the name that `ps` shows.
     """
     data = b"\0" + _read(f"{PROC}/{pid}/environ") + b"\0"
     _, found, after = data.partition(b"\0" + name.encode() + b"=")
@@ -99,7 +100,7 @@ def listeners(pids: Iterable[int]) -> list[tuple[str, int]]:
 
 
 def is_listened_on(port: int) -> bool | None:
-    """Return whether any process listens on a port with IPv4, None if that is unknown."""
+    """Return whether any process listens on a port with IPv4, or None if that is unknown."""
     table = _read(f"{PROC}/self/net/tcp")
     if not table:
         return None
@@ -124,7 +125,7 @@ def _sockets(pid: int) -> Iterator[bytes]:
 
 
 def _address(text: str) -> tuple[str, int]:
-    """Read `0100007F:1F90`: words of 32 bits in the machine's own order."""
+    """Parse `0100007F:1F90`: words of 32 bits in the machine's own order."""
     digits, _, port = text.partition(":")
     raw = bytes.fromhex(digits)
     if sys.byteorder == "little":

@@ -27,16 +27,16 @@ __all__ = [
 def on_stop_signal(stop: Callable[[], None]) -> None:
     """Call `stop` on SIGTERM, SIGINT, SIGHUP and, on Windows, SIGBREAK. From the main thread only.
 
-    SIGHUP comes when a terminal closes; where it is ignored, as under nohup, it stays so.
+    SIGHUP comes when a terminal closes; if it is ignored, as under nohup, it stays ignored.
     """
     for number in _stop_numbers():
         signal.signal(number, lambda *_: stop())
 
 
 def ignore_stop_signals() -> None:
-    """Go on to the end whatever stop signal comes, Python's own end included.
+    """Ignore all stop signals until the process ends, even while Python itself shuts down.
 
-    That takes handlers back, and a signal that comes after it would be how this process ended.
+    Python restores handlers at its end, and a signal after that would decide the exit code.
     """
     for number in _stop_numbers():
         signal.signal(number, signal.SIG_IGN)
@@ -52,7 +52,7 @@ def _stop_numbers() -> list[int]:
 
 @contextlib.contextmanager
 def stopping_by(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the signals of `on_stop_signal` within the block; then all is as before."""
+    """Call `stop` on the signals of `on_stop_signal` within the block; then restore handlers."""
     before = {number: signal.getsignal(number) for number in _stop_numbers()}
     on_stop_signal(stop)
     try:
@@ -64,10 +64,10 @@ def stopping_by(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def holding_stop_signals() -> Iterator[None]:
-    """Keep stop signals waiting within the block, also those of processes that begin in it.
+    """Block stop signals within the block, also for processes that are started in it.
 
-    Each of these lets them in by `let_stop_signals_in` when it can hear them. Windows has no such
-    thing: there nothing is done.
+    Each of these processes calls `let_stop_signals_in` when it can handle them. On Windows this
+    does nothing.
     """
     mask = getattr(signal, "pthread_sigmask", None)
     if mask is None:
@@ -81,7 +81,7 @@ def holding_stop_signals() -> Iterator[None]:
 
 
 def let_stop_signals_in() -> None:
-    """Hear the stop signals that have waited."""
+    """Unblock the stop signals that were held."""
     mask = getattr(signal, "pthread_sigmask", None)
     if mask is not None:
         mask(signal.SIG_UNBLOCK, _stop_numbers())
@@ -103,7 +103,7 @@ def on_loop_stop(loop: AbstractEventLoop, stop: Callable[[], None]) -> None:
 
 
 def signal_self(number: int) -> None:
-    """Have this process handle a signal, from any thread, as if it had been sent from outside."""
+    """Send a signal to this process, from any thread, as if it had been sent from outside."""
     if process.WINDOWS:
         signal.raise_signal(number)  # os.kill would end the process there
     else:

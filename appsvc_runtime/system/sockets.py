@@ -1,4 +1,4 @@
-"""Sockets: listening on a port, the errors of that, how many connections there may be."""
+"""Sockets: binding to a port, errors when that fails, the limit of connections."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MAX_CONNECTIONS = 4_000
 _MAX_CONNECTIONS_WINDOWS = 450
 
 
-# Files that an app has open beside its visitors' connections.
+# Files that an app has open in addition to its clients' connections.
 _SPARE_FILES = 100
 
 
 def max_connections() -> int:
     """Return how many connections one process may hold, with files to spare for the app.
 
-    Where the system lets it, this process's limit of open files is raised for it: a server that
-    runs out of them spins, refusing everybody.
+    If the system allows it, this process's limit of open files is raised: a server that runs out of
+    them spins, refusing every client.
     """
     if process.WINDOWS:
         return _MAX_CONNECTIONS_WINDOWS
-    import resource  # not there on Windows
+    import resource  # missing on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_CONNECTIONS + _SPARE_FILES
@@ -45,15 +45,15 @@ def max_connections() -> int:
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket bound to `host` and `port` (0 picks a free one) that does not listen yet.
 
-    A port in use, or a host that is not this machine's, is a ConfigError at once.
+    Raise ConfigError for a port in use, or a host that is not this machine's.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:  # the latter for what can be no host name
-        reason = getattr(error, "strerror", None) or "it is no host name"
+    except (OSError, UnicodeError) as error:  # UnicodeError for an invalid host name
+        reason = getattr(error, "strerror", None) or "it is not a host name"
         raise ConfigError(
             f"The host {host!r} cannot be used: {reason}.", hint="Give an address."
         ) from None
@@ -71,10 +71,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def own_address() -> str:
-    """Return the IPv4 address under which the host's own network knows this machine, "" for none.
+    """Return this machine's IPv4 address in the host's own network, or "".
 
-    That of the way to the link-local network, over which the platform asks its containers. Nothing
-    is sent: connecting a datagram socket only picks the way.
+    It is the address of the route to the link-local network, from which the platform probes its
+    containers. Nothing is sent: connecting a datagram socket only chooses the route.
     """
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -85,7 +85,7 @@ def own_address() -> str:
 
 
 def port_error(host: str, port: int, error: OSError) -> ConfigError:
-    """Return what to say when `host` and `port` cannot be bound to or listened on."""
+    """Return the error for a `host` and `port` that cannot be bound to or listened on."""
     if error.errno == errno.EADDRINUSE:
         return ConfigError(
             f"Port {port} on {host} is already in use by another process.",

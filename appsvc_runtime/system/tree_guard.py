@@ -1,20 +1,20 @@
-"""A process of its own that ends marked trees, whatever becomes of the process that started it.
+"""A process of its own that ends marked trees, whatever happens to the process that started it.
 
-What a process has started outlives it when it is killed, and goes on while it is stopped or swapped
-out. So another one watches:
+Processes outlive a process that started them and is killed, and run on while it is stopped or
+swapped out. So another process watches:
 
     guard = TreeGuard()
     guard.allow(tree.mark)         # it may run until this process is gone
     guard.allow(tree.mark, until)  # or, by `process.steady_time`, until then
     guard.close()
 
-The guard is told on standard input, which the system closes with the process that started it: a
-line for each change, a time and the mark of what may run until then, if anything. Then, and when
-its input ends, all that has the mark is ended.
+The guard reads its standard input, which the system closes with the process that started it: a line
+for each change, with a time and the mark of what may run until then, if anything. At that time, and
+when its input ends, all processes with the mark are ended.
 
-Only where a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
-with the process that made it, but not when that is held up. A machine that is stopped as a whole
-has everything on it held up at once: what it runs is ended as soon as it goes on.
+Only if a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
+with the process that made it, but not when that process is suspended. If a machine is suspended as
+a whole, so is all on it: what it runs is ended as soon as it continues.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from .process_tree import Tree
 
 __all__ = ["TreeGuard", "main"]
 
-# After the first time, as a start may have been on its way.
+# Kill again after the first time, as a process may just have been starting.
 _AGAIN_SECONDS, _AGAIN_TIMES = 0.5, 3
 
 
 class TreeGuard:
-    """A started guard. Use it from one thread at a time; OSError where it cannot be started."""
+    """A started guard. Use it from one thread at a time; raise OSError if it cannot be started."""
 
     def __init__(self) -> None:
         package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,7 +46,7 @@ class TreeGuard:
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, "-m", __name__],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            cwd=package,  # with -m Python looks there first: not among a user's own files
+            cwd=package,  # python -m searches the current folder first: not one of the user's
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -54,7 +54,7 @@ class TreeGuard:
 
     @property
     def pid(self) -> int:
-        """The number of the guard's process."""
+        """The id of the guard's process."""
         return self._process.pid
 
     def lives(self) -> bool:
@@ -62,19 +62,20 @@ class TreeGuard:
         return self._process.poll() is None
 
     def allow(self, mark: str, until: float = math.inf) -> None:
-        """Let what has this mark, "" for nothing, run until a time, in place of all said before.
+        """Let the tree with this mark, or nothing for "", run until a time; replaces earlier calls.
 
-        Then all that has it is killed. ValueError for a mark that is no tree's.
+        Then all processes with the mark are killed. Raise ValueError for a mark that is not a
+        tree's.
         """
         mark = mark and Tree(mark).mark
         pipe = self._process.stdin
-        with contextlib.suppress(OSError):  # it has ended, which `lives` tells
+        with contextlib.suppress(OSError):  # it has ended, as `lives` reports
             if pipe is not None and not pipe.closed:
                 pipe.write(f"{until!r} {mark}\n".encode())
                 pipe.flush()
 
     def close(self) -> None:
-        """Have what may still run ended, and wait until the guard has."""
+        """End what may still run, and wait until the guard has ended."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -84,7 +85,7 @@ class TreeGuard:
 def main() -> int:
     """Guard until the process that started this one is gone."""
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)  # for the other process to act on
+        signal.signal(getattr(signal, name), signal.SIG_IGN)  # the other process handles them
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     mark, until, times = "", math.inf, 0
@@ -106,7 +107,7 @@ def main() -> int:
 
 
 def _patience(mark: str, until: float) -> float | None:
-    """Return how long to wait for the next line, None for as long as it takes."""
+    """Return how long to wait for the next line, or None for any time."""
     return max(0.0, until - steady_time()) if mark and until < math.inf else None
 
 

@@ -247,9 +247,11 @@ def test_this_python_and_this_folder_are_the_defaults(
     [
         pytest.param(["no-such"], "folder 'no-such' cannot be read: No such file", id="missing"),
         pytest.param(["app.py"], "'app.py' cannot be read: Not a directory", id="file"),
-        pytest.param(["--python-version", "3.x"], "'3.x' is no Python version", id="version-word"),
-        pytest.param(["--python-version", "3"], "'3' is no Python version", id="version-major"),
-        pytest.param(["--python-version", "٣.١٣"], "is no Python version", id="version-arabic"),
+        pytest.param(
+            ["--python-version", "3.x"], "'3.x' is not a Python version", id="version-word"
+        ),
+        pytest.param(["--python-version", "3"], "'3' is not a Python version", id="version-major"),
+        pytest.param(["--python-version", "٣.١٣"], "is not a Python version", id="version-arabic"),
         pytest.param(["--nonsense"], "No such option", id="unknown-option"),
         pytest.param([".", "x"], "unexpected extra argument", id="two-sites"),
     ],

@@ -1,4 +1,4 @@
-"""`appsvc emulate --check`: what follows is a path of the site, and nothing else."""
+"""`appsvc emulate --check`: its value is a path of the site, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from appsvc_runtime.emulator.cli_check import find_folder_note, read_check_path
 from tests.support.emulator import HTTPPLATFORM, make_site, web_config
 from tests.support.servers import run
 
-# Arguments in a folder that holds the folder `shop`; which site and path they mean.
+# Arguments in a folder with the folder `shop`; which site and path they mean.
 READ = [
     pytest.param([], ".", None, id="nothing"),
     pytest.param(["--check"], ".", "/", id="alone"),
@@ -38,7 +38,7 @@ def test_site_and_path(
     site: str,
     path: str | None,
 ) -> None:
-    """The site is the argument, else the current folder; it is never taken from --check."""
+    """The site is the argument, else the current folder; it is never the value of --check."""
     seen: list[object] = []
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,7 @@ def test_what_is_no_path(
     arguments: list[str],
     said: str,
 ) -> None:
-    """It is refused with what to write, and nothing is made."""
+    """It is refused with a hint, and nothing is made."""
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path)
     assert main(["emulate", *arguments]) == 2
@@ -86,7 +86,7 @@ def test_what_is_no_path(
 
 
 def test_a_folder_that_a_shell_has_made_a_path_of(tmp_path: Path) -> None:
-    """`--check ~/shop` is requested as the path that it is, and that is said."""
+    """`--check ~/shop` is requested as the path that the shell makes of it, with a note."""
     shop = tmp_path / "shop"
     shop.mkdir()
     assert read_check_path(str(shop), site_named=False) == str(shop)
@@ -98,7 +98,7 @@ def test_a_folder_that_a_shell_has_made_a_path_of(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_check_in_the_projects_folder(tmp_path: Path) -> None:
-    """It is this folder's app that answers, at / and at a path that is a folder here."""
+    """This folder's app responds, at / and at a path that is also a folder on this machine."""
     site = make_site(
         tmp_path / "shop",
         {

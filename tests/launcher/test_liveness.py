@@ -1,4 +1,4 @@
-"""Whether a worker is alive: the file that it touches, the address that it answers."""
+"""Whether a worker is alive: the file that it touches, the address where it responds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
@@ -36,7 +36,7 @@ def test_file_that_is_touched_in_time(tmp_path: Path) -> None:
     file.touch()
     assert heart.problem() == ""
     clock.now += 9
-    os.utime(file, (1, 1))  # by a clock that is wrong
+    os.utime(file, (1, 1))  # from a wrong clock
     assert heart.problem() == ""
     clock.now += 9.9
     assert heart.problem() == ""
@@ -45,7 +45,7 @@ def test_file_that_is_touched_in_time(tmp_path: Path) -> None:
 
 
 def test_file_that_never_comes(tmp_path: Path) -> None:
-    """A worker that never beats is hung after the same time."""
+    """A worker that never touches it counts as hung after the same time."""
     clock = Clock()
     heart = Heartbeat(str(tmp_path / "beat"), 10, clock)
     clock.now += 10
@@ -53,7 +53,7 @@ def test_file_that_never_comes(tmp_path: Path) -> None:
 
 
 def test_a_new_run_has_its_whole_time(tmp_path: Path) -> None:
-    """What the run before it did, or did not, is no matter."""
+    """The state of the run before does not matter."""
     clock = Clock()
     heart = Heartbeat(str(tmp_path / "beat"), 10, clock)
     clock.now += 50
@@ -62,14 +62,14 @@ def test_a_new_run_has_its_whole_time(tmp_path: Path) -> None:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A server that answers with `status`, when `may` be."""
+    """A server that responds with `status`, as soon as `may` is set."""
 
     status = 200
     asked: threading.Semaphore
     may: threading.Semaphore | None
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Respond."""
         type(self).asked.release()
         if type(self).may is not None:
             type(self).may.acquire(timeout=20)
@@ -78,7 +78,7 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def wait_for_problem(health: HealthUrl) -> str:
 
 
 def test_address_that_answers_well_until_it_does_not(url: str) -> None:
-    """A status of 400 or more is no sign of life, and is told."""
+    """A status of 400 or more is not a sign of life, and is reported."""
     health = HealthUrl(url, 1.0)
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
@@ -119,7 +119,7 @@ def test_address_that_answers_well_until_it_does_not(url: str) -> None:
 def test_slow_answer_takes_nothing_from_a_new_run(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run before it was asked, and answered when the new one had begun."""
+    """The request of the run before gets a response after the new run has started."""
     clock = Clock()
     monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=clock))
     Answers.may = may = threading.Semaphore(0)
@@ -129,18 +129,18 @@ def test_slow_answer_takes_nothing_from_a_new_run(
         clock.now += 0.7
         health.start()
         may.release()
-        assert Answers.asked.acquire(timeout=20)  # the next question: the answer was taken
+        assert Answers.asked.acquire(timeout=20)  # the next request: the response was handled
         clock.now += 0.7
         assert health.problem() == ""
         clock.now += 0.2
-        assert "has not answered well for 0.9 s" in health.problem()
+        assert "has had no good response for 0.9 s" in health.problem()
     finally:
         health.close()
         may.release(100)
 
 
 def test_address_that_nobody_answers() -> None:
-    """The reason is told."""
+    """The reason is reported."""
     health = HealthUrl("http://127.0.0.1:1/health", 0.4)
     assert "refused" in wait_for_problem(health)
     health.close()

@@ -1,4 +1,4 @@
-"""A worker's output on its way to the log: cut, stamped, written, bounded."""
+"""A worker's output on its way to the log: split, stamped, written, bounded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAMP = re.compile(
 
 
 class Kept:
-    """A target that keeps what it is given, and may be slow."""
+    """A target that stores what it gets, and may be slow."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -37,12 +37,12 @@ class Kept:
         self.free.set()
 
     def append(self, data: bytes) -> None:
-        """Keep lines, as soon as it may."""
+        """Store lines, as soon as it may."""
         self.free.wait(20)
         self.data += data
 
     def close(self) -> None:
-        """Note it."""
+        """Record it."""
         self.closed = True
 
 
@@ -54,7 +54,7 @@ def read(line: bytes) -> tuple[bytes | None, bytes, bytes]:
 
 @given(parts=st.lists(st.binary(max_size=300), max_size=20))
 def test_lines_do_not_depend_on_how_they_arrive(parts: list[bytes]) -> None:
-    """Every byte comes out, in its order, and only whole lines before the end."""
+    """Every byte is returned, in order, and only whole lines before the end."""
     cutter = LineCutter()
     lines = [cutter.add(part) for part in parts]
     assert all(not line or line.endswith(b"\n") for line in lines)
@@ -78,20 +78,20 @@ def test_line_without_end_is_cut() -> None:
     ids=["plain", "empty", "no-utf-8", "utf-8", "return", "escape"],
 )
 def test_bytes_are_kept(line: bytes) -> None:
-    """A line is stamped with time, run and stream, and its bytes are its own."""
+    """A line is stamped with time, run and stream, and its bytes are unchanged."""
     stamped = stamp("text", "err", 3, line + b"\n")
     assert stamped.endswith(b"\n")
     assert read(stamped[:-1]) == (b"3", b"err", line)
 
 
 def test_each_line_of_a_part_is_stamped() -> None:
-    """None is left without a stamp, an empty one neither."""
+    """Every line gets a stamp, even an empty one."""
     lines = stamp("text", "out", 1, b"a\n\nb\n").split(b"\n")
     assert [read(line)[2] for line in lines[:-1]] == [b"a", b"", b"b"]
 
 
 def test_json() -> None:
-    """With json each line is an object, and what is no UTF-8 is escaped."""
+    """With json each line is an object, and bytes that are not UTF-8 are escaped."""
     lines = stamp("json", "out", 2, b'say "hi"\n\xff\n').splitlines()
     told = [json.loads(line) for line in lines]
     assert [(one["message"], one["stream"], one["run"]) for one in told] == [
@@ -102,7 +102,7 @@ def test_json() -> None:
 
 
 def test_all_targets_get_everything_in_order(tmp_path: Path) -> None:
-    """The log and the role's own log hold the same."""
+    """The log and the role's own log have the same content."""
     kept, file = Kept(), tmp_path / "worker.log"
     log = WorkerLog([kept, FileTarget(str(file), max_bytes=0, backups=0)])
     for number in range(50):
@@ -117,7 +117,7 @@ def test_all_targets_get_everything_in_order(tmp_path: Path) -> None:
 
 
 def test_what_the_launcher_says_is_one_line_without_controls(tmp_path: Path) -> None:
-    """Whatever a path, or the reason that a server has given, holds."""
+    """Control characters in a path, or in a server's message, are escaped."""
     path = tmp_path / "log"
     log = WorkerLog([FileTarget(str(path), max_bytes=0, backups=0)])
     log.say("a\nb\rc\x1b[31md\u2028e\u202ef\udcff")
@@ -126,7 +126,7 @@ def test_what_the_launcher_says_is_one_line_without_controls(tmp_path: Path) -> 
 
 
 def test_slow_disk_holds_the_worker_up_and_not_the_launcher() -> None:
-    """Who prints waits; who must stop waits a second at most, and nothing grows."""
+    """The worker waits when it prints; the launcher waits a second at most; memory is bounded."""
     kept = Kept()
     kept.free.clear()
     log = WorkerLog([kept])
@@ -142,7 +142,7 @@ def test_slow_disk_holds_the_worker_up_and_not_the_launcher() -> None:
     deadline = time.monotonic() + 20
     while len(printed) < 9 and time.monotonic() < deadline:
         time.sleep(0.005)
-    log.say("a word of the launcher's")  # returns although nobody writes
+    log.say("a word of the launcher's")  # returns although no target accepts lines
     assert len(printed) < 20
     kept.free.set()
     worker.join(20)
@@ -152,7 +152,7 @@ def test_slow_disk_holds_the_worker_up_and_not_the_launcher() -> None:
 
 
 def test_stream_that_nobody_reads_is_told_of_later(tmp_path: Path) -> None:
-    """A closed pipe does not end the launcher; what is missing is counted."""
+    """A closed pipe does not end the launcher; missing parts are counted."""
     reader, writer = os.pipe()
     os.close(reader)
     target = StreamTarget(writer)
@@ -170,7 +170,7 @@ def test_stream_that_nobody_reads_is_told_of_later(tmp_path: Path) -> None:
 
 
 def test_file_is_rotated_by_size(tmp_path: Path) -> None:
-    """As every log: the settings of the log say when."""
+    """As for every log, the log's settings define when."""
     file = tmp_path / "worker.log"
     log = WorkerLog([FileTarget(str(file), max_bytes=1000, backups=3)])
     for number in range(60):

@@ -1,4 +1,4 @@
-"""What the launcher decides before it starts anything, and the settings that say so."""
+"""What the launcher decides before it starts anything, and the settings for that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from appsvc_runtime.launcher.plan import WorkerPlan, make_worker_plan
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Be in a folder with a worker."""
+    """Change to a folder with a worker."""
     (tmp_path / "worker.py").write_text("pass")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -32,7 +32,7 @@ def plan(environ: dict[str, str] | None = None, **given: Any) -> WorkerPlan:
 
 
 def test_defaults() -> None:
-    """Restarted always, a second less than the platform's five, no liveness, no lease."""
+    """Always restarted, a second less than the platform's five, no liveness check, no lease."""
     made = plan()
     assert made.argv == (sys.executable, "worker.py", "x")
     assert (made.name, made.mode, made.grace) == ("worker.py", "always", 4.0)
@@ -53,7 +53,7 @@ def test_defaults() -> None:
     ids=["none", "30", "1", "0", "wrong-type", "no-object"],
 )
 def test_grace(folder: Path, settings: str | None, grace: float) -> None:
-    """It follows settings.job, in a WebJob only; what is given comes first, as it is."""
+    """In a WebJob it follows settings.job; an explicit value wins, unchanged."""
     if settings is not None:
         (folder / "settings.job").write_text(settings)
     webjob = {"WEBJOBS_NAME": "a"}
@@ -64,7 +64,7 @@ def test_grace(folder: Path, settings: str | None, grace: float) -> None:
 
 
 def test_settings_job_beside_the_script_of_webjobs_path(tmp_path: Path) -> None:
-    """Where the job does not run in its own folder."""
+    """It is found even if the job does not run in its own folder."""
     job = tmp_path / "job"
     job.mkdir()
     (job / "settings.job").write_text('{"stopping_wait_time": 11}')
@@ -94,7 +94,7 @@ def test_settings_job_beside_the_script_of_webjobs_path(tmp_path: Path) -> None:
     ids=["stdout", "file", "dev-stdout", "role", "role-upper-case", "both", "the-same"],
 )
 def test_where_the_output_goes(environ: dict[str, str], logs: list[str], to_stdout: bool) -> None:
-    """To the log of every app, and in a role to where its readers look, once."""
+    """It goes to the log of every app, and in a role to where tools read it, once each."""
     made = plan(environ)
     assert made.logs == tuple(os.path.abspath(log) for log in logs)
     assert made.to_stdout == to_stdout
@@ -113,7 +113,7 @@ def test_where_the_output_goes(environ: dict[str, str], logs: list[str], to_stdo
     ids=["laptop", "site", "webjob", "slot", "role", "named"],
 )
 def test_name_of_the_lease(environ: dict[str, str], name: str) -> None:
-    """All instances of a worker have the same, other workers another."""
+    """All instances of a worker share it, other workers have another."""
     made = plan({"AzureWebJobsStorage": "s", **environ}, SINGLETON=True)
     assert (made.singleton, made.storage) == (name, "s")
 
@@ -123,14 +123,14 @@ def test_name_of_the_lease(environ: dict[str, str], name: str) -> None:
     ["Store", "APPSETTING_Store", "CUSTOMCONNSTR_Store", "AZUREBLOBSTORAGE_Store", "STORE"],
 )
 def test_storage_setting(variable: str) -> None:
-    """An app setting or a connection string of the portal's, by its name."""
+    """It is an app setting or one of the portal's connection strings, by its name."""
     made = plan({variable: " secret "}, SINGLETON=True, SINGLETON_STORAGE="Store")
     assert made.storage == "secret"
     assert "secret" not in repr(made)
 
 
 def test_restart_time_of_the_platform() -> None:
-    """It counts where the platform's timing is asked for."""
+    """It applies if the platform's timing is selected."""
     assert plan({"WEBJOBS_RESTART_TIME": "5"}, KUDU_TIMING=True).kudu_pause == 5
     assert plan({"WEBJOBS_RESTART_TIME": "soon"}).kudu_pause == 60
 
@@ -139,7 +139,7 @@ def test_restart_time_of_the_platform() -> None:
     "url", ["http://127.0.0.1:8081/health", "HTTPS://worker/", "http://[::1]:80"], ids=str
 )
 def test_health_address(url: str) -> None:
-    """It is taken as it is written."""
+    """It is used as written."""
     assert plan(HEALTH_URL=url).health_url == url
 
 
@@ -150,14 +150,14 @@ def test_health_address(url: str) -> None:
     ids=str,
 )
 def test_health_address_that_nobody_can_have(url: str) -> None:
-    """It is said at the start, and never shown."""
-    with pytest.raises(AppServiceError, match="--health-url is no address") as caught:
+    """It is refused at the start, and never shown."""
+    with pytest.raises(AppServiceError, match="--health-url is not an http") as caught:
         plan(HEALTH_URL=url)
     assert "TOPSECRET" not in str(caught.value)
 
 
 def test_script_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told from one that is not there, by its own exit code."""
+    """Its exit code differs from that of a missing script."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -174,7 +174,7 @@ def test_script_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["open", "no-utf-8", "no-such-coding", "deep", "nul", "def"],
 )
 def test_syntax_errors(folder: Path, source: bytes) -> None:
-    """One sentence, whatever the compiler raises."""
+    """The error is one sentence, whatever the compiler raises."""
     (folder / "worker.py").write_bytes(source)
     with pytest.raises(AppServiceError, match="has a syntax error") as caught:
         plan()
@@ -182,7 +182,7 @@ def test_syntax_errors(folder: Path, source: bytes) -> None:
 
 
 def test_syntax_of_another_python_is_not_judged(folder: Path) -> None:
-    """What is wrong for this version may be right for that."""
+    """An error in this version's syntax may be correct in the other's."""
     (folder / "worker.py").write_text("x = (")
     other = folder / "python"
     other.write_text("#!/bin/sh\n")
@@ -191,13 +191,13 @@ def test_syntax_of_another_python_is_not_judged(folder: Path) -> None:
 
 
 def test_zip_file_is_run_as_python_runs_it(folder: Path) -> None:
-    """It is no source."""
+    """It is not checked as source code."""
     (folder / "worker.py").write_bytes(b"PK\x03\x04\xff\x00")
     assert plan().name == "worker.py"
 
 
 def shown(value: object) -> str:
-    """Give an id that is the same in every process."""
+    """Return an id that is the same in every process."""
     return getattr(value, "__name__", str(value))
 
 
@@ -219,7 +219,7 @@ Parser = Callable[[str], Any]
     ids=shown,
 )
 def test_parsers_read(parser: Parser, text: str, value: object) -> None:
-    """What users write."""
+    """Values as users write them are parsed."""
     assert parser(text) == value
 
 
@@ -238,14 +238,14 @@ def test_parsers_read(parser: Parser, text: str, value: object) -> None:
     ids=shown,
 )
 def test_parsers_refuse(parser: Parser, text: str) -> None:
-    """ValueError with what was expected."""
+    """ValueError has what was expected."""
     with pytest.raises(ValueError, match=r"^expected "):
         parser(text)
 
 
 @given(text=st.text(max_size=20))
 def test_parsers_give_a_value_or_a_value_error(text: str) -> None:
-    """For any text, and never the text in what they say."""
+    """This holds for any text, and the error never contains the text."""
     for option in WORKER_OPTIONS.values():
         said = "expected"
         try:
@@ -257,7 +257,7 @@ def test_parsers_give_a_value_or_a_value_error(text: str) -> None:
 
 @pytest.mark.parametrize("name", WORKER_OPTIONS)
 def test_rows(name: str) -> None:
-    """Each has its name, a sentence of help, and a default without a variable."""
+    """Each has its name, a help sentence, and a default without a variable."""
     row = WORKER_OPTIONS[name]
     assert row.name == name
     assert row.help.endswith(".")

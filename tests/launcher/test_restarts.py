@@ -1,4 +1,4 @@
-"""When a worker is started again: histories from a table, with a clock and a chance of our own."""
+"""When a worker is started again: histories from a table, without a real clock or chance."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from appsvc_runtime.launcher.restarts import SLOW_AFTER, Decision, Restarts
 from appsvc_runtime.system.process import exit_code
 
-NEVER = 0.0  # chance takes nothing away
-ALWAYS = 1.0  # chance takes all away that it may
+NEVER = 0.0  # chance shortens no pause
+ALWAYS = 1.0  # chance shortens pauses as much as possible
 
 
 def pauses(restarts: Restarts, runs: list[tuple[float, int]]) -> list[float | None]:
-    """Give what follows each run, rounded as a table has it."""
+    """Return the pause after each run, rounded as in the table."""
     found = [restarts.after(seconds, code).pause for seconds, code in runs]
     return [None if pause is None else round(pause, 3) for pause in found]
 
@@ -69,7 +69,7 @@ DOUBLING = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60.0, 60.0]
 def test_history(
     options: dict[str, object], runs: list[tuple[float, int]], expected: list[float | None]
 ) -> None:
-    """Each run is followed as the table says."""
+    """The pause after each run is that in the table."""
     restarts = Restarts(chance=lambda: NEVER, **options)  # type: ignore[arg-type]
     assert pauses(restarts, runs) == expected
 
@@ -78,7 +78,7 @@ def test_history(
 def test_crash_loop_starts_at_most_ten_times_in_its_first_minute(
     chances: list[float], lasts: float
 ) -> None:
-    """Whatever chance does, and however short the runs are."""
+    """At most ten, whatever chance does, and however short the runs are."""
     values = iter(chances)
     restarts = Restarts(chance=lambda: next(values))
     clock, starts = 0.0, 0
@@ -92,12 +92,12 @@ def test_crash_loop_starts_at_most_ten_times_in_its_first_minute(
 
 
 def test_chance_shortens_a_pause_by_a_fifth_at_most() -> None:
-    """Workers that fail together do not start together, and none waits longer for it."""
+    """Workers that fail together do not restart together, and none waits longer because of it."""
     assert pauses(Restarts(chance=lambda: ALWAYS), [CRASH] * 2) == [0.08, 0.16]
 
 
 def test_many_failures_are_said_once() -> None:
-    """It goes on, and says that it is slow now."""
+    """It continues, and logs once that it restarts slowly now."""
     restarts = Restarts()
     notes = [restarts.after(0, 1).note for _ in range(3 * SLOW_AFTER)]
     assert [bool(note) for note in notes].count(True) == 1
@@ -115,5 +115,5 @@ def test_giving_up_says_why() -> None:
     ("code", "expected"), [(0, 0), (1, 1), (255, 255), (-9, 137), (-15, 143)], ids=str
 )
 def test_exit_code(code: int, expected: int) -> None:
-    """A signal is told as a shell tells it."""
+    """A signal becomes the exit code that a shell reports."""
     assert exit_code(code) == expected

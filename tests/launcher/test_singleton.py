@@ -27,7 +27,8 @@ pytestmark = pytest.mark.integration
 needs_mark = pytest.mark.skipif(
     not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
 )
-# Holds a lock of the system while it lives, and its daemon too: two at once cannot hide.
+# The worker, and then its daemon, holds a system lock while it lives: two at once cannot go
+# unnoticed.
 WORKER = """
     import fcntl, os, sys, time
     lock = open("lock", "w")
@@ -57,19 +58,19 @@ def storage() -> Iterator[Azurite]:
 @only_on(12)
 @needs_mark
 def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
-    """The others wait; one follows when the first stops, the next when that is held up."""
+    """Others wait; one follows when the first stops, the next when that one is suspended."""
     (tmp_path / "worker.py").write_text(textwrap.dedent(WORKER))
     variables = {"AzureWebJobsStorage": storage.connection_string}
     with launching(tmp_path, *OPTIONS, **variables) as first:
         first.wait_for("out: running")
         with launching(tmp_path, *OPTIONS, **variables) as second:
             second.wait_for("Waiting: another instance has the lease on worker.py.")
-            assert first.stop() == 0  # gives the lease back
+            assert first.stop() == 0  # releases the lease
             second.wait_for("out: running")
             with launching(tmp_path, *OPTIONS, **variables) as third:
                 third.wait_for("Waiting: another instance")
                 (worker,) = second.pids()
-                # Held up, it cannot end its worker: the guard must, before the lease ends.
+                # Suspended, it cannot end its worker: the guard must, before the lease ends.
                 second.process.send_signal(signal.SIGSTOP)
                 third.wait_for("out: running", seconds=60)
                 assert not is_alive(worker)
@@ -82,7 +83,7 @@ def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
 
 
 def test_webjob_that_is_a_singleton_by_its_settings(storage: Azurite, tmp_path: Path) -> None:
-    """is_singleton asks for the lease; it is called after site, job and worker."""
+    """is_singleton requests the lease; its name is made of site, job and worker."""
     (tmp_path / "settings.job").write_text('{"is_singleton": true}')
     variables = {
         "WEBJOBS_NAME": "queue",
@@ -92,12 +93,12 @@ def test_webjob_that_is_a_singleton_by_its_settings(storage: Azurite, tmp_path: 
     code = "print('running', flush=True)\nimport time\ntime.sleep(600)\n"
     with launching(tmp_path, "worker.py", code=code, **variables) as launched:
         launched.wait_for("out: running")
-        assert "The lease on mysite/queue/worker.py is ours." in launched.log()
+        assert "This instance has the lease on mysite/queue/worker.py." in launched.log()
         assert launched.stop() == 0
 
 
 def test_webjob_without_storage_leaves_it_to_the_platform(tmp_path: Path) -> None:
-    """Kudu keeps the jobs of one site apart by itself."""
+    """Kudu itself ensures one instance of a site's job."""
     (tmp_path / "settings.job").write_text('{"is_singleton": true}')
     with launching(
         tmp_path, "--once", "worker.py", code="print('ran')", WEBJOBS_NAME="queue"
@@ -107,7 +108,7 @@ def test_webjob_without_storage_leaves_it_to_the_platform(tmp_path: Path) -> Non
 
 
 def test_storage_that_cannot_be_reached(tmp_path: Path) -> None:
-    """It is said once and tried again; the worker does not run, and a stop is heard."""
+    """It is logged once and tried again; the worker does not run, and a stop still works."""
     nowhere = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=c2VjcmV0;"
         "BlobEndpoint=http://127.0.0.1:1/a;"
@@ -115,19 +116,19 @@ def test_storage_that_cannot_be_reached(tmp_path: Path) -> None:
     with launching(
         tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=nowhere
     ) as launched:
-        launched.wait_for("The lease on worker.py cannot be asked for: ")
+        launched.wait_for("The lease on worker.py cannot be requested: ")
         assert "c2VjcmV0" not in launched.log()
         assert "has started" not in launched.log()
         assert launched.stop() == 0
 
 
 def test_wrong_key(storage: Azurite, tmp_path: Path) -> None:
-    """The storage's own code is said, and no key."""
+    """The storage's own code is logged, and no key."""
     wrong = storage.connection_string.replace("AccountKey=", "AccountKey=AAAA")
     with launching(
         tmp_path, "--singleton", "worker.py", code="print('ran')", AzureWebJobsStorage=wrong
     ) as launched:
-        log = launched.wait_for("cannot be asked for")
+        log = launched.wait_for("cannot be requested")
         assert "Authorization" in log or "Authentication" in log
         assert wrong.partition("AccountKey=")[2][:20] not in log
 
@@ -135,15 +136,15 @@ def test_wrong_key(storage: Azurite, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "value", "said"),
     [
-        ([], "no connection string", "holds no connection string"),
-        (["--singleton-storage", "Other"], "x", "the setting Other is not there"),
+        ([], "no connection string", "is not a connection string"),
+        (["--singleton-storage", "Other"], "x", "the setting Other is missing"),
         (["--singleton-lease", "5"], "x", "option --singleton-lease cannot be used"),
         (["--singleton-lease", "61"], "x", "option --singleton-lease cannot be used"),
     ],
     ids=["malformed", "other-setting", "short", "long"],
 )
 def test_what_cannot_be_used(tmp_path: Path, options: list[str], value: str, said: str) -> None:
-    """One sentence, exit code 2."""
+    """The error is one sentence with exit code 2."""
     with launching(
         tmp_path, "--singleton", *options, "worker.py", code="pass", AzureWebJobsStorage=value
     ) as launched:
@@ -153,7 +154,7 @@ def test_what_cannot_be_used(tmp_path: Path, options: list[str], value: str, sai
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to install is said."""
+    """The error has what to install."""
     monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
     with pytest.raises(ConfigError, match=r'pip install "appsvc-runtime\[singleton\]"'):
         singleton.Singleton("x", "name", 15, print)
@@ -161,7 +162,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_mark
 def test_worker_that_would_be_started_too_late_is_not() -> None:
-    """Between the decision and the start, a launcher may be held up for any time."""
+    """Between the decision and the start, a launcher may be suspended for any time."""
     tree = Tree()
     late = tree.popen_options(not_after=steady_time() - 1)
     started = subprocess.Popen([sys.executable, "-c", "print('ran')"], stdout=-1, **late)

@@ -1,4 +1,4 @@
-"""What a worker's loop asks, in this process: files, signals, time."""
+"""What a worker's loop calls, in this process: files, signals, time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.servers import clean_environ
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is asked for, and the signals are as they were afterwards."""
+    """Start without a stop request, and restore the signal handlers afterwards."""
     names = [name for name in ("SIGTERM", "SIGINT") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     for name in (stop_request.STOP_FILE, stop_request.SHUTDOWN_FILE, stop_request.HEARTBEAT_FILE):
@@ -36,7 +36,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", [stop_request.STOP_FILE, stop_request.SHUTDOWN_FILE])
 def test_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The launcher's and the platform's mean the same."""
+    """The launcher's file and the platform's mean the same."""
     file = tmp_path / "stop"
     monkeypatch.setenv(name, str(file))
     assert not stop_requested()
@@ -45,7 +45,7 @@ def test_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_waiting_ends_with_the_time() -> None:
-    """And says that nobody has asked."""
+    """It returns that no stop is requested."""
     began = time.monotonic()
     assert not wait_for_stop(0.05)
     assert time.monotonic() - began >= 0.05
@@ -54,7 +54,7 @@ def test_waiting_ends_with_the_time() -> None:
 
 
 def test_waiting_ends_with_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long before its time."""
+    """It returns long before its time."""
     file = tmp_path / "stop"
     monkeypatch.setenv(stop_request.STOP_FILE, str(file))
     threading.Timer(0.05, file.touch).start()
@@ -63,7 +63,7 @@ def test_waiting_ends_with_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_signal(number: int) -> None:
-    """It no longer ends the program, but a second one acts as ever."""
+    """It no longer ends the program, but a second signal acts as usual."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(number)
@@ -75,7 +75,7 @@ def test_signal(number: int) -> None:
 
 
 def test_handler_of_the_program_is_left() -> None:
-    """Who handles signals himself goes on doing so."""
+    """A handler that a program has set itself stays."""
     heard: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     assert not stop_requested()
@@ -85,7 +85,7 @@ def test_handler_of_the_program_is_left() -> None:
 
 
 def test_other_threads_may_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signals are left alone there, files are seen."""
+    """Signal handlers are not set there, but files are checked."""
     file = tmp_path / "stop"
     monkeypatch.setenv(stop_request.STOP_FILE, str(file))
     handler = signal.getsignal(signal.SIGTERM)
@@ -99,8 +99,8 @@ def test_other_threads_may_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It touches the file where one is asked for, and not too often."""
-    beat()  # nobody asked
+    """It touches the file if one is configured, and not too often."""
+    beat()  # none is configured
     file = tmp_path / "beat"
     monkeypatch.setenv(stop_request.HEARTBEAT_FILE, str(file))
     beat()
@@ -114,18 +114,18 @@ def test_beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_beat_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that is gone is no error of the worker's."""
+    """A missing folder is not an error of the worker's."""
     monkeypatch.setenv(stop_request.HEARTBEAT_FILE, str(tmp_path / "none" / "beat"))
     beat()
 
 
 def test_the_door_has_them() -> None:
-    """What the manual imports."""
+    """The entry point exports the names that the documentation imports."""
     assert worker.__all__ == ["beat", "main", "stop_requested", "wait_for_stop"]
 
 
 def test_the_door_is_light() -> None:
-    """Every worker loads it: no click, no asyncio, nothing third-party."""
+    """Every worker imports it: it loads no click, no asyncio, nothing third-party."""
     code = (
         "import sys; import appsvc_runtime.worker;"
         "print(sorted({name.partition('.')[0] for name in sys.modules}"

@@ -1,4 +1,4 @@
-"""The launcher in this process: what the machine refuses for a moment is tried again."""
+"""The launcher in this process: temporary errors of the machine are tried again."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from appsvc_runtime.launcher.supervisor import Launcher
 
 
 class Kept:
-    """A target that keeps what it is given."""
+    """A target that stores what it gets."""
 
     def __init__(self) -> None:
         self.data = b""
 
     def append(self, data: bytes) -> None:
-        """Keep lines."""
+        """Store lines."""
         self.data += data
 
     def close(self) -> None:
-        """Keep no more."""
+        """Do nothing."""
 
 
 def launch(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> tuple[int, str]:
-    """Run a worker that prints a word and ends with 3; give the exit code and the log."""
+    """Run a worker that prints a word and exits with 3; return the exit code and the log."""
     (folder / "worker.py").write_text("print('ran')\nraise SystemExit(3)\n")
     monkeypatch.chdir(folder)
     named = {f"APPSVC_WORKER_{name}": value for name, value in given.items()}
@@ -49,7 +49,7 @@ def launch(folder: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> tuple
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
 def test_no_room_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """The launcher goes on, with its pauses, and the worker runs when there is room."""
+    """The launcher continues, with its pauses, and the worker runs as soon as possible."""
     real, refusals = supervisor.Run, [1, 2]
 
     def refuse(*arguments: Any, **named: Any) -> Any:
@@ -66,7 +66,7 @@ def test_no_room_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
 
 def test_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That does not go by: one sentence and an end."""
+    """That is not temporary: one sentence, and the launcher ends."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -77,7 +77,7 @@ def test_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_arguments_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the interpreter is blamed, and it is not tried again."""
+    """The error does not blame the interpreter, and the start is not tried again."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
@@ -88,7 +88,7 @@ def test_arguments_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_no_thread_to_listen_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was started then is ended: nobody would see its output, nor its end."""
+    """The started process is killed: nothing would read its output, nor notice its end."""
     real, refusals = threading.Thread.start, [1]
 
     def refuse(thread: threading.Thread) -> None:

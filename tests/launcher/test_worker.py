@@ -1,4 +1,4 @@
-"""The launcher by its real command: a worker is started, started again, and its output logged."""
+"""The launcher as a command: a worker is started and restarted, and its output logged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_script_with_arguments_in_the_current_folder(tmp_path: Path) -> None:
 
 
 def test_module(tmp_path: Path) -> None:
-    """`-m` is Python's own."""
+    """`-m` works as Python's own."""
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs/__init__.py").touch()
     (tmp_path / "jobs/daily.py").write_text("import sys\nprint(__name__, sys.argv[1:])\n")
@@ -41,7 +41,7 @@ STDLIB_NAMES = ("json", "logging", "queue", "signal", "socket", "threading")
 
 @pytest.mark.parametrize("arguments", [["worker.py"], ["-m", "worker"]], ids=["script", "module"])
 def test_files_named_as_the_standard_library(tmp_path: Path, arguments: list[str]) -> None:
-    """They are the worker's, as without the launcher, and the launcher's own stay Python's."""
+    """They are the worker's, as without the launcher; the launcher itself uses Python's."""
     for name in STDLIB_NAMES:
         (tmp_path / f"{name}.py").write_text("")
     names = ", ".join(STDLIB_NAMES)
@@ -53,7 +53,7 @@ def test_files_named_as_the_standard_library(tmp_path: Path, arguments: list[str
 
 
 def test_files_named_as_the_standard_library_beside_run_py(tmp_path: Path) -> None:
-    """As far as importing the door itself does not need them."""
+    """Those that importing the entry point itself does not need."""
     for name in ("json", "logging", "queue", "socket"):
         (tmp_path / f"{name}.py").write_text("")
     (tmp_path / "run.py").write_text(
@@ -66,7 +66,7 @@ def test_files_named_as_the_standard_library_beside_run_py(tmp_path: Path) -> No
 
 
 def test_run_py_of_a_webjob(tmp_path: Path) -> None:
-    """The two lines that the manual has."""
+    """The two lines from the documentation work."""
     (tmp_path / "run.py").write_text(
         "from appsvc_runtime.worker import main\n"
         "raise SystemExit(main(['--once', 'worker.py', 'x']))\n"
@@ -89,7 +89,7 @@ def test_run_py_of_a_webjob(tmp_path: Path) -> None:
     ids=["exit-0", "exit-7", "exception", "killed", "os-exit"],
 )
 def test_any_exit_is_followed_by_a_start(tmp_path: Path, end: str, how: str) -> None:
-    """A line sums up each run, and the next one begins."""
+    """A line sums up each run, and the next one starts."""
     code = f"import os, sys\nprint('begun')\nsys.stdout.flush()\n{end}\n"
     with launching(tmp_path, "worker.py", code=code) as launched:
         log = launched.wait_for("begun", times=3)
@@ -97,11 +97,11 @@ def test_any_exit_is_followed_by_a_start(tmp_path: Path, end: str, how: str) -> 
         assert len(set(launched.pids(3))) >= 3
         assert "run=3 out: begun" in log
         assert launched.stop() == 0
-        assert launched.log().rstrip().endswith("launcher: Stopped, as a signal has come.")
+        assert launched.log().rstrip().endswith("launcher: Stopped, because a signal has come.")
 
 
 def test_worker_that_ran_well_is_started_at_once(tmp_path: Path) -> None:
-    """Killed after its healthy time: no pause is said."""
+    """It was killed after its healthy time: no pause is logged."""
     with launching(tmp_path, "--healthy-after", "0.2", "worker.py", code=SLEEP) as launched:
         launched.wait_for("up")
         (first,) = launched.pids()
@@ -112,7 +112,7 @@ def test_worker_that_ran_well_is_started_at_once(tmp_path: Path) -> None:
 
 
 def test_unhealthy_ones_wait_longer_each_time(tmp_path: Path) -> None:
-    """The pauses that are said grow."""
+    """The logged pauses grow."""
     with launching(tmp_path, "worker.py", code="raise SystemExit(1)") as launched:
         log = launched.wait_for("It is started again in", times=5)
     pauses = [float(text) for text in re.findall(r"started again in (\d+\.\d) s", log)]
@@ -135,7 +135,7 @@ def test_unhealthy_ones_wait_longer_each_time(tmp_path: Path) -> None:
 def test_exit_code_is_the_workers_own(
     tmp_path: Path, options: list[str], end: str, expected: int
 ) -> None:
-    """Where it is not started again; 128 and the signal for one that was killed."""
+    """If it is not restarted, that is its code; 128 and the signal if it was killed."""
     code = f"import os, sys\n{end}\nimport time\ntime.sleep(60)\n"
     with launching(tmp_path, *options, "worker.py", code=code) as launched:
         assert launched.wait() == expected
@@ -143,7 +143,7 @@ def test_exit_code_is_the_workers_own(
 
 
 def test_options_by_variables(tmp_path: Path) -> None:
-    """Each option is a setting too, and what is written counts more."""
+    """Each option is a setting too, and the command line wins."""
     code = "raise SystemExit(5)"
     with launching(
         tmp_path, "worker.py", code=code,
@@ -158,7 +158,7 @@ def test_options_by_variables(tmp_path: Path) -> None:
 
 
 def test_output_keeps_its_bytes(tmp_path: Path) -> None:
-    """Both streams, stamped, whatever the bytes are, the last line without an end too."""
+    """Both streams are stamped, whatever their bytes; the last line may have no end."""
     code = """
         import os
         os.write(1, b"caf\\xe9 \\xff\\n")
@@ -174,7 +174,7 @@ def test_output_keeps_its_bytes(tmp_path: Path) -> None:
 
 
 def test_log_file_and_role_log(tmp_path: Path) -> None:
-    """WSGI_LOG takes the place of standard output; in a role, both readers find their file."""
+    """WSGI_LOG replaces standard output; in a role, both tools find their file."""
     store = tmp_path / "store"
     with launching(
         tmp_path, "--once", "worker.py", code="print('hello')",
@@ -188,7 +188,7 @@ def test_log_file_and_role_log(tmp_path: Path) -> None:
 
 
 def test_much_output_is_not_lost(tmp_path: Path) -> None:
-    """Every line is there, in its order, when the worker ends right after printing it."""
+    """Every line is logged, in order, even if the worker ends right after printing it."""
     code = "for number in range(200_000): print(number)"
     with launching(
         tmp_path, "--once", "worker.py", code=code, WSGI_LOG="own.log", APPSVC_LOG_MAX_BYTES="0"
@@ -217,9 +217,9 @@ def test_much_output_is_not_lost(tmp_path: Path) -> None:
         ("pass", ["--liveness-timeout", "0", "worker.py"], 2, "a number of seconds above 0"),
         ("pass", ["--liveness-timeout", "-1", "worker.py"], 2, "option --liveness-timeout"),
         ("pass", ["--heartbeat-file", ".", "worker.py"], 2, "The heartbeat file '.' is a folder."),
-        ("pass", ["--health-url", "localhost", "worker.py"], 2, "--health-url is no address"),
-        ("pass", ["--health-url", "http://", "worker.py"], 2, "--health-url is no address"),
-        ("pass", ["--singleton", "worker.py"], 2, "AzureWebJobsStorage is not there"),
+        ("pass", ["--health-url", "localhost", "worker.py"], 2, "--health-url is not an http"),
+        ("pass", ["--health-url", "http://", "worker.py"], 2, "--health-url is not an http"),
+        ("pass", ["--singleton", "worker.py"], 2, "AzureWebJobsStorage is missing"),
         ("pass", ["--nonsense", "worker.py"], 2, "No such option"),
         ("pass", [], 2, "Missing argument 'SCRIPT'"),
     ],
@@ -228,7 +228,7 @@ def test_much_output_is_not_lost(tmp_path: Path) -> None:
 def test_what_cannot_be_run(
     tmp_path: Path, prepare: str, arguments: list[str], code: int, message: str
 ) -> None:
-    """One sentence, an exit code for each cause, no traceback."""
+    """The error is one sentence, with an exit code for each cause, without a traceback."""
     if prepare == "mkdir":
         (tmp_path / "worker.py").mkdir()
     elif prepare:
@@ -249,7 +249,7 @@ def test_folder_with_a_main_is_run(tmp_path: Path) -> None:
 
 
 def test_variable_that_cannot_be_used(tmp_path: Path) -> None:
-    """The variable is named."""
+    """The error names the variable."""
     (tmp_path / "worker.py").write_text("pass")
     result = run(
         "-m", "appsvc_runtime.worker", "worker.py", cwd=tmp_path, APPSVC_WORKER_RESTART="?"
@@ -280,7 +280,7 @@ def test_worker_that_hangs_is_started_again_with_its_stack_in_the_log(tmp_path: 
 
 
 def test_worker_that_beats_goes_on(tmp_path: Path) -> None:
-    """A worker that says that it is alive is left alone."""
+    """A worker that reports that it is alive is left alone."""
     code = """
         from appsvc_runtime.worker import beat, wait_for_stop
         for _ in range(40):
@@ -297,18 +297,18 @@ def test_worker_that_beats_goes_on(tmp_path: Path) -> None:
 
 
 def test_health_address_that_does_not_answer(tmp_path: Path) -> None:
-    """The same, for a worker that serves an address."""
+    """The same, for a worker with a health address."""
     with launching(
         tmp_path, "--health-url", "http://127.0.0.1:1/", "--liveness-timeout", "0.5", "worker.py",
         code=SLEEP,
     ) as launched:  # fmt: skip
         log = launched.wait_for("up", times=2)
-        assert "its health address has not answered well" in log
+        assert "its health address has had no good response" in log
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=str)
 def test_standard_streams_that_are_closed(tmp_path: Path, closed: tuple[int, ...]) -> None:
-    """What is printed does not go into a pipe that happens to get their number."""
+    """Output does not go into a pipe that gets their number."""
     import subprocess
 
     from tests.support.servers import clean_environ
@@ -334,7 +334,7 @@ def test_standard_streams_that_are_closed(tmp_path: Path, closed: tuple[int, ...
 
 
 def test_stop_while_nobody_takes_the_output(tmp_path: Path) -> None:
-    """A pipe that is full and not read holds the worker up, and no stop."""
+    """A full pipe without a reader blocks the worker, but not a stop."""
     import subprocess
 
     from tests.support.servers import clean_environ
@@ -364,7 +364,7 @@ def test_stop_while_nobody_takes_the_output(tmp_path: Path) -> None:
 
 
 def test_slow_reader_gets_everything_of_a_run_that_ended_by_itself(tmp_path: Path) -> None:
-    """Nobody has asked for a stop: what is printed is waited for, the last lines too."""
+    """Without a stop request, all output is written to the reader, to the last line."""
     import subprocess
 
     from tests.support.servers import clean_environ
@@ -390,23 +390,23 @@ def test_slow_reader_gets_everything_of_a_run_that_ended_by_itself(tmp_path: Pat
 
 
 def _is_blocked(pid: int) -> bool:
-    """Say whether a thread of a process waits in a pipe (Linux), else True."""
+    """Return whether a thread of a process waits in a pipe (Linux), else True."""
     waiting = Path(f"/proc/{pid}/task").glob("*/wchan")
     return any("pipe" in path.read_text() for path in waiting) or not os.path.exists("/proc/self")
 
 
 def test_heartbeat_file_without_a_folder(tmp_path: Path) -> None:
-    """It is said at the start, rather than a worker ended each minute."""
+    """It is refused at the start; otherwise the worker would be killed every minute."""
     (tmp_path / "worker.py").write_text("pass")
     result = run(
         "-m", "appsvc_runtime.worker", "--heartbeat-file", "none/beat", "worker.py", cwd=tmp_path
     )
     assert result.returncode == 2
-    assert "its folder is not there" in result.stderr
+    assert "its folder does not exist" in result.stderr
 
 
 def test_launcher_itself_is_killed(tmp_path: Path) -> None:
-    """Its worker does not live on."""
+    """Its worker ends too."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux and Windows end a worker with its launcher")
     with launching(tmp_path, "worker.py", code=SLEEP) as launched:
@@ -417,7 +417,7 @@ def test_launcher_itself_is_killed(tmp_path: Path) -> None:
 
 
 def _age(pid: int) -> float:
-    """Give how many seconds a process has been there (Linux), else a second."""
+    """Return how many seconds a process has existed (Linux), else a second."""
     try:
         ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
         up = float(Path("/proc/uptime").read_text().split()[0])

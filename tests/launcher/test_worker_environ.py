@@ -1,4 +1,4 @@
-"""What the launcher tells its worker by variables, and that it uses them for nothing else."""
+"""Variables that the launcher sets for its worker, and that it reads its own only once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ READERS = ["command.py", "stop_request.py"]
 def test_variables_of_a_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    """Those that the module names, over the launcher's own; what a user set for Python stays."""
+    """The documented variables override the launcher's own; a user's for Python stay."""
     (tmp_path / "worker.py").touch()
     monkeypatch.chdir(tmp_path)
     plan = make_worker_plan(["worker.py"], {}, module=False, given=given)
@@ -51,7 +51,7 @@ def test_variables_of_a_worker(
 
 
 def test_variables_of_this_process_are_read_where_it_begins() -> None:
-    """By the entry point and by the worker; no module of the launcher's writes to them."""
+    """The entry point and the worker read them; no module of the launcher writes to them."""
     using = []
     for path in Path(os.path.dirname(appsvc_runtime.launcher.__file__)).glob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))

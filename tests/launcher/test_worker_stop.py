@@ -1,4 +1,4 @@
-"""How a worker is stopped: asked, waited for, ended with all that it started."""
+"""How a worker is stopped: asked, waited for, ended with all processes that it started."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POLITE = """
         wait_for_stop(30)
     print("cleaned up", flush=True)
 """
-# Ignores SIGTERM, and so does the daemon that it leaves in a session of its own.
+# Ignores SIGTERM, as does the daemon that it leaves in a session of its own.
 STUBBORN = """
     import os, signal, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -53,18 +53,18 @@ def daemon_of(launched: Launched) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_signal(tmp_path: Path, number: int) -> None:
-    """The worker's loop hears of it, does what it has to, and all ends with 0."""
+    """The worker's loop notices it, finishes its work, and all ends with exit code 0."""
     with launching(tmp_path, "worker.py", code=POLITE) as launched:
         launched.wait_for("up")
         assert launched.stop(number) == 0
         log = launched.log()
         assert "worker.py is asked to stop; it has 4 s." in log
-        assert "Stopped, as a signal has come." in log
+        assert "Stopped, because a signal has come." in log
         assert log.index("out: cleaned up") < log.index("exit code 0: it was asked to stop.")
 
 
 def test_shutdown_file_of_a_webjob(tmp_path: Path) -> None:
-    """What an earlier run left is cleared first; then its appearing is a stop."""
+    """A file of an earlier run is removed first; then a new one is a stop."""
     file = tmp_path / "shutdown"
     file.write_text("old")
     with launching(tmp_path, "worker.py", code=POLITE, WEBJOBS_SHUTDOWN_FILE=str(file)) as launched:
@@ -72,12 +72,12 @@ def test_shutdown_file_of_a_webjob(tmp_path: Path) -> None:
         assert not file.exists()
         file.write_text("Thu Nov 26 2026")
         assert launched.wait() == 0
-        assert f"Stopped, as {file} is there." in launched.log()
+        assert f"Stopped, because {file} exists." in launched.log()
         assert "out: cleaned up" in launched.log()
 
 
 def test_two_launchers_on_one_shutdown_file(tmp_path: Path) -> None:
-    """The second does not clear what the first is told by; both are stopped by it."""
+    """The second does not remove the first one's file; a new file stops both."""
     file = tmp_path / "shutdown"
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -87,16 +87,16 @@ def test_two_launchers_on_one_shutdown_file(tmp_path: Path) -> None:
         first.wait_for("up")
         with launching(folders[1], "worker.py", code=POLITE, **told) as second:
             second.wait_for("up")
-            assert "Another launcher watches" in second.log()
+            assert "Another launcher also watches" in second.log()
             file.write_text("now")
             assert (first.wait(), second.wait()) == (0, 0)
         with launching(folders[1], "worker.py", code=POLITE, **told) as third:
-            third.wait_for("up")  # what stopped the others is old by now
+            third.wait_for("up")  # the file that stopped the others is old by now
             assert not file.exists()
 
 
 def test_worker_asks_without_a_launcher(tmp_path: Path) -> None:
-    """The same loop is told by the platform's file alone, and by a signal alone."""
+    """The same loop is stopped by the platform's file alone, and by a signal alone."""
     import subprocess
     import textwrap
 
@@ -130,7 +130,7 @@ def test_worker_asks_without_a_launcher(tmp_path: Path) -> None:
 
 @needs_proc
 def test_worker_that_does_not_stop_is_killed_with_its_daemon(tmp_path: Path) -> None:
-    """After the grace time; nobody is left, whatever session it is in."""
+    """After the grace time; no process is left, whatever session it is in."""
     with launching(tmp_path, "--grace", "0.3", "worker.py", code=STUBBORN) as launched:
         daemon = daemon_of(launched)
         (worker,) = launched.pids()
@@ -142,7 +142,7 @@ def test_worker_that_does_not_stop_is_killed_with_its_daemon(tmp_path: Path) -> 
 
 @needs_proc
 def test_daemon_of_a_worker_that_has_ended_is_ended_too(tmp_path: Path) -> None:
-    """The next run does not begin beside what the last one left."""
+    """The next run does not start beside remains of the last one."""
     with launching(tmp_path, "worker.py", code=STUBBORN) as launched:
         daemon = daemon_of(launched)
         (worker,) = launched.pids()
@@ -153,7 +153,7 @@ def test_daemon_of_a_worker_that_has_ended_is_ended_too(tmp_path: Path) -> None:
 
 @needs_proc
 def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
-    """Whoever presses Ctrl-C twice does not wait for the grace time."""
+    """A user who presses Ctrl-C twice does not wait for the grace time."""
     with launching(tmp_path, "--grace", "600", "worker.py", code=STUBBORN) as launched:
         daemon = daemon_of(launched)
         launched.process.send_signal(signal.SIGINT)
@@ -164,11 +164,11 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
 
 
 def test_interrupt_while_the_launcher_is_loaded(tmp_path: Path) -> None:
-    """The exit code of Ctrl-C, and no traceback."""
+    """The exit code is that of Ctrl-C, without a traceback."""
     (tmp_path / "worker.py").write_text("")
     stub = tmp_path / "stub"
     stub.mkdir()
-    # What runs the tests in the background may have them ignore it.
+    # The tests' own launcher may have set it to be ignored, if it runs them in the background.
     code = (
         "import os, signal, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -181,7 +181,7 @@ def test_interrupt_while_the_launcher_is_loaded(tmp_path: Path) -> None:
 
 
 def test_signal_after_the_run_is_over(tmp_path: Path) -> None:
-    """However late it comes, also while Python itself ends: the exit code is the run's."""
+    """The exit code is the run's, even if the signal comes while Python itself shuts down."""
     (tmp_path / "worker.py").write_text("raise SystemExit(4)")
     (tmp_path / "run.py").write_text(
         "import os, signal\n"
@@ -196,7 +196,7 @@ def test_signal_after_the_run_is_over(tmp_path: Path) -> None:
 
 
 def test_stop_while_it_waits_to_start_again(tmp_path: Path) -> None:
-    """The pause, here of a minute, is not waited for."""
+    """A stop does not wait for the pause, here of a minute."""
     with launching(tmp_path, "--kudu-timing", "worker.py", code="raise SystemExit(1)") as launched:
         launched.wait_for("It is started again in 60.0 s.")
         assert launched.stop() == 0
@@ -209,7 +209,7 @@ def test_stop_while_it_waits_to_start_again(tmp_path: Path) -> None:
     ids=["a-second", "no-json", "wrong-type"],
 )
 def test_grace_of_settings_job(tmp_path: Path, text: str, grace: str) -> None:
-    """A little less than the platform gives; what cannot be read is said, the default taken."""
+    """It is a little less than the platform gives; an invalid file is reported and ignored."""
     (tmp_path / "settings.job").write_text(text)
     code = """
         import signal, time
@@ -223,7 +223,7 @@ def test_grace_of_settings_job(tmp_path: Path, text: str, grace: str) -> None:
         launched.process.send_signal(signal.SIGTERM)
         log = launched.wait_for("is asked to stop")
         assert f"it has {grace} s" in log
-        if grace == "4":  # which is not waited for here
+        if grace == "4":  # that time is not waited for here
             launched.process.send_signal(signal.SIGTERM)
         assert launched.wait() == 0
         if grace != "4":
@@ -231,7 +231,7 @@ def test_grace_of_settings_job(tmp_path: Path, text: str, grace: str) -> None:
 
 
 def test_shell_that_starts_it_in_a_webjob(tmp_path: Path) -> None:
-    """`run.sh`: the launcher is a child of bash, and is told by the file."""
+    """`run.sh`: the launcher is a child of bash, and is stopped by the file."""
     import subprocess
 
     from tests.support.servers import clean_environ
@@ -253,7 +253,7 @@ def test_shell_that_starts_it_in_a_webjob(tmp_path: Path) -> None:
             if line.endswith("out: up\n"):
                 file.write_text("now")
                 break
-        assert "launcher: Stopped, as" in process.stdout.read()
+        assert "launcher: Stopped, because" in process.stdout.read()
         assert process.wait(20) == 0
     finally:
         process.kill()

@@ -49,12 +49,7 @@ UNFINISHED: frozenset[str] = frozenset(
     appsvc_runtime/apps
     appsvc_runtime/cli
     appsvc_runtime/emulator
-    appsvc_runtime/launcher
     appsvc_runtime/middleware
-    appsvc_runtime/system
-    tests/emulator
-    tests/launcher
-    tests/system
     """.split()
 )
 

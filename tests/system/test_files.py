@@ -1,4 +1,4 @@
-"""One file that many append to, on this system for real; and what errors mean on both."""
+"""One file to which many processes append, on this system; and what errors mean on both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def descriptors() -> Iterator[list[int]]:
 
 @posix_only
 def test_writes_of_all_go_to_the_end(log: Path, descriptors: list[int]) -> None:
-    """The file is made; no descriptor writes over what another wrote, nor is given to children."""
+    """A missing file is made; no write overwrites another; children inherit no descriptor."""
     descriptors += [files.open_append(str(log)) for _ in range(2)]
     for turn in range(3):
         for number, descriptor in enumerate(descriptors):
@@ -63,7 +63,7 @@ def test_writes_of_all_go_to_the_end(log: Path, descriptors: list[int]) -> None:
 def test_what_cannot_be_opened_is_an_error_at_once(
     log: Path, make: Callable[[Path], None], number: int
 ) -> None:
-    """Nothing is waited for that is no lock of another program."""
+    """Only another program's lock is waited for."""
     make(log)
     with pytest.raises(OSError) as caught:
         files.open_append(str(log), seconds=600)
@@ -72,7 +72,7 @@ def test_what_cannot_be_opened_is_an_error_at_once(
 
 @posix_only
 def test_lock_keeps_others_out_until_unlocked(log: Path) -> None:
-    """Also others of this process; and nobody waits."""
+    """Not even this process can lock it again; no call waits."""
     locked = files.lock(str(log))
     assert locked is not None
     assert files.lock(str(log)) is None
@@ -85,7 +85,7 @@ def test_lock_keeps_others_out_until_unlocked(log: Path) -> None:
 
 @posix_only
 def test_lock_stays_when_somebody_here_closes_the_file(log: Path) -> None:
-    """As any log handler does: locks of the other kind would be lost then."""
+    """As any log handler closes it: locks of the other kind would be lost then."""
     locked = files.lock(str(log))
     assert locked is not None
     with log.open("ab"):
@@ -96,7 +96,7 @@ def test_lock_stays_when_somebody_here_closes_the_file(log: Path) -> None:
 
 @posix_only
 def test_locking_leaves_no_descriptor(log: Path) -> None:
-    """Neither one that was had nor one that was not."""
+    """No descriptor is left, whether the lock was taken or not."""
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         locked = files.lock(str(log))
@@ -108,7 +108,7 @@ def test_locking_leaves_no_descriptor(log: Path) -> None:
 
 @posix_only
 def test_lock_of_a_folder(log: Path) -> None:
-    """It keeps others out whatever becomes of the files in it, and leaves no descriptor."""
+    """It locks whatever becomes of the files in the folder, and leaves no descriptor."""
     before = files._held.copy()
     folder = files.lock_folder(str(log.parent))
     assert folder is not None
@@ -124,7 +124,7 @@ def test_lock_of_a_folder(log: Path) -> None:
 
 @posix_only
 def test_what_is_no_folder_cannot_be_locked_as_one(log: Path) -> None:
-    """Nor one that is not there."""
+    """A missing folder is an error too."""
     log.touch()
     with pytest.raises(NotADirectoryError):
         files.lock_folder(str(log))
@@ -146,7 +146,7 @@ print("ended", flush=True)
 
 @posix_only
 def test_lock_of_a_killed_process_is_not_kept_by_its_child(log: Path) -> None:
-    """Though a fork hands on all that is open."""
+    """Although a forked child inherits all descriptors."""
     with subprocess.Popen(
         [sys.executable, "-c", FORKED, str(log)], env=clean_environ(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -176,7 +176,7 @@ def test_lock_of_a_killed_process_is_not_kept_by_its_child(log: Path) -> None:
 def test_links_are_followed(
     tmp_path: Path, links: dict[str, str], start: str, end: str | None
 ) -> None:
-    """To the file that can be renamed; whether it is there does not matter."""
+    """To the file that can be renamed, whether it exists or not."""
     (tmp_path / "there").mkdir()
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
@@ -187,13 +187,13 @@ def test_links_are_followed(
 @posix_only
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/stderr"])
 def test_descriptors_are_not_to_be_renamed(path: str) -> None:
-    """Wherever they lead, that file is not ours."""
+    """Whatever file they lead to, it is not ours."""
     assert files.file_to_rename(path) is None
 
 
 @posix_only
 def test_endless_link_ends(log: Path) -> None:
-    """A link to itself is given as it is, for the error that opening it is."""
+    """A link to itself is returned as it is; opening it raises the error."""
     log.symlink_to(log)
     assert files.file_to_rename(str(log)) == str(log)
 
@@ -216,14 +216,14 @@ def test_endless_link_ends(log: Path) -> None:
 def test_what_errors_mean(
     monkeypatch: pytest.MonkeyPatch, error: OSError, on_windows: bool, busy: bool, gone: bool
 ) -> None:
-    """Whether to try again, and whether the file has gone, which on Windows says access denied."""
+    """Whether to try again, and whether the file is gone (access denied on Windows)."""
     monkeypatch.setattr(process, "WINDOWS", on_windows)
     assert files.is_busy(error) == busy
     assert files.is_gone(error) == gone
 
 
 def test_attempts_end() -> None:
-    """With no time there is one; with some there are several, and only the last says so."""
+    """Without time there is one attempt; otherwise several, and only the last is marked."""
     assert list(files.attempts(0)) == [True]
     *before, last = files.attempts(0.02)
     assert last
@@ -236,7 +236,7 @@ def test_attempts_end() -> None:
 def test_one_file_in_place_of_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, on_windows: bool
 ) -> None:
-    """Only the new one is left, whether or not there was an older."""
+    """Only the new file is left, whether there was an old one or not."""
     monkeypatch.setattr(process, "WINDOWS", on_windows)
     for text in ("first", "second"):
         (tmp_path / "app.log").write_text(text)
@@ -245,7 +245,7 @@ def test_one_file_in_place_of_another(
 
 
 def test_a_new_file_is_made_like_the_old_one(tmp_path: Path) -> None:
-    """Its mode is kept; what is there already, and a planted link, are left alone."""
+    """It gets the old mode; an existing file, and a planted link, are left alone."""
     old, new, other = tmp_path / "old", tmp_path / "new", tmp_path / "other"
     old.write_text("x")
     old.chmod(0o666)

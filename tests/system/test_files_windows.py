@@ -1,4 +1,4 @@
-"""One file that many append to, as it would be on Windows: the calls made, by stand-ins."""
+"""One file to which many processes append, as on Windows: the calls made, with stand-ins."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def os_error(number: int, windows: int | None = None) -> OSError:
 
 
 class Function:
-    """A function of kernel32, which notes its calls and gives what it is told to, in turn."""
+    """A function of kernel32, which records its calls and returns given results, in turn."""
 
-    restype: Any = None  # an int, where nothing else is said
+    restype: Any = None  # an int, unless declared otherwise
 
     def __init__(self, *results: Any) -> None:
         self.results = list(results)
         self.calls: list[tuple[Any, ...]] = []
 
     def __call__(self, *arguments: Any) -> Any:
-        """Note a call."""
+        """Record a call."""
         self.calls.append(arguments)
         return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
@@ -55,14 +55,14 @@ class Windows:
         self.open_error: OSError | None = None
 
     def open_osfhandle(self, handle: int, flags: int) -> int:
-        """Give a descriptor, of the file of this system."""
+        """Return a descriptor of this system's file."""
         self.opened.append((handle, flags))
         if self.open_error:
             raise self.open_error
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
     def locking(self, descriptor: int, mode: int, size: int) -> None:
-        """Note where, how and how much."""
+        """Record where, how and how much."""
         self.locked.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, size))
         if self.lock_errors:
             raise self.lock_errors.pop(0)
@@ -75,7 +75,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Windows:
-    """Windows, as far as this room asks about it."""
+    """Windows, as far as the module checks for it."""
     found = Windows(log)
     kernel32 = SimpleNamespace(CreateFileW=found.create_file, CloseHandle=found.close_handle)
     msvcrt = SimpleNamespace(
@@ -111,16 +111,16 @@ def test_windows_opens_for_appending_and_shares_all(
     [(path, access, share, security, disposition, attributes, template)] = windows.create_file.calls
     assert path == r"D:\home\LogFiles\app.log"
     assert access & 0x0004  # FILE_APPEND_DATA
-    assert not access & 0x0002  # FILE_WRITE_DATA: with it the place would be ours to say
-    assert not access & 0x40000000  # GENERIC_WRITE, which holds it
-    assert access & 0x80000000  # GENERIC_READ: what locking and looking at it need
+    assert not access & 0x0002  # FILE_WRITE_DATA: with it the caller chooses the place
+    assert not access & 0x40000000  # GENERIC_WRITE, which includes it
+    assert access & 0x80000000  # GENERIC_READ: needed for locking and for fstat
     assert share == 1 | 2 | 4  # FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SHARE_DELETE
     assert disposition == 4  # OPEN_ALWAYS
     assert (security, attributes, template) == (None, 0x80, None)
     [(handle, flags)] = windows.opened
     assert handle == HANDLE
     assert flags & os.O_APPEND
-    # A handle has 64 bits there, which a C int, the default, would cut off.
+    # A handle has 64 bits there, which a C int, the default, would truncate.
     assert windows.create_file.restype is ctypes.c_void_p
 
 
@@ -145,7 +145,7 @@ def test_windows_waits_for_another_program(
     ],
 )
 def test_windows_gives_up(windows: Windows, code: int, seconds: float, calls: int) -> None:
-    """After the time for what is locked, at once for all else."""
+    """After the time for a locked file, at once for other errors."""
     windows.create_file.results = [INVALID_HANDLE]
     windows.error = code
     with pytest.raises(OSError) as caught:
@@ -157,7 +157,7 @@ def test_windows_gives_up(windows: Windows, code: int, seconds: float, calls: in
 
 
 def test_windows_loses_no_handle(windows: Windows) -> None:
-    """Where the C library has no descriptor left."""
+    """If the C library has no descriptor left, the handle is closed."""
     windows.open_error = os_error(errno.EMFILE)
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
         files.open_append("app.log")
@@ -165,7 +165,7 @@ def test_windows_loses_no_handle(windows: Windows) -> None:
 
 
 def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
-    """One byte, far beyond the end, without waiting; the same is unlocked."""
+    """One byte, far beyond the end, without waiting; the same byte is unlocked."""
     locked = files.lock("app.log")
     assert locked is not None
     files.unlock(locked)
@@ -178,7 +178,7 @@ def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
 
 
 def test_windows_cannot_lock_a_folder(windows: Windows) -> None:
-    """Whoever asks goes on with the lock of the file alone."""
+    """The caller continues with the lock of the file alone."""
     with pytest.raises(OSError, match=os.strerror(errno.ENOTSUP)):
         files.lock_folder("logs")
     assert not windows.locked
@@ -193,7 +193,7 @@ def test_windows_lock_of_another(windows: Windows, number: int) -> None:
 
 
 def test_other_errors_of_locking_are_raised(windows: Windows) -> None:
-    """And leave nothing open."""
+    """They leave nothing open."""
     windows.lock_errors = [os_error(errno.ENOLCK)]
     before = files._held.copy()
     with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
@@ -202,7 +202,7 @@ def test_other_errors_of_locking_are_raised(windows: Windows) -> None:
 
 
 def test_windows_unlocks_without_error(windows: Windows) -> None:
-    """What cannot be unlocked is closed, and that unlocks it."""
+    """A file that cannot be unlocked is closed, which unlocks it."""
     locked = files.lock("app.log")
     assert locked is not None
     windows.lock_errors = [os_error(errno.EACCES)]
@@ -212,7 +212,7 @@ def test_windows_unlocks_without_error(windows: Windows) -> None:
 
 
 def test_windows_puts_aside_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """There a file that is open may be renamed, but no other may take its place."""
+    """An open file may be renamed there, but not replaced by another."""
     (tmp_path / "app.log").write_text("new")
     (tmp_path / "app.log.1").write_text("old")
     real = os.replace

@@ -1,4 +1,4 @@
-"""Where caches are by the system's habits, and a user of whom nothing says where that is."""
+"""Where caches are by the system's rules, also for a user without a known home folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ pwd = pytest.importorskip("pwd", reason="Windows has no such accounts")
 def test_the_cache_of_a_program(
     system: str, environ: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As platformdirs has it; an absolute XDG_CACHE_HOME counts everywhere."""
+    """As in platformdirs; an absolute XDG_CACHE_HOME counts on every system."""
     monkeypatch.setattr(process, "WINDOWS", system == "windows")
     monkeypatch.setattr(process, "MAC", system == "mac")
     assert folders.user_cache(environ, "p") == Path(folder)
 
 
 def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cache is looked into; where one is needed, a sentence says so."""
+    """No cache is searched; a command that needs one reports that in a sentence."""
 
     def unknown(_number: int) -> Any:
         raise KeyError

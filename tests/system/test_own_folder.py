@@ -1,4 +1,4 @@
-"""Our own folders and files: never through a link, their owner's alone, on both ways to do it."""
+"""Our own folders and files: never through a link, for their owner alone, in both ways."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRECIOUS: dict[str, str | bytes] = {"precious/a": "x", "precious/b/c": "x"}
 
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Have both ways of writing without following links."""
+    """Use both ways of writing without following links."""
     monkeypatch.setattr(own_folder, "BY_DESCRIPTOR", request.param)
     return bool(request.param)
 
@@ -32,7 +32,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# What is refused of a name that is a link to a folder or a file.
+# Calls that are refused for a name that is a link to a folder or a file.
 REFUSED: list[Callable[[OwnFolder], object]] = [
     lambda folder: folder.enter("link"),
     lambda folder: folder.enter("link", make=True),
@@ -52,7 +52,7 @@ REFUSED: list[Callable[[OwnFolder], object]] = [
 
 @pytest.mark.parametrize("call", REFUSED)
 def test_links_are_refused(tmp_path: Path, call: Callable[[OwnFolder], object]) -> None:
-    """The error has the whole path; nothing is made, and nothing is touched."""
+    """The error has the whole path; nothing is made or changed."""
     make_site(tmp_path, PRECIOUS)
     root = tmp_path / "root"
     root.mkdir()
@@ -66,7 +66,7 @@ def test_links_are_refused(tmp_path: Path, call: Callable[[OwnFolder], object]) 
 
 
 def test_what_is_a_link_is_replaced_or_removed(tmp_path: Path) -> None:
-    """Itself, and never what it leads to."""
+    """The link itself, never its target."""
     make_site(tmp_path, PRECIOUS)
     root = make_site(tmp_path / "root", {"deep/x": ""})
     for place in (root, root / "deep"):
@@ -84,7 +84,7 @@ def test_what_is_a_link_is_replaced_or_removed(tmp_path: Path) -> None:
 
 
 def test_a_link_swapped_in(tmp_path: Path, way: bool) -> None:
-    """A folder that is open stays the one that it was, or is refused."""
+    """An open folder stays the one that was opened, or is refused."""
     make_site(tmp_path, PRECIOUS)
     root = make_site(tmp_path / "root", {"deep/a": "mine", "deep/b/c": "mine"})
     before = snapshot(tmp_path / "precious")
@@ -105,7 +105,7 @@ def test_a_link_swapped_in(tmp_path: Path, way: bool) -> None:
 
 
 def test_the_root_may_be_named_by_a_link(tmp_path: Path) -> None:
-    """Which is its user's, as are links above it."""
+    """That link is the user's, as are links above it."""
     make_site(tmp_path, {"real/own/x": ""})
     (tmp_path / "link").symlink_to("real")
     with OwnFolder.open(tmp_path / "link" / "own") as folder:
@@ -114,7 +114,7 @@ def test_the_root_may_be_named_by_a_link(tmp_path: Path) -> None:
 
 
 def test_junctions_are_links() -> None:
-    """Windows calls them folders; a file that lies in a cloud is none."""
+    """Windows calls them folders; a file in a cloud is not one."""
     folder = {"st_mode": stat.S_IFDIR | 0o777}
     for tag, link in ((0xA000_0003, True), (0xA000_000C, True), (0x9000_001A, False), (0, False)):
         status = SimpleNamespace(**folder, st_reparse_tag=tag)
@@ -144,7 +144,7 @@ def test_all_is_the_owners_alone(tmp_path: Path) -> None:
 
 
 def test_what_nobody_may_enter_is_removed(tmp_path: Path, way: bool) -> None:
-    """A build can leave folders that are closed to itself."""
+    """A build can leave folders without access for itself."""
     make_site(tmp_path, {"closed/deep/x": ""})
     (tmp_path / "closed/deep").chmod(0o500)
     (tmp_path / "closed").chmod(0 if way else 0o700)
@@ -155,7 +155,7 @@ def test_what_nobody_may_enter_is_removed(tmp_path: Path, way: bool) -> None:
 
 
 def test_files_of_the_copy(tmp_path: Path) -> None:
-    """A script in it is changed, one elsewhere is not, however it is reached."""
+    """A script in the copy is changed, others are not, by whatever path."""
     root = make_site(tmp_path / "root", {"a.sh": "/home/x", "deep/b.sh": "/home/x"})
     other = make_site(tmp_path / "other", {"c.sh": "/home/x"}) / "c.sh"
     (root / "c.sh").symlink_to(other)

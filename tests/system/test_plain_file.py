@@ -1,4 +1,4 @@
-"""Files of a site are read without waiting: what lies there may be a pipe, or a device."""
+"""Files of a site are read without waiting: a file may be a pipe or a device."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ APP = {"app.py": "from flask import Flask\napp = Flask(__name__)\n"}
 
 
 def test_a_file(tmp_path: Path) -> None:
-    """All of it, or its beginning; a link to one is followed."""
+    """All of it is read, or its beginning; a link to it is followed."""
     make_site(tmp_path, {"file": b"ab\r\n"})
     assert (read_plain(tmp_path / "file"), read_plain(tmp_path / "file", 1)) == (b"ab\r\n", b"a")
 
 
 def test_a_file_without_end(tmp_path: Path) -> None:
-    """One of gigabytes, which a repository can hold in no room, is read no further than needed."""
+    """A file of gigabytes, which a repository can hold as a sparse file, is read only as needed."""
     with open(tmp_path / "file", "wb") as file:
         file.truncate(1 << 32)
     assert len(read_plain(tmp_path / "file")) < 1 << 25
@@ -63,7 +63,7 @@ CONFIG = """\
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes in folders")
 @pytest.mark.parametrize(("name", "command", "said"), PIPES)
 def test_a_pipe_in_a_site(name: str, command: list[str], said: str, tmp_path: Path) -> None:
-    """No command waits for it: it ends, or says what is wrong."""
+    """No command waits for it: it ends, or reports what is wrong."""
     site = make_site(tmp_path / "site", {**APP, "web.config": CONFIG})
     if name.startswith("venv"):
         make_site(site, {"venv/bin/python": ""})

@@ -1,4 +1,4 @@
-"""Sockets, signals and process replacement, on this system and as they would be on Windows."""
+"""Sockets, signals and process replacement, on this system and as on Windows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ipv6() -> bool:
 
 @pytest.fixture
 def busy() -> Iterator[int]:
-    """A port on 127.0.0.1 on which somebody listens."""
+    """A port on 127.0.0.1 with a listener."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -48,7 +48,7 @@ def busy() -> Iterator[int]:
     ],
 )
 def test_port_zero_gives_a_free_port_that_does_not_listen_yet(host: str, family: int) -> None:
-    """Nobody can connect to it until the server is there; then one can."""
+    """No client can connect until the server listens; then one can."""
     with sockets.bind(host, 0) as bound, socket.socket(family) as client:
         assert bound.family == family
         address = bound.getsockname()
@@ -61,7 +61,7 @@ def test_port_zero_gives_a_free_port_that_does_not_listen_yet(host: str, family:
 
 
 def test_busy_port_is_named_at_once(busy: int) -> None:
-    """A ConfigError says which port of which host, and not which error number."""
+    """A ConfigError names port and host, not an error number."""
     with pytest.raises(ConfigError) as caught:
         sockets.bind("127.0.0.1", busy)
     assert f"Port {busy} on 127.0.0.1 is already in use" in caught.value.message
@@ -79,7 +79,7 @@ def test_busy_port_is_named_at_once(busy: int) -> None:
     ],
 )
 def test_bad_host_is_named(host: str) -> None:
-    """What can be no host here, by its form or by where it is, is a ConfigError."""
+    """An invalid host name, or an address of another machine, is a ConfigError."""
     with pytest.raises(ConfigError) as caught:
         sockets.bind(host, 0)
     assert host in caught.value.message
@@ -88,7 +88,7 @@ def test_bad_host_is_named(host: str) -> None:
 
 @posix_only
 def test_port_of_a_stopped_server_can_be_taken_again() -> None:
-    """Connections of the server before that are still closing do not hold the port."""
+    """Closing connections of the server before do not block the port."""
     with sockets.bind("127.0.0.1", 0) as first:
         first.listen()
         address = first.getsockname()
@@ -100,7 +100,7 @@ def test_port_of_a_stopped_server_can_be_taken_again() -> None:
 
 
 class RecordingSocket:
-    """A socket that only notes what is set on it."""
+    """A socket that only records its options."""
 
     family = socket.AF_INET
 
@@ -108,11 +108,11 @@ class RecordingSocket:
         self.options: list[tuple[int, int, int]] = []
 
     def setsockopt(self, *option: int) -> None:
-        """Note an option."""
+        """Record an option."""
         self.options.append(option)  # type: ignore[arg-type]
 
     def bind(self, address: object) -> None:
-        """Note the address."""
+        """Record the address."""
         self.address = address
 
 
@@ -135,7 +135,7 @@ def test_socket_options(monkeypatch: pytest.MonkeyPatch, windows: bool, wanted: 
 
 @pytest.fixture
 def handlers(monkeypatch: pytest.MonkeyPatch) -> dict[int, Callable[..., object]]:
-    """What is handed to `signal.signal`, by number, instead of being set."""
+    """The handlers passed to `signal.signal`, by number, instead of being set."""
     found: dict[int, Callable[..., object]] = {}
     monkeypatch.setattr(signal, "signal", found.__setitem__)
     return found
@@ -149,7 +149,7 @@ def test_stop_signals(
     handlers: dict[int, Callable[..., object]],
     sigbreak: int | None,
 ) -> None:
-    """SIGTERM, SIGINT, and SIGHUP and SIGBREAK where there are; each calls `stop` once."""
+    """SIGTERM, SIGINT, and SIGHUP and SIGBREAK if they exist; each calls `stop` once."""
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
     monkeypatch.delattr(signal, "SIGBREAK", raising=False)
     if sigbreak is not None:
@@ -193,9 +193,9 @@ def test_stop_signal_is_received(number: signal.Signals) -> None:
 
 @posix_only
 def test_process_is_replaced() -> None:
-    """The new program has the old one's process id and the variables that it is given.
+    """The new program has the old one's process id and the given variables.
 
-    What the old one printed is not lost.
+    The output of the old one is not lost.
     """
     code = (
         "import os, sys\n"
@@ -205,7 +205,7 @@ def test_process_is_replaced() -> None:
         "replace_process([sys.executable, '-c', code], {**os.environ, 'HANDED': 'over'})\n"
         "print('never')\n"
     )
-    # Without it the output is buffered, as it is where it is redirected to a file.
+    # Without it the output is buffered, as if redirected to a file.
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True
@@ -241,7 +241,7 @@ def test_windows_waits_and_passes_the_exit_code_on(monkeypatch: pytest.MonkeyPat
 def test_memory_folder(
     monkeypatch: pytest.MonkeyPatch, windows: bool, writable: bool, folder: str | None
 ) -> None:
-    """/dev/shm where it can be written, and nothing on Windows whatever lies there."""
+    """/dev/shm if it is writable; None on Windows, whatever is there."""
     monkeypatch.setattr(process, "WINDOWS", windows)
     monkeypatch.setattr(os, "access", lambda path, mode: writable)
     assert process.memory_folder() == folder
@@ -258,7 +258,7 @@ def test_memory_folder(
 def test_cpu_count(
     monkeypatch: pytest.MonkeyPatch, allowed: set[int] | None, counted: int | None, cores: int
 ) -> None:
-    """The cores this process may use, else the machine's, else one."""
+    """The cores that this process may use, else the machine's, else one."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     if allowed is not None:
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: allowed, raising=False)

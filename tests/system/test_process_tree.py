@@ -1,4 +1,4 @@
-"""A started program with all that it starts: found, asked and ended, on the system at hand."""
+"""A started program with all that it starts: found, asked and ended, on this system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ needs_proc = pytest.mark.skipif(
     not os.path.exists("/proc/self/stat"), reason="only /proc shows who left the group"
 )
 
-# Each process of a tree adds its number and name to the file `pids`, then does what it is for.
+# Each process of a tree appends its id and name to the file `pids`, then does its work.
 HEAD = """
 import os, signal, subprocess, sys, time
 def note(name):
@@ -45,14 +45,14 @@ os.wait()
 sleep()
 """
 LEFT_BEHIND = "note('leader')\nif os.fork() == 0:\n    note('child')\n    sleep()\n"
-# In a session of its own and without the mark: only its parent shows whose it is.
+# In a session of its own and without the mark: only its parent identifies it.
 NO_MARK = """
 note('leader')
 code = "import os, time; print(os.getpid(), 'unmarked', file=open('pids', 'a')); time.sleep(120)"
 subprocess.Popen([sys.executable, "-c", code], env={}, start_new_session=True)
 sleep()
 """
-# Its variables are gone and so is its parent: only its session shows whose it is.
+# It has no variables and no parent any more: only its session identifies it.
 NO_MARK_NO_PARENT = """
 code = "import os, time; print(os.getpid(), 'unmarked', file=open('pids', 'a')); time.sleep(120)"
 note('leader')
@@ -73,7 +73,7 @@ class Program:
         self.tree.adopt(self.popen.pid)
 
     def pids(self, *names: str) -> dict[str, int]:
-        """Give the numbers by name, once those named have all said theirs."""
+        """Return process ids by name, once all named processes have written theirs."""
         return wait_for(lambda: noted(self.folder, names))
 
 
@@ -97,7 +97,7 @@ def wait_for(call: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process has not ended; one that is only waited for has."""
+    """Return whether a process has not ended; a zombie has."""
     if os.path.exists("/proc/self/stat"):
         found = procfs.look(pid)
         return found is not None and found.running
@@ -112,7 +112,7 @@ Start = Callable[..., Program]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start programs, of which none is left when the test is over."""
+    """Start programs; none is left when the test is over."""
     started: list[Program] = []
 
     def call(code: str, tree: Tree | None = None) -> Program:
@@ -142,7 +142,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     ],
 )
 def test_nothing_is_left_of_a_killed_tree(start: Start, code: str, names: list[str]) -> None:
-    """Whatever its members did to get away."""
+    """Whatever its members did to escape."""
     program = start(code)
     pids = program.pids(*names)
     assert program.tree.kill() == []
@@ -159,7 +159,7 @@ def test_nothing_is_left_of_a_killed_tree(start: Start, code: str, names: list[s
     ],
 )
 def test_who_outlives_the_leader_is_ended(start: Start, code: str, name: str) -> None:
-    """The program itself has ended and been waited for; its number is nobody's."""
+    """The program itself has ended and been waited for; its id belongs to no process."""
     program = start(code)
     pid = program.pids("leader", name)[name]
     assert program.popen.wait(20) == 0
@@ -170,7 +170,7 @@ def test_who_outlives_the_leader_is_ended(start: Start, code: str, name: str) ->
 
 
 def test_leader_is_asked(start: Start) -> None:
-    """Only it, so that it can end its children in its own way."""
+    """Only the leader is asked, so that it can end its children in its own way."""
     program = start(FORK)
     pids = program.pids("leader", "child")
     assert program.tree.ask_to_stop()
@@ -191,7 +191,7 @@ def test_everyone_is_asked(start: Start) -> None:
 
 
 def test_others_are_left_alone(start: Start) -> None:
-    """A tree beside it, and this process."""
+    """Another tree and this process are not killed."""
     one, other = start(FORK), start(FORK)
     one.pids("leader", "child")
     pids = other.pids("leader", "child")
@@ -203,7 +203,7 @@ def test_others_are_left_alone(start: Start) -> None:
 
 @needs_proc
 def test_tree_within_a_tree(start: Start) -> None:
-    """A child that makes trees of its own is ended with them, though it is killed itself."""
+    """A child that makes trees of its own is ended with them, even if it was killed itself."""
     inner = (
         "note('leader')\n"
         f"sys.path.insert(0, {str(Path(process_tree.__file__).parents[2])!r})\n"
@@ -242,7 +242,7 @@ def test_children_made_while_it_is_killed_are_ended(start: Start) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG")
 def test_program_ends_with_its_parent(start: Start) -> None:
-    """Even where that one is killed and can do nothing about it."""
+    """Even if the parent is killed and cannot end it."""
     code = HEAD + IGNORE + "note('inner')\nsleep()"
     parent = start(
         "note('leader')\n"
@@ -260,7 +260,7 @@ def test_program_ends_with_its_parent(start: Start) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG")
 def test_parent_that_ended_before_the_question() -> None:
-    """The child sees that it has another parent, and never becomes the program."""
+    """The child notices that it has another parent, and never executes the program."""
     before_exec = Tree().popen_options()["preexec_fn"]
     pid = os.fork()
     if pid == 0:
@@ -273,13 +273,13 @@ def test_parent_that_ended_before_the_question() -> None:
 
 @needs_proc
 def test_recycled_number_is_not_signalled(start: Start) -> None:
-    """Another program that has the leader's number by now, and leads a session too, is let be."""
+    """Another program that now has the leader's id, and leads a session too, is left alone."""
     other = start("note('leader')\nsleep()")
     other.pids("leader")
     tree = Tree()
     tree.adopt(other.popen.pid)
     assert tree._started is not None
-    tree._started -= 1  # it began at another time than the one that the tree had
+    tree._started -= 1  # it started at another time than the tree's leader
     assert tree.alive() == []
     assert not tree.ask_to_stop()
     assert not tree.ask_to_stop(everyone=True)
@@ -291,7 +291,7 @@ def test_recycled_number_is_not_signalled(start: Start) -> None:
 def test_number_recycled_between_look_and_signal(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process is looked at again right before: it must be the one that was seen."""
+    """The process is checked again right before: it must be the one that was seen."""
     program = start("note('leader')\nsleep()")
     program.pids("leader")
     seen = procfs.look(program.popen.pid)
@@ -308,7 +308,7 @@ def test_number_recycled_between_look_and_signal(
 
 @needs_proc
 def test_own_process_is_never_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where it has the mark, or is said to be the leader."""
+    """Not even if it has the mark, or seems to be the leader."""
     tree = Tree()
     mine = {os.getpid(): tree.mark}
     monkeypatch.setattr(procfs, "variable", lambda pid, name: mine.get(pid, ""))
@@ -319,14 +319,14 @@ def test_own_process_is_never_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_to_do_before_a_start() -> None:
-    """A tree that has adopted nobody."""
+    """A tree without a program."""
     tree = Tree()
     assert (tree.alive(), tree.ask_to_stop(), tree.kill()) == ([], False, [])
     tree.close()
 
 
 def test_marks_are_kept() -> None:
-    """Of the trees that this process itself is in; the mapping given is left as it is."""
+    """Marks of enclosing trees are kept; the given mapping is not changed."""
     base = {"A": "1"}
     outer = Tree().environ(base)
     inner = Tree().environ(outer)
@@ -351,7 +351,7 @@ def test_groups_where_there_is_no_proc(start: Start, monkeypatch: pytest.MonkeyP
 
 
 def test_leader_of_a_group_is_asked(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone, or with everyone in it."""
+    """Alone, or with its group."""
     monkeypatch.setattr(process_tree, "_linux", lambda: False)
     calls: list[tuple[str, int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: calls.append(("one", pid, number)))
@@ -364,7 +364,7 @@ def test_leader_of_a_group_is_asked(start: Start, monkeypatch: pytest.MonkeyPatc
 
 
 def test_ended_group_of_macos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There signalling those that have ended but are not waited for is forbidden."""
+    """There, signalling processes that have ended but are not waited for is forbidden."""
 
     def refuse(*_: int) -> None:
         raise PermissionError
@@ -377,12 +377,12 @@ def test_ended_group_of_macos(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_this_room_asks_for_its_system() -> None:
-    """The tests run where they say they do."""
+    """The module detects the system on which the tests run."""
     assert (sys.platform == "win32") == process.WINDOWS
 
 
 def test_abort_ends_the_program_alone_by_sigabrt(start: Start) -> None:
-    """By which a Python shows its stack; what it has started is not signalled."""
+    """A Python then shows its stack; its children are not signalled."""
     program = start(FORK)
     pids = program.pids("leader", "child")
     assert program.tree.abort()
@@ -393,7 +393,7 @@ def test_abort_ends_the_program_alone_by_sigabrt(start: Start) -> None:
 
 @needs_proc
 def test_another_process_finds_a_tree_by_its_mark(start: Start) -> None:
-    """All who have it and their children, and nobody else."""
+    """It finds all processes with the mark and their children, and no others."""
     program, other = start(DAEMON), start(FORK)
     pids = program.pids("leader", "daemon")
     others = other.pids("leader", "child")
@@ -417,7 +417,7 @@ def test_another_process_finds_a_tree_by_its_mark(start: Start) -> None:
     ],
 )
 def test_only_a_whole_mark_counts(name: str, value: str, expected: bool) -> None:
-    """All that has it is killed: nothing else may be taken for it. Here it is only looked for."""
+    """All processes with a mark are killed: nothing else may match. This test only searches."""
     tree = Tree()
     environ = {**clean_environ(), name: value.format(mark=tree.mark)}
     code = "print(flush=True); input()"
@@ -432,7 +432,7 @@ def test_only_a_whole_mark_counts(name: str, value: str, expected: bool) -> None
 
 @pytest.mark.parametrize("mark", ["x", "given", "0" * 31, "0" * 16 + ":" + "0" * 16])
 def test_a_mark_that_others_may_have_is_refused(mark: str) -> None:
-    """By chance, as a word of some variable's: all of them would be killed."""
+    """It may occur by chance, as a word in a variable: all such processes would be killed."""
     with pytest.raises(ValueError, match="at least 32 characters and no colon"):
         Tree(mark)
 

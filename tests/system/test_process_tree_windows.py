@@ -1,4 +1,4 @@
-"""A program and all that it starts, as it would be on Windows: the calls made, by stand-ins."""
+"""A program and all that it starts, as on Windows: the calls made, with stand-ins."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from appsvc_runtime.system import job_object, process, process_tree
 from appsvc_runtime.system.process_tree import MARK, Tree
 
 PID = 4711
-JOB, PROCESS = 0x1_0000_0001, 0x1_0000_0002  # handles that a C int would cut off
+JOB, PROCESS = 0x1_0000_0001, 0x1_0000_0002  # handles that a C int would truncate
 BREAK = 1
 
 
 class Function:
-    """A function of kernel32: notes its calls, and gives what it is told to."""
+    """A function of kernel32: records its calls, and returns a given result."""
 
     def __init__(self, name: str, kernel32: Kernel32) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class Function:
         self.argtypes: list[Any] = []
 
     def __call__(self, *arguments: Any) -> Any:
-        """Note a call, its arguments as many and as wide as was declared."""
+        """Record a call; its arguments must be as many and as wide as declared."""
         assert len(arguments) == len(self.argtypes)
         for argument, kind in zip(arguments, self.argtypes, strict=True):
             if isinstance(argument, int):
@@ -39,7 +39,7 @@ class Function:
 
 
 class Kernel32:
-    """As much of it as a job object takes."""
+    """The part of it that a job object needs."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -49,21 +49,21 @@ class Kernel32:
         self.functions: dict[str, Function] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Give a function by its name."""
+        """Return a function by its name."""
         if name.startswith(("_", "on_")):
             raise AttributeError(name)
         return self.functions.setdefault(name, Function(name, self))
 
     def names(self) -> list[str]:
-        """Give what was called, in order."""
+        """Return the names of the calls, in order."""
         return [name for name, _ in self.calls]
 
     def on_OpenProcess(self, access: int, inherit: bool, pid: int) -> int:  # noqa: N802
-        """Give the process's handle."""
+        """Return the process's handle."""
         return 0 if self.refuses == "OpenProcess" else PROCESS
 
     def on_CreateJobObjectW(self, *_: Any) -> int:  # noqa: N802
-        """Give a new job."""
+        """Return a new job."""
         return 0 if self.refuses == "CreateJobObjectW" else JOB
 
     def on_SetInformationJobObject(self, job: int, kind: int, data: Any, size: int) -> int:  # noqa: N802
@@ -73,13 +73,13 @@ class Kernel32:
         return int(self.refuses != "SetInformationJobObject")
 
     def on_AssignProcessToJobObject(self, *_: Any) -> int:  # noqa: N802
-        """Take a process into the job."""
+        """Put a process into the job."""
         return int(self.refuses != "AssignProcessToJobObject")
 
     def on_QueryInformationJobObject(  # noqa: N802
         self, job: int, kind: int, data: Any, size: int, length: None
     ) -> int:
-        """Write the numbers down as Windows does."""
+        """Write the process ids as Windows does."""
         assert (job, kind) == (JOB, 3)
         ids = ctypes.cast(data, ctypes.POINTER(job_object._ProcessIds)).contents
         ids.NumberOfAssignedProcesses = len(self.members)
@@ -89,7 +89,7 @@ class Kernel32:
         return 1
 
     def on_TerminateJobObject(self, job: int, code: int) -> int:  # noqa: N802
-        """End all in it."""
+        """End all processes in it."""
         assert job == JOB
         self.members = []
         return 1
@@ -101,14 +101,14 @@ class Kernel32:
         return 1
 
     def on_WaitForSingleObject(self, handle: int, milliseconds: int) -> int:  # noqa: N802
-        """Say whether the process has ended."""
+        """Return whether the process has ended."""
         assert (handle, milliseconds) == (PROCESS, 0)
         return 0x102 if self.members else 0
 
 
 @pytest.fixture
 def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
-    """Windows, as far as these rooms ask about it."""
+    """Windows, as far as these modules check for it."""
     found = Kernel32()
 
     def load(name: str, use_last_error: bool) -> Kernel32:
@@ -124,7 +124,7 @@ def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
 
 @pytest.fixture
 def breaks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What os.kill was asked for."""
+    """The calls of os.kill."""
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
     return sent
@@ -139,7 +139,7 @@ def adopted(kernel32: Kernel32) -> Tree:
 
 
 def test_program_is_put_into_a_job_that_ends_with_us(adopted: Tree, kernel32: Kernel32) -> None:
-    """The limit is set before the program is put in, and the handles are as wide as they are."""
+    """The limit is set before the program is put in, and the handles have their full width."""
     assert kernel32.names() == [
         "OpenProcess", "CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject",
     ]  # fmt: skip
@@ -162,13 +162,13 @@ def test_structures_are_as_large_as_those_of_windows() -> None:
 
 
 def test_options_of_the_start(kernel32: Kernel32) -> None:
-    """A group of its own, for CTRL+BREAK; nothing that only other systems know."""
+    """A group of its own, for CTRL+BREAK; no option of other systems."""
     assert Tree().popen_options() == {"creationflags": 0x200}  # CREATE_NEW_PROCESS_GROUP
     assert len(Tree().environ({})[MARK]) == 32
 
 
 def test_all_in_the_job_are_killed(adopted: Tree, kernel32: Kernel32) -> None:
-    """At one stroke."""
+    """In one call."""
     assert adopted.alive() == [PID, PID + 1]
     assert adopted.kill() == []
     assert kernel32.names().count("TerminateJobObject") == 1
@@ -178,7 +178,7 @@ def test_all_in_the_job_are_killed(adopted: Tree, kernel32: Kernel32) -> None:
 def test_program_is_asked_by_break(
     adopted: Tree, kernel32: Kernel32, breaks: list[tuple[int, int]]
 ) -> None:
-    """It reaches the group that the program leads; not once the program has ended."""
+    """It reaches the group that the program leads; not after the program has ended."""
     assert adopted.ask_to_stop()
     assert breaks == [(PID, BREAK)]
     kernel32.members = [PID + 1]
@@ -187,19 +187,19 @@ def test_program_is_asked_by_break(
 
 
 def test_no_signal_shows_a_stack(adopted: Tree, breaks: list[tuple[int, int]]) -> None:
-    """Windows has none: the program is not told, and not ended by it."""
+    """Windows has no such signal: the program is neither signalled nor ended."""
     assert not adopted.abort()
     assert breaks == []
 
 
 def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
-    """Another process cannot find one by its mark, and no start is held back by the time."""
+    """Another process cannot find one by its mark, and `not_after` has no effect."""
     assert not process_tree.can_find_by_mark()
     assert Tree().popen_options(not_after=0.0) == Tree().popen_options()
 
 
 def test_no_console_to_send_a_break_through(adopted: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a service: there is nobody to ask."""
+    """As in a service: the program cannot be asked."""
 
     def refuse(*_: int) -> None:
         raise OSError(6, "The handle is invalid")
@@ -228,7 +228,7 @@ def test_closing_lets_both_handles_go_once(adopted: Tree, kernel32: Kernel32) ->
 def test_without_a_job_the_program_alone_is_ended(
     kernel32: Kernel32, refuses: str, closed: list[tuple[int]]
 ) -> None:
-    """Through a handle, so that its number stays its own; the job's is not lost."""
+    """Through a handle, so that its id is not reused; the job's handle is not leaked."""
     kernel32.refuses = refuses
     tree = Tree()
     tree.adopt(PID)
@@ -240,7 +240,7 @@ def test_without_a_job_the_program_alone_is_ended(
 
 
 def test_program_that_is_gone_already(kernel32: Kernel32) -> None:
-    """It cannot be opened: nobody is left, and nobody is signalled."""
+    """It cannot be opened: no process is left, and none is signalled."""
     kernel32.refuses = "OpenProcess"
     tree = Tree()
     tree.adopt(PID)
@@ -249,7 +249,7 @@ def test_program_that_is_gone_already(kernel32: Kernel32) -> None:
 
 
 def test_before_the_start(kernel32: Kernel32, breaks: list[tuple[int, int]]) -> None:
-    """No signal that only other systems have is looked for."""
+    """No signal that only other systems have is used."""
     tree = Tree()
     call: Callable[[], object]
     for call in (tree.alive, tree.kill, tree.ask_to_stop, tree.close):

@@ -1,4 +1,4 @@
-"""What Linux tells of processes, from its own files and from made-up ones."""
+"""What Linux reports about processes, from its own files and from made-up ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add(folder: Path, pid: int, name: str = "python", state: str = "S", **fields
 
 @pytest.mark.parametrize("name", ["python", "a b", ") Z 1 1 1 (", "((", "", "new\nline"])
 def test_names_do_not_mislead(made: Path, name: str) -> None:
-    """A program calls itself what it likes."""
+    """A program may choose any name."""
     add(made, 5, name, parent=6, session=7, started=8)
     assert procfs.look(5) == procfs.Process(5, 6, 7, 8, True)
 
@@ -44,7 +44,7 @@ def test_names_do_not_mislead(made: Path, name: str) -> None:
     [("R", True), ("S", True), ("D", True), ("T", True), ("Z", False), ("X", False)],
 )
 def test_states(made: Path, state: str, running: bool) -> None:
-    """Stopped is not ended; a zombie is."""
+    """A stopped process has not ended; a zombie has."""
     add(made, 5, state=state)
     found = procfs.look(5)
     assert found is not None
@@ -52,7 +52,7 @@ def test_states(made: Path, state: str, running: bool) -> None:
 
 
 def test_all_processes(made: Path) -> None:
-    """Folders that are numbers, and of these the ones that are still there."""
+    """Folders that are numbers, if their processes still exist."""
     add(made, 5)
     add(made, 50)
     (made / "51").mkdir()  # it ended meanwhile
@@ -64,7 +64,7 @@ def test_all_processes(made: Path) -> None:
 
 
 def test_no_proc(made: Path) -> None:
-    """As on other systems: nothing is known, and nothing is wrong."""
+    """As on other systems: nothing is known, and nothing is raised."""
     made.rmdir()
     assert list(procfs.processes()) == []
     assert procfs.look(1) is None
@@ -74,7 +74,7 @@ def test_no_proc(made: Path) -> None:
 
 
 def test_own_process() -> None:
-    """As the system itself tells it."""
+    """As the system itself reports it."""
     found = procfs.look(os.getpid())
     assert found is not None
     assert (found.parent, found.session) == (os.getppid(), os.getsid(0))
@@ -82,7 +82,7 @@ def test_own_process() -> None:
 
 
 def test_variables_at_the_start() -> None:
-    """Those that a process was started with, by their whole name."""
+    """Those with which a process was started, by their whole name."""
     variables = {"A_MARK": "1", "MARK": "a:b1c=d", "MARK_2": "3", "EMPTY": ""}
     started = subprocess.Popen(
         [sys.executable, "-c", "input()"], env=variables, stdin=subprocess.PIPE
@@ -111,7 +111,7 @@ def test_variables_at_the_start() -> None:
     ],
 )
 def test_listeners(family: socket.AddressFamily, address: str) -> None:
-    """Those that listen, by address, and no connections."""
+    """Listening sockets by address, without connections."""
     if family == socket.AF_INET6 and not os.path.exists("/proc/net/if_inet6"):
         pytest.skip("no IPv6")
     with socket.socket(family) as bound:

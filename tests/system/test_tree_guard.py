@@ -56,7 +56,7 @@ def guarding() -> Iterator[TreeGuard]:
 
 @pytest.mark.parametrize("how", ["time", "closed", "closed-of-no-time"])
 def test_guard_ends_what_has_the_mark(how: str) -> None:
-    """When the time has come, and when it is let go; nothing else."""
+    """When the time is over, and when the guard is closed; nothing else is ended."""
     tree = Tree()
     with marked(tree) as worker, marked(Tree()) as bystander, guarding() as guard:
         until = {"time": steady_time() + 0.3, "closed": steady_time() + 600}.get(how, math.inf)
@@ -69,7 +69,7 @@ def test_guard_ends_what_has_the_mark(how: str) -> None:
 
 
 def test_guard_that_is_told_in_time_does_nothing() -> None:
-    """A renewed lease is a later time; a mark that is taken back is nobody's."""
+    """A renewed lease has a later time; a mark that is withdrawn ends nothing."""
     tree = Tree()
     with marked(tree) as worker:
         with guarding() as guard:
@@ -81,7 +81,7 @@ def test_guard_that_is_told_in_time_does_nothing() -> None:
 def test_guard_beside_files_named_as_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is started in a user's folder, and does not import from there."""
+    """It is started in a user's folder, but does not import from there."""
     for name in ("queue", "signal", "threading", "appsvc_runtime"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
@@ -93,7 +93,7 @@ def test_guard_beside_files_named_as_the_standard_library(
 
 
 def test_a_guard_that_was_killed_is_told_nothing() -> None:
-    """That is no error: who uses it looks whether it lives."""
+    """That is not an error: callers check whether it still runs."""
     with guarding() as guard:
         os.kill(guard.pid, signal.SIGKILL)
         wait_until(lambda: not guard.lives(), "its end")
@@ -104,7 +104,7 @@ def test_a_guard_that_was_killed_is_told_nothing() -> None:
 
 @pytest.mark.parametrize("mark", ["x", "mark", "a" * 31, "a" * 32 + ":" + "b" * 32])
 def test_a_mark_that_others_may_have_is_refused(mark: str) -> None:
-    """As all that has it would be killed; the guard hears nothing of it."""
+    """All processes with it would be killed; the guard does not receive it."""
     with guarding() as guard, pytest.raises(ValueError, match="at least 32 characters"):
         guard.allow(mark)
 
@@ -123,7 +123,7 @@ time.sleep(600)
 
 
 def test_what_a_killed_process_has_started_ends(tmp_path: Path) -> None:
-    """A daemon in a session of its own too; the guard ends last."""
+    """A daemon in a session of its own ends too; the guard ends last."""
     mark = f"guarded-{tmp_path.name}-{os.getpid()}"
     with subprocess.Popen(
         [sys.executable, "-c", GUARDED, mark], env=clean_environ(), stdout=-1

@@ -1,7 +1,7 @@
-"""The cookie that keeps a visitor on one instance: read, and made.
+"""The affinity cookie that keeps a client on one instance: parse it and create it.
 
-Pure. Names and attributes are those of recorded answers: ARRAffinity, and over https a second one
-that browsers send to other sites too. Must not know of instances beside their ids.
+Pure. Names and attributes are those of recorded responses: ARRAffinity, and over HTTPS a second
+cookie that browsers also send to other sites. Must not know of instances beyond their ids.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _NAMES = ("ARRAffinity", "ARRAffinitySameSite")
 
 
 def asked_instance(headers: Sequence[str], ids: Sequence[str]) -> int | None:
-    """Give the number of the instance that a visitor's Cookie headers name, None for none.
+    """Return the number of the instance named by the client's Cookie headers, or None.
 
-    What names no instance that is there is no cookie.
+    A cookie that names an unknown instance is ignored.
     """
     for header in headers:
         if _NAMES[0] not in header:
@@ -29,7 +29,7 @@ def asked_instance(headers: Sequence[str], ids: Sequence[str]) -> int | None:
 
 
 def cookies_for(instance_id: str, public_name: str, *, secure: bool) -> list[str]:
-    """Give the Set-Cookie headers for a visitor who has none, or that of an instance now gone."""
+    """Return the Set-Cookie headers for a client without a cookie for an existing instance."""
     common = f"={instance_id};Path=/;HttpOnly"
     domain = f";Domain={public_name}"
     if not secure:

@@ -1,7 +1,7 @@
-"""One container: started, asked until it answers, watched, started again, stopped.
+"""One container: start it, wait until it responds, watch it, restart it, stop it.
 
-Knows what the platform does with a container, and says it. Must not know how the container is made,
-nor of visitors' requests.
+Knows what the platform does with a container, and reports it. Must not know how the container is
+made, nor of clients' requests.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from .warmup import Launch, WarmUp
 
 __all__ = ["Container"]
 
-# Before one is started again that has ended: none the first time, then growing, up to the last.
+# Seconds before an ended container is restarted: none at first, then growing up to the last.
 _PAUSES = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
-# A container that has run for so long has not failed soon.
+# A container that runs for this many seconds has not failed early.
 _LONG = 60.0
 _EVERYWHERE = "0.0.0.0"
-# A server's helpers, such as the resource tracker of multiprocessing, end by themselves after it.
+# Helpers of a server, such as multiprocessing's resource tracker, end by themselves in this time.
 _HELPERS_END = 1.0
 
 
 class Container:
-    """One instance. `port` is where it answers, None while it does not; `trouble` says why.
+    """One instance. `port` is where it responds, or None; `trouble` is why it does not respond.
 
-    `clock` counts seconds, `pauses` are those before it is started again. `exposure` is told where
-    it listens.
+    `clock` returns seconds, `pauses` are the seconds before each restart. `exposure` receives the
+    addresses where the container listens.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Container:
         self._warm_up = WarmUp(label, launch, limits, say, self._said.release, clock)
 
     async def start(self) -> Trouble | None:
-        """Start it and wait until it answers; give None, or why it does not.
+        """Start the container and wait until it responds; return None, or why it does not.
 
-        All who wait share one start.
+        Concurrent callers share one start.
         """
         if self._starting is None or self._starting.done():
             self._starting = asyncio.create_task(self._start())
@@ -81,7 +81,7 @@ class Container:
         return starting.result()
 
     async def ready(self) -> Trouble | None:
-        """Wait for a start that is under way; give None where it answers, or why it does not."""
+        """Wait for a start in progress; return None if the container responds, else why not."""
         if self.port is None and self._starting is not None and not self._starting.done():
             return await self.start()
         if self.port is None:
@@ -89,7 +89,7 @@ class Container:
         return None
 
     async def restart(self, why: str) -> Trouble | None:
-        """Stop it and start it anew, as the platform replaces an instance."""
+        """Stop the container and start it again, as the platform replaces an instance."""
         self._say(self.label, f"({why})")
         self.trouble = Trouble("The container is being replaced.")
         await self._end_watching()
@@ -97,9 +97,9 @@ class Container:
         return await self.start()
 
     async def stop(self) -> str:
-        """Stop it: SIGTERM to its first process, SIGKILL after the limit. Say which it took.
+        """Stop the container: SIGTERM to its first process, SIGKILL after the limit.
 
-        Cancelled, all of it is killed at once.
+        Return which signal ended it. On cancellation, kill all of its processes at once.
         """
         self._closed = True
         try:
@@ -112,7 +112,7 @@ class Container:
             self.kill()
 
     def kill(self) -> None:
-        """End all of it, now."""
+        """Kill all processes of the container now."""
         self._closed = True
         self.port = None
         for task in (self._starting, self._watching):
@@ -152,7 +152,7 @@ class Container:
         self._said.release()
         self.port = launch.port
         if self._exposure is not None:
-            # Where the system does not tell, it listens where the platform would reach it.
+            # If the system does not report it, assume the address where the platform would connect.
             found = readiness.listened_on(child.tree)
             self._exposure.add(found or [(_EVERYWHERE, launch.port)])
         if self._watching is None or self._watching.done():
@@ -160,7 +160,7 @@ class Container:
         return None
 
     async def _watch(self, child: Child, exited: asyncio.Task[int]) -> None:
-        """Start it again whenever it ends by itself, as the platform does."""
+        """Restart the container whenever it ends by itself, as the platform does."""
         failures, began = 0, self._clock()
         while True:
             await asyncio.wait({exited})
@@ -200,7 +200,7 @@ class Container:
             self._watching = None
 
     async def _stop_child(self) -> str:
-        """Stop the running child; say which signal it took."""
+        """Stop the running child process; return which signal ended it."""
         self.port = None
         child, self._child = self._child, None
         if child is None or child.returncode is not None:
@@ -219,7 +219,7 @@ class Container:
             elif left:
                 names = ", ".join(sorted({procfs.program(pid) or str(pid) for pid in left}))
                 said = (
-                    f"SIGTERM ended its shell, SIGKILL the rest ({names}), which never heard of "
+                    f"SIGTERM ended its shell, SIGKILL the rest ({names}), which did not receive "
                     "it; a startup command that begins with `exec` lets running requests end."
                 )
             else:
@@ -230,7 +230,7 @@ class Container:
             await _end(child)
 
     async def _outlive(self, child: Child) -> list[int]:
-        """Return the processes that are still there a moment after the container's first one."""
+        """Return the processes that still run a moment after the first process has ended."""
         deadline = self._clock() + _HELPERS_END
         while (left := list(child.tree.alive())) and self._clock() < deadline:
             await asyncio.sleep(0.02)
@@ -238,7 +238,7 @@ class Container:
 
 
 async def _end(child: Child) -> None:
-    """Kill what is left, and wait until it is gone."""
+    """Kill the processes that are left, and wait until they are gone."""
     child.kill()
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(child.wait(), 5.0)

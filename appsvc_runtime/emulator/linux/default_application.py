@@ -1,7 +1,7 @@
-"""The default site: the page that is shown where no app was found, with what was looked for.
+"""The default site: the page shown if no app was found, with the places that were searched.
 
-Copied beside a `plan.json` and served by the container's own gunicorn as `application:app`, so that
-it stands on nothing but Python itself. Must not know the package that it comes from.
+Copied next to a `plan.json` and served by the container's own gunicorn as `application:app`, so it
+depends on nothing but Python itself. Must not import the package that it comes from.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ footer { border-top: 1px solid; font-size: .85rem; margin-top: 2rem; padding-top
 """
 _TITLE = "The default site: no app was found"
 _FOOTER = (
-    "Visitors of App Service would see a page there that says no more than that a site is running. "
-    "This one is by appsvc emulate."
+    "On App Service, clients get a page that says only that a site is running. "
+    "This page is made by appsvc emulate."
 )
 _ADVICE = (
-    "Name the app by a startup command: `gunicorn mypackage.mymodule:app`.",
-    "Or put it where it is looked for: a file app.py with a variable app, for Django a folder with "
-    "wsgi.py directly in the site.",
-    "Ask again before you deploy: `appsvc explain SITE`.",
+    "Name the app in a startup command: `gunicorn mypackage.mymodule:app`.",
+    "Or put it where the platform searches: a file app.py with a variable app, or for Django a "
+    "folder with wsgi.py directly in the site.",
+    "Check before you deploy: `appsvc explain SITE`.",
 )
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    """Answer any request with the page."""
+    """Respond to any request with the page."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "plan.json"), "rb") as file:
         plan = json.load(file)
     is_html = "text/html" in environ.get("HTTP_ACCEPT", "text/html")
@@ -63,24 +63,24 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[byt
 def _sections(plan: dict[str, Any]) -> Iterator[tuple[str, str, Sequence[str]]]:
     yield "What was looked for", "ol", plan["looked_at"]
     if plan["warnings"]:
-        yield "What this may come from", "ul", plan["warnings"]
+        yield "Possible causes", "ul", plan["warnings"]
     yield "What to do", "ul", _ADVICE
 
 
 def _lead(plan: dict[str, Any]) -> str:
     return (
-        f"In {plan['site']} the platform finds no app that it would start (Python "
-        f"{plan['python_version']}), so it shows this page in its place."
+        f"The platform finds no app to start in {plan['site']} (Python "
+        f"{plan['python_version']}), so it shows this page instead."
     )
 
 
 def _marked(line: str) -> str:
-    """Give a line as HTML; what stands between backticks is code."""
+    """Return a line as HTML; text between backticks becomes code."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(line))
 
 
 def html_page(plan: dict[str, Any]) -> str:
-    """Give the page for a browser."""
+    """Return the page as HTML."""
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -95,7 +95,7 @@ def html_page(plan: dict[str, Any]) -> str:
 
 
 def text_page(plan: dict[str, Any]) -> str:
-    """Give the same as plain text."""
+    """Return the page as plain text."""
     parts = [_TITLE, _lead(plan)]
     for title, _, lines in _sections(plan):
         parts.append("\n".join([f"{title}:", *(f"  - {line}" for line in lines)]))

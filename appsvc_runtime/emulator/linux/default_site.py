@@ -1,6 +1,6 @@
-"""The folder of the default site: its app, and the plan that it puts into words.
+"""The folder of the default site: its app, and the start plan that the page shows.
 
-Writes files. Must not know who serves them.
+Writes files. Must not know which server serves them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _APP = Path(__file__).with_name("default_application.py")
 
 
 def write_default_site(folder: Path, start: StartPlan, site: Path) -> None:
-    """Make the folder, whose `application:app` is the page; `site` is the user's own folder."""
+    """Create the folder, whose `application:app` is the page; `site` is the user's own folder."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_APP, folder / "application.py")
     told = {
         "site": str(site),
         "python_version": start.python_version,
-        # A page of it: commands of the app settings stand there.
+        # The page shows commands from app settings, which can hold secrets.
         "looked_at": [mask_command(step) for step in start.looked_at],
         "warnings": [mask_command(warning) for warning in start.warnings],
     }

@@ -1,6 +1,6 @@
-"""Why a container did not start: what was seen of it in, one sentence and what to do out.
+"""Why a container did not start: takes what was observed, returns the reason and what to do.
 
-Pure. The texts that are looked for are those of dash, bash, Python and gunicorn. Must not know of
+Pure. The texts that are searched for are those of dash, bash, Python and gunicorn. Must not know of
 processes.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["Seen", "Trouble", "find_trouble", "wrong_place"]
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why there is no container to ask: a sentence, what to do, what it printed, what was run."""
+    """Why no container can respond: a sentence, a hint, the container's output and its command."""
 
     why: str
     hint: str = ""
@@ -32,12 +32,12 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of a start that failed.
+    """What was observed of a start that failed.
 
-    `code` is how the container's first process ended, negative for a signal, None where it still
-    ran after `limit` seconds. `listened` are the places where it listened, `port` is where it
-    should have. `answer` is what the last warm-up request came to. `has_file` says whether the site
-    has a file of a name.
+    `code` is the exit code of the container's first process, negative for a signal, or None if it
+    still ran after `limit` seconds. `listened` holds the addresses where the container listened,
+    `port` is where it should have listened. `answer` is the result of the last warm-up request.
+    `has_file` returns whether the site has a file of the given name.
     """
 
     command: str
@@ -67,11 +67,11 @@ _FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _EXCEPTION = re.compile(
     r"^(?P<what>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Warning|Interrupt|Configured)(?:: .*)?)$"
 )
-# Places in a traceback that are not the app's.
+# Parts of paths in a traceback that do not belong to the app.
 _FOREIGN = ("/site-packages/", "/lib/python", "<frozen ")
-# Commands that neither the image nor a shell has, but packages do.
+# Commands that neither the image nor a shell has, but packages install.
 _OTHERS_COMMANDS = frozenset("appsvc flask daphne hypercorn granian waitress-serve".split())
-# Modules whose package is called otherwise, of those that web apps use most.
+# Modules that web apps often import and whose package has a different name.
 _PACKAGES = {
     "PIL": "pillow",
     "bs4": "beautifulsoup4",
@@ -93,7 +93,7 @@ _PACKAGES = {
 
 
 def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
-    """Say where a container listens in place of where it should; "" if it does, or nowhere."""
+    """Return where a container listens instead of on its port; "" if it is right, or unknown."""
     if not listened:
         return ""
     on_port = [address for address, number in listened if number == port]
@@ -101,36 +101,35 @@ def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
         return ""
     if on_port:
         shown = " and ".join(with_port(address, port) for address in on_port)
-        return f"The container listens on {shown} only, where nobody outside of it reaches it"
+        return f"The container listens on {shown} only, which cannot be reached from outside"
     shown = " and ".join(with_port(address, number) for address, number in listened[:3])
     return f"The container listens on {shown} instead of port {port}"
 
 
 def find_trouble(seen: Seen) -> Trouble:
-    """Say why a container did not start."""
+    """Return why a container did not start."""
     why, hint = _ended(seen) if seen.code is not None else _still_running(seen)
     return Trouble(why, hint, seen.output, seen.command)
 
 
 def _still_running(seen: Seen) -> tuple[str, str]:
     limit = (
-        f"within {seen.limit:g} s (WEBSITES_CONTAINER_START_TIME_LIMIT), so that the platform "
-        "gives it up"
+        f"within {seen.limit:g} s (WEBSITES_CONTAINER_START_TIME_LIMIT), so the platform stops it"
     )
     elsewhere = wrong_place(seen.listened, seen.port)
     if elsewhere:
         loopback = any(number == seen.port for _, number in seen.listened)
         hint = f"Have it {_ON_PORT}" if loopback else f"Have it {_ON_PORT}, which is {seen.port}"
-        return f"{elsewhere}: no answer came {limit}.", f"{hint}: --bind 0.0.0.0:$PORT."
+        return f"{elsewhere}: no response came {limit}.", f"{hint}: --bind 0.0.0.0:$PORT."
     if seen.listened:
         said = f" ({seen.answer})" if seen.answer else ""
         return (
-            f"The container listens on port {seen.port}, but gave no answer{said} {limit}.",
-            "Look what its first request waits for: a database, another service, a lock.",
+            f"The container listens on port {seen.port}, but gave no response{said} {limit}.",
+            "Check what its first request waits for: a database, another service, a lock.",
         )
     return (
         f"The container runs, but listened on no port {limit}.",
-        "Look what it waits for before it listens; what it printed may tell.",
+        "Check what it waits for before it listens; its output may show it.",
     )
 
 
@@ -144,32 +143,31 @@ def _ended(seen: Seen) -> tuple[str, str]:
             return f"The container ended {how}: {why}.", hint
     if code in (-_SIGKILL, 128 + _SIGKILL):
         return (
-            f"The container was ended {how} before it answered.",
-            "Where nobody killed it by hand, the machine ran out of memory.",
+            f"The container was ended {how} before it responded.",
+            "If nobody killed it by hand, the machine ran out of memory.",
         )
     if not code:
         return (
             "The container's command ended (exit code 0) before anything listened.",
-            "It has to start a server that stays, in the foreground: nothing may put it into the "
-            "background.",
+            "The command must run a server in the foreground: do not put it into the background.",
         )
-    return f"The container ended {how} before it answered.", "What it printed says why."
+    return f"The container ended {how} before it responded.", "Its output shows why."
 
 
 def _command(seen: Seen) -> tuple[str, str] | None:
-    """Find a command that is not there, or cannot be run."""
+    """Find a command that is missing or cannot be run."""
     found = _COMMAND_MISSING.search(seen.output)
     if seen.code == _NOT_FOUND and found:
         word = found["word"].strip()
         name = word.rstrip("\r").removeprefix(f"{names.SITE_FOLDER}/")
         if seen.has_file(name):
             return (
-                f"the script {name} is there, but not what its first line names",
-                "Give it Unix line ends (LF, not CRLF), and a first line as #!/bin/sh.",
+                f"the script {name} exists, but the program that its first line names does not",
+                "Use Unix line ends (LF, not CRLF), and a first line such as #!/bin/sh.",
             )
         hint = "Look for a typo in the startup command."
         if word in _OTHERS_COMMANDS:
-            hint = f"Add the package that has {word} to requirements.txt."
+            hint = f"Add the package that installs {word} to requirements.txt."
         return f"there is no command {word!r} in it", hint
     denied = _DENIED.search(seen.output)
     if seen.code == _NOT_EXECUTABLE and denied:
@@ -199,28 +197,28 @@ def _application(seen: Seen) -> tuple[str, str] | None:
 
 
 def _exception(seen: Seen) -> tuple[str, str] | None:
-    """Find the exception that ended it, and where it was raised."""
+    """Find the exception that ended the container, and where it was raised."""
     missing = [found["name"] for found in _NO_MODULE.finditer(seen.output)]
     if missing:
         name = missing[-1]
         top = name.partition(".")[0]
         if seen.has_file(f"{top}.py") or seen.has_file(f"{top}/__init__.py"):
-            hint = "It is in the site: look from which folder it is imported."
+            hint = "It is in the site: check from which folder it is imported."
         elif not seen.antenv:
-            hint = "The site was not built, so that none of its packages is there: build it."
+            hint = "The site was not built, so none of its packages is installed: build it."
         else:
             package = _PACKAGES.get(top, top.replace("_", "-"))
             hint = f"Add {package} to requirements.txt."
-        return f"the module {name!r} is not there (ModuleNotFoundError)", hint
+        return f"the module {name!r} is missing (ModuleNotFoundError)", hint
     what, place = _last_exception(seen.output)
     if not what:
         return None
     where = f", at {place}" if place else ""
-    return f"the app raised {what.rstrip('.')}{where}", "Mend that, and start again."
+    return f"the app raised {what.rstrip('.')}{where}", "Fix that, and start again."
 
 
 def _last_exception(output: str) -> tuple[str, str]:
-    """Return the last exception of a text and the place that raised it, as far as there are any."""
+    """Return the last exception in a text and the place that raised it; "" for each not found."""
     what = place = ""
     frames: list[str] = []
     inside = False
@@ -239,7 +237,7 @@ def _last_exception(output: str) -> tuple[str, str]:
 
 
 def _own_frame(frames: list[str]) -> str:
-    """Return the last frame of the app's own code, else the last one, "" for none."""
+    """Return the last frame of the app's own code, else the last frame, or "" without any."""
     own = [frame for frame in frames if not any(foreign in frame for foreign in _FOREIGN)]
     return (own or frames or [""])[-1]
 

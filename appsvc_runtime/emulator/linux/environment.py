@@ -1,8 +1,8 @@
-"""The variables of a Linux container: the image's, the platform's, the app settings.
+"""The variables of a Linux container: those of the image, the platform and the app settings.
 
-Names and values in, a dict out. Of this machine's there is only what a network needs, so that
-nothing works by a user's shell alone. Must not know of processes. Source: AD,
-reference-app-settings; the image's are those of Oryx's Dockerfiles.
+Takes names and values, returns a dict. Of this machine's variables it includes only those that a
+network needs, so that nothing works only because of a user's shell. Must not know of processes.
+Sources: AD, reference-app-settings; the image's variables are those of Oryx's Dockerfiles.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMES = ("TERM", "COLORTERM", "COLUMNS")
 
 
 def instance_id(site_name: str, instance: int) -> str:
-    """Give the id of an instance, by its number: 64 hexadecimal digits, the same at each start."""
+    """Return an instance's id from its number: 64 hexadecimal digits, the same at each start."""
     return hashlib.sha256(f"appsvc {site_name} {uuid.getnode()} {instance}".encode()).hexdigest()
 
 
@@ -37,11 +37,11 @@ def make_environ(
     app_settings: Iterable[tuple[str, str]],
     image: Image,
 ) -> dict[str, str]:
-    """Give the variables of the container's first process.
+    """Return the variables of the container's first process.
 
-    `base` are this process's own, `instance` is the number of the container, from 0. PATH begins
-    with the image's programs. What a user sets counts, but for PORT, which is that of the
-    emulation.
+    `base` holds this process's own variables, `instance` is the number of the container, from 0.
+    PATH starts with the image's programs. A user's value wins, except for PORT, which the emulator
+    sets.
     """
     machine = machine_variables(base)
     environ = {
@@ -54,10 +54,10 @@ def make_environ(
         ),
         "HOME": space.home,
         "HOST": "0.0.0.0",
-        "LANG": "C.UTF-8",  # en_US.UTF-8 in the image, which not every machine has
+        "LANG": "C.UTF-8",  # the image has en_US.UTF-8, which some machines lack
         "PATH": f"{image.bin}:{machine['PATH']}",
         "PYTHON_VERSION": ".".join(map(str, image.version)),
-        # What is printed is shown as it comes; on the platform nobody waits for it.
+        # Output is shown as it comes; on the platform no user waits for it.
         "PYTHONUNBUFFERED": "1",
         "WEBSITE_ROLE_INSTANCE_ID": str(instance),
     }

@@ -1,6 +1,6 @@
-"""Health checks, counted as the platform counts them: histories in, states and words out.
+"""Health checks, counted as the platform counts them: takes histories, returns states and text.
 
-Pure: time is given. Must not know how an instance is asked. Source: AD,
+Pure: the caller passes the time. Must not know how an instance is probed. Source: AD,
 monitor-instances-health-check.
 """
 
@@ -13,7 +13,7 @@ from .probe import Probed
 
 __all__ = ["Health", "State", "in_rotation"]
 
-# An instance that has been unhealthy for so long is replaced; one an hour at most.
+# An instance that is unhealthy for this many seconds is replaced; at most one per hour.
 REPLACED_AFTER = 3600.0
 
 
@@ -36,7 +36,7 @@ class Health:
         self._replaced_at: float | None = None
 
     def note(self, instance: int, found: Probed, now: float) -> str:
-        """Take what a check came to; return what is to be said of it, "" for nothing new."""
+        """Record the result of a check; return the line to log, or "" if nothing changed."""
         if 200 <= found.status <= 299:
             before, self.states[instance] = self.states[instance], State(heard=True)
             return _recovery(before, found)
@@ -51,14 +51,14 @@ class Health:
             state.healthy, state.since = False, now
             alone = len(self.states) == 1
             line += (
-                ". The instance is unhealthy; as the only one it goes on getting requests"
+                ". The instance is unhealthy; as the only one it still gets requests"
                 if alone
                 else ". The instance is unhealthy"
             )
         return f"{line}."
 
     def is_replaced(self, instance: int, now: float) -> bool:
-        """Say whether the platform replaces this instance now; if so, it counts as done."""
+        """Return whether the platform replaces this instance now; if so, record it as replaced."""
         if self._replaced_at is not None and now - self._replaced_at < REPLACED_AFTER:
             return False
         state = self.states[instance]
@@ -70,21 +70,21 @@ class Health:
 
 
 def in_rotation(states: list[State], percent: int) -> list[int]:
-    """Give the instances that get requests: of the unhealthy, no more than a part is left out.
+    """Return the instances that get requests: at most `percent` of all are taken out as unhealthy.
 
-    Those that became unhealthy first. A single one always gets them.
+    Those that became unhealthy first are taken out first. A single instance always gets requests.
     """
     unhealthy = [number for number, state in enumerate(states) if not state.healthy]
     unhealthy.sort(key=lambda number: states[number].since)
     most = len(states) * percent // 100 if len(states) > 1 else 0
     if len(unhealthy) == len(states):
-        most = 0  # in the worst case none is left out
+        most = 0  # if all are unhealthy, all get requests
     out = set(unhealthy[:most])
     return [number for number in range(len(states)) if number not in out]
 
 
 def _recovery(before: State, found: Probed) -> str:
-    """Return what a check that went well is worth saying, by the state before it."""
+    """Return what to log about a successful check, from the state before it."""
     if not before.healthy:
         return f"healthy again ({found.status}): it gets requests as before."
     if not before.heard:

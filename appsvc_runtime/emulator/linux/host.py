@@ -1,7 +1,7 @@
-"""Linux containers as the emulator's host: built, planned, started, and asked in turn.
+"""Linux containers as the emulator's host: build, plan, start them, and forward requests to them.
 
-Knows the order in which a deployment becomes a running site. Must not hold a rule of the
-platform's, nor know of the front end.
+Knows the order in which a deployment becomes a running site. Must not contain a rule of the
+platform, nor know of the front end.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _EVERYWHERE = "0.0.0.0"
 
 
 class LinuxHost:
-    """The site of `plan` in its containers, as `http.backend.Host` has it.
+    """The site of `plan` in its containers, an implementation of `http.backend.Host`.
 
-    `environ` are this process's own variables, of which a build and a container get few.
+    `environ` holds this process's own variables; a build and a container get few of them.
     """
 
     def __init__(self, plan: LinuxPlan, environ: Mapping[str, str], say: Say) -> None:
@@ -50,7 +50,7 @@ class LinuxHost:
         self._plan = plan
         self._environ = environ
         self._say = say
-        # What only this run needs; another emulator of the site has its own.
+        # Needed by this run only; another emulator of the site has its own.
         self._run = run_folder.run_folder(plan.linux)
         self._instances: Instances | None = None
         self._made = asyncio.Event()
@@ -104,14 +104,14 @@ class LinuxHost:
         return problem
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Have an instance answer, once there is one."""
+        """Forward the request to an instance, as soon as the instances exist."""
         await self._made.wait()
         if self._instances is None:
             return Answer(503, note="the emulator ends")
         return await self._instances.ask(request)
 
     async def close(self) -> None:
-        """Stop the containers in order; cancelled, at once."""
+        """Stop the containers in order; on cancellation, at once."""
         self._closed = True
         self._made.set()
         try:
@@ -121,7 +121,7 @@ class LinuxHost:
             own_files.discard(self._run)
 
     async def kill(self) -> None:
-        """End the containers at once."""
+        """Kill the containers at once."""
         self._closed = True
         self._made.set()
         if self._instances is not None:
@@ -129,7 +129,7 @@ class LinuxHost:
         own_files.discard(self._run)
 
     async def _build(self) -> Path:
-        """Build the site, or find what was built; give the folder that is run."""
+        """Build the site, or find an earlier build; return the folder to run."""
         plan, say = self._plan, self._say
         options = build.Options(
             site=plan.site,
@@ -141,7 +141,7 @@ class LinuxHost:
         switched_off = plan.settings.get(_BUILD_SWITCH, "").strip().lower() in ("false", "0")
         if plan.options.build and not switched_off:
             return (await build.build(options, self._environ, say)).folder
-        why = f"Not built, as {_BUILD_SWITCH} says" if plan.options.build else "Not built"
+        why = f"Not built, because of {_BUILD_SWITCH}" if plan.options.build else "Not built"
         built = self._built_before(why, switched_off=switched_off)
         if built is None:
             say("build", f"{why}: the site is deployed as it is.")
@@ -149,19 +149,19 @@ class LinuxHost:
         return built
 
     def _built_before(self, why: str, *, switched_off: bool) -> Path | None:
-        """Return the folder that an earlier build has made, None where there is none."""
+        """Return the folder that an earlier build has made, or None."""
         plan, say = self._plan, self._say
         for folder in (plan.site, plan.output):
             left = build.read_built(folder)
-            if left.problem and folder == plan.site:  # of the other the copy itself reports it
+            if left.problem and folder == plan.site:  # for the other folder, the copy reports it
                 say("build", f"Warning: {left.problem}.")
             if left.built is not None:
-                say("build", f"{why}: what was built before is run, {folder}.")
+                say("build", f"{why}: the earlier build in {folder} is run.")
                 return folder
             if left.unfinished and (folder == plan.site or not switched_off):
                 raise ConfigError(
-                    f"The last build in {folder} was not finished, so that nothing whole is there "
-                    "to be run without a build.",
+                    f"The last build in {folder} was not finished, so it cannot be run without a "
+                    "build.",
                     hint="Build it: leave out --no-build.",
                 )
         return None
@@ -171,13 +171,13 @@ class LinuxHost:
         if built is not None and built.version != made.version:
             then, now = (".".join(map(str, version)) for version in (built.version, made.version))
             raise ConfigError(
-                f"{folder} was built for Python {then}, and is to be run by Python {now}, which "
-                f"would find none of its packages.",
-                hint="Build it again (leave out --no-build), or name the other Python by --python.",
+                f"{folder} was built for Python {then}, but would be run by Python {now}, which "
+                "finds none of its packages.",
+                hint="Build it again (leave out --no-build), or name that Python with --python.",
             )
 
     def _choose_port(self, used: set[int]) -> int:
-        """Give the image's port, which startup commands hard-code, or say that it is another."""
+        """Return the image's port, which startup commands hard-code, or report another port."""
         wanted = ports.choose_port(None, self._plan.settings, ["PORT"])
         if self._plan.options.instances > 1:
             port = readiness.free_port(used)
@@ -189,26 +189,26 @@ class LinuxHost:
             why = f"{wanted} is taken on this machine"
         self._say(
             "emulator",
-            f"PORT is {port}, as {why}: a startup command that names {wanted} will not do, "
-            "write $PORT in its place.",
+            f"PORT is {port}, because {why}: a startup command that names {wanted} does not "
+            "work, write $PORT instead.",
         )
         return port
 
     def _plan_start(
         self, folder: Path, space: Space, made: Image, port: int, *, tell: bool
     ) -> startup_plan.StartPlan:
-        """Have the platform's own rules decide what is run, and tell it once."""
+        """Decide what to run by the platform's own rules; with `tell`, report it."""
         plan = self._plan
         command = plan.options.startup_command
         settings = {**plan.settings, "PORT": str(port)}
         for named in (command, settings.get(names.GUNICORN_CONFIG_PATH, "")):
             file = folder / named.removeprefix(f"{names.SITE_FOLDER}/")
-            # Only what lies in the copy is changed: another file is the user's own.
-            # The platform makes a script executable.
+            # Only files in the copy are changed: others are the user's own. The platform makes a
+            # script executable.
             if not named or not _is_file(file) or not own_files.make_executable(folder, file):
                 continue
             if namespace.rewrite_file(file, space):
-                self._say("emulator", f"In the copy of {named}, paths in /home are {space.home}.")
+                self._say("emulator", f"In the copy of {named}, /home is replaced by {space.home}.")
         start = startup_plan.make_plan(
             folder,
             settings,
@@ -233,7 +233,7 @@ class LinuxHost:
         port: int,
         number: int,
     ) -> Launch:
-        """Write what a container starts from, and say how it is started."""
+        """Write the files that a container starts from, and return how it is started."""
         plan = self._plan
         default_site = self._run / "defaultsite"
         if start.framework == "default":
@@ -274,7 +274,7 @@ class LinuxHost:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a command, and no name of a file
+    except (OSError, ValueError):  # it is a command, not the name of a file
         return False
 
 

@@ -1,9 +1,8 @@
-"""What the container's image brings besides Python: gunicorn, uvicorn and uvicorn-worker.
+"""What the container's image has besides Python: gunicorn, uvicorn and uvicorn-worker.
 
-A virtual environment, made once for an interpreter and kept in the user's cache folder. The
-image's own Python has these in its site-packages, behind those of the site (Oryx: the Dockerfiles
-in images/runtime/python; the tools for debugging that it has too are left out). Must not know of
-sites.
+A virtual environment, made once per interpreter and kept in the user's cache folder. The image's
+own Python has these packages in its site-packages, behind those of the site (Oryx: the Dockerfiles
+in images/runtime/python; the image's debugging tools are left out). Must not know of sites.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from .build.run_step import last_words, run_step
 
 __all__ = ["Image", "prepare_image"]
 
-# The image installs gunicorn as it is at that time, and uvicorn 0.46 since there is a Python 3.14.
+# The image installs the current gunicorn, and since Python 3.14 uvicorn 0.46.
 _PACKAGES = ("gunicorn", "uvicorn", "uvicorn-worker")
 _WHOLE = "appsvc-image"
 _LABEL = "image"
 _MAX_DEPTH = 8
-# What to do where a step fails.
-_VENV = "Name an interpreter that has venv by --python (Debian: install python3-venv)."
-_PIP = "Look whether pip reaches its index: `pip download gunicorn`."
+# Hints for steps that fail.
+_VENV = "Name an interpreter that has venv with --python (Debian: install python3-venv)."
+_PIP = "Check that pip reaches its index: `pip download gunicorn`."
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its interpreter, the folder of its programs, its packages, its Python's version."""
+    """An image: its interpreter, folder of programs, packages, and version of Python."""
 
     python: str
     bin: Path
@@ -45,9 +44,9 @@ class Image:
 
 
 async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Image:
-    """Give the image for an interpreter, made if need be.
+    """Return the image for an interpreter, and make it if it does not exist.
 
-    ConfigError for what is no interpreter, or where the packages cannot be had.
+    Raise ConfigError if `python` is not an interpreter, or the packages cannot be installed.
     """
     path, version = await asyncio.to_thread(resolve_interpreter, python)
     name = f"{version[0]}.{version[1]}"
@@ -64,22 +63,23 @@ async def prepare_image(python: str, environ: Mapping[str, str], say: Say) -> Im
         await _make(made, folder, path, environ, say)
 
     try:
-        # A link to an interpreter that was removed does not exist.
+        # `exists` is False for a link to an interpreter that was removed.
         await make_once(
             folder, _WHOLE, Path(made.python).exists, make, lambda text: say(_LABEL, text)
         )
     except OSError as error:
         raise ConfigError(
-            f"The folder {folder}, for what the image brings, cannot be made: {error.strerror}.",
+            f"The folder {folder}, for the image's packages, cannot be made: {error.strerror}.",
             hint="Set XDG_CACHE_HOME to a folder that you may write to.",
         ) from None
     return made
 
 
 def _installation(python: str) -> str:
-    """Give the folder of the Python that a virtual environment stands on: they share an image.
+    """Return the folder of the Python that a virtual environment is based on.
 
-    Before Python 3.11 one that was made by another names that one.
+    Environments of the same Python share an image.
+    Before Python 3.11, an environment made by another environment's Python names that environment.
     """
     folder = Path(python).parent
     for _ in range(_MAX_DEPTH):
@@ -98,7 +98,7 @@ def _installation(python: str) -> str:
 async def _make(
     made: Image, folder: Path, python: str, environ: Mapping[str, str], say: Say
 ) -> None:
-    say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as the image brings them.")
+    say(_LABEL, f"Made once, in {folder}: {', '.join(_PACKAGES)}, as in the image.")
     variables = step_environ(environ, (), folder)
     install = [made.python, "-m", "pip", "install", "--quiet", "--prefer-binary", *_PACKAGES]
     for argv, hint in (([python, "-m", "venv", str(folder)], _VENV), (install, _PIP)):
@@ -106,5 +106,5 @@ async def _make(
         if ended.code:
             said = last_words(ended.tail) or f"exit code {ended.code}."
             raise ConfigError(
-                f"What the image brings cannot be installed ({argv[2]}): {said}", hint=hint
+                f"The image's packages cannot be installed ({argv[2]}): {said}", hint=hint
             )

@@ -1,6 +1,7 @@
-"""Several containers behind the front end: requests spread among them, their health looked after.
+"""Several containers behind the front end: distribute requests and check their health.
 
-Knows who is asked. Must not know how a container is started, nor how requests travel.
+Decides which instance gets a request. Must not know how a container is started, nor how requests
+are transferred.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ _FOOTER = "App Service does not show the reason. This page is made by appsvc emu
 _TITLE = "Application Error"
 _HEALTH = "health"
 _GONE = Trouble("The site is being stopped.")
-# After a connection that broke: to learn whether the container has ended.
+# Seconds to wait after a broken connection, to learn whether the container has ended.
 _MOMENT = 0.3
 
 
 class Instances:
     """The containers of a site, started and ended together.
 
-    `ids` are the instances' ids, which the affinity cookie holds. `health` is a health check, None
-    for none. `clock` counts seconds.
+    `ids` are the instances' ids, which the affinity cookie holds. `health` is a health check, or
+    None. `clock` returns seconds.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Instances:
         self._closed = False
 
     async def start(self) -> str:
-        """Start all of them; give "" when at least one answers, else why none does."""
+        """Start all containers; return "" if at least one responds, else why none does."""
         troubles = await asyncio.gather(*(container.start() for container in self._containers))
         failed = [trouble for trouble in troubles if trouble is not None]
         if self._health is not None and not self._closed:
@@ -78,7 +79,7 @@ class Instances:
         return str(failed[0])
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Have an instance answer; what all of them do wrong is answered for with a page."""
+        """Forward the request to an instance; if none can respond, return an error page."""
         wanted = None
         if self._affinity:
             wanted = asked_instance(request.headers.getall("Cookie", []), self._ids)
@@ -104,24 +105,24 @@ class Instances:
         return answer
 
     def _keep(self, answer: Answer, request: Request, number: int) -> None:
-        """Have a client's next requests come to the same instance."""
+        """Add the cookie that brings a client's next requests to the same instance."""
         for cookie in cookies_for(self._ids[number], self._public_name, secure=request.secure):
             answer.headers.add("Set-Cookie", cookie)
 
     async def _ready_instance(self, wanted: int | None) -> int | Trouble:
-        """Return the instance that is asked for, or whose turn it is, or another that is ready."""
+        """Return the client's own instance, else the next in turn, else another that is ready."""
         number = self._choose(wanted)
         trouble = _GONE if self._closed else await self._containers[number].ready()
         if trouble is None:
             return number
-        # Others may be there, also for a client whose own instance is gone.
+        # Another instance may be ready, also for a client whose own instance is gone.
         ready = [n for n in self._rotation() if self._containers[n].port is not None]
         if not ready or self._closed:
             return trouble
         return ready[next(self._turns) % len(ready)]
 
     async def close(self) -> None:
-        """Stop all of them at once, each in order; cancelled, they are killed."""
+        """Stop all containers at the same time, each in order; on cancellation, kill them."""
         self._closed = True
         try:
             for task in self._checks:
@@ -132,7 +133,7 @@ class Instances:
             await self._upstream.close()
 
     def kill(self) -> None:
-        """End all of them, now."""
+        """Kill all containers now."""
         self._closed = True
         for task in self._checks:
             task.cancel()
@@ -145,7 +146,7 @@ class Instances:
         return in_rotation(self._health.states, self._health.plan.percent)
 
     def _choose(self, wanted: int | None) -> int:
-        """Choose the instance that a visitor asked for, or the one whose turn it is."""
+        """Choose the instance that the client's cookie names, or the next in turn."""
         rotation = self._rotation()
         if wanted is not None and wanted in rotation:
             return wanted
@@ -154,14 +155,14 @@ class Instances:
         return among[next(self._turns) % len(among)]
 
     def _error(self, request: Request, trouble: Trouble) -> Answer:
-        """Return what the platform shows, with the reason that it hides."""
+        """Return the platform's error page, with the reason that the platform hides."""
         return error_pages.answer(
             request, 503, 0, _TITLE, trouble.why, details=trouble.hint,
             command=trouble.command, output=trouble.output, footer=_FOOTER,
         )  # fmt: skip
 
     async def _broken(self, request: Request, container: Container, error: UpstreamError) -> Answer:
-        """Answer for a container that gave no answer, or no whole one."""
+        """Respond for a container that sent no response, or not a complete one."""
         if not isinstance(error, SilentError):
             await asyncio.sleep(_MOMENT)
             if container.port is None and container.trouble is not None:
@@ -169,7 +170,7 @@ class Instances:
         return error_pages.answer(request, 502, 0, "Bad Gateway", error.message, footer=_FOOTER)
 
     async def _check(self, number: int) -> None:
-        """Ask one instance again and again whether it is healthy."""
+        """Check the health of one instance again and again."""
         health = self._health
         if health is None:
             return

@@ -1,6 +1,6 @@
-"""What app settings say of a container's start, warm-up, health and stop.
+"""App settings for a container's start, warm-up, health checks and stop.
 
-Pure: settings in, numbers and findings out. Must not know of containers. Names, defaults and
+Pure: takes settings, returns numbers and findings. Must not know of containers. Names, defaults and
 bounds: AD, reference-app-settings; monitor-instances-health-check.
 """
 
@@ -22,9 +22,9 @@ MAX_PERCENT = "WEBSITE_HEALTHCHECK_MAXUNHEALTHYWORKERPERCENT"
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a container may take to start and to stop; what it is asked meanwhile.
+    """Seconds that a container may take to start and to stop, and the warm-up request.
 
-    `warmup_statuses` are those that count as an answer, empty for all.
+    `warmup_statuses` are the statuses that count as started; if empty, all do.
     """
 
     start: float = 230.0
@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class HealthPlan:
-    """A health check: what is asked, how often and how long (seconds), and what counts.
+    """A health check: path, interval and timeout in seconds, and limits.
 
     After `failures` in a row an instance is taken out, never more than `percent` of all.
     """
@@ -48,7 +48,7 @@ class HealthPlan:
 
 
 def read_limits(settings: Mapping[str, str]) -> tuple[Limits, list[Finding]]:
-    """Read the settings; what cannot be used is a warning, and the default or the bound counts."""
+    """Read the settings; an invalid value is a warning, and the default or the bound is used."""
     findings: list[Finding] = []
     start = _number(settings, START_LIMIT, 230, 10, 1800, findings)
     stop = _number(
@@ -87,10 +87,10 @@ def _number(
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        number, said = default, f"is no number: {default} counts"
+        number, said = default, f"is not a number: {default} is used"
     else:
         number = min(max(int(text), least), most)
-        said = f"is not from {least} to {most}: {number} counts" if number != int(text) else ""
+        said = f"is not from {least} to {most}: {number} is used" if number != int(text) else ""
     if said:
         findings.append(Finding("out-of-range", "warning", name, f"{text[:20]!r} {said}."))
     return number
@@ -108,7 +108,7 @@ def _statuses(settings: Mapping[str, str], findings: list[Finding]) -> frozenset
                 "malformed",
                 "warning",
                 WARMUP_STATUSES,
-                f"{text[:40]!r} is no list of statuses.",
+                f"{text[:40]!r} is not a list of statuses.",
                 "Write it as 200,202.",
             )
         )

@@ -1,9 +1,10 @@
-"""How /home is another folder for a container: a mount namespace, or other paths in its texts.
+"""How a container gets another folder as /home: a mount namespace, or changed paths in its texts.
 
-Knows Linux's mounts. Must not know what runs in the container. The namespace is made by `unshare`
-and `mount` of util-linux, which every Linux has; an ordinary user's are in a user namespace, where
-he is root as the container's user is. What the machine has in its /home stays there beside the
-platform's own folders: the interpreter may live in it.
+Knows Linux's mounts. Must not know what runs in the container. `unshare` and `mount` of util-linux,
+which every Linux has, make the namespace; an ordinary user's namespace is inside a user namespace,
+where the user is root, as the container's user is. The machine's own folders in /home stay visible
+beside the platform's: the interpreter may be in one of them.
+
 Sources: unshare(1), mount(8), user_namespaces(7).
 """
 
@@ -28,10 +29,11 @@ from ...system import own_files
 __all__ = ["HOME", "Space", "make_space", "rewrite_file"]
 
 HOME = azure_names.SITE_FOLDER.partition("/site/")[0]
-# The platform's own in /home, whether it is there yet or an app will make it.
+# The platform's own names in /home, whether they exist already or an app creates them.
 _OWN = ("LogFiles", "data", "site")
-# A path of the platform in a text: at its beginning or behind what no path holds unescaped, or in
-# a URL where it is absolute (SQLAlchemy's sqlite:////home), and followed by the end of a name.
+# A path of the platform in a text: at the start, or after a character that no path contains
+# unescaped, or in a URL where the path is absolute (SQLAlchemy's sqlite:////home); the name must
+# end there.
 _PATHS = re.compile(
     r"(?:(?<![\w./~-])|(?<=\w:///))/home"
     rf"(?P<rest>/site/wwwroot(?![\w.-])|/(?:{'|'.join(_OWN)})(?![\w.-]))"
@@ -45,9 +47,9 @@ _MAX_BYTES = 1_000_000
 class Space:
     """Where a container finds its folders.
 
-    `site` and `home` are what the built copy and /home are called inside, `prefix` is what stands
-    before a program's own arguments. `note` says why there is no namespace; where there is one,
-    which of the machine's folders it hides, or "".
+    `site` and `home` are the paths of the built copy and of /home inside, `prefix` stands before a
+    program's own arguments. `note` is why there is no namespace; with a namespace, it names the
+    machine's folders that are hidden, or is "".
     """
 
     site: str
@@ -56,7 +58,7 @@ class Space:
     note: str = ""
 
     def inside(self, text: str) -> str:
-        """Give a text with the platform's paths as they are called inside."""
+        """Return a text in which the platform's paths are replaced by those inside."""
         if self.home == HOME:
             return text
 
@@ -70,10 +72,10 @@ class Space:
 
 
 async def make_space(folder: Path, home: Path, stage: Path, *, allow: bool = True) -> Space:
-    """Make the place for containers that have the built copy `folder` and `home` for their /home.
+    """Make the space for containers in which `home` is /home and `folder` the built copy.
 
-    `stage` is a folder for what is mounted. Where the machine allows no namespace, or `allow` is
-    False, the paths are those of this machine.
+    `stage` is a folder for mount points. If the machine allows no namespace, or `allow` is False,
+    the paths are those of this machine.
     """
     try:
         prefix, why = await asyncio.to_thread(_try_namespace, folder, home, stage, allow)
@@ -85,18 +87,18 @@ async def make_space(folder: Path, home: Path, stage: Path, *, allow: bool = Tru
         return Space(azure_names.SITE_FOLDER, HOME, prefix, note)
     site, inner = (_without_blanks(path) for path in (folder, home))
     note = (
-        f"There is no /home of its own ({why}): in startup commands, in their files in the copy "
-        f"and in settings, /home/site/wwwroot becomes {site}. What your app's code calls so it "
-        "will not find."
+        f"The container has no /home of its own ({why}): in startup commands, in their files in "
+        f"the copy and in settings, /home/site/wwwroot becomes {site}. Your app's code does not "
+        "find that path."
     )
     return Space(site, inner, (), note)
 
 
 def rewrite_file(path: Path, space: Space) -> bool:
-    """Write a text file of the copy with the paths as they are called inside; say if any changed.
+    """Rewrite a text file of the copy with the paths inside; return whether it changed.
 
-    Its mode stays. A file that is no text, or long, is left alone, as is one that does not lie in
-    the copy, be it by a link: that is the user's own.
+    The file's mode stays. A binary file, a file over a million bytes and a file outside the copy,
+    even if reached through a link, are left alone: the latter is the user's own.
     """
     if space.home == HOME:
         return False
@@ -113,13 +115,13 @@ def rewrite_file(path: Path, space: Space) -> bool:
 def _try_namespace(
     folder: Path, home: Path, stage: Path, allow: bool
 ) -> tuple[tuple[str, ...], str]:
-    """Give what starts a program in the namespace, or nothing and why not."""
+    """Return the command prefix that enters the namespace, or () and the reason."""
     if not allow:
         return (), "switched off"
     programs = {name: shutil.which(name) for name in ("unshare", "mount", "sh")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
-        return (), f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not here"
+        return (), f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
     if not os.path.isdir(HOME):
         return (), f"this machine has no {HOME}"
     script = stage / "enter.sh"
@@ -138,9 +140,9 @@ def _is_root() -> bool:
 
 
 def _try(prefix: list[str], folder: Path) -> str:
-    """Return why a program that is started so does not see the site's folder, "" if it does."""
+    """Return why a program started with the prefix does not see the site's folder, or ""."""
     try:
-        # The folder may be a user's own: it is known by its number, nothing is written into it.
+        # The folder may be a user's own: compare its inode, write nothing into it.
         tried = subprocess.run(
             [*prefix, "ls", "-di", azure_names.SITE_FOLDER],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
@@ -155,12 +157,13 @@ def _try(prefix: list[str], folder: Path) -> str:
 
 
 def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEntry[str]]) -> str:
-    """Give the script that makes /home in a new namespace, and becomes its arguments.
+    """Return the script that makes /home in a new namespace, then executes its arguments.
 
-    What the machine has in its own /home is mounted on empty folders and files that are made in
-    `home`; where that has something of the name, it is what counts, and for the platform's own
-    names always: an app must not write into a /home/data of this machine. All is put together in
-    `stage` and covers /home at last: the site, and what is mounted, may lie in the machine's own.
+    Entries of the machine's own /home are mounted on empty folders and files that are made in
+    `home`. An entry of the same name in `home` wins, and the platform's own names always come from
+    `home`: an app must not write into this machine's /home/data. Everything is assembled in `stage`
+    and mounted over /home last: the site, and the mounted entries, may be inside the machine's own
+    /home.
     """
     own_files.make_folders(home / "site" / "wwwroot")
     whole = stage / "home"
@@ -181,7 +184,7 @@ def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEnt
 
 
 def _make_point(point: Path, is_folder: bool) -> bool:
-    """Make what can be mounted on; say whether it is only that, and nothing of its own."""
+    """Make a mount point; return whether it is an empty one, without content of its own."""
     if point.is_symlink():
         return False
     if is_folder:
@@ -201,9 +204,9 @@ def _mount(what: str | os.PathLike[str], where: str | os.PathLike[str]) -> str:
 
 
 def _without_blanks(path: Path) -> str:
-    """Give a name for a folder that needs no quotes, in whatever quotes it may come to stand.
+    """Return a path of a folder that needs no quotes, whatever quotes surround it.
 
-    That is its own, or that of a link to it, which is there until this process ends.
+    That is its own path, or a link to it that exists until this process ends.
     """
     if _SAFE.fullmatch(str(path)):
         return str(path)

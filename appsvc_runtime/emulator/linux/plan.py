@@ -1,7 +1,7 @@
-"""What is to be emulated of the Linux container: site, names, folders and settings, all checked.
+"""What to emulate of the Linux container: site, names, folders and settings, all checked.
 
-Looks at files and makes the site's folder for what is emulated; builds and starts nothing. Must not
-know of requests or processes.
+Reads files and makes the site's folder for the emulation; builds and starts nothing. Must not know
+of requests or processes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ _HOME = azure_names.SITE_FOLDER.partition("/site/")[0]
 
 @dataclass(frozen=True)
 class LinuxOptions:
-    """What a user asks for; all but the folder has a default.
+    """A user's options; all but the folder have a default.
 
-    `home` is a folder to stand for /home, kept from run to run. `python` is an interpreter, or
-    `python_version` says which of those on the path; with both, they must agree. `build`: as the
-    platform would; `clean`: from nothing. `health_path`: asked every `health_interval` seconds.
+    `home` is a folder that becomes /home, kept from run to run. `python` is an interpreter;
+    `python_version` chooses one from the path; with both, they must agree. `build`: build as the
+    platform does; `clean`: build from scratch. `health_path` is requested every `health_interval`
+    seconds.
     """
 
     folder: Path
@@ -51,10 +52,9 @@ class LinuxOptions:
 class LinuxPlan:
     """A site that can be emulated.
 
-    `linux` is the folder that all of the emulation is kept in, `home` what stands for /home,
-    `output` the built copy, `python` the interpreter that was `chosen`. `settings` are the app
-    settings by name. `default_name` is the host name under azurewebsites.net, `public_name` the
-    one that clients ask for.
+    `linux` is the folder for the whole emulation, `home` becomes /home, `output` is the built copy,
+    `python` the path of the `chosen` interpreter. `settings` are the app settings by name.
+    `default_name` is the host name under azurewebsites.net, `public_name` the one that clients use.
     """
 
     site: Path
@@ -72,13 +72,13 @@ class LinuxPlan:
 
 
 def parse_home(texts: Sequence[str]) -> Path | None:
-    """Read `/home=DIR`, the only path of a container that can be mapped; None where none is."""
+    """Parse `/home=DIR`, the only path of a container that can be mapped; return None if unset."""
     home = None
     for text in texts:
         path, sign, folder = text.partition("=")
         if path.rstrip("/") != _HOME or not sign or not folder:
             raise ConfigError(
-                f"--map {text!r} cannot be done for the Linux container.",
+                f"--map {text!r} is not possible for the Linux container.",
                 hint=f"Write it as --map {_HOME}=DIR: nothing else can be mapped there.",
             )
         home = Path(os.path.expanduser(folder))  # shells leave the ~ of NAME=~ alone
@@ -86,10 +86,10 @@ def parse_home(texts: Sequence[str]) -> Path | None:
 
 
 def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxPlan:
-    """Look at a site and say how it is emulated; `environ` are this process's own variables.
+    """Check a site and return how it is emulated; `environ` holds this process's own variables.
 
-    Makes its folder in `.appsvc` beside the site, and the folders in `home`. ConfigError for a site
-    that cannot be emulated.
+    Make its folder in `.appsvc` beside the site, and the folders in `home`. Raise ConfigError for a
+    site that cannot be emulated.
     """
     if not capabilities.can_fork():
         raise ConfigError(
@@ -99,7 +99,7 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
     site = Path(os.path.abspath(options.folder))
     if options.health_path and not options.health_path.startswith("/"):
         raise ConfigError(
-            f"--health-check {options.health_path!r} is no path.",
+            f"--health-check {options.health_path!r} is not a path.",
             hint="Write it with a slash: --health-check /health.",
         )
     if options.home is not None:
@@ -129,26 +129,26 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
 
 
 def _choose(site: Path, options: LinuxOptions, environ: Mapping[str, str]) -> ProjectPython:
-    """Choose the container's Python; ConfigError where it is not of the wanted version."""
+    """Choose the container's Python; raise ConfigError if it is not of the wanted version."""
     wanted = options.python_version
     chosen = choose_python(site, options.python, environ, runs_app=False, version=wanted)
     found = chosen.interpreter
     if wanted is not None and found.minor != wanted:
         raise ConfigError(
-            f"The container is to have Python {wanted[0]}.{wanted[1]}, and {found.path} is "
+            f"The container needs Python {wanted[0]}.{wanted[1]}, but {found.path} is "
             f"{found.minor[0]}.{found.minor[1]}.",
-            hint="Name another by --python, or leave out --python-version.",
+            hint="Name another with --python, or leave out --python-version.",
         )
     return chosen
 
 
 def _make_home(home: Path) -> None:
-    """Make the folders that every site finds in /home."""
+    """Make the folders that every site has in /home."""
     try:
         for name in ("LogFiles", "site"):
             (home / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"The folder {home}, which stands for {_HOME}, cannot be made: {error.strerror}.",
+            f"The folder {home}, which becomes {_HOME}, cannot be made: {error.strerror}.",
             hint="Name another with --map /home=DIR.",
         ) from None

@@ -1,6 +1,7 @@
-"""One request of the platform's own to a container: the warm-up, a health check.
+"""One request of the platform's own to a container: the warm-up or a health check.
 
-Knows sockets, and as much of HTTP as a status line. Must not know why it is asked.
+Knows sockets, and as much of HTTP as a status line and headers. Must not know the purpose of a
+request.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from urllib.parse import quote
 
 __all__ = ["AGENT", "SOURCE", "Probed", "front_end_source", "probe"]
 
-# The app's peer on the platform is link-local: nobody whom gunicorn and uvicorn trust by
-# themselves, as they trust 127.0.0.1. An address of this machine that they do not trust either.
+# The app's peer on the platform has a link-local address, which gunicorn and uvicorn do not trust
+# by default, unlike 127.0.0.1. This is an address of this machine that they do not trust either.
 SOURCE = "127.169.254.1"
 AGENT = "HealthCheck/1.0"
-# What Django's ALLOWED_HOSTS is known to refuse: probes name the instance's own address.
+# Probes name the instance's own address as host, which Django's ALLOWED_HOSTS is known to refuse.
 _HOST = "169.254.129.1"
 _CONTAINER = "127.0.0.1"
 _MAX_LINE = 4096
-# An answer that goes on for ever is one all the same.
+# A response without an end is still a response.
 _REST_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What came: `status` is 0 where nothing did, `reason` says what then; `seconds` it took.
+    """The result: `status` is 0 if there was no response, then `reason` is why; `seconds` it took.
 
-    `location` is where a redirect leads.
+    `location` is the target of a redirect.
     """
 
     status: int
@@ -40,7 +41,7 @@ class Probed:
 
 
 def front_end_source() -> str:
-    """Give the address that requests to a container come from, "" where this machine lacks it."""
+    """Return the source address of requests to a container, or "" if this machine lacks it."""
     with contextlib.suppress(OSError), socket.socket() as tried:
         tried.bind((SOURCE, 0))
         return SOURCE
@@ -48,15 +49,15 @@ def front_end_source() -> str:
 
 
 async def probe(port: int, path: str, *, timeout: float, source: str = "") -> Probed:
-    """Ask 127.0.0.1:`port` for `path` with GET; give its status, whatever it is.
+    """Send GET `path` to 127.0.0.1:`port`; return the response's status, whatever it is.
 
-    `timeout` is for all of it, in seconds. No redirect is followed.
+    `timeout` is for the whole exchange, in seconds. Redirects are not followed.
     """
     began = time.monotonic()
     try:
         status, location = await asyncio.wait_for(_ask(port, path, source), timeout)
     except asyncio.TimeoutError:
-        return Probed(0, f"no answer within {timeout:g} s", time.monotonic() - began)
+        return Probed(0, f"no response within {timeout:g} s", time.monotonic() - began)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return Probed(0, reason, time.monotonic() - began)
@@ -77,7 +78,7 @@ async def _ask(port: int, path: str, source: str) -> tuple[int, str]:
         line = await reader.readline()
         words = line.decode("latin-1").split(None, 2)
         if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
-            said = "the connection was closed" if not line else "what came is not HTTP"
+            said = "the connection was closed" if not line else "the response is not HTTP"
             raise ValueError(said)
         location = ""
         while (header := await reader.readline()).strip():
@@ -94,6 +95,6 @@ async def _ask(port: int, path: str, source: str) -> tuple[int, str]:
 
 
 async def _read_rest(reader: asyncio.StreamReader) -> None:
-    """Read to the end, so that no server complains of a visitor who leaves."""
+    """Read to the end, so that no server logs a client that disconnects early."""
     while await reader.read(65536):
         pass

@@ -1,9 +1,9 @@
 """The script that a container runs: the platform's own, in its order.
 
-Pure: a plan in, text for `sh` out. Must not know where the container's folders really are. Order
-and lines are those of GenerateEntrypointScript in Oryx's scriptgenerator.go
-(src/startupscriptgenerator/src/python): the pre-run command before anything of the site's packages
-is found, and what fails stops nothing but the last.
+Pure: takes a plan, returns text for `sh`. Must not know where the container's folders really are.
+Order and lines are those of GenerateEntrypointScript in Oryx's scriptgenerator.go
+(src/startupscriptgenerator/src/python): the pre-run command runs before the site's packages are on
+the path, and only a failure of the last command ends the script with an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OURS = "appsvc:"
 
 
 def shown_command(start: StartPlan, space: Space, default_site: Path) -> str:
-    """Give the command that starts the server, with the paths as they are called inside."""
+    """Return the command that starts the server, with the paths inside the container."""
     command = start.command
     if start.app is None and start.framework == "default":
         return command.replace(names.DEFAULT_SITE_FOLDER, shlex.quote(str(default_site)))
@@ -39,11 +39,11 @@ def make_script(
     antenv: Path | None,
     default_site: Path,
 ) -> str:
-    """Give the script of a container.
+    """Return the script of a container.
 
-    `antenv` is the site's virtual environment as this machine calls it, None for a site without
-    one. `default_site` is the folder of the page that is shown where no app was found. A startup
-    command that is a file of the site needs to be executable.
+    `antenv` is the path of the site's virtual environment on this machine, or None. `default_site`
+    is the folder of the page shown if no app was found. A startup command that is a file of the
+    site must be executable.
     """
     site, own = shlex.quote(space.site), names.VIRTUAL_ENVIRONMENT
     name = f"{space.site}/{own}"
@@ -54,7 +54,7 @@ def make_script(
             space.inside(pre_run),
             "code=$?",
             f'[ "$code" -eq 0 ] || echo "{_OURS} PRE_RUN_COMMAND ended with exit code $code;'
-            ' the platform goes on all the same."',
+            ' the platform continues anyway."',
         ]
     lines += [
         f"cd {site}",

@@ -1,6 +1,6 @@
-"""The start of one container: from a program that runs to one that answers, or why it does not.
+"""The start of one container: wait until the program responds, or find why it does not.
 
-Knows the warm-up. Must not know what becomes of the container afterwards.
+Knows the warm-up. Must not know what happens to the container afterwards.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .probe import Probed, front_end_source, probe
 
 __all__ = ["Launch", "WarmUp"]
 
-# Between looks whether it listens, seconds; they grow.
+# Seconds between checks whether the container listens; they grow.
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.01, 0.25
-# From then on it is said where else it listens.
+# After this many seconds, report any other address where the container listens.
 _PATIENCE = 2.0
 _PROBE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What is started: program, variables, folder; the port it is to listen on.
+    """How a container is started: program, variables, folder, and the port to listen on.
 
-    `command` is what a user reads. `antenv`: the site has a virtual environment.
+    `command` is shown to users. `antenv`: the site has a virtual environment.
     """
 
     argv: tuple[str, ...]
@@ -43,9 +43,9 @@ class Launch:
 
 
 class WarmUp:
-    """Waits for one container after the other; `release` is called when one takes long.
+    """Waits for one container after the other; `release` is called if a start takes long.
 
-    `clock` counts seconds.
+    `clock` returns seconds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class WarmUp:
     async def until_it_answers(
         self, child: Child, exited: asyncio.Task[int], began: float
     ) -> Trouble | None:
-        """Wait until the container answers; return None then, or why it did not."""
+        """Wait until the container responds; return None then, or why it did not."""
         limits, port = self._limits, self._launch.port
         pause, told, answer = _SHORTEST_LOOK, False, ""
         while True:
@@ -93,7 +93,7 @@ class WarmUp:
             pause = min(pause * 1.5, _LONGEST_LOOK)
 
     async def _probe(self, exited: asyncio.Task[int], left: float) -> Probed | None:
-        """Send a warm-up request; return what came of it, None if the container ends meanwhile."""
+        """Send a warm-up request; return its result, or None if the container ends meanwhile."""
         asked = asyncio.create_task(
             probe(
                 self._launch.port,
@@ -109,28 +109,28 @@ class WarmUp:
         return None
 
     def _refusal(self, found: Probed) -> str:
-        """Return why a response does not count as one of a started container, "" if it does."""
+        """Return why a response does not count as one of a started container, or "" if it does."""
         if found.status and found.status in (self._limits.warmup_statuses or {found.status}):
             return ""
-        return found.reason or f"status {found.status}, which WEBSITE_WARMUP_STATUSES lacks"
+        return found.reason or f"status {found.status}, which is not in WEBSITE_WARMUP_STATUSES"
 
     def _tell_wrong_place(self, child: Child) -> bool:
-        """Say where else the container listens; return whether it does."""
+        """Report any other address where the container listens; return whether there is one."""
         place = wrong_place(readiness.listened_on(child.tree), self._launch.port)
         if place:
-            self._say(self._label, f"({place}: the platform waits in vain.)")
+            self._say(self._label, f"({place}: the platform gets no response.)")
         return bool(place)
 
     def _tell_start(self, status: int, seconds: float, took: float) -> None:
         self._say(
             self._label, f"GET {self._limits.warmup_path} {status} in {seconds * 1000:.0f} ms"
         )
-        self._say(self._label, f"(It answers, {took:.1f} s after its start.)")
+        self._say(self._label, f"(It responds, {took:.1f} s after its start.)")
         if status >= 500:
             self._say(
                 self._label,
-                f"(Warning: status {status} counts as an answer, and so as started; its visitors "
-                "may get the same.)",
+                f"(Warning: the container counts as started also with status {status}; clients may "
+                "get the same.)",
             )
 
     def _find_trouble(

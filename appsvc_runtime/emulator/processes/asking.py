@@ -1,6 +1,6 @@
-"""A program that is run for what it prints, for a short while.
+"""A short-lived program that is run for its output.
 
-Must not know what is asked.
+Must not know what the program is.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ def ask_program(
     seconds: float,
     cwd: str | os.PathLike[str] | None = None,
 ) -> str | None:
-    """Return what a program prints; None where it fails, or does not end after so many seconds.
+    """Return the output of a program, or None if it fails or does not end within `seconds`.
 
-    It is ended then, with all that it has started: one that is a script may wait for another.
+    In that case it is killed with all processes that it started: a script may wait for another
+    program.
     """
     tree = Tree()
     try:

@@ -1,6 +1,7 @@
-"""Programs that no client calls: run until a stop signal, ended whole. The front end's counterpart.
+"""Programs without HTTP requests: run until a stop signal, then all ended.
 
-Knows signals and asyncio. Must not know which programs there are, and must not print.
+The counterpart of the front end. Knows signals and asyncio. Must not know which programs there are,
+and must not print.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ class Background(Protocol):
     interrupted: int
 
     async def work(self) -> int:
-        """Run until there is nothing left to run; return the exit code."""
+        """Run until all work is done; return the exit code."""
 
     async def close(self) -> None:
-        """End everything in order; cancelled, at once."""
+        """End everything in order; on cancellation, at once."""
 
     async def kill(self) -> None:
         """End everything at once."""
@@ -33,7 +34,7 @@ class Background(Protocol):
 def run_background(background: Background) -> int:
     """Run until the work is done or a stop signal comes; return the exit code.
 
-    A second signal ends at once what has not ended yet.
+    A second signal kills what has not ended yet.
     """
     with guarded():
         return asyncio.run(_run(background))
@@ -70,7 +71,7 @@ async def until(task: asyncio.Task[Any], stops: asyncio.Queue[None]) -> None:
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
-    """End a task, whatever it makes of it."""
+    """Cancel a task and wait for its end, whatever it raises."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task

@@ -1,7 +1,7 @@
-"""Child processes of the emulator: started, listened to, and ended with all that they started.
+"""Child processes of the emulator: started, read, and ended with all processes that they started.
 
-Knows asyncio. Must not know of HTTP or FastCGI, nor which system this is: `system.process_tree`
-does. `guard` ends what is left of them when the emulator itself is killed.
+Knows asyncio. Must not know of HTTP or FastCGI, nor the operating system: `system.process_tree`
+does. `guard` ends the remaining processes when the emulator itself is killed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Child", "settle"]
 
-# After the child's own end: for the last of its output, if a child of its own keeps the pipes.
+# Seconds after the child's own end for the rest of its output, if its own children keep the pipes.
 _LAST_WORDS = 0.25
-# For what was killed to be gone, seconds. Only the system itself can hold it longer.
+# Seconds until a killed process is gone. Only the system itself can hold it longer.
 _GONE = 5.0
 
 
@@ -36,9 +36,9 @@ _running: weakref.WeakSet[Child] = weakref.WeakSet()
 
 
 class Child(asyncio.SubprocessProtocol):
-    """One running program. Make it with `start`; end it with `stop` or `kill`, once you have it.
+    """One running program. Create it with `start`; always end it with `stop` or `kill`.
 
-    `tree` is the program with what it started, `pid` its number, `label` its name in the log.
+    `tree` is the program and what it started, `pid` its process id, `label` its name in the log.
     """
 
     def __init__(self, label: str, say: Say) -> None:
@@ -70,12 +70,13 @@ class Child(asyncio.SubprocessProtocol):
         listener: Callable[[int, str], None] | None = None,
         pass_fds: Iterable[int] = (),
     ) -> Child:
-        """Start a program; return it as soon as it runs.
+        """Start a program; return as soon as it runs.
 
-        `say` gets each line that it prints. `log_file`, a path or a function from the process's
-        number to one, gets a copy of the bytes; `error_file` of those on standard error, which then
-        are only there; `listener` each line with the number of its stream. ConfigError says what
-        could not be started and why. Cancelled half-way, nothing is left running.
+        `say` receives each line of output. `log_file`, a path or a function from the process id to
+        one, gets a copy of the bytes; `error_file` gets those of standard error, which are then
+        left out of `log_file`; `listener` receives each line with the number of its stream. Raise
+        ConfigError with what could not be started and why. On cancellation, nothing is left
+        running.
         """
         child = cls(label, say)
         if listener is not None:
@@ -103,16 +104,16 @@ class Child(asyncio.SubprocessProtocol):
     async def wait(self) -> int:
         """Wait until the program itself has ended; return its exit code, negative for a signal.
 
-        Its last output has been taken by then. What it started may still run: see `kill`.
+        Its last output has been read by then. Processes that it started may still run: see `kill`.
         """
         await self._exited.wait()
         await _within(self._silent, _LAST_WORDS)
         return cast("int", self.returncode)
 
     async def stop(self, grace: float) -> bool:
-        """Ask it to end, wait so many seconds, end what is left; return whether it went by itself.
+        """Ask it to stop, wait `grace` seconds, kill the rest; return whether it ended by itself.
 
-        When this is cancelled, all of it is killed at once.
+        On cancellation, all of its processes are killed at once.
         """
         try:
             by_itself = self.returncode is not None
@@ -133,22 +134,22 @@ class Child(asyncio.SubprocessProtocol):
             await _within(self._exited, _GONE)
 
     def kill(self) -> None:
-        """End the program and all that it started, now. Can be called again.
+        """Kill the program and all processes that it started. Can be called again.
 
         Its `returncode` is known a moment later: see `wait`.
         """
         self.tree.kill()
-        # Closing earlier would take the exit code away from who waits for it.
+        # Closing the transport earlier would lose the exit code for `wait`.
         self._ending = True
         if self.returncode is not None:
             self._end()
 
     def tail(self) -> str:
-        """Return the last that it printed: at most 64 lines and 8192 characters."""
+        """Return the end of its output: at most 64 lines and 8192 characters."""
         return self.output.tail()
 
     async def _kill_patiently(self) -> None:
-        """End all of it, letting others run meanwhile."""
+        """Kill all of its processes, letting other tasks run meanwhile."""
         pause = 0.001
         for _ in range(int(_GONE / 0.02)):
             if not self.tree.kill(patience=0):
@@ -165,10 +166,10 @@ class Child(asyncio.SubprocessProtocol):
         self.output.end()
         self.tree.close()
 
-    # What asyncio calls.
+    # Methods that asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have the process in its tree, and the copies of its output, before anything comes."""
+        """Add the process to its tree and open the copies of its output, before any output."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self.pid = self._transport.get_pid()
         self.tree.adopt(self.pid)
@@ -181,18 +182,18 @@ class Child(asyncio.SubprocessProtocol):
             self.output.copy_to(error_file, (2,), follow=False)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Take output."""
+        """Process a chunk of output."""
         self.output.add(fd, data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Note that there will be no more of it."""
+        """Record that one stream has ended."""
         self.output.end(fd)
         self._streams.discard(fd)
         if not self._streams:
             self._silent.set()
 
     def process_exited(self) -> None:
-        """Note the end."""
+        """Record that the process has ended."""
         if self._transport is not None:
             self.returncode = self._transport.get_returncode()
         self._exited.set()
@@ -201,9 +202,10 @@ class Child(asyncio.SubprocessProtocol):
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, so many seconds at most.
+    """Wait for an event, at most so many seconds.
 
-    Not asyncio.wait_for: before Python 3.12 a cancellation that comes with the event is lost in it.
+    asyncio.wait_for is not used: before Python 3.12 it loses a cancellation that comes together
+    with the event.
     """
     waiting = asyncio.ensure_future(event.wait())
     try:
@@ -213,7 +215,7 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 
 
 async def settle() -> None:
-    """Wait a moment for programs that were killed, before the event loop is closed under them."""
+    """Wait a moment for killed programs to end, before the event loop is closed."""
     for child in list(_running):
         await _within(child._exited, _GONE)
 

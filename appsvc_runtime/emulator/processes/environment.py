@@ -1,6 +1,6 @@
-"""The variables that App Service gives a site's processes, for a site on a laptop.
+"""The variables that App Service sets for a site's processes, for a site on a laptop.
 
-Names and values in, a dict out. Must not know of web.config or of processes. Source: AD,
+Takes names and values, returns a dict. Must not know of web.config or of processes. Source: AD,
 reference-app-settings.
 """
 
@@ -23,7 +23,7 @@ __all__ = [
     "windows_variables",
 ]
 
-# What would tell a child of another host than the emulated one.
+# Variables that would make a child detect another host than the emulated one.
 _DROPPED = (
     names.APP_SETTING_PREFIX,
     "WEBSITE_",
@@ -38,7 +38,7 @@ _DROPPED_NAMES = frozenset({"PORT", "SERVER_PORT", "WEB_CONCURRENCY", "_FCGI_SHU
 
 
 def parse_setting(text: str) -> tuple[str, str]:
-    """Read `NAME=VALUE`; ConfigError, which never shows the value, for anything else."""
+    """Parse `NAME=VALUE`; for anything else raise ConfigError, which never shows the value."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip() or "\0" in text:
         raise ConfigError(
@@ -49,9 +49,9 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 
 def windows_variables() -> dict[str, str]:
-    r"""Return what Windows and App Service set besides, for the `%VAR%` of a web.config.
+    r"""Return what Windows and App Service also set, for the `%VAR%` of a web.config.
 
-    Paths are Windows', so that they are found to be the site's like others: `%SystemDrive%\home`.
+    Paths are Windows paths, so that they are recognized as the site's: `%SystemDrive%\home`.
     """
     return {
         "APP_POOL_ID": "emulator",
@@ -69,7 +69,7 @@ def windows_variables() -> dict[str, str]:
 
 
 def platform_variables(*, site_name: str, public_name: str, instance_id: str) -> dict[str, str]:
-    """Return what App Service sets on every host alike."""
+    """Return the variables that App Service sets on every kind of host."""
     return {
         "REGION_NAME": "Emulator",
         "WEBSITE_AUTH_ENABLED": "False",
@@ -87,7 +87,7 @@ def platform_variables(*, site_name: str, public_name: str, instance_id: str) ->
 
 
 def plain_environ(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of `base` that do not tell of a host."""
+    """Return the variables of `base` that do not belong to a host."""
     return {
         name: value
         for name, value in base.items()
@@ -105,11 +105,11 @@ def make_environ(
 ) -> dict[str, str]:
     """Return the variables of a site's process.
 
-    `base` is this process's own environment, of which everything stays that does not tell of
-    another host; then come the platform's, then the app settings, under both of their names.
+    `base` is this process's own environment; its variables stay, except those of another host. The
+    platform's variables follow, then the app settings, under both of their names.
     """
     environ = plain_environ(base)
-    # The same at each start, as an instance keeps its id; 64 hexadecimal digits as there.
+    # The same at each start, as an instance keeps its id; 64 hexadecimal digits as on the platform.
     instance = hashlib.sha256(f"appsvc {site_name} {uuid.getnode()}".encode()).hexdigest()
     environ.update(
         platform_variables(site_name=site_name, public_name=public_name, instance_id=instance)
@@ -118,6 +118,6 @@ def make_environ(
     for name, value in app_settings:
         environ[name] = value
         environ[names.APP_SETTING_PREFIX + name] = value
-    # What a child prints is shown as it comes; on the platform nobody waits for it.
+    # Output is shown as it comes; on the platform no user waits for it.
     environ.setdefault("PYTHONUNBUFFERED", "1")
     return environ

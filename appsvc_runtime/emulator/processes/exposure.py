@@ -1,7 +1,7 @@
-"""Where a site's processes can be reached from other machines, said once.
+"""Where a site's processes can be reached from other machines, reported once.
 
-The front end listens on 127.0.0.1 alone. What it stands before may not: the platform reaches a
-container from outside, so that its server listens on all addresses. Must not know of requests.
+The front end listens on 127.0.0.1 alone. The processes behind it may not: the platform connects to
+a container from outside, so its server listens on all addresses. Must not know of requests.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _MAX_SHOWN = 5
 
 
 def reachable(places: Iterable[Place]) -> list[Place]:
-    """Return those of the places listened on that are more than this machine's own."""
+    """Return the listening addresses that are not loopback addresses."""
     return [place for place in places if not ipaddress.ip_address(place[0]).is_loopback]
 
 
 class Exposure:
-    """Collects places and says all of them in one line at `tell`; later ones in a line each.
+    """Collects addresses and reports all of them in one line at `tell`; later ones in a line each.
 
-    `why` says in a few words why they are open, where that is as it must be.
+    `why` is a short reason why they must be open, or "".
     """
 
     def __init__(self, say: Say, why: str = "") -> None:
@@ -37,14 +37,14 @@ class Exposure:
         self._told = False
 
     def add(self, places: Iterable[Place]) -> None:
-        """Note places that processes listen on."""
+        """Add addresses that processes listen on."""
         new = [place for place in reachable(places) if place not in self._known]
         self._known.update(dict.fromkeys(new))
         if new and self._told:
             self._explain(new)
 
     def tell(self) -> None:
-        """Report what is known, if that is anything."""
+        """Report the known addresses, if any."""
         self._told = True
         if self._known:
             self._explain(list(self._known))

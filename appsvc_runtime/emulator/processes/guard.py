@@ -1,9 +1,9 @@
-"""What ends the emulator's children, and all that they have started, when the emulator is killed.
+"""Ends the emulator's children, and all processes that they started, if the emulator is killed.
 
-Killed by SIGKILL it ends nothing itself. On Linux the system then ends each child, but not what
-that has started; the guard does, as all of it has a mark. What has removed the mark from its own
-variables and outlives its parent is not found. On Windows a job does it, elsewhere nothing does.
-Must not know what is started.
+After SIGKILL the emulator cannot end them itself. On Linux the system then ends each child, but not
+the children's children; the guard does, because all of them have a mark in their variables. A
+process that has removed the mark and outlives its parent is not found. On Windows a job object ends
+them, on other systems nothing does. Must not know what is started.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _tree: ContextVar[Tree | None] = ContextVar("guarded_tree", default=None)
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Have what children start while the block runs ended, should this process be killed.
+    """End what children start while the block runs, if this process is killed.
 
-    Where no guard can be had, as there are too many processes, the block runs without.
+    If the guard cannot be started, because there are too many processes, the block runs without it.
     """
     guard = None
     with contextlib.suppress(OSError):
@@ -43,6 +43,6 @@ def guarded() -> Iterator[None]:
 
 
 def mark_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the variables of a child with the mark of the block that it is started in, if any."""
+    """Return the variables of a child with the mark of the enclosing block, if any."""
     tree = _tree.get()
     return environ if tree is None else tree.environ(environ)

@@ -1,7 +1,7 @@
-"""A Python interpreter: what it reports of itself, and the variables of what it runs.
+"""A Python interpreter: what it reports about itself, and the variables of what it runs.
 
 Runs it once. Must not know where it was found or why it was chosen. This command may be installed
-in an environment of its own, of whose packages and variables an app's process must see nothing.
+in an environment of its own, whose packages and variables an app's process must not see.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from .asking import ask_program
 __all__ = ["Interpreter", "app_environ", "examine", "require", "same_folder"]
 
 _TIMEOUT = 30
-# By these a Python finds other modules than its own, or becomes another Python: they are of the
-# shell or of this command's own interpreter (macOS sets the launcher's for each), not of the app.
+# These change which modules a Python finds, or which Python it is. They belong to the shell or to
+# this command's own interpreter (macOS sets the launcher's for each), not to the app.
 _PYTHONS_OWN = frozenset(
     """
     PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONEXECUTABLE PYTHONPLATLIBDIR PYTHONSAFEPATH
     PYTHONINSPECT __PYVENV_LAUNCHER__ VIRTUAL_ENV VIRTUAL_ENV_PROMPT
     """.split()
 )
-# For any Python 3: an app's own may be older than this package allows. The folder that -c puts
-# first is the user's, which must not be imported from.
+# Runs on any Python 3: an app's own may be older than this package supports. -c puts the current
+# folder first, which is the user's: nothing may be imported from it.
 _CODE = """
 import sys
 sys.path[:1] = []
@@ -53,9 +53,9 @@ _MARK = "appsvc:"
 class Interpreter:
     """What an interpreter reports.
 
-    `path` is its own, links kept; `prefix` the folder of its environment, which is `base_prefix`
-    outside of virtual environments; `wfastcgi` and `runtime` the files of wfastcgi and of this
-    package there, "" where they are not installed.
+    `path` is its own, with links kept; `prefix` the folder of its environment, which is
+    `base_prefix` outside of virtual environments; `wfastcgi` and `runtime` are the files of
+    wfastcgi and of this package there, "" if not installed.
     """
 
     path: str
@@ -73,20 +73,20 @@ class Interpreter:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether it is that of a virtual environment."""
+        """Whether it is the interpreter of a virtual environment."""
         return self.prefix != self.base_prefix
 
     @property
     def is_own(self) -> bool:
-        """Whether it is of the environment that this command itself runs in."""
+        """Whether it belongs to the environment that this command itself runs in."""
         return same_folder(self.prefix, sys.prefix)
 
 
 def examine(python: str) -> Interpreter | None:
-    """Run an interpreter and return what it reports; None for what does not run as Python 3.
+    """Run an interpreter and return what it reports; None if it does not run as Python 3.
 
-    A name on the path may be a script that finds one by variables which an app does not have, as
-    pyenv's are: `path` is that of the interpreter itself.
+    A name on the path may be a script, such as pyenv's, that chooses an interpreter by variables
+    which an app does not have: `path` is that of the interpreter itself.
     """
     variables = {name: text for name, text in os.environ.items() if name not in _PYTHONS_OWN}
     return _examine(python, tuple(sorted(variables.items())))
@@ -108,20 +108,20 @@ def _examine(python: str, variables: tuple[tuple[str, str], ...]) -> Interpreter
 
 
 def require(python: str, called: str) -> Interpreter:
-    """Return what an interpreter reports; ConfigError, naming it as `called`, for no Python."""
+    """Return what an interpreter reports; raise ConfigError naming it as `called` if it fails."""
     found = examine(python)
     if found is None:
         raise ConfigError(
-            f"{called} does not run as Python 3.", hint="Name another interpreter by --python."
+            f"{called} does not run as Python 3.", hint="Name another interpreter with --python."
         )
     return found
 
 
 def app_environ(base: Mapping[str, str], interpreter: Interpreter) -> dict[str, str]:
-    """Return the variables of `base` for an app that an interpreter runs, as if it were activated.
+    """Return the variables of `base` for an app, as if the interpreter's environment were active.
 
-    Its programs come first on PATH, those of this command's own environment and of another that is
-    active are not on it, and nothing says where other modules are.
+    Its programs come first on PATH; those of this command's own environment and of another active
+    environment are removed, as are variables that name places of other modules.
     """
     made = {name: text for name, text in base.items() if name not in _PYTHONS_OWN}
     own = os.path.dirname(interpreter.path)
@@ -139,11 +139,11 @@ def app_environ(base: Mapping[str, str], interpreter: Interpreter) -> dict[str, 
     if interpreter.is_virtual:
         made["VIRTUAL_ENV"] = interpreter.prefix
     else:
-        # HOME of the app is another one, and below it there are no packages of the user's.
+        # The app has another HOME, without the user's packages below it.
         made.setdefault("PYTHONUSERBASE", interpreter.user_base)
     return made
 
 
 def same_folder(one: str | Path, other: str | Path) -> bool:
-    """Return whether two names lead to one folder."""
+    """Return whether two paths are the same folder."""
     return os.path.realpath(one) == os.path.realpath(other)

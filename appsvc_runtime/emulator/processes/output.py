@@ -1,6 +1,6 @@
-"""What a child prints: cut into lines, the last of them remembered, a copy to a file.
+"""The output of a child: split into lines, the last of them kept, with a copy to a file.
 
-Bytes in, lines out, however much there is: what is held is bounded. Must not know of processes,
+Takes bytes, returns lines; memory is bounded, however much there is. Must not know of processes,
 pipes or event loops.
 """
 
@@ -23,10 +23,10 @@ TAIL_CHARACTERS = 8192
 
 
 class ChildOutput:
-    r"""The two streams of one child.
+    r"""The two output streams of one child.
 
-    `line` is called with each line as text, without its end; bytes that are no UTF-8 are shown as
-    `\xNN`. What has no line end yet is held back until there is one, or the stream ends.
+    `line` is called with each line as text, without its end; bytes that are not UTF-8 are shown as
+    `\xNN`. An incomplete line is held back until its end comes, or the stream ends.
     """
 
     def __init__(self, line: Callable[[str], None]) -> None:
@@ -37,14 +37,14 @@ class ChildOutput:
         self._listener: Callable[[int, str], None] | None = None
 
     def listen(self, listener: Callable[[int, str], None]) -> None:
-        """Have each line given to a listener as well, with the number of its stream."""
+        """Also pass each line to a listener, with the number of its stream."""
         self._listener = listener
 
     def copy_to(self, path: str, streams: Iterable[int] = (1, 2), *, follow: bool = True) -> None:
-        """Append what comes from now on to a file, as it is; one that cannot be is said once.
+        """Append further output to a file, byte by byte; report once if that fails.
 
-        `streams`: of which, by their numbers. Without `follow`, a link in its place is refused: for
-        a name that no user has chosen.
+        `streams` are the numbers of the streams to copy. Without `follow`, a link at `path` is
+        refused: for a name that no user has chosen.
         """
         for stream in streams:
             try:
@@ -54,7 +54,7 @@ class ChildOutput:
                 return
 
     def add(self, stream: int, data: bytes) -> None:
-        """Take what one of the streams, by its number, has given."""
+        """Process a chunk of bytes from the stream with this number."""
         if stream in self._copies:
             path, descriptor = self._copies[stream]
             try:
@@ -74,7 +74,7 @@ class ChildOutput:
         self._unfinished[stream] = rest
 
     def end(self, stream: int | None = None) -> None:
-        """Report what was held back of one stream, or of all: then nothing more is taken."""
+        """Report the incomplete line of one stream, or of all; after all, accept no more output."""
         for number in list(self._unfinished) if stream is None else [stream]:
             rest = self._unfinished.pop(number, b"")
             if rest:
@@ -112,9 +112,9 @@ class ChildOutput:
 
 
 def _whole_characters(line: bytes) -> int:
-    """Return where to cut a line that is too long: not inside a character, if it is UTF-8."""
+    """Return where to cut a line that is too long: not inside a UTF-8 character."""
     for back in range(4):
-        if line[MAX_LINE - back] & 0xC0 != 0x80:  # no continuation of a character
+        if line[MAX_LINE - back] & 0xC0 != 0x80:  # not a continuation byte
             return MAX_LINE - back
     return MAX_LINE
 

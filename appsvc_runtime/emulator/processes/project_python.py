@@ -19,18 +19,18 @@ from .virtual_environments import Environment, built_for, find_environments, loc
 __all__ = ["ProjectPython", "choose_python", "find_interpreter", "read_version"]
 
 _NOT_PASSED = (
-    "PYTHONPATH of this shell is not passed on, as the platform has none: set one by "
+    "PYTHONPATH of this shell is not passed on, because the platform has none: set one with "
     "--set PYTHONPATH=DIR."
 )
 _OWN = "this command's own, as the site has no virtual environment and none is active"
 _OWN_INSTEAD = "this command's own, as the project's environment cannot be used"
-# What pipx and uv leave in an environment that holds a tool alone.
+# Files that pipx and uv leave in an environment made for one tool.
 _TOOLS = ("pipx_metadata.json", "uv-receipt.toml")
 
 
 @dataclass(frozen=True)
 class ProjectPython:
-    """The interpreter that was chosen, why, and what was left aside on the way."""
+    """The chosen interpreter, why it was chosen, and notes on others that were not."""
 
     interpreter: Interpreter
     reason: str
@@ -43,7 +43,7 @@ class ProjectPython:
 
     @property
     def lines(self) -> list[str]:
-        """What a user reads of the choice: one line, and one for each note."""
+        """Lines for the user about the choice: one, and one for each note."""
         version = ".".join(map(str, self.interpreter.version))
         return [f"Python: {self.reason} ({version})", *(f"Note: {note}" for note in self.notes)]
 
@@ -56,16 +56,16 @@ def choose_python(
     runs_app: bool = True,
     version: tuple[int, int] | None = None,
 ) -> ProjectPython:
-    """Choose the Python of a site; `python` is `--python`, "" where it is not given.
+    """Choose the Python of a site; `python` is the value of `--python`, or "".
 
-    An environment of the project that cannot be used is an error where the app runs in it
-    (`runs_app`), as another would lack the app's packages; where only its version counts, it is
-    noted. With `version`, one of another version is passed over. Raises ConfigError.
+    A broken environment of the project is an error if the app runs in it (`runs_app`), because
+    another would lack the app's packages; if only its version counts, it is a note. With `version`,
+    skip environments of another version. Raise ConfigError if no Python can be used.
     """
     notes = [_NOT_PASSED] if runs_app and environ.get("PYTHONPATH") else []
     if python:
         named = require(find_interpreter(python), f"--python {python!r}")
-        return ProjectPython(named, f"{named.path}, as --python says", tuple(notes))
+        return ProjectPython(named, f"{named.path}, from --python", tuple(notes))
     broken: list[str] = []
     for found, called in _usable(site, environ, None if runs_app else broken):
         if version is None or found.minor == version:
@@ -75,21 +75,21 @@ def choose_python(
 
 
 def _own(reason: str, version: tuple[int, int] | None) -> tuple[Interpreter, str]:
-    """Return this command's own Python and `reason`, or the machine's of a wanted version."""
+    """Return this command's own Python and `reason`, or the machine's Python of a given version."""
     own = require(sys.executable, "This command's own Python")
     if version is None:
         return own, reason
     if own.minor != version:
         return _of_version(version)
-    return own, "this command's own, of the version that --python-version says"
+    return own, "this command's own, which has the version of --python-version"
 
 
 def _usable(
     site: Path, environ: Mapping[str, str], broken: list[str] | None
 ) -> Iterator[tuple[Interpreter, str]]:
-    """Yield the interpreters of a project's environments, and what these are called.
+    """Yield the interpreters of a project's environments, and the names of these.
 
-    What cannot be used is noted in `broken`; where that is None it is an error.
+    Environments that cannot be used are added to `broken`; if that is None, raise ConfigError.
     """
     environments = find_environments(site, environ)
     while True:
@@ -100,19 +100,19 @@ def _usable(
             found = None if _is_tools_own(environment) else _use(environment)
         except (
             ConfigError
-        ) as error:  # also of a file `.venv` that names nothing: then it is the last
+        ) as error:  # also for a file `.venv` without a valid folder: then it is the last
             if broken is None:
                 raise
-            broken.append(f"{error.message} Its version is not taken.")
+            broken.append(f"{error.message} Its version is not used.")
         else:
             if found is not None:
                 yield found, environment.called
 
 
 def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int], str]:
-    """Return the version of a site's Python and a line about it, running nothing.
+    """Return the version of a site's Python and a line about it, without running anything.
 
-    For commands that only read a site: what lies in it may be anybody's.
+    For commands that only read a site: its content may come from anybody.
     """
     broken = False
     try:
@@ -122,7 +122,7 @@ def read_version(site: Path, environ: Mapping[str, str]) -> tuple[tuple[int, int
             try:
                 locate_python(environment)
             except ConfigError:
-                broken = True  # a build says what is wrong with it, and does not take its version
+                broken = True  # a build reports what is wrong with it, and does not use its version
                 continue
             found = built_for(environment)
             if found is not None:
@@ -148,7 +148,7 @@ def find_interpreter(python: str) -> str:
     found = there or (None if path.parent.name else shutil.which(python))
     if found is None:
         raise ConfigError(
-            f"--python {python!r} is no interpreter that can be run.",
+            f"--python {python!r} is not an interpreter that can be run.",
             hint="Name a python, or the folder of a virtual environment.",
         )
     return os.path.abspath(found)
@@ -161,9 +161,9 @@ def _use(environment: Environment) -> Interpreter:
     if made_for is not None and made_for[:2] != found.minor:
         then, now = (".".join(map(str, version[:2])) for version in (made_for, found.version))
         raise ConfigError(
-            f"{environment.called} was made for Python {then} and its interpreter is {now} now, "
+            f"{environment.called} was made for Python {then}, but its interpreter is now {now}, "
             "which finds none of its packages.",
-            hint="Make it again, or name another interpreter by --python.",
+            hint="Make it again, or name another interpreter with --python.",
         )
     return found
 
@@ -183,7 +183,7 @@ def _of_version(version: tuple[int, int]) -> tuple[Interpreter, str]:
         found = require(path or name, name)
     except ConfigError:
         raise ConfigError(
-            f"The container is to have {wanted}, and no {name} is here.",
-            hint="Install it, or name one by --python.",
+            f"The container needs {wanted}, but there is no {name} on the path.",
+            hint="Install it, or name one with --python.",
         ) from None
-    return found, f"{found.path}, as --python-version says"
+    return found, f"{found.path}, from --python-version"

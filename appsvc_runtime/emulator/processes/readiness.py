@@ -1,9 +1,9 @@
-"""Whether a process listens where it was told to, and if not, where else.
+"""Whether a process listens on its port, and if not, where else.
 
-Where the system tells whose a socket is (Linux), it must be the process's own or that of one it
-started, with IPv4, as HttpPlatformHandler looks for it: PostStartCheck and CheckIfServerIsUp of
+If the system reports the owner of a socket (Linux), the process itself or one that it started must
+own it, with IPv4, as HttpPlatformHandler requires: PostStartCheck and CheckIfServerIsUp of
 serverprocess.cpp (lextudio/httpplatformhandlerv2) read the table of IPv4 listeners with their
-owners. Elsewhere a connection is tried. Must not know of requests.
+owners. On other systems, try a connection. Must not know of requests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CONNECT_SECONDS = 1.0
 
 
 def free_port(taken: Iterable[int] = ()) -> int:
-    """Pick a port at random on which nobody listens, none of `taken`; ConfigError for none left."""
+    """Return a random free port that is not in `taken`; raise ConfigError if none is found."""
     known = set(taken)
     for _ in range(_TRIES):
         port = random.randint(_FIRST_PORT, _LAST_PORT)
@@ -46,7 +46,7 @@ def free_port(taken: Iterable[int] = ()) -> int:
         return port
     raise ConfigError(
         f"No free port was found between {_FIRST_PORT} and {_LAST_PORT}.",
-        hint="Stop what listens on them.",
+        hint="Stop programs that listen on these ports.",
     )
 
 
@@ -62,9 +62,9 @@ async def is_ready(tree: Tree, port: int) -> bool:
 
 
 async def is_open(tree: Tree, port: int) -> bool:
-    """Return whether the tree can be reached on `port` from outside of this machine, with IPv4.
+    """Return whether the tree can be reached on `port` from other machines, with IPv4.
 
-    Where the system does not tell, a connection from this machine is what is tried.
+    If the system does not report owners of sockets, try a connection from this machine.
     """
     if procfs.is_listened_on(port) is None:
         return await _takes_connections(port)
@@ -75,13 +75,13 @@ async def is_open(tree: Tree, port: int) -> bool:
 
 
 def listened_on(tree: Tree) -> list[tuple[str, int]]:
-    """Return the addresses and ports on which the tree listens, as far as the system tells."""
+    """Return the addresses and ports where the tree listens, if the system reports them."""
     return procfs.listeners(tree.alive())
 
 
 def listens_elsewhere(tree: Tree, port: int) -> str:
-    """Return where the tree listens instead, as a sentence; "" if nowhere, or that is unknown."""
-    # Asked first: what begins to listen between the two questions is the tree's own.
+    """Return a sentence about where the tree listens instead, or "" if nowhere or unknown."""
+    # Called first: a listener that starts between the two calls belongs to the tree.
     taken = procfs.is_listened_on(port)
     own = procfs.listeners(tree.alive())
     if not own and taken:
@@ -93,7 +93,7 @@ def listens_elsewhere(tree: Tree, port: int) -> str:
 def _describe(wrong: list[tuple[str, int]], port: int) -> str:
     shown = " and ".join(with_port(address, number) for address, number in wrong[:3])
     if any(number == port and ipaddress.ip_address(a).version == 6 for a, number in wrong):
-        return f"It listens on {shown}, but not with IPv4, where IIS looks for it."
+        return f"It listens on {shown}, but not with IPv4, which IIS uses."
     return f"It listens on {shown} instead of {_HOST}:{port}."
 
 

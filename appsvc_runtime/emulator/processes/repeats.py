@@ -1,7 +1,7 @@
-"""What one try after another prints, said once as long as it stays the same.
+"""The output of repeated tries, shown once as long as it stays the same.
 
-An app that cannot be imported says so in the same thirty lines each time it is started, and IIS
-starts it eleven times. Pure: lines in, lines out. Must not know of processes.
+An app that cannot be imported prints the same thirty lines each time it is started, and IIS starts
+it eleven times. Pure: takes lines, returns lines. Must not know of processes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from ..http.messages import Say
 
 __all__ = ["Repeats"]
 
-# Of a try that prints more, nothing is held back.
+# If a try prints more lines, the next one is shown in full.
 _MAX_LINES = 200
 
 
 class Repeats:
-    """Is told what each try prints, as a `Say`, and passes on what is new."""
+    """Receives the output of each try, as a `Say`, and passes on what is new."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -25,13 +25,13 @@ class Repeats:
         self._holding = False
 
     def begin(self) -> None:
-        """A try begins: as long as it prints what the last one did, that is held back."""
+        """Start a try: its output is held back as long as it equals that of the last try."""
         self._before = self._lines if len(self._lines) <= _MAX_LINES else []
         self._lines = []
         self._holding = bool(self._before)
 
     def __call__(self, label: str, text: str) -> None:
-        """Take one line."""
+        """Process one line."""
         number = len(self._lines)
         if number <= _MAX_LINES:
             self._lines.append(text)
@@ -43,14 +43,14 @@ class Repeats:
             self._say(label, text)
 
     def release(self) -> None:
-        """Report what was held back, and hold back nothing more in this try."""
+        """Pass on the lines that were held back, and hold back no more lines in this try."""
         self._holding = False
         held, self._held = self._held, []
         for label, text in held:
             self._say(label, text)
 
     def end(self) -> None:
-        """A try has ended; one that was the same as the last is said to be."""
+        """End a try; if it printed the same as the last one, report that in one line."""
         if self._holding and len(self._held) == len(self._before):
             label = self._held[0][0]
             self._held.clear()

@@ -1,6 +1,6 @@
-"""What a site's Python has to find: this package where the site starts it, and the app's modules.
+"""What a site's Python must find: this package if the site starts it, and the app's modules.
 
-Text and an interpreter in, an error or a hint out. Must not know of hosts.
+Takes text and an interpreter, raises an error or returns a hint. Must not know of hosts.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .interpreter import Interpreter
 __all__ = ["missing_module", "need_runtime", "runtime_in"]
 
 _PACKAGE = "appsvc_runtime"
-# At the beginning of a line: what stands in a `try` may do without.
+# Only at the start of a line: an import inside a `try` may be optional.
 _IMPORT = re.compile(rf"^(?:from|import)\s+{_PACKAGE}\b", re.MULTILINE)
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError: |: )No module named '?(?P<name>[\w.]+)'?")
 
 
 def runtime_in(words: Sequence[str], script: str | None = None) -> str:
-    """Return what of this package Python's arguments start, "" for nothing.
+    """Return what Python's arguments start of this package, or "".
 
     `script` is the text of the script among them, if any.
     """
@@ -38,23 +38,23 @@ def need_runtime(
 ) -> None:
     """Raise ConfigError if `where` runs `what` of this package, and the Python cannot find it.
 
-    It may also lie in the site, or where PYTHONPATH of `environ` leads.
+    The package may also be in the site, or on PYTHONPATH of `environ`.
     """
     if not what or interpreter.runtime or (site / _PACKAGE).is_dir() or environ.get("PYTHONPATH"):
         return
     raise ConfigError(
         f"{where} needs appsvc-runtime ({what}), which is not installed for {interpreter.path}.",
         hint="Add appsvc-runtime to requirements.txt and install it there "
-        f"({interpreter.path} -m pip install appsvc-runtime), or name another by --python.",
+        f"({interpreter.path} -m pip install appsvc-runtime), or name another with --python.",
     )
 
 
 def missing_module(output: str, program: str) -> str:
-    """Return what to do about a module that a process did not find; "" if that was not said."""
+    """Return a hint about a module that a process did not find, or "" if its output names none."""
     found = _NO_MODULE.findall(output)
     if not found:
         return ""
     return (
         f"The module {found[-1]!r} is not installed for {program}: install the site's "
-        "requirements there, or name another interpreter by --python."
+        "requirements there, or name another interpreter with --python."
     )

@@ -1,7 +1,7 @@
-"""The folder that one running emulator has for itself, and what those that were killed have left.
+"""The folder that each running emulator has for itself, and the remains of killed emulators.
 
-Their processes are known by a mark of the folder, their folders by the emulator's number in the
-name. Must not know what is started, nor what is kept in the folder.
+Their processes are recognized by a mark of the folder, their folders by the process id in the name.
+Must not know what is started, nor what is kept in the folder.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ def run_folder(above: Path) -> Path:
 
 
 def mark_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables with which what is started is known to belong to a run."""
+    """Return variables with a mark, by which processes are recognized as part of a run."""
     return process_tree.Tree(_mark(folder)).environ(environ)
 
 
 def remove_old_runs(above: Path) -> None:
-    """Remove what emulators have left that were killed, and end what they had started.
+    """Remove what killed emulators have left, and end the processes that they had started.
 
-    That would keep the ports, and write into what the next one makes. Also where this process has
-    got the number of one.
+    These would keep the ports, and write into the files of the next run. Also remove a folder with
+    the process id that this process now has.
     """
     for folder in above.glob(f"{_RUN}*"):
         number = folder.name.removeprefix(_RUN)
@@ -44,9 +44,9 @@ def remove_old_runs(above: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    """Return whether a process runs; one that has ended may be listed long after, in a container.
+    """Return whether a process runs; in a container an ended one may stay listed for a long time.
 
-    There the first process is often one that waits for no other.
+    There the first process often does not wait for its children.
     """
     if not process_tree.can_find_by_mark():
         return process.is_running(pid)

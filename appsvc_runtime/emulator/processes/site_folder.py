@@ -1,7 +1,7 @@
-"""Which folders are never copied or written to as a whole: a disk, a home folder, what holds one.
+"""Folders never to be copied or written to as a whole: a disk, a home folder, a folder above one.
 
 Looks at folders. Must not know what a command does with a site. Only commands that copy or write
-ask: an app that is served may live in the home folder, as it does in many containers.
+use this: an app that is only served may be in the home folder, as in many containers.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SAME, _HOLDS = "is", "holds"
 def check_site(named: str | os.PathLike[str], environ: Mapping[str, str], command: str) -> None:
     """Raise ConfigError if the site `named` by the user is a disk, a home folder or holds one.
 
-    Links and `..` are followed. `command` is what the user ran, for the message; `environ` are this
-    process's own variables.
+    Links and `..` are followed. `command` is what the user ran, for the message; `environ` holds
+    this process's own variables.
     """
     what = _describe(named, environ)
     if what:
@@ -57,17 +57,17 @@ def check_output(
 
 
 def home_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Return the user's home folders by `environ`, and under sudo that of the real user."""
+    """Return the user's home folders from `environ`, and under sudo that of the real user."""
     found = [environ.get("HOME", ""), environ.get("USERPROFILE", "")]
     if not any(found):
-        found.append(os.path.expanduser("~"))  # as the account has it
+        found.append(os.path.expanduser("~"))  # from the account database
     if environ.get("SUDO_USER"):
         found.append(os.path.expanduser(f"~{environ['SUDO_USER']}"))
     return [Path(each) for each in found if os.path.isabs(each)]
 
 
 def _describe(named: str | os.PathLike[str], environ: Mapping[str, str]) -> str:
-    """Return what a folder is that no command may take whole, "" for any other."""
+    """Return why a folder must not be used as a whole, or ""."""
     if any(_is_root(path) for path in _forms(named)):
         return "is the root of a disk"
     relation = _relation(named, home_folders(environ))
@@ -88,9 +88,9 @@ def _relation(named: str | os.PathLike[str], places: Iterable[Path]) -> str:
 
 
 def _forms(named: str | os.PathLike[str]) -> list[Path]:
-    """Return a path as commands use it, and as the system follows its links.
+    """Return a path as commands use it, and as the system resolves its links.
 
-    They differ where `..` stands behind a link.
+    They differ if `..` comes after a link.
     """
     used = os.path.abspath(named)
     forms = (used, os.path.realpath(used), os.path.realpath(named))
@@ -103,9 +103,9 @@ def _is_root(path: PurePath) -> bool:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths are one folder, also where the disk ignores case or is bound twice.
+    """Return whether two paths are one folder, even if the disk ignores case or is mounted twice.
 
-    What is not there is compared by its name.
+    A path that does not exist is compared by its name.
     """
     if os.path.normcase(one) == os.path.normcase(other):
         return True

@@ -1,4 +1,4 @@
-r"""What stands around a site: its interpreter, wfastcgi, its names, the folder that is `D:\home`.
+r"""The surroundings of a site: its interpreter, wfastcgi, its names, the folder for `D:\home`.
 
 Looks at files and makes that folder. Must not know of web.config or of processes.
 """
@@ -27,10 +27,10 @@ _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-
 
 
 def resolve_interpreter(python: str) -> tuple[str, tuple[int, int]]:
-    """Return an interpreter's own path and version; ConfigError for what is no Python.
+    """Return an interpreter's own path and version; raise ConfigError if it is not Python 3.
 
-    A name on the path may be a script that finds one by variables which a build does not have, as
-    pyenv's are.
+    A name on the path may be a script, such as pyenv's, that chooses an interpreter by variables
+    which a build does not have.
     """
     if python == sys.executable:
         return python, sys.version_info[:2]
@@ -39,16 +39,16 @@ def resolve_interpreter(python: str) -> tuple[str, tuple[int, int]]:
 
 
 def find_wfastcgi(interpreter: Interpreter) -> str:
-    """Return the file of the wfastcgi that the site's Python has, else of this command's own.
+    """Return the wfastcgi file of the site's Python, else of this command's own.
 
-    ConfigError where neither has one.
+    Raise ConfigError if neither has one.
     """
     if interpreter.wfastcgi:
         return interpreter.wfastcgi
     spec = importlib.util.find_spec("wfastcgi")
     if spec is None or not spec.origin:
         raise ConfigError(
-            "wfastcgi, which answers for FastCGI, is not installed.",
+            "wfastcgi, which implements FastCGI, is not installed.",
             hint="Install it beside this command: it is in appsvc-runtime[emulator].",
         )
     return spec.origin
@@ -57,7 +57,7 @@ def find_wfastcgi(interpreter: Interpreter) -> str:
 def names(folder: Path, settings: Mapping[str, str], public: str) -> tuple[str, str, str]:
     """Return the site's name, its host name on the platform, and the one that clients use.
 
-    `settings` are the app settings, which may say the first two; `public` is `--public-name`.
+    `settings` are the app settings, which may set the first two; `public` is `--public-name`.
     """
     name = settings.get("WEBSITE_SITE_NAME") or re.sub("[^a-z0-9]+", "-", folder.name.lower())
     name = name.strip("-") or "site"
@@ -65,16 +65,17 @@ def names(folder: Path, settings: Mapping[str, str], public: str) -> tuple[str, 
     for host in (default, public or default):
         if not _HOST_NAME.fullmatch(host.lower()):
             raise ConfigError(
-                f"{host[:80]!r} is no host name.", hint="Write --public-name as www.example.com."
+                f"{host[:80]!r} is not a host name.", hint="Write --public-name as www.example.com."
             )
     return name, default.lower(), (public or default).lower()
 
 
 def make_home(folder: Path, home: Path | None) -> Path:
-    r"""Make the folder that stands for `D:\home`, and give it.
+    r"""Make and return the folder that becomes `D:\home`.
 
-    `home` is the one that a user names, into which nothing is put that need not be; else it is
-    `.appsvc` beside the site, with a folder for each site there, so that none finds another's logs.
+    `home` is a folder that the user names, in which only the necessary is made; without it, the
+    folder is `.appsvc` beside the site, with a folder for each site, so that sites do not share
+    logs.
     """
     made = home if home is not None else workspace.own_path(folder)
     try:
@@ -85,13 +86,13 @@ def make_home(folder: Path, home: Path | None) -> Path:
             workspace.own_folder(folder, part)
     except OSError as error:
         raise ConfigError(
-            f"The folder {made}, which stands for D:\\home, cannot be made: {error.strerror}.",
+            f"The folder {made}, which becomes D:\\home, cannot be made: {error.strerror}.",
             hint=r"Name another with --map 'D:\home=DIR'.",
         ) from None
     link = made / "site" / "wwwroot"
-    # Windows asks for a right to make links; the paths in web.config do without.
+    # Windows requires a right to make links; the paths in web.config work without this link.
     with contextlib.suppress(OSError):
         if not link.exists():
-            link.unlink(missing_ok=True)  # one that leads nowhere
+            link.unlink(missing_ok=True)  # if its target is gone
             link.symlink_to(folder, target_is_directory=True)
     return made

@@ -1,8 +1,8 @@
 """Where the virtual environments of a project are: active, in its folder, or a tool's own.
 
-Looks at files, and asks Poetry and Pipenv where they keep theirs. Must not know what is run in one.
+Looks at files, and runs Poetry and Pipenv to find theirs. Must not know what is run in one.
 Sources: uv's "Python environments" and UV_PROJECT_ENVIRONMENT; Poetry's EnvManager and Pipenv's
-Project.virtualenv_location for names and for what a file `.venv` holds; conda's own variables.
+Project.virtualenv_location for names and for the content of a file `.venv`; conda's own variables.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _TIMEOUT = 30
 _NAME = re.compile(r"^\s*name\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
 _SECTION = re.compile(r"^\[(?:tool\.poetry|project)\]\s*$(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 _POETRYS = re.compile(r"^\[tool\.poetry[.\]]", re.MULTILINE)
-_AGAIN = "Make it again, or name another interpreter by --python."
+_AGAIN = "Make it again, or name another interpreter with --python."
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One that may be meant: its folder, and what it is called in messages."""
+    """A possible environment: its folder, and its name in messages."""
 
     folder: Path
     called: str
@@ -48,11 +48,11 @@ class Environment:
 def find_environments(
     site: Path, environ: Mapping[str, str], *, ask: bool = True
 ) -> Iterator[Environment]:
-    """Return the environments of a site, the one that is meant most first.
+    """Yield the environments of a site, the most likely first.
 
-    That is the active one, then those in the site's folder, then those in the folders above it that
-    belong to the same project. With `ask`, Poetry and Pipenv are run where they are here. Raises
-    ConfigError for a file `.venv` that leads nowhere.
+    These are the active one, then those in the site's folder, then those in the folders above it
+    that belong to the same project. With `ask`, run Poetry and Pipenv if they are installed. Raise
+    ConfigError for a file `.venv` without a valid folder.
     """
     if environ.get("VIRTUAL_ENV"):
         yield Environment(Path(environ["VIRTUAL_ENV"]), f"VIRTUAL_ENV ({environ['VIRTUAL_ENV']})")
@@ -64,16 +64,16 @@ def find_environments(
         where = "the site" if folder == site else str(folder)
         yield from _in_folder(folder, where, environ)
         yield from _of_tools(folder, environ, ask=ask)
-    if conda and is_base:  # most of its users have it active all the time
+    if conda and is_base:  # most users of conda have it active all the time
         yield Environment(Path(conda), f"conda's base ({conda})")
 
 
 def locate_python(environment: Environment) -> str:
-    """Return the interpreter of an environment; ConfigError, one sentence, where none can run."""
+    """Return an environment's interpreter; raise ConfigError, one sentence, if it cannot run."""
     folder, called = environment.folder, environment.called
     if not folder.is_dir():
-        link = f"leads to {os.readlink(folder)}, which" if folder.is_symlink() else "names what"
-        raise ConfigError(f"{called} {link} is not there.", hint=_AGAIN)
+        link = f"leads to {os.readlink(folder)}, which " if folder.is_symlink() else ""
+        raise ConfigError(f"{called} {link}does not exist.", hint=_AGAIN)
     python = folders.python_in(folder)
     if python.is_file():
         if not os.access(python, os.X_OK):
@@ -82,7 +82,7 @@ def locate_python(environment: Environment) -> str:
     if python.is_symlink():
         target = os.readlink(python)
         raise ConfigError(
-            f"{called} is broken: its interpreter leads to {target}, which is not there.",
+            f"{called} is broken: its interpreter leads to {target}, which does not exist.",
             hint=_AGAIN,
         )
     foreign = folders.foreign_python_in(folder)
@@ -94,7 +94,7 @@ def locate_python(environment: Environment) -> str:
 
 
 def built_for(environment: Environment) -> tuple[int, ...] | None:
-    """Return the Python version that an environment was made for, as far as it is written there."""
+    """Return the Python version that an environment was made for, if it is recorded there."""
     try:
         text = read_plain(environment.folder / _MARKER, _MAX_TEXT).decode("utf-8", "replace")
     except OSError:
@@ -106,9 +106,9 @@ def built_for(environment: Environment) -> tuple[int, ...] | None:
 
 
 def _project_folders(site: Path) -> Iterator[Path]:
-    """Return the site's folder and those above it up to the repository's, or the project's.
+    """Yield the site's folder and those above it up to the repository's, or the project's.
 
-    None that another user could have put something into: an interpreter in it will be run.
+    Skip folders that another user could have written to: an interpreter in them will be run.
     """
     above = [site, *list(site.parents)[:_DEEPEST]]
     home = Path(os.path.expanduser("~"))
@@ -155,26 +155,26 @@ def _is_environment(folder: Path) -> bool:
 
 
 def _named_by(file: Path, where: str, environ: Mapping[str, str]) -> Environment:
-    """Return the environment that a file `.venv` names, by a path or, as Pipenv has it, a name."""
+    """Return the environment in a file `.venv`, which holds a path or, for Pipenv, a name."""
     try:
         text = read_plain(file, _MAX_TEXT).decode("utf-8", "replace").strip()
     except OSError as error:
         raise ConfigError(
             f"The file .venv of {where} cannot be read: {error.strerror}.",
-            hint="Name an interpreter by --python.",
+            hint="Name an interpreter with --python.",
         ) from None
     for folder in _meant_by(text, file, environ):
         if folder != file and folder.is_dir():
             return Environment(folder, f".venv of {where} ({folder})")
     shown = repr(text[:80]) if text else "nothing"
     raise ConfigError(
-        f"The file .venv of {where} names {shown}, which is no folder.",
-        hint="Write the environment's folder into it, or name an interpreter by --python.",
+        f"The file .venv of {where} names {shown}, which is not a folder.",
+        hint="Write the environment's folder into it, or name an interpreter with --python.",
     )
 
 
 def _meant_by(text: str, file: Path, environ: Mapping[str, str]) -> list[Path]:
-    """Return the folders that the text of a file may mean, the likeliest first."""
+    """Return the folders that the text of a file `.venv` may mean, the likeliest first."""
     if not text or not text.isprintable():
         return []
     named = [file.parent / os.path.expanduser(text)]
@@ -186,7 +186,7 @@ def _meant_by(text: str, file: Path, environ: Mapping[str, str]) -> list[Path]:
 
 
 def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterator[Environment]:
-    """Return the environments that Poetry and Pipenv keep elsewhere for a project."""
+    """Yield the environments that Poetry and Pipenv keep elsewhere for a project."""
     try:
         project = read_plain(folder / "pyproject.toml").decode("utf-8", "replace")
     except OSError:
@@ -203,10 +203,10 @@ def _of_tools(folder: Path, environ: Mapping[str, str], *, ask: bool) -> Iterato
 
 
 def _ask(argv: list[str], folder: Path, environ: Mapping[str, str]) -> Path | None:
-    """Return the folder that a tool prints; None where it is not here or has none."""
+    """Return the folder that a tool prints; None if the tool is missing or has none."""
     found = shutil.which(argv[0], path=environ.get("PATH"))
     if found is None or Path(os.path.abspath(found)).is_relative_to(folder):
-        return None  # a program that lies in the site is nothing to run for a question
+        return None  # a program inside the site must not be run only to find an environment
     variables = {**environ, "PIPENV_VERBOSITY": "-1"}
     printed = ask_program([found, *argv[1:]], environ=variables, seconds=_TIMEOUT, cwd=folder)
     lines = (printed or "").strip().splitlines()
@@ -217,7 +217,7 @@ def _ask(argv: list[str], folder: Path, environ: Mapping[str, str]) -> Path | No
 
 
 def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Path | None:
-    """Return the environment that Poetry has in its cache folder, by the name that it gives it."""
+    """Return the environment in Poetry's cache folder, by the name that Poetry derives."""
     base = _poetry_name(folder, project)
     cache = _poetry_folder(environ)
     if not base or cache is None:
@@ -237,7 +237,7 @@ def _poetry_cache(folder: Path, project: str, environ: Mapping[str, str]) -> Pat
 
 
 def _poetry_name(folder: Path, project: str) -> str:
-    """Return how Poetry calls a project's environment, without the Python; "" for no project."""
+    """Return Poetry's name of a project's environment, without the Python; "" if not a project."""
     names = [found[1] for part in _SECTION.findall(project) if (found := _NAME.search(part))]
     if not names:
         return ""
@@ -247,7 +247,7 @@ def _poetry_name(folder: Path, project: str) -> str:
 
 
 def _poetry_folder(environ: Mapping[str, str]) -> Path | None:
-    """Return the folder of Poetry's environments, None where nothing says whose it would be."""
+    """Return the folder of Poetry's environments, or None without a known home folder."""
     if environ.get("POETRY_VIRTUALENVS_PATH"):
         return Path(environ["POETRY_VIRTUALENVS_PATH"])
     home = environ.get("POETRY_CACHE_DIR") or folders.user_cache(environ, "pypoetry")

@@ -1,6 +1,6 @@
 """What changes in a site's folder while it is emulated.
 
-Stands on watchfiles. Must not know what a change means: it tells names, others decide.
+Uses watchfiles. Must not know what a change means: it reports names, others decide.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from ..http.messages import Say
 
 __all__ = ["watch"]
 
-# Milliseconds: how long changes are gathered, and between two looks at what was gathered.
+# Milliseconds: how long changes are gathered, and between two checks for gathered changes.
 _GATHER = 300
 _STEP = 50
-# Seconds, after a failure: a folder may come back, a limit may be raised.
+# Seconds after a failure: a folder may come back, a limit may be raised.
 _PAUSE = 1.0
 
 
 async def watch(
     folder: Path, changed: Callable[[list[str]], Awaitable[None]], say: Say, *, below: bool = True
 ) -> None:
-    """Call `changed` with the names of what was made, written or removed in `folder`.
+    """Call `changed` with the names of files that were made, written or removed in `folder`.
 
-    Names are relative, with slashes, sorted; with `below` those in folders of it as well. Runs
-    until it is cancelled. Where something cannot be watched (a limit, a name that is no text), that
-    is said once, and it is tried again.
+    Names are relative, with slashes, sorted; with `below`, those in subfolders are included. Runs
+    until it is cancelled. If something cannot be watched (a limit, a name that is not text), that
+    is reported once, and watching is tried again.
     """
     said = ""
     while True:
@@ -47,7 +47,7 @@ async def watch(
                 names = {_relative(folder, path) for _, path in changes}
                 if names - {""}:
                     await changed(sorted(names - {""}))
-        except Exception as error:  # watchfiles' own are of several kinds, in groups
+        except Exception as error:  # watchfiles raises several kinds, also in groups
             problem = f"{type(error).__name__}: {error}"
             if problem != said:
                 said = problem

@@ -1,4 +1,4 @@
-"""Where builds, what belongs to an emulated site, and what can be made again are kept.
+"""Where builds, the data of an emulated site, and caches are kept.
 
 Makes folders, for their owner alone. Must not know what is put into them.
 """
@@ -33,14 +33,14 @@ def own_path(site: Path, *parts: str) -> Path:
 
 
 def own_folder(site: Path, *parts: str) -> Path:
-    """Make and return the folder at `own_path`, in what git leaves out.
+    """Make and return the folder at `own_path`, which git ignores.
 
-    `.appsvc` is open to its owner alone. OSError where it cannot be made, or is another user's.
+    `.appsvc` is open to its owner alone. Raise OSError if it cannot be made, or is another user's.
     """
     made = own_path(site, *parts)
     with OwnFolder.open(site.parent) as parent:
         there = parent.status(_OURS)
-        if there is not None and is_link(there):  # of the user's own, who keeps it elsewhere
+        if there is not None and is_link(there):  # the user's own link, to keep it elsewhere
             if process.is_foreign(site.parent / _OURS, site.parent):
                 raise PermissionError(errno.EPERM, _FOREIGN, str(site.parent / _OURS))
         else:
@@ -51,14 +51,14 @@ def own_folder(site: Path, *parts: str) -> Path:
 
 
 def _make_private(parent: OwnFolder, ours: OwnFolder) -> None:
-    """Close `.appsvc` to others; PermissionError where it is another user's, who would rule it."""
+    """Close `.appsvc` to others; raise PermissionError if another user owns and so controls it."""
     above, status = parent.status(), ours.status()
     if above is None or status is None:
         return
     if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0, above.st_uid):
         raise PermissionError(errno.EPERM, _FOREIGN, ours.path)
     if status.st_mode & _OTHERS:
-        with contextlib.suppress(PermissionError):  # that of the owner of all this
+        with contextlib.suppress(PermissionError):  # only the owner may do so
             ours.set_mode(stat.S_IMODE(status.st_mode) & ~_OTHERS)
     if ours.status(_IGNORE) is None:
         ours.write(_IGNORE, b"*\n")
@@ -67,11 +67,11 @@ def _make_private(parent: OwnFolder, ours: OwnFolder) -> None:
 def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
     """Make and return the folder of a site's emulated container: `.appsvc/SITE/linux` beside it.
 
-    In the user's cache folder where nothing may be written beside the site. ConfigError where it
-    cannot be made, or the site is no folder.
+    If nothing may be written beside the site, it is in the user's cache folder. Raise ConfigError
+    if it cannot be made, or the site is not a folder.
     """
     if not site.is_dir():
-        what = "is a file, not the site's folder" if site.exists() else "is not there"
+        what = "is a file, not the site's folder" if site.exists() else "does not exist"
         raise ConfigError(
             f"The site folder {str(site)!r} {what}.", hint="Name the folder that holds your app."
         )
@@ -100,14 +100,14 @@ def default_output(site: Path, environ: Mapping[str, str]) -> Path:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what can be made again, as the system has it for each user.
+    """Return the user's cache folder for this package, at the place that the system defines.
 
-    It may not be there. ConfigError where nothing says whose it would be.
+    It may not exist. Raise ConfigError without a known home folder.
     """
     folder = folders.user_cache(environ, _NAME)
     if folder is None:
         raise ConfigError(
-            "There is no home folder, in which the image's packages would be kept.",
+            "There is no home folder for the image's packages.",
             hint="Set XDG_CACHE_HOME to a folder.",
         )
     return folder

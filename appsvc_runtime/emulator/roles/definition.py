@@ -1,7 +1,8 @@
-r"""A Cloud Service's files: ServiceDefinition.csdef to worker roles, .cscfg to their settings.
+r"""A Cloud Service's files: worker roles from ServiceDefinition.csdef, their settings from .cscfg.
 
-Bytes in, roles and findings out, never an error. Must not know of folders or processes. A worker
-role that Python runs has an entry point such as `bin\ps.cmd LaunchWorker.ps1 worker.py`.
+Takes bytes, returns roles and findings, never raises. Must not know of folders or processes. The
+entry point of a worker role that runs Python is such as `bin\ps.cmd LaunchWorker.ps1 worker.py`.
+
 Sources: the schemas of the service definition (WorkerRole) and of the service configuration; the
 templates' `ps.cmd` and LaunchWorker.ps1.
 """
@@ -21,10 +22,10 @@ __all__ = ["DEFINITION", "read_configuration", "read_definition"]
 DEFINITION = "ServiceDefinition.csdef"
 _NAMESPACE = "http://schemas.microsoft.com/ServiceHosting/2008/10/"
 _READER = "this reader"
-# As many as the emulator starts.
+# The most that the emulator starts.
 _MAX_INSTANCES = 30
 _MAX_PORT = 65535
-# What the fabric gives where sizeInMB is not said.
+# The fabric's default for sizeInMB.
 _STORAGE_MB = 100
 _ENDPOINTS = {
     "InputEndpoint": "input",
@@ -36,7 +37,7 @@ _ENDPOINTS = {
 def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Finding, ...]]:
     """Read a ServiceDefinition.csdef; findings name `file` and the line.
 
-    Codes besides those of `xml.tree`: `namespace`, `web-role`, `no-worker-role`, `no-name`,
+    Codes in addition to those of `xml.tree`: `namespace`, `web-role`, `no-worker-role`, `no-name`,
     `duplicate`, `no-entry-point`, `not-python`, `variable`, `number`.
     """
     reader = _Reader(file)
@@ -54,7 +55,9 @@ def read_definition(data: bytes, file: str) -> tuple[tuple[Role, ...], tuple[Fin
         elif kind == "WorkerRole":
             role = reader.role(element)
             if not _is_folder_name(role.name):
-                reader.error("no-name", element, "A worker role has no name, or none for a folder.")
+                reader.error(
+                    "no-name", element, "A worker role has no name that a folder can have."
+                )
             elif role.name in roles:
                 reader.error("duplicate", element, f"There are two roles {role.name!r}.")
             else:
@@ -69,7 +72,7 @@ def read_configuration(
 ) -> tuple[tuple[RoleConfiguration, ...], tuple[Finding, ...]]:
     """Read a ServiceConfiguration's .cscfg, as `read_definition` reads the definition.
 
-    Of two roles with one name the first counts. No finding holds the value of a setting.
+    Of two roles with the same name, the first is used. No finding contains the value of a setting.
     """
     reader = _Reader(file)
     root, findings = reader.root(data, "ServiceConfiguration")
@@ -79,10 +82,10 @@ def read_configuration(
     for role in _children(root, "Role"):
         name = _name(role)
         if not name:
-            reader.error("no-name", role, "A role has no name: it is left out.")
+            reader.error("no-name", role, "A role has no name: it is ignored.")
             continue
         if name in found:
-            reader.error("duplicate", role, f"There are two roles {name!r}: the first counts.")
+            reader.error("duplicate", role, f"There are two roles {name!r}: the first is used.")
             continue
         instances = 1
         for element in _children(role, "Instances"):
@@ -98,7 +101,7 @@ def read_configuration(
 
 
 class _Reader:
-    """Reads elements of one file, and keeps what it finds wrong."""
+    """Reads elements of one file, and collects findings about them."""
 
     def __init__(self, file: str) -> None:
         self.findings: list[Finding] = []
@@ -120,8 +123,8 @@ class _Reader:
             prefix = root.name.rpartition(":")[0]
             if root.attributes.get(f"xmlns:{prefix}" if prefix else "xmlns") != _NAMESPACE + name:
                 self.warn(
-                    "namespace", root, f"The platform takes no namespace but {_NAMESPACE}{name}.",
-                    "Give it to the root element as xmlns.",
+                    "namespace", root, f"The platform needs the namespace {_NAMESPACE}{name}.",
+                    "Add it to the root element as xmlns.",
                 )  # fmt: skip
         return root, findings
 
@@ -132,7 +135,7 @@ class _Reader:
         if text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most:
             return int(text)
         self.error(
-            "number", element, f"{attribute} is no whole number from {least} to {most}.",
+            "number", element, f"{attribute} is not a whole number from {least} to {most}.",
         )  # fmt: skip
         return None
 
@@ -165,8 +168,8 @@ class _Reader:
         elif python_arguments(command) is None:
             # The command line is not shown: arguments may be keys and passwords.
             self.warn(
-                "not-python", programs[0], f"The entry point of {name!r} is not Python's.",
-                r"A Python's is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
+                "not-python", programs[0], f"The entry point of {name!r} does not run Python.",
+                r"Write it as bin\ps.cmd LaunchWorker.ps1 worker.py.",
             )  # fmt: skip
         return command
 
@@ -183,13 +186,13 @@ class _Reader:
         value = element.attributes.get("value")
         xpath = values[0].attributes.get("xpath", "") if values else ""
         if not name or "=" in name or "\0" in name:
-            self.error("variable", element, "A variable has no name that can be used.")
+            self.error("variable", element, "A variable has no valid name.")
             return None
         if value is not None and values:
             self.error("variable", element, f"{name} has a value and a RoleInstanceValue.")
             return Variable(name, value)
         if value is None and not xpath:
-            self.error("variable", element, f"{name} has no value, and no xpath to one.")
+            self.error("variable", element, f"{name} has no value and no xpath.")
             return None
         return Variable(name, value, xpath)
 
@@ -197,7 +200,7 @@ class _Reader:
         for part in _children(role, "LocalResources"):
             for element in _children(part, "LocalStorage"):
                 if not _is_folder_name(_name(element)):
-                    message = "A LocalStorage has no name, or none for a folder: it is left out."
+                    message = "A LocalStorage has no name that a folder can have: it is ignored."
                     self.error("no-name", element, message)
                     continue
                 yield LocalStorage(
@@ -249,5 +252,5 @@ def _true(text: str) -> bool:
 
 
 def _is_folder_name(name: str) -> bool:
-    """Say whether a name is one of a folder and leads nowhere else."""
+    """Return whether a name is a valid folder name that does not lead elsewhere."""
     return bool(name) and not any(c in name for c in '/\\:\0"<>|?*') and name.strip(". ") != ""

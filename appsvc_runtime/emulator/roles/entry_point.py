@@ -1,6 +1,7 @@
-r"""What a role's entry point has Python run: a command line of Windows to Python's arguments.
+r"""What a role's entry point runs with Python: a Windows command line to Python's arguments.
 
-Text in, words out. Must not know of roles. Sources: the templates' `ps.cmd` and LaunchWorker.ps1.
+Takes text, returns words. Must not know of roles. Sources: the templates' `ps.cmd` and
+LaunchWorker.ps1.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ _LAUNCHER = "launchworker.ps1"
 
 
 def python_arguments(command_line: str) -> list[str] | None:
-    r"""Return what an entry point has Python run: `worker.py ARG`, `-m module ARG`.
+    r"""Return what an entry point runs with Python: `worker.py ARG`, `-m module ARG`.
 
     `command_line` is `bin\ps.cmd LaunchWorker.ps1 …`, PowerShell with that script, or a Python
-    itself. None where it is another program's; [] where Python is given nothing.
+    itself. Return None if it runs another program; [] if Python gets no arguments.
     """
     words = [word.replace('"', "") for word in _WORD.findall(command_line)]
     if not words:
@@ -38,7 +39,7 @@ def python_arguments(command_line: str) -> list[str] | None:
 
 
 def _behind_launcher(words: list[str]) -> list[str] | None:
-    """Return what follows the templates' script among a shell's words, None where it is not."""
+    """Return the words after the templates' script in a shell's arguments, or None without it."""
     for at, word in enumerate(words):
         if _base(word) == _LAUNCHER:
             return words[at + 1 :]

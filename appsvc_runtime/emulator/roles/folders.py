@@ -1,4 +1,4 @@
-"""A cloud project's files on this disk, and the folders that the fabric gives an instance.
+"""A cloud project's files on this disk, and the folders that the fabric makes for an instance.
 
 Finds and makes. Must not know what is in the files.
 """
@@ -19,7 +19,7 @@ __all__ = ["empty", "find", "make_folders", "read"]
 
 
 def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
-    """Make what the fabric gives an instance, in `.appsvc` beside the project; give that folder."""
+    """Make and return an instance's folder as the fabric does, in `.appsvc` beside the project."""
     made = workspace.own_path(site, "roles", name)
     try:
         for folder in ("DiagnosticStore/LogFiles", "temp", "LocalStorage"):
@@ -31,26 +31,26 @@ def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
             if storage.clean:
                 empty(place)
         link = made / "approot"
-        if capabilities.links_freely():  # which asks for a right there
-            link.unlink(missing_ok=True)  # it may lead to where the role was before
+        if capabilities.links_freely():  # Windows requires a right for that
+            link.unlink(missing_ok=True)  # it may lead to an earlier role root
             link.symlink_to(root, target_is_directory=True)
     except OSError as error:
         raise ConfigError(
-            f"The folder {made}, which the fabric would give, cannot be made: {error.strerror}.",
+            f"The folder {made}, for the role's instance, cannot be made: {error.strerror}.",
             hint="Copy the project to a folder that you may write beside.",
         ) from None
     return made
 
 
 def empty(folder: Path) -> None:
-    """Remove what is in a folder, as the fabric does with local storage."""
+    """Remove the content of a folder, as the fabric does with local storage."""
     own_files.discard(folder)
     with contextlib.suppress(OSError):
         folder.mkdir(0o700)
 
 
 def _lock(made: Path) -> None:
-    """Keep an instance's folders for this emulator, as long as its process lives."""
+    """Lock an instance's folders for this emulator, as long as its process runs."""
     if files.lock_own(str(made / "emulator.lock")) is None:
         raise ConfigError(
             f"Another emulator runs this project already: {made} is in use.", hint="Stop that one."
@@ -58,7 +58,7 @@ def _lock(made: Path) -> None:
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """Find a file in any case, as Windows does."""
+    """Find a file in any letter case, as Windows does."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -69,7 +69,7 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def read(file: Path) -> bytes:
-    """Give what is in a file; ConfigError where it cannot be read."""
+    """Return the content of a file; raise ConfigError if it cannot be read."""
     try:
         return read_plain(file)
     except OSError as error:

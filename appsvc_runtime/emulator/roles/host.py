@@ -21,13 +21,13 @@ __all__ = ["RoleHost"]
 # The fabric's own pauses are not documented; these keep a crash loop readable.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _GOOD_RUN = 60.0
-# What a role's processes get here to end by themselves.
+# Seconds for a role's processes to end by themselves.
 _GRACE = 5.0
 _LOG = "LaunchWorker.ps1"
 
 
 class RoleHost:
-    """The instances of `plan`, as `background.Background` has it.
+    """The instances of `plan`, an implementation of `background.Background`.
 
     `show` prints the line `Ready …` that programs wait for.
     """
@@ -52,7 +52,7 @@ class RoleHost:
             await asyncio.gather(*[child.stop(_GRACE) for child in children])
 
     async def kill(self) -> None:
-        """End all instances at once."""
+        """Kill all instances at once."""
         for child in self._children.values():
             child.kill()
 
@@ -74,7 +74,7 @@ class RoleHost:
             self._children[instance.label] = child
             self._tell_ready()
             code = await child.wait()
-            child.kill()  # what it has left behind
+            child.kill()  # processes that it has left behind
             lasted = time.monotonic() - began
             if lasted >= _GOOD_RUN:
                 pause = _FIRST_PAUSE

@@ -1,7 +1,7 @@
 """One instance of a worker role: its command line, its variables, its folders.
 
-Makes the folders that the fabric gives it; starts nothing. Must not know of the definition's XML or
-of other roles.
+Makes the folders that the fabric makes for it; starts nothing. Must not know of the definition's
+XML or of other roles.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .xpath import InstanceFacts, resolve_xpath
 __all__ = ["Instance", "plan_instance"]
 
 _VARIABLE = re.compile(r"%([^%=]+)%")
-# Domains of the fabric: how many there are at least.
+# Fault and update domains of the fabric: the least numbers.
 _FAULT_DOMAINS, _UPDATE_DOMAINS = 2, 5
 
 
@@ -34,9 +34,9 @@ _FAULT_DOMAINS, _UPDATE_DOMAINS = 2, 5
 class Instance:
     """One instance of a role: a command line, its variables, its folders.
 
-    `shown` is the command line as the definition has it, its variables not filled in: they may be
-    secrets. `root` is the role root, in which the command runs, `log_folder` where ps.cmd writes,
-    `cleaned` the folders that are emptied when the instance is recycled.
+    `shown` is the command line of the definition, in which variables are not replaced: they may be
+    secrets. `root` is the role root, in which the command runs, `log_folder` is where ps.cmd
+    writes, `cleaned` are the folders that are emptied when the instance is recycled.
     """
 
     label: str
@@ -60,10 +60,11 @@ def plan_instance(
     own_variables: Sequence[tuple[str, str]],
     environ: Mapping[str, str],
 ) -> tuple[Instance, list[Finding]]:
-    """Return instance `number` of a role, its folders made, and what is wrong with it.
+    """Return instance `number` of a role, with its folders made, and findings about it.
 
-    `settings` are its ConfigurationSettings, `own_variables` set after the definition's, `environ`
-    this process's. ConfigError where its entry point gives Python nothing to run.
+    `settings` are its ConfigurationSettings, `own_variables` are set after the definition's,
+    `environ` holds this process's. Raise ConfigError if its entry point gives Python nothing to
+    run.
     """
     name = f"{role.name}_IN_{number}"
     own = folders.make_folders(site, name, root, role)
@@ -135,9 +136,9 @@ def _facts(
 
 
 def _fabric_variables(known: InstanceFacts, own: Path) -> dict[str, str]:
-    """Return what the fabric and its scripts set; `own` is the instance's folder."""
+    """Return the variables of the fabric and its scripts; `own` is the instance's folder."""
     return {
-        "PYTHONUNBUFFERED": "1",  # what is printed is shown as it comes
+        "PYTHONUNBUFFERED": "1",  # output is shown as it comes
         "DiagnosticStore": str(own / "DiagnosticStore"),
         "RoleDeploymentID": known.deployment_id,
         "RoleInstanceID": known.instance_id,
@@ -153,17 +154,17 @@ def _fabric_variables(known: InstanceFacts, own: Path) -> dict[str, str]:
 def _given_variables(
     role: Role, known: InstanceFacts, python: ProjectPython
 ) -> tuple[dict[str, str], list[Finding]]:
-    """Return the definition's variables, and what is wrong with them."""
+    """Return the definition's variables, and findings about them."""
     variables: dict[str, str] = {}
     findings: list[Finding] = []
     for variable in role.variables:
         value = resolve_xpath(variable.xpath, known) if variable.value is None else variable.value
         if value is None:
-            message = f"The variable {variable.name} is not set: {variable.xpath!r} gives nothing."
-            hint = "Declare what it names, or give it a value."
+            message = f"The variable {variable.name} is not set: {variable.xpath!r} has no value."
+            hint = "Declare what the xpath names, or set a value."
             findings.append(Finding("xpath", "warning", role.name, message, hint))
         elif variable.name.upper() == "PYTHON":
-            message = f"PYTHON is {python.path} here, not what {DEFINITION} says."
+            message = f"PYTHON is {python.path} here, not the value in {DEFINITION}."
             findings.append(Finding("python", "warning", role.name, message))
         else:
             variables[variable.name] = value
@@ -171,12 +172,12 @@ def _given_variables(
 
 
 def _expand(word: str, variables: Mapping[str, str]) -> str:
-    """Replace %NAME% as cmd does, in any case; what is not set stays."""
+    """Replace %NAME% as cmd does, in any letter case; unknown names stay."""
     upper = {name.upper(): value for name, value in variables.items()}
     return _VARIABLE.sub(lambda found: upper.get(found[1].upper(), found[0]), word)
 
 
 def _local(word: str, root: Path) -> str:
-    """Return a Windows path as it is here, where there is such a file."""
+    """Return a Windows path as a local one, if there is such a file."""
     other = word.replace("\\", os.sep)
     return other if other != word and (root / other).exists() else word

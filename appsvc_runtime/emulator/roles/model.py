@@ -1,4 +1,4 @@
-"""A worker role and what its definition and configuration say of it: plain data.
+"""A worker role as its definition and configuration describe it: plain data.
 
 Knows nothing of XML, folders or processes.
 """
@@ -13,7 +13,7 @@ __all__ = ["Endpoint", "LocalStorage", "Role", "RoleConfiguration", "StartupTask
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a role's processes: its `value`, or None where `xpath` gives it."""
+    """A variable of a role's processes: its `value`, or None if `xpath` selects it."""
 
     name: str
     value: str | None
@@ -31,7 +31,7 @@ class LocalStorage:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint: `kind` is input, internal or instanceinput; ports are None where not said."""
+    """An endpoint: `kind` is input, internal or instanceinput; a port is None if not set."""
 
     name: str
     kind: str
@@ -42,7 +42,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class StartupTask:
-    """What the fabric runs before the entry point; `task_type` simple, background, foreground."""
+    """A command that runs before the entry point; `task_type`: simple, background or foreground."""
 
     command_line: str
     task_type: str
@@ -51,7 +51,7 @@ class StartupTask:
 
 @dataclass(frozen=True)
 class Role:
-    """A worker role. `command_line` is its entry point's, "" where it has none.
+    """A worker role. `command_line` is that of its entry point, or "".
 
     `settings` are the names of its ConfigurationSettings.
     """
@@ -69,7 +69,7 @@ class Role:
 
 @dataclass(frozen=True)
 class RoleConfiguration:
-    """What a configuration says of a role; values of settings may be secrets."""
+    """The configuration of a role; values of settings may be secrets."""
 
     name: str
     instances: int = 1

@@ -1,6 +1,6 @@
-r"""What is to be emulated of a Cloud Service: its worker roles, their instances, all checked.
+r"""What to emulate of a Cloud Service: its worker roles and their instances, all checked.
 
-Looks at files and makes the folders that the fabric gives an instance; starts nothing. Must not
+Looks at files and makes the folders that the fabric makes for an instance; starts nothing. Must not
 know of processes. Sources: the templates' `ps.cmd` and LaunchWorker.ps1; the schemas of
 ServiceDefinition.csdef and ServiceConfiguration.cscfg.
 """
@@ -27,7 +27,7 @@ from .model import Role, RoleConfiguration
 
 __all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 
-# The local one first, as it is the emulator's in Microsoft's tools too.
+# The local one first, as in Microsoft's own emulator.
 CONFIGURATIONS = ("ServiceConfiguration.Local.cscfg", "ServiceConfiguration.cscfg",
                   "ServiceConfiguration.Cloud.cscfg")  # fmt: skip
 _SCRIPT = "worker.py"
@@ -36,10 +36,10 @@ _LAUNCHER = "LaunchWorker.ps1"
 
 @dataclass(frozen=True)
 class RoleOptions:
-    """What a user asks for; all but the folder has a default.
+    """A user's options; all but the folder have a default.
 
-    `settings` are ConfigurationSettings, and variables besides. `instances`: None is what the
-    configuration says, else 1.
+    `settings` are ConfigurationSettings, and also variables. `instances`: None for the number in
+    the configuration, else 1.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class RoleOptions:
 
 @dataclass(frozen=True)
 class RolePlan:
-    """The instances that are to run, and what was found wrong on the way."""
+    """The instances to run, and findings about the project."""
 
     instances: tuple[Instance, ...]
     findings: tuple[Finding, ...]
@@ -58,10 +58,10 @@ class RolePlan:
 
 
 def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan:
-    """Look at a project and say what is run of it; `environ` are this process's own variables.
+    """Check a project and return what to run; `environ` holds this process's own variables.
 
-    The folder holds a ServiceDefinition.csdef, or is a role's own, with a worker.py. ConfigError
-    for one of which nothing can be run.
+    The folder has a ServiceDefinition.csdef, or is a role's own with a worker.py. Raise ConfigError
+    if nothing can be run.
     """
     site = Path(os.path.abspath(options.folder))
     _check_folder(site)
@@ -109,21 +109,21 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
 
 def _check_folder(site: Path) -> None:
     if not site.is_dir():
-        what = "is a file, not a folder" if site.exists() else "is not there"
+        what = "is a file, not a folder" if site.exists() else "does not exist"
         raise ConfigError(
-            f"The project folder {str(site)!r} {what}.", hint="Name the one with the role in it."
+            f"The project folder {str(site)!r} {what}.", hint="Name the folder with the role in it."
         )
 
 
 def find_definition(site: Path) -> Path | None:
-    """Give a project's ServiceDefinition.csdef, None where it has none."""
+    """Return a project's ServiceDefinition.csdef, or None."""
     return folders.find(site, DEFINITION)
 
 
 def _read(
     site: Path, definition: Path
 ) -> tuple[tuple[Role, ...], dict[str, RoleConfiguration], tuple[Finding, ...]]:
-    """Return the roles that Python runs; ConfigError where there is none."""
+    """Return the roles that run Python; raise ConfigError if there are none."""
     roles, findings = roles_definition.read_definition(folders.read(definition), definition.name)
     configurations, more = _read_configurations(site, definition, roles)
     findings = (*findings, *more)
@@ -133,7 +133,7 @@ def _read(
         why = "; ".join(f"{finding.where}: {finding.message}" for finding in wrong)
         raise ConfigError(
             f"{definition} has no worker role that Python runs{f': {why}' if why else '.'}",
-            hint=r"An entry point is written as bin\ps.cmd LaunchWorker.ps1 worker.py.",
+            hint=r"Write an entry point as bin\ps.cmd LaunchWorker.ps1 worker.py.",
         )
     return fit, configurations, findings
 
@@ -152,7 +152,7 @@ def _read_configurations(
             "unknown-role",
             "warning",
             file.name,
-            f"The role {name!r} is none of {definition.name}'s: it is left out.",
+            f"The role {name!r} is not in {definition.name}: it is ignored.",
         )
         for name in configurations
         if name not in known
@@ -161,10 +161,10 @@ def _read_configurations(
 
 
 def _bare_role(site: Path) -> Role:
-    """Give the role of a folder without a definition, as the templates' would be."""
+    """Return the role of a folder without a definition, as in the templates."""
     if not (site / _SCRIPT).is_file():
         raise ConfigError(
-            f"There is no {DEFINITION} in {site}, and no {_SCRIPT} that would make it a role.",
+            f"There is no {DEFINITION} in {site}, and no {_SCRIPT}, which would make it a role.",
             hint="Name the project's folder, or the role's.",
         )
     return Role(
@@ -181,7 +181,7 @@ def _bare_role(site: Path) -> Role:
 
 
 def _role_root(site: Path, role: Role) -> Path:
-    """Give the folder that becomes approot: one of the role's name, or the project's."""
+    """Return the folder that becomes approot: one with the role's name, or the project's."""
     for folder in (site / role.name, site.parent / role.name):
         if folder.is_dir():
             return folder
@@ -189,7 +189,7 @@ def _role_root(site: Path, role: Role) -> Path:
 
 
 def _told(role: Role, definition: Path | None) -> list[Finding]:
-    """Give what is not emulated of a role."""
+    """Return findings about parts of a role that are not emulated."""
     where = f"{definition.name}:{role.line}" if definition else role.name
     return [
         Finding(
@@ -197,7 +197,7 @@ def _told(role: Role, definition: Path | None) -> list[Finding]:
             "warning",
             f"{definition.name}:{task.line}" if definition else where,
             f'The startup task "{masking.mask_command(task.command_line)}" is not run here.',
-            "What it installs must be in the interpreter that --python names.",
+            "Install its packages for the interpreter that --python names.",
         )
         for task in role.startup
     ]

@@ -1,6 +1,7 @@
-"""What a role's variables can ask of its instance: the xpaths of RoleInstanceValue.
+"""Values of an instance for a role's variables: the xpaths of RoleInstanceValue.
 
-Text in, text out. Must not know where an instance is from.
+Takes text, returns text. Must not know where an instance comes from.
+
 Source: "xPath expressions for a role's configuration" in the Cloud Services documentation.
 """
 
@@ -22,10 +23,10 @@ _NAMED = re.compile(
 
 @dataclass(frozen=True)
 class InstanceFacts:
-    """What can be asked of a running instance; `settings` may hold secrets.
+    """The values of a running instance; `settings` may hold secrets.
 
-    `storage` gives the path of each local resource, `storage_mb` its size; `endpoints` protocol,
-    address and port of each.
+    `storage` is the path of each local resource, `storage_mb` its size; `endpoints` holds protocol,
+    address and port of each endpoint.
     """
 
     deployment_id: str
@@ -41,7 +42,7 @@ class InstanceFacts:
 
 
 def resolve_xpath(xpath: str, facts: InstanceFacts) -> str | None:
-    """Give what an xpath names, None for one that is not known or names nothing."""
+    """Return the value that an xpath selects, or None if it is unknown or selects nothing."""
     text = xpath.strip()
     instance = "/RoleEnvironment/CurrentInstance/@"
     simple = {
@@ -63,7 +64,7 @@ def resolve_xpath(xpath: str, facts: InstanceFacts) -> str | None:
 
 
 def _of_named(facts: InstanceFacts, kind: str, name: str) -> dict[str, str | None]:
-    """Return what is known of a setting, a storage or an endpoint, by the names of attributes."""
+    """Return the attributes of a named setting, local resource or endpoint, by attribute name."""
     if kind == "ConfigurationSetting":
         return {"value": facts.settings.get(name)}
     if kind == "LocalResource":

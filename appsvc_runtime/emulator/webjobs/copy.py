@@ -1,7 +1,7 @@
-"""The copy that a WebJob runs from, made anew when its files have changed.
+"""The copy that a WebJob runs from, made again when its files have changed.
 
-Looks at files and copies them; one thread at a time, and not any longer once it is told to stop.
-Must not know of runs. Source: Kudu.Core/Jobs, BaseJobRunner.cs.
+Looks at files and copies them, in one thread at a time, until it is stopped. Must not know of runs.
+Source: Kudu.Core/Jobs, BaseJobRunner.cs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["JobCopy"]
 
 
 class _GivenUp(BaseException):
-    """The copy is not wanted any more."""
+    """The copy has been cancelled."""
 
 
 class JobCopy:
@@ -36,9 +36,9 @@ class JobCopy:
         self._stopped = threading.Event()
 
     def place(self) -> Path:
-        """Give the copy as the source is now; what a job left in it stays while that is the same.
+        """Return a current copy of the source; an unchanged one keeps files that a job left in it.
 
-        Raises OSError, with one file and one reason, where it cannot be made.
+        Raise OSError, with one file and one reason, if it cannot be made.
         """
         self._stopped.clear()
         with self._lock:
@@ -64,7 +64,7 @@ class JobCopy:
             return copy
 
     def stop(self) -> None:
-        """Have a copy that is being made given up."""
+        """Cancel a copy in progress."""
         self._stopped.set()
 
     def remove(self) -> None:
@@ -78,7 +78,7 @@ class JobCopy:
         self._folder = None
 
     def _copy(self, source: str, target: OwnFolder, above: tuple[str, ...]) -> None:
-        """Copy a folder; what its links lead to too, but a folder that this one lies in."""
+        """Copy a folder and the targets of its links, but not a folder that contains this one."""
         above = (*above, os.path.realpath(source))
         target.set_mode(os.stat(source).st_mode & 0o777 | stat.S_IRWXU)
         with os.scandir(source) as entries:
@@ -89,7 +89,7 @@ class JobCopy:
                     if os.path.realpath(entry.path) not in above:
                         with target.enter(entry.name, make=True) as inner:
                             self._copy(entry.path, inner, above)
-                elif entry.is_file():  # not a pipe, and no link that leads nowhere
+                elif entry.is_file():  # not a pipe or a broken link
                     _copy_file(entry.path, target, entry.name)
 
 
@@ -107,7 +107,7 @@ def _copy_file(path: str, target: OwnFolder, name: str) -> None:
 
 
 def _times(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return when each file that is copied was written, and its size, by its name there."""
+    """Return modification time and size of each file to copy, by its name in the folder."""
     found: dict[str, tuple[int, int]] = {}
     _add_times(str(folder), "", (), found)
     return found
@@ -120,12 +120,12 @@ def _add_times(
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):  # it has just gone
+                with contextlib.suppress(OSError):  # it has just been removed
                     if entry.is_dir():
                         if os.path.realpath(entry.path) not in above:
                             _add_times(entry.path, f"{inside}{entry.name}/", above, found)
                     elif entry.is_file():
                         status = entry.stat()
                         found[inside + entry.name] = status.st_mtime_ns, status.st_size
-    except OSError:  # the copy says so
+    except OSError:  # the copy reports it
         return

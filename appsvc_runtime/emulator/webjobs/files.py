@@ -23,7 +23,7 @@ __all__ = ["Job", "choose_script", "command_for", "find_jobs", "program_for"]
 
 Kind = Literal["continuous", "triggered"]
 
-# In Kudu's order: of several files, the first kind of which there is one.
+# In Kudu's order: of several files, the one with the first of these extensions is run.
 _EXTENSIONS = (".cmd", ".bat", ".exe", ".ps1", ".sh", ".py", ".php", ".js", ".fsx")
 _WINDOWS_ONLY = frozenset({".cmd", ".bat", ".exe"})
 _PROGRAMS = {
@@ -36,15 +36,15 @@ _PROGRAMS = {
 _ARGUMENTS = {".ps1": ("-ExecutionPolicy", "RemoteSigned", "-File")}
 _SETTINGS = "settings.job"
 _DEEPEST = 32  # a link may lead back
-# What a link to nowhere, or to itself, is: not there.
+# Errors for a broken link, or one to itself: it counts as missing.
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A WebJob: `folder` is App_Data/jobs/KIND/NAME, `script` what Kudu would run, at any depth.
+    """A WebJob: `folder` is App_Data/jobs/KIND/NAME, `script` the file that Kudu runs.
 
-    `script` is None where there is nothing to run, or nothing that can be run on this machine.
+    `script` may be in a subfolder. It is None if there is nothing to run.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Job:
 
 
 def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
-    """Give a site's jobs, the continuous ones first, by name; and what is wrong beside them."""
+    """Return a site's jobs, the continuous ones first, by name; and findings about the folders."""
     found: list[Job] = []
     findings: list[Finding] = []
     kinds: tuple[Kind, ...] = ("continuous", "triggered")
@@ -77,13 +77,13 @@ def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
                 if _is(folder / name, stat.S_ISDIR):
                     found.append(_read(folder / name, kind))
             except OSError as error:
-                message = f"It cannot be looked at: {error.strerror}."
+                message = f"It cannot be read: {error.strerror}."
                 findings.append(_finding(f"{kind}/{name}", message))
     return found, findings
 
 
 def choose_script(names: Sequence[str]) -> str | None:
-    """Give the file that Kudu runs of these: run.EXT, in its order, else the first by extension."""
+    """Return the file that Kudu runs: run.EXT, in Kudu's order, else the first by extension."""
     for extension in _EXTENSIONS:
         for name in names:
             if name.lower() == f"run{extension}":
@@ -96,7 +96,7 @@ def choose_script(names: Sequence[str]) -> str | None:
 
 
 def program_for(extension: str, python: str, *, windows: bool) -> list[str] | None:
-    """Give what runs a script of a kind, [] where it runs by itself, None where nothing is here."""
+    """Return what runs a script of this extension, [] if it runs by itself, None if nothing can."""
     if extension == ".py":
         return [python]
     if extension in _WINDOWS_ONLY:
@@ -111,7 +111,7 @@ def program_for(extension: str, python: str, *, windows: bool) -> list[str] | No
 def command_for(
     script: Path, python: str, arguments: Sequence[str], *, windows: bool
 ) -> list[str] | None:
-    """Give the command line that runs a script, None where it cannot be run here."""
+    """Return the command line that runs a script, or None if it cannot be run here."""
     program = program_for(script.suffix.lower(), python, windows=windows)
     return None if program is None else [*program, str(script), *arguments]
 
@@ -127,7 +127,7 @@ def _read(folder: Path, kind: Kind) -> Job:
     settings, findings = _read_settings(inner, names, where)
     chosen = choose_script(names)
     if chosen is None:
-        message = "It has no file that could be run: Kudu does not see it."
+        message = "It has no file that can be run: Kudu ignores it."
         findings = (*findings, _finding(where, message, "Add a run.py or run.sh."))
     script = inner / chosen if chosen is not None else None
     return Job(folder.name, kind, folder, script, settings, findings)
@@ -147,7 +147,7 @@ def _read_settings(
 
 
 def _script_folder(folder: Path) -> Path:
-    """Give the folder of a job's script: what holds one folder alone is gone through."""
+    """Return the folder of a job's script: descend through folders that contain only one folder."""
     for _ in range(_DEEPEST):
         names = os.listdir(folder)
         if len(names) != 1 or not _is(folder / names[0], stat.S_ISDIR):
@@ -157,7 +157,7 @@ def _script_folder(folder: Path) -> Path:
 
 
 def _is(path: Path, test: Callable[[int], bool]) -> bool:
-    """Say whether a path is of a kind, no for what has just gone; OSError where nobody may look."""
+    """Return whether a path is of a kind, False if missing; raise OSError if that is forbidden."""
     try:
         return test(os.stat(path).st_mode)
     except OSError as error:
@@ -167,7 +167,7 @@ def _is(path: Path, test: Callable[[int], bool]) -> bool:
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    """Give the folder of that name in any letter case, as on Windows."""
+    """Return the folder of that name in any letter case, as on Windows."""
     if os.path.isdir(folder / name):
         return folder / name
     try:

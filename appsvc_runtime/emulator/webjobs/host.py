@@ -1,6 +1,6 @@
-"""WebJobs as Kudu runs them: copied, started, started again, told to stop, triggered by the clock.
+"""WebJobs as Kudu runs them: copied, started, restarted, stopped, triggered by the clock.
 
-Knows Kudu's order of things. Must not know how jobs are found. Sources: Kudu.Core/Jobs,
+Knows the order in which Kudu works. Must not know how jobs are found. Sources: Kudu.Core/Jobs,
 BaseJobRunner.cs, ContinuousJobRunner.cs, TriggeredJobRunner.cs, TriggeredJobsScheduler.cs.
 """
 
@@ -32,10 +32,10 @@ _JOBS = "app_data/jobs/"
 
 
 class WebJobs:
-    """The jobs of `plan`, as `background.Background` has it; with `once`, the one job of it, once.
+    """The jobs of `plan`, a `background.Background`; with `once`, its only job, once.
 
-    `show` prints the line `Ready …` that programs wait for. `replan` gives the plan as the files
-    are now, ConfigError where there is no job any more.
+    `show` prints the line `Ready …` that programs wait for. `replan` returns the plan for the
+    current files, and raises ConfigError if there is no job any more.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class WebJobs:
         once: bool = False,
         replan: Callable[[], JobsPlan] | None = None,
     ) -> None:
-        # A run that was cut off has not succeeded.
+        # An interrupted run has not succeeded.
         self.interrupted = _INTERRUPTED if once else 0
         self._plan = plan
         self._jobs = {_key(job): job for job in plan.jobs}
@@ -60,22 +60,22 @@ class WebJobs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def work(self) -> int:
-        """Run what runs by itself until a stop, or the one job once; give its exit code."""
+        """Run continuous and scheduled jobs until a stop, or one job once; return the exit code."""
         await asyncio.to_thread(remove_old_runs, self._plan.temp.parent)
         if self._once:
             return await self._trigger(self._plan.jobs[0])
         running = sum(1 for job in self._jobs.values() if _runs_by_itself(job))
         if not running:
             raise ConfigError(
-                "No job here runs by itself: none is continuous, none has a schedule.",
-                hint="Run one by --trigger NAME.",
+                "No job of the site runs by itself: none is continuous, and none has a schedule.",
+                hint="Run one with --trigger NAME.",
             )
         for job in self._jobs.values():
             self._start(job)
         self._show(f"Ready {running} job{'' if running == 1 else 's'}")
         watching = asyncio.create_task(watch(self._plan.site, self._changed, self._say))
         try:
-            await asyncio.Event().wait()  # for ever
+            await asyncio.Event().wait()  # forever
         finally:
             watching.cancel()
             for task in self._tasks.values():
@@ -84,7 +84,7 @@ class WebJobs:
         return 0
 
     async def close(self) -> None:
-        """Tell all jobs to stop at the same time, wait as Kudu does, end what is left."""
+        """Stop all jobs at the same time, wait as long as Kudu does, kill the rest."""
         for copy in self._copies.values():
             copy.stop()
         try:
@@ -94,7 +94,7 @@ class WebJobs:
             own_files.discard(self._plan.temp)
 
     async def kill(self) -> None:
-        """End everything at once."""
+        """Kill everything at once."""
         for run in self._runs.values():
             run.kill()
         own_files.discard(self._plan.temp)
@@ -110,7 +110,7 @@ class WebJobs:
             )
 
     async def _end(self, key: str) -> None:
-        """Stop a job that has changed or is gone."""
+        """Stop a job that has changed or was removed."""
         task, run = self._tasks.pop(key, None), self._runs.pop(key, None)
         if task is not None:
             task.cancel()
@@ -145,15 +145,15 @@ class WebJobs:
                 return
             self._say(job.label, f"Scheduled, next at {following:%Y-%m-%d %H:%M:%S}{said}.")
             said = ""
-            # By seconds since 1970, so that an hour that comes twice is not waited for twice.
+            # Count seconds since 1970, so that an hour that comes twice is not waited for twice.
             while (left := following.timestamp() - time.time()) > 0:
                 await asyncio.sleep(min(left, _LONGEST_SLEEP))
             await self._trigger(job)
-            # What came up while it ran is missed.
+            # Times that passed while it ran are missed.
             last = max(following, datetime.now())
 
     async def _trigger(self, job: JobPlan) -> int:
-        """Run a triggered job, unless it runs already, in this emulator or in another."""
+        """Run a triggered job, unless it is running already, in this emulator or in another."""
         if self._stopped():
             self._say(job.label, "Not run: WEBJOBS_STOPPED is 1.")
             return 1
@@ -164,7 +164,7 @@ class WebJobs:
             self._say(job.label, f"Error: {job.data} cannot be written: {error.strerror}.")
             return 1
         if lock is None:
-            self._say(job.label, "Not run: it is running, and two never do at once.")
+            self._say(job.label, "Not run: it is already running, and never runs twice at once.")
             return 1
         try:
             code = await self._run(job, run_id(datetime.now(timezone.utc)))
@@ -173,7 +173,7 @@ class WebJobs:
         return 1 if code is None else code
 
     async def _run(self, job: JobPlan, identity: str) -> int | None:
-        """Run a job once; give its exit code, None where it could not be started."""
+        """Run a job once; return its exit code, or None if it could not be started."""
         key = _key(job)
         if key not in self._copies:
             self._copies[key] = JobCopy(job.job.folder, job.temp)
@@ -194,7 +194,7 @@ class WebJobs:
         return self._plan.environ.get("WEBJOBS_STOPPED", "").strip() == "1"
 
     async def _changed(self, names: list[str]) -> None:
-        """Do as Kudu's watcher: start jobs again whose files have changed, begin and end others."""
+        """Do as Kudu's watcher: restart changed jobs, start new ones, stop removed ones."""
         lower = [name.replace("\\", "/").lower() for name in names]
         lower = [name for name in lower if f"{name}/".startswith(_JOBS)]
         if not lower or self._replan is None:
@@ -202,13 +202,13 @@ class WebJobs:
         jobs = await asyncio.to_thread(_planned, self._replan)
         gone = self._jobs.keys() - jobs.keys()
         for key in sorted(gone):
-            self._say(self._jobs.pop(key).label, "It is gone: stopped.")
-        # Side by side, as each may take as long as its job has to stop.
+            self._say(self._jobs.pop(key).label, "It was removed: stopped.")
+        # All at the same time, as each may take as long as its job needs to stop.
         ends = [self._end(key) for key in gone]
         await asyncio.gather(*ends, *(self._take(key, job, lower) for key, job in jobs.items()))
 
     async def _take(self, key: str, job: JobPlan, lower: list[str]) -> None:
-        """Begin a job that is new, or begin it again where its files have changed."""
+        """Start a new job, or restart a job whose files have changed."""
         part = f"{_JOBS}{key}/".lower()
         changed = [name for name in lower if name.startswith(part)]
         before = self._jobs.get(key)
@@ -225,7 +225,7 @@ class WebJobs:
 
 
 def _planned(plan: Callable[[], JobsPlan]) -> dict[str, JobPlan]:
-    """Return the jobs that there are by now; none where they cannot be run."""
+    """Return the jobs by now; none if they cannot be run."""
     try:
         return {_key(job): job for job in plan().jobs}
     except ConfigError:
@@ -233,7 +233,7 @@ def _planned(plan: Callable[[], JobsPlan]) -> dict[str, JobPlan]:
 
 
 def _key(job: JobPlan) -> str:
-    """Tell jobs apart: a continuous one may be called as a triggered one is."""
+    """Return a job's key: a continuous and a triggered job may have the same name."""
     return f"{job.job.kind}/{job.job.name}"
 
 

@@ -1,6 +1,6 @@
-"""A WebJob's log as Kudu keeps it: `job_log.txt` and `output_log.txt`, and a run's status.
+"""A WebJob's log as Kudu writes it: `job_log.txt` and `output_log.txt`, and a run's status.
 
-Text in, files out. Must not know of processes. Sources: Kudu.Core/Jobs, JobLogger.cs,
+Takes text, writes files. Must not know of processes. Sources: Kudu.Core/Jobs, JobLogger.cs,
 ContinuousJobLogger.cs, TriggeredJobRunLogger.cs.
 """
 
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINES", "JobLog", "run_id", "write_status"]
 
-# Of a continuous job's run Kudu logs so many lines of each stream, and no more.
+# Kudu logs at most so many lines of each stream in a run of a continuous job.
 MAX_LINES = 100
 MAX_SIZE = 1024 * 1024
 _INSTANCE = "emulat"  # the first six characters of an instance's id
 
 
 def run_id(now: datetime) -> str:
-    """Give the id of a triggered job's run: its start, in UTC, to a tenth of a millisecond."""
+    """Return the id of a triggered job's run: its start, in UTC, to a tenth of a millisecond."""
     return now.astimezone(timezone.utc).strftime("%Y%m%d%H%M%S") + f"{now.microsecond // 100:04d}"
 
 
 class JobLog:
-    """The log file of a job; with `limit`, so many lines of each stream and run, and `say` told."""
+    """A job's log file; with `limit`, it has at most so many lines per stream and run.
+
+    `say` receives messages about the log itself.
+    """
 
     def __init__(self, path: Path, *, limit: int | None, say: Callable[[str], None]) -> None:
         self._path = path
@@ -41,11 +44,11 @@ class JobLog:
         self._broken = False
 
     def start(self) -> None:
-        """Begin a run."""
+        """Start a run."""
         self._counts = dict.fromkeys(self._counts, 0)
 
     def line(self, stream: int, text: str) -> None:
-        """Take a line that the job has printed, on stream 1 or 2."""
+        """Add a line that the job has printed, on stream 1 or 2."""
         level = "ERR " if stream == 2 else "INFO"
         if self._limit is not None:
             self._counts[level] += 1
@@ -54,19 +57,19 @@ class JobLog:
             if self._counts[level] == self._limit:
                 name = "standard error" if stream == 2 else "standard output"
                 self._say(
-                    f"(These were {self._limit} lines on {name}: Kudu logs no more of it in this "
+                    f"(These were {self._limit} lines on {name}: Kudu logs no more of them in this "
                     "run.)"
                 )
         self._write(level, text)
 
     def system(self, text: str) -> None:
-        """Take a line of Kudu's own."""
+        """Add a line of Kudu's own."""
         self._write("SYS INFO", text)
 
     def _write(self, level: str, text: str) -> None:
         now = datetime.now(timezone.utc).strftime("%m/%d/%Y %H:%M:%S")
         try:
-            # A triggered run's own log is kept whole.
+            # A triggered run's own log is never shortened.
             rolled = self._limit is not None and self._path.exists()
             if rolled and self._path.stat().st_size > MAX_SIZE:
                 self._path.replace(self._path.with_name("job_prev_log.txt"))
@@ -81,7 +84,7 @@ class JobLog:
 
 
 def write_status(path: Path, **values: str) -> None:
-    """Write a run's or a job's status, as JSON, over what was there."""
+    """Write the status of a run or job, as JSON, and replace the old one."""
     with contextlib.suppress(OSError):
         own_files.make_folders(path.parent)
         own_files.write_file(path, json.dumps(values).encode())

@@ -1,6 +1,6 @@
-"""Which WebJobs of a site are to be emulated, and with which variables.
+"""Which WebJobs of a site to emulate, and with which variables.
 
-Looks at files and makes the folders that Kudu would; starts nothing. Must not know of processes.
+Looks at files and makes the folders that Kudu makes; starts nothing. Must not know of processes.
 Sources: Kudu.Core/Jobs (JobsManagerBase.cs, BaseJobRunner.cs); AD, webjobs-create.
 """
 
@@ -22,14 +22,14 @@ from .schedule import Schedule, read_schedule
 
 __all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan"]
 
-# App settings that Kudu reads: how long it waits after a run, and a switch for all jobs.
+# An app setting that Kudu reads: how many seconds it waits after a run.
 RESTART_TIME = "WEBJOBS_RESTART_TIME"
 DEFAULT_RESTART_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class WebJobOptions:
-    """What a user asks for; all but the folder has a default. `trigger`: the job to run once."""
+    """A user's options; all but the folder have a default. `trigger`: the job to run once."""
 
     folder: Path
     python: str = ""
@@ -41,7 +41,7 @@ class WebJobOptions:
 class JobPlan:
     """One job that can be run: `data` is its folder in the site's home, `temp` that of copies.
 
-    `label` is what it is called in the log.
+    `label` is its name in the log.
     """
 
     job: Job
@@ -54,7 +54,7 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class JobsPlan:
-    """All jobs of a site that run. `home` stands for the site's; `restart` is in seconds.
+    """All jobs of a site that run. `home` is the site's home folder; `restart` is in seconds.
 
     `temp` is this emulator's own folder.
     """
@@ -71,13 +71,13 @@ class JobsPlan:
 
 
 def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> JobsPlan:
-    """Look at a site and say which of its jobs run; `environ` are this process's own variables.
+    """Check a site and return which of its jobs run; `environ` holds this process's own variables.
 
-    ConfigError where there is none, or not the one that is to be triggered.
+    Raise ConfigError if there are no jobs, or not the one to trigger.
     """
     site = Path(os.path.abspath(options.folder))
     if not site.is_dir():
-        what = "is a file, not the site's folder" if site.exists() else "is not there"
+        what = "is a file, not the site's folder" if site.exists() else "does not exist"
         raise ConfigError(
             f"The site folder {str(site)!r} {what}.", hint="Name the folder with App_Data in it."
         )
@@ -86,7 +86,7 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     if not found:
         raise ConfigError(
             f"There is no WebJob in {site / 'App_Data' / 'jobs'}.",
-            hint="They lie in App_Data/jobs/continuous/NAME and App_Data/jobs/triggered/NAME.",
+            hint="Put jobs into App_Data/jobs/continuous/NAME or App_Data/jobs/triggered/NAME.",
         )
     wanted = _choose(found, options.trigger)
     told = [*findings, *(finding for job in wanted for finding in job.findings)]
@@ -120,7 +120,7 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
 def _plan_jobs(
     wanted: Sequence[Job], chosen: ProjectPython, home: Path, temp: Path, told: list[Finding]
 ) -> list[JobPlan]:
-    """Return the jobs that run on this machine; what is wrong with any is added to `told`."""
+    """Return the jobs that run on this machine; add findings about all of them to `told`."""
     continuous = {job.name for job in wanted if job.kind == "continuous"}
     twice = {job.name for job in wanted if job.kind == "triggered" and job.name in continuous}
     jobs: list[JobPlan] = []
@@ -151,7 +151,7 @@ def _schedule(job: Job) -> tuple[Schedule | None, Sequence[Finding]]:
 
 
 def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
-    """Return the jobs that are wanted: all, or the one to trigger."""
+    """Return the wanted jobs: all, or the one to trigger."""
     if not trigger:
         return list(found)
     triggered = [job for job in found if job.kind == "triggered"]
@@ -164,13 +164,13 @@ def _choose(found: Sequence[Job], trigger: str) -> list[Job]:
 def _not_triggered(found: Sequence[Job], trigger: str) -> ConfigError:
     if trigger.lower() in {job.name.lower() for job in found}:
         return ConfigError(
-            f"The job {trigger} is continuous, which nobody triggers.",
-            hint="Leave --trigger out to run it.",
+            f"The job {trigger} is continuous, so it cannot be triggered.",
+            hint="Leave out --trigger to run it.",
         )
     known = ", ".join(job.name for job in found if job.kind == "triggered")
     return ConfigError(
         f"There is no triggered job {trigger!r}.",
-        hint=f"There is: {known}." if known else "There is none in App_Data/jobs/triggered.",
+        hint=f"There is: {known}." if known else "App_Data/jobs/triggered has no job.",
     )
 
 
@@ -179,17 +179,17 @@ def _not_here(job: Job, script: Path) -> Finding:
         "not-here",
         "warning",
         f"{job.kind}/{job.name}",
-        f"{script.name}, which Kudu runs, cannot be run on this machine: the job is left out.",
-        "On the platform it runs. Add a run.py to have it run everywhere, and take the other away.",
+        f"{script.name}, which Kudu runs, cannot be run on this machine: the job is ignored.",
+        "On the platform it runs. To run the job everywhere, replace the file with a run.py.",
     )
 
 
 def _lacking(job: Job, script: Path, python: ProjectPython) -> list[Finding]:
-    """Return what is wrong with a script that needs this package, which its Python lacks."""
+    """Return a finding for a script that needs this package, if its Python does not have it."""
     try:
         text = script.read_text("utf-8", "replace") if script.suffix.lower() == ".py" else ""
     except OSError:
-        return []  # the run says why
+        return []  # the run reports why
     try:
         what = requirement.runtime_in([script.name], text)
         requirement.need_runtime(python.interpreter, script.name, what, script.parent, {})

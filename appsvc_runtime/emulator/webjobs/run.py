@@ -1,6 +1,6 @@
 """One run of a WebJob: its copy, its variables, its process, its logs, its end.
 
-Knows what Kudu gives a job. Must not know when jobs are run. Source: Kudu.Core/Jobs,
+Knows what Kudu sets up for a job. Must not know when jobs are run. Source: Kudu.Core/Jobs,
 BaseJobRunner.cs.
 """
 
@@ -26,7 +26,7 @@ from .plan import JobPlan, JobsPlan
 
 __all__ = ["JobRun"]
 
-# What Kudu waits for a job that was told to stop, unless its settings.job says otherwise.
+# Seconds that Kudu waits for a stopping job, unless its settings.job sets another time.
 _CONTINUOUS_WAIT, _TRIGGERED_WAIT = 5.0, 30.0
 # WEBJOBS_HISTORY_SIZE of Kudu.
 _KEPT_RUNS = 50
@@ -60,7 +60,7 @@ class JobRun:
             _trim(job.data)
 
     async def run(self) -> int:
-        """Run to the end; give the exit code. ConfigError where it cannot be started."""
+        """Run to the end; return the exit code. Raise ConfigError if it cannot be started."""
         self._status("Initializing")
         try:
             folder = await asyncio.to_thread(self._place)
@@ -71,7 +71,7 @@ class JobRun:
             self._status("Failed", ended=True)
             raise ConfigError(
                 f"The files of the job cannot be copied: {error}.",
-                hint="Mend that, or set is_in_place in its settings.job.",
+                hint="Fix that, or set is_in_place in its settings.job.",
             ) from None
         script = folder / self._job.script.relative_to(self._job.job.folder)
         arguments = _words(self._plan.environ.get("WEBJOBS_COMMAND_ARGUMENTS", ""))
@@ -100,7 +100,7 @@ class JobRun:
             )
             code = await child.wait()
             if not self._stopping:
-                child.kill()  # Kudu kills whatever has the job's variable before the next run
+                child.kill()  # as Kudu does with processes that have the job's variable
         finally:
             if self._stopping:
                 self._status("Stopped", ended=True)
@@ -112,7 +112,7 @@ class JobRun:
         return exit_code(code)
 
     async def stop(self) -> None:
-        """Tell a job to stop, wait its `stopping_wait_time`, end what is left of it."""
+        """Tell a job to stop, wait its `stopping_wait_time`, kill what is left of it."""
         child = self._child
         if child is None or child.returncode is not None:
             self.kill()
@@ -142,12 +142,12 @@ class JobRun:
             self._status("Stopped", ended=True)
 
     def kill(self) -> None:
-        """End everything of the run, at once."""
+        """Kill all processes of the run at once."""
         if self._child is not None:
             self._child.kill()
 
     def _place(self) -> Path:
-        """Give the folder that the job runs in: a copy, or its own."""
+        """Return the folder that the job runs in: a copy, or its own."""
         settings = self._job.job.settings
         in_place = settings.is_in_place
         if in_place is None:
@@ -191,7 +191,7 @@ class JobRun:
 
 
 def _words(text: str) -> list[str]:
-    """Split arguments as a command line does; what cannot be split so is split at blanks."""
+    """Split arguments as a command line does; if that fails, at blanks."""
     try:
         return shlex.split(text)
     except ValueError:
@@ -199,7 +199,7 @@ def _words(text: str) -> list[str]:
 
 
 def _trim(folder: Path) -> None:
-    """Remove the oldest runs of a triggered job, of which Kudu keeps so many."""
+    """Remove the oldest runs of a triggered job, beyond the number that Kudu keeps."""
     with contextlib.suppress(OSError):
         runs = sorted(path for path in folder.iterdir() if path.name.isdecimal())
         for old in runs[: max(0, len(runs) - _KEPT_RUNS + 1)]:

@@ -1,9 +1,9 @@
-"""When a triggered WebJob is due: cron expressions of six fields, seconds first, as Kudu's are.
+"""When a triggered WebJob is due: Kudu's cron expressions of six fields, seconds first.
 
-Text and times in, times out. Kudu has NCrontab do it, in which a day must fit both the day of the
-month and the day of the week; which knows names by any of their beginnings, turns a range round
-that runs backwards, and knows neither `7` for Sunday nor `L`, `W`, `#`, `@daily`.
-Sources: Kudu.Core/Jobs/Schedule.cs; NCrontab's CrontabField.cs and CrontabFieldImpl.cs.
+Takes text and times, returns times. Kudu uses NCrontab, in which a day must match both the day of
+the month and the day of the week. NCrontab accepts any beginning of a name, reverses a range that
+runs backwards, and supports neither `7` for Sunday nor `L`, `W`, `#`, `@daily`. Sources:
+Kudu.Core/Jobs/Schedule.cs; NCrontab's CrontabField.cs and CrontabFieldImpl.cs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _YEARS = 41
 
 
 class Schedule:
-    """A schedule that can be followed; `text` is its expression, `fields` the values that fit."""
+    """A valid schedule; `text` is its expression, `fields` the values that match."""
 
     def __init__(self, text: str, fields: list[set[int]]) -> None:
         self.text = text
@@ -46,7 +46,7 @@ class Schedule:
         return hash(self._fields)
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first time later than `moment`, None if none comes, as on 30 February."""
+        """Return the first time later than `moment`, or None if none comes, as for 30 February."""
         zone, now = moment.tzinfo, moment.replace(tzinfo=None)
         for day in self._days(now.date()):
             earliest = now if day == now.date() else datetime.combine(day, time())
@@ -56,20 +56,20 @@ class Schedule:
         return None
 
     def _days(self, first: date) -> Iterator[date]:
-        """Return the days that fit, from `first` on."""
+        """Yield the days that match, from `first` on."""
         _, _, _, days, months, weekdays = self._fields
         for year in range(first.year, min(first.year + _YEARS, date.max.year + 1)):
             for month in months:
                 for number in days:
                     try:
                         day = date(year, month, number)
-                    except ValueError:  # a month that has no such day
+                    except ValueError:  # a month without that day
                         break
                     if day >= first and day.isoweekday() % 7 in weekdays:
                         yield day
 
     def _times(self, day: date, from_hour: int) -> Iterator[datetime]:
-        """Return the times of a day that fit, from an hour on."""
+        """Yield the times of a day that match, from an hour on."""
         seconds, minutes, hours, *_ = self._fields
         for hour in (one for one in hours if one >= from_hour):
             for minute in minutes:
@@ -78,22 +78,22 @@ class Schedule:
 
 
 def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding, ...]]:
-    """Read an expression; findings, with the code `schedule`, name `where`, as a file.
+    """Parse an expression; findings, with the code `schedule`, name the file `where`.
 
-    None where Kudu could not read it either: the job then runs only when it is triggered.
+    Return None if Kudu could not parse it either: the job then runs only when it is triggered.
     """
     fields, problem = _read(text)
     if problem:
         return None, (Finding("schedule", "error", where, f"The schedule {problem}.", _HINT),)
     schedule = Schedule(" ".join(text.split()), fields)
     if schedule.next_after(datetime(2000, 1, 1)) is None:
-        message = "The schedule has no time that ever comes."
+        message = "The schedule never comes due."
         return None, (Finding("schedule", "error", where, message, _HINT),)
     return schedule, ()
 
 
 def _read(text: str) -> tuple[list[set[int]], str]:
-    """Give the values that fit each field, and what is wrong, "" for nothing."""
+    """Return the values that match each field, and what is wrong with the text, or ""."""
     words = [word for word in text.split(" ") if word]  # not at tabs, as NCrontab
     if len(text) > _LONGEST:
         return [], f"is longer than {_LONGEST} characters"
@@ -112,7 +112,7 @@ def _read(text: str) -> tuple[list[set[int]], str]:
 
 
 def _values(part: str, number: int) -> set[int]:
-    """Return the values of a part between commas, none where NCrontab does not take it."""
+    """Return the values of a part between commas, or none if NCrontab refuses it."""
     found = _PART.fullmatch(part) if part.isascii() else None
     if found is None:
         return set()
@@ -122,7 +122,7 @@ def _values(part: str, number: int) -> set[int]:
 
 
 def _ends(found: re.Match[str], number: int) -> tuple[int, int] | None:
-    """Return the first and the last value of a part, None for names that are none."""
+    """Return the first and the last value of a part, or None for an unknown name."""
     least, most = _LIMITS[number]
     if found[1] is None:
         return least, most
@@ -131,12 +131,12 @@ def _ends(found: re.Match[str], number: int) -> tuple[int, int] | None:
     if len(known) < len(ends):
         return None
     has_step = found[3] is not None and int(found[3]) != 1
-    # One value with a step is counted from there on.
+    # A single value with a step starts a range to the end.
     return min(known), most if found[2] is None and has_step else max(known)
 
 
 def _value(text: str, number: int) -> int | None:
-    """Read a number or the beginning of a name; None for what is no value of the field."""
+    """Parse a number or the beginning of a name; return None for an invalid value of the field."""
     least, most = _LIMITS[number]
     if text.isdigit():
         value = int(text)

@@ -1,7 +1,7 @@
 """The text of an XML file, from its bytes: byte-order marks, UTF-16, declared 8-bit encodings.
 
-Pure. Must not know of elements. Done here instead of in the XML parser, so that an encoding the
-parser does not know is a finding with its name, and one that Python knows but no XML file can be in
+Pure. Must not know of elements. This is not left to the XML parser, so that an encoding that the
+parser does not know becomes a finding with its name, and a Python codec that is no XML encoding
 (`rot13`, `unicode_escape`) is refused. Source: XML 1.0, appendix F.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["Decoded", "decode"]
 
-# What a declaration may say, and Python's name for it. Windows reads by code page all of these.
+# Encodings that a declaration may name, and Python's names. Windows reads all of them by code page.
 _SINGLE = (
     [f"windows-{n}" for n in (874, *range(1250, 1259))]
     + [f"iso-8859-{n}" for n in (*range(1, 12), *range(13, 17))]
@@ -38,10 +38,10 @@ _DECLARED = re.compile(r"<\?xml\b[^>]*?\sencoding\s*=\s*(['\"])([^'\"<>]{0,40})\
 
 @dataclass(frozen=True)
 class Decoded:
-    """The text, None where it cannot be had, and what is wrong with it, "" for nothing.
+    """The text, or None if it cannot be decoded, and the problem, or "".
 
-    `line` is that of the first bad byte, from 1. With a text and a `problem` the file can be read,
-    but Windows would read it in another way or refuse it.
+    `line` is that of the first bad byte, from 1. With both a text and a `problem`, the file can be
+    read, but Windows would read it in another way or refuse it.
     """
 
     text: str | None
@@ -50,7 +50,7 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """Read `data` by its byte-order mark, else by its declaration, else as UTF-8; never raises."""
+    """Decode `data` by its byte-order mark, else its declaration, else as UTF-8; never raise."""
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return Decoded(None, "The file is in UTF-32, which Windows' XML reader does not know.")
     marked, body = _take_mark(data)
@@ -59,7 +59,7 @@ def decode(data: bytes) -> Decoded:
     declared = found[2].lower() if found else ""
     codec, problem = _choose(seen, declared)
     if not codec:
-        return Decoded(None, f"The file declares the encoding {declared!r}, which is not known.")
+        return Decoded(None, f"The file declares the unknown encoding {declared!r}.")
     try:
         return Decoded(body.decode(codec), problem)
     except UnicodeDecodeError as error:
@@ -70,7 +70,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def _take_mark(data: bytes) -> tuple[str, bytes]:
-    """Return the codec that a byte-order mark tells, "" without one, and what follows the mark."""
+    """Return the codec of a byte-order mark, or "", and the bytes after it."""
     for mark, name in _MARKS:
         if data.startswith(mark):
             return name, data[len(mark) :]
@@ -78,24 +78,24 @@ def _take_mark(data: bytes) -> tuple[str, bytes]:
 
 
 def _looks_like(body: bytes) -> str:
-    """Return UTF-16's codec for what begins so without a mark, "" for anything else."""
+    """Return the UTF-16 codec of an XML file without a mark, or "" if it is not UTF-16."""
     if body.startswith(b"<\0"):
         return "utf-16-le"
     return "utf-16-be" if body.startswith(b"\0<") else ""
 
 
 def _choose(seen: str, declared: str) -> tuple[str, str]:
-    """Return the codec to read with, "" for an unknown one, and what is wrong with it.
+    """Return the codec to read with, "" if unknown, and the problem with it, or "".
 
-    `seen` is what the bytes show, "" for nothing; `declared` what the declaration says.
+    `seen` is the codec that the bytes show, or ""; `declared` is the encoding in the declaration.
     """
     if seen.startswith("utf-16"):
         is_other = declared and declared not in _WIDE
-        return seen, f"The file is in UTF-16, and declares {declared}." if is_other else ""
+        return seen, f"The file is in UTF-16, but declares {declared}." if is_other else ""
     if declared in _WIDE:
-        return "utf-8", f"The file declares {declared}, and is not in UTF-16."
+        return "utf-8", f"The file declares {declared}, but is not in UTF-16."
     if seen:
         is_other = declared and _CODECS.get(declared) != "utf-8"
-        wrong = f"The file begins with the mark of UTF-8, and declares {declared}."
+        wrong = f"The file starts with a UTF-8 byte-order mark, but declares {declared}."
         return seen, wrong if is_other else ""
     return _CODECS.get(declared or "utf-8", ""), ""

@@ -1,4 +1,4 @@
-"""Where something stands in a file, for findings. Pure."""
+"""The place of a finding in a file. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: a file, as it is to be shown, and its line; 0 is IIS's own."""
+    """A place: a file, as it is shown, and its line; 0 is IIS's own default."""
 
     file: str = "applicationHost.config"
     line: int = 0

@@ -1,8 +1,8 @@
-"""A configuration's XML as a tree of elements that know their lines; what cannot be read is found.
+"""A configuration's XML as a tree of elements with line numbers; errors become findings.
 
-Bytes in, elements and findings out, never an error. Must not know what the elements mean. A DOCTYPE
-is refused, with all that could come with one: entities, files of other places. Character data means
-nothing in a web.config, nor in a cloud service's files, and is dropped.
+Takes bytes, returns elements and findings, never raises. Must not know what the elements mean. A
+DOCTYPE is refused, with all that could come with it: entities, files from elsewhere. Character data
+has no meaning in a web.config or in a cloud service's files, and is dropped.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .place import Place
 
 __all__ = ["MAX_DEPTH", "MAX_SIZE", "Element", "read_tree"]
 
-# IIS refuses larger files: the registry value MaxWebConfigFileSizeInKB, 250 where it is not set
-# (Microsoft's IIS support blog, "Web.config file maximum size and count", 2020).
+# IIS refuses larger files: the registry value MaxWebConfigFileSizeInKB, by default 250 (Microsoft's
+# IIS support blog, "Web.config file maximum size and count", 2020).
 MAX_SIZE = 250 * 1024
-# IIS's own sections are 8 levels deep at most; a file that goes on is not a web.config.
+# IIS's own sections are 8 levels deep at most; a deeper file is not a web.config.
 MAX_DEPTH = 64
 _ROOT = "configuration"
 _CLOSED = "The rest of the file is not read."
@@ -46,7 +46,7 @@ class _TooDeepError(Exception):
 
 
 class _Builder(ContentHandler):
-    """Makes elements out of the parser's events."""
+    """Builds elements from the parser's events."""
 
     def __init__(self, parser: Any) -> None:
         super().__init__()
@@ -76,12 +76,13 @@ def read_tree(
     reader: str = "IIS",
     prefixed: bool = False,
 ) -> tuple[Element | None, tuple[Finding, ...]]:
-    """Read `data`; findings name `file` as it is to be shown, and the line.
+    """Parse `data`; findings name `file`, as it is shown, and the line.
 
-    `root_name` is what the root element must be called, after a prefix too where `prefixed`;
-    `reader` is who reads such files.
-    The element is None where that could not read the file either: then one finding at least is an
-    error. Codes: `too-large`, `empty`, `encoding`, `doctype`, `malformed`, `too-deep`,
+    `root_name` is the required name of the root element; with `prefixed`, a prefix may precede it.
+    `reader` is the program that reads such files on the platform.
+
+    The element is None if that program could not read the file either: then at least one finding is
+    an error. Codes: `too-large`, `empty`, `encoding`, `doctype`, `malformed`, `too-deep`,
     `wrong-root`.
     """
 
@@ -95,7 +96,7 @@ def read_tree(
     decoded = decode(data)
     findings: tuple[Finding, ...] = ()
     if decoded.problem:
-        hint = "Save it as UTF-8, and declare that or nothing."
+        hint = "Save it as UTF-8, and declare UTF-8 or nothing."
         findings = (error("encoding", decoded.line, decoded.problem, hint),)
     if decoded.text is None:
         return None, findings
@@ -111,17 +112,17 @@ def read_tree(
 def _wrong_root(
     root: Element | None, wanted: str, error: Callable[[str, int, str], Finding], *, prefixed: bool
 ) -> Finding | None:
-    """Return what is wrong with a root element of another name, None for the one that is wanted."""
+    """Return the finding for a root element of a wrong name, or None."""
     if root is None:
-        return error("wrong-root", 0, f"The root element is <nothing>, and must be <{wanted}>.")
+        return error("wrong-root", 0, f"There is no root element: it must be <{wanted}>.")
     if (_local(root.name) if prefixed else root.name) == wanted:
         return None
-    message = f"The root element is <{root.name[:40]}>, and must be <{wanted}>."
+    message = f"The root element is <{root.name[:40]}>, but must be <{wanted}>."
     return error("wrong-root", root.line, message)
 
 
 def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:
-    """Give the root of `text`, or what stopped the parser."""
+    """Return the root of `text`, or the finding that stopped the parser."""
     parser = DefusedExpatParser(forbid_dtd=True)
     builder = _Builder(parser)
     parser.setContentHandler(builder)
@@ -132,10 +133,10 @@ def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:
         message = "The file has a DOCTYPE, which is refused."
         return None, error("doctype", _line(parser), message, "Remove <!DOCTYPE …>.")
     except _TooDeepError:
-        message = f"Elements stand more than {MAX_DEPTH} deep in one another."
+        message = f"Elements are nested more than {MAX_DEPTH} levels deep."
         return None, error("too-deep", _line(parser), message, _CLOSED)
     except Exception as failure:
-        # SAXParseException, and whatever else a parser may raise for what a file may hold.
+        # SAXParseException, and whatever else a parser may raise for a malformed file.
         get_message = getattr(failure, "getMessage", None)
         reason = get_message() if get_message else type(failure).__name__
         get_line = getattr(failure, "getLineNumber", None)
@@ -144,7 +145,7 @@ def _parse(text: str, error: Any) -> tuple[Element | None, Finding | None]:
             "malformed", line, f"The file is not well-formed XML: {reason}.", _CLOSED
         )
     finally:
-        # The parser and its handlers hold one another: let them go without the collector.
+        # The parser and its handlers refer to each other: free them without the garbage collector.
         parser.setContentHandler(ContentHandler())
     return builder.root, None
 

@@ -1,7 +1,7 @@
-"""What IIS does with a request, recorded as a table, each row shown over the wire.
+"""What IIS does with a request, recorded as a table; each row is tested over the network.
 
-One site with an app that tells what reached it, nested web.config files and rewrite rules around.
-Sources are those of the rooms that do each: filtering, rewriting, handlers, staticfiles.
+One site with an app that returns what it received, nested web.config files and rewrite rules.
+Sources are in the modules for each part: filtering, rewriting, handlers, staticfiles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, emulating, make_site, web_config
 from tests.support.servers import Server
 
-# Tells what reached it; some paths answer otherwise.
+# Returns what it received; some paths respond otherwise.
 APP = """
     import json, os
 
@@ -106,7 +106,7 @@ LOCATED = (
 
 
 def files(kind: str) -> dict[str, str | bytes]:
-    """Give the site's files, for either handler."""
+    """Return the site's files, for either handler."""
     web_server = (FASTCGI if kind == "fastcgi" else HTTPPLATFORM + PLATFORM) + RULES + LIMITS
     settings = '<add key="WSGI_HANDLER" value="app.application"/>' if kind == "fastcgi" else ""
     config = web_config(web_server, settings).replace("</configuration>", LOCATED)
@@ -131,21 +131,21 @@ def files(kind: str) -> dict[str, str | bytes]:
 
 @dataclass(frozen=True)
 class Row:
-    """One behaviour: a request, and what must come of it."""
+    """One behaviour: a request, and the expected response."""
 
     path: str
     status: int = 200
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    answer: dict[str, str] = field(default_factory=dict)  # headers of the answer, {port} filled in
-    seen: dict[str, str] = field(default_factory=dict)  # what the app was told
-    text: str = ""  # what the body holds
+    answer: dict[str, str] = field(default_factory=dict)  # headers, with {port} replaced
+    seen: dict[str, str] = field(default_factory=dict)  # what the app received
+    text: str = ""  # a text in the body
 
 
 PUBLIC = "wwwroot.azurewebsites.net"
 TABLE = [
-    # Every URL is Python's, also that of a file that is there.
+    # Every URL is Python's, even that of an existing file.
     pytest.param(Row("/plain.txt", seen={"REQUEST_METHOD": "GET"}), id="star-takes-files"),
     pytest.param(Row("/a%20b/%C3%A4?x=%20y", seen={"QUERY_STRING": "x=%20y"}), id="query-as-sent"),
     pytest.param(Row("/x", method="POST", body=b"hi", seen={"body": "hi"}), id="post"),
@@ -261,7 +261,7 @@ TABLE = [
     pytest.param(Row("/static/style.css", 416, headers={"Range": "bytes=9-"}), id="range-beyond"),
     pytest.param(Row("/static/..%2fapp.py", seen={}), id="dots-are-resolved"),
     pytest.param(Row("/located/note.txt", text="located"), id="location-element"),
-    # What is wrong in a nested file is 500.19 there and nowhere else.
+    # An error in a nested file is a 500.19 there and nowhere else.
     pytest.param(Row("/broken/x", 500, text="500.19"), id="broken-nested-file"),
     pytest.param(Row("/doctype/x", 500, text="500.19"), id="doctype-in-a-nested-file"),
 ]
@@ -278,7 +278,7 @@ def server(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.mark.parametrize("row", TABLE)
 def test_behaviour(server: Server, row: Row) -> None:
-    """The row's request has the row's answer."""
+    """The row's request gets the row's response."""
 
     def fill(text: str) -> str:
         return text.replace("{port}", str(server.port))
@@ -296,7 +296,7 @@ def test_behaviour(server: Server, row: Row) -> None:
 
 
 def test_an_aborted_request_has_no_answer(server: Server) -> None:
-    """AbortRequest cuts the connection, and the emulator goes on."""
+    """AbortRequest closes the connection, and the emulator continues."""
     with pytest.raises(ConnectionError):
         server.request("/abort")
     assert server.request("/x")[0] == 200

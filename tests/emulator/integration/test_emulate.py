@@ -1,4 +1,4 @@
-"""`appsvc emulate` as its user meets it: it starts, answers, restarts, checks, and ends whole."""
+"""`appsvc emulate` as users run it: it starts, responds, restarts, checks, and ends completely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.emulator import (
 from tests.support.servers import Server, run
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc")
-# Tells who it is; prints when it starts and when asked to.
+# Returns its process id; prints when it starts and when requested.
 APP = """
     import json, os, sys
 
@@ -67,7 +67,7 @@ NOT_READY = re.compile(r"Not ready, http://127\.0\.0\.1:([0-9]+)")
 
 
 def config(kind: str) -> str:
-    """Give the web.config of a kind."""
+    """Return the web.config of a kind."""
     if kind == "fastcgi":
         return web_config(FASTCGI, SETTINGS)
     return web_config(HTTPPLATFORM + PLATFORM)
@@ -75,7 +75,7 @@ def config(kind: str) -> str:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[str], Path]:
-    """Make a site in a folder with blanks and letters beyond ASCII."""
+    """Make a site in a folder with blanks and non-ASCII letters in its name."""
 
     def make(kind: str) -> Path:
         files = {"web.config": config(kind), "app.py": APP, "runserver.py": RUNSERVER}
@@ -85,7 +85,7 @@ def make(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def told(server: Server, path: str = "/x") -> dict[str, object]:
-    """Ask the app."""
+    """Send a request to the app."""
     status, _, body = server.request(path)
     assert status == 200, f"{body.decode()}\n{server.log()}"
     answer = json.loads(body)
@@ -94,7 +94,7 @@ def told(server: Server, path: str = "/x") -> dict[str, object]:
 
 
 def wait_for(true: Callable[[], bool], server: Server, seconds: float = 20) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, server.log()
@@ -103,7 +103,7 @@ def wait_for(true: Callable[[], bool], server: Server, seconds: float = 20) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_site_answers_and_ends_whole(make: Callable[[str], Path], kind: str) -> None:
-    """It is found to be of its kind, has its settings and folders, and leaves no process."""
+    """Its kind is recognized, it has its settings and folders, and it leaves no process."""
     site = make(kind)
     with emulating(site, "--set", "KEY=a value") as server:
         answer = told(server)
@@ -131,7 +131,7 @@ def test_a_site_answers_and_ends_whole(make: Callable[[str], Path], kind: str) -
 @posix_only
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_it_leaves_no_process(make: Callable[[str], Path], kind: str) -> None:
-    """Even kill -9 takes the site's processes with it."""
+    """Even kill -9 ends the site's processes too."""
     if not sys.platform.startswith("linux"):
         pytest.skip("needs PR_SET_PDEATHSIG")
     site = make(kind)
@@ -144,7 +144,7 @@ def test_killed_it_leaves_no_process(make: Callable[[str], Path], kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_editing_web_config_restarts_the_site(make: Callable[[str], Path], kind: str) -> None:
-    """As IIS does: new processes, new settings; a broken file is 500.19 until it is mended."""
+    """As in IIS: new processes, new settings; a broken file is 500.19 until it is fixed."""
     site = make(kind)
     with emulating(site) as server:
         first = told(server)["pid"]
@@ -161,7 +161,7 @@ def test_editing_web_config_restarts_the_site(make: Callable[[str], Path], kind:
 
 
 def test_editing_code_restarts_wfastcgi(make: Callable[[str], Path]) -> None:
-    """WSGI_RESTART_FILE_REGEX works: a changed .py ends the process, and visitors see no error."""
+    """WSGI_RESTART_FILE_REGEX works: a changed .py ends the process, and clients see no error."""
     site = make("fastcgi")
     with emulating(site) as server:
         first = told(server)["pid"]
@@ -173,7 +173,7 @@ def test_editing_code_restarts_wfastcgi(make: Callable[[str], Path]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_that_dies_costs_its_request_only(make: Callable[[str], Path], kind: str) -> None:
-    """The visitor gets 502 with the reason, the next one a new process."""
+    """The client gets 502 with the reason, the next one a new process."""
     site = make(kind)
     with emulating(site) as server:
         told(server)
@@ -185,7 +185,7 @@ def test_a_process_that_dies_costs_its_request_only(make: Callable[[str], Path],
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_check(make: Callable[[str], Path], kind: str) -> None:
-    """Made for pipelines: one request, its status and timing, and an exit code."""
+    """For pipelines: one request, its status and timing, and an exit code."""
     site = make(kind)
     command = ("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", "--check")
     good = run(*command, "/health?a=b", timeout=60)
@@ -196,15 +196,15 @@ def test_check(make: Callable[[str], Path], kind: str) -> None:
     bad = run(*command, timeout=60)
     assert bad.returncode == 1, bad.stdout + bad.stderr
     assert "the app cannot start" in bad.stdout
-    # A process that does not start is asked for nothing; wfastcgi starts, and loads with a request.
-    assert ("GET / 500" if kind == "fastcgi" else "GET / was not asked") in bad.stdout
+    # No request is sent to a process that does not start; wfastcgi starts, and loads the app later.
+    assert ("GET / 500" if kind == "fastcgi" else "GET / was not sent") in bad.stdout
     assert "Traceback" not in bad.stderr
     if sys.platform.startswith("linux"):
         assert alive_with(str(site.parent)) == []
 
 
 def test_a_site_that_does_not_start_says_why(make: Callable[[str], Path]) -> None:
-    """It is not called ready; its pages tell what IIS hides, and mending it helps."""
+    """It is not reported as ready; its pages show what IIS hides, and fixing the app helps."""
     site = make("httpplatform")
     (site / "broken.txt").touch()
     with emulating(site, ready=NOT_READY) as server:
@@ -220,7 +220,7 @@ def test_a_site_that_does_not_start_says_why(make: Callable[[str], Path]) -> Non
 
 
 def test_public_name_and_https(make: Callable[[str], Path]) -> None:
-    """Over TLS the app sees https, and the name that it will have."""
+    """Over TLS the app sees https and its public name."""
     site = make("httpplatform")
     with emulating(site, "--https", "--public-name", "shop.example.com") as server:
         trusted = ssl.create_default_context(

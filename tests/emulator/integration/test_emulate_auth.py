@@ -47,7 +47,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def sign_in(server: Server, target: str = "/back", **form: str) -> tuple[str, str]:
-    """Send the form; give the cookie and where it leads."""
+    """Send the form; return the cookie and the target of the redirect."""
     fields = {"name": "ann@example.com", "post_login_redirect_uri": target, **form}
     body = "&".join(f"{key}={quote(value)}" for key, value in fields.items()).encode()
     status, headers, _ = server.request(
@@ -64,7 +64,7 @@ def sign_in(server: Server, target: str = "/back", **form: str) -> tuple[str, st
 
 
 def test_signing_in_and_out(site: Path) -> None:
-    """The pages, the headers that the app gets, and that forged ones are gone."""
+    """The pages work, the app gets the headers, and forged ones are removed."""
     forged = {"X-MS-CLIENT-PRINCIPAL-NAME": "admin", "X-MS-TOKEN-AAD-ID-TOKEN": "x"}
     with emulating(site, "--auth") as server:
         assert json.loads(server.request("/", forged)[2]) == {
@@ -99,7 +99,7 @@ ELSEWHERE = ("https://evil.example/", "//evil.example", "///evil.example", "/\\e
 
 
 def test_nobody_is_sent_elsewhere(site: Path) -> None:
-    """After signing in or out; test_emulator_origins has more forms."""
+    """Neither after signing in nor out; test_emulator_origins has more forms."""
     with emulating(site, "--auth") as server:
         for target in ELSEWHERE:
             cookie, location = sign_in(server, target)
@@ -111,7 +111,7 @@ def test_nobody_is_sent_elsewhere(site: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "site.azurewebsites.net"])
 def test_the_sites_own_urls_are_targets(site: Path, host: str) -> None:
-    """As a page's script or `request.url` has them: their path is where it leads."""
+    """As a page's script or `request.url` has them: only their path is used."""
     with emulating(site, "--auth") as server:
         port = "" if "." in host and host[0] == "s" else f":{server.port}"
         assert sign_in(server, f"http://{host}{port}/back?a=b")[1] == "/back?a=b"
@@ -120,7 +120,7 @@ def test_the_sites_own_urls_are_targets(site: Path, host: str) -> None:
 
 @pytest.mark.parametrize("raw", [(), ("--raw",)], ids=["", "raw"])
 def test_forms_of_other_sites(site: Path, raw: tuple[str, ...]) -> None:
-    """By what a browser says of where a form comes from."""
+    """They are refused by the browser's headers about the origin of a form."""
     with emulating(site, "--auth", *raw) as server:
         here = f"http://127.0.0.1:{server.port}"
         for headers, status in (
@@ -167,7 +167,7 @@ def another_site(pages: dict[str, str]) -> Iterator[int]:
 
 
 def test_another_sites_pages_in_a_browser(site: Path) -> None:
-    """Forms, links and images of a page on another port; and redirects as it reads them."""
+    """Forms, links and images of a page on another port; and redirects as a browser reads them."""
     skip_or_fail(browser.missing())
     text = "document.body.innerText"
     heading = "document.querySelector('h1').innerText"
@@ -215,7 +215,7 @@ def test_another_sites_pages_in_a_browser(site: Path) -> None:
 
 
 def test_without_it_nobody_signs_in(site: Path) -> None:
-    """Such paths are the app's; forged headers, which the platform passes on, are not believed."""
+    """Such paths are the app's; forged headers, which the platform passes on, are not trusted."""
     with emulating(site) as server:
         told = json.loads(server.request("/.auth/me", {"X-MS-CLIENT-PRINCIPAL-NAME": "a"})[2])
         assert (told["user"], told["headers"]) == (None, [])
@@ -224,7 +224,7 @@ def test_without_it_nobody_signs_in(site: Path) -> None:
 @only_on(14)
 @pytest.mark.parametrize("example", ["flask_app", "django_app"])
 def test_example_in_a_browser(tmp_path: Path, example: str) -> None:
-    """Sign in, see the name, sign out: as a visitor does."""
+    """Sign in, see the name, sign out, as a user does."""
     skip_or_fail(browser.missing())
     site = tmp_path / example
     shutil.copytree(ROOT / "examples" / example, site)

@@ -1,4 +1,4 @@
-"""Both examples in a real browser, through `--https`, in both forms of web.config."""
+"""Both examples in a real browser, with `--https`, in both forms of web.config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.servers import ROOT
 @pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
 @pytest.mark.parametrize("example", ["flask_app", "django_app"])
 def test_a_form_is_sent_as_deployed(tmp_path: Path, example: str, kind: str) -> None:
-    """The page, its style and the greeting come over https; CSRF checks and redirects hold."""
+    """The page, its style and the greeting come over HTTPS; CSRF checks and redirects work."""
     skip_or_fail(browser.missing())
     site = tmp_path / example
     shutil.copytree(ROOT / "examples" / example, site)

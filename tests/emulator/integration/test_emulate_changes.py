@@ -1,4 +1,4 @@
-"""What changes while a site is emulated, and how the emulator ends when things are in hand."""
+"""Changes of a site while it is emulated, and the emulator's end while requests are running."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.emulator import (
 from tests.support.servers import Server, clean_environ, serving
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-# Answers with the text of a file; some paths stream until the file `go` is there, or never answer.
+# Responds with the text of a file; some paths stream until the file `go` exists, or never respond.
 APP = """
     import os, threading, time
 
@@ -64,7 +64,7 @@ RUNSERVER = """
 
 
 def config(kind: str, which: str = "one", more: str = "") -> str:
-    """Give a web.config of a kind whose app answers with `which`."""
+    """Return a web.config of a kind whose app responds with `which`."""
     if kind == "fastcgi":
         settings = '<add key="WSGI_HANDLER" value="app.application"/>'
         return web_config(FASTCGI + more, f'{settings}<add key="WHICH" value="{which}"/>')
@@ -85,13 +85,13 @@ def site(folder: Path, kind: str) -> Path:
 
 
 def which(server: Server, path: str = "/") -> str:
-    """Ask what the app was told."""
+    """Request the app's text."""
     status, _, body = server.request(path)
     return body.decode() if status == 200 else f"{status}"
 
 
 def wait_for(true: Callable[[], bool], server: Server, seconds: float = 20) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, server.log()
@@ -100,7 +100,7 @@ def wait_for(true: Callable[[], bool], server: Server, seconds: float = 20) -> N
 
 @pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
 def test_an_answer_in_hand_is_finished(tmp_path: Path, kind: str) -> None:
-    """A stream that has begun goes on to its end, while new requests see the new web.config."""
+    """A started stream continues to its end, while new requests see the new web.config."""
     folder = site(tmp_path, kind)
     with emulating(folder) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -115,7 +115,7 @@ def test_an_answer_in_hand_is_finished(tmp_path: Path, kind: str) -> None:
 
 
 def test_from_one_kind_to_the_other(tmp_path: Path) -> None:
-    """A web.config may become one of the other kind, and back."""
+    """A web.config may change to the other kind, and back."""
     folder = site(tmp_path, "httpplatform")
     with emulating(folder) as server:
         assert which(server) == "one"
@@ -126,7 +126,7 @@ def test_from_one_kind_to_the_other(tmp_path: Path) -> None:
 
 
 def test_a_start_that_hangs_is_mended_by_editing(tmp_path: Path) -> None:
-    """What is still starting is given up at once; who waits is answered by what comes after."""
+    """A process that is still starting is ended; waiting requests get the next one's response."""
     folder = site(tmp_path, "httpplatform")
     (folder / "hang.txt").touch()
     command = ("-m", "appsvc_runtime", "emulate", str(folder), "--port", "{port}")
@@ -143,7 +143,7 @@ def test_a_start_that_hangs_is_mended_by_editing(tmp_path: Path) -> None:
 
 
 def test_a_nested_file_counts(tmp_path: Path) -> None:
-    """Made, edited, and moved with its folder."""
+    """A new, changed or moved nested file counts, also if its folder is moved."""
     folder = site(tmp_path, "httpplatform")
     (folder / "static").mkdir()
     (folder / "static" / "a.txt").write_text("a file", "utf-8")
@@ -159,7 +159,7 @@ def test_a_nested_file_counts(tmp_path: Path) -> None:
 
 
 def test_a_file_elsewhere_is_watched(tmp_path: Path) -> None:
-    """That of `--config`, too."""
+    """The file of `--config` is watched too."""
     folder = site(tmp_path, "httpplatform")
     other = tmp_path / "elsewhere" / "my.config"
     other.parent.mkdir()
@@ -172,7 +172,7 @@ def test_a_file_elsewhere_is_watched(tmp_path: Path) -> None:
 
 @linux_only
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
-    """A file that cannot be told of is said once; other changes are seen all the same."""
+    """A file that cannot be reported is logged once; other changes are still seen."""
     folder = site(tmp_path, "httpplatform")
     with emulating(folder) as server:
         Path(os.fsdecode(os.fsencode(folder) + b"/\xff.txt")).touch()
@@ -190,13 +190,13 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
 @linux_only
 @pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
 def test_a_second_signal_ends_at_once(tmp_path: Path, kind: str) -> None:
-    """Whatever is in hand, and what the app has started; nothing is left, and no traceback."""
+    """Running requests and processes started by the app end too; nothing is left, no traceback."""
     folder = site(tmp_path, kind)
     with emulating(folder) as server:
         assert which(server, "/spawn") == "one"
         with socket.create_connection(("127.0.0.1", server.port), 20) as waiting:
             waiting.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert which(server) == "one"  # by another thread or process
+            assert which(server) == "one"  # in another thread or process
             server.process.send_signal(signal.SIGINT)
             server.process.send_signal(signal.SIGINT)
             began = time.monotonic()
@@ -211,7 +211,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("signals", [1, 2])
 @pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
 def test_what_was_replaced_ends_as_well(tmp_path: Path, kind: str, signals: int) -> None:
-    """Processes that a change of web.config replaced, and that still have a request in hand."""
+    """Processes that a change replaced, and that still have a running request, end too."""
     folder = site(tmp_path, kind)
     with emulating(folder) as server:
         assert which(server, "/spawn") == "one"
@@ -229,7 +229,7 @@ def test_what_was_replaced_ends_as_well(tmp_path: Path, kind: str, signals: int)
 
 
 def test_a_check_that_is_interrupted(tmp_path: Path) -> None:
-    """It is no success: a pipeline must not go on."""
+    """It is not a success: a pipeline must stop."""
     folder = site(tmp_path, "fastcgi")
     command = ("-m", "appsvc_runtime", "emulate", str(folder), "--check", "/hang")
     with serving(*command, "--port", "{port}", cwd=folder.parent) as server:

@@ -12,7 +12,7 @@ from tests.support.emulator import emulating
 from tests.support.servers import ROOT
 
 DATA = Path(__file__).parents[2] / "data" / "webconfig"
-# What the article's FastCGI form names: `app.wsgi_app()`.
+# The name in the article's FastCGI form: `app.wsgi_app()`.
 FACTORIES = {
     "flask_app": "\n\ndef wsgi_app():\n    return app\n",
     "django_app": (
@@ -31,7 +31,7 @@ def copy(example: str, folder: Path) -> Path:
 
 
 def page(port: int, path: str = "/") -> str:
-    """Ask for a page."""
+    """Request a page."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", path)
     response = connection.getresponse()
@@ -59,14 +59,14 @@ def test_the_articles_files_verbatim(tmp_path: Path, example: str, kind: str) ->
 
 
 def process(port: int) -> str:
-    """Give the number of the process that answers."""
+    """Return the id of the process that responds."""
     return page(port, "/visitor.json").rpartition('"pid":')[2].strip(" }\n")
 
 
 @pytest.mark.parametrize("kind", ["httpplatform", "fastcgi"])
 @pytest.mark.parametrize("example", sorted(FACTORIES))
 def test_the_examples_own_files(tmp_path: Path, example: str, kind: str) -> None:
-    """Both forms that an example holds run, without a finding but which file was read."""
+    """Both forms in an example run, with no finding except which file was read."""
     site = copy(example, tmp_path)
     with emulating(site, "--as", kind, "--set", "SECRET_KEY=for-tests") as server:
         assert "Welcome" in page(server.port)

@@ -1,4 +1,4 @@
-"""An emulator that is killed (SIGKILL) leaves no process, whatever it plays."""
+"""An emulator that is killed (SIGKILL) leaves no process, whatever host it emulates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.servers import clean_environ
 pytestmark = pytest.mark.skipif(
     not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
 )
-# A child in the session, a daemon out of it, and one whose parent is gone: PDEATHSIG ends none.
+# A child in the session, a daemon outside of it, and an orphan: PDEATHSIG ends none of these.
 STARTS = """
     import subprocess, sys
     subprocess.Popen(["sh", "-c", "setsid sleep 601 & sleep 602 & exec sleep 603"])
@@ -89,7 +89,7 @@ LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMEN
 def test_nothing_is_left(
     tmp_path: Path, cache: Path, files: dict[str, str | bytes], command: tuple[str, ...]
 ) -> None:
-    """Neither what the emulator has started, nor what that has, nor the guard."""
+    """No process of the emulator's is left, nor its children's, nor the guard."""
     make_site(tmp_path / "site", files)
     mark = f"OF=killed-{tmp_path.name}-{os.getpid()}"
     with (tmp_path / "output").open("wb") as output:
@@ -118,7 +118,7 @@ def test_nothing_is_left(
 
 
 def _sleeping(mark: str) -> list[str]:
-    """Return for how long those with a mark sleep, sorted."""
+    """Return the sleep times of processes with a mark, sorted."""
     lines = []
     for pid in alive_with(mark):
         with contextlib.suppress(OSError):

@@ -71,7 +71,7 @@ CASES = [
 def test_refusals(
     tmp_path: Path, files: dict[str, str | bytes], options: list[str], said: str
 ) -> None:
-    """Each says what and where, on standard error, without a traceback."""
+    """Each error says what and where, on standard error, without a traceback."""
     site = make_site(tmp_path / "site", files)
     site.mkdir(exist_ok=True)
     result = run("-m", "appsvc_runtime", "emulate", str(site), "--port", "0", *options)
@@ -85,14 +85,14 @@ def test_refusals(
 
 
 def test_a_site_that_is_not_there(tmp_path: Path) -> None:
-    """It is named."""
+    """The error names the site."""
     result = run("-m", "appsvc_runtime", "emulate", str(tmp_path / "none"))
     assert result.returncode == 2
     assert result.stderr.startswith("Error: The site folder ")
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
-    """It is said at once, before a process is started."""
+    """The error comes at once, before a process is started."""
     site = make_site(tmp_path / "site", {"web.config": GOOD})
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -104,7 +104,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 
 
 def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
-    """Errors come together, each with its line."""
+    """Errors are reported together, each with its line."""
     broken = HTTPPLATFORM + (
         '\n<httpPlatform processPath="D:\\no\\java.exe"\n startupTimeLimit="x"/>'
         '\n<staticContent><mimeMap fileExtension=".a"/></staticContent>'

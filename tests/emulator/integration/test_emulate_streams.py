@@ -1,4 +1,4 @@
-"""What streams through the emulator: WebSockets, events, large bodies; and how many at once."""
+"""Streams through the emulator: WebSockets, events, large bodies; and parallel requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, emulating, make_site, web_config
 from tests.support.servers import Server
 
-# A server of its own, with an echo, events and bodies; it tells which headers came.
+# The site's own server, with an echo, events and bodies; it returns the headers that it got.
 SERVER = """
     import asyncio, json, os, sys
     from aiohttp import web
@@ -91,7 +91,7 @@ COUNTED = """
 
 
 def fast_cgi(**limits: str) -> str:
-    """Give a fastCgi section with these attributes for the article's processes."""
+    """Return a fastCgi section with these attributes for the article's processes."""
     words = " ".join(f'{name}="{value}"' for name, value in limits.items())
     return (
         r'<fastCgi><application fullPath="D:\home\Python311x64\python.exe" '
@@ -100,20 +100,20 @@ def fast_cgi(**limits: str) -> str:
 
 
 def fastcgi_site(folder: Path, **limits: str) -> Path:
-    """Make a site whose app tells which process it is."""
+    """Make a site whose app returns its process id."""
     settings = '<add key="WSGI_HANDLER" value="app.application"/>'
     config = web_config(FASTCGI + fast_cgi(**limits) + LIMIT, settings)
     return make_site(folder / "site", {"web.config": config, "app.py": COUNTED})
 
 
 def platform_site(folder: Path) -> Path:
-    """Make a site with a server of its own."""
+    """Make a site with its own server."""
     config = web_config(HTTPPLATFORM + PLATFORM + LIMIT)
     return make_site(folder / "site", {"web.config": config, "server.py": SERVER})
 
 
 def test_websockets_and_events(tmp_path: Path) -> None:
-    """Messages go to and fro under the public name, and events come as they are sent."""
+    """Messages pass in both directions under the public name, and events come as they are sent."""
 
     async def talk(port: int) -> None:
         origin = f"http://127.0.0.1:{port}"
@@ -135,7 +135,7 @@ def test_websockets_and_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("enabled", ["True", "False"])
 def test_who_may_say_who_is_signed_in(tmp_path: Path, enabled: str) -> None:
-    """With authentication on, nobody from outside; with it off, anybody, as on the platform."""
+    """With authentication on, no client may; with it off, any may, as on the platform."""
     forged = {"X-MS-CLIENT-PRINCIPAL-NAME": "admin", "X-MS-TOKEN-AAD-ID-TOKEN": "x"}
     site = platform_site(tmp_path)
     with emulating(site, "--set", f"WEBSITE_AUTH_ENABLED={enabled}") as server:
@@ -146,7 +146,7 @@ def test_who_may_say_who_is_signed_in(tmp_path: Path, enabled: str) -> None:
 
 
 def test_version_2_of_the_module(tmp_path: Path) -> None:
-    """It appends to the forwarded headers, and proves itself by a token."""
+    """It appends to the forwarded headers, and authenticates itself by a token."""
     with emulating(platform_site(tmp_path), "--httpplatform-version", "2") as server:
         status, _, body = server.request("/headers")
     assert status == 200
@@ -157,7 +157,7 @@ def test_version_2_of_the_module(tmp_path: Path) -> None:
 
 
 def test_processes_for_requests_at_once(tmp_path: Path) -> None:
-    """Two requests at once have two processes; with one process at most they wait."""
+    """Two parallel requests get two processes; with at most one process they wait."""
     site = fastcgi_site(tmp_path, maxInstances="2")
     with emulating(site) as server:
         assert len(together(server, "/meet", 2)) == 2
@@ -165,7 +165,7 @@ def test_processes_for_requests_at_once(tmp_path: Path) -> None:
 
 
 def together(server: Server, path: str, count: int) -> set[bytes]:
-    """Ask several times at once; give the different answers."""
+    """Send several requests at once; return the different responses."""
     answers: list[tuple[int, bytes]] = []
 
     def ask() -> None:
@@ -182,7 +182,7 @@ def together(server: Server, path: str, count: int) -> set[bytes]:
 
 
 def test_processes_are_replaced(tmp_path: Path) -> None:
-    """After instanceMaxRequests requests each, without an error for anybody."""
+    """After instanceMaxRequests requests each, without an error for any client."""
     site = fastcgi_site(tmp_path, instanceMaxRequests="3", maxInstances="1")
     with emulating(site) as server:
         pids = [server.request("/x")[2] for _ in range(7)]
@@ -192,7 +192,7 @@ def test_processes_are_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_large_bodies_are_not_held(tmp_path: Path) -> None:
-    """20 MB up and down leave the emulator's memory as it was, by a few MB."""
+    """20 MB up and down increase the emulator's memory by a few MB only."""
     site = fastcgi_site(tmp_path, activityTimeout="300", requestTimeout="300")
     with emulating(site) as server:
         assert server.request("/x")[0] == 200
@@ -209,6 +209,6 @@ def test_large_bodies_are_not_held(tmp_path: Path) -> None:
 
 
 def peak(pid: int) -> float:
-    """Give what a process has held at most, in MB."""
+    """Return the peak memory of a process, in MB."""
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -30,7 +30,7 @@ SHOW = """
 
 
 def test_continuous_job_has_what_kudu_gives(tmp_path: Path) -> None:
-    """Variables, a copy to run in, the shutdown file at the end."""
+    """It gets variables, a copy to run in, and the shutdown file at the end."""
     site = make_site(tmp_path / "mysite", {f"{CONTINUOUS}queue/run.py": SHOW})
     with emulating(site, "--as", "webjob") as emulator:
         log = emulator.wait_for(r"queue +in ")
@@ -58,7 +58,7 @@ def test_continuous_job_has_what_kudu_gives(tmp_path: Path) -> None:
 
 
 def test_job_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    """After the stopping_wait_time of its settings.job, with what it has started."""
+    """It is killed after the stopping_wait_time in its settings.job, with its child processes."""
     site = make_site(
         tmp_path / "mysite",
         {
@@ -75,7 +75,7 @@ def test_job_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 
 
 def test_job_that_ends_is_started_again(tmp_path: Path) -> None:
-    """After WEBJOBS_RESTART_TIME, whatever it ended with; each run is counted in the log."""
+    """It restarts after WEBJOBS_RESTART_TIME, whatever its exit code; the log counts the runs."""
     site = make_site(
         tmp_path / "mysite",
         {f"{CONTINUOUS}a/run.py": "raise SystemExit(3)", f"{CONTINUOUS}b/run.sh": "echo done"},
@@ -88,7 +88,7 @@ def test_job_that_ends_is_started_again(tmp_path: Path) -> None:
 
 
 def test_log_stops_after_100_lines_of_a_stream(tmp_path: Path) -> None:
-    """As Kudu's does; the emulator shows all, and says where Kudu's ends."""
+    """As Kudu's does; the emulator shows all lines, and reports where Kudu's log ends."""
     code = "for number in range(150): print('line', number)\nimport time\ntime.sleep(600)"
     site = make_site(
         tmp_path / "mysite",
@@ -105,7 +105,7 @@ def test_log_stops_after_100_lines_of_a_stream(tmp_path: Path) -> None:
 
 
 def test_changed_files_start_a_job_again(tmp_path: Path) -> None:
-    """Those of the job alone; its copy is made anew."""
+    """Only the job's own files count; they are copied again."""
     wait = "import time\ntime.sleep(600)"
     stop = '{"stopping_wait_time": 0}'
     site = make_site(
@@ -127,7 +127,7 @@ def test_changed_files_start_a_job_again(tmp_path: Path) -> None:
 
 
 def test_disabled_job(tmp_path: Path) -> None:
-    """disable.job keeps it from running until it is gone."""
+    """disable.job keeps it from running until the file is removed."""
     site = make_site(
         tmp_path / "mysite",
         {
@@ -218,11 +218,11 @@ def test_launcher_in_a_webjob(tmp_path: Path) -> None:
     ("files", "options", "said"),
     [
         ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", ""], "--trigger names no job"),
-        ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob"], "No job here runs by itself"),
+        ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob"], "No job of the site runs by itself"),
         ({"a.txt": ""}, ["--as", "webjob"], "There is no WebJob in"),
-        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "b"], "There is no triggered job 'b'. There"),
-        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "a"], "a is continuous, which nobody trigg"),
-        ({f"{TRIGGERED}a/x.txt": ""}, ["--trigger", "a"], "no file that could be run"),
+        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "b"], "There is no triggered job 'b'. App_Data"),
+        ({f"{CONTINUOUS}a/run.py": ""}, ["--trigger", "a"], "a is continuous, so it cannot be trigg"),
+        ({f"{TRIGGERED}a/x.txt": ""}, ["--trigger", "a"], "no file that can be run"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "webjob", "--https"], "--https means nothing to W"),
         ({f"{TRIGGERED}a/run.py": ""}, ["--as", "linux", "--trigger", "a"], "means nothing to the"),
     ],
@@ -231,7 +231,7 @@ def test_launcher_in_a_webjob(tmp_path: Path) -> None:
 def test_what_cannot_be_emulated(
     tmp_path: Path, files: dict[str, str], options: list[str], said: str
 ) -> None:
-    """One sentence, exit code 2, no traceback."""
+    """The error is one sentence with exit code 2, without a traceback."""
     site = make_site(tmp_path / "S", files)
     result = run("-m", "appsvc_runtime", "emulate", str(site), *options)
     assert result.returncode == 2, result.stdout
@@ -241,7 +241,7 @@ def test_what_cannot_be_emulated(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it runs")
 def test_job_for_windows_is_said_and_left_out(tmp_path: Path) -> None:
-    """Another file is not chosen in silence: the platform would not."""
+    """No other file is chosen silently: the platform would not choose one."""
     site = make_site(
         tmp_path / "S",
         {
@@ -258,7 +258,7 @@ def test_job_for_windows_is_said_and_left_out(tmp_path: Path) -> None:
 
 
 def test_jobs_that_come_and_go_and_change(tmp_path: Path) -> None:
-    """A new job begins, one that is gone ends, settings count from the next start on."""
+    """A new job starts, a removed one stops, changed settings apply from the next start on."""
     wait = "import time\nprint('up', flush=True)\ntime.sleep(600)"
     slow, quick = '{"stopping_wait_time": 600}', '{"stopping_wait_time": 0}'
     site = make_site(
@@ -270,14 +270,14 @@ def test_jobs_that_come_and_go_and_change(tmp_path: Path) -> None:
         make_site(site, {f"{CONTINUOUS}b/run.py": wait, f"{CONTINUOUS}b/settings.job": slow})
         emulator.wait_for("b +up")
         (site / f"{CONTINUOUS}a").rename(tmp_path / "a")  # at once, not file by file
-        emulator.wait_for(r"a +It is gone: stopped\.")
+        emulator.wait_for(r"a +It was removed: stopped\.")
         emulator.wait_for(r"a +\(It did not stop within 0 s and is killed\.\)")
         (site / f"{CONTINUOUS}b/settings.job").write_text(quick)
         emulator.wait_for("b +WEBJOBS_SHUTDOWN_FILE is written; 600 s are left")
 
 
 def test_two_runs_of_a_triggered_job_never_at_once(tmp_path: Path) -> None:
-    """Nor by two emulators; and neither takes the other's copy away."""
+    """Not even by two emulators; and neither removes the other's copy."""
     site = make_site(
         tmp_path / "mysite",
         {
@@ -293,11 +293,11 @@ def test_two_runs_of_a_triggered_job_never_at_once(tmp_path: Path) -> None:
         emulator.wait_for("slow +begun")
         result = run(*command)
         assert result.returncode == 1
-        assert "Not run: it is running, and two never do at once." in result.stdout
+        assert "Not run: it is already running, and never runs twice at once." in result.stdout
         assert list((tmp_path / ".appsvc/mysite/temp").glob("run-*/jobs/triggered/slow/*/run.py"))
         emulator.process.send_signal(2)
         emulator.process.send_signal(2)
-        assert emulator.process.wait(40) == 130  # it was cut off
+        assert emulator.process.wait(40) == 130  # it was interrupted
     assert not list((tmp_path / ".appsvc/mysite/temp").glob("run-*"))
 
 
@@ -313,7 +313,7 @@ def test_arguments_are_split_as_on_a_command_line_and_not_shown(tmp_path: Path) 
 
 
 def test_log_of_a_triggered_run_is_whole(tmp_path: Path) -> None:
-    """However long; Kudu rolls only those of continuous jobs."""
+    """It is not shortened; Kudu rotates only logs of continuous jobs."""
     code = "for number in range(20_000): print('line', number, 'x' * 60)"
     site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": code})
     assert run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a").returncode == 0
@@ -322,7 +322,7 @@ def test_log_of_a_triggered_run_is_whole(tmp_path: Path) -> None:
 
 
 def test_stopped_by_a_setting(tmp_path: Path) -> None:
-    """WEBJOBS_STOPPED is for triggered jobs too."""
+    """WEBJOBS_STOPPED applies to triggered jobs too."""
     site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": "print('ran')"})
     setting = "WEBJOBS_STOPPED=1"
     result = run("-m", "appsvc_runtime", "emulate", str(site), "--trigger", "a", "--set", setting)

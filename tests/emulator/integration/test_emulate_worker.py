@@ -65,18 +65,18 @@ CSCFG = f"""<ServiceConfiguration xmlns="{NAMESPACE}ServiceConfiguration">
 
 
 class Emulated:
-    """An emulator that runs; its log."""
+    """A running emulator and its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
         self._output = output
 
     def log(self) -> str:
-        """Give what it has printed so far."""
+        """Return its output so far."""
         return self._output.read_text("utf-8", "replace")
 
     def wait_for(self, pattern: str, times: int = 1, seconds: float = 40) -> str:
-        """Wait until it has printed what a pattern finds; give the log."""
+        """Wait until its output matches a pattern; return the log."""
         deadline = time.monotonic() + seconds
         while len(re.findall(pattern, self.log(), re.MULTILINE)) < times:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -85,7 +85,7 @@ class Emulated:
         return self.log()
 
     def stop(self) -> int:
-        """Press Ctrl-C; give the exit code."""
+        """Press Ctrl-C; return the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
@@ -117,7 +117,7 @@ def emulating(site: Path, *options: str, **variables: str) -> Iterator[Emulated]
 
 
 def test_role_of_a_definition(tmp_path: Path) -> None:
-    """Command line, variables, folders and logs of each instance, as the fabric and ps.cmd have."""
+    """Each instance has the command line, variables, folders and logs of the fabric and ps.cmd."""
     site = make_site(
         tmp_path / "S",
         {"ServiceDefinition.csdef": csdef("W"), "ServiceConfiguration.cscfg": CSCFG,
@@ -136,7 +136,7 @@ def test_role_of_a_definition(tmp_path: Path) -> None:
         ):
             assert log.count(line) == 2, line
         assert len(set(re.findall(r"MY_ID=(.*)", log))) == 2
-        assert "MY_NOTHING" in log.partition("Ready")[0]  # said, with the xpath that gives nothing
+        assert "MY_NOTHING" in log.partition("Ready")[0]  # a warning: its xpath has no value
         assert "MY_NOTHING=" not in log
         stores = {Path(path) for path in re.findall(r"DiagnosticStore=(.*)", log)}
         assert len(stores) == 2
@@ -150,7 +150,7 @@ def test_role_of_a_definition(tmp_path: Path) -> None:
 
 
 def test_settings_and_instances_from_the_command_line(tmp_path: Path) -> None:
-    """They count more than what the configuration says."""
+    """They override the configuration."""
     site = make_site(
         tmp_path / "S",
         {"ServiceDefinition.csdef": csdef("W"), "ServiceConfiguration.cscfg": CSCFG,
@@ -164,7 +164,7 @@ def test_settings_and_instances_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_role_folder_without_a_definition(tmp_path: Path) -> None:
-    """A worker.py is run as the templates' definition would have it."""
+    """A worker.py is run as with the templates' definition."""
     site = make_site(tmp_path / "Worker1", {"worker.py": SHOW, "requirements.txt": ""})
     with emulating(site, "--as", "worker") as emulator:
         log = emulator.wait_for("a word of warning")
@@ -174,7 +174,7 @@ def test_role_folder_without_a_definition(tmp_path: Path) -> None:
 
 
 def test_entry_point_that_ends_is_recycled(tmp_path: Path) -> None:
-    """LaunchWorker.ps1 does not start it again; the fabric does, and the emulator says so."""
+    """LaunchWorker.ps1 does not restart it; the fabric does, and the emulator reports that."""
     site = make_site(tmp_path / "W", {"worker.py": "raise SystemExit(3)"})
     with emulating(site, "--as", "worker") as emulator:
         log = emulator.wait_for("The entry point has ended", times=2)
@@ -204,7 +204,7 @@ def test_the_example_with_its_queue(tmp_path: Path) -> None:
 
 
 def test_secrets_in_the_command_line_are_not_shown(tmp_path: Path) -> None:
-    """The definition's words are, with its variables as they stand there."""
+    """The definition's text is shown, without its variables' values."""
     site = make_site(
         tmp_path / "S",
         {
@@ -219,7 +219,7 @@ def test_secrets_in_the_command_line_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
-    """It is emptied when the instance is recycled, and never by another emulator."""
+    """It is emptied when the instance is recycled, but never by another emulator."""
     code = """
         import os, time
         place = os.path.join(os.environ["MY_STORE"], "file")
@@ -246,7 +246,7 @@ def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
         (
             {"ServiceDefinition.csdef": csdef("W", "Worker.exe")},
             [],
-            "The entry point of 'W' is not Python's",
+            "The entry point of 'W' does not run Python",
         ),
         (
             {"ServiceDefinition.csdef": csdef("W").replace("ProgramEntryPoint", "NetFxEntryPoint")},
@@ -268,7 +268,7 @@ def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
 def test_what_cannot_be_emulated(
     tmp_path: Path, files: dict[str, str], options: list[str], said: str
 ) -> None:
-    """One sentence, exit code 2, no traceback."""
+    """The error is one sentence with exit code 2, without a traceback."""
     site = make_site(tmp_path / "S", files)
     result = run("-m", "appsvc_runtime", "emulate", str(site), *options)
     assert result.returncode == 2
@@ -277,15 +277,15 @@ def test_what_cannot_be_emulated(
 
 
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
-    """It is named."""
+    """The error names it."""
     result = run("-m", "appsvc_runtime", "emulate", str(tmp_path / "none"), "--as", "worker")
     assert result.returncode == 2
-    assert f"The project folder '{tmp_path / 'none'}' is not there." in result.stderr
+    assert f"The project folder '{tmp_path / 'none'}' does not exist." in result.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only /proc shows who is left")
 def test_emulator_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    """What it started ends with it."""
+    """Its child processes end with it."""
     site = make_site(tmp_path / "W", {"worker.py": SHOW})
     with emulating(site, "--as", "worker") as emulator:
         emulator.wait_for("a word of warning")

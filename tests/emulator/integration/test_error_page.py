@@ -11,7 +11,7 @@ from tests.support.servers import serving
 
 
 def test_it_opens_at_the_end_of_the_output(tmp_path: Path) -> None:
-    """The reason is there; the whole page fits a narrow window."""
+    """It shows the reason; the whole page fits into a narrow window."""
     skip_or_fail(browser.missing())
     lines = "\n".join(f"{number} {'word ' * 60}" for number in range(300))
     page = html_page(503, 0, "Application Error", "It ended.", output=lines, command="x" * 300)

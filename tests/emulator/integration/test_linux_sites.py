@@ -1,4 +1,4 @@
-"""`appsvc emulate --as linux` as its user meets it: the examples and small sites, built and run."""
+"""`appsvc emulate --as linux` as users run it: the examples and small sites, built and run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Check = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def check(cache: Path) -> Check:
-    """Give what runs `appsvc emulate --as linux --check`."""
+    """Return a function that runs `appsvc emulate --as linux --check`."""
 
     def call(site: Path, *options: str, path: str = "/") -> subprocess.CompletedProcess[str]:
         return run(
@@ -58,15 +58,15 @@ def container(
 
 @only_on(12)
 def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
-    """Built with this very package; https, the client and redirects are right; sources stay."""
+    """It is built with this very package; https, client and redirects are right; the site stays."""
     site = copy_example("flask_app", tmp_path)
     before = digest(site)
     with container(site, cache, "--https") as server:
         log = server.log()
-        assert re.search(r"packages +appsvc-runtime is taken from ", log)
+        assert re.search(r"packages +appsvc-runtime is installed from ", log)
         assert re.search(r"plan +Flask: app\.py is the first of", log)
         assert re.search(r"container +GET /robots933456\.txt 200 in \d+ ms", log)
-        assert re.search(r"container +\(It answers, \d+\.\d s after its start\.\)", log)
+        assert re.search(r"container +\(It responds, \d+\.\d s after its start\.\)", log)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context)
@@ -90,7 +90,7 @@ def test_the_flask_example(tmp_path: Path, cache: Path, check: Check) -> None:
 
 @only_on(14)
 def test_the_django_example(tmp_path: Path, check: Check) -> None:
-    """Its static files are collected, and are answered for."""
+    """Its static files are collected and served."""
     site = copy_example("django_app", tmp_path)
     done = check(site, "--set", "SECRET_KEY=of-a-test")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -102,7 +102,7 @@ def test_the_django_example(tmp_path: Path, check: Check) -> None:
 @only_on(12)
 @pytest.mark.parametrize("name", ["fastapi_app", "starlette_app"])
 def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
-    """By their startup command; the server hears of the stop."""
+    """They run by their startup command; the server gets the stop signal."""
     site = copy_example(name, tmp_path)
     done = check(site, "--startup-command", "startup.txt", path="/healthz")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,7 +113,7 @@ def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
 
 @only_on(12, 14)
 def test_fastapi(tmp_path: Path, check: Check) -> None:
-    """As the platform starts it from Python 3.14 on, before that by its startup command."""
+    """The platform starts it from Python 3.14 on, before that only by its startup command."""
     site = copy_app("fastapi_app", tmp_path)
     options = () if sys.version_info >= (3, 14) else ("--startup-command", "startup.txt")
     done = check(site, *options)
@@ -134,7 +134,7 @@ def test_another_asgi_app(tmp_path: Path, check: Check) -> None:
 
 @contextmanager
 def taken(port: int) -> Iterator[None]:
-    """Have a port in use, if it is not already."""
+    """Occupy a port, if it is not in use already."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -150,7 +150,7 @@ def test_startup_files(tmp_path: Path, check: Check) -> None:
     """A script that names /home/site/wwwroot and port 8000; the first line of another file."""
     site = copy_app("startup_file", tmp_path)
     script = check(site, "--no-build", "--startup-command", "startup.sh")
-    if "8000 is taken on this machine" not in script.stdout:  # else by somebody else
+    if "8000 is taken on this machine" not in script.stdout:  # otherwise another process uses it
         assert script.returncode == 0, script.stdout
         assert "Listening at: http://0.0.0.0:8000" in script.stdout
     with taken(8000):
@@ -161,10 +161,10 @@ def test_startup_files(tmp_path: Path, check: Check) -> None:
 
 
 FAULTS = [
-    # site, options, what the last line says
+    # site, options, a part of the last line
     pytest.param("no_app", (), "the module app has no `app`", id="no-app"),
     pytest.param("raising", (), "KeyError: 'SECRET_THAT_IS_NOT_SET', at ", id="raising"),
-    pytest.param("missing_module", (), "the module 'yaml' is not there", id="missing-module"),
+    pytest.param("missing_module", (), "the module 'yaml' is missing", id="missing-module"),
     pytest.param(
         "no_app", ("--startup-command", "gunicron app"), "no command 'gunicron'", id="typo"
     ),
@@ -187,7 +187,7 @@ FAULTS = [
 def test_faults(
     tmp_path: Path, check: Check, name: str, options: tuple[str, ...], said: str
 ) -> None:
-    """Each is found before deploying, with exit code 1; no traceback of ours."""
+    """Each is found before a deployment, with exit code 1, without a traceback of this package."""
     site = copy_app(name, tmp_path)
     before = digest(site)
     done = check(site, "--no-build", *options)
@@ -200,7 +200,7 @@ def test_faults(
 
 
 def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
-    """Application Error, with what was run and printed; in a browser too."""
+    """Application Error, with command and output; in a browser too."""
     site = copy_app("raising", tmp_path)
     with container(site, cache, "--no-build", ready=NOT_READY) as server:
         status, _, body = server.request("/", {"Accept": "text/plain"})
@@ -213,7 +213,7 @@ def test_the_reason_is_on_the_page(tmp_path: Path, cache: Path) -> None:
 
 
 def test_no_secret_of_a_command_is_shown(tmp_path: Path, cache: Path) -> None:
-    """Neither on the page, which any client gets, nor in the log."""
+    """Neither the page, which any client gets, nor the log shows it."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     command = "DB_PASSWORD=S3cr3t python -c 'raise SystemExit(3)' --api-key S3cr3t"
     options = ("--no-build", "--startup-command", command)
@@ -227,7 +227,7 @@ def test_no_secret_of_a_command_is_shown(tmp_path: Path, cache: Path) -> None:
 
 @pytest.mark.skipif(bool(missing()) and "CI" not in os.environ, reason=missing())
 def test_the_default_site_in_a_browser(tmp_path: Path, cache: Path) -> None:
-    """It says that nothing was found, why, and what to do; it fits a narrow window."""
+    """It shows that no app was found, why, and what to do; it fits into a narrow window."""
     if missing():
         skip_or_fail(missing())
     site = copy_app("subfolder", tmp_path)
@@ -251,24 +251,24 @@ def test_the_default_site_in_a_browser(tmp_path: Path, cache: Path) -> None:
 
 
 def test_a_site_that_was_not_built(tmp_path: Path, check: Check) -> None:
-    """Without a build no package of the site is there; the setting that says so counts as well."""
+    """Without a build the site's packages are missing; so also with the setting against builds."""
     site = make_site(
         tmp_path / "site", {"app.py": "import flask_that_is_not_here\n", "requirements.txt": ""}
     )
     off = check(site, "--set", "SCM_DO_BUILD_DURING_DEPLOYMENT=false")
     assert off.returncode == 1
-    assert "Not built, as SCM_DO_BUILD_DURING_DEPLOYMENT says" in off.stdout
+    assert "Not built, because of SCM_DO_BUILD_DURING_DEPLOYMENT" in off.stdout
     assert "The site was not built" in off.stdout
 
 
 def test_a_build_for_another_python(tmp_path: Path, check: Check) -> None:
-    """What it installed would not be found: that is said before anything is started."""
+    """Its packages would not be found: that is reported before anything is started."""
     site = copy_app("counting", tmp_path)
     told = {"format": 1, "finished": True, "python": "/a/python3.2", "version": [3, 2]}
     (site / ".appsvc-build.json").write_text(json.dumps(told))
     done = check(site, "--no-build")
     assert done.returncode == 2
-    assert "was built for Python 3.2, and is to be run by Python 3." in done.stderr
+    assert "was built for Python 3.2, but would be run by Python 3." in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -276,7 +276,7 @@ def test_a_build_for_another_python(tmp_path: Path, check: Check) -> None:
     sys.platform != "linux" or os.geteuid() != 0, reason="only root mounts without more ado"
 )
 def test_a_read_only_site(tmp_path: Path, cache: Path) -> None:
-    """Where nothing may be written beside it either, the cache folder is used."""
+    """If nothing may be written beside it either, the cache folder is used."""
     copy_app("counting", tmp_path / "sites")
     emulate = f"exec {sys.executable} -m appsvc_runtime emulate --as linux --no-build --port 0"
     script = (
@@ -298,7 +298,7 @@ def test_a_read_only_site(tmp_path: Path, cache: Path) -> None:
 
 @only_on(12)
 def test_instances(tmp_path: Path, cache: Path) -> None:
-    """Three of them count apart; a health check takes an ill one out; a cookie keeps one."""
+    """Three instances count separately; a health check takes one out; a cookie keeps one."""
     site = copy_app("counting", tmp_path)
     options = ("--no-build", "--instances", "3", "--health-check", "/health")
     with container(site, cache, *options, "--health-check-interval", "0.2") as server:
@@ -321,7 +321,7 @@ def test_instances(tmp_path: Path, cache: Path) -> None:
 
 
 def test_the_front_end_is_not_trusted_by_gunicorn(tmp_path: Path, cache: Path) -> None:
-    """As on the platform: without the middleware an https visitor is an http one."""
+    """As on the platform: without the middleware an https request looks like an http one."""
     if sys.platform != "linux":
         pytest.skip("only Linux has all of 127.0.0.0/8")
     site = copy_app("counting", tmp_path)
@@ -335,7 +335,7 @@ def test_the_front_end_is_not_trusted_by_gunicorn(tmp_path: Path, cache: Path) -
 
 
 def test_a_container_that_crashes(tmp_path: Path, cache: Path) -> None:
-    """It is started again, which is said."""
+    """It is started again, and that is logged."""
     site = copy_app("counting", tmp_path)
     command = ("--startup-command", "exec gunicorn --bind 0.0.0.0:$PORT app:app")
     with container(site, cache, "--no-build", *command) as server:
@@ -347,7 +347,7 @@ def test_a_container_that_crashes(tmp_path: Path, cache: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_end(tmp_path: Path, cache: Path, number: int) -> None:
-    """A signal ends it whole, with exit code 0, and tells how the container went."""
+    """A signal ends it completely, with exit code 0, and the log has how the container ended."""
     site = copy_app("counting", tmp_path)
     command = ("--startup-command", "exec gunicorn --bind 0.0.0.0:$PORT app:app")
     with container(site, cache, "--no-build", *command) as server:
@@ -360,14 +360,14 @@ def test_the_end(tmp_path: Path, cache: Path, number: int) -> None:
 
 
 REFUSED = [
-    pytest.param(["missing"], "is not there", id="no-site"),
+    pytest.param(["missing"], "does not exist", id="no-site"),
     pytest.param(["site", "--config", "x"], "--config means nothing to the Linux", id="config"),
     pytest.param(["site", "--map", r"D:\home=x"], "--map /home=DIR", id="map"),
-    pytest.param(["site", "--health-check", "up"], "is no path", id="health"),
+    pytest.param(["site", "--health-check", "up"], "is not a path", id="health"),
     pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="python"),
     pytest.param(["site", "--python-version", "3.2"], "no python3.2 is here", id="version"),
     pytest.param(
-        ["site", "--python-version", "3.2", "--python", sys.executable], "is to have Python 3.2",
+        ["site", "--python-version", "3.2", "--python", sys.executable], "needs Python 3.2",
         id="other-version",
     ),
     pytest.param(["site", "--set", "PORT=x"], "The port from PORT is not a port", id="port"),
@@ -377,7 +377,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "said"), REFUSED)
 def test_refusals(tmp_path: Path, cache: Path, arguments: list[str], said: str) -> None:
-    """One sentence, exit code 2."""
+    """The error is one sentence with exit code 2."""
     make_site(tmp_path / "site", {"app.py": ""})
     done = run(
         "-m", "appsvc_runtime", "emulate", "--as", "linux", "--no-build", "--port", "0", *arguments,
@@ -388,7 +388,7 @@ def test_refusals(tmp_path: Path, cache: Path, arguments: list[str], said: str) 
 
 
 def test_linux_options_mean_nothing_to_iis(tmp_path: Path) -> None:
-    """They are refused rather than forgotten."""
+    """They are refused, not ignored."""
     done = run(
         "-m", "appsvc_runtime", "emulate", "--as", "fastcgi", "--instances", "2", cwd=tmp_path
     )

@@ -1,4 +1,4 @@
-"""Names of folders that are no text: printed escaped, or refused in one sentence."""
+"""Folder names that are not text: printed escaped, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names of any by
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Return a site whose name is no UTF-8 and would colour a terminal."""
+    """Return a site whose name is not UTF-8 and contains a terminal's colour code."""
     made = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\x1b[31m"))
     made.mkdir()
     (made / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
@@ -24,7 +24,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_explain(site: Path) -> None:
-    """Also where the output must be UTF-8, as it is in most languages."""
+    """It works even if the output must be UTF-8, as in most locales."""
     ended = run("-m", "appsvc_runtime", "explain", cwd=site, PYTHONIOENCODING="utf-8:strict")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert r"caf\udce9\x1b[31m (Python " in ended.stdout
@@ -37,7 +37,7 @@ def test_explain(site: Path) -> None:
 
 
 def test_build(site: Path, tmp_path: Path, cache: Path) -> None:
-    """No virtual environment can be made there; elsewhere one can."""
+    """No virtual environment can be made there, but in another folder."""
     options = {"cwd": site, "timeout": 120, "XDG_CACHE_HOME": str(cache)}
     ended = run("-m", "appsvc_runtime", "build", **options)  # type: ignore[arg-type]
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""What is written beside a user's files, or in `.appsvc`: through no link, and for nobody else."""
+"""Files written beside a user's files, or in `.appsvc`: not through links, for the owner alone."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ WRITERS: list[Callable[[Path], None]] = [
 def test_no_file_through_a_link(
     tmp_path: Path, write: Callable[[Path], None], leads_to: str
 ) -> None:
-    """Neither into a file that is there nor by making one."""
+    """Neither is an existing file written nor a new one made."""
     make_site(tmp_path, {"precious": "x", "own/y": ""})
     link = tmp_path / "own" / "file"
     link.symlink_to(tmp_path / leads_to)
@@ -63,7 +63,7 @@ def test_no_file_through_a_link(
 
 
 def test_the_launchers_lock(tmp_path: Path) -> None:
-    """It lies beside the platform's shutdown file, where somebody may have put a link."""
+    """It is beside the platform's shutdown file, where somebody may have put a link."""
     worker = make_site(tmp_path, {"worker.py": "print('worked')\n"}) / "worker.py"
     shutdown = tmp_path / "shutdown"
     lock = tmp_path / "shutdown.launcher"
@@ -84,7 +84,7 @@ def test_the_launchers_lock(tmp_path: Path) -> None:
 
 
 def test_the_copy_of_a_job(tmp_path: Path) -> None:
-    """What links lead to is copied, but no folder into itself; modes follow, as in the site."""
+    """Targets of links are copied, but no folder into itself; modes are those of the site."""
     job = make_site(tmp_path / "job", {"run.py": "x", "keys/key.pem": "secret"})
     make_site(tmp_path / "shared", {"lib.py": "shared"})
     (job / "keys").chmod(0o700)
@@ -113,7 +113,7 @@ def test_the_copy_of_a_job(tmp_path: Path) -> None:
 
 
 def test_local_storage_that_was_moved_away(tmp_path: Path) -> None:
-    """A link in its place is emptied by taking the link away."""
+    """A link in its place is removed, and its target is unchanged."""
     root = make_site(tmp_path / "project", {"role/worker.py": ""}) / "role"
     role = Role("Worker", storage=(LocalStorage("Cache", 1, True),))
     made = folders.make_folders(tmp_path / "project", "Worker_0", root, role)
@@ -132,7 +132,7 @@ def test_local_storage_that_was_moved_away(tmp_path: Path) -> None:
 
 
 def test_points_to_mount_on(tmp_path: Path) -> None:
-    """A link in the folder that stands for /home is no place to make a file."""
+    """No file is made through a link in the folder that becomes /home."""
     (tmp_path / "link").symlink_to(tmp_path / "new")
     assert not namespace._make_point(tmp_path / "link", is_folder=False)
     assert not namespace._make_point(tmp_path / "link", is_folder=True)
@@ -142,7 +142,7 @@ def test_points_to_mount_on(tmp_path: Path) -> None:
 
 
 def test_anothers_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder that all may write to, another user's `.appsvc` is not built in."""
+    """In a folder that all users may write to, another user's `.appsvc` is not used."""
     site = make_site(tmp_path / "shared" / "site", {"app.py": ""})
     (tmp_path / "shared/.appsvc").mkdir()
     real = OwnFolder.status
@@ -167,7 +167,7 @@ def test_anothers_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_anothers_link_in_place_of_our_folder(
     foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would lead to a folder of theirs, in which the interpreter is that this user runs."""
+    """It would lead to another user's folder, with an interpreter that this user would run."""
     site = make_site(tmp_path / "shared" / "site", {"app.py": ""})
     (tmp_path / "theirs").mkdir()
     (tmp_path / "shared/.appsvc").symlink_to(tmp_path / "theirs")
@@ -189,7 +189,7 @@ def test_anothers_link_in_place_of_our_folder(
 
 
 def test_a_folder_of_ours_that_the_user_keeps_elsewhere(tmp_path: Path) -> None:
-    """A link that they made is theirs: followed, and what it leads to keeps its mode."""
+    """A link that the user made is followed, and its target keeps its mode."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk").chmod(0o755)

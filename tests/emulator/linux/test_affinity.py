@@ -24,12 +24,12 @@ ASKED = [
 
 @pytest.mark.parametrize(("headers", "instance"), ASKED)
 def test_asked(headers: list[str], instance: int | None) -> None:
-    """Only the id of an instance that is there counts."""
+    """Only the id of an existing instance counts."""
     assert asked_instance(headers, IDS) == instance
 
 
 def test_how_it_is_set() -> None:
-    """Over http one cookie; over https two, both secure."""
+    """One cookie is set over HTTP; two over HTTPS, both secure."""
     plain = cookies_for("a1", "x.azurewebsites.net", secure=False)
     secure = cookies_for("a1", "x.azurewebsites.net", secure=True)
     assert plain == ["ARRAffinity=a1;Path=/;HttpOnly;Domain=x.azurewebsites.net"]

@@ -1,4 +1,4 @@
-"""One container's life, with real programs: started, asked, watched, started again, stopped."""
+"""The life of a container, with real programs: started, probed, watched, restarted, stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
 ]
 QUICK = Limits(start=15, stop=5, warmup_path="/up")
-# Answers with the status that its path ends in, and says who asked.
+# Responds with the status at the end of its path, and with the client's address.
 SERVER = """
 import http.server, os, signal, sys, time
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -45,7 +45,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 
 
 class Made:
-    """A container, and what is said of it."""
+    """A container and its log."""
 
     def __init__(self, folder: Path, command: str, limits: Limits = QUICK) -> None:
         (folder / "server.py").write_text(SERVER)
@@ -65,7 +65,7 @@ class Made:
         )
 
     def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work; whatever happens, nothing may be left running."""
+        """Do the work; nothing may be left running afterwards."""
 
         async def run() -> None:
             try:
@@ -80,11 +80,11 @@ class Made:
             assert time.monotonic() < deadline, "processes are left"
 
     def log(self) -> str:
-        """Give all that was said."""
+        """Return the whole log."""
         return "\n".join(self.said)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
+        """Wait until a condition is true."""
         deadline = time.monotonic() + 20
         while not condition():
             assert time.monotonic() < deadline, self.log()
@@ -92,7 +92,7 @@ class Made:
 
 
 def test_start_and_stop(tmp_path: Path) -> None:
-    """It is asked as the platform asks; SIGTERM reaches what was started with `exec`."""
+    """It is probed as by the platform; SIGTERM reaches a server that was started with `exec`."""
     made = Made(tmp_path, "exec PYTHON server.py 0.0.0.0 PORT")
 
     async def work() -> None:
@@ -108,7 +108,7 @@ def test_start_and_stop(tmp_path: Path) -> None:
 
 
 def test_a_servers_helper_that_ends_after_it(tmp_path: Path) -> None:
-    """It ends by itself, a moment later, as multiprocessing's does: nothing had to be killed."""
+    """It ends by itself a moment later, like multiprocessing's: it need not be killed."""
     made = Made(tmp_path, "exec PYTHON helped.py server.py 0.0.0.0 PORT")
     helper = "import sys, time; sys.stdin.read(); time.sleep(0.2)"
     (tmp_path / "helped.py").write_text(
@@ -128,7 +128,7 @@ def test_a_servers_helper_that_ends_after_it(tmp_path: Path) -> None:
 
 
 def test_a_server_without_exec(tmp_path: Path) -> None:
-    """The shell ends alone, the server is killed with it, and both are said."""
+    """The shell ends alone, the server is killed, and the log has both."""
     made = Made(tmp_path, "PYTHON server.py 0.0.0.0 PORT; true")
 
     async def work() -> None:
@@ -168,10 +168,10 @@ def test_a_stop_that_is_cancelled(tmp_path: Path) -> None:
 
 
 TROUBLES = [
-    # the command, the limits, words of why
+    # the command, the limits, a part of the reason
     pytest.param("exit 3", QUICK, "ended with exit code 3", id="exits"),
     pytest.param("nonsense", QUICK, "no command 'nonsense'", id="typo"),
-    pytest.param("PYTHON -c 'import nix'", QUICK, "the module 'nix' is not there", id="module"),
+    pytest.param("PYTHON -c 'import nix'", QUICK, "the module 'nix' is missing", id="module"),
     pytest.param("kill -9 $$", QUICK, "ended by signal 9", id="killed"),
     pytest.param(
         "exec PYTHON server.py 127.0.0.1 PORT", replace(QUICK, start=3), "nobody outside", id="loop"
@@ -180,13 +180,13 @@ TROUBLES = [
     pytest.param(
         "exec PYTHON server.py 0.0.0.0 PORT",
         Limits(2, 1, "/silent"),
-        "gave no answer",
+        "gave no response",
         id="silent",
     ),
     pytest.param(
         "exec PYTHON server.py 0.0.0.0 PORT",
         Limits(2, 1, "/x503", frozenset({200})),
-        "status 503, which WEBSITE_WARMUP_STATUSES lacks",
+        "status 503, which is not in WEBSITE_WARMUP_STATUSES",
         id="status",
     ),
 ]
@@ -194,7 +194,7 @@ TROUBLES = [
 
 @pytest.mark.parametrize(("command", "limits", "why"), TROUBLES)
 def test_a_start_that_fails(tmp_path: Path, command: str, limits: Limits, why: str) -> None:
-    """It is said why, and nothing goes on."""
+    """The reason is reported, and no process is left."""
     made = Made(tmp_path, command, limits)
 
     async def work() -> None:
@@ -209,7 +209,7 @@ def test_a_start_that_fails(tmp_path: Path, command: str, limits: Limits, why: s
 
 
 def test_the_wrong_port_is_said_early(tmp_path: Path) -> None:
-    """Long before the platform gives up."""
+    """It is reported long before the platform stops waiting."""
     other = free_port()
     made = Made(tmp_path, f"exec PYTHON server.py 0.0.0.0 {other}", replace(QUICK, start=60))
 
@@ -224,18 +224,18 @@ def test_the_wrong_port_is_said_early(tmp_path: Path) -> None:
 
 
 def test_any_answer_counts(tmp_path: Path) -> None:
-    """Also a 500, which is worth a remark."""
+    """A status of 500 counts too, with a warning."""
     made = Made(tmp_path, "exec PYTHON server.py 0.0.0.0 PORT", Limits(15, 5, "/x500"))
 
     async def work() -> None:
         assert await made.container.start() is None
 
     made.run(work)
-    assert "Warning: status 500 counts as an answer" in made.log()
+    assert "counts as started also with status 500" in made.log()
 
 
 def test_a_container_that_ends_is_started_again(tmp_path: Path) -> None:
-    """At once, and what is asked meanwhile waits for it."""
+    """It is restarted at once, and requests meanwhile wait for it."""
     made = Made(tmp_path, "exec PYTHON server.py 0.0.0.0 PORT")
 
     async def work() -> None:
@@ -255,7 +255,7 @@ def test_a_container_that_ends_is_started_again(tmp_path: Path) -> None:
 
 
 def test_a_container_that_is_replaced(tmp_path: Path) -> None:
-    """As one that was unhealthy for too long: stopped in order, and another started."""
+    """It is stopped in order and started again, as after too long in an unhealthy state."""
     made = Made(tmp_path, "echo $$ >> pids; exec PYTHON server.py 0.0.0.0 PORT")
 
     async def work() -> None:
@@ -271,7 +271,7 @@ def test_a_container_that_is_replaced(tmp_path: Path) -> None:
 
 
 def test_one_that_goes_on_failing(tmp_path: Path) -> None:
-    """It is tried again and again, each time with the reason, until it is stopped."""
+    """It is restarted again and again, each time with the reason, until it is stopped."""
     (tmp_path / "once").touch()
     made = Made(tmp_path, "rm once || exit 4; exec PYTHON server.py 0.0.0.0 PORT")
 
@@ -290,7 +290,7 @@ def test_one_that_goes_on_failing(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
-    """What cannot be started at all is a trouble as well."""
+    """A program that cannot be started is reported in the same way."""
     made = Made(tmp_path, "true")
     launch = replace(made.container._launch, argv=("/not/there",))
     made.container._launch = launch

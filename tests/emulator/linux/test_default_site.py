@@ -1,4 +1,4 @@
-"""The default site: what it says, to whom, and that it stands on nothing but Python."""
+"""The default site: what it shows, to which clients, and that it needs only Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plan(site: Path) -> StartPlan:
 
 
 def written(folder: Path, start: StartPlan, site: Path) -> Any:
-    """Write the folder, and load its app as gunicorn does: by its file alone."""
+    """Write the folder, and load its app as gunicorn does: from its file alone."""
     default_site.write_default_site(folder, start, site)
     spec = importlib.util.spec_from_file_location("application", folder / "application.py")
     assert spec is not None
@@ -35,7 +35,7 @@ def written(folder: Path, start: StartPlan, site: Path) -> Any:
 
 
 def ask(app: Any, accept: str = "", path: str = "/", method: str = "GET") -> tuple[Any, ...]:
-    """Give status, headers and body, by the rules of PEP 3333."""
+    """Return status, headers and body, by the rules of PEP 3333."""
     environ: dict[str, Any] = {"PATH_INFO": path, "REQUEST_METHOD": method}
     environ.update({"SCRIPT_NAME": "", "QUERY_STRING": ""})
     environ.update({"HTTP_ACCEPT": accept} if accept else {})
@@ -51,7 +51,7 @@ def ask(app: Any, accept: str = "", path: str = "/", method: str = "GET") -> tup
 
 @pytest.fixture
 def app(tmp_path: Path) -> Any:
-    """Give that of a site whose package lies too deep."""
+    """Return the app for a site whose package is nested too deep."""
     site = make_site(tmp_path / "site", {"src/shop/wsgi.py": ""})
     return written(tmp_path / "default", plan(site), site)
 
@@ -65,7 +65,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("accept", "kind"), KINDS)
 def test_what_it_says(app: Any, accept: str, kind: str) -> None:
-    """What was looked for, what it may come from, what to do; in either form."""
+    """It lists what was searched, possible causes and what to do, as HTML and as text."""
     status, headers, body = ask(app, accept)
     assert (status, headers["Content-Type"]) == ("200 OK", kind)
     for told in ("no app was found", "src/shop/wsgi.py is too deep", "Flask: none of", "appsvc"):
@@ -77,7 +77,7 @@ def test_what_it_says(app: Any, accept: str, kind: str) -> None:
 
 
 def test_other_paths_and_heads(app: Any) -> None:
-    """The warm-up path gets a 404 with the same page; HEAD its headers alone."""
+    """The warm-up path gets a 404 with the same page; HEAD gets only its headers."""
     page = ask(app)
     status, headers, body = ask(app, path="/robots933456.txt")
     assert (status, body) == ("404 Not Found", page[2])
@@ -86,7 +86,7 @@ def test_other_paths_and_heads(app: Any) -> None:
 
 
 def test_names_of_folders_are_escaped(tmp_path: Path) -> None:
-    """A hostile name is text; one that is no UTF-8 does not end the page."""
+    """A hostile name is escaped; a name that is not UTF-8 does not break the page."""
     name = '<script>&"\u2603' + ("\udcff" if sys.platform == "linux" else "")
     site = tmp_path / name
     body = ask(written(tmp_path / "default", plan(tmp_path), site))[2]
@@ -95,7 +95,7 @@ def test_names_of_folders_are_escaped(tmp_path: Path) -> None:
 
 
 def test_it_runs_on_every_python_that_an_image_has() -> None:
-    """From 3.8 on, and it imports nothing but the standard library."""
+    """It runs from Python 3.8 on, and imports only the standard library."""
     source = Path(os.path.abspath(default_application.__file__)).read_text("utf-8")
     tree = ast.parse(source, feature_version=(3, 8))
     for node in ast.walk(tree):

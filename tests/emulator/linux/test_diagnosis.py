@@ -1,4 +1,4 @@
-"""Why a container did not start, from what it printed: real texts, one sentence each."""
+"""Why a container did not start, from its output: real texts, one sentence each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Traceback (most recent call last):
 [2026-11-26 10:00:00 +0000] [11] [ERROR] Reason: Worker failed to boot.
 """
 ENDED = [
-    # exit code, what it printed, words of why, words of what to do
+    # exit code, output, words of the reason, words of the hint
     pytest.param(
         127,
         "/x/startup-0.sh: 11: gunicron: not found\n",
@@ -40,7 +40,7 @@ ENDED = [
         127, "s.sh: 3: daphne: not found\n", "no command 'daphne'", "requirements.txt", id="package"
     ),
     pytest.param(
-        127, "s.sh: 11: start.sh: not found\n", "the script start.sh is there", "LF", id="crlf"
+        127, "s.sh: 11: start.sh: not found\n", "the script start.sh exists", "LF", id="crlf"
     ),
     pytest.param(
         126, "s.sh: 11: ./static: Permission denied\n", "permission denied", ".sh", id="denied"
@@ -56,27 +56,27 @@ ENDED = [
         3,
         TRACEBACK.format(what="KeyError: 'SECRET_KEY'"),
         "raised KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7",
-        "Mend",
+        "Fix",
         id="raises",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'yaml'"),
-        "the module 'yaml' is not there",
+        "the module 'yaml' is missing",
         "Add pyyaml to requirements.txt",
         id="missing-renamed",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask_login.utils'"),
-        "the module 'flask_login.utils' is not there",
+        "the module 'flask_login.utils' is missing",
         "Add flask-login to requirements.txt",
         id="missing",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="ModuleNotFoundError: No module named 'shop.views'"),
-        "the module 'shop.views' is not there",
+        "the module 'shop.views' is missing",
         "It is in the site",
         id="missing-own",
     ),
@@ -84,7 +84,7 @@ ENDED = [
         1,
         '  File "/home/site/wwwroot/app.py", line 3\n    def app(:\nSyntaxError: invalid syntax\n',
         "SyntaxError: invalid syntax, at /home/site/wwwroot/app.py, line 3",
-        "Mend",
+        "Fix",
         id="syntax",
     ),
     pytest.param(
@@ -104,7 +104,7 @@ ENDED = [
     pytest.param(-9, "", "by signal 9", "memory", id="killed"),
     pytest.param(137, "", "with exit code 137", "memory", id="killed-in-shell"),
     pytest.param(0, "done\n", "ended (exit code 0)", "foreground", id="no-server"),
-    pytest.param(5, "", "with exit code 5", "printed", id="silent"),
+    pytest.param(5, "", "with exit code 5", "output", id="silent"),
 ]
 
 
@@ -124,13 +124,13 @@ def test_a_container_that_ended(code: int, output: str, why: str, hint: str) -> 
 
 
 def test_a_site_that_was_not_built() -> None:
-    """Without its packages, a missing module is no fault of requirements.txt."""
+    """Without its packages, a missing module is not a fault of requirements.txt."""
     output = TRACEBACK.format(what="ModuleNotFoundError: No module named 'flask'")
     assert "build it" in find_trouble(Seen("", 8000, output, 3, antenv=False)).hint
 
 
 def test_the_last_exception_counts() -> None:
-    """Of several, as those that are raised while another is handled."""
+    """The last of several exceptions counts, such as one raised while another is handled."""
     output = TRACEBACK.format(what="KeyError: 'first'") + TRACEBACK.format(what="OSError: second")
     assert "raised OSError: second" in find_trouble(Seen("", 8000, output, 3)).why
 
@@ -150,18 +150,18 @@ PLACES = [
 
 @pytest.mark.parametrize(("listened", "said"), PLACES)
 def test_the_wrong_place(listened: list[tuple[str, int]], said: str) -> None:
-    """A loopback bind and a wrong port are told apart."""
+    """A loopback address and a wrong port get different messages."""
     found = wrong_place(listened, 8000)
     assert said in found
     assert bool(found) is bool(said)
 
 
 RUNNING = [
-    pytest.param([("127.0.0.1", 8000)], "", "only, where nobody", "0.0.0.0", id="loopback"),
+    pytest.param([("127.0.0.1", 8000)], "", "only, which cannot", "0.0.0.0", id="loopback"),
     pytest.param([("0.0.0.0", 5000)], "", "instead of port 8000", "which is 8000", id="port"),
     pytest.param([], "", "listened on no port", "waits for", id="nothing"),
     pytest.param(
-        [("0.0.0.0", 8000)], "no answer within 30 s", "(no answer within 30 s)", "first", id="hangs"
+        [("0.0.0.0", 8000)], "no response within 30 s", "(no response", "first", id="hangs"
     ),
 ]
 
@@ -170,7 +170,7 @@ RUNNING = [
 def test_a_container_that_never_answered(
     listened: list[tuple[str, int]], answer: str, why: str, hint: str
 ) -> None:
-    """What it did instead is said, and how long the platform waited."""
+    """The message has what it did instead, and how long the platform waited."""
     found = find_trouble(Seen("", 8000, limit=230, listened=listened, answer=answer))
     assert why in found.why
     assert "within 230 s (WEBSITES_CONTAINER_START_TIME_LIMIT)" in found.why

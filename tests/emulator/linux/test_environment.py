@@ -1,4 +1,4 @@
-"""The variables of a Linux container: the platform's and the site's, nothing of a user's shell."""
+"""The variables of a Linux container: the platform's and the site's, none of a user's shell."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def environ(*settings: tuple[str, str], space: Space = INSIDE, instance: int = 0
 
 
 def test_what_the_platform_sets() -> None:
-    """The names that apps look at."""
+    """Names that apps read are set."""
     made = environ()
     told = {
         "WEBSITE_SITE_NAME": "shop",
@@ -63,7 +63,7 @@ def test_what_the_platform_sets() -> None:
 
 
 def test_nothing_of_the_shell() -> None:
-    """But what a network needs, and the programs of the machine behind the image's."""
+    """Only what a network needs is kept, and the machine's programs, after the image's."""
     made = environ()
     assert not made.keys() & {"DATABASE_URL", "PYTHONPATH", "VIRTUAL_ENV", "PIP_TARGET"}
     kept = ("HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE", "PIP_INDEX_URL", "TERM")
@@ -72,7 +72,7 @@ def test_nothing_of_the_shell() -> None:
 
 
 def test_app_settings() -> None:
-    """Under both names; a colon becomes two underscores; they win over the platform's."""
+    """They have both names; a colon becomes two underscores; they override the platform's."""
     made = environ(("Mail:Host", "mx"), ("a.b", "c"), ("WEBSITE_AUTH_ENABLED", "true"))
     assert made["Mail__Host"] == made["APPSETTING_Mail__Host"] == "mx"
     assert made["a_b"] == "c"
@@ -81,12 +81,12 @@ def test_app_settings() -> None:
 
 
 def test_the_port_is_the_emulations() -> None:
-    """Where another than the wanted one had to be taken, that counts."""
+    """If another port than the wanted one had to be used, PORT is that port."""
     assert environ(("PORT", "8000"))["PORT"] == "8123"
 
 
 def test_instances_differ() -> None:
-    """By their ids, the same at each start."""
+    """Ids differ, and are the same at each start."""
     first, second = environ(), environ(instance=1)
     assert first["WEBSITE_INSTANCE_ID"] != second["WEBSITE_INSTANCE_ID"]
     assert second["WEBSITE_ROLE_INSTANCE_ID"] == "1"
@@ -94,13 +94,13 @@ def test_instances_differ() -> None:
 
 
 def test_paths_in_settings() -> None:
-    """Without a namespace they are those of this machine."""
+    """Without a namespace they are paths of this machine."""
     made = environ(("DATA", "/home/data/x"), space=Space("/x/site", "/x/home"))
     assert (made["DATA"], made["HOME"]) == ("/x/home/data/x", "/x/home")
 
 
 def test_the_builds_steps(tmp_path: Path) -> None:
-    """They see the settings too, and no more of the shell."""
+    """Build steps see the settings too, and no more of the shell."""
     made = step_environ(SHELL, [("A:B", "1")], tmp_path)
     assert made["A__B"] == made["APPSETTING_A__B"] == "1"
     assert made["SOURCE_DIR"] == made["DESTINATION_DIR"] == str(tmp_path)
@@ -110,7 +110,7 @@ def test_the_builds_steps(tmp_path: Path) -> None:
 
 
 def test_the_link_of_a_tool_is_not_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pipx and uv put one into the user's folder: an app without the package must not find it."""
+    """pipx and uv put a link into a user's folder: an app without the package must not find it."""
     links, others, tool = (tmp_path / name for name in ("links", "others", "tool"))
     for folder in (links, others, tool / "bin"):
         folder.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_the_link_of_a_tool_is_not_on_path(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_machines_own_programs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where this command runs in the machine's own Python."""
+    """They stay even if this command runs in the machine's own Python."""
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
     assert step_environ({"PATH": "/usr/bin:/bin"}, (), tmp_path)["PATH"] == "/usr/bin:/bin"

@@ -10,7 +10,7 @@ from appsvc_runtime.emulator.linux.probe import Probed
 
 PLAN = HealthPlan("/health", failures=3)
 HISTORIES = [
-    # statuses of one of two instances, what is said of the last, whether it is healthy then
+    # statuses of one of two instances, what is logged for the last, whether it is healthy then
     pytest.param([200], "healthy (200", True, id="first"),
     pytest.param([200, 204, 299], "", True, id="nothing-new"),
     pytest.param([500], "failure 1 of 3: 500.", True, id="failure"),
@@ -20,7 +20,7 @@ HISTORIES = [
     pytest.param([500, 500, 200, 500], "failure 1 of 3: 500.", True, id="in-a-row"),
     pytest.param([500] * 4, "failure 4 of 3: 500.", False, id="more"),
     pytest.param([500] * 3 + [200], "healthy again (200): it gets", True, id="back"),
-    pytest.param([0], "failure 1 of 3: no answer", True, id="silence"),
+    pytest.param([0], "failure 1 of 3: no response", True, id="silence"),
     pytest.param([307], "a redirect to https://x/, which is not followed", True, id="redirect"),
     pytest.param([300], "failure 1 of 3: 300", True, id="bounds"),
     pytest.param([199], "failure 1 of 3: 199", True, id="lower-bound"),
@@ -28,13 +28,13 @@ HISTORIES = [
 
 
 def probed(status: int) -> Probed:
-    reason = "" if status else "no answer within 60 s"
+    reason = "" if status else "no response within 60 s"
     return Probed(status, reason, 0.01, "https://x/" if status == 307 else "")
 
 
 @pytest.mark.parametrize(("statuses", "said", "healthy"), HISTORIES)
 def test_histories(statuses: list[int], said: str, healthy: bool) -> None:
-    """Failures in a row count, one good answer ends them."""
+    """Failures in a row count, one good response resets them."""
     health = Health(PLAN, 2)
     for now, status in enumerate(statuses):
         last = health.note(0, probed(status), now)
@@ -44,7 +44,7 @@ def test_histories(statuses: list[int], said: str, healthy: bool) -> None:
 
 
 def test_a_single_instance_stays() -> None:
-    """There is nobody else to ask, which is said."""
+    """No other instance could get its requests, and the log says so."""
     health = Health(PLAN, 1)
     said = [health.note(0, probed(500), now) for now in range(3)]
     assert "as the only one" in said[-1]
@@ -52,7 +52,7 @@ def test_a_single_instance_stays() -> None:
 
 
 def states(text: str) -> list[State]:
-    """Make states: `.` is healthy, a digit when it became unhealthy."""
+    """Make states: `.` is healthy, a digit is when it became unhealthy."""
     return [State(healthy=c == ".", since=0 if c == "." else int(c)) for c in text]
 
 
@@ -71,12 +71,12 @@ ROTATION = [
 
 @pytest.mark.parametrize(("now", "percent", "left"), ROTATION)
 def test_rotation(now: str, percent: int, left: list[int]) -> None:
-    """No more than a part is taken out, those first that have been unhealthy longest."""
+    """Only a part is taken out, those first that have been unhealthy longest."""
     assert in_rotation(states(now), percent) == left
 
 
 def test_replacement() -> None:
-    """After an hour, one an hour; it begins anew."""
+    """An instance is replaced after an hour, one per hour; its state then starts over."""
     health = Health(PLAN, 3)
     for number in (0, 1):
         for _ in range(3):
@@ -85,6 +85,6 @@ def test_replacement() -> None:
         (number, now) for now in (3699.0, 3700.0, 7299.0, 7300.0, 99_999.0) for number in (2, 1, 0)
     ]
     replaced = [(number, now) for number, now in asked if health.is_replaced(number, now)]
-    # Each is asked for itself: the second has to wait for an hour, the healthy one is never.
+    # Each is checked separately: the second waits for an hour, the healthy one is never replaced.
     assert replaced == [(1, 3700.0), (0, 7300.0)]
     assert all(state.healthy for state in health.states)

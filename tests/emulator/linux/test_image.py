@@ -1,4 +1,4 @@
-"""What the image brings: made once, shared, made anew where it is not whole."""
+"""The image's packages: made once, shared, made again if incomplete."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_made_once_and_shared(cache: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_installed(tmp_path: Path) -> None:
-    """One sentence with pip's words; what is half made bears no mark of being whole."""
+    """The error is one sentence with pip's words; an incomplete folder is not marked complete."""
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
     with pytest.raises(ConfigError, match=r"cannot be installed \(pip\): No matching distribution"):
         prepare(tmp_path, **nowhere)
@@ -62,7 +62,7 @@ def test_what_cannot_be_installed(tmp_path: Path) -> None:
 
 
 def test_a_python_without_venv(tmp_path: Path) -> None:
-    """As Debian's without python3-venv: that is what to install, pip's index is not at fault."""
+    """As on Debian without python3-venv: the hint is to install that, not about pip's index."""
     python = tmp_path / "python3"
     names = ("path", "prefix", "base_prefix", "user_base", "wfastcgi", "runtime")
     told = {**dict.fromkeys(names, str(python)), "version": [3, 11, 2]}
@@ -78,7 +78,7 @@ def test_a_python_without_venv(tmp_path: Path) -> None:
 
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second waits for the first, and says so."""
+    """The second waits for the first, and reports that."""
     said: list[str] = []
     monkeypatch.setattr(made_once, "_PATIENCE", 0.5)
     made = tmp_path / "appsvc-runtime"
@@ -99,4 +99,4 @@ def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             prepare(tmp_path, said)
     finally:
         files.unlock(locks[0])
-    assert said == ["Another process is making it: waiting for that."]
+    assert said == ["Another process is making it: waiting for it."]

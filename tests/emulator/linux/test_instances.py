@@ -1,4 +1,4 @@
-"""Several containers behind the front end: requests spread, kept, and led around what is ill."""
+"""Several containers behind the front end: requests are distributed, and avoid unhealthy ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc"),
 ]
-# Tells its number; ill while there is a file that says so.
+# Responds with its number; unhealthy while a certain file exists.
 SERVER = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -45,7 +45,7 @@ NAME = "shop.azurewebsites.net"
 
 
 class Site:
-    """Some instances, and what is said."""
+    """Some instances and their log."""
 
     def __init__(
         self, folder: Path, commands: list[str], *, health: HealthPlan | None = None,
@@ -75,11 +75,11 @@ class Site:
         )
 
     def say(self, label: str, text: str) -> None:
-        """Take a line."""
+        """Add a line to the log."""
         self.said.append(f"{label} {text}")
 
     async def get(self, path: str = "/", cookie: str = "", *, secure: bool = False) -> Answer:
-        """Ask as the front end does."""
+        """Send a request as the front end does."""
         headers = CIMultiDict({"Host": NAME, "Accept": "text/plain"})
         if cookie:
             headers["Cookie"] = cookie
@@ -104,7 +104,7 @@ class Site:
             assert time.monotonic() < deadline, "processes are left"
 
     async def until(self, text: str) -> None:
-        """Wait until something is said."""
+        """Wait until a text is logged."""
         deadline = time.monotonic() + 20
         while not any(text in line for line in self.said):
             assert time.monotonic() < deadline, "\n".join(self.said)
@@ -117,7 +117,7 @@ def body(answer: Answer) -> str:
 
 
 def test_requests_are_spread_and_kept(tmp_path: Path) -> None:
-    """In turn without a cookie; a cookie keeps its instance, an unknown one gets a new one."""
+    """Without a cookie in turn; a cookie keeps its instance, an unknown one gets a new one."""
     site = Site(tmp_path, ["SERVER"] * 3)
 
     async def work() -> None:
@@ -137,7 +137,7 @@ def test_requests_are_spread_and_kept(tmp_path: Path) -> None:
 
 
 def test_without_affinity(tmp_path: Path) -> None:
-    """No cookie is set, and none is minded."""
+    """No cookie is set, and cookies are ignored."""
     site = Site(tmp_path, ["SERVER"] * 2, affinity=False)
 
     async def work() -> None:
@@ -151,13 +151,13 @@ def test_without_affinity(tmp_path: Path) -> None:
 
 
 def test_an_instance_that_does_not_start(tmp_path: Path) -> None:
-    """The others answer, which is enough; why it did not is said."""
+    """The other instances respond, which is enough; the reason of the failure is logged."""
     site = Site(tmp_path, ["exit 3", "SERVER"])
 
     async def work() -> None:
         assert await site.instances.start() == ""
         assert [body(await site.get()) for _ in range(3)] == list("111")
-        # Also for a visitor whose own instance it was.
+        # Also for a client whose own instance it was.
         moved = await site.get(cookie=f"ARRAffinity={site.ids[0]}")
         assert body(moved) == "1"
         assert moved.headers["Set-Cookie"].startswith(f"ARRAffinity={site.ids[1]};")
@@ -167,7 +167,7 @@ def test_an_instance_that_does_not_start(tmp_path: Path) -> None:
 
 
 def test_application_error(tmp_path: Path) -> None:
-    """Where none starts, visitors get the platform's page with the reason that it hides."""
+    """If no instance starts, clients get the platform's page with the reason that it hides."""
     site = Site(tmp_path, ["echo the last words; exit 3"])
 
     async def work() -> None:
@@ -185,7 +185,7 @@ def test_application_error(tmp_path: Path) -> None:
 
 
 def test_an_instance_that_breaks_off(tmp_path: Path) -> None:
-    """The visitor is told; the next one gets the container that was started again."""
+    """The client gets an error; the next request gets the restarted container."""
     site = Site(tmp_path, ["SERVER"])
 
     async def work() -> None:
@@ -217,7 +217,7 @@ def test_websockets_are_kept_too(tmp_path: Path) -> None:
 
 
 def test_the_health_check(tmp_path: Path) -> None:
-    """An ill instance is taken out, goes on being asked, and comes back."""
+    """An unhealthy instance is taken out, is still checked, and comes back."""
     plan = HealthPlan("/health", interval=0.05, failures=2)
     site = Site(tmp_path, ["SERVER"] * 2, health=plan)
 

@@ -1,4 +1,4 @@
-"""What app settings say of a container's start, warm-up, health and stop."""
+"""App settings for a container's start, warm-up, health checks and stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CASES = [
 
 @pytest.mark.parametrize(("settings", "limits", "warned"), CASES)
 def test_limits(settings: dict[str, str], limits: Limits, warned: list[str]) -> None:
-    """What is out of range is clamped, what is no number is the default, and both are said."""
+    """Out of range is clamped, not a number means the default, and both are reported."""
     found, findings = read_limits(settings)
     assert found == limits
     assert [finding.where for finding in findings] == warned
@@ -47,6 +47,6 @@ HEALTH = [
 
 @pytest.mark.parametrize(("settings", "plan", "warned"), HEALTH)
 def test_health(settings: dict[str, str], plan: HealthPlan, warned: list[str]) -> None:
-    """How many failures count, and how many instances may be taken out."""
+    """Settings define how many failures count, and how many instances may be taken out."""
     found, findings = read_health("/h", 60, settings)
     assert (found, [finding.where for finding in findings]) == (plan, warned)

@@ -1,4 +1,4 @@
-"""Where a container's /home is: in a namespace of its own, or by other paths in its texts."""
+"""Where a container's /home is: in a namespace of its own, or at other paths in its texts."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "inside"), TEXTS)
 def test_paths_in_texts(text: str, inside: str) -> None:
-    """The platform's paths, and no others; with a namespace none."""
+    """The platform's paths are replaced, and no others; with a namespace none."""
     assert HERE.inside(text) == inside
     assert Space("/home/site/wwwroot", "/home", ("unshare",)).inside(text) == text
 
 
 @given(st.text(st.characters(blacklist_characters="/")))
 def test_other_texts_stay(text: str) -> None:
-    """What holds no path stays as it is."""
+    """A text without such a path is unchanged."""
     assert HERE.inside(text) == text
 
 
 def test_files_of_the_copy(tmp_path: Path) -> None:
-    """Only those that change are written; mode and bytes that are no text stay."""
+    """Only files with such paths are written; modes and bytes that are not text stay."""
     here = Space(str(tmp_path), "/x/home")
     site = make_site(
         tmp_path,
@@ -65,7 +65,7 @@ def test_files_of_the_copy(tmp_path: Path) -> None:
 
 
 def test_files_outside_of_the_copy(tmp_path: Path) -> None:
-    """They are the user's own, also where the copy has a link to one."""
+    """They are the user's own, even if the copy has a link to them."""
     mine = make_site(tmp_path / "mine", {"start.sh": "cd /home/site/wwwroot\n"}) / "start.sh"
     copy = make_site(tmp_path / "copy", {"app.py": ""})
     (copy / "start.sh").symlink_to(mine)
@@ -82,7 +82,7 @@ def space(folder: Path, **options: bool) -> Space:
 
 
 def sh(made: Space, script: str) -> str:
-    """Run a shell in a space, and give what it prints."""
+    """Run a shell in a space, and return its output."""
     done = subprocess.run(
         [*made.prefix, "/bin/sh", "-c", script], capture_output=True, text=True, check=True,
         timeout=20,
@@ -91,7 +91,7 @@ def sh(made: Space, script: str) -> str:
 
 
 def test_a_namespace(tmp_path: Path) -> None:
-    """/home is the emulated one, can be written, and is nobody else's; the pid stays."""
+    """/home is the emulated one, writable, and only the container's; the pid stays."""
     made = space(tmp_path)
     if made.note:
         pytest.skip(made.note)
@@ -101,14 +101,14 @@ def test_a_namespace(tmp_path: Path) -> None:
     assert (tmp_path / "home/LogFiles/x").read_text() == "data\n"
     assert (tmp_path / "home/site/wwwroot/new.txt").read_text() == "new\n"
     assert not os.path.exists("/home/LogFiles/x")
-    # Who is in the machine's own /home is there as well.
+    # Entries of the machine's own /home are there as well.
     assert set(os.listdir("/home")) <= set(sh(made, "ls -A /home").split("\n"))
     started = subprocess.Popen([*made.prefix, "/bin/sh", "-c", "echo $$"], stdout=subprocess.PIPE)
     assert int(started.communicate(timeout=20)[0]) == started.pid
 
 
 def test_another_folder_for_the_site(tmp_path: Path) -> None:
-    """The copy may lie anywhere."""
+    """The copy may be in any folder."""
     (tmp_path / "home/LogFiles").mkdir(parents=True)
     other = make_site(tmp_path / "other place", {"app.py": "elsewhere"})
     made = asyncio.run(make_space(other, tmp_path / "home", tmp_path / "stage"))
@@ -118,7 +118,7 @@ def test_another_folder_for_the_site(tmp_path: Path) -> None:
 
 
 def in_a_home_of_its_own(tmp_path: Path, code: str) -> str:
-    """Run Python on a machine whose /home is `machine`; give what it prints."""
+    """Run Python on a machine whose /home is `machine`; return its output."""
     if any(path.startswith("/home/") for path in (sys.executable, sys.prefix, __file__)):
         pytest.skip("what is tested lies in /home")
     (tmp_path / "run.py").write_text(
@@ -151,7 +151,7 @@ print(made.note)
 
 
 def test_a_site_in_the_machines_own_home(tmp_path: Path) -> None:
-    """Where most people's sites are: both homes are seen, files and links of it as well."""
+    """Many sites are in a user's home: both homes are visible, also files and links in them."""
     make_site(
         tmp_path / "machine",
         {
@@ -170,7 +170,7 @@ def test_a_site_in_the_machines_own_home(tmp_path: Path) -> None:
 
 
 def test_what_the_machine_calls_as_the_platform(tmp_path: Path) -> None:
-    """It is not what an app finds or writes to, and that is said."""
+    """An app does not find such entries or write to them, and that is reported."""
     make_site(
         tmp_path / "machine",
         {"you/code/home/site/wwwroot/app.py": "", "data/db": "mine\n", "LogFiles/x": "mine\n"},
@@ -186,7 +186,7 @@ def test_what_the_machine_calls_as_the_platform(tmp_path: Path) -> None:
 
 
 def test_without_a_namespace(tmp_path: Path) -> None:
-    """Paths are those of this machine, which is said with the reason."""
+    """Paths are those of this machine, and a note has the reason."""
     made = space(tmp_path, allow=False)
     assert (made.prefix, made.site) == ((), str(tmp_path / "home/site/wwwroot"))
     assert "no /home of its own (switched off)" in made.note
@@ -194,7 +194,7 @@ def test_without_a_namespace(tmp_path: Path) -> None:
 
 
 def test_where_unshare_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in many containers: what it says is the reason."""
+    """As in many containers: the reason is what unshare prints."""
     make_site(
         tmp_path / "bin", {"unshare": "#!/bin/sh\necho 'unshare: not permitted.' >&2; exit 1"}
     )
@@ -206,7 +206,7 @@ def test_where_unshare_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_paths_with_blanks(tmp_path: Path) -> None:
-    """Without a namespace they come as names that no quote is needed for."""
+    """Without a namespace, such paths are replaced by links that need no quotes."""
     made = space(tmp_path / "a b'c", allow=False)
     for quote in ("", "'", '"'):
         command = f"cat {quote}/home/site/wwwroot/app.py{quote}"

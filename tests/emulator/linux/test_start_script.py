@@ -1,4 +1,4 @@
-"""The script that a container runs: its order, and what `sh` makes of it, with stand-ins."""
+"""The script that a container runs: its order, and how `sh` executes it, with stand-ins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs sh")
 
 
 class Container:
-    """A folder that stands for a container: a site, an image whose gunicorn tells what it sees."""
+    """A folder in place of a container: a site, and an image whose gunicorn prints what it sees."""
 
     def __init__(self, folder: Path) -> None:
         tell = '#!/bin/sh\necho "$0|$PWD|$PYTHONPATH|$GUNICORN_CMD_ARGS|$HOST|$*"\n'
@@ -35,7 +35,7 @@ class Container:
     def run(
         self, start: StartPlan | None = None, *, pre_run: str = "", antenv: bool = False
     ) -> list[str]:
-        """Run the script; give the lines that it prints."""
+        """Run the script; return the lines of its output."""
         made = self.site / "antenv"
         if antenv:
             make_site(made, {"bin/activate": f'PATH="{made}/bin:$PATH"\n'})
@@ -58,12 +58,12 @@ class Container:
 
 @pytest.fixture
 def container(tmp_path: Path) -> Container:
-    """Give one."""
+    """Return a container."""
     return Container(tmp_path)
 
 
 def test_the_images_gunicorn(container: Container) -> None:
-    """Without a build it is the image's, in the site's folder, with the platform's arguments."""
+    """Without a build the image's gunicorn runs in the site's folder, as on the platform."""
     warning, line = container.run()
     program, folder, path, arguments, host, words = line.split("|")
     assert "WARNING: Could not find virtual environment" in warning
@@ -74,7 +74,7 @@ def test_the_images_gunicorn(container: Container) -> None:
 
 
 def test_the_sites_own_comes_first(container: Container) -> None:
-    """Its programs and its packages are found before the image's."""
+    """The site's programs and packages are found before the image's."""
     own = container.site / "antenv/bin/gunicorn"
     make_site(own.parent, {"gunicorn": '#!/bin/sh\necho "$0|$PYTHONPATH"\n'})
     own.chmod(0o755)
@@ -85,11 +85,11 @@ def test_the_sites_own_comes_first(container: Container) -> None:
 
 
 def test_the_pre_run_command(container: Container) -> None:
-    """It runs in the site, before any package is there; where it fails, that is told."""
+    """It runs in the site, before any package is on the path; a failure is reported."""
     lines = container.run(pre_run='echo "in $PWD with [$PYTHONPATH]"\nexit_code=7; (exit 7)')
     assert lines[1] == f"in {container.site} with []"
     assert lines[2] == (
-        "appsvc: PRE_RUN_COMMAND ended with exit code 7; the platform goes on all the same."
+        "appsvc: PRE_RUN_COMMAND ended with exit code 7; the platform continues anyway."
     )
     assert lines[-1].endswith("app:app")
     assert not [line for line in container.run(pre_run="true") if "ended with" in line]
@@ -114,7 +114,7 @@ def test_startup_commands(container: Container, command: str, program: str) -> N
 
 
 def test_a_command_that_is_not_there(container: Container) -> None:
-    """`sh` says so."""
+    """`sh` reports it."""
     start = make_plan(container.site, startup_command="nonsense", python_version=(3, 12), cores=1)
     assert "nonsense: not found" in container.run(start)[-1]
 

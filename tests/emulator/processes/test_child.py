@@ -1,4 +1,4 @@
-"""Children of the emulator: started, listened to, and ended with all that they started."""
+"""Children of the emulator: started, read, and ended with all processes that they started."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ if os.fork() == 0:
 
 
 class Log:
-    """What was said, as (label, text)."""
+    """The lines logged, as (label, text)."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
 
     def __call__(self, label: str, text: str) -> None:
-        """Keep it."""
+        """Add a line."""
         self.lines.append((label, text))
 
     def texts(self) -> list[str]:
-        """Give the texts alone."""
+        """Return the texts alone."""
         return [text for _, text in self.lines]
 
     async def wait_for(self, start: str, seconds: float = 20) -> str:
-        """Wait for a line that begins so."""
+        """Wait for a line that starts with a text."""
         deadline = time.monotonic() + seconds
         while True:
             for text in self.texts():
@@ -63,7 +63,7 @@ class Log:
 
 
 def run(call: Callable[[Log], Awaitable[Result]]) -> Result:
-    """Run a test that may take a minute at most."""
+    """Run a test with a timeout of a minute."""
     return asyncio.run(asyncio.wait_for(call(Log()), 60))
 
 
@@ -82,7 +82,7 @@ async def gone(pid: int, seconds: float = 20) -> None:
 
 
 def test_lines_come_labelled_and_the_code_is_given() -> None:
-    """Both streams, in whole lines; what has no end when the child ends is a line too."""
+    """Both streams come in whole lines; an incomplete line at the child's end is a line too."""
 
     async def check(log: Log) -> None:
         child = await start(
@@ -101,7 +101,7 @@ def test_lines_come_labelled_and_the_code_is_given() -> None:
 
 
 def test_folder_and_variables_are_those_given(tmp_path: Path) -> None:
-    """And standard input is empty."""
+    """The child has the given folder and variables, and an empty standard input."""
 
     async def check(log: Log) -> None:
         child = await Child.start(
@@ -116,7 +116,7 @@ def test_folder_and_variables_are_those_given(tmp_path: Path) -> None:
 
 
 def test_child_that_stops_when_asked() -> None:
-    """It is said, and nothing is killed."""
+    """It is logged, and nothing is killed."""
 
     async def check(log: Log) -> None:
         child = await start(log, SLEEP)
@@ -124,14 +124,14 @@ def test_child_that_stops_when_asked() -> None:
         assert await child.stop(30)
         assert child.returncode == -signal.SIGTERM
         assert "(It has stopped.)" in log.texts()
-        assert await child.stop(30)  # once more does nothing
+        assert await child.stop(30)  # a second call does nothing
         assert log.texts().count("(It has stopped.)") == 1
 
     run(check)
 
 
 def test_child_that_does_not_stop_is_killed() -> None:
-    """After the time it was given, and that is said."""
+    """After the time it was given it is killed, and that is logged."""
 
     async def check(log: Log) -> None:
         child = await start(log, IGNORE + SLEEP)
@@ -148,13 +148,13 @@ def test_child_that_does_not_stop_is_killed() -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 @pytest.mark.parametrize("leader", ["lives", "has-ended"])
 def test_what_the_child_started_ends_too(how: str, leader: str) -> None:
-    """Though it left the session, and whether or not the child itself is still there."""
+    """Processes that left the session end too, whether or not the child itself still runs."""
 
     async def check(log: Log) -> None:
         child = await start(log, LINGER + ("else: time.sleep(120)" if leader == "lives" else ""))
         lingering = int((await log.wait_for("lingering")).split()[1])
         if leader == "has-ended":
-            assert await asyncio.wait_for(child.wait(), 20) == 0  # though the pipes stay open
+            assert await asyncio.wait_for(child.wait(), 20) == 0  # although the pipes stay open
         if how == "stop":
             assert await child.stop(10)
         else:
@@ -167,7 +167,7 @@ def test_what_the_child_started_ends_too(how: str, leader: str) -> None:
 
 @needs_proc
 def test_cancelled_stop_leaves_nothing() -> None:
-    """Ctrl-C a second time: what was given time is killed at once."""
+    """As by a second Ctrl-C, processes that had time to stop are killed at once."""
 
     async def check(log: Log) -> None:
         child = await start(log, IGNORE + SLEEP)
@@ -185,7 +185,7 @@ def test_cancelled_stop_leaves_nothing() -> None:
 
 @needs_proc
 def test_cancelled_start_leaves_nothing() -> None:
-    """Wherever in the start it is."""
+    """No process is left, wherever the start is interrupted."""
 
     async def check(log: Log) -> None:
         for turns in range(12):
@@ -216,7 +216,7 @@ def test_cancelled_start_leaves_nothing() -> None:
     ],
 )
 def test_interpreter_that_cannot_be_started(tmp_path: Path, name: str, message: str) -> None:
-    """One sentence, with the program's name in it."""
+    """The error is one sentence with the program's name."""
     (tmp_path / "plain.txt").write_text("no program")
     (tmp_path / "rubbish").write_bytes(b"\0\1\2 no program")
     (tmp_path / "rubbish").chmod(0o755)
@@ -232,7 +232,7 @@ def test_interpreter_that_cannot_be_started(tmp_path: Path, name: str, message: 
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    """It is not taken for a missing interpreter."""
+    """The error names the folder, not the interpreter."""
 
     async def check(log: Log) -> None:
         with pytest.raises(ConfigError, match=r"folder .*no-such.* does not exist"):
@@ -243,7 +243,7 @@ def test_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 @needs_fork
 def test_socket_as_standard_input() -> None:
-    """As FastCGI has it: the child accepts connections on it."""
+    """As FastCGI needs it: the child accepts connections on it."""
 
     async def check(log: Log) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -265,7 +265,7 @@ def test_socket_as_standard_input() -> None:
 
 
 def test_output_is_copied_to_the_file(tmp_path: Path) -> None:
-    """Byte for byte, at its end, under a name that may hold the child's number."""
+    """Bytes are appended unchanged, to a path that may contain the child's process id."""
 
     async def check(log: Log) -> None:
         code = "import sys; sys.stdout.buffer.write(b'\\xff\\r\\nnew')"
@@ -284,7 +284,7 @@ def test_output_is_copied_to_the_file(tmp_path: Path) -> None:
 
 
 def test_streams_are_copied_apart(tmp_path: Path) -> None:
-    """As ps.cmd does; and a listener hears which stream a line came on."""
+    """Streams get separate files, as in ps.cmd; a listener gets the stream of each line."""
     heard: list[tuple[int, str]] = []
 
     async def run() -> None:
@@ -310,7 +310,7 @@ def test_streams_are_copied_apart(tmp_path: Path) -> None:
 
 
 def test_log_file_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
-    """The child runs on, and is still heard."""
+    """The child continues, and its lines are still logged."""
 
     async def check(log: Log) -> None:
         path = str(tmp_path / "no" / "log.txt")
@@ -327,7 +327,7 @@ def test_log_file_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full")
 def test_full_disk_is_said_once() -> None:
-    """The copy ends there; the lines go on."""
+    """The copy ends there; the lines are still logged."""
     lines: list[str] = []
     output = ChildOutput(lines.append)
     output.copy_to("/dev/full")
@@ -342,7 +342,7 @@ def test_full_disk_is_said_once() -> None:
 
 
 def test_much_output_takes_little_memory() -> None:
-    """However fast it comes, and in whatever lines."""
+    """Memory stays small, however fast the output is, and however long its lines."""
 
     async def check(log: Log) -> None:
         seen = 0
@@ -371,7 +371,7 @@ def test_much_output_takes_little_memory() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 4096, 65536])
 def test_lines_do_not_depend_on_how_they_arrive(size: int) -> None:
-    """Nor are characters of several bytes cut, in long lines neither."""
+    """Characters of several bytes are never cut, even in long lines."""
     lines: list[str] = []
     output = ChildOutput(lines.append)
     text = "a\r\n\né\n" + "€" * 4000 + "\n" + "end"
@@ -386,7 +386,7 @@ def test_lines_do_not_depend_on_how_they_arrive(size: int) -> None:
 
 
 def test_tail_holds_what_came_last() -> None:
-    """The last 64 lines and what is unfinished, in at most 8192 characters."""
+    """The tail is the last 64 lines and any incomplete line, in at most 8192 characters."""
     output = ChildOutput(lambda text: None)
     output.add(1, b"".join(b"%d\n" % number for number in range(100)))
     output.add(2, b"Traceback")
@@ -396,7 +396,7 @@ def test_tail_holds_what_came_last() -> None:
 
 
 def test_streams_are_not_mixed() -> None:
-    """Half a line of one does not begin a line of the other."""
+    """Half a line of one stream is not joined with a line of the other."""
     lines: list[str] = []
     output = ChildOutput(lines.append)
     output.add(1, b"half ")

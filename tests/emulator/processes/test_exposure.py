@@ -1,4 +1,4 @@
-"""What other machines can reach of an emulated site is said, once, and nothing else is."""
+"""Addresses of an emulated site that other machines can reach are reported once, and no others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_fore
 
 @pytest.mark.parametrize(("place", "open_"), PLACES)
 def test_what_others_can_reach(place: tuple[str, int], *, open_: bool) -> None:
-    """Everything but loopback addresses."""
+    """These are all addresses except loopback addresses."""
     assert reachable([place]) == ([place] if open_ else [])
 
 
 def test_one_line_for_all() -> None:
-    """At the start; a line for what comes later, none for what is known or this machine's own."""
+    """One line at the start, one for each later address, none for known or loopback addresses."""
     said: list[str] = []
     exposure = Exposure(lambda _, text: said.append(text), "as it must")
     exposure.add([("0.0.0.0", 1), ("::", 2)])
@@ -51,7 +51,7 @@ def test_one_line_for_all() -> None:
 
 
 def test_many_places_and_none() -> None:
-    """A line stays a line; nothing is said of nothing."""
+    """The line has a limited length; without addresses there is no line."""
     said: list[str] = []
     Exposure(lambda _, text: said.append(text)).tell()
     assert said == []
@@ -64,7 +64,7 @@ def test_many_places_and_none() -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux who listens")
 def test_a_container_that_starts(tmp_path: Path) -> None:
-    """It notes all that its processes listen on, also where it is not the app's own port."""
+    """All addresses of its processes are recorded, also on ports other than the app's own."""
     (tmp_path / "server.py").write_text(SERVER)
     ports = [free_port(), free_port(), free_port()]
     python = f"{sys.executable} server.py"
@@ -97,7 +97,7 @@ def test_a_container_that_starts(tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 def test_the_linux_container(tmp_path: Path, cache: Path) -> None:
-    """Before `Ready`, in one line."""
+    """The line comes before `Ready`."""
     app = "def app(e, s):\n    s('200 OK', [])\n    return [b'x']\n"
     site = make_site(tmp_path / "site", {"app.py": app})
     with emulating(site, "--as", "linux", XDG_CACHE_HOME=str(cache)) as server:
@@ -117,7 +117,7 @@ PLATFORM = (
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux who listens")
 @pytest.mark.parametrize(("host", "lines"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
 def test_a_process_of_iis(tmp_path: Path, host: str, lines: int) -> None:
-    """It need not listen on all addresses: that it does is said."""
+    """A process of IIS need not listen on all addresses; if it does, that is reported."""
     config = web_config(HTTPPLATFORM + PLATFORM.format(host=host))
     site = make_site(tmp_path / "site", {"web.config": config, "server.py": SERVER})
     with emulating(site) as server:

@@ -1,4 +1,4 @@
-"""Which Python runs a site: the order of the places, what is wrong with each, what gets into it."""
+"""Which Python runs a site: the order of places, faults of each, and the variables it gets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def called(site: Path, **environ: str) -> list[str]:
 
 @posix
 def test_the_first_of_the_places_counts(site: Path, tmp_path: Path) -> None:
-    """--python, the active one, .venv, venv, env; each is named with its reason and version."""
+    """--python, the active environment, .venv, venv, env; each is reported with its reason."""
     other, active = make_venv(tmp_path / "other"), make_venv(tmp_path / "active")
     for name in ("env", "venv", ".venv"):
         made = make_venv(site / name)
@@ -79,11 +79,11 @@ def test_the_first_of_the_places_counts(site: Path, tmp_path: Path) -> None:
     assert chosen.lines[0].startswith(f"Python: VIRTUAL_ENV ({active}) (")
     chosen = choose(site, str(other), VIRTUAL_ENV=str(active))
     assert chosen.path == str(other / "bin" / "python")
-    assert "as --python says" in chosen.lines[0]
+    assert "from --python" in chosen.lines[0]
 
 
 def test_this_commands_own_is_the_last(site: Path) -> None:
-    """And is said to be."""
+    """It is reported as this command's own."""
     chosen = choose(site)
     assert chosen.interpreter.is_own
     assert "this command's own, as the site has no virtual environment" in chosen.lines[0]
@@ -91,7 +91,7 @@ def test_this_commands_own_is_the_last(site: Path) -> None:
 
 @posix
 def test_conda(site: Path, tmp_path: Path) -> None:
-    """An active environment comes before the site's; base, which is always active, behind."""
+    """An active environment comes before the site's; base, which is always active, after it."""
     make_venv(site / ".venv")
     conda = str(make_venv(tmp_path / "conda"))
     active = called(site, CONDA_PREFIX=conda, CONDA_DEFAULT_ENV="shop")
@@ -102,7 +102,7 @@ def test_conda(site: Path, tmp_path: Path) -> None:
 
 @posix
 def test_the_folders_above_that_belong_to_the_project(site: Path, tmp_path: Path) -> None:
-    """Up to the repository's root; none that another user could have written to."""
+    """Folders up to the repository's root are searched, except where another user could write."""
     project = site.parent
     make_venv(project / ".venv")
     make_venv(tmp_path / ".venv")
@@ -117,7 +117,7 @@ def test_the_folders_above_that_belong_to_the_project(site: Path, tmp_path: Path
 
 @posix
 def test_uvs_environment(site: Path) -> None:
-    """UV_PROJECT_ENVIRONMENT counts in a project, relative to it, where it is there."""
+    """UV_PROJECT_ENVIRONMENT is used in a project, relative to it, if the folder exists."""
     make_venv(site / ".venv")
     make_venv(site / "uv-env")
     assert called(site, UV_PROJECT_ENVIRONMENT="uv-env") == [".venv of the site"]
@@ -133,7 +133,7 @@ POETRY = '[tool.poetry]\nname = "My Shop"\n[tool.other]\nname = "no"\n'
 @posix
 @pytest.mark.parametrize("variable", ["POETRY_VIRTUALENVS_PATH", "POETRY_CACHE_DIR", "XDG"])
 def test_poetrys_cache(site: Path, tmp_path: Path, variable: str) -> None:
-    """By Poetry's own naming, and of several the one that is active."""
+    """It is found by Poetry's own naming; of several, the active one is used."""
     if process.MAC and variable == "XDG":
         pytest.skip("Poetry has another cache folder there")
     (site / "pyproject.toml").write_text(POETRY, "utf-8")
@@ -158,7 +158,7 @@ def test_poetrys_cache(site: Path, tmp_path: Path, variable: str) -> None:
     [("poetry", "poetry.lock", "Poetry's"), ("pipenv", "Pipfile", "Pipenv's")],
 )
 def test_a_tool_is_asked(site: Path, tmp_path: Path, tool: str, marker: str, name: str) -> None:
-    """Where it is on PATH and the project is its; a program in the site itself is not run."""
+    """A tool on PATH is run for its own projects; a program inside the site is not run."""
     made = make_venv(tmp_path / "made")
     for folder in (tmp_path / "bin", site / "bin"):
         folder.mkdir()
@@ -175,7 +175,7 @@ def test_a_tool_is_asked(site: Path, tmp_path: Path, tool: str, marker: str, nam
 @posix
 @pytest.mark.parametrize("written", ["../../elsewhere", "{folder}", "named"])
 def test_a_file_that_names_the_environment(site: Path, tmp_path: Path, written: str) -> None:
-    """By a path, or by a name among Pipenv's."""
+    """The file holds a path, or a name among Pipenv's environments."""
     made = make_venv(tmp_path / "elsewhere")
     named = make_venv(tmp_path / "homes" / "named")
     (site / ".venv").write_text(written.replace("{folder}", str(made)) + "\n", "utf-8")
@@ -222,13 +222,13 @@ def _file(text: str) -> Callable[[Path], None]:
 WRONG = [
     pytest.param(Path.mkdir, ".venv of the site is broken: it holds no bin/python.", id="empty"),
     pytest.param(_windows, r"was made on Windows (Scripts/python.exe) and", id="windows"),
-    pytest.param(_dangling, "interpreter leads to /nowhere/python3.8, which is not", id="dangling"),
-    pytest.param(_dangling_folder, "leads to /nowhere/env, which is not there.", id="folder"),
+    pytest.param(_dangling, "interpreter leads to /nowhere/python3.8, which does", id="dangling"),
+    pytest.param(_dangling_folder, "leads to /nowhere/env, which does not exist.", id="folder"),
     pytest.param(_not_executable, "python may not be run by this user.", id="not-executable"),
     pytest.param(_no_python, "does not run as Python 3.", id="no-python"),
-    pytest.param(_other_version, "was made for Python 3.1 and its interpreter is", id="version"),
-    pytest.param(_file("no/such/env"), "names 'no/such/env', which is no folder.", id="file"),
-    pytest.param(_file(""), "names nothing, which is no folder.", id="empty-file"),
+    pytest.param(_other_version, "was made for Python 3.1, but its interpreter is", id="version"),
+    pytest.param(_file("no/such/env"), "names 'no/such/env', which is not a folder.", id="file"),
+    pytest.param(_file(""), "names nothing, which is not a folder.", id="empty-file"),
     pytest.param(_file("\x1b[31m\n" * 9), r"names '\x1b[31m", id="odd-file"),
 ]  # fmt: skip
 
@@ -238,7 +238,7 @@ WRONG = [
 def test_an_environment_that_cannot_be_used(
     site: Path, make: Callable[[Path], None], said: str
 ) -> None:
-    """It is an error where the app runs in it: another one would lack the app's packages."""
+    """It is an error if the app runs in it: another environment would lack the app's packages."""
     make(site / ".venv")
     with pytest.raises(ConfigError) as caught:
         choose(site)
@@ -255,7 +255,7 @@ def test_an_environment_that_cannot_be_used(
 def test_where_only_its_version_counts_it_is_noted(
     site: Path, make: Callable[[Path], None]
 ) -> None:
-    """A build makes an environment of its own: in WSL there is often one of Windows."""
+    """A build makes its own environment: a broken one is only noted, as one of Windows in WSL."""
     make(site / ".venv")
     chosen = choose_python(site, "", {"PATH": os.defpath}, runs_app=False)
     assert chosen.interpreter.is_own
@@ -267,7 +267,7 @@ def test_where_only_its_version_counts_it_is_noted(
 @posix
 @pytest.mark.parametrize("make", [Path.mkdir, _windows, _dangling, _dangling_folder, _file("")])
 def test_a_version_that_is_only_read(site: Path, make: Callable[[Path], None]) -> None:
-    """explain, which runs nothing, takes no version that a build would not take, and says so."""
+    """explain, which runs nothing, uses no version that a build would not use, and reports that."""
     make(site / ".venv")
     if (site / ".venv").is_dir():
         (site / ".venv/pyvenv.cfg").write_text("version = 3.1.4\n", "utf-8")
@@ -277,13 +277,13 @@ def test_a_version_that_is_only_read(site: Path, make: Callable[[Path], None]) -
 
 
 def test_a_stale_activation(site: Path) -> None:
-    """A shell whose environment was removed is told so."""
-    with pytest.raises(ConfigError, match=r"VIRTUAL_ENV \(.*gone\) names what is not there"):
+    """The error names an active environment that was removed."""
+    with pytest.raises(ConfigError, match=r"VIRTUAL_ENV \(.*gone\) does not exist"):
         choose(site, VIRTUAL_ENV=str(site / "gone"))
 
 
 def test_folders_that_only_have_the_name(site: Path) -> None:
-    """`venv` and `env` may be anything; `.env` is mostly a file of settings."""
+    """`venv` and `env` may be any folders; `.env` is mostly a file of settings."""
     (site / "env").mkdir()
     (site / "venv").mkdir()
     (site / ".env").write_text("A=1\n", "utf-8")
@@ -291,7 +291,7 @@ def test_folders_that_only_have_the_name(site: Path) -> None:
 
 
 def test_on_windows(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interpreter is in Scripts, conda's beside it; one of Linux cannot run."""
+    """The interpreter is in Scripts, conda's beside it; an environment of Linux cannot run."""
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setattr(os, "access", lambda *_: True)
     _windows(site / "venv")
@@ -311,7 +311,7 @@ def test_on_windows(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_tools_own_environment_is_not_the_projects(
     site: Path, tmp_path: Path, receipt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A runner of tools may activate it."""
+    """A tool runner may activate the tool's own environment."""
     tool = make_venv(tmp_path / "tool")
     monkeypatch.setattr(sys, "prefix", str(tool))
     make_venv(site / ".venv")
@@ -322,17 +322,17 @@ def test_the_tools_own_environment_is_not_the_projects(
 
 @posix
 def test_another_version_is_passed_over(site: Path) -> None:
-    """For --python-version; where nothing is of it, the error names what was looked for."""
+    """Environments of another version are skipped; the error names what was searched for."""
     make_venv(site / ".venv")
     environ = {"PATH": os.defpath}
     same = choose_python(site, "", environ, runs_app=False, version=sys.version_info[:2])
     assert same.reason == ".venv of the site"
-    with pytest.raises(ConfigError, match=r"to have Python 3\.99, and no python3\.99 is here"):
+    with pytest.raises(ConfigError, match=r"needs Python 3\.99, but there is no python3\.99"):
         choose_python(site, "", environ, runs_app=False, version=(3, 99))
 
 
 def test_a_pythonpath_that_is_not_passed_on(site: Path) -> None:
-    """It is said, with the way to have one, but where nothing of the shell counts anyway."""
+    """A note says so, and how to set it, except in commands that ignore the shell anyway."""
     for python in ("", sys.executable):
         note = choose(site, python, PYTHONPATH="/mine").lines[1]
         assert note.startswith("Note: PYTHONPATH of this shell is not passed on")
@@ -343,7 +343,7 @@ def test_a_pythonpath_that_is_not_passed_on(site: Path) -> None:
 
 @posix
 def test_a_command_that_only_reads_runs_nothing(site: Path, tmp_path: Path) -> None:
-    """Neither what lies in the site, which may be anybody's, nor Poetry."""
+    """It runs neither programs inside the site, which may be anybody's, nor Poetry."""
     (site / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
     for program in (site / ".venv" / "bin" / "python", tmp_path / "bin" / "poetry"):
@@ -360,7 +360,7 @@ def test_a_command_that_only_reads_runs_nothing(site: Path, tmp_path: Path) -> N
 def test_an_interpreter_is_asked_without_the_users_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the current folder nor PYTHONPATH is imported from."""
+    """Nothing is imported from the current folder or PYTHONPATH."""
     for name in ("json", "site", "importlib", "wfastcgi", "appsvc_runtime"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n", "utf-8")
     monkeypatch.chdir(tmp_path)
@@ -388,7 +388,7 @@ def _interpreter(folder: str, base: str) -> Interpreter:
 
 @posix
 def test_nothing_of_the_tool_gets_into_the_apps_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its environment is as if the app's own were activated."""
+    """The app's variables are as if its own environment were activated."""
     monkeypatch.setattr(sys, "prefix", "/tool")
     monkeypatch.setattr(sys, "executable", "/tool/bin/python")
     base = {**LEAKS, "PATH": "/tool/bin:/active/bin:/usr/bin:/app/bin", "OTHER": "1"}
@@ -400,7 +400,7 @@ def test_nothing_of_the_tool_gets_into_the_apps_process(monkeypatch: pytest.Monk
 
 @posix
 def test_a_tool_outside_of_any_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its folder is the machine's own, and stays on PATH."""
+    """The tool's folder is the machine's own, and stays on PATH."""
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
     made = app_environ({"PATH": "/usr/bin:/bin"}, _interpreter("/app", "/usr"))
@@ -424,7 +424,7 @@ def test_a_tool_outside_of_any_environment(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_of_this_package_is_started(
     words: list[str], script: str | None, expected: str
 ) -> None:
-    """By a module, or by a script that cannot do without."""
+    """This package is started as a module, or by a script that imports it unconditionally."""
     found = requirement.runtime_in(words, script)
     assert found.startswith(expected)
     assert bool(found) is bool(expected)
@@ -434,7 +434,7 @@ def test_what_of_this_package_is_started(
 def test_a_package_that_the_projects_python_lacks(
     tmp_path: Path, environ: Mapping[str, str]
 ) -> None:
-    """It is said with the way out, unless it may lie elsewhere."""
+    """It is reported with a hint, unless the package may be elsewhere."""
     lacking = _interpreter("/app", "/usr")
     if environ:
         requirement.need_runtime(lacking, "web.config:3", "-m appsvc_runtime", tmp_path, environ)
@@ -455,13 +455,13 @@ def test_a_package_that_the_projects_python_lacks(
     ],
 )
 def test_a_module_that_is_missing(output: str, name: str) -> None:
-    """The hint names it and the interpreter."""
+    """The hint names the module and the interpreter."""
     hint = requirement.missing_module(output, "/x/bin/python")
     assert (f"The module {name!r} is not installed for /x/bin/python" in hint) is bool(name)
 
 
 def test_the_question_fits_old_pythons() -> None:
-    """An app's own may be 3.6: no syntax that it does not know."""
+    """An app's Python may be 3.6: the code must not use newer syntax."""
     import ast
 
     ast.parse(interpreter._CODE, feature_version=(3, 6))

@@ -1,6 +1,6 @@
-"""Whether a process listens where it was told to, with a system that is a stand-in.
+"""Whether a process listens on its port, with a stand-in for the system.
 
-That of this machine is asked in the tests of `httpplatform`.
+The real system is tested in the tests of `httpplatform`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from appsvc_runtime.system.process_tree import Tree
 
 
 class Nobody(Tree):
-    """A tree of no processes."""
+    """A tree without processes."""
 
     def alive(self) -> list[int]:
-        """Give no process."""
+        """Return no process."""
         return []
 
 
 def test_process_that_begins_to_listen_while_it_is_looked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Is not another program: whichever is asked second sees it already."""
+    """It is not reported as another program: the second of the two calls sees it already."""
     asked: list[str] = []
 
     def is_listened_on(_port: int) -> bool:

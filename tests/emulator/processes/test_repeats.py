@@ -1,4 +1,4 @@
-"""What several tries print alike is said once."""
+"""Equal output of several tries is shown once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CASES = [
 
 @pytest.mark.parametrize(("tries", "expected"), CASES)
 def test_tries(tries: list[list[str]], expected: list[str]) -> None:
-    """Nothing that is new is lost, and what is the same is told once."""
+    """No new line is lost, and equal output is shown once."""
     said: list[str] = []
     repeats = Repeats(lambda label, text: said.append(text))
     for lines in tries:
@@ -32,7 +32,7 @@ def test_tries(tries: list[list[str]], expected: list[str]) -> None:
 
 
 def test_a_process_that_goes_on_is_heard_at_once() -> None:
-    """Once it is ready, what it prints comes as it comes."""
+    """Once a process is ready, its output is shown as it comes."""
     said: list[tuple[str, str]] = []
     repeats = Repeats(lambda label, text: said.append((label, text)))
     repeats("p", "Serving")

@@ -1,4 +1,4 @@
-"""What an emulator that was killed has left is ended by the next one; a probe leaves nothing."""
+"""The next emulator ends what a killed one has left; `ask_program` leaves nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def emulator(above: Path, mark: str) -> subprocess.Popen[bytes]:
-    """Start what stands for an emulator, which starts a server in a session of its own."""
+    """Start a stand-in for an emulator, which starts a server in a session of its own."""
     code = (
         "import os, subprocess, sys, time\n"
         "from pathlib import Path\n"
@@ -47,13 +47,13 @@ def emulator(above: Path, mark: str) -> subprocess.Popen[bytes]:
 
 
 def test_what_a_killed_emulator_left(tmp_path: Path) -> None:
-    """Its server and its folder are gone; those of one that runs stay, and so do other folders."""
+    """Its server and folder are removed; those of a running emulator, and other folders, stay."""
     killed, running = f"killed-{tmp_path.name}-{os.getpid()}", f"other-{os.getpid()}"
     (tmp_path / "run-mine").mkdir()
     first, second = emulator(tmp_path, killed), emulator(tmp_path, running)
     try:
         first.kill()
-        # It is not waited for, as in a container whose first process waits for none.
+        # Do not wait for it, as in a container whose first process waits for none.
         os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
         assert alive_with(f"OF={killed}")
         run_folder.remove_old_runs(tmp_path)
@@ -70,7 +70,7 @@ def test_what_a_killed_emulator_left(tmp_path: Path) -> None:
 
 
 def test_one_that_had_the_same_number(tmp_path: Path) -> None:
-    """What it left is no part of this run."""
+    """The remains of an earlier process with the same id are not part of this run."""
     folder = run_folder.run_folder(tmp_path)
     (folder / "stage").mkdir(parents=True)
     run_folder.remove_old_runs(tmp_path)
@@ -78,7 +78,7 @@ def test_one_that_had_the_same_number(tmp_path: Path) -> None:
 
 
 def test_marks_add_up(tmp_path: Path) -> None:
-    """What already belongs to something belongs to both."""
+    """A process that already has a mark gets both marks."""
     made = run_folder.mark_variables(tmp_path, {process_tree.MARK: "outer", "A": "b"})
     outer, inner = made.pop(process_tree.MARK).split(":")
     assert (outer, made) == ("outer", {"A": "b"})
@@ -86,7 +86,7 @@ def test_marks_add_up(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_asked(tmp_path: Path) -> None:
-    """Its output; None if it fails or cannot be started; its folder and variables are as given."""
+    """Its output, or None if it fails or cannot start; it gets the given folder and variables."""
     code = "import os; print(os.getcwd(), os.environ['A'])"
     environ = {**os.environ, "A": "b"}
     printed = ask_program([sys.executable, "-c", code], environ=environ, seconds=30, cwd=tmp_path)
@@ -96,7 +96,7 @@ def test_a_program_that_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_program_that_never_ends(tmp_path: Path) -> None:
-    """It is ended with what it waits for."""
+    """It is killed with the program that it waits for."""
     mark = f"asked-{tmp_path.name}-{os.getpid()}"
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\nsleep 600\n")

@@ -1,4 +1,4 @@
-"""Folders that no command takes for a site or an output: a disk, a home folder, what holds one."""
+"""Folders that no command accepts as site or output: a disk, a home folder, a folder above one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers import ROOT, run
 
 KINDS = ("auto", "linux", "httpplatform", "fastcgi", "worker", "webjob")
 COMMANDS = [["build"], *(["emulate", "--as", kind] for kind in KINDS)]
-# As a user writes it in the folder of `shop`; None: nothing, which is the current folder.
+# As a user writes it in the folder of `shop`; None is no argument, so the current folder.
 REFUSED = [
     pytest.param("/", "is the root of a disk", id="root"),
     pytest.param("to-root", "is the root of a disk", id="link-to-root"),
@@ -122,7 +122,7 @@ def test_commands_that_write_nothing_take_the_home_folder(
 
 
 def test_a_project_in_the_home_folder_is_a_site(home: Path) -> None:
-    """And so is one beside it, or a home folder of somebody else's name."""
+    """It is accepted, as are a folder beside it and a home folder of another name."""
     for folder in ("shop", "sub", "../ann2"):
         site_folder.check_site(home / folder, os.environ, "appsvc build")
     site_folder.check_site(ROOT, os.environ, "appsvc build")
@@ -138,12 +138,12 @@ HOMES = [
 
 @pytest.mark.parametrize(("environ", "homes"), HOMES)
 def test_home_folders(environ: dict[str, str], homes: list[str]) -> None:
-    """The variables say where; a relative one says nothing."""
+    """They come from the variables; relative paths are ignored."""
     assert [str(home) for home in site_folder.home_folders(environ)] == homes
 
 
 def test_the_account_says_where_home_is_if_no_variable_does() -> None:
-    """And under sudo it is the real user's too."""
+    """Without variables the account has it; under sudo, the real user's counts too."""
     own = Path(os.path.expanduser("~"))
     assert site_folder.home_folders({}) == [own]
     pwd = pytest.importorskip("pwd")
@@ -158,7 +158,7 @@ def test_the_account_says_where_home_is_if_no_variable_does() -> None:
     [("C:\\", True), ("c:/", True), (r"\\srv\share\\", True), (r"C:\app", False), ("C:/a/", False)],
 )
 def test_roots_of_windows(path: str, root: bool) -> None:
-    """A drive and a network share."""
+    """The root of a drive and of a network share are roots."""
     assert site_folder._is_root(PureWindowsPath(path)) is root
 
 
@@ -176,7 +176,7 @@ OUTPUTS = [
 def test_outputs_that_would_destroy(
     home: Path, capsys: pytest.CaptureFixture[str], output: str, said: str
 ) -> None:
-    """Even where the lock of a build that was killed makes the folder look like an output."""
+    """They are refused even if a killed build's lock makes the folder look like an output."""
     (home / "shop" / "to-site").symlink_to(home / "shop")
     (home / ".appsvc-build.lock").touch()
     (home / "shop" / ".appsvc-build.lock").touch()

@@ -1,4 +1,4 @@
-"""Where the cache is: as the system has it, never in the current folder."""
+"""Where the cache is: at the system's place, never in the current folder."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ CACHES = "Library/Caches" if sys.platform == "darwin" else ".cache"
     ],
 )
 def test_the_cache(environ: dict[str, str], folder: Path) -> None:
-    """What is relative, or empty, names no folder."""
+    """A relative or empty path is ignored."""
     assert cache_folder(environ) == folder / "appsvc-runtime"
 
 
 @pytest.mark.parametrize("command", ["build", "explain", "settings", "serve"])
 def test_a_current_folder_that_is_gone(command: str, tmp_path: Path) -> None:
-    """It is named as what is wrong."""
+    """The error names the current folder."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    # A file, as the command `appsvc` is one: where the current folder comes first in sys.path, and
-    # is gone, Python 3.13.0 itself cannot import.
+    # A file, as the command `appsvc` is one: with a removed current folder first in sys.path,
+    # Python 3.13.0 itself cannot import.
     script = tmp_path / "start.py"
     script.write_text(
         "import os, runpy, sys\nos.rmdir(os.getcwd())\nsys.argv[0] = 'appsvc'\n"
@@ -48,4 +48,4 @@ def test_a_current_folder_that_is_gone(command: str, tmp_path: Path) -> None:
     ended = run(str(script), command, cwd=gone)
     shutil.rmtree(gone, ignore_errors=True)
     assert ended.returncode in (1, 2)
-    assert ended.stderr.startswith("Error: The current folder is not there any more. Change to")
+    assert ended.stderr.startswith("Error: The current folder does not exist any more. Change to")

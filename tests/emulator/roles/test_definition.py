@@ -1,4 +1,4 @@
-"""ServiceDefinition.csdef and ServiceConfiguration.cscfg: roles, settings, and what is wrong."""
+"""ServiceDefinition.csdef and ServiceConfiguration.cscfg: roles, settings, and findings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def codes(data: bytes) -> list[tuple[str, str]]:
 
 
 def test_the_example() -> None:
-    """The definition and the configuration that the example has."""
+    """The example's definition and configuration are read."""
     roles, findings = read_definition((EXAMPLE / "ServiceDefinition.csdef").read_bytes(), "x")
     assert findings == ()
     assert len(roles) == 1
@@ -57,7 +57,7 @@ def test_the_example() -> None:
 
 
 def test_everything_of_a_role() -> None:
-    """Variables, settings, local storage, endpoints, startup tasks."""
+    """Variables, settings, local storage, endpoints and startup tasks are read."""
     inside = f"""
       <WorkerRole name="W">
         <Startup><Task commandLine="a.cmd" taskType="Background"/></Startup>
@@ -162,7 +162,7 @@ def test_everything_of_a_role() -> None:
     ],
 )  # fmt: skip
 def test_what_is_found(inside: str, expected: list[tuple[str, str]]) -> None:
-    """Each mistake by its code."""
+    """Each mistake has its code."""
     assert codes(definition(inside)) == expected
 
 
@@ -180,7 +180,7 @@ def test_what_is_found(inside: str, expected: list[tuple[str, str]]) -> None:
     ids=["empty", "cut-off", "other-root", "doctype", "no-text", "deep", "large"],
 )
 def test_what_is_no_definition(data: bytes, expected: str) -> None:
-    """No role, and one error that says why."""
+    """No role is returned, and one error that has the reason."""
     roles, findings = read_definition(data, "a.csdef")
     assert roles == ()
     assert expected in [finding.code for finding in findings]
@@ -195,7 +195,7 @@ def test_what_is_no_definition(data: bytes, expected: str) -> None:
     ],
 )
 def test_prefixes_are_dropped(namespace: str, expected: list[str]) -> None:
-    """A file whose every name has a prefix is read; the prefix's namespace is what counts."""
+    """A file in which all names have a prefix is read; the prefix's namespace counts."""
     entry = ENTRY.replace("</", "</s:").replace("<", "<s:").replace("<s:/s:", "</s:")
     data = (
         f'<s:ServiceDefinition xmlns:s="{namespace}"><s:WorkerRole name="W">{entry}'
@@ -207,7 +207,7 @@ def test_prefixes_are_dropped(namespace: str, expected: list[str]) -> None:
 
 
 def test_command_lines_are_not_shown() -> None:
-    """What an entry point is given may be a secret."""
+    """Arguments of an entry point may be secrets."""
     program = '<ProgramEntryPoint commandLine="App.exe --key=SECRET"/>'
     runtime = f"<Runtime><EntryPoint>{program}</EntryPoint></Runtime>"
     findings = read_definition(definition(f'<WorkerRole name="W">{runtime}</WorkerRole>'), "x")[1]
@@ -225,7 +225,7 @@ def test_command_lines_are_not_shown() -> None:
     ],
 )
 def test_size_of_storage(attributes: str, expected: int, wrong: list[str]) -> None:
-    """100 MB where none is said that can be read, as the fabric gives."""
+    """It is 100 MB if the attribute is missing or invalid, as in the fabric."""
     storage = f'<LocalResources><LocalStorage name="a" {attributes}/></LocalResources>'
     inside = f'<WorkerRole name="W">{ENTRY}{storage}</WorkerRole>'
     roles, findings = read_definition(definition(inside), "a.csdef")
@@ -244,7 +244,7 @@ def test_size_of_storage(attributes: str, expected: int, wrong: list[str]) -> No
     ],
 )
 def test_kinds_of_endpoints(element: str, expected: list[str]) -> None:
-    """Each by its element, whose name is matched in its case."""
+    """The kind comes from the element's name, which is case-sensitive."""
     endpoints = f'<Endpoints><{element} name="a" protocol="tcp" localPort="*"/></Endpoints>'
     inside = f'<WorkerRole name="W">{ENTRY}{endpoints}</WorkerRole>'
     roles, _ = read_definition(definition(inside), "a.csdef")
@@ -252,7 +252,7 @@ def test_kinds_of_endpoints(element: str, expected: list[str]) -> None:
 
 
 def test_other_namespace_is_said() -> None:
-    """The platform's tools refuse it; it is read all the same."""
+    """The platform's tools refuse it; it is read anyway."""
     data = definition(f'<WorkerRole name="W">{ENTRY}</WorkerRole>', 'xmlns="urn:x"')
     roles, findings = read_definition(data, "a.csdef")
     assert len(roles) == 1
@@ -260,7 +260,7 @@ def test_other_namespace_is_said() -> None:
 
 
 def test_findings_name_file_and_line() -> None:
-    """So that an editor can go there."""
+    """An editor can then go there."""
     data = definition('\n\n<WorkerRole name="W"/>')
     assert [finding.where for finding in read_definition(data, "a.csdef")[1]] == ["a.csdef:4"]
 
@@ -296,7 +296,7 @@ def configuration(inside: str) -> bytes:
 def test_configuration(
     inside: str, expected: list[tuple[str, int, dict[str, str]]], wrong: list[str]
 ) -> None:
-    """Instances and settings of each role."""
+    """Instances and settings of each role are read."""
     read, findings = read_configuration(configuration(inside), "a.cscfg")
     assert [(one.name, one.instances, one.settings) for one in read] == expected
     assert [finding.code for finding in findings] == wrong
@@ -329,16 +329,16 @@ def elements(draw: st.DrawFn, depth: int = 4) -> str:
     return f"<{name}{attributes}>{inside}</{name}>"
 
 
-@settings(max_examples=30)  # trees take long to make
+@settings(max_examples=30)  # generating trees is slow
 @given(inside=st.lists(elements(), max_size=4))
 def test_any_tree_is_read(inside: list[str]) -> None:
-    """Never an exception, whatever stands in what."""
+    """No tree of elements raises an exception."""
     read_definition(definition("".join(inside)), "a.csdef")
     read_configuration(configuration("".join(inside)), "a.cscfg")
 
 
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read(data: bytes) -> None:
-    """Never an exception."""
+    """No bytes raise an exception."""
     read_definition(data, "a.csdef")
     read_configuration(data, "a.cscfg")

@@ -1,4 +1,4 @@
-"""What an entry point of a role has Python run."""
+"""What an entry point of a role runs with Python."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ from appsvc_runtime.emulator.roles.entry_point import python_arguments
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_command_line(command: str, expected: list[str] | None) -> None:
-    """As the templates write it, and as users do."""
+    """Command lines as the templates and users write them."""
     assert python_arguments(command) == expected
 
 
 @given(command=st.text(st.sampled_from('py"cmd .\\/LaunchWorkers1-%'), max_size=60))
 def test_any_text_is_read(command: str) -> None:
-    """Never an exception, and no word with a quotation mark."""
+    """No text raises an exception, and no word contains a quotation mark."""
     found = python_arguments(command)
     assert found is None or all('"' not in word for word in found)

@@ -1,4 +1,4 @@
-"""The xpaths by which a role's variables ask of its instance."""
+"""The xpaths by which a role's variables get values of its instance."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ ENDPOINT = f"{INSTANCE}Endpoints/Endpoint[@name='web']/@"
     ids=str,
 )  # fmt: skip
 def test_xpath(xpath: str, expected: str | None) -> None:
-    """The documented ones give what they name; others nothing."""
+    """The documented ones return their values; others return None."""
     assert resolve_xpath(xpath, FACTS) == expected
 
 
 @given(xpath=st.text(max_size=80))
 def test_any_text(xpath: str) -> None:
-    """Never an exception."""
+    """No text raises an exception."""
     assert resolve_xpath(xpath, FACTS) is None or xpath.strip().startswith("/RoleEnvironment/")
 
 

@@ -54,7 +54,7 @@ def make(site: Path, files: dict[str, str]) -> Path:
 
 
 def test_jobs_of_a_site(tmp_path: Path) -> None:
-    """Both kinds, by name, with their settings; what is no folder is no job."""
+    """Both kinds are found, by name, with their settings; a file is not a job."""
     site = make(
         tmp_path,
         {
@@ -85,14 +85,14 @@ def test_folders_in_another_letter_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"readme.txt": ""}, "no file that could be run"),
+        ({"readme.txt": ""}, "no file that can be run"),
         ({"run.py": "", "settings.job": "{"}, "It is not JSON"),
         ({"run.py": "", "settings.job": '{"is_in_place": "?"}'}, "is_in_place"),
     ],
     ids=["no-script", "no-json", "wrong-type"],
 )
 def test_what_is_wrong_with_a_job(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    """It is said, and names the job."""
+    """The finding names the job."""
     site = make(tmp_path, {f"App_Data/jobs/continuous/x/{name}": t for name, t in files.items()})
     (job,), _ = find_jobs(site)
     assert said in job.findings[0].message
@@ -100,13 +100,13 @@ def test_what_is_wrong_with_a_job(tmp_path: Path, files: dict[str, str], said: s
 
 
 def test_site_without_jobs(tmp_path: Path) -> None:
-    """Nothing, and nothing wrong."""
+    """There are no jobs and no findings."""
     assert find_jobs(tmp_path) == ([], [])
     assert find_jobs(tmp_path / "missing") == ([], [])
 
 
 def test_job_in_one_folder(tmp_path: Path) -> None:
-    """As a zip often has it: Kudu goes through folders that hold one folder alone."""
+    """A zip often has such a folder: Kudu descends through folders with only one folder in them."""
     inner = "App_Data/jobs/continuous/x/publish/deep"
     site = make(tmp_path, {f"{inner}/run.py": "", f"{inner}/settings.job": '{"is_in_place": true}'})
     (job,), _ = find_jobs(site)
@@ -118,7 +118,7 @@ def test_job_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
-    """They are not there, and hide no other file."""
+    """They are ignored, and hide no other file."""
     site = make(tmp_path, {"App_Data/jobs/continuous/x/run.py": ""})
     jobs = site / "App_Data/jobs/continuous"
     try:
@@ -135,7 +135,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
 def test_what_nobody_may_look_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
-    """It is said, and stops nothing."""
+    """It is reported, and stops nothing."""
     site = make(
         tmp_path, {"App_Data/jobs/continuous/x/run.py": "", "App_Data/jobs/continuous/y/run.py": ""}
     )
@@ -156,7 +156,7 @@ def test_what_nobody_may_look_at(
 
 
 def test_commands() -> None:
-    """Each kind by its own program, Windows' own only there."""
+    """Each extension has its own program, and Windows' extensions only exist there."""
     script = Path("/x/run.py")
     assert command_for(script, "/py", ["a"], windows=False) == ["/py", "/x/run.py", "a"]
     bash = shutil.which("bash")

@@ -1,4 +1,4 @@
-"""When a triggered WebJob is due: times worked out by hand, and what Kudu does not read."""
+"""When a triggered WebJob is due: times computed by hand, and what Kudu refuses."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def following(text: str, moment: str = FROM) -> str:
         ("0 0 0 1 jan *", FROM, "2027-01-01 00:00:00"),
         ("0 0 0 * Jun-Aug *", FROM, "2027-06-01 00:00:00"),
         ("59 59 23 31 12 *", FROM, "2026-12-31 23:59:59"),
-        # Both must fit: the next Friday that is a 13th.
+        # Both must match: the next Friday that is a 13th.
         ("0 0 0 13 * 5", FROM, "2027-08-13 00:00:00"),
         ("0 0 0 1-7 * 1", FROM, "2026-12-07 00:00:00"),
         ("0 0 12 25 12 *", "2026-12-25 12:00:00", "2027-12-25 12:00:00"),
@@ -63,7 +63,7 @@ def following(text: str, moment: str = FROM) -> str:
         ("0 0 9 * * Monday", FROM, "2026-11-30 09:00:00"),
         ("0 0 9 * * Mo", FROM, "2026-11-30 09:00:00"),
         ("0 0 9 1 January *", FROM, "2027-01-01 09:00:00"),
-        # A range that runs backwards is turned round: Monday to Friday, 2 to 22 o'clock.
+        # A range that runs backwards is reversed: Monday to Friday, 2 to 22 o'clock.
         ("0 0 9 * * fri-mon", "2026-11-27 09:00:00", "2026-11-30 09:00:00"),
         ("0 0 22-2 * * *", "2026-11-26 22:00:00", "2026-11-27 02:00:00"),
         ("0 */60 * * * *", FROM, "2026-11-26 13:00:00"),
@@ -74,7 +74,7 @@ def following(text: str, moment: str = FROM) -> str:
     ids=str,
 )
 def test_next_time(text: str, moment: str, expected: str) -> None:
-    """Seconds first; a day must fit both fields of days; never the moment itself."""
+    """Seconds come first; a day must match both fields; the moment itself is never returned."""
     assert following(text, moment) == expected
 
 
@@ -91,7 +91,7 @@ def test_next_time(text: str, moment: str, expected: str) -> None:
     ids=lambda text: text[:30] or "empty",
 )  # fmt: skip
 def test_what_kudu_does_not_read(text: str) -> None:
-    """One error that says what to write; the job then runs only when it is triggered."""
+    """One error has a hint; the job then runs only when it is triggered."""
     schedule, findings = read_schedule(text, "triggered/x/settings.job")
     assert schedule is None
     assert [(one.code, one.level, one.where) for one in findings] == [
@@ -104,7 +104,7 @@ FIELD = st.text(st.sampled_from("0123456789*/,-LW#?janmofri"), max_size=6)
 
 @given(fields=st.lists(FIELD, min_size=6, max_size=6))
 def test_any_fields(fields: list[str]) -> None:
-    """Never an exception; what is taken has a time to come."""
+    """No fields raise an exception; an accepted schedule has a next time."""
     schedule, findings = read_schedule(" ".join(fields), "x")
     if schedule is None:
         assert findings
@@ -117,5 +117,5 @@ def test_any_fields(fields: list[str]) -> None:
 
 @given(text=st.text(max_size=40))
 def test_any_text(text: str) -> None:
-    """Never an exception."""
+    """No text raises an exception."""
     read_schedule(text, "x")

@@ -1,4 +1,4 @@
-"""web.config's XML: encodings, lines, and what IIS could not read either."""
+"""web.config's XML: encodings, lines, and what IIS cannot read either."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def declared(encoding: str) -> str:
 
 
 def read(data: bytes | str) -> Element:
-    """Read what must be readable without a finding."""
+    """Parse valid data, without a finding."""
     root, findings = read_tree(data.encode() if isinstance(data, str) else data, "web.config")
     assert findings == ()
     assert root is not None
@@ -27,7 +27,7 @@ def read(data: bytes | str) -> Element:
 
 
 def refused(data: bytes | str) -> Finding:
-    """Give the one finding of what cannot be read."""
+    """Return the only finding for invalid data."""
     root, findings = read_tree(data.encode() if isinstance(data, str) else data, "web.config")
     assert root is None
     assert len(findings) == 1
@@ -68,7 +68,7 @@ def test_elements_have_attributes_children_and_lines() -> None:
     ],
 )
 def test_encodings_are_read(data: bytes) -> None:
-    """By mark or declaration; the text is the same."""
+    """The encoding comes from mark or declaration; the text is the same."""
     (add,) = (each for each in walk(read(data)) if each.name == "add")
     assert add.attributes == {"key": "é€", "value": "1"}
 
@@ -77,10 +77,10 @@ def test_encodings_are_read(data: bytes) -> None:
     ("data", "part"),
     [
         pytest.param(declared("utf-16").encode(), "declares utf-16", id="said-utf-16-is-utf-8"),
-        pytest.param(declared("utf-8").encode("utf-16"), "in UTF-16, and", id="said-utf-8-is-16"),
+        pytest.param(declared("utf-8").encode("utf-16"), "in UTF-16, but", id="said-utf-8-is-16"),
         pytest.param(
             codecs.BOM_UTF8 + declared("windows-1252").encode(),
-            "mark of UTF-8",
+            "a UTF-8 byte-order mark",
             id="mark-and-8-bit",
         ),
     ],
@@ -161,7 +161,7 @@ def test_contradictions_are_read_and_said(data: bytes, part: str) -> None:
 def test_what_cannot_be_read_is_one_finding(
     data: bytes | str, code: str, where: str, part: str
 ) -> None:
-    """With its code, file and line; never an exception."""
+    """It has a code, file and line; no exception is raised."""
     found = refused(data)
     assert (found.code, found.where) == (code, where)
     assert part in found.message
@@ -178,7 +178,7 @@ def test_size_is_bounded_as_by_iis(extra: int) -> None:
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 40_000])
 def test_depth_is_bounded(depth: int) -> None:
-    """However deep a file goes, no recursion follows it."""
+    """However deep a file is nested, nothing recurses that deep."""
     text = "<configuration>" + "\n<a>" * (depth - 1) + "</a>" * (depth - 1) + "</configuration>"
     root, findings = read_tree(text.encode()[:MAX_SIZE], "web.config")
     assert (root is None) == (depth > MAX_DEPTH)
@@ -188,7 +188,7 @@ def test_depth_is_bounded(depth: int) -> None:
 
 
 def test_namespaces_are_plain_names() -> None:
-    """Prefixes need no declaration, as transforms leave them behind."""
+    """Prefixes need no declaration, because transforms leave them behind."""
     root = read(
         '<configuration xmlns="urn:a" xmlns:xdt="urn:b"><x xdt:Transform="Insert" y:z="1"/>'
         "<q:w/></configuration>"

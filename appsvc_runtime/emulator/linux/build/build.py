@@ -1,6 +1,6 @@
 """A build, from a copy of the site to a folder that can be started.
 
-Knows the order of the steps, and what of the last build may stay. Must not know how a step is run,
+Knows the order of the steps, and what is kept of the last build. Must not know how a step is run,
 nor of containers.
 """
 
@@ -39,9 +39,9 @@ _BUILD = "build"
 
 @dataclass(frozen=True)
 class Options:
-    """What is built: `site`, in the folder `output`, with the interpreter `python`.
+    """Options of a build: build `site` in the folder `output`, with the interpreter `python`.
 
-    `clean`: nothing of an earlier build stays.
+    `clean`: keep nothing of an earlier build.
     """
 
     site: Path
@@ -64,8 +64,8 @@ class Built:
 class Left:
     """What was found in a folder: a finished build, or why there is none.
 
-    `unfinished`: a build began, and did not end or has not ended yet. `problem`: why the state that
-    is there is none of a build, "" where it is one or is missing.
+    `unfinished`: a build started, and has failed, was killed or still runs. `problem`: why the
+    state file is not one of a build, or "" if it is valid or missing.
     """
 
     built: Built | None = None
@@ -74,10 +74,10 @@ class Left:
 
 
 async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built:
-    """Build the site; `environ` are this process's variables, `say` takes every line.
+    """Build the site; `environ` holds this process's variables, `say` receives every line.
 
-    BuildError for a step that fails, ConfigError for what cannot be built at all. Cancelled, it
-    leaves nothing running, and no mark of success.
+    Raise BuildError for a step that fails, ConfigError for a site that cannot be built. On
+    cancellation, no process is left running, and the state does not say finished.
     """
     began = time.monotonic()
     with locked(options.site, options.output) as folder:
@@ -89,14 +89,14 @@ async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built
 
 
 async def copy_site(options: Options, say: Say) -> Path:
-    """Make the copy only, as a deployment without a build does; return its folder.
+    """Make only the copy, as a deployment without a build does; return its folder.
 
-    A virtual environment `antenv` that the site brings itself is used from where it is.
+    If the site has its own virtual environment `antenv`, link to it where it is.
     """
     with locked(options.site, options.output) as folder:
         state, note = take_state(folder, clean=options.clean)
         if state is not None and state != State() and not state.deployed:
-            state, note = None, "What was built before is removed."
+            state, note = None, "The earlier build is removed."
         state = await _begin(folder, state, note, say)
         state.deployed = True
         antenv, brought = names.VIRTUAL_ENVIRONMENT, options.site / names.VIRTUAL_ENVIRONMENT
@@ -109,14 +109,14 @@ async def copy_site(options: Options, say: Say) -> Path:
 
 
 def read_built(path: Path) -> Left:
-    """Look what a build left in a folder."""
+    """Return what a build has left in a folder."""
     try:
         with OwnFolder.open(path) as folder:
             state, problem = read_state(folder)
     except OSError:
         return Left()
     if state is None:
-        return Left(problem=f"{path / FILE} is ignored, as {problem}" if problem else "")
+        return Left(problem=f"{path / FILE} is ignored, because {problem}" if problem else "")
     if state.finished and len(state.version) == 2:
         return Left(Built(path, state.python, (state.version[0], state.version[1])))
     return Left(unfinished=not state.deployed)
@@ -124,7 +124,7 @@ def read_built(path: Path) -> Left:
 
 @dataclass
 class _Build:
-    """One build under way, in the open `folder`."""
+    """One running build, in the open `folder`."""
 
     options: Options
     environ: Mapping[str, str] = field(repr=False)
@@ -138,7 +138,7 @@ class _Build:
         self.runner = Runner(self.options.output, self.say)
 
     async def run(self) -> None:
-        """Do all of it."""
+        """Run all steps of the build."""
         options, settings, folder = self.options, dict(self.options.app_settings), self.folder
         mark = _end_left_over(folder)
         state, note = take_state(folder, clean=options.clean)
@@ -146,7 +146,7 @@ class _Build:
         before = self.state.finished
         self.state.finished = self.state.deployed = False
         if not is_own_environment(folder):
-            # No step may write into a virtual environment that lies elsewhere.
+            # No step may write into a virtual environment outside the output folder.
             self.state.installed = ""
             write_state(folder, self.state)
             await in_thread(lambda: folder.remove(names.VIRTUAL_ENVIRONMENT))
@@ -183,7 +183,7 @@ class _Build:
         packages: steps.Packages | None,
         same: bool,
     ) -> bool:
-        """Collect static files where Django has some; return whether that need not be repeated."""
+        """Collect Django's static files, if any; return whether an equal build can skip this."""
         if packages is None:
             return True
         step, remark = steps.collect_static(self.options.output, settings, packages)
@@ -204,8 +204,8 @@ class _Build:
         if ended.code:
             self.say(
                 "collectstatic",
-                f"Warning: it ended with exit code {ended.code}. The platform goes on all the "
-                f"same, without your static files. {last_words(ended.tail)}".rstrip(),
+                f"Warning: it ended with exit code {ended.code}. The platform continues "
+                f"without your static files. {last_words(ended.tail)}".rstrip(),
             )
         return not ended.code
 
@@ -214,9 +214,9 @@ class _Build:
 
 
 def _end_left_over(folder: OwnFolder) -> str:
-    """End what a build of this folder that was killed has left running; return its programs' mark.
+    """Kill the processes that a killed build of this folder has left; return their mark.
 
-    It would write into what this build makes.
+    They would write into the files of this build.
     """
     mark = f"build-{hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:32]}"
     if process_tree.can_find_by_mark():
@@ -252,7 +252,7 @@ async def _copy(options: Options, folder: OwnFolder, state: State, say: Say) -> 
         shown = ", ".join(copied.lost[:8])
         say(
             "copy",
-            "Warning: These links lead out of the site, and nowhere in the copy: "
+            "Warning: These links lead out of the site, and are broken in the copy: "
             f"{shown}{', …' if len(copied.lost) > 8 else ''}",
         )
     return copied

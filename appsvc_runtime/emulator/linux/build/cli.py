@@ -1,7 +1,7 @@
-"""The command `appsvc build`: options in, a built site, its log and its exit code out.
+"""The command `appsvc build`: takes options, builds a site, prints its log, returns its exit code.
 
-An entry point of the group `appsvc.commands`: loaded only when it is used. Must not hold any rule
-of the platform's.
+An entry point of the group `appsvc.commands`: loaded only when it is used. Must not contain any
+rule of the platform.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from ...processes import site_folder
 
 __all__ = ["build"]
 
-# What a shell tells of a program that Ctrl-C has ended.
+# The exit code that a shell reports for a program ended by Ctrl-C.
 _INTERRUPTED = 130
 
 
 @click.command()
 @click.argument("site", default=".", type=click.Path())
-@click.option("--output", type=click.Path(), help="Where to. [default: in .appsvc beside SITE]")
+@click.option(
+    "--output", type=click.Path(), help="Output folder. [default: in .appsvc beside SITE]"
+)
 @click.option(
     "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
 )
@@ -65,12 +67,12 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     with guarded():
         code = asyncio.run(_run(build_build.build(options, os.environ, say)))
     if code:
-        echo("Interrupted: the build is not whole.", err=True)
+        echo("Interrupted: the build is not complete.", err=True)
     return code
 
 
 async def _run(work: Coroutine[Any, Any, object]) -> int:
-    """Do the work until it is done or a stop signal comes; give the exit code."""
+    """Do the work until it is done or a stop signal comes; return the exit code."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
 

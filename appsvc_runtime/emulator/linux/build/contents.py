@@ -1,6 +1,6 @@
-"""What files and folders hold, as a digest: whatever is the same has the same one.
+"""Digests of the content of files and folders: equal content has an equal digest.
 
-Only reads. Must not know what for.
+Only reads. Must not know what the digests are for.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .local_sources import ARCHIVES, LocalSources
 __all__ = ["Counted", "count"]
 
 _BLOCK = 1 << 20
-# Of a folder of sources with more in it nobody can say cheaply that it is the same.
+# A folder of sources with more than this cannot cheaply be compared.
 _MAX_FILES = 20_000
 _MAX_BYTES = 2_000_000_000
-# What is no source, or what a build itself leaves beside the sources.
+# Files that are not sources, or that a build itself leaves beside the sources.
 _NO_SOURCE = re.compile(r"__pycache__|\.git|\.hg|\.svn|\.tox|\.venv|.*\.egg-info|.*\.pyc")
 _BUILD = re.compile(r"lib.*|bdist.*|temp.*|scripts.*")
-# What pip keeps the wheel of, under its name alone (wheel_builder.py: _contains_egg_info).
+# A name for which pip caches the wheel by name alone (wheel_builder.py: _contains_egg_info).
 _CACHED = re.compile(r"[a-z0-9_.]+-[a-z0-9_.!+-]+", re.IGNORECASE)
 _HREF = re.compile(rb"href\s*=\s*[\"']?([^\"'\s>#?]+)", re.IGNORECASE)
 # An index has a folder for each project.
@@ -37,10 +37,11 @@ _MAX_PAGE = 10_000_000
 
 @dataclass(frozen=True)
 class Counted:
-    """What requirements name on this disk, by its content.
+    """The content of what requirements name on this disk.
 
-    `archives` is the digest of wheels and the like, `sources` that of folders of sources outside
-    the one that is built. `uncached`: pip would take an old wheel from its cache for the same name.
+    `archives` is the digest of wheels and other archives, `sources` that of folders of sources
+    outside the folder that is built. `uncached`: for the same name, pip would take an old wheel
+    from its cache.
     """
 
     archives: str
@@ -49,7 +50,7 @@ class Counted:
 
 
 def count(local: LocalSources, folder: Path) -> Counted:
-    """Read what is named, for a build in `folder`."""
+    """Read what the requirements name, for a build in `folder`."""
     placed, archives = _places_digest(local.places)
     named = [*archives, *local.files, *local.folders]
     return Counted(
@@ -60,10 +61,9 @@ def count(local: LocalSources, folder: Path) -> Counted:
 
 
 def _files_digest(paths: Iterable[Path]) -> str:
-    """Return the digest of files, and of their names; one that cannot be read has one too.
+    """Return the digest of files and their names; a file that cannot be read has a digest too.
 
-    What comes after the first gigabytes counts by its size and times: one that was written anew has
-    others.
+    Beyond the first gigabytes, size and times stand for the content: rewriting a file changes them.
     """
     total = hashlib.sha256()
     left = _MAX_BYTES
@@ -75,7 +75,7 @@ def _files_digest(paths: Iterable[Path]) -> str:
 
 
 def _places_digest(paths: Iterable[Path]) -> tuple[str, list[Path]]:
-    """Return the digest of the archives in folders, or that pages link to; and these archives."""
+    """Return the digest of archives in folders or linked from pages, and the archives' paths."""
     found: set[Path] = set()
     pages: set[Path] = set()
     for path in paths:
@@ -107,7 +107,7 @@ def _linked_from(page: Path) -> list[Path]:
 
 
 def _trees_digest(paths: Iterable[Path]) -> str:
-    """Return the digest of folders of sources; one that no other equals where there is too much."""
+    """Return the digest of folders of sources; a random digest if they are too large."""
     total = hashlib.sha256()
     left = [_MAX_FILES, _MAX_BYTES]
     for path in sorted(paths):
@@ -161,10 +161,10 @@ def _times(path: Path) -> str:
 
 
 def _file(path: Path) -> str:
-    """Return the digest of a file's content, or why there is none."""
+    """Return the digest of a file's content, or why it cannot be read."""
     digest = hashlib.sha256()
     try:
-        # A pipe must not be waited for.
+        # Do not wait for a pipe.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,8 +1,8 @@
-"""The copy of a site that is built: what has changed is copied, what has vanished is removed.
+"""The copy of a site for a build: copies what has changed, removes what has vanished.
 
-The site is only read. What a build has made in the copy stays, what it has changed is copied again.
-Nothing outside the two folders is written or removed, whatever links there are. Must not know of
-steps.
+The site is only read. Files that a build has made in the copy stay; files of the site that it has
+changed are copied again. Nothing outside the two folders is written or removed, whatever links
+there are. Must not know of steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .state import State
 __all__ = ["Copied", "copy_changes"]
 
 _BLOCK = 1 << 20
-# What a state has in the place of a size, for what is no file.
+# In place of a size, for entries that are not files.
 _LINK, _FOLDER = -1, -2
 # The bytecode that Python left beside files that are gone.
 _CACHES = "__pycache__"
@@ -39,10 +39,10 @@ _HINTS = {
 
 @dataclass
 class Copied:
-    """What a copy has done: how many files were written and removed, and which were left out.
+    """What a copy has done: numbers of files written and removed, and names of those left out.
 
-    `folders`: how many were made or removed. `lost`: links that lead somewhere in the site, and
-    nowhere in the copy.
+    `folders`: number of folders made or removed. `lost`: links with a target in the site, but none
+    in the copy.
     """
 
     written: int = 0
@@ -53,7 +53,7 @@ class Copied:
 
     @property
     def changed(self) -> bool:
-        """Return whether anything was done at all."""
+        """Return whether the copy has changed anything."""
         return bool(self.written or self.removed or self.folders)
 
 
@@ -64,11 +64,11 @@ def copy_changes(
     save: Callable[[], None] = lambda: None,
     progress: Progress | None = None,
 ) -> Copied:
-    """Make `output` hold what `site` does; `state.copied` is what was known, and is what is now.
+    """Update `output` from `site`; `state.copied` is read, and updated to what is now there.
 
-    `save` keeps the state. It is called before anything is written, with all that may be there from
-    then on, so that a copy that is killed is known for one. ConfigError names what cannot be read
-    or written.
+    `save` writes the state. It is called before anything is written, with all that may be there
+    from then on, so that a killed copy is recognized. Raise ConfigError naming the file that cannot
+    be read or written.
     """
     progress = progress or Progress()
     copied, known = Copied(), state.copied
@@ -95,9 +95,9 @@ def copy_changes(
 
 
 class _Copy:
-    """One copy under way. `now` is what has been copied, by name.
+    """One running copy. `now` is what has been copied, by name.
 
-    `links`: where each leads, and its path in the site and in the copy.
+    `links`: the target of each link, and its path in the site and in the copy.
     """
 
     def __init__(self, known: dict[str, list[int]], copied: Copied, progress: Progress) -> None:
@@ -108,7 +108,7 @@ class _Copy:
         self._progress = progress
 
     def lost_links(self) -> list[str]:
-        """Return the links that lead to something in the site, and nowhere in the copy."""
+        """Return the links that have a target in the site, but none in the copy."""
         return [
             f"{name} -> {leads_to}"
             for name, (leads_to, here, there) in sorted(self.links.items())
@@ -122,7 +122,7 @@ class _Copy:
                 try:
                     reading = source.open_file(name)
                 except FileNotFoundError:
-                    continue  # it has just gone
+                    continue  # it has just been removed
                 key = self._file(reading, target, name)
                 self._copied.written += 1
                 self._progress.add_file()
@@ -155,11 +155,11 @@ class _Copy:
             self.folder(inner, inside, made)
 
     def _file(self, reading: int, target: OwnFolder, name: str) -> list[int]:
-        """Copy a file that is open; return its key as it was then."""
+        """Copy an open file; return its key at that time."""
         with contextlib.ExitStack() as opened:
             opened.callback(os.close, reading)
             status = os.fstat(reading)
-            target.remove(name)  # never written into: it may be a link, or another's file as well
+            target.remove(name)  # never write into it: it may be a link, or have other names
             writing = target.create(name)
             unfinished = opened.enter_context(contextlib.ExitStack())
             unfinished.callback(os.close, writing)
@@ -167,8 +167,8 @@ class _Copy:
                 _write(writing, block, target.where(name))
                 self._progress.add(len(block))
             unfinished.pop_all()
-            # A build may change what its owner may not, as on the platform, where it is all root's.
-            # The time comes last: without it the copy is not taken for a whole one.
+            # A build may change files that their owner may not, as on the platform, where root owns
+            # all. The time is set last: without it, the copy counts as incomplete.
             mode = _writable(stat.S_IMODE(status.st_mode))
             target.finish(name, writing, mode, (status.st_atime_ns, status.st_mtime_ns))
         return _file_key(status)
@@ -180,12 +180,12 @@ def _write(descriptor: int, data: bytes, path: str) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
     except OSError as error:
-        error.filename = path  # not the site's file, which is fine
+        error.filename = path  # not the site's file, which is readable
         raise
 
 
 def _keys(listing: Listing) -> list[tuple[str, list[int]]]:
-    """Return the keys of all that is listed."""
+    """Return the keys of all entries of a listing."""
     found = [(listing.name + name, _file_key(status)) for name, status in listing.files.items()]
     found += [(listing.name + name, _link_key(to)) for name, to in listing.links.items()]
     for folder in listing.folders.values():
@@ -212,7 +212,7 @@ def _folder_key(listing: Listing) -> list[int]:
 
 
 def _begun(known: list[int] | None, key: list[int]) -> list[int]:
-    """Return what is sure of a name while the copy is under way."""
+    """Return what is certain of an entry while the copy is running."""
     return known if known and min(known[0], 0) == min(key[0], 0) else []
 
 
@@ -226,12 +226,12 @@ def _is_same(there: os.stat_result | None, status: os.stat_result) -> bool:
 
 
 def _writable(mode: int) -> int:
-    """Return a mode that lets the owner write, without rights of its own (setuid)."""
+    """Return a mode that lets the owner write, without setuid and the like."""
     return mode & 0o777 | stat.S_IWUSR
 
 
 def _narrow(output: OwnFolder, mode: int) -> None:
-    """Open the copy to nobody to whom the site is not open."""
+    """Remove permissions from the copy that the site does not grant."""
     status = output.status()
     now = stat.S_IMODE(status.st_mode) if status else 0
     wanted = now & ~(0o077 & ~mode)
@@ -240,7 +240,7 @@ def _narrow(output: OwnFolder, mode: int) -> None:
 
 
 def _remove_gone(output: OwnFolder, name: str, key: list[int], copied: Copied) -> None:
-    """Remove what was copied once; nothing where a link or another thing has its place now."""
+    """Remove an entry that was copied before, unless another kind of entry has replaced it."""
     *above, last = name.split("/")
     with contextlib.ExitStack() as opened:
         folder = output

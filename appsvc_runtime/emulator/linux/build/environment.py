@@ -1,7 +1,7 @@
-"""The variables of a build's steps: the app settings, and of this machine what a network needs.
+"""The variables of a build's steps: the app settings, and this machine's variables for the network.
 
-Names and values in, a dict out. Nothing else of a user's shell gets in: what works by it alone
-would fail on the platform. Must not know of steps.
+Takes names and values, returns a dict. Nothing else of a user's shell is passed on: an app that
+depends on it would fail on the platform. Must not know of steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEPT = frozenset(
     """.split()
 )
 _KEPT_PREFIXES = ("pip_", "uv_", "ssl_cert_")
-# These would have a build's own choices overruled: where packages go, and which Python takes them.
+# These would override the build's own choices: where packages go, and for which Python.
 _NOT_KEPT = frozenset(
     """
     pip_target pip_user pip_prefix pip_root pip_require_virtualenv pip_python pip_requirement
@@ -34,13 +34,13 @@ _NOT_KEPT = frozenset(
 
 
 def machine_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return those of this process's variables that a clean environment needs to reach a network.
+    """Return this process's variables that a clean environment needs to reach a network.
 
-    And PATH, without the folders of virtual environments: what these hold is no platform's.
+    PATH is included, without the folders of virtual environments: the platform does not have these.
     """
     kept = {name: value for name, value in environ.items() if _is_kept(name.lower())}
     own = _link_folders(environ.get("PATH", ""))
-    if sys.prefix != sys.base_prefix:  # else it is the machine's own /usr/bin, say
+    if sys.prefix != sys.base_prefix:  # otherwise it is the machine's own folder, such as /usr/bin
         own.add(os.path.dirname(sys.executable))
     if environ.get("VIRTUAL_ENV"):
         own.add(os.path.join(environ["VIRTUAL_ENV"], "bin"))
@@ -59,7 +59,7 @@ def _is_kept(name: str) -> bool:
 def _link_folders(path: str) -> set[str]:
     """Return the folders on PATH, below the user's home, that hold a link to this very command.
 
-    pipx and uv put it there: an app that lacks the package would find the command all the same.
+    pipx and uv put it there: an app without this package would find the command through it.
     """
     home = os.path.expanduser("~")
     return {
@@ -72,7 +72,7 @@ def _link_folders(path: str) -> set[str]:
 
 
 def app_setting_variables(settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give the app settings under both of their names, as Linux has them: `:` becomes `__`."""
+    """Return the app settings under both of their names, as on Linux: `:` becomes `__`."""
     made = {}
     for name, value in settings:
         plain = name.replace(":", "__").replace(".", "_")
@@ -84,11 +84,11 @@ def app_setting_variables(settings: Iterable[tuple[str, str]]) -> dict[str, str]
 def step_environ(
     environ: Mapping[str, str], settings: Iterable[tuple[str, str]], source: Path
 ) -> dict[str, str]:
-    """Give the variables of every step; `source` is the folder that is built."""
+    """Return the variables of every step; `source` is the folder that is built."""
     home = environ.get("HOME") or os.path.expanduser("~")
     made = {
         **machine_variables(environ),
-        "HOME": home,  # where pip keeps what it has downloaded
+        "HOME": home,  # where pip keeps its downloads
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "GIT_TERMINAL_PROMPT": "0",

@@ -1,4 +1,4 @@
-"""The virtual environment of a build and the packages in it: made anew, or kept.
+"""The virtual environment of a build and its packages: made again, or kept.
 
 Must not know of the other steps.
 """
@@ -24,15 +24,15 @@ from .threads import in_thread
 __all__ = ["Installer"]
 
 _PIP_INSTALL = ("python", "-m", "pip", "install")
-# Where it is missing, uv was not installed to the end.
+# If this file is missing, the installation of uv is incomplete.
 _WHOLE = "appsvc-uv"
 
 
 class Installer:
-    """Installs the packages of a site, and notes in `state` what is there.
+    """Installs the packages of a site, and records them in `state`.
 
-    `environ` are this process's variables, `python` and `version` are the site's interpreter,
-    `output` is the folder of `runner`, open. `packages` is what was found last.
+    `environ` holds this process's variables, `python` and `version` are the site's interpreter,
+    `output` is the open folder of `runner`. `packages` are the packages that were found last.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class Installer:
             self._output.path.encode()
         except UnicodeEncodeError:
             raise ConfigError(
-                f"No virtual environment can be made in {self._output.path!r}, as that name is not "
+                f"No virtual environment can be made in {self._output.path!r}: that name is not "
                 "UTF-8.",
                 hint="Rename the folder, or build elsewhere: --output DIR.",
             ) from None
         step = steps.Step(
             "antenv",
             (self._python, "-m", "venv", names.VIRTUAL_ENVIRONMENT),
-            "Name an interpreter that has venv by --python (Debian: install python3-venv).",
+            "Name an interpreter that has venv with --python (Debian: install python3-venv).",
             f"python{self._version[0]}.{self._version[1]} -m venv {names.VIRTUAL_ENVIRONMENT}",
         )
         refuse_failure(step, await self._runner.do(step, variables))
@@ -111,7 +111,7 @@ class Installer:
     async def _pip_options(
         self, packages: steps.Packages, source: Path | None, variables: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Return more options for pip, of them those that find a wheel of this very package."""
+        """Return more options for pip, among them the place of a wheel of this very package."""
         more = ("--no-cache-dir",) if packages.uncached else ()
         if source is None:
             return more
@@ -119,7 +119,7 @@ class Installer:
         found = await own_package.make_wheel(source, str(python_of(folder)), variables, say)
         if found is None:
             return more
-        say("packages", f"appsvc-runtime is taken from {source}, as here.")
+        say("packages", f"appsvc-runtime is installed from {source}, as in this environment.")
         return (*more, "--find-links", found.as_uri())
 
     async def _run_packages(
@@ -129,7 +129,7 @@ class Installer:
         last = await self._run([_with(step, more) for step in packages.steps], variables, uv)
         if last is not None and last[1].code and packages.fallback:
             self._runner.say(
-                "packages", "That failed: the platform tries once more with an old Poetry."
+                "packages", "That failed: the platform tries again with an old version of Poetry."
             )
             last = await self._run(packages.fallback, variables, uv)
         if last is not None:
@@ -147,7 +147,7 @@ class Installer:
         return last
 
     async def _find_uv(self, variables: Mapping[str, str]) -> tuple[str, ...]:
-        """Have uv in an environment of its own, as the build image has it beside antenv."""
+        """Install uv in an environment of its own, as the build image has it beside antenv."""
         tools = cache_folder(self._environ) / f"uv-{self._version[0]}.{self._version[1]}"
         program = python_of(tools, "").with_name("uv")
 
@@ -182,7 +182,7 @@ class Installer:
 
 
 def _with(step: steps.Step, more: tuple[str, ...]) -> steps.Step:
-    """Return a step with more options where it is pip's, shown as it was."""
+    """Return a step of pip's with more options; other steps stay. The shown command stays too."""
     if not more or step.argv[:4] != _PIP_INSTALL:
         return step
     return replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))

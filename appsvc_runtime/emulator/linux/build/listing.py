@@ -1,6 +1,6 @@
-"""What of a site is copied: its folders, files and links, without what is never deployed.
+"""The list of what to copy from a site: folders, files and links, without what is never deployed.
 
-Only looks. Must not know of the copy.
+Only reads. Must not know of the copy.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from .state import LOCK, OURS
 
 __all__ = ["Listing", "heaviest", "list_site"]
 
-# Never deployed, or made anew by each build (Oryx: PythonPlatform.cs, directories to exclude).
+# Never deployed, or made again by each build (Oryx: PythonPlatform.cs, directories to exclude).
 _CACHES = "__pycache__"
 _LEFT_OUT = OURS | {names.VIRTUAL_ENVIRONMENT, "__oryx_packages__", _CACHES, ".git", ".appsvc"}
 _NOT_TOLD = OURS | {_CACHES}
-# Outputs of two builds that lie in the site would else hold each other, and grow with each build.
+# Otherwise outputs of two builds inside the site would contain each other, and grow with each
+# build.
 _MARKS = {"pyvenv.cfg": "a virtual environment", LOCK: "a copy that a build has made"}
-# So deep no site is; each level costs two open folders, and a call or two of Python's stack.
+# No site is this deep; each level costs two open folders, and some of Python's stack.
 _MOST_LEVELS = 200
 _SHOWN = 200
-# A folder stands for what weighs in it unless one folder in it holds so much of that.
+# A folder is named in the report unless a folder inside has this share of its weight.
 _MOST = 0.8
 
 
 @dataclass
 class Listing:
-    """A folder of the site. `name` ends with a slash, "" for the site; the rest is by plain name.
+    """A folder of the site. `name` ends with a slash, or is "" for the site; other names are plain.
 
-    `files` have their status, `links` say where they lead. `weight`: of all files below, in bytes.
+    `files` holds the status of each file, `links` the target of each link. `weight`: bytes of all
+    files below.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Listing:
     weight: int = 0
 
     def add(self, name: str, below: Listing | None) -> None:
-        """Take a folder that lies in this one; None is one that is left out."""
+        """Add a folder inside this one; None is a folder that is left out."""
         if below is not None:
             self.folders[name] = below
             self.weight += below.weight
@@ -54,9 +56,9 @@ class Listing:
 def list_site(
     site: OwnFolder, output: os.stat_result | None, left_out: list[str], progress: Progress
 ) -> Listing:
-    """List a site, without the folder `output` if it lies in it; add what is left out and why.
+    """List a site without the folder `output`; append to `left_out` what is left out and why.
 
-    OSError for what cannot be read, and for folders in too many others.
+    Raise OSError for an entry that cannot be read, and for folders nested too deep.
     """
     return _list(site, "", output, left_out, progress)
 
@@ -69,7 +71,7 @@ def _list(
     progress: Progress,
 ) -> Listing:
     if inside.count("/") > _MOST_LEVELS:
-        much = f"more than {_MOST_LEVELS} folders lie in each other"
+        much = f"more than {_MOST_LEVELS} nested folders"
         raise OSError(errno.ENAMETOOLONG, much, _shortened(folder.path))
     made = Listing(inside, _mode(folder))
     for name, found in folder.entries():
@@ -91,7 +93,7 @@ def _list(
 
 
 def _kind(found: os.stat_result) -> str:
-    return "a junction" if is_link(found) else "no file"
+    return "a junction" if is_link(found) else "not a file"
 
 
 def _mode(folder: OwnFolder) -> int:
@@ -107,7 +109,7 @@ def _list_inner(
     left_out: list[str],
     progress: Progress,
 ) -> Listing | None:
-    """Return what is in a folder of another, None for one that a tool has made."""
+    """Return the content of a folder inside another, or None for a folder that a tool has made."""
     with folder.enter(name) as inner:
         if kind := _made_by_tool(inner):
             left_out.append(f"{full} ({kind})")
@@ -116,7 +118,7 @@ def _list_inner(
 
 
 def _made_by_tool(folder: OwnFolder) -> str:
-    """Return what a folder is that is no part of a site, "" for any other."""
+    """Return which tool's folder it is, and so no part of a site; "" for any other."""
     for mark, kind in _MARKS.items():
         found = folder.status(mark)
         if found is not None and stat.S_ISREG(found.st_mode):
@@ -129,9 +131,9 @@ def _shortened(path: str) -> str:
 
 
 def heaviest(listing: Listing, count: int = 5) -> list[tuple[str, int]]:
-    """Return the folders that weigh most, heaviest first, with their weights in bytes.
+    """Return the folders with the most bytes, heaviest first, with their weights in bytes.
 
-    Each is named as closely as most of its weight lies together.
+    Each name goes down to the folder that holds most of the weight.
     """
     top = sorted(listing.folders.values(), key=lambda folder: -folder.weight)[:count]
     found = []

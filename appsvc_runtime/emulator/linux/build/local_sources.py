@@ -1,8 +1,8 @@
 """What requirements name on this disk: wheels and archives, folders of them, folders of sources.
 
 Reads files. How pip and uv read such lines: pip's documentation ("Requirements File Format",
-"Requirement Specifiers"), its req_file.py and constructors.py; uv's ("Dependencies", sources).
-Must not know what is done with what is found.
+"Requirement Specifiers"), its req_file.py and constructors.py; uv's ("Dependencies", sources). Must
+not know what the result is used for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ARCHIVES = tuple(
     ".whl .zip .tar.gz .tgz .tar .tar.bz2 .tbz .tar.xz .txz .tlz .tar.lz .tar.lzma".split()
 )
-# The files of a project that say what is installed.
+# The files of a project that define what is installed.
 PROJECT_FILES = ("pyproject.toml", "uv.lock", "uv.toml", "poetry.lock", "setup.py", "setup.cfg")
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -37,7 +37,7 @@ _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _OPTIONS = re.compile(r"\s+--?[A-Za-z].*$")
 _NAMED_URL = re.compile(r"^[A-Za-z0-9][\w.-]*\s*(?:\[[^]]*\])?\s*@\s*")
 _EXTRAS = re.compile(r"\[[^]]*\]$")
-# What stands before a place where archives are looked for, and before a requirement.
+# Options followed by a place to search for archives, or by a requirement.
 _PLACES = ("-f", "--find-links", "-i", "--index-url", "--extra-index-url", "--pypi-url")
 _EDITABLE = ("-e", "--editable")
 _PLACE_VARIABLES = (
@@ -58,9 +58,9 @@ _FILE_URL = re.compile(r"file:[^\s\"'\[\],;}]+")
 
 @dataclass
 class LocalSources:
-    """What was found: `files` count by their content, `places` are folders or pages of archives.
+    """The result: `files` whose content counts, `places` that are folders or pages of archives.
 
-    `folders` are those of sources that packages are made from.
+    `folders` are folders of sources that packages are built from.
     """
 
     files: set[Path] = field(default_factory=set)
@@ -68,22 +68,22 @@ class LocalSources:
     folders: set[Path] = field(default_factory=set)
 
     def add(self, path: Path, *, looks_like_path: bool = True) -> bool:
-        """Take what a requirement names; return whether it is taken for a path at all."""
+        """Add the path that a requirement names; return whether it was taken as a path."""
         if looks_like_path and path.is_dir():
             self.folders.add(path)
         elif path.name.lower().endswith(ARCHIVES):
-            self.files.add(path)  # also one that is missing and may come
+            self.files.add(path)  # even if missing: it may be added later
         else:
             return False
         return True
 
     def inside(self, folder: Path) -> set[Path]:
-        """Return the folders of sources that lie in a folder, or are it."""
+        """Return the folders of sources that are in a folder, or are the folder itself."""
         base = folder.resolve()
         return {path for path in self.folders if path.resolve().is_relative_to(base)}
 
     def update(self, other: LocalSources) -> None:
-        """Take what others have found."""
+        """Add the results of `other`."""
         self.files |= other.files
         self.places |= other.places
         self.folders |= other.folders
@@ -92,10 +92,10 @@ class LocalSources:
 def in_lines(
     text: str, file: Path, folder: Path, variables: Mapping[str, str]
 ) -> tuple[LocalSources, list[str]]:
-    """Return what the requirements in `text`, which is in `file`, name; and the lines without.
+    """Return what the requirements in `text`, from `file`, name on disk; and all other lines.
 
-    `folder` is the one that pip runs in, from which paths start. The lines have no comments, and
-    their variables replaced.
+    Paths are relative to `folder`, in which pip runs. The returned lines have no comments, and
+    their variables are replaced.
     """
     found, lines = LocalSources(), []
     for line in logical_lines(text, variables):
@@ -126,7 +126,7 @@ def _in_options(line: str, beside: Path, folder: Path, found: LocalSources) -> b
     named = False
     for option, value in _options(line):
         if option in _PLACES:
-            # Beside the file first, as pip does.
+            # Relative to the file first, as pip does.
             paths = [path for base in (beside, folder) if (path := _path(value, base)) is not None]
             found.places.update([path for path in paths if path.exists()][:1])
         elif option in _EDITABLE:
@@ -169,8 +169,8 @@ def _in_requirement(text: str, folder: Path, found: LocalSources) -> bool:
 def in_project(folder: Path, texts: Iterable[str]) -> LocalSources:
     """Return what the files of a project in `folder` name: pyproject.toml, lock files, setup.py.
 
-    Looks for words alone, as no reader of TOML is in every Python: what it finds too much is
-    counted without need.
+    Searches by regular expression, because not every Python has a TOML parser: a false match is
+    counted without need, and does no harm.
     """
     found = LocalSources()
     for text in texts:
@@ -207,7 +207,7 @@ def in_variables(variables: Mapping[str, str], folder: Path) -> LocalSources:
 
 
 def _path(text: str, base: Path) -> Path | None:
-    """Return the path that a text names, from `base`; None for a URL of elsewhere."""
+    """Return the path that a text names, relative to `base`; None for a URL of another machine."""
     text = text.strip().strip("'\"")
     if text.lower().startswith("file:"):
         try:

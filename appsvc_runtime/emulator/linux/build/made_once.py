@@ -1,4 +1,4 @@
-"""A folder of the user's cache that is made once, whole or not at all, for all builds.
+"""A folder of the user's cache that all builds share, made once and completely.
 
 Must not know what is put into it.
 """
@@ -15,7 +15,7 @@ from .threads import in_thread
 
 __all__ = ["make_once"]
 
-# Between looks whether another process has made it, seconds; and how long that may take.
+# Seconds between checks whether another process has made it, and the most that may take.
 _LOOK, _PATIENCE = 0.2, 300.0
 
 
@@ -26,9 +26,9 @@ async def make_once(
     make: Callable[[], Awaitable[None]],
     tell: Callable[[str], None],
 ) -> None:
-    """Have `make` fill the folder, unless it is whole: then it has the file `mark`.
+    """Call `make` to fill the folder, unless it is complete: then it has the file `mark`.
 
-    What a process has left that was killed is removed first. OSError where it cannot be made.
+    Leftovers of a killed process are removed first. Raise OSError if the folder cannot be made.
     """
 
     def whole() -> bool:
@@ -39,7 +39,7 @@ async def make_once(
     own_files.make_folders(folder.parent)
     lock = await _wait_for_lock(f"{folder}.lock", tell)
     try:
-        if not whole():  # else another process has made it meanwhile
+        if not whole():  # otherwise another process has made it meanwhile
             await in_thread(lambda: own_files.remove_path(folder))
             await make()
             own_files.write_file(folder / mark, b"")
@@ -48,7 +48,7 @@ async def make_once(
 
 
 async def _wait_for_lock(path: str, tell: Callable[[str], None]) -> int:
-    """Have the file's lock; another process may have it for as long as pip takes."""
+    """Take the file's lock; another process may hold it for as long as pip takes."""
     told = False
     for _ in range(int(_PATIENCE / _LOOK)):
         lock = files.lock_own(path)
@@ -56,7 +56,7 @@ async def _wait_for_lock(path: str, tell: Callable[[str], None]) -> int:
             return lock
         if not told:
             told = True
-            tell("Another process is making it: waiting for that.")
+            tell("Another process is making it: waiting for it.")
         await asyncio.sleep(_LOOK)
     raise ConfigError(
         f"Another program has held {path} for {_PATIENCE:.0f} s.", hint="End it, or wait for it."

@@ -1,4 +1,4 @@
-"""The folder that a build writes into: had for one build alone, emptied, its virtual environment.
+"""The folder that a build writes into: locked for one build, emptied, with a virtual environment.
 
 Must not know of steps.
 """
@@ -19,7 +19,7 @@ from .state import FILE, LOCK, OURS, State, read_state, write_state
 
 __all__ = ["activated", "empty", "is_own_environment", "locked", "python_of", "take_state"]
 
-# The folders from a virtual environment down to its packages; venv itself links the second `lib`.
+# The folders from a virtual environment to its packages; venv makes the second `lib` a link itself.
 _LIBRARIES = re.compile(r"[Ll]ib|(?:python|pypy)[0-9.t]+|site-packages")
 _SECOND_LIB = "lib64"
 
@@ -30,7 +30,7 @@ def python_of(folder: Path, name: str = names.VIRTUAL_ENVIRONMENT) -> Path:
 
 
 def activated(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return the variables with the virtual environment in use."""
+    """Return the variables with the virtual environment activated."""
     programs = str(python_of(folder).parent)
     return {
         **variables,
@@ -40,9 +40,9 @@ def activated(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def is_own_environment(folder: OwnFolder) -> bool:
-    """Return whether `antenv` is a folder of this output, into which pip may write and remove.
+    """Return whether `antenv` is a real folder of this output, which pip may change.
 
-    One that was moved elsewhere, with a link in its place or in that of a part of it, is not.
+    If it, or a folder in it, is a link to another place, it is not.
     """
     if not is_folder(folder.status(names.VIRTUAL_ENVIRONMENT)):
         return False
@@ -57,7 +57,7 @@ def is_own_environment(folder: OwnFolder) -> bool:
 
 
 def _leads_out(folder: OwnFolder, name: str, found: os.stat_result) -> bool:
-    """Return whether a link is among the folders down to the packages, or is a package."""
+    """Return whether a folder on the way to the packages, or a package, is a link."""
     if not is_folder(found) or not _LIBRARIES.fullmatch(name):
         return False
     with folder.enter(name) as inner:
@@ -68,10 +68,10 @@ def _leads_out(folder: OwnFolder, name: str, found: os.stat_result) -> bool:
 
 @contextlib.contextmanager
 def locked(site: Path, output: Path) -> Iterator[OwnFolder]:
-    """Have the output folder, open, for one build alone; ConfigError where it cannot be had.
+    """Open the output folder, locked for one build; make it for its owner alone if it is missing.
 
-    Or where it is in the way: what is in it is replaced. One that is missing is made for its owner
-    alone.
+    Raise ConfigError if it cannot be locked or written, or has files that are not of a build: a
+    build replaces all in it.
     """
     _check_places(site, output)
     with _open(output.resolve(), output) as folder:
@@ -89,23 +89,23 @@ def locked(site: Path, output: Path) -> Iterator[OwnFolder]:
 def _check_places(site: Path, output: Path) -> None:
     if not site.resolve().is_dir():
         raise ConfigError(
-            f"The site folder {str(site)!r} is not there.",
+            f"The site folder {str(site)!r} does not exist.",
             hint="Name the folder that holds your app.",
         )
     if output.resolve() in (site.resolve(), *site.resolve().parents):
         raise ConfigError(
             f"The output folder {str(output)!r} holds the site itself.",
-            hint="Name another folder: what is in it is replaced.",
+            hint="Name another folder: a build replaces its content.",
         )
 
 
 def _open(output: Path, named: Path) -> OwnFolder:
-    """Open the folder, made if it is missing; `named` is how a user calls it."""
+    """Open the folder, made if it is missing; `named` is the path as the user wrote it."""
     try:
         _make(output)
         return OwnFolder.open(output)
     except OSError as error:
-        # A file in its place is in the way.
+        # A file of that name is in the way.
         raise _in_the_way(named) if output.is_file() else _not_written(named, error) from None
 
 
@@ -151,7 +151,7 @@ def _not_written(output: Path, error: OSError) -> ConfigError:
 
 def _is_ours(folder: OwnFolder) -> bool:
     found = dict(folder.entries())
-    # A build that was killed before it wrote anything leaves the lock's file only.
+    # A build that was killed before it wrote anything leaves only the lock file.
     if found.keys() <= OURS or LOCK in found:
         return True
     state, _ = read_state(folder)
@@ -159,31 +159,32 @@ def _is_ours(folder: OwnFolder) -> bool:
 
 
 def take_state(folder: OwnFolder, *, clean: bool) -> tuple[State | None, str]:
-    """Return the state from which a build goes on, and what is to be told of it, "" for nothing.
+    """Return the state from which a build continues, and a message for the user or "".
 
-    None where the folder is to be emptied first. ConfigError for files of unknown origin.
+    The state is None if the folder must be emptied first. Raise ConfigError for files of unknown
+    origin.
     """
     state, problem = read_state(folder)
     if clean:
         return None, "All of the last build is removed (--clean)."
     if problem:
         where = folder.where(FILE)
-        return None, f"Warning: {where} is ignored, as {problem}: the whole copy is made anew."
+        return None, f"Warning: {where} is ignored, because {problem}: all files are copied again."
     if state is None:
         if {name for name, _ in folder.entries()} - OURS:
             raise ConfigError(
                 f"The output folder {folder.path!r} holds files, but the state of the build that "
                 f"made them, {FILE}, is missing.",
-                hint="Build with --clean, which removes all that is in it, or name another folder.",
+                hint="Build with --clean, which empties the folder, or name another folder.",
             )
         return State(), ""
     if state.emptying:
-        return None, "The last build was ended while it removed what was there: all is made anew."
+        return None, "The last build ended while it emptied the folder: all files are copied again."
     return state, ""
 
 
 def empty(folder: OwnFolder) -> None:
-    """Remove all that is in the folder but the lock; one that is killed is gone on with."""
+    """Remove everything in the folder except the lock; if killed, the next build does it again."""
     write_state(folder, State(emptying=True))
     for name, _ in folder.entries():
         if name not in OURS:

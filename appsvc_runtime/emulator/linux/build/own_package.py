@@ -1,8 +1,8 @@
-"""This very package for a build's pip, where it was installed from a folder and not from an index.
+"""This very package for a build's pip, if it was installed from a folder and not from an index.
 
-A checkout's requirements name `appsvc-runtime` as a release's do; so that both can be built, the
-folder that this one was installed from (PEP 610: direct_url.json) is made a wheel of, and a wheel
-that it was installed from is taken as it is. Must not know of sites.
+A checkout's requirements name `appsvc-runtime` as a release's do. So that both can be built, a
+wheel is made of the folder from which this package was installed (PEP 610: direct_url.json); a
+wheel from which it was installed is used as it is. Must not know of sites.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FILES = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE")
 
 
 def find_source() -> Path | None:
-    """Return the folder or the wheel that this package was installed from, None for an index."""
+    """Return the folder or wheel from which this package was installed, or None for an index."""
     beside = Path(__file__).resolve().parents[4]
     if (beside / "setup.cfg").is_file() and (beside / "pyproject.toml").is_file():
         return beside
@@ -59,7 +59,7 @@ def _sources(source: Path) -> list[Path]:
 
 
 def source_digest(source: Path) -> str:
-    """Return what stands for the package's sources, or for the wheel."""
+    """Return a digest of the package's sources, or of the wheel."""
     if _is_wheel(source):
         return hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     digest = hashlib.sha256()
@@ -72,9 +72,9 @@ def source_digest(source: Path) -> str:
 async def make_wheel(
     source: Path, python: str, environ: Mapping[str, str], say: Say
 ) -> Path | None:
-    """Return a folder with the package's wheel, made by `python` where it is not there yet.
+    """Return a folder with the package's wheel, built with `python` if it does not exist.
 
-    None where it cannot be made: pip then looks for a release, and says what it does not find.
+    None if it cannot be built: pip then searches for a release, and reports if it finds none.
     """
     folder = cache_folder(environ) / "wheels" / source_digest(source)
     if any(folder.glob("*.whl")):
@@ -98,7 +98,7 @@ async def make_wheel(
 
 
 def _keep(wheel: Path, folder: Path) -> None:
-    """Copy a wheel into a folder, where it appears whole or not at all."""
+    """Copy a wheel into a folder, where it appears completely or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f"{wheel.name}.{os.getpid()}"
     shutil.copyfile(wheel, unfinished)

@@ -1,4 +1,4 @@
-"""What a long copy tells meanwhile, and how it is stopped.
+"""What a long copy prints while it runs, and how it is stopped.
 
 Must not know what is copied, nor of event loops.
 """
@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 
 __all__ = ["Progress", "Stopped", "megabytes"]
 
-# Nothing is told of a copy that is done sooner; then so often. Seconds.
+# Seconds until the first line, so that a short copy prints none; then between lines.
 _FIRST, _NEXT = 2.0, 5.0
 _HEAVY = 1_000_000_000
 
 
 class Stopped(BaseException):
-    """Not wanted any more. No Exception, so that nothing takes it for a failure."""
+    """The work is cancelled. Not an Exception, so that no code handles it as a failure."""
 
 
 class Progress:
-    """Counts what one thread copies. `tell` takes lines for the user, `clock` counts seconds.
+    """Counts what one thread copies. `tell` receives lines for the user, `clock` returns seconds.
 
     Set `stopped` from any thread: the next step raises Stopped.
     """
@@ -41,9 +41,9 @@ class Progress:
         self._expected = (0, 0)
 
     def look(self) -> None:
-        """Count an entry of the site that was looked at."""
+        """Count an entry of the site that was read."""
         self._looked += 1
-        self._step(lambda: f"Looked at so far: {self._looked:,} files and folders.")
+        self._step(lambda: f"Listed so far: {self._looked:,} files and folders.")
 
     def compare(self) -> None:
         """Count a file that needs no copy."""
@@ -53,11 +53,11 @@ class Progress:
     def expect(
         self, files: int, size: int, heaviest: Callable[[], Sequence[tuple[str, int]]]
     ) -> None:
-        """Take how many files and bytes are to be copied; tell what makes much of it."""
+        """Set how many files and bytes will be copied; report the largest folders if it is much."""
         self._expected = (files, size)
         if size >= _HEAVY:
             found = ", ".join(f"{name} {megabytes(weight)} MB" for name, weight in heaviest())
-            weighs = f"; of the site's folders weigh most: {found}" if found else ""
+            weighs = f". The largest folders of the site: {found}" if found else ""
             self._tell(f"{megabytes(size)} MB are to be copied{weighs}.")
 
     def add(self, size: int) -> None:
@@ -87,5 +87,5 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """Return a number of bytes in MB, as it is read."""
+    """Return a number of bytes in MB, as text."""
     return f"{size / 1_000_000:,.0f}" if size >= 10_000_000 else f"{size / 1_000_000:,.1f}"

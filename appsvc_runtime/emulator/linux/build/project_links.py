@@ -1,4 +1,4 @@
-"""Where setuptools and other backends write beside a project's files: not through a link.
+"""Refuses links through which setuptools and other backends would write outside of the copy.
 
 pip builds a project in its own folder. Must not know how packages are installed.
 """

@@ -1,8 +1,8 @@
-"""Which file names a site's packages, which others it includes, and what of it will surprise.
+"""Which file names a site's packages, which files it includes, and what about it will surprise.
 
-Reads files. Must not know of processes. How pip reads requirements: its documentation
-("Requirements File Format", "Encoding"): by the byte order mark, by a comment
-`# -*- coding: … -*-` in the first two lines, else as UTF-8.
+Reads files. Must not know of processes. How pip chooses the encoding: its documentation
+("Requirements File Format", "Encoding"): by the byte order mark, by a comment `# -*- coding: … -*-`
+in the first two lines, else UTF-8.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)?(.+?)\s*$")
-# What may be another thing the next time although the line is the same: commits, URLs.
+# Requirements whose content may change although the line stays the same: commits, URLs.
 _MOVING = re.compile(
     r"^(?:-e\b|--editable\b|\.{0,2}/|[A-Za-z]:\\|\S*\s*@\s*\S|\S+\+\S+://|https?:|file:)"
 )
@@ -38,12 +38,12 @@ _MAX_FILES = 50
 
 @dataclass(frozen=True)
 class Requirements:
-    """A requirements file as the platform sees it.
+    """A requirements file as the platform reads it.
 
-    `encoding` is how pip decodes it. `mentions_django`: the bytes do, which is what the platform
-    looks at (`grep -iq "Django"`). `fixed`: an unchanged `digest`, which is of all included files
-    too, means that nothing has to be installed. `names_own`: this package is among them.
-    `warnings` are what will surprise, one sentence each. `local` is what they name on this disk.
+    `encoding` is how pip decodes it. `mentions_django`: the bytes contain Django, which is what the
+    platform tests (`grep -iq "Django"`). `fixed`: with the same `digest`, which covers included
+    files too, nothing has to be installed. `names_own`: this package is among them. `warnings` are
+    what will surprise, one sentence each. `local` is what the requirements name on this disk.
     """
 
     encoding: str
@@ -58,9 +58,9 @@ class Requirements:
 def read_requirements(
     path: Path, folder: Path | None = None, variables: Mapping[str, str] | None = None
 ) -> Requirements:
-    """Read the file and those it includes; OSError where the first cannot be read.
+    """Read the file and the files it includes; raise OSError if the first cannot be read.
 
-    `folder` is the one that pip is run in, the file's own by default, with these variables.
+    pip is run in `folder`, by default the file's own folder, with these variables.
     """
     data = path.read_bytes()
     encoding = _encoding(data)
@@ -79,7 +79,7 @@ def read_requirements(
     return Requirements(
         encoding=encoding,
         mentions_django=bool(_DJANGO.search(data)),
-        # What lies in the site is looked at by the copy; the rest counts by its content.
+        # The copy tracks files inside the site; others count by their content.
         fixed=fixed and seen <= _MAX_FILES and not local.inside(folder),
         digest=digest.hexdigest(),
         names_own=own,
@@ -116,7 +116,7 @@ def _with_included(
             continue
         try:
             if not other.is_file():
-                continue  # pip says so; and a pipe must not be waited for
+                continue  # pip reports it; and do not wait for a pipe
             content = other.read_bytes()
         except (OSError, ValueError):
             continue
@@ -136,11 +136,11 @@ def _surprises(name: str, data: bytes, encoding: str) -> Iterator[str]:
     if encoding in ("utf-16", "utf-32"):
         yield (
             f"{name} is in {encoding.upper()}, as PowerShell's `>` writes: pip reads it, but the "
-            f"platform looks for Django in its bytes and will not see any. {save}"
+            f"platform searches its bytes for Django and does not find it. {save}"
         )
     elif b"\0" in data:
         yield (f"{name} looks like UTF-16 without a byte order mark: pip cannot read that. {save}")
     elif encoding == "utf-8-sig":
-        yield f"{name} begins with a byte order mark: pip reads it, some tools do not. {save}"
+        yield f"{name} starts with a byte order mark: pip reads it, some tools do not. {save}"
     elif "\ufffd" in text:
-        yield f"{name} is not in UTF-8, so that pip reads other characters than meant. {save}"
+        yield f"{name} is not in UTF-8, so pip reads wrong characters. {save}"

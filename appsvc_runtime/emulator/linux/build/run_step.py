@@ -1,4 +1,4 @@
-"""One step of a build: run, streamed, timed, and ended with all that it started.
+"""One step of a build: run, streamed, timed, and ended with all processes that it started.
 
 Knows processes and asyncio. Must not know which steps there are.
 """
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildError", "Ended", "Runner", "last_words", "refuse_failure", "run_step"]
 
-# What a command ends with that a signal has ended, as a shell tells it.
+# A shell adds this to the number of the signal that ended a command.
 _SIGNALLED = 128
 _MAX_CODE = 255
 _SHOWN_LINES = 12
-# Bytes: with less hardly a file can be written.
+# Bytes: with less free space hardly a file can be written.
 _ROOM = 1_000_000
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Configured|Exit): \S")
 
 
 class BuildError(AppServiceError):
-    """A step that failed; `exit_code` is its own. `str()` ends with the last that it printed."""
+    """A step that failed; `exit_code` is the step's own. `str()` ends with its last output."""
 
     def __init__(self, message: str, *, exit_code: int, hint: str = "", output: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -47,9 +47,9 @@ class BuildError(AppServiceError):
 
 
 class Ended:
-    """How a step has ended: its exit code, and the last lines that it printed.
+    """How a step has ended: its exit code, and the last lines of its output.
 
-    `full`: it failed, and its disk has no room left, which programs seldom report as such.
+    `full`: it failed, and its disk has no space left, which programs seldom report clearly.
     """
 
     def __init__(self, code: int, tail: str, *, full: bool = False) -> None:
@@ -69,7 +69,7 @@ async def run_step(
 ) -> Ended:
     """Run a command to its end, with an empty standard input.
 
-    `label` stands before each of its lines; `shown` is the command as a user reads it.
+    `label` is put before each line of output; `shown` is the command as shown to the user.
     """
     say(label, f"$ {mask_command(shown or ' '.join(argv))}")
     began = time.monotonic()
@@ -79,7 +79,7 @@ async def run_step(
         ended = Ended(code, child.tail(), full=bool(code) and _is_full(cwd))
     finally:
         child.kill()
-        # Its end is waited for, so that nothing writes into the copy any more.
+        # Wait for its end, so that it no longer writes into the copy.
         await asyncio.shield(child.wait())
     took = time.monotonic() - began
     say(label, f"done in {took:.1f} s" if not ended.code else f"failed after {took:.1f} s")
@@ -94,7 +94,7 @@ class Runner:
         self.say = say
 
     async def do(self, step: Step, variables: Mapping[str, str], uv: Sequence[str] = ()) -> Ended:
-        """Run a step; ConfigError, which names it, for what cannot be run at all."""
+        """Run a step; if it cannot be run at all, raise ConfigError with its name."""
         argv = words(step, str(python_of(self.folder)), uv)
         shown = step.shown or " ".join(step.argv)
         try:
@@ -110,7 +110,7 @@ class Runner:
 def refuse_failure(step: Step, ended: Ended) -> None:
     """Raise BuildError for a step that failed."""
     if ended.code:
-        said = last_words(ended.tail) or "it said nothing."
+        said = last_words(ended.tail) or "it printed nothing."
         raise BuildError(
             f"The build's step {step.name} ended with exit code {ended.code} "
             f"({mask_command(step.shown or ' '.join(step.argv))}): {said}",
@@ -128,7 +128,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def last_words(tail: str) -> str:
-    """Give the line that tells most: pip's last ERROR, an exception, else the last one."""
+    """Return the most useful line: pip's last ERROR or an exception, else the last line."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR: ") or _EXCEPTION.match(line)]
     line = (errors or lines or [""])[-1].removeprefix("ERROR: ")

@@ -1,8 +1,8 @@
-"""What a build leaves in its output for the next one: what was copied, what was installed.
+"""What a build saves in its output for the next build: what was copied, what was installed.
 
-A JSON file, written before anything that it speaks of is changed: a build that is killed leaves one
-that does not claim too much. What is read back is checked to the last value, as anybody may have
-put it there. Must not know of sites or steps.
+A JSON file, written before the files that it describes are changed: the state of a killed build
+does not claim too much. Every value is checked when it is read, as anybody may have written it.
+Must not know of sites or steps.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ....system.own_folder import OwnFolder
 __all__ = ["FILE", "LOCK", "OURS", "State", "digest", "is_inside", "read_state", "write_state"]
 
 FILE = ".appsvc-build.json"
-# Held while a build writes into the folder.
+# Locked while a build writes into the folder.
 LOCK = ".appsvc-build.lock"
-# All names that a build keeps for itself, the second for a state that is being written.
+# All names that a build reserves for itself; the second is for a state that is being written.
 OURS = frozenset({FILE, f"{FILE}.new", LOCK})
 _FORMAT = 1
 # A site of a million files has a state of about 100 MB.
@@ -35,13 +35,13 @@ _MAX_NUMBER = 2**63
 class State:
     """What is known of an output folder.
 
-    `copied` has for each copied file, by its name with slashes, size, mtime in nanoseconds and mode
-    of the source; an empty list for what may be there in part or not at all. `installed` stands for
-    the virtual environment's interpreter and packages, "" where these are not whole; `sources` for
-    the folders elsewhere that packages were made from. `finished`: the last build came to its end;
-    `steps` stands for all that it did after the copy. `deployed`: the folder is a copy without a
-    build. `emptying`: all else in the folder was to be removed. `python`, `version`: of the
-    virtual environment.
+    `copied` maps each copied file's name, with slashes, to size, mtime in nanoseconds and mode of
+    the source; the list is empty for a file that may be incomplete or missing. `installed` is a
+    digest of the virtual environment's interpreter and packages, "" if these are incomplete;
+    `sources` is one of the folders elsewhere that packages were built from. `finished`: the last
+    build succeeded; `steps` is a digest of all that it did after the copy. `deployed`: the folder
+    is a copy without a build. `emptying`: all else in the folder was to be removed. `python`,
+    `version`: the interpreter of the virtual environment.
     """
 
     copied: dict[str, list[int]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class State:
 
 
 def digest(value: object) -> str:
-    """Return what stands for a value that JSON can hold."""
+    """Return a digest of a JSON value."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def is_inside(name: str) -> bool:
 
 
 def read_state(folder: OwnFolder) -> tuple[State | None, str]:
-    """Return what the last build left, or None; and why what is there in its place is not that."""
+    """Return the state of the last build, or None; and why a file is not a state, or ""."""
     try:
         if folder.status(FILE) is None:
             return None, ""
@@ -79,15 +79,15 @@ def read_state(folder: OwnFolder) -> tuple[State | None, str]:
     except (ValueError, RecursionError):
         return None, "it is not JSON"
     if not isinstance(told, dict) or "format" not in told:
-        return None, "it is not of a build"
+        return None, "it is not the state of a build"
     if told.pop("format") != _FORMAT:
         return None, "another version of appsvc-runtime wrote it"
     state = _state_of(told)
-    return state, "" if state is not None else "it is not of a build"
+    return state, "" if state is not None else "it is not the state of a build"
 
 
 def _state_of(told: dict[str, Any]) -> State | None:
-    """Return what was read as a state, None where it cannot be one."""
+    """Return the parsed state, or None if a value is not valid."""
     known = asdict(State())
     if not all(name in known and type(value) is type(known[name]) for name, value in told.items()):
         return None
@@ -96,7 +96,7 @@ def _state_of(told: dict[str, Any]) -> State | None:
 
 
 def write_state(folder: OwnFolder, state: State) -> None:
-    """Leave it for the next one, whole or not at all. OSError where that cannot be."""
+    """Write the state, completely or not at all. Raise OSError if that fails."""
     folder.write(FILE, json.dumps({"format": _FORMAT, **asdict(state)}).encode())
 
 

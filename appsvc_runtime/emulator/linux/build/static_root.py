@@ -1,8 +1,8 @@
-"""Where Django's collectstatic would write: only below the copy, or it is not run.
+"""Where Django's collectstatic would write: it is run only if that is inside the copy.
 
-It replaces files, and follows links: one of the site's that leads elsewhere, or a STATIC_ROOT that
-is no folder of the site, would have it write over the user's own. Must not know of other steps.
-Source: `diffsettings --all` in Django's documentation of django-admin.
+It replaces files, and follows links: through a link of the site to another place, or a STATIC_ROOT
+outside of the site, it would overwrite the user's own files. Must not know of other steps. Source:
+`diffsettings --all` in Django's documentation of django-admin.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ...processes.child import Child
 __all__ = ["ask_static_root", "leads_out", "read_static_root"]
 
 _MANAGE = ("manage.py", "diffsettings", "--all")
-# A setting that is as by default has ### before it or after it.
+# A setting with its default value has ### before or after it.
 _LINE = re.compile(r"(?:### *)?STATIC_ROOT = (?:\w+\()?(?P<text>'.*'|\".*\")\)?(?: *###)?\s*")
 _BETTER = "make STATIC_ROOT a folder of the site, such as BASE_DIR / 'staticfiles'"
 
 
 async def ask_static_root(python: str, variables: Mapping[str, str], folder: Path) -> str:
-    """Return STATIC_ROOT as the site's Django has it; "" where it has none or does not tell."""
+    """Return STATIC_ROOT of the site's Django; "" if it is not set or cannot be read."""
     found = [""]
 
     def listen(stream: int, line: str) -> None:
@@ -36,7 +36,7 @@ async def ask_static_root(python: str, variables: Mapping[str, str], folder: Pat
             [python, *_MANAGE], environ=variables, cwd=folder, say=_say_nothing, listener=listen
         )
     except ConfigError:
-        return ""  # the step itself will say why
+        return ""  # the step itself reports why
     try:
         await child.wait()
     finally:
@@ -45,7 +45,7 @@ async def ask_static_root(python: str, variables: Mapping[str, str], folder: Pat
 
 
 def read_static_root(line: str) -> str:
-    """Return the folder that a line of diffsettings gives for STATIC_ROOT, "" for other lines."""
+    """Return the value of STATIC_ROOT in a line of diffsettings, or "" for other lines."""
     match = _LINE.fullmatch(line)
     try:
         return str(ast.literal_eval(match["text"])) if match else ""
@@ -54,7 +54,7 @@ def read_static_root(line: str) -> str:
 
 
 def leads_out(folder: Path, static_root: str) -> str:
-    """Return why files collected below `static_root` would lie outside of `folder`, or ""."""
+    """Return why files collected below `static_root` would be outside of `folder`, or ""."""
     base = os.path.realpath(folder)
     root = os.path.join(base, static_root)
     if not _is_below(base, root):
@@ -78,4 +78,4 @@ def _is_below(base: str, path: str) -> bool:
 
 
 def _say_nothing(label: str, text: str) -> None:
-    """Take what Django prints: the values of all settings are nothing to show."""
+    """Discard Django's output: the values of all settings must not be shown."""

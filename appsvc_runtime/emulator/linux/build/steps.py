@@ -1,6 +1,6 @@
-"""The steps of a build, in the platform's order, and why there is one or none.
+"""The steps of a build, in the platform's order, and why a step is run or not.
 
-Looks at the folder's files; runs nothing. The rules are those of Oryx's build script
+Reads the folder's files; runs nothing. The rules are those of Oryx's build script
 (github.com/microsoft/Oryx: BaseBashBuildScript.sh.tpl, PythonBashBuildSnippet.sh.tpl,
 PreAndPostBuildCommandHelper.cs in src/BuildScriptGenerator).
 """
@@ -32,14 +32,15 @@ __all__ = [
 CUSTOM_REQUIREMENTS = "CUSTOM_REQUIREMENTSTXT_PATH"
 _DISABLE_COLLECTSTATIC = "DISABLE_COLLECTSTATIC"
 _FAST_BUILD = "PYTHON_FAST_BUILD_ENABLED"
-_LOOK_ABOVE = "What it printed is above."
+_LOOK_ABOVE = "Its output is above."
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a build. `hint`: what to do where it fails.
+    """One command of a build. `hint`: what to do if it fails.
 
-    Words of `argv` that are `python` or `uv` stand for the virtual environment's and for the tool.
+    If the first word of `argv` is `python` or `uv`, it means the virtual environment's Python or
+    uv.
     """
 
     name: str
@@ -50,11 +51,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Packages:
-    """How the packages are installed: the `kind`, its steps, and what decides on their being kept.
+    """How the packages are installed: the `kind`, its steps, and when they are kept.
 
-    `digest`: of all that decides what is installed; `fixed`: the same digest means the same
-    packages, while `sources` is the same, that of folders elsewhere. `uncached`: pip is to keep and
-    use no wheels of earlier builds. `fallback` are the steps that are tried where the last of
+    `digest`: covers all that decides what is installed. `fixed`: the same digest means the same
+    packages, as long as `sources`, the digest of folders elsewhere, is the same. `uncached`: pip
+    must not use or keep wheels of earlier builds. `fallback` are the steps to try if the last of
     `steps` fails.
     """
 
@@ -74,14 +75,14 @@ class Packages:
 def choose_packages(
     folder: Path, settings: Mapping[str, str], variables: Mapping[str, str] | None = None
 ) -> Packages:
-    """Return what names the packages of the site in `folder`: the first of the files that is there.
+    """Return how the packages of the site in `folder` are installed: by the first file that exists.
 
-    `variables` are those of the steps, of which pip and uv read some.
+    `variables` are those of the steps; pip and uv read some of them.
     """
     packages, local = _choose(folder, settings, variables or {})
     if packages.kind == "none":
         return packages
-    # What the machine's own variables name is an index of its user, as any other.
+    # Not those of the machine: they name an index of its user, like any other index.
     local.update(in_variables(settings, folder))
     counted = count(local, folder)
     return replace(
@@ -99,13 +100,13 @@ def _choose(
     name = settings.get(CUSTOM_REQUIREMENTS) or "requirements.txt"
     warnings = []
     if settings.get(_FAST_BUILD, "").strip().lower() == "true":
-        warnings.append(f"{_FAST_BUILD} is set: the platform would install by uv, here pip does.")
+        warnings.append(f"{_FAST_BUILD} is set: the platform installs with uv, here pip does.")
     if (folder / name).is_file():
         return _by_requirements(folder, name, warnings, variables)
     if settings.get(CUSTOM_REQUIREMENTS):
         warnings.append(
-            f"{CUSTOM_REQUIREMENTS} names {name}, which is not there: requirements.txt is not "
-            "looked for in its place."
+            f"{CUSTOM_REQUIREMENTS} names {name}, which does not exist: requirements.txt is not "
+            "used in its place."
         )
     if (folder / "setup.py").is_file():
         steps = (
@@ -113,7 +114,7 @@ def _choose(
             Step(
                 "packages",
                 ("python", "-m", "pip", "install", ".", "--prefer-binary"),
-                "Mend setup.py until `pip install .` works.",
+                "Fix setup.py until `pip install .` works.",
             ),
         )
         packages = Packages("setup.py", "setup.py", steps, warnings=tuple(warnings))
@@ -121,14 +122,14 @@ def _choose(
     if (folder / "pyproject.toml").is_file():
         return _by_project(folder, _by_pyproject(folder, warnings))
     warnings.append(
-        "No requirements.txt, setup.py or pyproject.toml is here: no package is installed."
+        "The site has no requirements.txt, setup.py or pyproject.toml: no package is installed."
     )
     packages = Packages("none", "", (), digest="none", fixed=True, warnings=tuple(warnings))
     return packages, LocalSources()
 
 
 def _by_project(folder: Path, packages: Packages) -> tuple[Packages, LocalSources]:
-    """Count the files of the project, and what they name."""
+    """Add the digest of the project's files, and return what they name on this disk."""
     texts = []
     for name in PROJECT_FILES:
         try:
@@ -146,11 +147,11 @@ def _by_requirements(
     try:
         read = read_requirements(folder / name, folder, variables)
     except OSError:
-        read = None  # pip says why
+        read = None  # pip reports why
     step = Step(
         "packages",
         ("python", "-m", "pip", "install", "--prefer-binary", "-r", name),
-        f"Mend {name}: try `pip install -r {name}` in a new virtual environment.",
+        f"Fix {name}: try `pip install -r {name}` in a new virtual environment.",
     )
     packages = Packages(
         "requirements",
@@ -183,7 +184,7 @@ def _by_pyproject(folder: Path, warnings: list[str]) -> Packages:
         Step(
             "packages",
             ("python", "-m", "poetry", "install", "--no-dev"),
-            "The platform takes a pyproject.toml without uv.lock for Poetry's: mend it, add a "
+            "The platform installs a pyproject.toml without uv.lock with Poetry: fix it, add a "
             "uv.lock, or write a requirements.txt.",
         ),
     )
@@ -193,19 +194,19 @@ def _by_pyproject(folder: Path, warnings: list[str]) -> Packages:
 def collect_static(
     folder: Path, settings: Mapping[str, str], packages: Packages
 ) -> tuple[Step | None, str]:
-    """Give the step that collects Django's static files, or None; and what is to be said of it."""
+    """Return the step that collects Django's static files, or None; and a line to print."""
     if settings.get(_DISABLE_COLLECTSTATIC, "").strip().lower() == "true":
-        return None, f"collectstatic is not run, as {_DISABLE_COLLECTSTATIC} says."
+        return None, f"collectstatic is not run, because of {_DISABLE_COLLECTSTATIC}."
     if not (folder / "manage.py").is_file():
         return None, ""
     read = packages.requirements
     if read is None or not read.mentions_django:
         file = settings.get(CUSTOM_REQUIREMENTS) or "requirements.txt"
-        why = "is not there" if read is None else "does not mention Django"
+        why = "does not exist" if read is None else "does not mention Django"
         if read is not None and read.encoding in ("utf-16", "utf-32"):
-            why = f"is in {read.encoding.upper()}, in whose bytes the platform sees no Django"
+            why = f"is in {read.encoding.upper()}, in whose bytes the platform finds no Django"
         return None, (
-            f"Warning: collectstatic is not run: manage.py is here, but {file} {why}. Add django "
+            f"Warning: collectstatic is not run: manage.py exists, but {file} {why}. Add django "
             "to it, saved as UTF-8, if your static files are missing."
         )
     return (
@@ -215,34 +216,35 @@ def collect_static(
 
 
 def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str) -> Step | None:
-    """Give the step of `PRE_BUILD_…` or `POST_BUILD_…` (`when`: PRE or POST), None for none.
+    """Return the step of `PRE_BUILD_…` or `POST_BUILD_…` (`when`: PRE or POST), or None.
 
-    The script wins over the command. What names a file is run as one, made executable.
+    The script wins over the command. A value that names a file is made executable and run as a
+    script.
     """
     for name in (f"{when}_BUILD_SCRIPT_PATH", f"{when}_BUILD_COMMAND"):
         text = settings.get(name, "").strip()
         if not text:
             continue
         path = folder / text
-        hint = f"Mend what {name} names, or try it in the built folder."
+        hint = f"Fix the command or script in {name}, or try it in the built folder."
         try:
             if path.is_file():
-                # Another file than one of the copy is the user's own.
+                # A file outside the copy is the user's own.
                 own_files.make_executable(folder, path)
                 quoted = shlex.quote(os.path.abspath(path))
                 return Step(f"{when.lower()}-build", (shell, "-ec", quoted), hint, text)
         except (OSError, ValueError):
-            pass  # no name of a file
+            pass  # not the name of a file
         commands = "\n".join(split_commands(text))
         return Step(f"{when.lower()}-build", (shell, "-ec", commands), hint, text)
     return None
 
 
 def split_commands(text: str) -> list[str]:
-    """Return the commands of a text in which commas part them; not those in quotes or brackets.
+    """Split a text at commas into commands, except at those in quotes or brackets.
 
-    The documentation has commas as what parts several commands; the build script itself takes the
-    text for one of a shell, so that a comma which a shell needs must stay.
+    The documentation separates commands with commas; the build script itself runs the text as one
+    shell command, so a comma that the shell needs must stay.
     """
     commands, start, quote, depth = [], 0, "", 0
     for at, letter in enumerate(text):
@@ -260,7 +262,7 @@ def split_commands(text: str) -> list[str]:
 
 
 def words(step: Step, python: str, uv: Sequence[str]) -> tuple[str, ...]:
-    """Give what a step runs, with the virtual environment's Python and the tool in their places."""
+    """Return the command of a step, with the path of the environment's Python or of uv."""
     first, *rest = step.argv
     if first == "python":
         return (python, *rest)

@@ -1,6 +1,6 @@
-"""Work in a thread that is waited for, also where the one who waits is cancelled.
+"""Work in a thread that is always waited for, even if the waiting task is cancelled.
 
-A thread that went on after its build was given up would write into what the next one makes.
+A thread that outlived its cancelled build would write into the files of the next build.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 async def in_thread(call: Callable[[], _Result]) -> _Result:
-    """Call in a thread; cancelled, raise no sooner than it is done."""
+    """Call in a thread; on cancellation, raise only after the call has ended."""
     task = asyncio.ensure_future(asyncio.to_thread(call))
     try:
         return await asyncio.shield(task)
@@ -27,7 +27,7 @@ async def in_thread(call: Callable[[], _Result]) -> _Result:
 
 
 async def with_progress(call: Callable[[Progress], _Result], say: Callable[[str], None]) -> _Result:
-    """Call in a thread that tells its progress; cancelled, have it stop and wait until it has."""
+    """Call in a thread that reports progress; on cancellation, stop it and wait for its end."""
     loop = asyncio.get_running_loop()
     progress = Progress(lambda text: _tell(loop, say, text))
 
@@ -45,11 +45,11 @@ def _tell(loop: asyncio.AbstractEventLoop, say: Callable[[str], None], text: str
 
 
 async def _done(task: asyncio.Task[_Result]) -> None:
-    """Wait for a task however often this one is cancelled."""
+    """Wait for a task, however often the waiting task is cancelled."""
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
             continue
     if not task.cancelled():
-        task.exception()  # taken, so that nobody reports it as lost
+        task.exception()  # retrieve it, so that asyncio does not report it as never retrieved

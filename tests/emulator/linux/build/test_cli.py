@@ -1,4 +1,4 @@
-"""`appsvc build` as its user meets it: real pip, real virtual environments, real mistakes."""
+"""`appsvc build` as users run it: real pip, real virtual environments, real mistakes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Build = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def build(cache: Path) -> Build:
-    """Give what runs `appsvc build`."""
+    """Return a function that runs `appsvc build`."""
 
     def call(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
         return run(
@@ -45,7 +45,7 @@ def built(site: Path) -> Path:
 
 @posix_only
 def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> None:
-    """Each is named and timed; the second build keeps what has not changed; sources stay."""
+    """Steps are named and timed; a second build keeps what is unchanged; the site stays."""
     site = make_site(
         tmp_path / "my site",
         {
@@ -74,7 +74,7 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> No
     second = build(site, *settings)
     assert "Nothing has changed" in second.stdout
     assert "antenv and its packages are kept" in second.stdout
-    assert "pre two value" in second.stdout  # what is the user's own runs each time
+    assert "pre two value" in second.stdout  # the user's own steps run each time
     plain = build(site, "--set", "KEY=value")
     assert (built(site) / "collected").read_text() == "xxx"
     plain = build(site, "--set", "KEY=value")
@@ -87,7 +87,7 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> No
 
 @posix_only
 def test_a_step_that_fails(tmp_path: Path, build: Build) -> None:
-    """Its own exit code, its name and its last words; and no mark of success."""
+    """The build ends with the step's exit code, name and last output, and is not `finished`."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     failed = build(site, "--set", "PRE_BUILD_COMMAND=API_KEY=S3cr3t; echo the reason; exit 7")
     assert "$ API_KEY=********" in failed.stdout
@@ -103,20 +103,20 @@ def test_a_step_that_fails(tmp_path: Path, build: Build) -> None:
 
 @posix_only
 def test_requirements_that_cannot_be_installed(tmp_path: Path, build: Build) -> None:
-    """pip's words, the file, what to do; a missing file is said; nothing asks for input."""
+    """The error has pip's words, the file and what to do; nothing waits for input."""
     site = make_site(
         tmp_path / "site", {"requirements.txt": "--no-index\nno-such-package-at-all==1\n"}
     )
     failed = build(site)
     assert failed.returncode == 1
     assert "No matching distribution found for no-such-package-at-all==1." in failed.stderr
-    assert "Mend requirements.txt" in failed.stderr
+    assert "Fix requirements.txt" in failed.stderr
 
 
 @only_on(12)
 @posix_only
 def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
-    """A prompt gets end-of-file and only warns; UTF-16 is read, and what it breaks is said."""
+    """A prompt gets end-of-file and only warns; UTF-16 is read, and its effects are reported."""
     prompting = build(copy_app("prompting", tmp_path))
     assert prompting.returncode == 0
     assert "Warning: it ended with exit code 1" in prompting.stdout
@@ -125,7 +125,7 @@ def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
     assert utf16.returncode == 0
     assert "here pip does" in utf16.stdout
     assert "requirements.txt is in UTF-16" in utf16.stdout
-    assert "in whose bytes the platform sees no Django" in utf16.stdout
+    assert "in whose bytes the platform finds no Django" in utf16.stdout
 
 
 @posix_only
@@ -148,7 +148,7 @@ def test_other_tools(tmp_path: Path, build: Build) -> None:
 
 
 REFUSED = [
-    pytest.param(["missing"], "is not there", id="no-site"),
+    pytest.param(["missing"], "does not exist", id="no-site"),
     pytest.param(["site/app.py"], "is a file", id="a-file"),
     pytest.param(["site", "--output", "site"], "holds the site itself", id="itself"),
     pytest.param(["site/sub", "--output", "site"], "holds the site itself", id="above"),
@@ -163,7 +163,7 @@ REFUSED = [
 @posix_only
 @pytest.mark.parametrize(("arguments", "said"), REFUSED)
 def test_refusals(tmp_path: Path, arguments: list[str], said: str) -> None:
-    """One sentence, exit code 2, nothing done."""
+    """The error is one sentence with exit code 2, and nothing is built."""
     make_site(tmp_path, {"site/app.py": "", "site/sub/app.py": "", "other/precious.txt": "x"})
     before = digest(tmp_path / "site"), digest(tmp_path / "other")
     done = run("-m", "appsvc_runtime", "build", *arguments, cwd=tmp_path)
@@ -175,7 +175,7 @@ def test_refusals(tmp_path: Path, arguments: list[str], said: str) -> None:
 
 @posix_only
 def test_a_folder_that_cannot_be_made(tmp_path: Path, build: Build) -> None:
-    """Where nothing may be written beside the site, another folder can be named."""
+    """If nothing may be written beside the site, the user can name another folder."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     (tmp_path / ".appsvc").write_text("in the way")
     refused = build(site)
@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, build: Build) -> None:
 
 @posix_only
 def test_ctrl_c(tmp_path: Path) -> None:
-    """The step ends with all that it started; the next build begins where it should."""
+    """The step ends with all processes that it started; the next build starts where it should."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     mark = f"mark-{os.getpid()}-{tmp_path.name}"
     command = [sys.executable, "-m", "appsvc_runtime", "build", str(site)]
@@ -207,7 +207,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     started.send_signal(signal.SIGINT)
     _, errors = started.communicate(timeout=20)
     assert started.returncode == 130
-    assert errors == "Interrupted: the build is not whole.\n"
+    assert errors == "Interrupted: the build is not complete.\n"
     deadline = time.monotonic() + 10
     while alive_with(mark):
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""The copy of a site: whole, only what changed, and never the other way."""
+"""The copy of a site: complete, only what has changed, and never from the copy to the site."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES: dict[str, str | bytes] = {"app.py": "app = 1\n", "static/a.css": "a", "st
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Give a site with some folders."""
+    """Return a site with some folders."""
     return make_site(tmp_path / "site", FILES)
 
 
@@ -39,7 +39,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_all_and_then_nothing(site: Path, tmp_path: Path) -> None:
-    """The first copies all, the second nothing; the site is as it was."""
+    """The first copy copies all, the second nothing; the site is unchanged."""
     before, state, output = digest(site), State(), tmp_path / "out"
     first = copy_changes(site, output, state)
     second = copy_changes(site, output, state)
@@ -49,7 +49,7 @@ def test_all_and_then_nothing(site: Path, tmp_path: Path) -> None:
 
 
 def test_only_what_has_changed(site: Path, tmp_path: Path) -> None:
-    """What changes, goes or comes; what the build made stays, what it changed is restored."""
+    """Changes of the site are copied; the build's own files stay; changed copies are restored."""
     state, output = State(), tmp_path / "out"
     copy_changes(site, output, state)
     (site / "app.py").write_text("app = 2\n")
@@ -64,7 +64,7 @@ def test_only_what_has_changed(site: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_becomes_a_file(site: Path, tmp_path: Path) -> None:
-    """And a file a folder."""
+    """A folder can become a file, and a file a folder."""
     state, output = State(), tmp_path / "out"
     copy_changes(site, output, state)
     for path in ("static/a.css", "static/b/c.css", "app.py"):
@@ -77,7 +77,7 @@ def test_a_folder_becomes_a_file(site: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_left_out(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is never deployed, or made by each build; what is no file."""
+    """Files that are never deployed or made by each build, and non-files, are left out."""
     make_site(
         site,
         {
@@ -86,24 +86,24 @@ def test_what_is_left_out(site: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         },
     )  # fmt: skip
     with socket.socket(socket.AF_UNIX) as listening:
-        monkeypatch.chdir(site)  # as the path of a socket may not be long
+        monkeypatch.chdir(site)  # the path of a socket must be short
         listening.bind("socket")
     copied = copy_changes(site, tmp_path / "out", State())
     assert names(tmp_path / "out") == {*FILES, "deep/kept.py"}
     assert copied.left_out == [
-        ".appsvc", ".git", "antenv", "deep/venv (a virtual environment)", "socket (no file)",
+        ".appsvc", ".git", "antenv", "deep/venv (a virtual environment)", "socket (not a file)",
     ]  # fmt: skip
 
 
 def test_an_output_inside_the_site(site: Path) -> None:
-    """It is not copied into itself."""
+    """An output folder inside the site is not copied into itself."""
     copy_changes(site, site / "out", State())
     copy_changes(site, site / "out", State())
     assert names(site / "out") == set(FILES)
 
 
 def test_links_stay_links(site: Path, tmp_path: Path) -> None:
-    """Also those that lead nowhere; one that leads elsewhere afterwards is copied again."""
+    """Broken links stay too; a link that gets another target is copied again."""
     (site / "link").symlink_to("app.py")
     (site / "nowhere").symlink_to("/not/there")
     (site / "folder").symlink_to("static", target_is_directory=True)
@@ -118,7 +118,7 @@ def test_links_stay_links(site: Path, tmp_path: Path) -> None:
 
 
 def test_a_build_writes_through_no_link(site: Path, tmp_path: Path) -> None:
-    """A link that was put in the place of a copy is replaced, what it leads to stays."""
+    """A link that has replaced a copied file is replaced again; its target is unchanged."""
     state, output, other = State(), tmp_path / "out", tmp_path / "precious"
     copy_changes(site, output, state)
     other.write_text("precious")
@@ -129,14 +129,14 @@ def test_a_build_writes_through_no_link(site: Path, tmp_path: Path) -> None:
 
 
 def test_read_only_files(site: Path, tmp_path: Path) -> None:
-    """Their copies can be written by the build, and the rest of their modes stays."""
+    """The build can write to their copies, and the rest of their modes stays."""
     (site / "app.py").chmod(0o555)
     copy_changes(site, tmp_path / "out", State())
     assert (tmp_path / "out/app.py").stat().st_mode & 0o777 == 0o755
 
 
 def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence names it; what is known of the copy stays true."""
+    """One sentence names the file; the state of the copy stays true."""
     state, output = State(), tmp_path / "out"
     copy_changes(site, output, state)
     make_site(site, {"app.py": "app = 2\n", "static/a.css": "changed"})
@@ -157,7 +157,7 @@ def test_what_cannot_be_copied(site: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_output_of_another_build_inside_the_site(site: Path) -> None:
-    """Two outputs in a site would hold each other, and grow with each build."""
+    """Two outputs inside a site would contain each other, and grow with each build."""
     for name in ("one", "two", "one", "two"):
         with locked(site, site / name) as folder:
             copied = copy_into(site, folder, State())
@@ -166,7 +166,7 @@ def test_an_output_of_another_build_inside_the_site(site: Path) -> None:
 
 
 def test_links_that_are_lost(site: Path, tmp_path: Path) -> None:
-    """One that leads out of the site by a relative path does not lead there from the copy."""
+    """A relative link that leads out of the site has no such target from the copy."""
     make_site(tmp_path / "big", {"a.jpg": "a"})
     for name, leads_to in [
         ("media", "../big"),
@@ -181,7 +181,7 @@ def test_links_that_are_lost(site: Path, tmp_path: Path) -> None:
 
 
 def make_deep(folder: Path, levels: int) -> None:
-    """Make folders in folders, also deeper than a path can be long; a file in the last."""
+    """Make nested folders, even deeper than a path can be long; put a file into the last."""
     descriptor = os.open(folder, os.O_RDONLY)
     for _ in range(levels):
         os.mkdir("d", dir_fd=descriptor)
@@ -193,7 +193,7 @@ def make_deep(folder: Path, levels: int) -> None:
 
 
 def test_folders_in_folders(site: Path, tmp_path: Path) -> None:
-    """Two hundred levels are copied, and their end is seen; more are one sentence."""
+    """Two hundred levels are copied, with the file in the last; more are a one-sentence error."""
     make_deep(site, 200)
     state = State()
     assert copy_changes(site, tmp_path / "out", state).written == 4
@@ -207,18 +207,18 @@ def test_folders_in_folders(site: Path, tmp_path: Path) -> None:
 def test_folders_in_too_many_folders(levels: int, site: Path, tmp_path: Path) -> None:
     """They are refused before anything is written, without a traceback."""
     make_deep(site, levels)
-    with pytest.raises(ConfigError, match=r"more than 200 folders lie in each other\. Move it"):
+    with pytest.raises(ConfigError, match=r"more than 200 nested folders\. Move it"):
         copy_changes(site, tmp_path / "out", State())
     assert names(tmp_path / "out") == set()
 
 
 def test_a_full_disk(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that cannot be written is named, not the site; and what helps."""
+    """The error names the file that cannot be written, not the site, and what helps."""
     real, big = os.write, b"x" * 5_000_000
     (site / "big.bin").write_bytes(big)
 
     def write(descriptor: int, data: bytes) -> int:
-        if len(data) > 1000:  # of the copy's files only this one is so large
+        if len(data) > 1000:  # only this file of the copy is so large
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(descriptor, data)
 
@@ -229,7 +229,7 @@ def test_a_full_disk(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
 def test_a_state_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is one sentence with the state's own name, and leaves no half of one behind."""
+    """The error is one sentence with the state file's name; no partial file is left."""
     output = tmp_path / "out"
     create = OwnFolder.create
 
@@ -252,7 +252,7 @@ def test_a_state_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_copy_that_was_interrupted(site: Path, tmp_path: Path) -> None:
-    """Its output is a build's all the same; a folder that is not stays refused."""
+    """Its output is recognized as a build's; a folder that is not a build's stays refused."""
     output = make_site(tmp_path / "out", {"half.py": ""})
     with pytest.raises(ConfigError, match="was not made by a build"), locked(site, output):
         pass

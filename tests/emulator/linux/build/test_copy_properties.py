@@ -1,4 +1,4 @@
-"""Whatever trees and links there are: the site stays, the copy equals it, no more is changed."""
+"""For any trees and links: the site is unchanged, the copy equals it, nothing else is changed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(tuple)
 EDITS = st.lists(
     st.tuples(PATHS, st.sampled_from(KINDS), st.sampled_from(CONTENTS)), min_size=1, max_size=6
 )
-# What changes between two builds: the site, and what the build or its user does in the copy.
+# What changes between two builds: the site, and changes in the copy by the build or its user.
 ROUNDS = st.lists(st.tuples(EDITS, st.one_of(st.just([]), EDITS)), min_size=1, max_size=4)
 
 
 @pytest.fixture(params=[True, False], ids=["descriptors", "paths"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have both ways of writing without following links."""
+    """Use both ways of writing without following links."""
     monkeypatch.setattr(own_folder, "BY_DESCRIPTOR", request.param)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rounds=ROUNDS, inside=st.booleans())
 def test_trees(way: None, rounds: Any, inside: bool) -> None:
-    """After each build, whether the output is beside the site or in it."""
+    """The properties hold after each build, whether the output is beside the site or in it."""
     with tempfile.TemporaryDirectory() as folder:
         outside, site = Path(folder, "outside"), Path(folder, "site")
         output = site / "out" if inside else Path(folder, "out")
@@ -58,7 +58,7 @@ def test_trees(way: None, rounds: Any, inside: bool) -> None:
             assert (snapshot(site, "out"), snapshot(outside)) == before
             copy = snapshot(output, *OURS)
             wanted = before[0]
-            if touched:  # what was made in the copy may stay, and so may a folder's other mode
+            if touched:  # files made in the copy may stay, and so may changed modes of folders
                 copy = {name: what for name, what in copy.items() if name in wanted}
                 copy, wanted = (
                     {name: what[:1] if what[0] == "folder" else what for name, what in side.items()}
@@ -68,7 +68,7 @@ def test_trees(way: None, rounds: Any, inside: bool) -> None:
 
 
 def test_a_folder_that_was_moved_away(way: None, tmp_path: Path) -> None:
-    """The one that was met: a link in the place of a folder that was built is not gone through."""
+    """A case from practice: a link that has replaced a built folder is not followed."""
     site, output, big = tmp_path / "site", tmp_path / "out", tmp_path / "big"
     (site / "media").mkdir(parents=True)
     output.mkdir()

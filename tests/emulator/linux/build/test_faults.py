@@ -1,4 +1,4 @@
-"""`appsvc build` and `emulate` under faults: killed, moved folders, links, other users' eyes."""
+"""`appsvc build` and `emulate` under faults: kills, moved folders, links, other users."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ pytestmark = [
 
 Build = Callable[..., "subprocess.CompletedProcess[str]"]
 OURS = (".appsvc-build.json", ".appsvc-build.json.new", ".appsvc-build.lock", "antenv")
-# Stands for a Python whose virtual environments are made at once; pip installs what it is told of.
+# A stand-in for a Python whose virtual environments are made at once; pip installs only what it is
+# given.
 PYTHON = """\
 #!/bin/sh
 case "$2" in
@@ -45,7 +46,7 @@ esac
 
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
-    """Return an interpreter that is quick."""
+    """Return a fast interpreter."""
     made = tmp_path / "python"
     made.write_text(PYTHON)
     made.chmod(0o755)
@@ -54,7 +55,7 @@ def python(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def build(python: Path, cache: Path) -> Build:
-    """Return what runs `appsvc build` with the quick interpreter."""
+    """Return a function that runs `appsvc build` with the fast interpreter."""
 
     def call(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
         return run(
@@ -74,7 +75,7 @@ def installed(site: Path) -> Path:
 
 
 def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, cache: Path) -> None:
-    """kill -9: what is left claims nothing; the next build is right, and nothing old stays."""
+    """After kill -9 the state claims no success; the next build is right, without old files."""
     files: dict[str, str | bytes] = {f"f{n % 20}/f{n}.txt": f"{n}" * 2000 for n in range(600)}
     site = make_site(tmp_path / "site", {**files, "requirements.txt": "one\n", "app.py": ""})
     command = [sys.executable, "-m", "appsvc_runtime", "build", str(site), "--python", str(python)]
@@ -89,8 +90,8 @@ def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, ca
         )  # fmt: skip
         assert started.stdout is not None
         with started.stdout:
-            # Moments: before it begins, while it copies, at each of the lines that follow.
-            # The first line names the Python, before anything is written.
+            # Moments: before the start, during the copy, at each of the following lines. The first
+            # line names the Python, before anything is written.
             for _ in range(number + 1 if number else 0):
                 started.stdout.readline()
             if not number:
@@ -107,7 +108,7 @@ def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, ca
         (site / f"new{number}/x.txt").unlink()
         (site / f"new{number}").rmdir()
         if number % 2:
-            continue  # killed again before any build came to its end
+            continue  # killed again before any build was finished
         done = build(site)
         assert done.returncode == 0, done.stdout + done.stderr
         assert snapshot(built(site), *OURS) == snapshot(site)
@@ -116,7 +117,7 @@ def test_killed_at_random_moments(tmp_path: Path, python: Path, build: Build, ca
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until a file is there; the process must not end before."""
+    """Wait until a file exists; the process must not end before."""
     for _ in range(3000):
         if path.exists():
             return
@@ -129,7 +130,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 
 def test_what_a_killed_build_left_running(tmp_path: Path, python: Path, build: Build) -> None:
-    """It would write into what the next build makes: that ends it first."""
+    """Such processes would write into the next build's files: the next build ends them first."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     mark = f"mark-{os.getpid()}-{tmp_path.name}"
     pre = f"PRE_BUILD_COMMAND=(MARK={mark} setsid sh -c 'echo begun; sleep 600') & wait"
@@ -156,7 +157,7 @@ def test_what_a_killed_build_left_running(tmp_path: Path, python: Path, build: B
 
 
 def test_no_build_after_an_unfinished_one(tmp_path: Path, build: Build) -> None:
-    """It says so; after a finished one it runs that; one that was only copied is copied again."""
+    """That is reported; after a finished build it is run; a mere copy is copied again."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     assert build(site, "--set", "PRE_BUILD_COMMAND=exit 3").returncode == 3
     refused = run(
@@ -171,9 +172,9 @@ def test_no_build_after_an_unfinished_one(tmp_path: Path, build: Build) -> None:
 
 @pytest.mark.parametrize("link", ["absolute", "relative"])
 def test_a_folder_that_was_moved_away(link: str, tmp_path: Path, build: Build) -> None:
-    """The site's folder, replaced by a link to where it went: every file of it stays."""
+    """If a link replaces the site's folder that was moved away, all files in its new place stay."""
     site = make_site(tmp_path / "site", {"media/one.jpg": "1", "media/two.jpg": "2"})
-    # Beside the site a relative link leads to the same place from the copy.
+    # A relative link beside the site leads to the same place from the copy.
     options = ["--output", str(tmp_path / "out")] if link == "relative" else []
     assert build(site, *options).returncode == 0
     (site / "media").rename(tmp_path / "big")
@@ -189,8 +190,8 @@ MOVED = ["antenv", "antenv/lib", "antenv/lib/python3.11/site-packages"]
 
 @pytest.mark.parametrize("part", MOVED)
 def test_an_environment_that_was_moved_away(part: str, tmp_path: Path, build: Build) -> None:
-    """pip does not write where a link leads, neither into what a user moved nor into their own."""
-    # A folder of the site is installed again, into what is there, when anything has changed.
+    """pip does not write through a link, neither into what a user moved nor into the user's own."""
+    # After a change, the site's packages are installed again into the existing folder.
     site = make_site(
         tmp_path / "site", {"requirements.txt": "./lib\n", "app.py": "1\n", "lib/setup.py": ""}
     )
@@ -207,7 +208,7 @@ def test_an_environment_that_was_moved_away(part: str, tmp_path: Path, build: Bu
 
 @pytest.mark.parametrize("name", ["build", "mine.egg-info", "src/mine.egg-info", "lib/build"])
 def test_a_project_that_would_be_built_elsewhere(name: str, tmp_path: Path, build: Build) -> None:
-    """pip builds a project in its folder: where a link leads out of it, nothing is installed."""
+    """pip builds a project in its folder: if a link leads out of it, nothing is installed."""
     site = make_site(tmp_path / "site", {"setup.py": "", "src/x.py": "", "lib/pyproject.toml": ""})
     (site / name).symlink_to(tmp_path / "mine")
     make_site(tmp_path / "mine", {"SOURCES.txt": "mine"})
@@ -216,14 +217,14 @@ def test_a_project_that_would_be_built_elsewhere(name: str, tmp_path: Path, buil
     assert f"Error: {name} of the site is a link to {tmp_path / 'mine'}, and" in refused.stderr
     assert not installed(site).exists()
     (site / name).unlink()
-    (site / name).symlink_to(site / "src")  # as little in the copy
+    (site / name).symlink_to(site / "src")  # nor in the copy
     assert build(site).returncode == 2
     (site / name).unlink()
     assert "is a link" not in build(site).stderr
 
 
 def test_other_users_see_nothing(tmp_path: Path, build: Build) -> None:
-    """`.appsvc` is its owner's alone, however it was before, and git leaves it out."""
+    """`.appsvc` becomes its owner's alone, whatever its mode was, and git ignores it."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     (tmp_path / ".appsvc").mkdir(mode=0o777)
     (tmp_path / ".appsvc").chmod(0o777)
@@ -236,7 +237,7 @@ def test_other_users_see_nothing(tmp_path: Path, build: Build) -> None:
 
 
 def test_a_state_that_would_remove_others_files(tmp_path: Path, build: Build) -> None:
-    """Names that lead out of the copy are not taken from a state that came with a repository."""
+    """A state that comes with a repository is refused if its names lead out of the copy."""
     site = make_site(tmp_path / "site", {"app.py": "", "precious": "x"})
     assert build(site).returncode == 0
     state = built(site) / ".appsvc-build.json"
@@ -250,7 +251,7 @@ def test_a_state_that_would_remove_others_files(tmp_path: Path, build: Build) ->
 
 
 def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
-    """An old wheel of an archive that was built again is not used; the command stays as it is."""
+    """For an archive that was built again, pip uses no old wheel; the shown command is the same."""
     site = make_site(
         tmp_path / "site",
         {"requirements.txt": "-f .\nx\n", "app.py": "", "x-1.0-py3-none-any.whl": "1"},
@@ -267,7 +268,7 @@ def test_pips_cache_of_archives(tmp_path: Path, build: Build) -> None:
 
 @only_on(14)
 def test_wheels_that_are_built_again(tmp_path: Path, cache: Path) -> None:
-    """By a path, by one without a dot, found by --find-links, with a new version: 4 of 4."""
+    """By path, by path without a dot, by --find-links, with a new version: all 4 are seen."""
     site = make_site(
         tmp_path / "site",
         {

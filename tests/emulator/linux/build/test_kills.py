@@ -1,4 +1,4 @@
-"""A copy that is killed at any moment: what it leaves claims nothing, and the next one is right."""
+"""A copy that is killed at any moment: its state claims no success, and the next copy is right."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BEFORE: dict[str, str | bytes] = {
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing cleans up after it but the system, which closes files."""
+    """A stand-in for SIGKILL: only the system cleans up after it, and closes files."""
 
 
 class Kill:
-    """Kills at the `at`-th step that changes anything on the disk, before it or half done."""
+    """Kills at the `at`-th step that changes the disk, before that step or in the middle of it."""
 
     steps = ("mkdir", "rmdir", "unlink", "symlink", "replace", "chmod", "utime", "write", "open")
 
@@ -65,7 +65,7 @@ STARTS = ["first", "next", "clean", "not-ours", "built"]
 
 @pytest.mark.parametrize("start", STARTS)
 def test_killed_at_each_step(start: str, tmp_path: Path) -> None:
-    """Right afterwards, whatever is changed in the site in between."""
+    """The next copy is right, whatever changes in the site in between."""
     for at in range(1, 500):
         folder = tmp_path / str(at)
         site, output = make_site(folder / "site", BEFORE), folder / "out"
@@ -74,7 +74,7 @@ def test_killed_at_each_step(start: str, tmp_path: Path) -> None:
             change(site)
         if start == "not-ours":
             (output / FILE).write_text('{"copied": 5}')
-        if start == "built":  # for which the copy was, once
+        if start == "built":  # for which the copy was made before
             told = json.loads((output / FILE).read_text())
             told.update(finished=True, deployed=False, version=[3, 12])
             (output / FILE).write_text(json.dumps(told))
@@ -88,7 +88,7 @@ def test_killed_at_each_step(start: str, tmp_path: Path) -> None:
             except Killed:
                 killed = True
         if killed:
-            if build.read_built(output).built is not None:  # not yet begun
+            if build.read_built(output).built is not None:  # the new build has not started
                 assert snapshot(output, *OURS) == was
             (site / "app.py").unlink(missing_ok=True)
             if (site / "new").exists():

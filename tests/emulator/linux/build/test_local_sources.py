@@ -1,4 +1,4 @@
-"""What requirements name on this disk, by all the ways to name it, counts by its content."""
+"""What requirements name on this disk, in any way, is compared by its content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.emulator import make_site
 
 WHEEL = "x-1.0-py3-none-any.whl"
 
-# A line, and what is found: files, places, folders; paths from the folder that pip runs in.
+# A line, and the result: files, places, folders; paths are relative to the folder of pip.
 LINES = [
     pytest.param(f"./wheels/{WHEEL}", [f"wheels/{WHEEL}"], [], [], id="dot"),
     pytest.param(f"wheels/{WHEEL}", [f"wheels/{WHEEL}"], [], [], id="no-dot"),
@@ -58,7 +58,7 @@ LINES = [
 def test_lines(
     tmp_path: Path, line: str, files: list[str], places: list[str], folders: list[str]
 ) -> None:
-    """As pip reads them; what is found is no longer among the lines that may change unseen."""
+    """Lines are parsed as pip does; results are removed from the lines that may change unseen."""
     make_site(tmp_path, {f"wheels/{WHEEL}": "", "lib/setup.py": "", "deep/requirements.txt": ""})
     text = line.replace("{folder}", str(tmp_path))
     file = tmp_path / "deep/requirements.txt"
@@ -83,7 +83,7 @@ def grow(path: Path) -> None:
 
 
 W, REQUIREMENTS, PROJECT = f"w/{WHEEL}", "requirements.txt", "pyproject.toml"
-# Files with what is in them, a file of the site that is changed, and whether that is to be seen.
+# Files with their content, a file of the site that is changed, and whether that must be noticed.
 SEEN = [
     pytest.param({REQUIREMENTS: f"./{W}"}, W, True, id="wheel"),
     pytest.param({REQUIREMENTS: "-f w\nx"}, W, True, id="links"),
@@ -112,7 +112,7 @@ def test_content_counts(tmp_path: Path, files: dict[str, str], changed: str, see
     assert (digests(tmp_path) != before) is seen
 
 
-# How a folder of sources outside the site is named.
+# Ways to name a folder of sources outside the site.
 OUTSIDE = [
     pytest.param({"requirements.txt": "{lib}"}, id="path"),
     pytest.param({"requirements.txt": "-e {lib}"}, id="editable"),
@@ -124,7 +124,7 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("files", OUTSIDE)
 def test_sources_elsewhere(tmp_path: Path, files: dict[str, str]) -> None:
-    """Their content counts, what a build leaves in them does not."""
+    """Their content counts, but not what a build leaves in them."""
     lib = make_site(tmp_path / "lib", {"setup.py": "", "x/__init__.py": "1"})
     site = make_site(
         tmp_path / "site", {name: text.format(lib=lib) for name, text in files.items()}
@@ -137,7 +137,7 @@ def test_sources_elsewhere(tmp_path: Path, files: dict[str, str]) -> None:
 
 
 def test_too_much_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sources that are too many to read are never the same; archives then count by their times."""
+    """Too many sources never compare as equal; archives then count by their times."""
     lib = make_site(tmp_path / "lib", {"setup.py": "x" * 100})
     site = make_site(tmp_path / "site", {"requirements.txt": f"{lib}\n./{WHEEL}", WHEEL: "x" * 99})
     monkeypatch.setattr(contents, "_MAX_BYTES", 50)
@@ -150,7 +150,7 @@ def test_too_much_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_settings_that_name_places(tmp_path: Path) -> None:
-    """App settings of pip count as its options do; a circle, a pipe, a missing file do no harm."""
+    """App settings of pip count as its options do; cycles, pipes and missing files do no harm."""
     site = make_site(
         tmp_path, {"requirements.txt": "x\n-r requirements.txt\n-r pipe\n-f no", f"w/{WHEEL}": ""}
     )
@@ -169,6 +169,6 @@ CACHED = [
 
 @pytest.mark.parametrize(("line", "uncached"), CACHED)
 def test_pips_cache(tmp_path: Path, line: str, uncached: bool) -> None:
-    """What pip makes of an archive it keeps under the archive's name, whatever comes into that."""
+    """pip caches a wheel of an archive under the archive's name, whatever its content."""
     site = make_site(tmp_path, {"requirements.txt": line, "x-1.0.tar.gz": "", WHEEL: ""})
     assert steps.choose_packages(site, {}).uncached is uncached

@@ -32,7 +32,7 @@ def installed_from(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_wheel_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tool that was installed from one has no checkout; another content has another folder."""
+    """A tool installed from a wheel has no checkout; another content has another folder."""
     wheel = tmp_path / "dist folder" / NAME
     wheel.parent.mkdir()
     for content in (b"one", b"two"):
@@ -49,5 +49,5 @@ def test_a_wheel_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_has_gone_is_not_taken(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pip then looks for a release."""
+    """A checkout or wheel that was removed is not used: pip then searches for a release."""
     assert installed_from(tmp_path / name, tmp_path, monkeypatch) is None

@@ -1,4 +1,4 @@
-"""A long copy tells what it does, a heavy one what weighs; one that is given up stops."""
+"""A long copy reports its progress, a large one the largest folders; a cancelled one stops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.emulator import make_site
 
 
 class Clock:
-    """Goes on by so many seconds with each look."""
+    """A clock that advances by so many seconds with each call."""
 
     def __init__(self, step: float) -> None:
         self.now, self.step = 0.0, step
@@ -33,7 +33,7 @@ class Clock:
 
 
 def copied(tmp_path: Path, site: Path, step: float) -> list[str]:
-    """Copy with a clock; return what was told."""
+    """Copy with a clock; return the reported lines."""
     told: list[str] = []
     (tmp_path / "out").mkdir(exist_ok=True)
     with OwnFolder.open(tmp_path / "out") as output:
@@ -42,30 +42,30 @@ def copied(tmp_path: Path, site: Path, step: float) -> list[str]:
 
 
 def test_a_long_copy(tmp_path: Path) -> None:
-    """Files and MB, of how many, after two seconds and then now and again; a short one nothing."""
+    """Files and MB are reported after two seconds, then regularly; not for a short copy."""
     site = make_site(tmp_path / "site", {f"{n}.bin": b"x" * 1_500_000 for n in range(4)})
     assert copied(tmp_path, site, 0.01) == []
     told = copied(tmp_path, site, 0.9)
-    assert told[0] == "Looked at so far: 3 files and folders."
+    assert told[0] == "Listed so far: 3 files and folders."
     assert len(told) > 1
     for line in told[1:]:
         assert re.fullmatch(r"Copied so far: [0-4] of 4 files, [0-6]\.[05] of 6\.0 MB\.", line)
 
 
 def test_a_copy_of_what_is_there(tmp_path: Path) -> None:
-    """What is compared is not counted as looked at a second time."""
+    """Files that are compared are not counted as listed a second time."""
     site = make_site(tmp_path / "site", {f"{n}.txt": "x" for n in range(9)})
     state, told = State(), list[str]()
     (tmp_path / "out").mkdir()
     with OwnFolder.open(tmp_path / "out") as output:
         copy_changes(site, output, state)
         copy_changes(site, output, state, progress=Progress(told.append, Clock(1.9)))
-    assert [line for line in told if "Looked" in line][-1].endswith(": 8 files and folders.")
+    assert [line for line in told if "Listed" in line][-1].endswith(": 8 files and folders.")
     assert "Compared so far: 2 files." in told
 
 
 def test_a_heavy_copy(tmp_path: Path) -> None:
-    """The folders that weigh most, each where most of its weight is."""
+    """The largest folders are named, each as deep as most of its size is together."""
     site = make_site(tmp_path / "site", {"app.py": "x"})
     weights = {
         "data/raw/one.bin": 900, "data/raw/deep/two.bin": 500, "data/small.bin": 10,
@@ -73,7 +73,7 @@ def test_a_heavy_copy(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, weight in weights.items():
         make_site(site, {name: ""})
-        os.truncate(site / name, weight * 1_000_000)  # which takes no place on the disk
+        os.truncate(site / name, weight * 1_000_000)  # which takes no space on the disk
     told: list[str] = []
     quiet = Progress(told.append)
     with OwnFolder.open(site) as folder:
@@ -82,7 +82,7 @@ def test_a_heavy_copy(tmp_path: Path) -> None:
     quiet.expect(7, listing.weight, lambda: heaviest(listing, 2))
     quiet.expect(7, progress._HEAVY - 1, lambda: heaviest(listing))
     assert told == [
-        "1,811 MB are to be copied; of the site's folders weigh most: data/raw 1,400 MB, "
+        "1,811 MB are to be copied. The largest folders of the site: data/raw 1,400 MB, "
         "static 400 MB."
     ]
 
@@ -112,7 +112,7 @@ def test_a_copy_that_is_given_up(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_stopped_is_waited_for() -> None:
-    """And what it raises is raised."""
+    """The caller gets the exception that the call raises."""
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:

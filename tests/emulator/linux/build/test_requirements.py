@@ -1,4 +1,4 @@
-"""What the build sees in a requirements file, and what it says of it."""
+"""What the build reads in a requirements file, and what it reports about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(folder: Path, content: str | bytes, **others: str) -> Requirements:
 
 
 ENCODINGS = [
-    # how it is written, how pip reads it, whether `grep -i django` finds it, what is said
+    # how it is written, how pip reads it, whether `grep -i django` finds it, what is reported
     pytest.param(PLAIN.encode(), "utf-8", True, "", id="utf-8"),
     pytest.param(PLAIN.encode("utf-8-sig"), "utf-8-sig", True, "byte order mark", id="bom"),
     pytest.param(PLAIN.encode("utf-16"), "utf-16", False, "is in UTF-16", id="utf-16"),
@@ -38,7 +38,7 @@ ENCODINGS = [
 
 @pytest.mark.parametrize(("content", "encoding", "django", "said"), ENCODINGS)
 def test_encodings(tmp_path: Path, content: bytes, encoding: str, django: bool, said: str) -> None:
-    """It is decoded as pip decodes it; Django is looked for in the bytes, as the platform does."""
+    """It is decoded as pip does; Django is searched for in the bytes, as the platform does."""
     found = read(tmp_path, content)
     assert (found.encoding, found.mentions_django) == (encoding, django)
     assert [said] == [said for text in found.warnings if said in text] or (
@@ -47,7 +47,7 @@ def test_encodings(tmp_path: Path, content: bytes, encoding: str, django: bool, 
 
 
 def test_powershells_file_is_read_to_its_end(tmp_path: Path) -> None:
-    """What is in a UTF-16 file counts: this package is found there."""
+    """The content of a UTF-16 file counts: this package is found in it."""
     assert read(tmp_path, "appsvc_runtime[fastcgi]\r\n".encode("utf-16")).names_own
 
 
@@ -70,12 +70,12 @@ FIXED = [
 
 @pytest.mark.parametrize(("content", "fixed"), FIXED)
 def test_what_may_change_by_itself(tmp_path: Path, content: str, fixed: bool) -> None:
-    """The same names are the same packages, files count by content; the rest may be another."""
+    """The same names are the same packages, files count by content; others may change unnoticed."""
     assert read(tmp_path, content, other="./lib\n", constraints="flask<4\n").fixed is fixed
 
 
 def test_included_files_count(tmp_path: Path) -> None:
-    """A change in a file that is included, at any depth, is a change."""
+    """A change in an included file, at any depth, is a change."""
     first = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==1\n")
     second = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==2\n")
     third = read(tmp_path, "-r one.txt\n", one="--requirement=two.txt\n", two="flask==2\n")
@@ -84,6 +84,6 @@ def test_included_files_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["appsvc-runtime", "Appsvc_Runtime>=0.1", " appsvc.runtime[x]"])
 def test_own_package(tmp_path: Path, name: str) -> None:
-    """This package is known in all spellings of its name, and not as a part of another's."""
+    """This package is found in all spellings of its name, but not as a part of another name."""
     assert read(tmp_path, f"flask\n{name}\n").names_own
     assert not read(tmp_path, "my-appsvc-runtime\nappsvc-runtimes\n# appsvc-runtime\n").names_own

@@ -23,7 +23,7 @@ STEP = Step("antenv", ("python", "-m", "venv"), "Name another interpreter.")
 def test_a_step_on_a_full_disk(
     free: int, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is named as the cause, and the step's own advice is not given."""
+    """The disk is reported as the cause, and the step's own hint is not shown."""
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
 
     async def call(code: str) -> None:

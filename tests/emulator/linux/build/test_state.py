@@ -1,4 +1,4 @@
-"""What a build leaves for the next one; what is not of a build is ignored, and reported."""
+"""What a build saves for the next one; a file that is not a state is ignored and reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = {"format": 1, **asdict(State(finished=True, version=[3, 12], python="/pyt
 
 
 def deploy(site: Path, output: Path, **options: bool) -> list[str]:
-    """Copy a site as a deployment without a build does; return what was logged."""
+    """Copy a site as a deployment without a build does; return the log."""
     lines: list[str] = []
     made = build.Options(site, output, "", **options)
     asyncio.run(build.copy_site(made, lambda label, text: lines.append(f"{label} {text}")))
@@ -40,25 +40,25 @@ def a_folder(path: Path) -> None:
 
 
 NOT_OURS = [
-    pytest.param(lambda path: path.write_text('{"copied": 5}'), "not of a build", id="no-format"),
-    pytest.param(json_with(copied=5), "not of a build", id="copied"),
-    pytest.param(json_with(copied={"app.py": "x"}), "not of a build", id="key"),
-    pytest.param(json_with(copied={"app.py": [1, 2]}), "not of a build", id="key-short"),
-    pytest.param(json_with(copied={"app.py": [1, "2", 3]}), "not of a build", id="key-text"),
-    pytest.param(json_with(copied={"app.py": [1.5, 2, 3]}), "not of a build", id="key-float"),
-    pytest.param(json_with(copied={"a": [True, 2, 3]}), "not of a build", id="key-bool"),
-    pytest.param(json_with(copied={"a": [10**40, 2, 3]}), "not of a build", id="key-huge"),
-    pytest.param(json_with(copied={"../precious": [1, 2, 3]}), "not of a build", id="outside"),
-    pytest.param(json_with(copied={"/etc/passwd": [1, 2, 3]}), "not of a build", id="absolute"),
-    pytest.param(json_with(copied={"a/../../b": [1, 2, 3]}), "not of a build", id="upwards"),
-    pytest.param(json_with(copied={"a\0b": [1, 2, 3]}), "not of a build", id="nul"),
-    pytest.param(json_with(finished="yes"), "not of a build", id="finished"),
-    pytest.param(json_with(version=[3]), "not of a build", id="version"),
-    pytest.param(json_with(version=["3", 12]), "not of a build", id="version-text"),
-    pytest.param(json_with(unknown=1), "not of a build", id="unknown"),
+    pytest.param(lambda path: path.write_text('{"copied": 5}'), "not the state of", id="no-format"),
+    pytest.param(json_with(copied=5), "not the state of", id="copied"),
+    pytest.param(json_with(copied={"app.py": "x"}), "not the state of", id="key"),
+    pytest.param(json_with(copied={"app.py": [1, 2]}), "not the state of", id="key-short"),
+    pytest.param(json_with(copied={"app.py": [1, "2", 3]}), "not the state of", id="key-text"),
+    pytest.param(json_with(copied={"app.py": [1.5, 2, 3]}), "not the state of", id="key-float"),
+    pytest.param(json_with(copied={"a": [True, 2, 3]}), "not the state of", id="key-bool"),
+    pytest.param(json_with(copied={"a": [10**40, 2, 3]}), "not the state of", id="key-huge"),
+    pytest.param(json_with(copied={"../precious": [1, 2, 3]}), "not the state of", id="outside"),
+    pytest.param(json_with(copied={"/etc/passwd": [1, 2, 3]}), "not the state of", id="absolute"),
+    pytest.param(json_with(copied={"a/../../b": [1, 2, 3]}), "not the state of", id="upwards"),
+    pytest.param(json_with(copied={"a\0b": [1, 2, 3]}), "not the state of", id="nul"),
+    pytest.param(json_with(finished="yes"), "not the state of", id="finished"),
+    pytest.param(json_with(version=[3]), "not the state of", id="version"),
+    pytest.param(json_with(version=["3", 12]), "not the state of", id="version-text"),
+    pytest.param(json_with(unknown=1), "not the state of", id="unknown"),
     pytest.param(json_with(format=99), "another version", id="format"),
     pytest.param(json_with(format=[1]), "another version", id="format-list"),
-    pytest.param(lambda path: path.write_text("[]"), "not of a build", id="list"),
+    pytest.param(lambda path: path.write_text("[]"), "not the state of", id="list"),
     pytest.param(lambda path: path.write_text(""), "not JSON", id="empty"),
     pytest.param(lambda path: path.write_bytes(b"\xff\xfe\0"), "not JSON", id="bytes"),
     pytest.param(lambda path: path.write_text("[" * 200_000), "not JSON", id="deep"),
@@ -71,7 +71,7 @@ NOT_OURS = [
 
 @pytest.mark.parametrize(("make", "told"), NOT_OURS)
 def test_a_state_that_is_none(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
-    """The reason is logged, all is made anew, nothing outside is touched, old files do not stay."""
+    """The reason is logged, all is copied again, nothing outside is touched, no old file stays."""
     site, output = make_site(tmp_path / "site", {"app.py": "1"}), tmp_path / "out"
     make_site(tmp_path, {"precious": "x"})
     deploy(site, output)
@@ -95,7 +95,7 @@ def test_a_state_that_is_huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_files_of_unknown_origin(tmp_path: Path) -> None:
-    """Without a state nothing says what may go: refused, or removed where that is asked for."""
+    """Without a state it is unknown what may be removed: refuse, or remove all with --clean."""
     site = make_site(tmp_path / "site", {"app.py": ""})
     output = make_site(tmp_path / "out", {LOCK: "", "precious": "x"})
     with pytest.raises(ConfigError, match="state of the build that made them") as caught:
@@ -111,7 +111,7 @@ def test_files_of_unknown_origin(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_build_is_written_through_a_link(tmp_path: Path) -> None:
-    """Neither the state, nor the file that becomes it, nor the lock."""
+    """Neither the state, nor the file that becomes it, nor the lock is written through a link."""
     site, output = make_site(tmp_path / "site", {"app.py": ""}), tmp_path / "out"
     make_site(tmp_path, {"precious": "x"})
     deploy(site, output)
@@ -128,7 +128,7 @@ def test_nothing_of_a_build_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_what_a_build_without_end_leaves(tmp_path: Path) -> None:
-    """It is known for one; one that was emptying goes on with that."""
+    """An unfinished build is recognized; if it was emptying the folder, that is continued."""
     assert build.read_built(tmp_path) == build.Left()
     with OwnFolder.open(tmp_path) as folder:
         state.write_state(folder, State(finished=True, version=[3, 12]))
@@ -141,11 +141,11 @@ def test_what_a_build_without_end_leaves(tmp_path: Path) -> None:
         assert build.read_built(tmp_path).unfinished
         taken, note = take_state(folder, clean=False)
     assert taken is None
-    assert "made anew" in note
+    assert "copied again" in note
 
 
 def test_the_output_is_its_owners_alone(tmp_path: Path) -> None:
-    """One that is made; one that was there is open to nobody to whom the site is not."""
+    """A new output is its owner's alone; an existing one gets no wider access than the site."""
     site = make_site(tmp_path / "site", {"app.py": "", "keys/key.pem": "secret"})
     (site / "keys").chmod(0o700)
     (site / "keys/key.pem").chmod(0o600)
@@ -168,7 +168,7 @@ def test_the_output_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_two_builds_at_once(tmp_path: Path) -> None:
-    """The second is refused."""
+    """The second build is refused."""
     site, output = make_site(tmp_path / "site", {"app.py": ""}), tmp_path / "out"
     with (
         locked(site, output),

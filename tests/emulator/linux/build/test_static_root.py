@@ -1,4 +1,4 @@
-"""collectstatic writes into the copy alone: it replaces files, and would follow a link."""
+"""collectstatic writes into the copy only: it replaces files, and would follow a link."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.trees import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sh, and symbolic links")
 
-# Stands for a Python whose virtual environments are made at once and hold this one's Django. Asked
-# for its path it gives its own: else the build would go on with the real one, and its real pip.
+# A stand-in for a Python whose virtual environments are made at once and have this one's Django. It
+# reports its own path: otherwise the build would use the real interpreter, and its real pip.
 PYTHON = f"""\
 #!/bin/sh
 case "$1 $2" in
@@ -52,7 +52,7 @@ Build = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def build(tmp_path: Path, cache: Path) -> Build:
-    """Return what builds a site by the quick interpreter."""
+    """Return a function that builds a site with the fast interpreter."""
     python = tmp_path / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
@@ -88,7 +88,7 @@ ELSEWHERE = [
 @pytest.mark.parametrize(("static_root", "link"), [row[1:] for row in ELSEWHERE],
                          ids=[row[0] for row in ELSEWHERE])  # fmt: skip
 def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build: Build) -> None:
-    """Where files would be collected outside of the copy, none are, each build says why."""
+    """If files would be collected outside of the copy, none are, and each build reports why."""
     mine = make_site(tmp_path / "mine", {"base.css": "mine", "css/base.css": "mine too"})
     site = make_django(tmp_path, static_root.replace("{mine}", str(mine)))
     if link:
@@ -106,7 +106,7 @@ def test_files_elsewhere_stay(static_root: str, link: str, tmp_path: Path, build
 
 @pytest.mark.integration
 def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
-    """A folder of the site is, also through a link that stays in it; the next build keeps them."""
+    """A folder of the site is used, also through a link inside it; the next build keeps it."""
     site = make_django(tmp_path, '"through/collected"')
     (site / "real").mkdir()
     (site / "through").symlink_to("real")
@@ -119,7 +119,7 @@ def test_files_in_the_copy_are_collected(tmp_path: Path, build: Build) -> None:
 
 @pytest.mark.integration
 def test_a_failure_is_repeated(tmp_path: Path, build: Build) -> None:
-    """What failed was not kept: the next build tries it, and reports it, again."""
+    """A failed step is not kept: the next build runs it, and reports it, again."""
     site = make_django(tmp_path, "None")
     for _ in range(2):
         assert "ended with exit code 1" in build(site).stdout
@@ -145,7 +145,7 @@ def test_lines_of_diffsettings(line: str, folder: str) -> None:
 
 
 def test_a_link_in_a_circle_leads_nowhere(tmp_path: Path) -> None:
-    """Links that lead nowhere, or in a circle, are none through which files are written."""
+    """No files are written through broken or circular links."""
     os.symlink("loop", tmp_path / "loop")
     os.symlink("/nowhere/at/all", tmp_path / "gone")
     assert leads_out(tmp_path, ".") == ""

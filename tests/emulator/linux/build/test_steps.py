@@ -11,7 +11,7 @@ from tests.support.emulator import make_site
 
 POETRY = "[tool.poetry]\nname = 'x'\n"
 PACKAGES = [
-    # files, settings, kind, the file that counts, a word of a warning
+    # files, settings, kind, the file that counts, a part of a warning
     pytest.param(["requirements.txt"], {}, "requirements", "requirements.txt", "", id="plain"),
     pytest.param(
         ["requirements.txt", "setup.py", "pyproject.toml", "uv.lock"],
@@ -39,7 +39,7 @@ PACKAGES = [
         {"CUSTOM_REQUIREMENTSTXT_PATH": "prod.txt"},
         "setup.py",
         "setup.py",
-        "not there",
+        "does not exist",
         id="custom-missing",
     ),
     pytest.param(
@@ -57,7 +57,7 @@ PACKAGES = [
 def test_packages(
     tmp_path: Path, files: list[str], settings: dict[str, str], kind: str, file: str, warned: str
 ) -> None:
-    """The first of the files that is there says which packages there are."""
+    """The first existing file defines the packages."""
     found = steps.choose_packages(make_site(tmp_path, dict.fromkeys(files, "")), settings)
     assert (found.kind, found.file) == (kind, file)
     assert bool(found.warnings) is bool(warned)
@@ -65,12 +65,12 @@ def test_packages(
 
 
 COLLECT = [
-    # files, settings, whether it is run, what is said
+    # files, settings, whether it is run, what is reported
     pytest.param({"requirements.txt": "Django\n"}, {}, False, "", id="no-manage"),
     pytest.param({"manage.py": "", "requirements.txt": "Django\n"}, {}, True, "", id="django"),
     pytest.param({"manage.py": "", "requirements.txt": "x # django\n"}, {}, True, "", id="word"),
     pytest.param({"manage.py": "", "requirements.txt": "flask\n"}, {}, False, "mention", id="no"),
-    pytest.param({"manage.py": ""}, {}, False, "is not there", id="no-requirements"),
+    pytest.param({"manage.py": ""}, {}, False, "does not exist", id="no-requirements"),
     pytest.param(
         {"manage.py": "", "requirements.txt": "django".encode("utf-16")},
         {},
@@ -99,7 +99,7 @@ COLLECT = [
 def test_collectstatic(
     tmp_path: Path, files: dict[str, str | bytes], settings: dict[str, str], run: bool, said: str
 ) -> None:
-    """It has two conditions, manage.py and Django in the requirements' bytes; and a switch."""
+    """It needs manage.py and Django in the requirements' bytes; a setting switches it off."""
     site = make_site(tmp_path, files)
     step, remark = steps.collect_static(site, settings, steps.choose_packages(site, settings))
     assert (step is not None, said in remark, bool(remark)) == (run, True, bool(said))
@@ -117,12 +117,12 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("text", "commands"), COMMANDS)
 def test_commas_part_commands(text: str, commands: list[str]) -> None:
-    """Those that a shell does not need."""
+    """Commas that a shell does not need separate commands."""
     assert steps.split_commands(text) == commands
 
 
 def test_scripts_before_commands(tmp_path: Path) -> None:
-    """The script wins, is made executable, and may be named by the command as well."""
+    """The script wins and is made executable; the command may name a script too."""
     site = make_site(tmp_path, {"pre build.sh": "#!/bin/sh\n", "other.sh": ""})
     (site / "pre build.sh").chmod(0o644)
     both = {"PRE_BUILD_SCRIPT_PATH": "pre build.sh", "PRE_BUILD_COMMAND": "echo no"}
