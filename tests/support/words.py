@@ -47,9 +47,7 @@ _OPENING = re.compile(r"\s*(Give|Say)s?\b")
 UNFINISHED: frozenset[str] = frozenset(
     """
     appsvc_runtime
-    appsvc_runtime/apps
     appsvc_runtime/azure
-    appsvc_runtime/cli
     appsvc_runtime/connections
     appsvc_runtime/emulator
     appsvc_runtime/launcher
