@@ -1,7 +1,7 @@
 """Access lines for servers that write none: all but gunicorn.
 
 Loaded by the middlewares where they are switched on. Must not know of trust: by the time it is
-asked, the environ is the visitor's.
+used, the environ is the client's.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ class AccessLines:
         self._checked = False
 
     def begin(self, environ: WSGIEnvironment) -> Line | None:
-        """Give the line of a request that begins, None for one that has none."""
+        """Return the line of a request that begins, None for one that has none."""
         if (
-            DONE_KEY in environ  # a door's middleware around the user's own
+            DONE_KEY in environ  # an entry point's middleware around the user's own
             or not self._logger.isEnabledFor(logging.INFO)
             or (not self._probes and is_internal_probe(environ, self._warmup_path))
         ):
@@ -131,7 +131,7 @@ class AccessLines:
         return Line(self._logger, environ)
 
     def _check(self) -> None:
-        """Say, once, if the lines lead nowhere."""
+        """Log a warning, once, if the lines lead nowhere."""
         self._checked = True
         if not _shown and not self._logger.hasHandlers():
             self._logger.warning(
@@ -270,7 +270,7 @@ class _SizedBody(_Body):
 
 
 def quoted(text: str) -> str:
-    """Give a text in ASCII that cannot end its quotes or its line."""
+    """Return a text in ASCII that cannot end its quotes or its line."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return text.translate(_ESCAPES).encode("ascii", "backslashreplace").decode("ascii")

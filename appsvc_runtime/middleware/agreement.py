@@ -35,7 +35,7 @@ _OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
 )
 _MORE = frozenset({azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST})
 # So many sets are remembered, of so many names and characters: no client can make them grow.
-_MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 128, 256, 16 * 1024
+_MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 256, 256, 16 * 1024
 _HOST_IGNORED = (
     "X-Forwarded-Host differs from Host and is removed, because no setting says who may send it "
     "(logged once). If your Front Door sends it, set APPSVC_FRONT_DOOR_ID; if another proxy does "

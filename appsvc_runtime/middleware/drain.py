@@ -7,6 +7,7 @@ given, or is the handler that it has for SIGTERM.
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import threading
 import weakref
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
     from .health import Health
 
-__all__ = ["delay", "find", "install", "install_everywhere", "watch"]
+__all__ = ["delay", "find", "install", "install_everywhere", "warn_if_missing", "watch"]
 
 _healths: weakref.WeakSet[Health] = weakref.WeakSet()
 _begun: weakref.WeakSet[Health] = weakref.WeakSet()  # those whose time to drain has begun
+_IS_MISSING = (
+    "This server stops without a time to drain, in which health responds 503: it calls the app in "
+    "threads, where no signal handler can be set. Call health.drain_on_sigterm() where the app is "
+    "made."
+)
 _NOT_HERE = (
     "drain_on_sigterm() does nothing in a thread: call it in the main thread, where the app is "
     "made or in a hook of the server's such as gunicorn's post_worker_init."
@@ -43,8 +49,11 @@ def find(path: str) -> Health | None:
 class _Delayed:
     """Calls `stop` when the time to drain is over; at once if it has begun before."""
 
+    made_in = 0  # the process that has made the last one
+
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop
+        _Delayed.made_in = os.getpid()
 
     def __call__(self) -> None:
         healths = [health for health in list(_healths) if health not in _begun]
@@ -80,6 +89,16 @@ def install() -> None:
         _install_in_loop()
     else:
         signal.signal(signal.SIGTERM, _Handler(before))
+
+
+def warn_if_missing() -> None:
+    """Log once that this process stops without a time to drain, if that needs a line of the user's.
+
+    Called in a request, after `install`: where this is the main thread, no server handles SIGTERM.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread and _Delayed.made_in != os.getpid():
+        notices.warn_once(_IS_MISSING)
 
 
 def install_everywhere() -> None:

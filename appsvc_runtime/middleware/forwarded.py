@@ -61,7 +61,7 @@ _MAX_EXTRA = 64
 
 
 class HostHeader(NamedTuple):
-    """A host as a visitor may write it: the `value` whole, its `name`, and its `port` or None."""
+    """A host as a client may write it: the `value` whole, its `name`, and its `port` or None."""
 
     value: str
     name: str
@@ -100,7 +100,7 @@ def read_scheme(value: str, hops: int) -> str:
 
 
 def read_address(text: str) -> str | None:
-    """Give the canonical form of an IPv4 or IPv6 address, or None.
+    """Return the canonical form of an IPv4 or IPv6 address, or None.
 
     IPv4-mapped addresses become the IPv4 ones they are. Leading zeros (octal to some) and zone ids
     (only meaningful on one machine) are no addresses.
@@ -152,7 +152,7 @@ def read_endpoint(entry: str) -> tuple[str, str | None] | None:
 
 def read_host(value: str) -> HostHeader | None:
     """Read a host with or without a port; None for what is no host (`a@b`, `x:99999`, `a,b`)."""
-    # With room for a port and brackets; the pattern is not asked about 60 KB.
+    # With a port and brackets; the pattern is not tried on 60 KB.
     match = _HOST.fullmatch(value) if len(value) <= _MAX_HOST + 8 else None
     if match is None or len(match["name"]) > _MAX_HOST:
         return None
@@ -162,7 +162,7 @@ def read_host(value: str) -> HostHeader | None:
 
 
 class TrustedPeers:
-    """The peers that are believed: `address in peers`.
+    """The peers that are trusted: `address in peers`.
 
     `networks` are addresses (`10.0.0.4`), networks (`10.0.0.0/8`) and `*` for every peer, even one
     without an address (a Unix socket), as an iterable or as one comma-separated string. Raises

@@ -27,7 +27,7 @@ _QUERY_SAFE = _PATH_SAFE + "?%"
 
 
 def add_hsts(start_response: StartResponse, value: str) -> StartResponse:
-    """Give a `start_response` that adds Strict-Transport-Security unless the app has set it."""
+    """Return a `start_response` that adds Strict-Transport-Security unless the app has set it."""
 
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -42,7 +42,7 @@ def add_hsts(start_response: StartResponse, value: str) -> StartResponse:
 
 
 def redirect(environ: WSGIEnvironment, site_host: str) -> Reply:
-    """Give 308 to the same address by https, or 400 where the visitor named no usable host.
+    """Return 308 to the same address by https, or 400 if the client named no usable host.
 
     `site_host` is the site's own name, for the clients that send no Host at all.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ..azure import hosts, names
+from ..errors import ConfigError
 from ..settings import options
 
 TYPE_CHECKING = False
@@ -81,7 +82,7 @@ class MiddlewareOptions:
         self.https_only: Final[bool] = bool(resolve("https_only")) and not self.inert
         self.hsts_seconds: Final[int] = resolve("hsts_seconds")
         self.responds_to_warmup: Final[bool] = self.on_app_service and not resolve("pass_warmup")
-        self.health: Final[Health | None] = arguments.get("health")
+        self.health: Final[Health | None] = _health(arguments.get("health"))
         self.access_log: Final[bool] = bool(resolve("access_log"))
         self.log_probes: Final[bool] = options.resolve("APPSVC_LOG_PROBES", None, environ)
         self._is_frozen = True
@@ -105,6 +106,16 @@ def _trusted(named: Iterable[str] | str, on_app_service: bool) -> str | tuple[st
     if named == "":
         return names.FRONT_END_NETWORKS if on_app_service else ()
     return named if isinstance(named, str) else tuple(named)
+
+
+def _health(given: Any) -> Any:
+    # Not isinstance: the class's module is heavy, and who has a Health has loaded it.
+    if given is not None and not hasattr(given, "drain_on_sigterm"):
+        raise ConfigError(
+            f"The argument health is no Health but a {type(given).__name__}.",
+            hint='Write health=Health("/healthz").',
+        )
+    return given
 
 
 def _key(header: str) -> str:

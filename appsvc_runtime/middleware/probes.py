@@ -1,7 +1,7 @@
 """The platform's own requests, answered for the app: warm-up and health.
 
 Loaded by the middleware when it is asked. Must not know of trust: by now the environ is the
-visitor's, and what the peer was is in `appsvc.original`.
+client's, and what the peer was is in `appsvc.original`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class RequestInfo:
     """What is known of a request, as the front end reported it; `environ["appsvc.request"]`.
 
     `scheme` is "http" or "https". `host` is the Host header, with its port if it has one.
-    `client_address` is the visitor's address (the peer's where nothing better is known) and
+    `client_address` is the client's address (the peer's where nothing better is known) and
     `client_port` its port or None. `arr_log_id` is the front end's id of the request
     (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
     """
@@ -44,12 +44,12 @@ class RequestInfo:
         self._port = client_port
         self.arr_log_id = arr_log_id
         self._policy = policy  # by which the middleware that made it decided
-        # The values of headers that may be believed, then what was read of them.
+        # The values of headers that may be trusted, then what was read of them.
         self._principal: tuple[str | None, ...] | Principal | None = None
 
     @property
     def client_port(self) -> int | None:
-        """The visitor's port, or None where it is not known."""
+        """The client's port, or None where it is not known."""
         port = str(self._port)  # werkzeug's development server says it as a number
         return int(port) if port.isascii() and port.isdecimal() else None
 
@@ -57,7 +57,7 @@ class RequestInfo:
     def principal(self) -> Principal | None:
         """Who is signed in, as App Service authentication says; None for nobody.
 
-        Nobody unless the platform signs visitors in and the front end says it. Read when this is
+        Nobody unless the platform signs users in and the front end says it. Read when this is
         first asked for. What cannot be read is nobody, and is logged once, without the value.
         """
         found = self._principal
@@ -75,7 +75,7 @@ class RequestInfo:
 
     @property
     def is_secure(self) -> bool:
-        """True where the visitor came by https."""
+        """True if the client used https."""
         return self.scheme == "https"
 
     def __repr__(self) -> str:

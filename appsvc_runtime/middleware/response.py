@@ -1,4 +1,4 @@
-"""An answer in an app's place, as a value: whoever speaks WSGI or ASGI sends it.
+"""A response in an app's place, as a value; the middlewares for WSGI and ASGI send it.
 
 Pure. Must not know what is answered.
 """

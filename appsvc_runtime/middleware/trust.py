@@ -264,7 +264,7 @@ def _restore(environ: dict[str, Any]) -> None:
     """Give the request back what it came with."""
     original: dict[str, Any] = environ[ORIGINAL_KEY]
     for key, value in original.items():
-        if key == "PATH_INFO":  # decoded once and for all, and changed by whoever mounts apps
+        if key == "PATH_INFO":  # decoded once and for all, and changed where apps are mounted
             continue
         if value is None:
             environ.pop(key, None)

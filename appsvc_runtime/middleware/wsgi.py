@@ -1,4 +1,4 @@
-"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the visitor as the front end did.
+"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the client as the front end did.
 
     app.wsgi_app = AppServiceMiddleware(app.wsgi_app)               # Flask
     application = AppServiceMiddleware(get_wsgi_application())      # Django
@@ -86,7 +86,7 @@ class AppServiceMiddleware:
         health: Health | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        options = MiddlewareOptions(locals())
+        self._options = options = MiddlewareOptions(locals())
         self._trust = TrustPolicy(options)
         self._responder = Responder(options, self._trust)
         self.app = app
@@ -120,6 +120,9 @@ class AppServiceMiddleware:
         from . import drain
 
         drain.install()
+        # IIS sends no signal.
+        if self._options.on_app_service and not self._options.under_iis:
+            drain.warn_if_missing()
         self._has_begun = True
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

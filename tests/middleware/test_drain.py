@@ -251,6 +251,25 @@ def test_plain_servers_do_so_too(
         assert stop_while_draining(server) == code
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param((*GUNICORN, "--threads", "4"), id="gunicorn"),
+        pytest.param((*GUNICORN, "--threads", "4", "--preload"), id="gunicorn-preload"),
+        pytest.param(("-m", "waitress", "--listen", "127.0.0.1:{port}", "app:app"), id="waitress"),
+        pytest.param((*GRANIAN, "--interface", "wsgi"), id="granian"),
+    ],
+)
+def test_a_missing_line_is_warned_of(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Once, with the first request."""
+    with started(tmp_path, words, APP) as server:
+        for _ in range(3):
+            assert server.request("/")[0] == 200
+        server.wait_for_log("Call health.drain_on_sigterm()")
+        assert server.log().count("health.drain_on_sigterm()") == 1
+
+
 def stop_while_draining(server: Server) -> int:
     """Stop a server; return its exit code once health and pages were served meanwhile."""
     deadline = time.monotonic() + 20
@@ -259,6 +278,7 @@ def stop_while_draining(server: Server) -> int:
     assert json.loads(server.request("/healthz")[2])["status"] == "healthy"
     for _ in range(8):  # to each of its workers
         assert server.request("/")[0] == 200
+    assert "drain_on_sigterm" not in server.log()
     server.process.send_signal(signal.SIGTERM)
     while (found := server.request("/healthz"))[0] == 200:
         assert time.monotonic() < deadline, server.log()

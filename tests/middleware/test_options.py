@@ -98,6 +98,8 @@ def test_an_option_that_cannot_be_used_is_an_error(middleware: Any) -> None:
     assert "secret" not in str(found.value)
     with pytest.raises(ConfigError, match="The argument for APPSVC_FORWARDED_HOPS"):
         middleware(None, hops=0, environ={})
+    with pytest.raises(ConfigError, match="no Health but a str"):
+        middleware(None, health="/healthz", environ={})
 
 
 @pytest.mark.parametrize("middleware", [AppServiceMiddleware, AppServiceASGIMiddleware])
