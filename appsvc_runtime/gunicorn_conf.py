@@ -1,10 +1,10 @@
 """The entry point for `gunicorn -c python:appsvc_runtime.gunicorn_conf app:app`.
 
-A gunicorn configuration, read when gunicorn imports it: the settings of a plan, which `appsvc
-serve` hands over and which is made here otherwise; over them the user's own configuration file
-(`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in `GUNICORN_CMD_ARGS`), and over both what
-gunicorn reads itself: `GUNICORN_CMD_ARGS` and the command line. Every worker's app is put behind
-the middleware.
+A gunicorn configuration file: gunicorn imports it and reads its names as settings. They come from a
+plan, which `appsvc serve` hands over or which is made here. The user's own configuration file
+(`PYTHON_USE_GUNICORN_CONFIG_FROM_PATH`, or `-c` in `GUNICORN_CMD_ARGS`) overrides them, and
+`GUNICORN_CMD_ARGS` and the command line, which gunicorn reads itself, override both. Every worker's
+app is put behind the middleware.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Longer than two imports of one app are apart.
+# Longer than the time between the imports of one app in two workers.
 _FIRST_WORKER_SECONDS = 10.0
-# Set by a gunicorn that starts itself again.
+# Set by a gunicorn that starts a new gunicorn in its place (SIGUSR2).
 _OLDER = "GUNICORN_PID"
-# uvicorn's worker and gunicorn's own for ASGI speak another protocol.
+# uvicorn's worker and gunicorn's own ASGI worker call their app differently.
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Put the worker's app behind the middleware; load it first where it is `wsgi.application`.
+    """Put the worker's app behind the middleware; if it is `wsgi.application`, load the app first.
 
-    Raises gunicorn's AppImportError, which ends gunicorn with the message and without a traceback
-    of its own.
+    Raises gunicorn's AppImportError, which ends gunicorn with the message and without gunicorn's
+    own traceback.
     """
     try:
         if isinstance(worker, _WSGI_WORKERS):
@@ -59,15 +59,15 @@ def post_worker_init(worker: Any) -> None:
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
         raise AppImportError(f"Error: {error}") from None
-    if worker.age <= worker.cfg.workers:  # those that take a dead one's place report nothing
+    if worker.age <= worker.cfg.workers:  # a worker that replaces a dead one reports nothing
         worker.log.info(_plan.ready())
-    drain.install()  # of an app that was loaded before the worker was, as with preload_app
+    drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
 
 
 def _wrap_wsgi(worker: Any) -> None:
-    if worker.age == 1:  # none of these where `appsvc serve` has printed them
+    if worker.age == 1:  # the list is empty if `appsvc serve` has printed the warnings
         for sentence in _plan.warnings:
             worker.log.warning(sentence)
     if isinstance(worker.wsgi, LazyApplication):
@@ -79,18 +79,18 @@ def _wrap_wsgi(worker: Any) -> None:
 
 
 def _wrap_other(worker: Any) -> None:
-    """Put the app of a worker for ASGI behind the middleware for that.
+    """Put the app of a worker that is not a WSGI worker behind the ASGI middleware.
 
-    Raises ConfigError for the app of `appsvc serve`, and for one that cannot be put there where a
-    sign-in is required: it would be open to all.
+    Raises ConfigError for the app of `appsvc serve`. If a sign-in is required, it is also raised
+    for an app that cannot be put behind the middleware, which would be open to everyone.
     """
     if isinstance(getattr(worker, "wsgi", getattr(worker, "asgi", None)), LazyApplication):
         raise ConfigError(
-            f"`appsvc serve` serves WSGI apps, and {type(worker).__name__} runs ASGI ones.",
+            f"`appsvc serve` serves WSGI apps, but {type(worker).__name__} runs ASGI apps.",
             hint="Start an ASGI app with gunicorn itself: "
             f"`gunicorn -k ... {_plan.app or 'module:app'}`.",
         )
-    name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker has it as the latter
+    name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker calls its app `wsgi`
     app = getattr(worker, name, None)
     if kinds.is_asgi(app):
         setattr(worker, name, one_host.OneHost(load.wrap_any(app)[0]))
@@ -103,7 +103,7 @@ def _wrap_other(worker: Any) -> None:
 
 
 def _alone(app: WSGIApplication) -> WSGIApplication:
-    """Return an app that is told of its only thread, which a check of health must not keep."""
+    """Return an app whose environ says that it has one thread, so that no health check holds it."""
 
     def alone(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.multithread"] = False
@@ -113,11 +113,11 @@ def _alone(app: WSGIApplication) -> WSGIApplication:
 
 
 def _leave_it_to_the_first(worker: Any) -> None:
-    """Wait until gunicorn ends this worker, where the first one fails as well and says why.
+    """Wait until gunicorn ends this worker, if the first worker fails as well and says why.
 
-    All first workers import the same app. Without this each would print the same message, and two
-    that end at a time make gunicorn's master fail with a traceback of its own. Comes back when
-    nothing has ended it in time: then it failed alone.
+    All first workers import the same app. Without the wait each would print the same message, and
+    two that end at the same time make gunicorn's master fail with a traceback of its own. Return if
+    gunicorn does not end this worker in time: then only this one has failed.
     """
     if 1 < worker.age <= worker.cfg.workers:
         deadline = time.monotonic() + _FIRST_WORKER_SECONDS
@@ -129,13 +129,14 @@ def _leave_it_to_the_first(worker: Any) -> None:
 
 
 def _find_plan() -> LaunchPlan:
-    """Return the plan that was handed over, else one for a gunicorn that its user has started.
+    """Return the plan that was handed over, else a plan for a gunicorn that the user started.
 
-    A setting that cannot be used ends gunicorn, which would make a traceback of an error.
+    A setting that cannot be used ends gunicorn with SystemExit, as gunicorn would print a traceback
+    for any other error.
     """
     handed = handover.take()
     if handed is not None:
-        # One that an older gunicorn starts on SIGUSR2 began long after that.
+        # A gunicorn that an older one starts on SIGUSR2 began long after the plan was made.
         return dataclasses.replace(handed, began=None) if _OLDER in os.environ else handed
     asked = Launch(
         app=None,
@@ -166,7 +167,7 @@ _user_hook: Any = None
 _plan = _find_plan()
 logger_class = StdoutLogger.made_for(_plan)
 worker_class = gunicorn_worker.name()
-# gunicorn reads this module's names. Ours first: the user's own file may import them.
+# gunicorn reads this module's names. Ours are set first: the user's own file may import them.
 globals().update(defaults.gunicorn_settings(_plan))
 _user = _user_settings()
 _hook = _user.pop("post_worker_init", None)

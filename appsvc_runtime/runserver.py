@@ -2,14 +2,14 @@
 
     python -m appsvc_runtime.runserver [APP] --port PORT
 
-Or a `runserver.py` of two lines beside the app, which web.config names::
+Or with a `runserver.py` of two lines next to the app, which web.config names::
 
     from appsvc_runtime.runserver import main
     raise SystemExit(main())
 
-Serves the app behind the middleware on 127.0.0.1, where the handler looks, with waitress unless
-`--server` or `APPSVC_SERVER` names another of the table in `serving.servers`. The port is that of
-`--port`, `HTTP_PLATFORM_PORT`, `SERVER_PORT`, `PORT`, in that order, else 8000.
+Serves the app behind the middleware on 127.0.0.1, where the handler connects, with waitress unless
+`--server` or `APPSVC_SERVER` names another server of the table in `serving.servers`. The port comes
+from `--port`, `HTTP_PLATFORM_PORT`, `SERVER_PORT` or `PORT`, in that order, else it is 8000.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def command(
     site: str | None,
     **given: Any,
 ) -> int:
-    """Serve APP (module:attr; detected when left out) for HttpPlatformHandler.
+    """Serve APP for HttpPlatformHandler, with waitress or the server you choose.
 
-    With waitress unless told otherwise.
+    APP is module:attr. Without it, the app is detected in the site's folder.
     """
     return start.serve(
         launch.Launch(
             app=app,
-            # Below `appsvc` the script is not the user's.
+            # As `appsvc runserver` the script that runs is not the user's.
             site=site or (os.getcwd() if context.parent else _own_folder()),
             host=host,
             port=port,
@@ -77,8 +77,8 @@ def command(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server with the arguments `argv` (the process's own by default) until a stop signal.
 
-    Returns the exit code: 0 after a stop, 2 for an option, setting or port that cannot be used, 1
-    for an app that cannot be loaded. Messages go to standard error.
+    Return the exit code: 0 after a stop, 1 for an app that cannot be loaded, 2 for an option,
+    setting or port that cannot be used. Messages go to standard error.
     """
     return run_command(command, argv)
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _own_folder() -> str:
     """Return the folder of the user's runserver.py, or the current one under `python -m`.
 
-    A handler may start it from another folder than the app's.
+    A handler may start the script in another folder than the app's.
     """
     script = sys.modules["__main__"]
     path = getattr(script, "__file__", None)

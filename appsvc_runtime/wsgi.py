@@ -1,9 +1,10 @@
 """The entry point for `WSGI_HANDLER=appsvc_runtime.wsgi.application`, and for any WSGI server.
 
-`application` serves the app that `APPSVC_APP` names, else the one detected in the current folder,
-behind the middleware. The app is imported with the first request (or by `application.load()`), so
-that importing this module costs nothing and an error reaches the server's own log: wfastcgi writes
-it to `WSGI_LOG` and sends it to IIS. A failed import is tried again with the next request.
+`application` serves the app that `APPSVC_APP` names, else the app that is detected in the current
+folder, behind the middleware. The app is imported at the first request (or by
+`application.load()`), so that importing this module costs nothing and an error reaches the server's
+own log: wfastcgi writes it to `WSGI_LOG` and sends it to IIS. A failed import is tried again at the
+next request.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ __all__ = ["LazyApplication", "application"]
 
 
 class LazyApplication:
-    """A WSGI app that finds and imports the real one when it is first needed."""
+    """A WSGI app that finds and imports the real app when it is first needed."""
 
     def __init__(self) -> None:
         self._app: WSGIApplication | None = None
         self._loading = False
         self._failure: AppServiceError | None = None
-        # Not a plain one: the app's own modules may import this one and ask it.
+        # An RLock: the app's own modules may import this module and call `load` during its import.
         self._lock = threading.RLock()
 
     def load(self, name: str | None = None) -> WSGIApplication:
         """Return the real app behind the middleware, imported on the first call.
 
-        `name` is the app's; None has it chosen, as described above. Raises AppLoadError, and
-        ConfigError for a setting that cannot be used. A later call tries again; where it fails
-        again the first error is raised, because a half-imported app (Django's registry, for one)
-        fails the second time for another reason.
+        `name` is the app's name; for None the app is chosen as the module's docstring describes.
+        Raises AppLoadError, and ConfigError for a setting that cannot be used. A later call tries
+        again. If that fails too, the first error is raised, because a half-imported app (Django's
+        registry, for example) fails the second time for another reason.
         """
         with self._lock:
             if self._app is None:
@@ -55,7 +56,7 @@ class LazyApplication:
             return self._app
 
     def _find(self, name: str | None) -> WSGIApplication:
-        from .apps import load as apps_load  # the readers of folders and sources, not needed before
+        from .apps import load as apps_load  # imports the detection of apps, not needed before
 
         site = os.getcwd()
         choice = apps_load.choose_app(site, os.environ, name)
@@ -72,7 +73,7 @@ class LazyApplication:
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request; raises what `load` raises."""
+        """Serve one request; raise the errors of `load`."""
         return (self._app or self.load())(environ, start_response)
 
 

@@ -1,1 +1,1 @@
-"""From the name of an app to its object."""
+"""Loads an app object by its name."""

@@ -1,6 +1,6 @@
-"""Which kind of app an object is: WSGI, ASGI, a factory, or none; and what is around it already.
+"""Whether an object is a WSGI app, an ASGI app, a factory or no app, and which middleware wraps it.
 
-Looks and does not call. Must not know where the object came from or what will serve it.
+Inspects objects and calls none. Must not know where an object came from or what will serve it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..middleware.wsgi import AppServiceMiddleware
 
 __all__ = ["added_options", "is_asgi", "is_wrapped", "refuse"]
 
-# Frameworks whose apps do nothing but call this attribute of theirs, where middlewares are put.
+# Frameworks whose apps only call this attribute of theirs. Users replace it to add a middleware.
 _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
 
 
 def is_asgi(app: Any) -> bool:
-    """Return whether an object is an ASGI app, behind whatever middleware of ours."""
+    """Return whether an object is an ASGI app, or our middleware around one."""
     inner = app
     while isinstance(inner, AppServiceMiddleware | AppServiceASGIMiddleware):
         inner = inner.app
@@ -31,8 +31,8 @@ def is_asgi(app: Any) -> bool:
 def is_wrapped(app: Any, middleware: type) -> bool:
     """Return whether every request to an app goes through our `middleware` first.
 
-    So it is where the user has wrapped the app itself, or what a Flask app calls. A middleware
-    behind another one, or around a part of the app, does not count: a request can go past it.
+    It does if the user has wrapped the app itself, or the `wsgi_app` of a Flask app. A middleware
+    behind another one, or around a part of the app, does not count: a request can bypass it.
     """
     for module, name, attribute in _CALLED:
         if (
@@ -44,9 +44,9 @@ def is_wrapped(app: Any, middleware: type) -> bool:
 
 
 def added_options(app: Any) -> dict[str, Any]:
-    """Return the options of the middleware that a Starlette or FastAPI app was given, if any.
+    """Return the options of our middleware in a Starlette or FastAPI app, {} if it has none.
 
-    Theirs is around the whole app as well, but behind other middlewares of the user's.
+    That middleware wraps the whole app too, but may be behind other middlewares of the user's.
     """
     if is_a(app, "starlette.applications", "Starlette"):
         for middleware, *_, options in app.user_middleware:
@@ -56,9 +56,9 @@ def added_options(app: Any) -> dict[str, Any]:
 
 
 def refuse(app: Any, name: str) -> tuple[str, str] | None:
-    """Return why an object can be no WSGI app, and what to do; None if it can.
+    """Return why an object cannot be a WSGI app, and what to do; None if it can.
 
-    `name` is how its user would write it, for the advice.
+    `name` is the app's name as the user would write it; the advice quotes it.
     """
     if is_asgi(app):
         return (
@@ -69,12 +69,12 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
         )
     if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
         kind = "class" if inspect.isclass(app) else type(app).__name__
-        return f"is no WSGI app but a {kind}.", "Name the app object, as in module:app."
+        return f"is not a WSGI app but a {kind}.", "Name the app object, as in module:app."
     if inspect.isfunction(app) and not _takes_request(app):
         hint = "Name the app object, as in module:app."
         if _required(app) == 0:
             hint = f"If it makes the app, write `{name}()`."
-        return "is a function that does not take environ and start_response, no WSGI app.", hint
+        return "is not a WSGI app: it does not take environ and start_response.", hint
     return None
 
 
@@ -93,22 +93,22 @@ def _is_asgi(app: Any) -> bool:
 
 
 def _is_wsgi_class(app: type) -> bool:
-    """Return whether a class is itself a WSGI app, as PEP 3333's AppClass: made per request."""
+    """Return whether a class is a WSGI app itself, made per request, as PEP 3333's AppClass is."""
     return hasattr(app, "__iter__") and _required(app) == 2
 
 
 def _takes_request(function: Any) -> bool:
     """Return whether a function can be called with environ and start_response.
 
-    The signature of what a decorator wraps does not count: it may be a view that is no WSGI app,
-    as under werkzeug's `Request.application`.
+    The signature of a function inside a decorator does not count: it may be a view and not a WSGI
+    app, as with werkzeug's `Request.application`.
     """
     signature = inspect.signature(function, follow_wrapped=False)
     try:
         signature.bind({}, None)
     except TypeError:
         return False
-    # Nothing but options: a factory, `def create_app(config=None, debug=False)`.
+    # A function with optional parameters only is a factory: `create_app(config=None, debug=False)`.
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     return _required(function) != 0 or inspect.Parameter.VAR_POSITIONAL in kinds
 

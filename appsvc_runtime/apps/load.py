@@ -1,8 +1,8 @@
-"""From a name to the app object: `module:attr`, factories, `WSGI_HANDLER`'s grammar, detection.
+"""Loads an app object by name: `module:attr`, factories, `WSGI_HANDLER`'s syntax, detection.
 
-Imports users' code, which is what it is for. Must not know of servers, sockets or requests. Every
-failure is one AppLoadError that says what was looked for, where, and what to do; the traceback of
-an error inside the app goes with it.
+Imports the user's code. Must not know of servers, sockets or requests. Every failure is an
+AppLoadError that says what was looked for, where, and what to do; it includes the traceback of an
+error inside the app.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AppChoice", "check_app", "choose_app", "load_any", "load_app", "wrap", "wrap_any"]
 
-# What WSGI_HANDLER may say when it means this package, which then has to look for the app itself.
+# Values of WSGI_HANDLER that mean this package, which then has to find the app itself.
 _OURSELVES = re.compile(r"appsvc_runtime\.wsgi([.:].*)?")
 _WSGI_NAMES = ("app", "application")
 
 
 @dataclass(frozen=True)
 class AppChoice:
-    """An app by its `name`, and `reason`: who chose it, for people."""
+    """An app's `name`, and the `reason` why it was chosen, as text for the user."""
 
     name: str
     reason: str
@@ -48,18 +48,18 @@ def choose_app(
 ) -> AppChoice:
     """Choose the app to serve: the argument, `APPSVC_APP`, `WSGI_HANDLER`, or detection.
 
-    `site` is the app's folder. A `WSGI_HANDLER` that names this package is passed over. Raises
-    AppLoadError when nothing names an app and none is detected, ConfigError when `APPSVC_APP` is
-    this package itself.
+    `site` is the app's folder. A `WSGI_HANDLER` that names this package is ignored. Raises
+    AppLoadError if no app is named and none is detected, ConfigError if `APPSVC_APP` names this
+    package itself.
     """
     if argument:
         return AppChoice(argument, "named on the command line")
     named = options.resolve("APPSVC_APP", None, environ)
     if named:
-        if _OURSELVES.fullmatch(named):  # it would serve itself without end
+        if _OURSELVES.fullmatch(named):  # it would load itself again and again
             raise ConfigError(
                 "The setting APPSVC_APP names this package, not an app.",
-                hint="Set it to your app's module:attr, or take it out.",
+                hint="Set it to your app's module:attr, or remove it.",
             )
         return AppChoice(named, "named by APPSVC_APP")
     handler = environ.get("WSGI_HANDLER", "").strip()
@@ -68,9 +68,9 @@ def choose_app(
     plan = startup_plan.make_plan(site, environ)
     if plan.app is not None:
         return AppChoice(plan.app, f"detected: {plan.rule}")
-    from ..redaction.masking import mask_command  # loaded where there is no app
+    from ..redaction.masking import mask_command  # loaded only if no app was found
 
-    # The pre-run command is among it.
+    # The steps include the pre-run command, which may hold a secret.
     looked_at = " ".join(map(mask_command, plan.looked_at))
     raise AppLoadError(
         f"No app was found in {os.fspath(site)!r}: {looked_at}",
@@ -79,19 +79,19 @@ def choose_app(
 
 
 def load_app(name: str, site: str | os.PathLike[str] | None = None) -> WSGIApplication:
-    """Import and return the WSGI app that `name` stands for.
+    """Import and return the WSGI app with a name.
 
-    `module:attr` (attr may be dotted), `module:factory()`, `module` (its `app`, then its
-    `application`), or a dotted name as wfastcgi's WSGI_HANDLER has it, with calls anywhere:
-    `django.core.wsgi.get_wsgi_application()`. `site` is put on the import path if it is not there.
-    Raises AppLoadError.
+    `name` is `module:attr` (attr may be dotted), `module:factory()`, `module` (its `app`, else its
+    `application`), or a dotted name as in wfastcgi's WSGI_HANDLER, in which any part may be a call:
+    `django.core.wsgi.get_wsgi_application()`. `site` is added to the import path if it is missing
+    there. Raises AppLoadError.
     """
     resolver = _Resolver(name.strip(), _put_on_path(site))
     return resolver.checked(resolver.resolve())
 
 
 def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
-    """Import and return what `name` stands for as `load_app` does: a WSGI or an ASGI app.
+    """Import and return the WSGI or ASGI app with a name, which `load_app` describes.
 
     Raises AppLoadError.
     """
@@ -109,21 +109,21 @@ def _put_on_path(site: str | os.PathLike[str] | None) -> str:
 
 
 def check_app(app: Any, name: str) -> WSGIApplication:
-    """Return `app` if it can be a WSGI app; raise AppLoadError, which calls it `name`, if not."""
+    """Return `app` if it can be a WSGI app, else raise AppLoadError, whose message uses `name`."""
     return _Resolver(name, "").checked(app)
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
     """Return `app` behind an AppServiceMiddleware.
 
-    As it is where the user has wrapped the whole of it, so that the options given there count.
-    Where a part of it is wrapped, that one decides about the part's requests by its own options.
+    If the user has wrapped the whole app, it is returned unchanged, so that the user's options
+    count. A middleware around a part of the app handles that part's requests by its own options.
     """
     return app if kinds.is_wrapped(app, AppServiceMiddleware) else AppServiceMiddleware(app)
 
 
 def wrap_any(app: Any) -> tuple[Any, str]:
-    """Return a WSGI or ASGI app behind our middleware for its kind, and which of the two it is."""
+    """Return an app behind our middleware for its interface, and the interface: wsgi or asgi."""
     if not kinds.is_asgi(app):
         return wrap(app), "wsgi"
     if kinds.is_wrapped(app, AppServiceASGIMiddleware):
@@ -132,7 +132,7 @@ def wrap_any(app: Any) -> tuple[Any, str]:
 
 
 class _Resolver:
-    """One name on its way to an object, with what its messages need to say."""
+    """Resolves one name to an object, and keeps the details for its error messages."""
 
     def __init__(self, name: str, folder: str) -> None:
         self.name = name
@@ -151,10 +151,10 @@ class _Resolver:
         return self.resolve_dotted()
 
     def resolve_dotted(self) -> Any:
-        """Follow a dotted name as wfastcgi does, attributes before submodules.
+        """Return the object of a dotted name as wfastcgi does, attributes before submodules.
 
-        The longest part before the last dot that is a module is imported; the rest are attributes
-        of it, each called where it ends in `()`.
+        The longest part before the last dot that is a module is imported. The rest are attributes;
+        each one that ends in `()` is called.
         """
         parts = self.name.split(".")
         for count in range(max(len(parts) - 1, 1), 0, -1):
@@ -165,17 +165,20 @@ class _Resolver:
         raise self.not_found(parts[0].removesuffix("()"))
 
     def import_module(self, module_name: str) -> ModuleType | None:
-        """Import a module; None when there is none of that name, an error when it fails itself."""
+        """Import and return a module; None if it does not exist.
+
+        Raises AppLoadError if the module exists and its import fails.
+        """
         try:
             return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             missing = error.name or ""
-            # The module itself or a package above it is not there. A missing module of another
-            # name is the app's own failed import, and says so with its traceback.
+            # The module itself or a package above it does not exist. A missing module of another
+            # name is an import inside the app that failed; its traceback is reported.
             if missing == module_name or module_name.startswith(f"{missing}."):
                 return None
             raise self.failed(f"importing {module_name!r}", error) from error
-        except AppServiceError:  # a setting that the app asked this package for
+        except AppServiceError:  # the app has used this package, which could not use a setting
             raise
         except Exception as error:
             raise self.failed(f"importing {module_name!r}", error) from error
@@ -183,7 +186,7 @@ class _Resolver:
             raise self.failed(f"importing {module_name!r}", error) from error
 
     def follow(self, found: Any, path: str, names: list[str]) -> Any:
-        """Follow attributes and submodules from a module, each called where it ends in `()`."""
+        """Return the object at a path of attributes and submodules; call those that end in `()`."""
         self.location = path
         for name in names:
             bare = name.removesuffix("()")
@@ -198,7 +201,7 @@ class _Resolver:
         return self.app_in(found) if isinstance(found, ModuleType) else found
 
     def look_up(self, outer: Any, name: str, path: str) -> Any:
-        """Return an attribute, or a package's submodule; `path` is its whole name."""
+        """Return an attribute, or a package's submodule; `path` is its full name."""
         try:
             found = getattr(outer, name, None)
         except Exception as error:  # a module's own __getattr__, a property
@@ -231,7 +234,7 @@ class _Resolver:
             raise self.failed(f"calling {path}()", error) from error
 
     def checked(self, app: Any) -> WSGIApplication:
-        """Return `app` if it can be a WSGI app; raise AppLoadError if not."""
+        """Return `app` if it can be a WSGI app, else raise AppLoadError."""
         refusal = kinds.refuse(app, self.location)
         if refusal is not None:
             raise self.error(*refusal)
@@ -260,7 +263,7 @@ class _Resolver:
         return self.error(
             f"cannot be loaded: there is no module {module_name!r} in {self.folder!r} or on the "
             "import path.",
-            "Name the app as module:attr, start from the app's folder or give --site, and install "
+            "Name the app as module:attr, start in the app's folder or use --site, and install "
             "its requirements.",
         )
 
@@ -271,10 +274,10 @@ class _Resolver:
         if isinstance(error, ModuleNotFoundError) and error.name:
             package, _, inner = error.name.partition(".")
             hint = (
-                f"There is a {package!r}, but no {inner!r} in it; the traceback shows who asks."
+                f"There is a {package!r}, but no {inner!r} in it; the traceback shows the import."
                 if inner and package in sys.modules
                 else f"If {package!r} is a package, add it to requirements.txt and install it; "
-                "the traceback shows who imports it."
+                "the traceback shows the import."
             )
         return self.error(f"cannot be loaded: {doing} failed with {what}.", hint, _traceback(error))
 
@@ -283,7 +286,7 @@ class _Resolver:
 
 
 def _traceback(error: BaseException) -> str:
-    """Return the traceback without the frames of this module and of importlib above the app's."""
+    """Return the traceback without the frames of this module and importlib before the app's."""
     frames = error.__traceback__
     while frames is not None and (
         frames.tb_frame.f_code.co_filename == __file__

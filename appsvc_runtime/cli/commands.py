@@ -1,7 +1,6 @@
-"""Which commands `appsvc` has, and which of them are loaded only when they are used.
+"""The list of `appsvc`'s commands; those of other modules are imported only when they are used.
 
-A command that is not the command line's own is imported when it is used. Must not know what a
-command does.
+Must not know what a command does.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ import click
 
 __all__ = ["Commands"]
 
-# Commands that are entry points of their own too: where each is.
+# The location of commands that are entry points of their own as well.
 _MODULES = {
     "runserver": "appsvc_runtime.runserver:command",
     "worker": "appsvc_runtime.launcher.command:command",
 }
-# The lines of `appsvc --help`, for which no command is loaded.
+# Summaries for `appsvc --help`, which therefore loads no command.
 _SUMMARIES = {
     "build": "Build SITE on a copy, as a deployment does.",
     "emulate": "Run SITE on this machine as App Service would.",
     "explain": "Show what the Linux container would run for SITE, and why.",
     "runserver": "Serve APP for IIS's HttpPlatformHandler.",
-    "serve": "Serve APP, set up for the Linux container.",
-    "settings": "Show the settings that the app would see.",
+    "serve": "Serve APP as the Linux container needs it.",
+    "settings": "Show the settings that the app would get.",
     "worker": "Keep the Python worker SCRIPT running until a stop.",
 }
 _ADDED = "appsvc.commands"
-# More letters than any summary has, so that click cuts none.
+# Longer than any summary, so that click shortens none.
 _WHOLE = 1000
 
 
@@ -41,14 +40,14 @@ def _added() -> dict[str, importlib.metadata.EntryPoint]:
 
 
 class Commands(click.Group):
-    """The commands that are given to it, those of `_MODULES`, and those that are added."""
+    """A group with its own commands, those of `_MODULES`, and those of installed packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, sorted."""
         return sorted({*super().list_commands(ctx), *_MODULES, *_added()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or None for a name that no command has."""
+        """Return the command with a name, or None if it does not exist."""
         command = super().get_command(ctx, cmd_name)
         if command is None and cmd_name in _MODULES:
             module, _, attribute = _MODULES[cmd_name].partition(":")
@@ -58,7 +57,7 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each command with its whole summary."""
+        """Write each command with its full summary."""
         names = self.list_commands(ctx)
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._summary(ctx, name)) for name in names])

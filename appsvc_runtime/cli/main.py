@@ -1,8 +1,8 @@
 """The `appsvc` command: options in, one call to another package, text out, an exit code.
 
-Prints and picks exit codes, as only the entry points do besides. Must not hold any rule of the
-platform's. Tools that a web process never needs add their commands as entry points of the group
-`appsvc.commands`, so that nothing here imports them (`commands.py`).
+Prints and chooses exit codes, as the other entry points do. Must not hold any of the platform's
+rules. Tools that a web process never needs add their commands as entry points of the group
+`appsvc.commands`, so that this module does not import them (`commands.py`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SITE = click.argument("site", default=".", type=click.Path())
 )
 @click.version_option(__version__, prog_name="appsvc")
 def cli() -> None:
-    """Run a Python web app right on every Azure App Service host, and see it before deploying."""
+    """Run a Python web app right on every Azure App Service host, and try it before deploying."""
 
 
 @cli.command()
@@ -53,12 +53,11 @@ def cli() -> None:
 @click.option("--port", metavar="PORT", help="Port to listen on. [default: PORT, or 8000]")
 @arguments.add_server_options("gunicorn")
 def serve(app: str | None, site: str, host: str | None, port: str | None, **given: Any) -> int:
-    """Serve APP, set up for the Linux container; with gunicorn unless told otherwise.
+    """Serve APP as the Linux container needs it, with gunicorn or the server you choose.
 
-    APP is module:attr, module:factory() or module; left out, it is what the platform would detect
-    in the site's folder. gunicorn takes this process's place, so that a signal to it reaches
-    gunicorn. Its own settings count as ever: GUNICORN_CMD_ARGS,
-    PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
+    APP is module:attr, module:factory() or module. Without it, the app is detected in the site's
+    folder, as on the platform. gunicorn replaces this process, so that signals reach it. Its own
+    settings still count: GUNICORN_CMD_ARGS, PYTHON_USE_GUNICORN_CONFIG_FROM_PATH.
 
     As the container's startup command: exec appsvc serve
     """
@@ -83,7 +82,7 @@ def serve(app: str | None, site: str, host: str | None, port: str | None, **give
 @click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
 @click.option("--startup-command", metavar="CMD", help="The site's startup command, if any.")
 @click.option(
-    "--python-version", type=PythonVersion(), help="Of the container. [default: the project's]"
+    "--python-version", type=PythonVersion(), help="The container's. [default: the project's]"
 )
 def explain(
     site: str,
@@ -108,7 +107,7 @@ def explain(
     if not show_secrets:
         plan = _masked(plan)
     if as_json:
-        # ASCII, so that a name that is no UTF-8 can be printed too.
+        # ASCII, so that a name that is not UTF-8 can be printed too.
         click.echo(json.dumps(dataclasses.asdict(plan), indent=2))
         return
     echo(f"Site:       {os.path.abspath(plan.site)} (Python {plan.python_version})")
@@ -125,7 +124,7 @@ def explain(
 
 
 def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
-    """Return a plan of which everything may be shown: users write commands and some settings."""
+    """Return a plan with its secrets masked: users write commands and some of the settings."""
     mask = masking.mask_command
     return dataclasses.replace(
         plan,
@@ -141,17 +140,19 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--show-secrets", is_flag=True, help="Show passwords, keys and the like.")
 @click.option("--site", default=".", type=click.Path(), help="Folder of the app. [default: .]")
-@click.option("--django", "for_django", is_flag=True, help="Show what appsvc_runtime.django gives.")
+@click.option(
+    "--django", "for_django", is_flag=True, help="Show the settings from appsvc_runtime.django."
+)
 @click.option(
     "--options", "for_options", is_flag=True, help="Show this package's own settings, and stop."
 )
 def show_settings(
     as_json: bool, show_secrets: bool, site: str, for_django: bool, for_options: bool
 ) -> None:
-    """Show what the app would see: each setting, where it is from, and what is wrong.
+    """Show each setting that the app would get, its origin, and problems.
 
-    With --options, show instead which settings this package has, in APPSVC_* variables, and what
-    each does.
+    With --options, show this package's own settings instead (the APPSVC_* variables), and what each
+    does.
     """
     if for_options:
         _show_options(as_json=as_json)
@@ -172,7 +173,7 @@ def show_settings(
             "django" if for_django else "settings": list(map(dataclasses.asdict, made)),
             "findings": list(map(dataclasses.asdict, findings)),
         }
-        # ASCII, so that a value that is no UTF-8 can be printed too.
+        # ASCII, so that a value that is not UTF-8 can be printed too.
         click.echo(json.dumps(shown, indent=2, default=str))
         return
     for line in [*lines, *(f"{one.level.capitalize()}: {one}" for one in findings)]:
@@ -189,11 +190,11 @@ def _show_options(*, as_json: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with the arguments `argv`, this process's by default; return the exit code.
+    """Run the command with the arguments `argv`, by default this process's; return the exit code.
 
-    0 is success, 1 an app that cannot be found, 2 an option, setting or folder that cannot be
-    used; once `serve` has become gunicorn, its codes: 4 for an app that does not load. Messages of
-    errors go to standard error.
+    0 is success, 1 an app that cannot be found, 2 an option, setting or folder that cannot be used.
+    After `serve` has become gunicorn, its codes apply: 4 for an app that does not load. Error
+    messages go to standard error.
     """
     return run_command(cli, argv, "appsvc")
 

@@ -1,6 +1,6 @@
-"""What `appsvc settings --options` shows: this package's own settings, from their tables.
+"""The output of `appsvc settings --options`: this package's own settings, from their tables.
 
-Must not print, nor read the environment.
+Must not print or read the environment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INDENT = "  "
 
 @dataclass(frozen=True)
 class OptionRow:
-    """One setting: `group` is what reads it, web or worker."""
+    """One setting; `group` is web or worker, by what reads it."""
 
     group: str
     name: str

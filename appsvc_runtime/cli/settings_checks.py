@@ -1,4 +1,4 @@
-"""What is wrong or doubtful in the settings of an app, told by `appsvc settings`.
+"""Finds problems in the settings of an app, for `appsvc settings`.
 
 Must not print. No finding holds a value.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_problems"]
 
-# What the portal's own templates leave for the user to fill in.
+# Placeholders that the portal's connection strings leave for the user to fill in.
 _PLACEHOLDER = re.compile(r"[{<\[]your[_ -]?(password|user\w*|server\w*|database)[}>\]]", re.I)
-# Of the options these are read through `load_settings`, the others by middleware and servers.
+# Options that `load_settings` reads, also from `.env`; middleware and servers read the others.
 _READ_FROM_DOTENV = frozenset(
     {"APPSVC_ALLOWED_HOSTS", "APPSVC_LOG_LEVEL", "APPSVC_LOG_FORMAT", "APPSVC_LOG_MAX_BYTES"}
     | {"APPSVC_LOG_BACKUPS"}
@@ -32,7 +32,7 @@ _READ_FROM_DOTENV = frozenset(
 
 
 def find_problems(settings: Settings) -> list[Finding]:
-    """Give what is wrong or doubtful in the settings, nothing that is merely not set."""
+    """Return problems in the settings; a setting that is merely not set is none."""
     return [
         *settings.findings,
         *_half_a_platform(settings),
@@ -54,7 +54,7 @@ def _half_a_platform(settings: Settings) -> Iterator[Finding]:
             "half-platform",
             "warning",
             there[0],
-            f"{there[0]} is set and its companion is not, so this is taken for no App Service.",
+            f"{there[0]} is set without its companion, so this does not count as App Service.",
             f"Unset it, or set both {names.SITE_NAME} and {names.INSTANCE_ID}.",
         )
 
@@ -81,14 +81,14 @@ def _twins(settings: Settings) -> Iterator[Finding]:
                 "changed",
                 "warning",
                 name,
-                f"{name} is not what the app setting says: something changed the variable before "
-                "the app started. The variable counts.",
-                "Look into the startup command.",
+                f"{name} differs from the app setting: something changed the variable before the "
+                "app started. The variable counts.",
+                "Check the startup command.",
             )
 
 
 def _spellings(settings: Settings) -> Iterator[Finding]:
-    """Find settings of which two spellings hold different values."""
+    """Yield a finding for each setting that has different values under two spellings."""
     environ = settings.app_settings.environ
     first: dict[str, str] = {}
     for name in sorted(environ):
@@ -100,8 +100,8 @@ def _spellings(settings: Settings) -> Iterator[Finding]:
                 "spelling",
                 "warning",
                 name,
-                f"{other} and {name} are spellings of one setting and differ.",
-                "Keep one: which counts depends on how it is asked for.",
+                f"{other} and {name} are two spellings of one setting, with different values.",
+                "Keep one: which of them counts depends on the spelling that code reads.",
             )
 
 
@@ -124,7 +124,7 @@ def _options(settings: Settings) -> Iterator[Finding]:
             if option.name == "APPSVC_TRUSTED_PROXIES" and value:
                 forwarded.TrustedPeers(value)
         except SettingsError:
-            pass  # a Key Vault reference, told already
+            pass  # a Key Vault reference, reported already
         except ConfigError as error:
             yield Finding("malformed", "error", option.name, error.message, error.hint)
 
@@ -146,8 +146,8 @@ def _unread(name: str, origin: str) -> Finding:
         "not-read",
         "warning",
         name,
-        f"{name} stands in {origin}, which middleware and servers do not read.",
-        "Set it as a variable of the environment.",
+        f"{name} is set in {origin}, which middleware and servers do not read.",
+        "Set it as an environment variable.",
     )
 
 
@@ -160,8 +160,8 @@ def _connections(settings: Settings) -> Iterator[Finding]:
                 "same-name",
                 "warning",
                 setting,
-                f"{setting} has the name of {used}, which is found first.",
-                f"Rename one, or ask for it as {setting!r}.",
+                f"{setting} has the same name as {used}, which is found first.",
+                f"Rename one, or read it as {setting!r}.",
             )
         found = settings.app_settings.find(setting)
         if found is None or key_vault.holds_reference(found.value):
@@ -175,6 +175,6 @@ def _connections(settings: Settings) -> Iterator[Finding]:
                 "placeholder",
                 "warning",
                 setting,
-                f"The connection string {setting} still holds a placeholder of the portal's.",
-                "Put your own value in its place, braces included.",
+                f"The connection string {setting} still holds one of the portal's placeholders.",
+                "Replace it with your own value, braces included.",
             )

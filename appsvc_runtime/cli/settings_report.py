@@ -1,6 +1,6 @@
-"""What `appsvc settings` tells: every setting an app would see, from where, and what is wrong.
+"""The output of `appsvc settings`: every setting that an app would get, and its origin.
 
-Must not print. Values come out as they may be shown, unless secrets are asked for.
+Must not print. Secrets are masked in all values, unless the caller asks for them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Row:
 
 
 def make_rows(settings: Settings, *, show_secrets: bool = False) -> list[Row]:
-    """Return all settings, by group and name; secrets hidden unless they are asked for."""
+    """Return all settings, by group and name; secrets are masked without `show_secrets`."""
     strings = {setting: name for name, setting in settings.connection_strings.all()}
     rows = []
     for name in settings.app_settings:
@@ -78,7 +78,7 @@ def _masked(settings: Settings, name: str, found: Found, group: str) -> str:
 
 
 def django_choices(settings: Settings, *, show_secrets: bool = False) -> list[django.Choice]:
-    """Give what each function of `appsvc_runtime.django` gives here, and why."""
+    """Return the result of each function of `appsvc_runtime.django` here, and the reason."""
     made = django.choices(settings, os.getcwd())
     if show_secrets:
         return made
@@ -86,7 +86,7 @@ def django_choices(settings: Settings, *, show_secrets: bool = False) -> list[dj
 
 
 def _mask_tree(name: str, value: object) -> object:
-    """Return a value with all that is secret by name or look hidden, however deep it stands."""
+    """Return a value with every secret masked, by its name or its form, at any depth."""
     if isinstance(value, dict):
         return {key: _mask_tree(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -95,7 +95,7 @@ def _mask_tree(name: str, value: object) -> object:
 
 
 def make_table(settings: Settings, rows: list[Row]) -> list[str]:
-    """Give the lines of a table, headed by what host this is; long values are cut."""
+    """Return the lines of a table of settings below a heading for the host; cut long values."""
     lines = _heading(settings)
     group = ""
     for row in rows:
@@ -108,7 +108,7 @@ def make_table(settings: Settings, rows: list[Row]) -> list[str]:
 
 
 def make_django_table(settings: Settings, made: list[django.Choice]) -> list[str]:
-    """Give the lines of what `django_choices` gives."""
+    """Return the lines of a table of the choices that `django_choices` returns."""
     lines = [*_heading(settings), "", "Django:"]
     for one in made:
         shown = str(one.value) if isinstance(one.value, os.PathLike) else repr(one.value)
@@ -126,7 +126,7 @@ def _heading(settings: Settings) -> list[str]:
 
 
 def _cut(text: str, length: int) -> str:
-    """Give a text that is not too long for a table; what cannot be printed is the printer's."""
+    """Return a text cut to `length`; the caller escapes characters that cannot be printed."""
     return text if len(text) <= length else f"{text[:length]}... ({len(text)} characters)"
 
 
@@ -143,9 +143,9 @@ def _group(settings: Settings, name: str, origin: str) -> str:
 
 
 def _mask_connection(settings: Settings, name: str) -> str:
-    """Show where a connection string leads, and nothing that opens it.
+    """Return the target of a connection string, without its secrets.
 
-    Options are left out: of a password whose `;` is not quoted a piece would stand among them.
+    Options are left out: part of a password with an unquoted `;` would be among them.
     """
     try:
         found = settings.connection(name)

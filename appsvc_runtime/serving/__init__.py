@@ -1,1 +1,1 @@
-"""From options to a running server: the table of servers, the order of a start."""
+"""Starts a server by its options: the table of servers, the order of a start."""

@@ -1,7 +1,7 @@
-"""Known security holes of servers: which release has the fix, and what the installed one lacks.
+"""Known security holes of servers, and which of them the installed release has.
 
-A hole is no reason to refuse a server: an app may have its own reasons to stay with a release.
-Reads the metadata of what is installed, and imports none of it.
+A server with a hole is not refused: an app may have its own reasons to stay with a release. Reads
+the metadata of installed packages, and imports none of them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ADVISORIES", "Advisory", "find", "release"]
 
 @dataclass(frozen=True)
 class Advisory:
-    """A hole of a package, closed with the release `fixed`.
+    """A security hole of a package, fixed in the release `fixed`.
 
-    `effect` completes "It has known security holes: ...". `names` are the advisory's own, where it
-    has any. `unless`: a module that takes the package's part, if it can be imported.
+    `effect` completes "It has known security holes: ...". `names` are the advisory's identifiers,
+    if it has any. `unless`: a module that is used in place of the package if it can be imported.
     """
 
     package: str
@@ -30,14 +30,14 @@ class Advisory:
 
 
 ADVISORIES = (
-    # Both: https://github.com/pypa/advisory-database/tree/main/vulns/gunicorn
+    # Source of both names: https://github.com/pypa/advisory-database/tree/main/vulns/gunicorn
     Advisory(
         "gunicorn",
         "22.0.0",
         "a client's request can be taken for two",
         ("CVE-2024-1135", "CVE-2024-6827"),
     ),
-    # Of its changelog: values with NUL, and line ends that are half of one, are refused since then.
+    # Source: its changelog. From then on it refuses values with NUL, or with CR or LF alone.
     Advisory("gunicorn", "23.0.0", "control characters in header values are accepted"),
     # https://github.com/Pylons/waitress/security/advisories
     Advisory(
@@ -53,7 +53,7 @@ ADVISORIES = (
         "one request of a client can end a worker",
         ("CVE-2026-42544", "CVE-2026-42545"),
     ),
-    # What uvicorn reads HTTP with, where httptools is not installed.
+    # uvicorn parses HTTP with it if httptools is not installed.
     # https://github.com/python-hyper/h11/security/advisories/GHSA-vqfr-h8mv-ghfj
     Advisory(
         "h11",
@@ -66,9 +66,9 @@ ADVISORIES = (
 
 
 def find(*packages: str) -> list[str]:
-    """Return a sentence for each of these packages whose installed release has a known hole.
+    """Return a sentence for each of the packages whose installed release has a known hole.
 
-    It names the release with all fixes, and how to install it.
+    The sentence names the release with all fixes, and how to install it.
     """
     return [sentence for package in packages if (sentence := _describe(package))]
 
@@ -92,14 +92,14 @@ def _describe(package: str) -> str:
 
 
 def _is_open(hole: Advisory, installed: str) -> bool:
-    """Return whether a release of the advisory's package has its hole, here."""
+    """Return whether a release of the advisory's package has its hole in this environment."""
     if hole.unless and importlib.util.find_spec(hole.unless):
         return False
     return release(installed) < release(hole.fixed)
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with, without zeros at the end."""
+    """Return the numbers at the start of a version, without trailing zeros."""
     found = re.match(r"v?[0-9]+(\.[0-9]+)*", version)
     numbers = [int(part) for part in found[0].lstrip("v").split(".")] if found else []
     while numbers and numbers[-1] == 0:

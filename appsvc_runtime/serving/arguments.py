@@ -15,9 +15,10 @@ __all__ = ["add_server_options"]
 
 
 def add_server_options(default_server: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that gives a command the options of a server; `default_server` is its own.
+    """Return a decorator that adds a server's options to a command.
 
-    Their parameters: `server`, `workers`, `threads`, `graceful_timeout`.
+    `default_server` is the command's default. The options become the parameters `server`,
+    `workers`, `threads` and `graceful_timeout`.
     """
     options = (
         click.option(

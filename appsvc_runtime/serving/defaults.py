@@ -1,7 +1,7 @@
-"""What each server is told: its settings, made of a plan, and our own numbers with their reasons.
+"""Each server's settings for a plan, and our default numbers with their reasons.
 
-A plan in, values out; asks `system` about the machine. Must not start anything. What was measured
-stands beside each number (`python -m benchmarks.serve` and `benchmarks.servers` measure again).
+A plan in, values out; queries `system` about the machine. Must not start anything. The measurements
+are next to each number (`python -m benchmarks.serve` and `benchmarks.servers` repeat them).
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ __all__ = [
 ]
 
 # A client that stalls in the middle of a request holds a thread of a gunicorn worker for as long
-# as it likes, and all of a hundred such may reach one worker. Threads are made when they are
-# needed, so that a high number costs nothing until then. Measured on two cores with a hundred such
-# clients: with 2 workers of 32 threads 22 of 100 others were answered, with 3 of 64 between 64 and
-# 100, with 2 of 128 always 100. An app that waits 50 ms then gives 56 to 62 times the requests of
-# one sync worker at 64 connections, and a fast one no fewer, also on one core.
+# as it likes, and a hundred stalled clients may all reach one worker. Threads are started when they
+# are needed, so that a high number costs nothing until then. Measured on two cores with a hundred
+# stalled clients and 100 other requests: 2 workers of 32 threads responded to 22 of these, 3 of 64
+# to 64 to 100, 2 of 128 always to all 100. With 128, an app that waits 50 ms serves 56 to 62 times
+# the requests of one sync worker at 64 connections, and a fast app no fewer, also on one core.
 GUNICORN_THREADS = 128
-# One worker a core: two took 1.5 times the memory of one sync worker (proportional, small app),
-# three 1.9 times. More than four cost memory that small plans do not have; who has more cores says
-# so.
+# One worker for each core: two took 1.5 times the memory of one sync worker (proportional set size,
+# small app), three 1.9 times. More than four need memory that small plans do not have; users with
+# more cores can set the number.
 MAX_WORKERS = 4
-# Longer than front ends keep a connection open, so that they close it and no request is lost on one
-# that the server is just closing.
+# Longer than front ends keep a connection open: they close it first, and no request is lost on a
+# connection that the server is just closing.
 KEEPALIVE_SECONDS = 75
-# By the time it is written REMOTE_ADDR and scheme are the client's. Milliseconds and scheme come
-# last, so that readers of the combined format still read it.
+# When the line is written, REMOTE_ADDR and scheme are the client's already. Milliseconds and scheme
+# come last, so that parsers of the combined format can still read it.
 ACCESS_LOG_FORMAT = (
     '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms %({wsgi.url_scheme}e)s'
 )
-# Waitress reads and writes without threads: they are only for apps that are at work or wait. The
-# 50 ms app gave 4 times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times
-# with 64, at 0.75 of its memory.
+# Waitress reads and writes in its main thread; the others only run the app. The 50 ms app served 4
+# times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times with 64, with
+# 0.75 of the sync worker's memory.
 WAITRESS_THREADS = 64
-# Of each worker; made as requests wait. 256 clients of an app that waits 50 ms need 205 at least.
+# For each worker; started as requests wait. 256 clients of an app that waits 50 ms need at least
+# 205 threads.
 GRANIAN_THREADS = 128
 BACKLOG = 2_048
 GRACEFUL_SECONDS = 10
@@ -66,12 +67,12 @@ def gunicorn_settings(plan: LaunchPlan) -> dict[str, Any]:
         "accesslog": "-",
         "errorlog": "-",
         "access_log_format": ACCESS_LOG_FORMAT,
-        # Only the middleware decides. gunicorn would trust any loopback peer, and all that
-        # FORWARDED_ALLOW_IPS names, and let them send SCRIPT_NAME and PATH_INFO as headers.
+        # Only the middleware decides whom to trust. gunicorn would trust any loopback peer and all
+        # in FORWARDED_ALLOW_IPS, and let them send SCRIPT_NAME and PATH_INFO as headers.
         "secure_scheme_headers": {},
         "forwarded_allow_ips": "",
         "forwarder_headers": "",
-        # Nobody in a container talks to it, and it is one more thing in the user's home.
+        # Nothing in a container uses it, and it would be one more file in the user's home.
         "control_socket_disable": True,
     }
 
@@ -80,9 +81,9 @@ def waitress_settings(plan: LaunchPlan) -> dict[str, Any]:
     """Return waitress's settings, as keyword arguments of `waitress.create_server`."""
     return {
         "threads": plan.threads,
-        # It removes them otherwise, before the middleware could decide.
+        # Otherwise waitress removes forwarded headers before the middleware can decide.
         "clear_untrusted_proxy_headers": False,
-        # Its own 100 let a hundred idle clients shut out everybody else.
+        # With waitress's default of 100, a hundred idle clients shut out all others.
         "connection_limit": sockets.max_connections(),
         "backlog": BACKLOG,
         "asyncore_use_poll": capabilities.polls_sockets(),
@@ -99,7 +100,7 @@ def granian_settings(plan: LaunchPlan) -> dict[str, Any]:
         "workers": plan.workers,
         "http": "1",
         "backlog": BACKLOG,
-        # It counts connections, and a few idle clients must not shut out everybody else.
+        # Granian counts connections here, and a few idle clients must not shut out all others.
         "backpressure": sockets.max_connections(),
         "respawn_failed_workers": True,
         "respawn_interval": 0.1,
@@ -113,10 +114,11 @@ def uvicorn_settings(plan: LaunchPlan) -> dict[str, Any]:
         "backlog": BACKLOG,
         "timeout_keep_alive": KEEPALIVE_SECONDS,
         "timeout_graceful_shutdown": plan.graceful_seconds,
-        # Only the middleware decides scheme and client; the second one is FORWARDED_ALLOW_IPS.
+        # Only the middleware decides scheme and client; the second setting, if missing, is read
+        # from FORWARDED_ALLOW_IPS.
         "proxy_headers": False,
         "forwarded_allow_ips": "",
-        # Its line has the front end's address; the middleware's has the client's.
+        # uvicorn's line shows the front end's address; the middleware's shows the client's.
         "access_log": False,
         "server_header": False,
     }

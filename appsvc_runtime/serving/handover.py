@@ -1,12 +1,12 @@
-"""How a plan reaches the process that serves: the one module that writes this process's variables.
+"""Hands a plan to the process that serves; the only module that sets this process's variables.
 
-- `APPSVC_LAUNCH_PLAN` is the plan, as JSON, for gunicorn, which takes this process's place. `write`
-  puts it into the variables of that program alone, `take` removes it there.
+- `APPSVC_LAUNCH_PLAN` is the plan, as JSON, for gunicorn, which replaces this process. `write` puts
+  it into the variables of that program only, and `take` removes it there.
 - `APPSVC_ACCESS_LOG` is set by `access_lines` while an app is imported, if the plan wants access
   lines and the user has not set it: middlewares that the app makes itself read it.
 
-Workers that multiprocessing starts get the plan as an argument. No variable stays: an app that
-starts a program, such as `appsvc serve` for another app, does not configure it.
+Workers that multiprocessing starts get the plan as an argument. Neither variable stays: programs
+that the app starts, such as `appsvc serve` for another app, do not inherit them.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _ACCESS_LOG = "APPSVC_ACCESS_LOG"
 
 
 def write(plan: LaunchPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return variables for a program that is handed `plan`, whose warnings have been printed."""
+    """Return the variables for a program that gets `plan`; its warnings are printed already."""
     return {**environ, _PLAN: json.dumps({**dataclasses.asdict(plan), "warnings": ()})}
 
 
 def take() -> LaunchPlan | None:
-    """Return the plan that this process was handed, and remove it; None if there is none.
+    """Return the plan from this process's variables, and remove it there; None if it is missing.
 
-    None too for one that another release of this package wrote: gunicorn starts itself again on
-    SIGUSR2, with the variables that it was started with, to run what has been installed since.
+    Return None too if another release of this package wrote the plan: on SIGUSR2 gunicorn starts
+    itself again with its original variables, and may then run a newly installed release.
     """
     text = os.environ.pop(_PLAN, None)
     if text is None:
@@ -52,7 +52,7 @@ def take() -> LaunchPlan | None:
 
 @contextlib.contextmanager
 def access_lines(plan: LaunchPlan) -> Iterator[None]:
-    """Have middlewares that are made in this block write access lines, if the plan wants them."""
+    """Make middlewares that are created in this block write access lines, if the plan wants it."""
     if not plan.access_lines or os.environ.get(_ACCESS_LOG, "").strip():
         yield
         return

@@ -1,4 +1,4 @@
-"""What an entry point asks of a server, before anything is read from the environment.
+"""An entry point's options for a start, before anything is read from the environment.
 
 Must not know of any server.
 """
@@ -21,13 +21,13 @@ __all__ = ["Launch", "enter", "hide_main"]
 
 @dataclass(frozen=True)
 class Launch:
-    """The command line of an entry point, and what that entry point itself prescribes.
+    """The command line of an entry point, and the entry point's own defaults.
 
     `app`, `host`, `port`, `server`, `threads`, `workers`, `graceful_timeout` (seconds) are the
-    command line's, None where it names none. `site` is the app's folder. `default_server` and
+    command line's, None if it does not name them. `site` is the app's folder. `default_server` and
     `default_host` are the entry point's; `port_sources` are the variables that may name the port.
-    In a `container` there are access lines unless they are switched off, and the server stops
-    before the platform kills it. `plan.make_plan` resolves all of it.
+    In a `container` access lines are written unless they are switched off, and the server stops
+    before the platform kills it. `plan.make_plan` resolves all of this.
     """
 
     app: str | None
@@ -63,7 +63,8 @@ def enter(site: str) -> str:
 def hide_main() -> None:
     """Keep processes that multiprocessing starts from running the user's script again.
 
-    It would import what this one was started with, and a runserver.py of two lines has no guard.
+    Such a process imports the script that this one runs, and a runserver.py of two lines has no
+    `if __name__ == "__main__"`.
     """
     script = sys.modules["__main__"]
     script.__spec__ = None

@@ -1,7 +1,7 @@
-"""How many workers and threads a start gets, and how many seconds its end.
+"""The number of workers and threads of a start, and the seconds that a stop may take.
 
-Pure: a row of the table, options that are resolved, a Mapping. Where the platform or the user says
-a number, that one is taken; the reasons for ours are in `defaults`.
+Pure: takes a row of the table, resolved options and a Mapping. A number that the platform or the
+user sets is used; the reasons for our defaults are in `defaults`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Numbers", "choose"]
 
 
 class Numbers(NamedTuple):
-    """Processes that serve, threads of each for the app, seconds for running requests at a stop."""
+    """Processes that serve, threads for the app in each, seconds for running requests at a stop."""
 
     workers: int
     threads: int
@@ -41,8 +41,8 @@ def choose(
     """Return the numbers of a start with the server `row`.
 
     `values` are the `APPSVC_*` options, resolved, by name; `environ` holds the platform's and
-    gunicorn's own variables. `cores` is this machine's number by default. Raises ConfigError for a
-    variable that cannot be used.
+    gunicorn's own variables. `cores` is by default the number of this machine's. Raises ConfigError
+    for a variable that cannot be used.
     """
     return Numbers(
         1 if row.one_process() else _workers(values, environ, cores or process.cpu_count()),
@@ -71,7 +71,10 @@ def _threads(row: Server, values: Mapping[str, Any], environ: Mapping[str, str])
 def _graceful_seconds(
     values: Mapping[str, Any], environ: Mapping[str, str], *, container: bool
 ) -> int:
-    """Stay a second under the container's own limit, after which the platform kills."""
+    """Return the seconds that a stop may take.
+
+    In a container the default is one second less than the limit after which the platform kills it.
+    """
     seconds: int | None = values["APPSVC_GRACEFUL_TIMEOUT"]
     if seconds is not None:
         return seconds
@@ -82,7 +85,7 @@ def _graceful_seconds(
 
 
 def _multiworkers(environ: Mapping[str, str]) -> bool:
-    """Return whether the platform's numbers count: they do only with this switch."""
+    """Return whether the setting is on that makes the platform's numbers count."""
     return environ.get(names.ENABLE_MULTIWORKERS, "").strip().lower() == "true"
 
 
@@ -95,5 +98,5 @@ def _count(name: str, environ: Mapping[str, str]) -> int | None:
     except ValueError as error:
         raise ConfigError(
             f"The setting {name} cannot be used: {error}.",
-            hint="Correct it in the app settings, or take it out.",
+            hint="Correct it in the app settings, or remove it.",
         ) from None

@@ -1,9 +1,9 @@
-"""A request with two Host headers or two lengths is refused: two readers could read it differently.
+"""Refuses a request with two Host headers or two lengths, which two readers may read differently.
 
 For servers that pass such a request on. Knows ASGI's scopes, and nothing of apps or trust.
 Sources: RFC 9112, 3.2: a server must respond to two Host headers with 400; 6.1, 6.3: it may refuse
-Content-Length beside Transfer-Encoding, by which a request is smuggled in another one's body, and
-must close the connection.
+Content-Length together with Transfer-Encoding, which can smuggle a request in another one's body,
+and must then close the connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TWO_LENGTHS = b"Content-Length beside Transfer-Encoding.\n"
 
 
 def find_fault(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return what is ambiguous about a request, b"" for nothing; names are in small letters."""
+    """Return what is ambiguous about a request, else b""; header names are in lower case."""
     names = [name for name, _ in headers]
     if names.count(b"host") > 1:
         return _TWO_HOSTS
@@ -35,7 +35,7 @@ def find_fault(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, fault: bytes) -> None:
-    """Respond with 400; a WebSocket is refused as the server can, 403 at most of them."""
+    """Respond with 400; refuse a WebSocket as the server supports it, mostly with 403."""
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(fault)).encode()),
@@ -56,7 +56,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, fault: bytes) -> N
 
 
 class OneHost:
-    """An ASGI app around another one, which gets no request with two hosts or two lengths."""
+    """An ASGI app that wraps another one, and refuses requests with two hosts or two lengths."""
 
     def __init__(self, app: App) -> None:
         self._app = app

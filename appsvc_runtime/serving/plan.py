@@ -1,7 +1,7 @@
 """The plan of a start: all of its options, resolved once, as plain data.
 
-Whatever runs later, in this process or in another, reads the plan and resolves nothing again. The
-port is chosen here and nowhere else. Must not start anything, nor import a server.
+Code that runs later, in this process or in another, reads the plan and resolves no option again.
+The port is chosen only here. Must not start anything or import a server.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ __all__ = ["LaunchPlan", "make_plan"]
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What one start does. Plain data, which another process can be handed.
+    """The resolved options of one start. Plain data, which can be handed to another process.
 
-    - `app` is the app's name, `reason` why it is that one; both are empty if the server's own
+    - `app` is the app's name, `reason` why it was chosen; both are empty if the server's own
       command line names the app. `site` is the app's folder, as a full path.
-    - `address` and `port`, 0 for a free one, are where to listen. `named`: the entry point or its
-      command line says so, over what the server's own configuration says.
-    - `workers` are processes, `threads` those of each for the app, 0 if the server has none.
+    - `address` and `port` (0 for a free one) are where to listen. `named`: the entry point or its
+      command line sets them, which overrides the server's own configuration.
+    - `workers` are processes, `threads` are those for the app in each, 0 if the server has none.
       `given` are the numbers that the command line names, by the names of their variables: they
-      too go over the server's own configuration, which is `own`.
-    - `access_lines`: the middleware writes them. `log_probes` and `warmup_path` are for a server
-      that writes its own.
-    - `began` is on the machine's monotonic clock, which all of its processes share; None if no time
-      is to be reported. `warnings` are sentences for the user.
-    - `worker` is the number of the process that reads the plan, from 1; 0 replaces one that died.
+      too override the server's own configuration, which is `own`.
+    - `access_lines`: the middleware writes access lines. `log_probes` and `warmup_path` are for a
+      server that writes its own.
+    - `began` is a time on the machine's monotonic clock, which all of its processes share; None if
+      no time is to be reported. `warnings` are sentences for the user.
+    - `worker` is the number of the process that reads the plan, from 1; 0 for a process that
+      replaces a dead one.
     """
 
     server: str
@@ -63,11 +64,11 @@ class LaunchPlan:
 
     @property
     def bind(self) -> str:
-        """Where to listen, as servers write it."""
+        """Address and port to listen on, as servers write them."""
         return ports.with_port(self.address, self.port)
 
     def elapsed(self) -> str:
-        """Return how long the start has taken so far, for the end of a sentence."""
+        """Return the duration of the start so far, as the end of a sentence."""
         return "" if self.began is None else f" after {time.monotonic() - self.began:.2f} s"
 
     def ready(self) -> str:
@@ -82,11 +83,12 @@ def make_plan(
     by_server: bool = False,
     cores: int | None = None,
 ) -> LaunchPlan:
-    """Resolve what an entry point asks for: argument, variable, default.
+    """Return the plan for an entry point's options, each by argument, variable, default.
 
-    `by_server`: the server's own command line names the app, and its file if it has one. `cores` is
-    this machine's number by default. Raises ConfigError for the first option, setting or port that
-    cannot be used and for a server that cannot run here, AppLoadError where no app is found.
+    `by_server`: the server was started by its own command line, which names the app and perhaps a
+    configuration file. `cores` is by default the number of this machine's. Raises ConfigError for
+    the first option, setting or port that cannot be used and for a server that cannot run here,
+    AppLoadError if no app is found.
     """
     row = servers.choose(launch.server, environ, launch.default_server)
     row.check()
@@ -96,7 +98,8 @@ def make_plan(
         "APPSVC_THREADS": launch.threads,
         "APPSVC_GRACEFUL_TIMEOUT": launch.graceful_timeout,
     }
-    # All of them: a mistake in one that only a worker reads is reported before there is a worker.
+    # All options are resolved: a mistake in one that only a worker reads is reported before the
+    # first worker starts.
     values = {name: row.resolve(given.get(name), environ) for name, row in options.OPTIONS.items()}
     chosen = numbers.choose(row, values, environ, container=launch.container, cores=cores)
     site = os.path.abspath(launch.site)

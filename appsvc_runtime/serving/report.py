@@ -1,4 +1,4 @@
-"""What a start prints. Must not know of any server."""
+"""Prints the messages of a start. Must not know of any server."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["print_ready", "print_serving", "print_warning"]
 
 
 def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
-    """Print what is served where, and how long the start took if the server is `ready`.
+    """Print the app, the address and the server, and if `ready` how long the start took.
 
-    The address is left out for port 0, where the port is not known yet.
+    The address is left out for port 0: the real port is not known yet.
     """
     where = f" on http://{ports.with_port(plan.address, port)}" if port else ""
     took = f", ready{plan.elapsed()}" if ready else ""
@@ -30,10 +30,10 @@ def print_ready(plan: LaunchPlan) -> None:
 
 
 def print_warning(sentence: str) -> None:
-    """Print what will not be used, or is not safe."""
+    """Print a warning about a setting that is not used, or about a security hole."""
     _print(f"Warning: {sentence}", err=True)
 
 
 def _print(line: str, *, err: bool = False) -> None:
-    with contextlib.suppress(OSError):  # the disk behind it may be full; the site runs anyway
+    with contextlib.suppress(OSError):  # the log's disk may be full; the site runs anyway
         echo(line, err=err)

@@ -1,7 +1,7 @@
 """The servers that can run an app: one table, and the choice of a row.
 
-A row says what a server needs, what it can run, which options it can honour and where it is told
-to. Must not import a server, nor start anything. Nobody else asks for a server by its name.
+A row says what a server needs, what it can run, which options it supports and which module runs it.
+Must not import a server or start anything. No other module checks for a server by its name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["SERVERS", "OwnConfig", "Server", "choose"]
 _WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", names.CUSTOM_WORKERS)
 _THREADS = ("APPSVC_THREADS", names.CUSTOM_THREADS)
 _VARIABLES = {"--workers": "APPSVC_WORKERS", "--threads": "APPSVC_THREADS"}
-# Modules that an old release of a server imports and that are no more, and how to have them back.
+# Modules that an old release of a server imports and that no longer exist, and how to install them.
 _REMOVED: dict[str | None, str] = {"pkg_resources": 'pip install "setuptools<82"'}
 _GUNICORN = ("GUNICORN_CMD_ARGS", names.GUNICORN_CONFIG_PATH)
 
@@ -48,10 +48,10 @@ def _where_sockets_are_not_shared() -> bool:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """What the user tells the server past this package, in the server's own ways.
+    """The user's configuration of a server in the server's own form, outside of this package.
 
-    `location` is a configuration file as the server writes locations, `source` the variable that
-    names it, both empty where there is none. `binds`: it may say where to listen.
+    `location` is a configuration file in the server's notation, `source` the variable that names
+    it; both are empty if there is no file. `binds`: it may set the address to listen on.
     """
 
     location: str = ""
@@ -63,15 +63,18 @@ class OwnConfig:
 class Server:
     """One server.
 
-    `module` must be importable for it, `install` is how to get it, `runner` is the module of ours
-    whose `run` runs it by a plan, with the server's own `settings` for that plan. `interfaces`:
-    `wsgi`, `asgi`. `reads`: the variables that mean something to it, of those that mean something
-    to any. `stop_signals`: on these it finishes running requests. `why`: when to take it, for
-    people. `packages`: the distributions that read HTTP for it. `threads`: of each worker, if
-    nobody says a number; 0 where the app gets none. `one_process`: whether it has one worker on
-    this machine, whatever is asked for. `config`: the module of ours that finds the server's own
-    configuration, if it has one. With an `own_access_line` it writes one for each request; else the
-    middleware can.
+    - `module` must be importable for it; `install` is the command that installs it.
+    - `runner` is our module whose `run` runs it by a plan; `settings` makes the server's own
+      settings from that plan. `config` is our module that finds the server's own configuration, ""
+      if it has none.
+    - `interfaces` are `wsgi` and `asgi`. `reads` are the variables that affect this server, of all
+      that affect any server. On `stop_signals` it finishes running requests.
+    - `why` is the reason to choose it, as text for the user. `packages` are the distributions that
+      parse HTTP for it.
+    - `threads` is the default number for each worker, 0 if the app gets no threads of its own.
+      `one_process` returns whether the server always has one worker on this machine.
+    - `windows`: it runs on Windows. `own_access_line`: it writes an access line for each request;
+      otherwise the middleware can.
     """
 
     name: str
@@ -91,11 +94,11 @@ class Server:
     own_access_line: bool = False
 
     def check(self) -> None:
-        """Raise ConfigError where this server cannot run on this machine."""
+        """Raise ConfigError if this server cannot run on this machine."""
         if not (capabilities.can_fork() or self.windows):
             raise ConfigError(
                 f"The server {self.name} does not run on Windows.",
-                hint=f"Take another: {_names(windows=True)}.",
+                hint=f"Choose one of {_names(windows=True)}.",
             )
         if importlib.util.find_spec(self.module) is None:
             raise ConfigError(
@@ -104,7 +107,7 @@ class Server:
             )
 
     def load(self) -> Callable[[LaunchPlan], int]:
-        """Return the function that runs a plan, and returns the exit code at its end.
+        """Return the function that runs a plan until it ends, and returns the exit code.
 
         Raises ConfigError for a release of the server that is too old or too new.
         """
@@ -112,10 +115,10 @@ class Server:
         return run
 
     def find_config(self, site: str, environ: Mapping[str, str], *, by_server: bool) -> OwnConfig:
-        """Return what the user tells the server in its own ways.
+        """Return the user's configuration of the server in the server's own form.
 
-        `by_server`: the server has been started by its own command line. Raises ConfigError for a
-        file that does not exist, and as `load` does.
+        `by_server`: the server was started by its own command line. Raises ConfigError for a file
+        that does not exist, and for the same reasons as `load`.
         """
         if not self.config:
             return OwnConfig()
@@ -131,17 +134,16 @@ class Server:
             if error.name in _REMOVED:
                 hint = f"{hint[:-1]}, or keep this release and run `{_REMOVED[error.name]}`."
             raise ConfigError(
-                f"This package does not know the release of {self.name} that is installed: "
-                f"{error}.",
+                f"This package does not support the installed release of {self.name}: {error}.",
                 hint=hint,
             ) from None
 
     def holes(self) -> list[str]:
-        """Return a sentence for each known security hole of the release that is installed."""
+        """Return a sentence for each package of the server whose release has a security hole."""
         return advisories.find(*self.packages)
 
     def unused(self, environ: Mapping[str, str], launch: Launch) -> list[str]:
-        """Return a sentence for each option or setting that means nothing to this server."""
+        """Return a sentence for each option or setting that has no effect on this server."""
         asked = {"--workers": launch.workers, "--threads": launch.threads}
         found = [name for name, value in asked.items() if value is not None]
         known = dict.fromkeys(name for row in SERVERS.values() for name in row.reads)
@@ -204,7 +206,7 @@ SERVERS: dict[str, Server] = {
             why="the fastest",
             packages=("granian",),
             threads=defaults.GRANIAN_THREADS,
-            # Granian cannot share a socket between workers there, and would say so itself.
+            # Granian cannot share a socket between workers on such a system, and would print that.
             one_process=_where_sockets_are_not_shared,
         ),
         Server(
@@ -232,8 +234,8 @@ def choose(argument: str | None, environ: Mapping[str, str], default: str) -> Se
     if name not in SERVERS:
         source = "--server" if argument else "APPSVC_SERVER"
         raise ConfigError(
-            f"{source} names {name[:32]!r}, which is no server that this package knows.",
-            hint=f"Name one of {_names()}.",
+            f"{source} names {name[:32]!r}, which is not a server that this package supports.",
+            hint=f"Choose one of {_names()}.",
         )
     return SERVERS[name]
 

@@ -1,7 +1,7 @@
-"""Run the server that is asked for: the order of a start.
+"""Runs the chosen server: the order of a start.
 
-The plan is made first, which finds every mistake in options and settings. Then it prints what will
-not be used, then the server takes the port, then the app is imported. Must not know of any server.
+First the plan is made, which finds every mistake in options and settings. Then warnings are
+printed, then the server binds the port, then the app is imported. Must not know of any server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["serve"]
 
 
 def serve(launch: Launch) -> int:
-    """Run the server that is asked for until it is stopped; return the exit code.
+    """Run the chosen server until it is stopped; return the exit code.
 
     Raises ConfigError for an option, a setting or a port that cannot be used, AppLoadError for an
     app that cannot be loaded.

@@ -72,7 +72,7 @@ def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
     ("source", "said"),
     [
         pytest.param("import nothing_of_this_name\n", "nothing_of_this_name", id="import"),
-        pytest.param("app = 5\n", "is no WSGI app but a int", id="no-app"),
+        pytest.param("app = 5\n", "is not a WSGI app but a int", id="no-app"),
         pytest.param("x = 1\n", "has no 'app'", id="no-name"),
     ],
 )

@@ -150,7 +150,7 @@ def test_the_configuration_of_gunicorns_user(
         pytest.param(
             {"GUNICORN_CMD_ARGS": "-c no.py"}, "GUNICORN_CMD_ARGS does not exist", id="arguments"
         ),
-        pytest.param({"GUNICORN_CMD_ARGS": "-c 'no.py"}, "never closed", id="quotation-mark"),
+        pytest.param({"GUNICORN_CMD_ARGS": "-c 'no.py"}, "not closed", id="quotation-mark"),
         pytest.param({"GUNICORN_CMD_ARGS": "--nonsense"}, "--nonsense", id="unknown"),
         pytest.param({"GUNICORN_CMD_ARGS": "--threads x"}, "CMD_ARGS .*--threads", id="x"),
         pytest.param({"GUNICORN_CMD_ARGS": "-b"}, "CMD_ARGS .*expected one", id="no-value"),

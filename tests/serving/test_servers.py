@@ -139,7 +139,9 @@ def test_a_release_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has a hint, and is not a traceback."""
     monkeypatch.setitem(sys.modules, "granian._signals", None)
     monkeypatch.delitem(sys.modules, "appsvc_runtime.serving.granian.run", raising=False)
-    with pytest.raises(ConfigError, match="does not know the release of granian") as caught:
+    with pytest.raises(
+        ConfigError, match="does not support the installed release of granian"
+    ) as caught:
         SERVERS["granian"].load()
     assert "--upgrade" in (caught.value.hint or "")
 

@@ -1,9 +1,9 @@
-"""Which Host a request to the emulator may name: the site's own, this machine's, and allowed ones.
+"""The Host headers that the emulator accepts: the site's names, this machine's, and allowed ones.
 
-Pure: text in, a verdict out. Must not know of sockets or of what is translated. A page anywhere can
-have a browser look up its own name as 127.0.0.1 and then read what answers there (DNS rebinding):
-its requests carry that name in Host, which is not one of these. Ports do not count, as requests may
-come through a tunnel. Source: RFC 9110, 7.2; Django's ALLOWED_HOSTS for the leading dot.
+Pure: text in, a verdict out. Must not know of sockets or of translation. The check stops DNS
+rebinding: any website can have its own name resolve to 127.0.0.1 and let a browser read the
+responses from there. Such requests carry that website's name in Host. Ports are ignored, as a
+request may come through a tunnel. Sources: RFC 9110, 7.2; Django's ALLOWED_HOSTS (leading dot).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _LOCAL = "localhost"
 _PORT = re.compile(r":[0-9]*\Z", re.ASCII)
 _NAME = re.compile(r"\.?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _MAX_NAME = 255
-# Clients name the same few hosts; others can make up as many as they like.
+# Most clients send the same few hosts; an attacker can send any number of them.
 _REMEMBERED = 64
 
 
 class AllowedHosts:
-    """The hosts of one site: `names` are its own, `allowed` those of `--allow-host`.
+    """The hosts of one site: `names` are its own, `allowed` the values of `--allow-host`.
 
-    Of `allowed`, `.example.com` stands for that name and all below it. `localhost` and every
+    In `allowed`, `.example.com` stands for that name and all its subdomains. `localhost` and every
     loopback address are always allowed.
     """
 
@@ -38,7 +38,7 @@ class AllowedHosts:
         self._verdicts: dict[str, bool] = {}
 
     def allows(self, authority: str) -> bool:
-        """Return whether a Host header, or the host of an absolute target, may be named."""
+        """Return whether a Host header, or the host of an absolute target, is allowed."""
         known = self._verdicts.get(authority)
         if known is None:
             if len(self._verdicts) >= _REMEMBERED:
@@ -48,21 +48,21 @@ class AllowedHosts:
 
     def _decide(self, authority: str) -> bool:
         host = _PORT.sub("", authority.lower())
-        # One dot at the end is the same name, written in full.
+        # A name with one dot at the end is the same name, fully qualified.
         name = _without_brackets(host.removesuffix("."))
         return name in self._names or name.endswith(self._suffixes) or _is_loopback(host)
 
     def explain(self, authority: str) -> str:
-        """Return what to tell a client whose Host is not allowed."""
+        """Return the text for a client whose Host is not allowed."""
         host = _PORT.sub("", authority)
         return (
-            "appsvc emulate answers for the site's public name and this machine's own names, and "
-            f"not for {host}. If you use that name, start it with --allow-host {host}."
+            "appsvc emulate accepts requests for the site's public name and this machine's own "
+            f"names, not for {host}. If you use that name, start it with --allow-host {host}."
         )
 
 
 def parse_allow_host(text: str) -> str:
-    """Read the value of `--allow-host`; ConfigError for what is not one host."""
+    """Return the value of `--allow-host`, normalized; raise ConfigError if it is not one host."""
     host = text.strip().lower()
     if not host.isascii():
         try:
@@ -81,9 +81,10 @@ def parse_allow_host(text: str) -> str:
 
 
 def certificate_names(allowed: Iterable[str]) -> list[str]:
-    """Return the names for a certificate of the values of `--allow-host`.
+    """Return the certificate's names for the values of `--allow-host`.
 
-    A name with an underscore cannot stand in one; browsers take no wildcard for a whole domain.
+    A certificate cannot hold a name with an underscore, so that one is left out. A top-level domain
+    gets no wildcard: browsers do not accept it.
     """
     names = []
     for host in allowed:
@@ -98,7 +99,7 @@ def certificate_names(allowed: Iterable[str]) -> list[str]:
 
 
 def _without_brackets(host: str) -> str:
-    """Return a host as it is compared: an IPv6 address in its shortest form."""
+    """Return a host in the form for comparison: an IPv6 address in its shortest form."""
     address = _address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     return host if address is None else str(address)
 
@@ -109,7 +110,7 @@ def _is_loopback(host: str) -> bool:
     address = _address(host[1:-1] if bracketed else host)
     if address is None or bracketed != (address.version == 6):
         return False
-    # Before Python 3.13 an IPv4 address that is written as IPv6 is no loopback address.
+    # Before Python 3.13 `is_loopback` is False for an IPv4-mapped IPv6 address.
     inner = getattr(address, "ipv4_mapped", None)
     return address.is_loopback or (inner is not None and inner.is_loopback)
 

@@ -1,9 +1,9 @@
-"""A certificate made on the spot, so that the emulator can speak https.
+"""A certificate for the emulator's https, made anew for every run.
 
-Must not know of the server that uses it. The authority is new in every run and its key is never
-written, so that nobody can misuse what a user has trusted. The leaf's key passes through a
-temporary file of this user's, which `ssl` asks for and which is deleted at once. Nothing is put
-into the system's or a browser's store.
+Must not know of the server that uses it. The certificate authority is new in every run and its key
+is never written, so that nobody can misuse an authority that a user has trusted. The leaf
+certificate's key passes through a temporary file of this user's, as `ssl` needs a file; it is
+deleted at once. Nothing is put into the system's or a browser's store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ...system import own_files
 __all__ = ["Certificates"]
 
 _NAMES = ("localhost", "127.0.0.1", "::1")
-# Apple's systems take no certificate of more than 825 days (support.apple.com/103769).
+# Apple's systems accept no certificate that is valid for more than 825 days
+# (support.apple.com/103769).
 _DAYS = 90
 
 
@@ -26,12 +27,12 @@ class Certificates:
     """An authority and a certificate for this machine's names and the site's.
 
     `public_name` is the site's host name, `others` are further names or addresses, an IPv6 one with
-    or without brackets. Raises ConfigError for what can be no name, and where trustme is missing.
+    or without brackets. Raises ConfigError for an invalid name, and if trustme is missing.
     """
 
     def __init__(self, public_name: str, *others: str) -> None:
         try:
-            import trustme  # 60 ms of cryptography that plain http does without
+            import trustme  # takes 60 ms, and plain http does not need it
         except ImportError:
             raise ConfigError(
                 "--https needs the package trustme, which makes the certificate.",
@@ -62,7 +63,7 @@ class Certificates:
         return self._authority.cert_pem.bytes()
 
     def server_context(self) -> ssl.SSLContext:
-        """Make the context of a server that presents the certificate and speaks HTTP/1.1."""
+        """Return the context of a server that presents the certificate and speaks HTTP/1.1."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # App Service's default
         context.set_alpn_protocols(["http/1.1"])
@@ -70,7 +71,7 @@ class Certificates:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """Make the context of a client that trusts this authority and nothing else."""
+        """Return the context of a client that trusts this authority and no other."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._authority.configure_trust(context)
         return context
@@ -78,12 +79,12 @@ class Certificates:
     def write_authority(self, path: Path) -> None:
         """Write the authority's certificate to `path`, for `curl --cacert` or a browser's settings.
 
-        ConfigError where it cannot be written.
+        Raises ConfigError if the file cannot be written.
         """
         try:
             own_files.write_file(path, self.authority_pem)
         except OSError as error:
             raise ConfigError(
                 f"The certificate cannot be written to {path}: {error.strerror}.",
-                hint="Name a file in a folder that is there.",
+                hint="Name a file in a folder that exists.",
             ) from None

@@ -1,6 +1,6 @@
-"""App Service authentication ("Easy Auth"), played before a host: sign-in, sign-out, who it is.
+"""App Service authentication ("Easy Auth") in front of a host: sign-in, sign-out, user headers.
 
-Requests in, responses out; users are known by a cookie. There is no password and no provider: a
+Requests in, responses out; a cookie identifies the user. There is no password and no provider: a
 form asks for a name. Must not import the modules that read these headers for an app: it plays the
 other side.
 Sources: AD, configure-authentication-user-identities, overview-authentication-authorization,
@@ -32,7 +32,7 @@ __all__ = ["PROVIDERS", "EasyAuth", "User"]
 
 COOKIE = "AppServiceAuthSession"
 PREFIX = "/.auth/"
-# The providers' names in addresses, and their own claim for a user's id.
+# Claim types of a user's id and e-mail address; below, the providers' names in URLs.
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 _EMAIL = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
@@ -43,7 +43,7 @@ _MAX_SESSIONS = 1000
 _SESSION_HOURS = 8
 _DONE = "/.auth/login/done"
 _FOOTER = "This page is made by appsvc emulate."
-# No other site may show these pages in a frame, over which it could lay its own buttons.
+# No other site may show these pages in a frame: it could cover them with its own buttons.
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -56,7 +56,7 @@ _PAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class User:
-    """Who has signed in: the provider's name, an id, claims as type and value, a token."""
+    """A signed-in user: the provider's name, an id, claims as type and value, a token."""
 
     provider: str
     id: str
@@ -89,7 +89,7 @@ class User:
         ]
 
     def me(self) -> list[dict[str, object]]:
-        """Return what /.auth/me responds with."""
+        """Return the content of the response to /.auth/me."""
         return [
             {
                 "access_token": self.token,
@@ -102,11 +102,11 @@ class User:
 
 
 class EasyAuth:
-    """Stands before `ask`, which then gets the signed-in user's headers and nobody else's.
+    """Wraps `ask`, which then gets the headers of the user who is signed in.
 
-    Nobody is signed in or out by a page of another site: its forms are refused, and its links to
-    sign out ask first. `is_own` tells whether a host, with its port, is the site's beside the one
-    that Host names.
+    A page of another site cannot sign a user in or out: its forms are refused, and its links to
+    sign out lead to a page that asks first. `is_own` returns whether a host, with its port, is the
+    site's; the host that the Host header names always is.
     """
 
     def __init__(self, ask: Ask, is_own: Callable[[str], object] = lambda _: False) -> None:
@@ -115,7 +115,7 @@ class EasyAuth:
         self._users: dict[str, User] = {}
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Answer what is below /.auth/, however that is written, and hand on everything else."""
+        """Respond to paths below /.auth/, in any case or encoding, and pass all others on."""
         path, _, query = request.target.partition("?")
         user = self._user(request)
         for each in (path.lower(), _decoded(request.target)):
@@ -157,13 +157,13 @@ class EasyAuth:
         return _page(sign_in_page(provider, target))
 
     async def _sign_in(self, request: Request, provider: str) -> Answer:
-        """Take the form, and let the user in."""
+        """Read the form, and sign the user in."""
         text = await _form(request)
         if text is None:
             return Answer(413, note="the sign-in form is too long")
         name = _first(text, "name").strip() or "ann@example.com"
         if any(unicodedata.category(letter) == "Cc" for letter in name):
-            # It goes into a header of each request.
+            # The name goes into a header of each request.
             why = "The name holds a line break or another control character."
             return _page(message_page("Not signed in", why), 400)
         user = _make_user(
@@ -180,10 +180,10 @@ class EasyAuth:
         if request.secure:
             cookie += "; Secure"
         target = self._local(request, _first(text, "post_login_redirect_uri")) or _DONE
-        return _go(target, cookie, f"{provider}: somebody has signed in")
+        return _go(target, cookie, f"{provider}: a user has signed in")
 
     async def _answer_logout(self, request: Request, query: str) -> Answer:
-        """Sign out; a link of another site only leads to a page that asks."""
+        """Sign the user out; a link on another site only leads to a page that asks first."""
         if request.method not in ("GET", "HEAD", "POST"):
             return Answer(405, CIMultiDict({"Allow": "GET, HEAD, POST"}))
         if request.method == "POST":
@@ -198,7 +198,7 @@ class EasyAuth:
             self._users.pop(session, None)
         cookie = f"{COOKIE}=; Path=/; HttpOnly; Max-Age=0"
         if target:
-            return _go(target, cookie, "somebody has signed out")
+            return _go(target, cookie, "a user has signed out")
         answer = _page(message_page("You have been signed out", link="/"))
         answer.headers.add("Set-Cookie", cookie)
         return answer
@@ -212,8 +212,8 @@ class EasyAuth:
     def _sessions(request: Request) -> list[str]:
         """Return the sessions that the request's cookies name.
 
-        Others' cookies need not be well-formed: all ports of localhost share theirs, and Python's
-        own reader stops at the first that is not.
+        Other projects' cookies may be malformed, as all ports of localhost share their cookies.
+        Python's own cookie parser would stop at the first malformed one.
         """
         pairs = [
             pair.partition("=")
@@ -224,15 +224,15 @@ class EasyAuth:
 
 
 def _decoded(target: str) -> str:
-    """Return the path of a target as the platform's server reads it, in small letters."""
+    """Return the path of a target as http.sys decodes it, in lower case; "" if it is invalid."""
     try:
         return decode_path(target).lower()
     except BadPathError:
-        return ""  # the server answers that itself
+        return ""  # the host behind this responds to an invalid path
 
 
 async def _form(request: Request) -> str | None:
-    """Return the form that a request brings, None for one that is too long."""
+    """Return the form in a request's body, None if it is too long."""
     form = b""
     async for part in request.body:
         form += part
@@ -242,8 +242,8 @@ async def _form(request: Request) -> str | None:
 
 
 def _make_user(provider: str, name: str, roles: list[str], lines: str) -> User:
-    """Return a user with the claims that the provider's have, and those of the form."""
-    # The same at each sign-in, as a provider's are.
+    """Return a user with the claims that the provider sets, and those of the form."""
+    # The id is the same at each sign-in, as a provider's is.
     digest = hashlib.sha256(f"{provider} {name}".encode()).digest()
     identity = str(uuid.UUID(bytes=digest[:16]))
     if provider == "aad":
@@ -278,18 +278,18 @@ def _page(html: str, status: int = 200) -> Answer:
 
 
 def _error(request: Request, status: int, title: str, why: str) -> Answer:
-    """Return a page with a status, as text for a client that does not ask for HTML."""
+    """Return an error page: HTML, or plain text for a client that does not ask for HTML."""
     made = error_pages.answer(request, status, 0, title, why, headers=_PAGE_HEADERS, footer=_FOOTER)
     made.note = title
     return made
 
 
 def _foreign(what: str, path: str) -> Answer:
-    """Answer a form that another site's page has sent."""
+    """Return the response to a form that another site's page has sent."""
     answer = _page(
         message_page(
             "Refused",
-            f"A page of another site has sent this form, and none may {what} for you. "
+            f"A page of another site has sent this form. Only this site's own page may {what}. "
             f"Open {path} here.",
         ),
         403,

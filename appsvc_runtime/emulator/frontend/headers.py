@@ -1,12 +1,12 @@
-"""What App Service's front end does to a request's headers: adds, overwrites, removes.
+"""The request headers that App Service's front end adds, overwrites and removes.
 
-Pure: headers in, headers changed. Must not know of sockets, of the public name's translation, or of
-the rooms that read these headers for an app (it plays the other side).
+Pure: changes the headers that it is given. Must not know of sockets, of the public name's
+translation, or of the modules that read these headers for an app (it plays the other side).
 
 Sources: names and values are those of recorded requests, over plain http and over https (both show
-`Max-Forwards: 10`, and the site's name in X-SITE-DEPLOYMENT-ID). What HttpPlatformHandler version 2
-does is GetHeaders in the forwardinghandler.cpp of lextudio/httpplatformhandlerv2; version 1.2 is
-closed source, and taken to pass headers on.
+`Max-Forwards: 10`, and the site's name in X-SITE-DEPLOYMENT-ID). For HttpPlatformHandler version 2:
+GetHeaders in the forwardinghandler.cpp of lextudio/httpplatformhandlerv2. Version 1.2 is closed
+source; we assume that it passes headers on unchanged.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _APP_SERVICE_PROTO = istr("X-AppService-Proto")
 _ARR_SSL = istr("X-ARR-SSL")
 _TLS_VERSION = istr("X-Forwarded-TlsVersion")
 
-# A client's own copies of what is about one connection only, or is said by the front end alone. The
-# last four are there over https only, and over http nobody's.
+# Headers that are removed if the client sends them: they concern one connection only, or only the
+# front end may set them. It sets the last four over https only; over http they are just removed.
 _REMOVED = frozenset(
     "connection keep-alive proxy-connection te trailer upgrade transfer-encoding expect "
     "client-ip x-client-ip x-client-port x-original-url max-forwards x-waws-unencoded-url "
     "x-arr-log-id x-site-deployment-id was-default-hostname disguised-host "
     "x-forwarded-proto x-appservice-proto x-arr-ssl x-forwarded-tlsversion".split()
 )
-# Those of App Service authentication, which removes a client's own before it sets its own.
+# Headers of App Service authentication, which removes the client's before it sets its own.
 _IDENTITY_PREFIXES = ("x-ms-client-principal", "x-ms-token-")
 
 _LAST_ID = 0xFFFF_FFFF_FFFF
@@ -60,7 +60,7 @@ _CERTIFICATE = (
 
 
 class Visitor(NamedTuple):
-    """One visitor's connection, as the front end reports it.
+    """One client's connection, as the front end reports it.
 
     `tls` is "" for plain http, else the version as `ssl` names it ("TLSv1.3").
     """
@@ -69,11 +69,11 @@ class Visitor(NamedTuple):
     port: int
     endpoint: str  # address:port, [address]:port for IPv6
     tls: str
-    fixed: tuple[tuple[str, str], ...]  # the headers that are the same for all its requests
+    fixed: tuple[tuple[str, str], ...]  # the headers that all requests of the connection share
 
     @classmethod
     def of(cls, address: str, port: int, tls: str = "") -> Visitor:
-        """Make one; an IPv4 address written as IPv6 becomes the IPv4 one it is."""
+        """Return the connection of a peer; an IPv4-mapped IPv6 address becomes the IPv4 one."""
         address = address.removeprefix("::ffff:") if "." in address else address
         endpoint = with_port(address, port)
         fixed: list[tuple[str, str]] = [(_CLIENT_IP, endpoint)]
@@ -89,22 +89,22 @@ class Visitor(NamedTuple):
 
     @property
     def secure(self) -> bool:
-        """Whether the visitor speaks https."""
+        """Whether the client's connection is https."""
         return bool(self.tls)
 
 
 class FrontHeaders:
-    """The front end of one site.
+    """Sets the front end's headers for one site.
 
-    `site_name` is that of the site, `default_host` its name under azurewebsites.net.
-    `authentication`: App Service authentication is on, which removes what claims to come from it;
-    where it is off, a client's X-MS-CLIENT-PRINCIPAL passes, as it does on the platform.
+    `site_name` is the site's name, `default_host` its host name under azurewebsites.net.
+    `authentication`: App Service authentication is on, and its headers are removed from clients'
+    requests. If it is off, a client's X-MS-CLIENT-PRINCIPAL passes, as it does on the platform.
     """
 
     def __init__(self, site_name: str, default_host: str, *, authentication: bool = False) -> None:
         self.authentication = authentication
-        # A GUID for each request: this part is chance, the rest counts, as chance costs a call of
-        # the system each time.
+        # A GUID for each request: this part is random, the rest is a counter, as each random number
+        # costs a system call.
         self._log_id = str(uuid4())[:24]
         self._count = count(1)
         self._fixed = (
@@ -116,10 +116,10 @@ class FrontHeaders:
     def apply(
         self, headers: CIMultiDict[str], visitor: Visitor, target: str, *, websocket: bool = False
     ) -> None:
-        """Change a request's headers, Host already being the public one, into what a worker gets.
+        """Change a request's headers into those that a worker gets; Host is the public one already.
 
-        `target` is the path and query as on the wire. A WebSocket's upgrade is passed on, every
-        other header that is about the connection is not. X-Forwarded-Host is the client's to send.
+        `target` is the path and query as on the wire. A WebSocket's upgrade is passed on; every
+        other header that concerns the connection is removed. A client's X-Forwarded-Host passes.
         """
         for name in _REMOVED.intersection(map(str.lower, headers)):
             headers.popall(name)
@@ -145,20 +145,20 @@ class FrontHeaders:
 
 def _remove(headers: CIMultiDict[str], prefixes: tuple[str, ...]) -> None:
     for name in [n for n in headers if n.lower().startswith(prefixes)]:
-        headers.popall(name, None)  # a second one of its name has gone with the first
+        headers.popall(name, None)  # a repeated header was removed with the first one
 
 
 def httpplatform_headers(
     headers: CIMultiDict[str], version: int, client: str, port: int, *, token: str = ""
 ) -> CIMultiDict[str]:
-    """Give the headers that HttpPlatformHandler sends to the process it started.
+    """Return the headers that HttpPlatformHandler sends to the process it started.
 
     `client` and `port` are the peer that the worker sees, which is the front end. Version 1 passes
-    on what came. Version 2 appends that peer to X-Forwarded-For, and to X-Forwarded-Proto the
-    scheme of the peer's connection, which is http whatever the visitor speaks: an https visitor
-    gives `https, http`. It sends `token`, that of HTTP_PLATFORM_TOKEN, as MS-ASPNETCORE-TOKEN, and
-    removes what else begins so. Both keep Connection for an upgrade only. `headers` stay as they
-    are.
+    the headers on. Version 2 appends that peer to X-Forwarded-For, and the scheme of the peer's
+    connection to X-Forwarded-Proto. That scheme is always http: for a client that uses https the
+    value is `https, http`. Version 2 also sends `token`, the value of HTTP_PLATFORM_TOKEN, as
+    MS-ASPNETCORE-TOKEN, and removes all other headers that begin with MS-ASPNETCORE. Both versions
+    keep Connection for an upgrade only. `headers` is not changed.
     """
     sent = CIMultiDict(headers)
     if _UPGRADE not in sent:

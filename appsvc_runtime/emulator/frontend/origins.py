@@ -1,8 +1,8 @@
-"""Whether a request was made by a page of this site, and which targets are on it.
+"""Checks whether a page of this site made a request, and whether a redirect stays on the site.
 
 Pure: headers and text in. Must not know of sessions or of what a request changes. Sources: Fetch
 Metadata (W3C: Sec-Fetch-Site, which no page can set), the Fetch standard for Origin, the URL
-standard (WHATWG) for what browsers take a Location for: they drop tabs and line breaks and read a
+standard (WHATWG) for how browsers read a Location: they drop tabs and line breaks and read a
 backslash as a slash.
 """
 
@@ -22,18 +22,18 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 _ORIGIN = re.compile(r"(https?)://([^/?#@\\]+)(?=[/?#]|\Z)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"https?://([^/?#@\\\s]+)([/?#].*)?", re.IGNORECASE | re.DOTALL)
 _NEVER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# A second slash, however it is written: what follows would be a host.
+# Two slashes, also with blanks or a backslash: a browser would read the text behind them as a host.
 _TWO_SLASHES = re.compile(r"/[\x00-\x20]*[/\\]")
-# How often escapes are decoded to look for it: something behind the site may do so once more.
+# How often escapes are decoded to find two slashes: a server behind the site may decode again.
 _DECODINGS = 3
 
 
 def is_cross_site(headers: CIMultiDict[str], host: str, *, secure: bool) -> bool:
     """Return whether a page of another origin has made a browser send the request.
 
-    `headers` are as they came, `host` is the one that was requested. Where the browser does not
-    say Sec-Fetch-Site, Origin counts, then Referer. A client that sends none of them is no browser:
-    nobody else can have made it send the request.
+    `headers` are the client's, unchanged; `host` is the requested host. Without Sec-Fetch-Site,
+    Origin counts, then Referer. A client that sends none of the three is not a browser, so no page
+    can have made it send the request.
     """
     sites = headers.getall("Sec-Fetch-Site", ())
     if sites:
@@ -46,10 +46,10 @@ def is_cross_site(headers: CIMultiDict[str], host: str, *, secure: bool) -> bool
 
 
 def local_target(text: str, is_own: Callable[[str], object]) -> str:
-    """Return where a redirect may lead: a path of this site with its query, "" for anything else.
+    """Return the path and query of a redirect target on this site, "" for any other target.
 
-    `is_own` tells whether a host, with its port, is this site's: of an absolute URL with such a
-    host the path is returned. What no URL may hold is escaped.
+    `is_own` returns whether a host, with its port, is this site's. For an absolute URL with such a
+    host the path and query are returned. Characters that a URL may not hold are escaped.
     """
     absolute = _ABSOLUTE.fullmatch(text)
     if absolute is not None and is_own(absolute[1]):
@@ -67,7 +67,7 @@ def local_target(text: str, is_own: Callable[[str], object]) -> str:
 
 
 def _origin(url: str) -> str:
-    """Return the origin of a URL without its scheme's own port, "" where it has none."""
+    """Return the origin of a URL without its scheme's default port, "" if it has no origin."""
     match = _ORIGIN.match(url.strip())
     if match is None:
         return ""

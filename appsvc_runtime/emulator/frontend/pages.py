@@ -1,7 +1,7 @@
-"""The pages that the front end answers with itself, and how a request is named in the log.
+"""The front end's own response pages, and the text of requests in the log.
 
-Pure. Must not know of sockets. The wording of the page for a request that took too long is the
-platform's, which clients and their tests look for; the other pages are our own.
+Pure. Must not know of sockets. The page for a request that took too long has the platform's
+wording, which clients and their tests look for; the other pages are our own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_SHOWN = 400
 
 
 def page(status: int, title: str, text: str = "", note: str = "") -> Answer:
-    """Make a page; `text` is shown as it is, `note` is for the log."""
+    """Return a page; `text` is shown as preformatted text, `note` goes into the log."""
     body = f"<!DOCTYPE html>\n<title>{status} - {escape(title)}</title>\n"
     body += f"<h1>{status} - {escape(title)}</h1>\n"
     if text:
@@ -30,7 +30,7 @@ def page(status: int, title: str, text: str = "", note: str = "") -> Answer:
 
 
 def timed_out(seconds: float) -> Answer:
-    """Make the page of a request in which nothing came for `seconds`."""
+    """Return the page for a request in which no byte passed for `seconds`."""
     title = "500 - The request timed out."
     body = (
         f"<html><head><title>{title}</title></head><body><h2>{title}</h2>"
@@ -45,7 +45,7 @@ def timed_out(seconds: float) -> Answer:
 
 
 def shown(text: str) -> str:
-    """Give text from a visitor as a log may hold it: printable ASCII, cut where it is long."""
+    """Return a client's text in a form that is safe to log: printable ASCII, cut if it is long."""
     if len(text) > _MAX_SHOWN:
         text = f"{text[:_MAX_SHOWN]}..."
     if text.isascii() and text.isprintable():

@@ -1,6 +1,6 @@
-"""The front end's HTTP server: aiohttp's, with its own words for what is no request.
+"""The front end's HTTP server: aiohttp's, with our own response to a malformed request.
 
-Must not know of what is behind it: it is given a handler, and something to be told.
+Must not know of what is behind it: it gets a handler, and a function that takes lines of the log.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ _OPTIONS: dict[str, Any] = {"max_headers": _MAX_HEADERS} if _COUNTED else {}
 # IIS: connectionTimeout of a site is 2 minutes (IIS schema, site/limits).
 _IDLE_SECONDS = 120
 _BUFFER = 0x10000
-# What aiohttp says of a TLS handshake, and how its message shows one that it did not recognise.
+# Parts of aiohttp's error message for a TLS handshake: where it recognises one, and where it only
+# quotes the first bytes.
 _TLS_SIGNS = ("HTTPS traffic", "\\x16\\x03")
 _MAX_REASON = 120
 
 
 class Protocol(web.RequestHandler):
-    """One connection; `visitor` is the client at its other end, `port` the one it came to."""
+    """One connection: the client at its other end, and the local `port`."""
 
     __slots__ = ("_report", "port", "visitor")
 
@@ -50,7 +51,7 @@ class Protocol(web.RequestHandler):
         self.port = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note who it is."""
+        """Store the client's address, its TLS version and the local port."""
         peer = transport.get_extra_info("peername")
         tls = transport.get_extra_info("ssl_object")
         version = tls.version() or "TLSv1.2" if tls is not None else ""
@@ -63,21 +64,24 @@ class Protocol(web.RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End it. A handler that waited for the client has been cancelled and will not look."""
+        """End the connection; mark its error as read.
+
+        The handler that waited for the client has been cancelled and does not read the error.
+        """
         waiting = getattr(self, "_drain_waiter", None)
         super().connection_lost(exc)
         if waiting is not None and waiting.done() and not waiting.cancelled():
-            waiting.exception()  # else asyncio logs that nothing has read it (aiohttp before 3.14)
+            waiting.exception()  # else asyncio logs that the error was never read (aiohttp < 3.14)
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being answered."""
+        """Whether no request is waiting or being handled."""
         return self._current_request is None and not self._messages
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; who reads a body is told that what follows is none.
+        """Take bytes; raise the error of a malformed body in the handler that reads the body.
 
-        aiohttp puts such an error behind the request that it is in, whose reader waits on.
+        aiohttp queues such an error behind the current request, whose reader would wait for ever.
         """
         super().data_received(data)
         if self._messages and self._current_request is not None:
@@ -93,11 +97,11 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no request with 400 and one line in the log; it ends the connection."""
-        if status != 400:  # an error behind the answer, which has gone out: there is no other
+        """Respond to a malformed request with 400, log one line, and end the connection."""
+        if status != 400:  # an error after the response was sent: a second one cannot be sent
             self.log_exception(exc_info=exc)
             return Sent(False)
-        # What stands behind a colon quotes what came, which may be a cookie or a token.
+        # The text after a colon quotes the client's bytes, which may be a cookie or a token.
         first = (message or str(exc)).strip().partition("\n")[0].partition(":")[0]
         reason = shown(first[:_MAX_REASON])
         if isinstance(exc, LineTooLong):
@@ -112,7 +116,7 @@ class Protocol(web.RequestHandler):
         return Sent(False, head + body)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Tell of an error that aiohttp's own side of the connection made."""
+        """Log an error that aiohttp raised on this connection."""
         error = kw.get("exc_info")
         self._report(f"a connection was ended by {type(error).__name__}: {shown(str(error))}")
 
@@ -121,21 +125,21 @@ _NOBODY = Visitor.of("127.0.0.1", 0)
 
 
 class Server(web.Server):
-    """Makes the connections' protocols."""
+    """Makes a `Protocol` for each connection."""
 
     def __init__(self, handler: Handler, report: Callable[[str], None]) -> None:
-        # A handler is cancelled when its visitor leaves: what works for nobody is to stop.
+        # A handler is cancelled when its client disconnects: nobody would read the response.
         super().__init__(handler, handler_cancellation=True)
         self._report = report
 
     def end_idle(self) -> None:
-        """Close the connections on which nothing happens; uploads under way go on."""
+        """Close the idle connections; those with a request in progress stay open."""
         for connection in self.connections:
             if isinstance(connection, Protocol) and connection.idle:
                 connection.force_close()
 
     def __call__(self) -> web.RequestHandler:
-        """Make one."""
+        """Return the protocol for a new connection."""
         return Protocol(
             self,
             self._report,

@@ -1,10 +1,10 @@
-"""The site's public name at a local address: what is translated on the way in and on the way out.
+"""Headers translated between the site's public name and a local address, in both directions.
 
-Pure: headers in, headers changed; nothing here raises on any value. Must not know of sockets. Only
-whole origins are translated: a name that merely begins like the site's, or stands before an `@`, is
-somebody else's. Bodies, queries and Content-Security-Policy pass as they are.
+Pure: changes the headers that it is given, and raises for no value. Must not know of sockets. Only
+whole origins are translated: a name that merely begins like the site's, or stands before an `@`,
+belongs to another site. Bodies, queries and Content-Security-Policy are not changed.
 
-Cookies marked Secure pass, also over plain http: browsers count localhost and 127.0.0.1 as secure
+Cookies marked Secure pass, also over plain http: browsers treat localhost and 127.0.0.1 as secure
 (Safari does not).
 """
 
@@ -33,16 +33,17 @@ _STRICT_TRANSPORT = istr("Strict-Transport-Security")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ANY_ORIGIN = re.compile(r"(https?://[^/?#@\\]*)(?=[/?#]|\Z)", re.IGNORECASE)
-# Nobody may set a cookie for all of it: browsers refuse one, as deployed (publicsuffix.org).
+# A public suffix: browsers refuse a cookie for it, here as on the platform (publicsuffix.org).
 _SHARED_SUFFIX = "azurewebsites.net"
 
 
 class PublicName:
-    """A site called `name` whose visitors ask at `hosts` and the ports given here.
+    """A site called `name` that clients reach at `hosts` and the ports given here.
 
-    `http_port` and `https_port` are those listened on, None where there is none. `hosts` are names
-    of this machine beside LOCAL_HOSTS, as they stand in a URL; the public name itself counts as
-    one, for those who point it at this machine. `raw` translates nothing.
+    `http_port` and `https_port` are the ports that are listened on, None for a scheme that is not
+    served. `hosts` are names of this machine in addition to LOCAL_HOSTS, as written in a URL. The
+    public name counts as one of them, for users who point it at this machine. With `raw` nothing is
+    translated.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class PublicName:
         self.name = name
         self.raw = raw
         self._ports = {"http": http_port, "https": https_port}
-        # What a visitor may write for Host → the host without its port; origins → public origins.
+        # The client's Host header → the host without its port; local origins → public origins.
         self._authorities: dict[str, str] = {}
         self._origins: dict[str, str] = {}
         for host in (*LOCAL_HOSTS, *hosts, name):
@@ -80,16 +81,16 @@ class PublicName:
                 self._origins[f"{scheme}://{host}"] = public
 
     def local_host(self, authority: str) -> str:
-        """Give the host that a Host header names if it is one of ours, else ""."""
+        """Return the host of a Host header if it is a local one, else ""."""
         return self._authorities.get(authority) or self._authorities.get(authority.lower(), "")
 
     def inward(self, headers: CIMultiDict[str], *, foreign: bool = False) -> str:
         """Translate a request: Host, Origin and Referer of the local address become public ones.
 
-        Gives what `outward` wants to know for its answer: the local host that was asked, "" where
-        the visitor used another name, or where nothing is translated. `foreign`: a browser says
-        that a page of another site has sent it. Such a page may be the one that really has the
-        public name: its Origin becomes `null`, or the app would take it for its own.
+        Return what `outward` needs for the response: the local host that the client used, or "" if
+        it used another name or nothing is translated. `foreign`: the browser reports that a page of
+        another site sent the request. That page may be on the deployed site, which has the public
+        name: its Origin becomes `null`, as the app would take it for its own.
         """
         if self.raw:
             return ""
@@ -110,19 +111,19 @@ class PublicName:
         return asked
 
     def _disown(self, headers: CIMultiDict[str]) -> None:
-        """Take from a request what says that it is from the site's public name."""
+        """Remove the public name from a request's Origin and Referer."""
         if self._at_start.fullmatch(headers.get(_ORIGIN, "")):
             headers[_ORIGIN] = "null"
         if self._at_start.match(headers.get(_REFERER, "")):
             headers.popall(_REFERER)
 
     def outward(self, headers: CIMultiDict[str], asked: str, *, secure: bool) -> str:
-        """Translate an answer to a visitor who asked the local host `asked`; "" translates nothing.
+        """Translate the response for a client that used the local host `asked`; "": do nothing.
 
-        `secure`: over https. An https URL of the site becomes the local https one. Where only http
-        is listened on it stays https, at the http port: a browser that follows it says so at once,
-        where http would send it in circles. Gives a note for the log where that has happened, else
-        "".
+        `secure`: the client uses https. An https URL of the site becomes the local https one. If
+        only http is served, the URL keeps the scheme https and gets the http port: a browser that
+        follows it reports an error at once, while http would redirect in a loop. Return a note for
+        the log in that case, else "".
         """
         if not asked:
             return ""
@@ -150,13 +151,16 @@ class PublicName:
             if match and match[2]:
                 headers[_ALLOW_ORIGIN] = self._local(match, asked, secure) or value
         if secure and asked[-1:].isalpha():
-            # A browser keeps it for the name on every port, and it is not of one site's making
-            # that other projects on localhost need https from then on. Addresses are exempt.
+            # A browser applies it to the name on every port: one site would force https on all
+            # other projects on localhost. IP addresses are exempt.
             headers.popall(_STRICT_TRANSPORT, None)
         return note
 
     def _local(self, match: re.Match[str], asked: str, secure: bool) -> str | None:
-        """Give the local origin for a public one, with what stands before it; None: not ours."""
+        """Return the local origin for a matched public one, with the text before it.
+
+        None if the URL has a port that is not its scheme's default.
+        """
         before, scheme, port = match.groups()
         taken = scheme.lower() if scheme else "https" if secure else "http"
         if port and int(port) != _DEFAULT_PORTS[taken]:
@@ -178,7 +182,7 @@ class PublicName:
         return (match[2] or "").lower() == "https" and self._ports["https"] is None
 
     def _free_cookies(self, headers: CIMultiDict[str]) -> None:
-        """Take the site's own Domain from cookies: without it they are the local host's."""
+        """Remove the site's Domain from cookies, so that they apply to the local host."""
         values = headers.getall(_SET_COOKIE)
         if not any("domain" in value.lower() for value in values):
             return
@@ -195,7 +199,7 @@ class PublicName:
         domain = value.strip().lower().removeprefix(".")
         if domain == self.name.lower():
             return True
-        # A parent, which may hold cookies of the site (www.example.com: example.com).
+        # A parent domain, which the site may set cookies for (www.example.com: example.com).
         return (
             "." in domain and domain != _SHARED_SUFFIX and self.name.lower().endswith(f".{domain}")
         )

@@ -1,7 +1,7 @@
-"""A request as it arrives: the body as a stream, the target and the host read from the first lines.
+"""A request as it arrives: target and host are read from its head, the body is a stream.
 
-Must not know of what answers. Sources: RFC 9112, 3.2 (the four forms of a target), RFC 9110, 10.1.1
-(100-continue); http.sys refuses a request without a usable Host with 400, "Invalid Hostname".
+Must not know of what responds. Sources: RFC 9112, 3.2 (the four forms of a target), RFC 9110,
+10.1.1 (100-continue); http.sys refuses a request without a valid Host with 400, "Invalid Hostname".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 
 
 class BadRequestError(Exception):
-    """The request cannot be read; the message says what of it, `details` what to do."""
+    """The request is malformed; the message names the fault, `details` says what to do."""
 
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message)
@@ -37,16 +37,20 @@ class BadRequestError(Exception):
 
 
 class Address(NamedTuple):
-    """What is asked for, a path and query as on the wire ("*": the whole server), and of whom."""
+    """The target of a request, path and query as on the wire ("*": the whole server), and its host.
+
+    The host is "" if the request names none.
+    """
 
     target: str
     host: str
 
 
 def read_address(method: str, raw: str, host: str | None) -> Address:
-    """Read the target of a request line and the Host header, None where there is none.
+    """Return the target and host of a request, from the request line and the Host header.
 
-    An absolute target's host counts, whatever Host says. BadRequestError for what is neither.
+    `host` is None if the header is missing. The host of an absolute target takes precedence over
+    the header. Raises BadRequestError for a target or a header that is malformed.
     """
     if raw[:1] == "/" or (raw == "*" and method == "OPTIONS"):
         target = raw
@@ -63,9 +67,9 @@ def read_address(method: str, raw: str, host: str | None) -> Address:
 
 
 def count_hosts(version: tuple[int, int], headers: MultiMapping[str]) -> None:
-    """Raise BadRequestError for two Host headers, or none in HTTP/1.1; aiohttp does from 3.14 on.
+    """Raise BadRequestError for two Host headers, or for a missing one in HTTP/1.1.
 
-    Source: RFC 9112, 3.2.
+    aiohttp itself refuses such requests from 3.14 on. Source: RFC 9112, 3.2.
     """
     count = len(headers.getall("Host", ()))
     if count > 1 or (not count and version >= (1, 1)):
@@ -73,10 +77,10 @@ def count_hosts(version: tuple[int, int], headers: MultiMapping[str]) -> None:
 
 
 class Incoming:
-    """The body of a request, read as fast as it is taken.
+    """The body of a request, read only as fast as it is consumed.
 
-    A visitor that waits for `100 Continue` gets it when the first piece is asked for, and not once
-    the answer has begun. `failed` says what is wrong with a body that ended in an error.
+    A client that waits for `100 Continue` gets it when the first piece is read, unless the response
+    has started by then. `failed` is the error in which the body ended, or "".
     """
 
     __slots__ = ("_content", "_flight", "_request", "_time", "failed", "waiting")
@@ -115,4 +119,4 @@ class Incoming:
         return data
 
     async def aclose(self) -> None:
-        """Do nothing: the server reads what is left, or ends the connection."""
+        """Do nothing: the server reads the rest of the body, or ends the connection."""

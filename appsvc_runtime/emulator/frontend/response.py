@@ -1,9 +1,9 @@
-"""A response on its way to a client: the head as bytes, the body in pieces, whole or cut off.
+"""Writes a response to a client: the head as bytes, the body in pieces, complete or cut off.
 
-Must not know what asked or what responded. aiohttp frames and writes the body. The head is our
-own: aiohttp's web.StreamResponse, its headers cleared, adds a Content-Type where the app has sent
-none, drops a 304's Content-Length and bytes that are not UTF-8, and gives HTTP/1.0 clients another
-first line than http.sys does (measured with aiohttp 3.9.0 and 3.14).
+Must not know where the request came from or what responded. aiohttp frames and writes the body. The
+head is our own: aiohttp's web.StreamResponse, even with its headers cleared, adds a Content-Type if
+the app has sent none, drops a 304's Content-Length and bytes that are not UTF-8, and gives HTTP/1.0
+clients another status line than http.sys does (measured with aiohttp 3.9.0 and 3.14).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _LARGE = 0x10000
 
 
 class Flight:
-    """One request that is being answered: `seen` is when bytes last passed, in the loop's time.
+    """One request in progress: `seen` is when bytes last passed, in the event loop's time.
 
-    `status` is that of the head that has gone out, or is about to; 0 before.
+    `status` is the status of the response once its head is sent or about to be sent; 0 before.
     """
 
     __slots__ = ("cut", "seen", "started", "status", "task")
@@ -35,11 +35,11 @@ class Flight:
         self.task = task
         self.started = self.seen = now
         self.status = 0
-        self.cut = False  # the front end ends it
+        self.cut = False  # True if the front end has ended the request
 
 
 class Sent(web.StreamResponse):
-    """What aiohttp's server is given for an answer that has gone out; `data` is still to go."""
+    """The object that aiohttp's server gets for a response already sent, except for `data`."""
 
     def __init__(self, keep_alive: bool, data: bytes = b"") -> None:
         super().__init__()
@@ -52,24 +52,24 @@ class Sent(web.StreamResponse):
         return self._open
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write what is left."""
+        """Write `data`."""
         transport = request.transport
         if self._data and transport is not None and not transport.is_closing():
             transport.write(self._data)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: the end is written."""
+        """Do nothing: the response is complete."""
 
 
 async def close_body(body: bytes | AsyncIterator[bytes]) -> None:
-    """Close a body that is a stream, whatever it makes of that."""
+    """Close a body if it is a stream; ignore its errors."""
     close = getattr(body, "aclose", None)
     if close is not None:
         try:
             await close()
         except Exception:
-            return  # it is the answer's reader that counts, and there is none any more
+            return  # the response is over: an error of its source no longer matters
 
 
 class _ShortError(Exception):
@@ -79,10 +79,11 @@ class _ShortError(Exception):
 async def send(
     request: web.BaseRequest, answer: Answer, flight: Flight, *, last: bool = False
 ) -> tuple[bool, str]:
-    """Write an answer; say whether the connection can take another request, and a note for the log.
+    """Write a response; return whether the connection can take another request, and a log note.
 
-    `last`: it takes none. The body is closed in the end, whatever happens. A body that raises, or
-    ends before its Content-Length, cuts the connection: the visitor must not take it for whole.
+    `last`: the connection takes no other request. The body is always closed. If the body raises, or
+    ends before its Content-Length, the connection is cut, so that the client cannot take the
+    response for a complete one.
     """
     body = answer.body
     try:
@@ -109,7 +110,7 @@ async def send(
             return False, "the client has left"
         except Exception as error:
             transport.abort()
-            return False, f"the answer broke off: {type(error).__name__}: {error}"
+            return False, f"the response broke off: {type(error).__name__}: {error}"
         return keep, note
     finally:
         if not isinstance(body, bytes):
@@ -119,14 +120,17 @@ async def send(
 def _frame(
     request: web.BaseRequest, answer: Answer, last: bool
 ) -> tuple[bytes, int | None, bool, str]:
-    """Give the head, the body's length (None: chunked), whether to keep the connection, a note."""
+    """Return the head, the body's length (None: chunked), whether to keep the connection, a note.
+
+    The note is for the log.
+    """
     old = request.version < (1, 1)
     empty = request.method == "HEAD" or answer.status in _BODILESS
     length = own_length(answer)
     if isinstance(answer.body, bytes) and not (empty and length is not None):
         length = len(answer.body)
     framing = ""
-    # RFC 9110, 8.6: no length in a 204, and in a 304 only that of what has not changed.
+    # RFC 9110, 8.6: no length in a 204; in a 304 only the length that a 200 would have had.
     if length is not None and answer.status != 204 and (length or answer.status != 304):
         framing = f"Content-Length: {length}\r\n"
     elif not empty and not old:
@@ -134,7 +138,7 @@ def _frame(
     keep = request.keep_alive and not last and (bool(framing) or empty)
     connection = ("Connection: keep-alive\r\n" if old else "") if keep else "Connection: close\r\n"
     head, dropped = make_head(answer, framing, connection)
-    note = f"header {dropped!r} left out: it cannot stand in an answer" if dropped else ""
+    note = f"header {dropped!r} left out: its name or value is not valid" if dropped else ""
     return head, length, keep, note
 
 
@@ -147,9 +151,9 @@ async def _stream(
     length: int | None,
     empty: bool,
 ) -> None:
-    """Write head and body, not faster than the client reads; nothing beyond the length.
+    """Write head and body, no faster than the client reads and no more than `length` bytes.
 
-    The body of a response that has none (to HEAD, for one) is read and dropped, as IIS does.
+    With `empty` (a response to HEAD, for example) the body is read and dropped, as IIS does.
     """
     loop, writer = asyncio.get_running_loop(), request.writer
     transport.write(head)
@@ -163,5 +167,5 @@ async def _stream(
                 await writer.write(piece)
     if not empty:
         if writer.length:
-            raise _ShortError(f"the answer ended {writer.length} bytes before its Content-Length")
+            raise _ShortError(f"the response ended {writer.length} bytes before its Content-Length")
         await writer.write_eof()

@@ -1,7 +1,7 @@
-"""The head of an answer, as bytes: what the app has sent, Server and Date as IIS sets them.
+"""The head of a response, as bytes: the app's headers, with Server and Date as IIS sets them.
 
-Pure but for the clock. Must not know of connections. Text stands for bytes as aiohttp reads them:
-UTF-8, with surrogates for what is none.
+Pure, except that it reads the clock. Must not know of connections. Text stands for bytes as aiohttp
+decodes them: UTF-8, with surrogate escapes for bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..http.messages import Answer
 __all__ = ["make_head", "own_length"]
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-# Framing and the connection are the front end's; http.sys sets Date over any other.
+# The front end sets the headers for framing and the connection; http.sys replaces the app's Date.
 _OWN = frozenset(
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade "
     "content-length date".split()
@@ -33,8 +33,8 @@ _date = ""
 
 
 def _now() -> str:
-    """Give the value of Date, made once a second."""
-    global _second, _date  # a cache, the same for everybody
+    """Return the value of Date, formatted once a second."""
+    global _second, _date  # a cache, shared by all connections
     second = int(time.time())
     if second != _second:
         _second, _date = second, formatdate(second, usegmt=True)
@@ -42,10 +42,10 @@ def _now() -> str:
 
 
 def make_head(answer: Answer, framing: str, connection: str) -> tuple[bytes, str]:
-    """Give the head of an answer and the name of a header that had to be left out, or "".
+    """Return the head of a response and the name of a header that had to be left out, or "".
 
-    A header that could not stand in a head (a line break in its value, a blank in its name) is left
-    out, as the others are what the visitor is waiting for.
+    An invalid header (a line break in its value, a blank in its name) is left out; the client still
+    gets the others.
     """
     lines = [
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.lower() not in _OWN
@@ -56,7 +56,7 @@ def make_head(answer: Answer, framing: str, connection: str) -> tuple[bytes, str
         if _LINES.fullmatch(text) is None or text.count("\n") != len(lines):
             raise ValueError
         encoded = text.encode("utf-8", "surrogateescape")
-    except ValueError:  # UnicodeEncodeError is one
+    except ValueError:  # UnicodeEncodeError is a ValueError too
         encoded = b""
         for line in lines:
             if _ONE_LINE.fullmatch(line) and not _unencodable(line):
@@ -81,7 +81,7 @@ def _unencodable(text: str) -> bool:
 
 
 def own_length(answer: Answer) -> int | None:
-    """Give the length that an answer says of itself; None where it says none that can be used."""
+    """Return the Content-Length of a response; None if it is missing or cannot be used."""
     found = set(answer.headers.getall("Content-Length", ()))
     if len(found) != 1:
         return None

@@ -1,8 +1,8 @@
-"""The front end: takes requests for the site, asks what stands behind it, writes the answers.
+"""The front end: takes requests for the site, passes them to the host behind it, writes responses.
 
-Must not know of web.config, of processes or of how an answer comes about. No request, however
-malformed, and nothing that is behind it ends the front end: what goes wrong is one line in the log
-and a page, or a connection that is cut.
+Must not know of web.config, of processes or of how a response comes about. No malformed request and
+no fault of the host behind it ends the front end: each error becomes one line in the log and an
+error page, or cuts the connection.
 """
 
 from __future__ import annotations
@@ -36,19 +36,18 @@ _REQUEST = "request"
 _FRONT_END = "front end"
 _BACKLOG = 1024
 _CLOSED = "WebSocket closed"
-# How long a request that was cut gets to clean up.
+# How long a cancelled request may take to clean up.
 _END_SECONDS = 2.0
 
 
 class FrontEnd:
     """Serves one site on sockets that are bound already.
 
-    `ask` answers requests; it may be called many times at once, and is cancelled when its visitor
-    leaves. `say` takes lines of the log. `request_limit` is how many seconds a request may pass
-    without a byte in either direction, as the platform's load balancer counts (AD:
-    troubleshoot-http-502), 0 for any number; a WebSocket too. `address` is the front end's own, as
-    workers see it. `hosts` are those that a request may name, by default the public name and this
-    machine's own.
+    `ask` responds to requests; calls may overlap, and a call is cancelled when its client
+    disconnects. `say` writes a line of the log. `request_limit` is how many seconds a request or a
+    WebSocket may last without a byte in either direction, as the platform's load balancer counts
+    (AD: troubleshoot-http-502); 0 is no limit. `address` is the front end's own, as workers see it.
+    `hosts` are the hosts that a request may name, by default the public name and this machine's.
     """
 
     def __init__(
@@ -83,9 +82,9 @@ class FrontEnd:
         https: socket.socket | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Listen on `http`, and with `tls` on `https`; both belong to the front end from now on.
+        """Listen on `http`, and with `tls` on `https`; the front end owns both from now on.
 
-        OSError where that is not possible; what has been begun is then undone.
+        If that fails, everything is closed again and the error, such as OSError, is raised.
         """
         max_connections()
         loop = asyncio.get_running_loop()
@@ -105,7 +104,7 @@ class FrontEnd:
             self._sweep()
 
     async def close(self, grace: float = 5.0) -> None:
-        """Take no more requests, let running ones end for `grace` seconds, then cut them."""
+        """Stop taking requests, wait `grace` seconds for running ones, then cancel them."""
         self._ending = True
         for listener in self._listeners:
             listener.close()
@@ -136,13 +135,16 @@ class FrontEnd:
         try:
             self.say(label, text)
         except Exception:
-            return  # who reads the log has gone, which is nothing to a visitor
+            return  # a log that cannot be written must not disturb a client's request
 
     def _report(self, text: str) -> None:
         self._tell(_FRONT_END, text)
 
     def _sweep(self) -> None:
-        """Cut what has been still for too long; one timer, as one for each request costs more."""
+        """Cancel requests without traffic for too long.
+
+        There is one timer for all, as one for each request costs more.
+        """
         still = self._clock() - self._limit
         for flight in [f for f in self._flights if f.seen <= still]:
             self._cut(flight)
@@ -167,7 +169,7 @@ class FrontEnd:
                 note = _CLOSED if flight.status == 101 else "the client has left"
                 raise
             note = await self._end(request, flight)
-        except Exception as error:  # of this room: it must not end the server
+        except Exception as error:  # a fault of this package, which must not end the server
             note = self._explain(error)
             request.protocol.force_close()
         finally:
@@ -180,7 +182,7 @@ class FrontEnd:
         return self._answered[keep]
 
     async def _end(self, request: web.BaseRequest, flight: Flight) -> str:
-        """Answer a request that was cut, if nothing has been sent, else cut the connection."""
+        """Send an error page for a cancelled request; cut the connection if a response started."""
         task = asyncio.current_task()
         if task is not None and hasattr(task, "uncancel"):  # Python 3.11
             task.uncancel()
@@ -196,7 +198,7 @@ class FrontEnd:
     async def _serve(
         self, request: web.BaseRequest, visitor: Visitor, flight: Flight
     ) -> tuple[bool, str]:
-        """Answer one request; say whether the connection goes on, and a note for the log."""
+        """Serve one request; return whether to keep the connection, and a note for the log."""
         headers = CIMultiDict(request.headers)
         body = Incoming(request, flight, self._clock)
         asked = ""
@@ -214,7 +216,7 @@ class FrontEnd:
             foreign = cross_site and "Sec-Fetch-Site" in headers
             asked = self._public.inward(headers, foreign=foreign)
             if address.target == "*":
-                # IIS answers for the whole server itself.
+                # IIS itself responds to a request about the whole server.
                 methods = dict.fromkeys(("Allow", "Public"), SERVER_METHODS)
                 answer = Answer(200, CIMultiDict(methods))
             else:
@@ -224,8 +226,8 @@ class FrontEnd:
                 if flight.status == 101:
                     return False, answer.note
         note = self._public.outward(answer.headers, asked, secure=visitor.secure)
-        # A visitor that still waits for leave to send its body may send it or not; behind one that
-        # is malformed nobody knows where the next request begins.
+        # A client that still waits for 100 Continue may send its body or not, and after a malformed
+        # body the start of the next request is unknown: in both cases the connection ends.
         lost = body.waiting or bool(body.failed)
         keep, remark = await send(request, answer, flight, last=self._ending or lost)
         if lost:
@@ -240,7 +242,7 @@ class FrontEnd:
         visitor: Visitor,
         body: Incoming,
     ) -> Request:
-        """Make what is asked of the worker."""
+        """Return the request for the host behind the front end."""
         length: int | None = 0
         if request.body_exists:
             length = request.content_length if "Transfer-Encoding" not in headers else None
@@ -261,7 +263,7 @@ class FrontEnd:
     async def _answer(
         self, inner: Request, request: web.BaseRequest, flight: Flight, asked: str
     ) -> Answer:
-        """Ask; what goes wrong is a page."""
+        """Pass the request to the host behind; turn errors into pages."""
         try:
             answer = await self._ask(inner)
         except Exception as error:
@@ -272,7 +274,7 @@ class FrontEnd:
         if isinstance(answer, Answer):
             if 200 <= answer.status <= 999 or answer.reset:
                 return answer
-            text = f"The app answered with status {answer.status}."
+            text = f"The app responded with status {answer.status}."
             return page(502, "Bad Gateway", text, text)
         if not inner.websocket:
             text = "A WebSocket was offered to a client that has not asked for one."
@@ -297,7 +299,7 @@ class FrontEnd:
         return Answer(101, note=_CLOSED)
 
     def _explain(self, error: Exception) -> str:
-        """Give one line for an error that nobody expected."""
+        """Return one line about an unexpected error."""
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = f" ({where[0].filename.rpartition('/')[2]}:{where[0].lineno})" if where else ""
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{place}"

@@ -9,7 +9,7 @@ from html import escape
 
 __all__ = ["message_page", "sign_in_page", "sign_out_page"]
 
-# What people call the providers; the other names are those of the addresses with a capital.
+# The providers' usual names; every other one is its name in URLs with a capital letter.
 _NAMES = {"aad": "Microsoft Entra ID", "github": "GitHub"}
 _STYLE = (
     ":root{color-scheme:light dark}h1{line-height:1.25}"
@@ -29,7 +29,7 @@ def message_page(title: str, text: str = "", link: str = "") -> str:
 
 
 def sign_out_page(target: str) -> str:
-    """Return the page that asks before it signs out; `target` is where the user goes then."""
+    """Return the page that asks for confirmation; `target` is the URL to go to after sign-out."""
     return _page(
         "Sign out?",
         f"""<p>A page of another site has led you here.</p>
@@ -42,7 +42,7 @@ def sign_out_page(target: str) -> str:
 
 
 def sign_in_page(provider: str, target: str) -> str:
-    """Return the form for a provider; `target` is where the user wants to go then."""
+    """Return the sign-in form for a provider; `target` is the URL to go to after sign-in."""
     shown = escape(provider)
     return _page(
         f"Sign in with {_NAMES.get(provider, provider.capitalize())}",

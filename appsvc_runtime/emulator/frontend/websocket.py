@@ -1,8 +1,8 @@
-"""A WebSocket between a visitor and a process: the handshake, then bytes both ways.
+"""A WebSocket between a client and a process: the handshake, then bytes both ways.
 
-The handshake is the visitor's own, key and extensions included, and what follows is passed on as it
-is: messages of any size, pings, close codes, compression are the two ends' affair and cannot be
-changed here. Must not know of handlers or processes.
+The client's handshake is passed on, key and extensions included, and the bytes that follow are
+passed on unchanged. Messages of any size, pings, close codes and compression are therefore between
+the two ends. Must not know of handlers or processes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _BUFFER = 0x10000
 _HOP = ("Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Content-Length")
 _HANDSHAKE = tuple(f"Sec-WebSocket-{name}" for name in ("Key", "Version", "Extensions", "Protocol"))
 _UPGRADE_HEAD = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-# Only where the process has refused; the next handshake takes a new connection.
+# Applies only after the process has refused a handshake; the next one uses a new connection.
 _KEPT_FOR = 0.1
 
 
 def asks_for_websocket(request: web.BaseRequest) -> bool:
-    """Say whether a request asks for a WebSocket (RFC 6455, 4.1)."""
+    """Return whether a request asks for a WebSocket (RFC 6455, 4.1)."""
     headers = request.headers
     if "Upgrade" not in headers or request.method != "GET":
         return False
@@ -44,10 +44,10 @@ def asks_for_websocket(request: web.BaseRequest) -> bool:
 
 
 class _Feed:
-    """What a protocol of aiohttp hands its bytes to after an upgrade; they wait in `reader`."""
+    """Takes the bytes of an aiohttp protocol after an upgrade, and buffers them in `reader`."""
 
     def __init__(self, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> None:
-        # It stops the transport from reading while nobody takes what it holds.
+        # The reader stops the transport from reading while its buffer is full.
         self.reader = aiohttp.StreamReader(protocol, _BUFFER, loop=loop)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
@@ -59,7 +59,7 @@ class _Feed:
 
 
 class Dialler:
-    """Opens tunnels; `close()` ends the connections that are left."""
+    """Opens tunnels; `close()` ends their connections."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
@@ -72,10 +72,10 @@ class Dialler:
     async def dial(
         self, request: web.BaseRequest, tunnel: Tunnel, own: CIMultiDict[str]
     ) -> Answer | aiohttp.ClientResponse:
-        """Pass the handshake on; an Answer is what the visitor gets in place of a WebSocket.
+        """Pass the handshake on; return the process's 101, or an Answer if no WebSocket opens.
 
-        `own` are the headers that the request had for the process, sent where the tunnel has none.
-        A process that refuses is answered for in its own words.
+        `own` are the request's headers for the process; they are sent if the tunnel has none. If
+        the process refuses, the Answer is the process's own response.
         """
         headers = CIMultiDict(tunnel.headers or own)
         for name in _HOP:
@@ -102,12 +102,12 @@ class Dialler:
                 CIMultiDict(response.headers),
                 _rest(response),
                 reason=response.reason or "",
-                note="no WebSocket: the app's own answer",
+                note="no WebSocket: the app's own response",
             )
         protocol = response.connection and response.connection.protocol
         if protocol is None or not protocol.upgraded:
             response.close()
-            text = "The app answered 101 without an upgrade to WebSocket."
+            text = "The app responded with 101, but without an upgrade to WebSocket."
             return page(502, "Bad Gateway", text, text)
         return response
 
@@ -118,7 +118,7 @@ class Dialler:
         headers: CIMultiDict[str],
         flight: Flight,
     ) -> None:
-        """Answer 101 with `headers`, then pass bytes until either side ends, then end the other."""
+        """Send 101 with `headers`, pass bytes on until either side ends, then end the other."""
         loop = asyncio.get_running_loop()
         connection = response.connection
         theirs = connection and connection.protocol
@@ -145,8 +145,8 @@ class Dialler:
                 pump.cancel()
             try:
                 await asyncio.gather(*pumps, return_exceptions=True)
-            finally:  # a visitor may leave while the front end ends, which cancels twice
-                # A close frame that came just before its connection's end is for the other side.
+            finally:  # a client may disconnect while the front end stops, which cancels twice
+                # A close frame may have come just before the end: the other side still gets it.
                 _flush(up.reader, theirs.transport)
                 _flush(down.reader, request.transport)
                 response.close()
@@ -183,7 +183,7 @@ def _flush(reader: aiohttp.StreamReader, transport: asyncio.Transport | None) ->
         return
     try:
         data = reader.read_nowait()
-    except RuntimeError:  # it is waited for: there is nothing in it
+    except RuntimeError:  # a coroutine waits for data, so the buffer is empty
         return
     if data:
         transport.write(data)

@@ -1,1 +1,1 @@
-"""Messages between the front end and what stands behind it; the HTTP client; error pages."""
+"""Messages between the front end and the host behind it; the HTTP client; error pages."""

@@ -1,4 +1,4 @@
-"""What the front end needs to know of the host behind it. Data and a protocol only."""
+"""The front end's view of the host behind it. Data and a protocol only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Host", "Names", "Serving"]
 
 @dataclass(frozen=True)
 class Names:
-    """What a site is called, and where what belongs to its emulator is kept.
+    """A site's names, and the `folder` for the files of its emulator.
 
-    `default` is its host name under azurewebsites.net, `public` the one that visitors ask for.
+    `default` is its host name under azurewebsites.net, `public` the host name that clients use.
     `authentication`: App Service authentication is on.
     """
 
@@ -29,36 +29,37 @@ class Names:
 
 
 class Host(Protocol):
-    """What stands behind the front end: IIS with its workers, or Linux containers."""
+    """The host behind the front end: IIS with its workers, or Linux containers."""
 
     names: Names
-    # Why an answer is not what its user wants, however good its status; "" for no such reason.
+    # Why a response is not what the user wants although its status is good; "" for no such reason.
     remark: str
 
     async def start(self, tell: Callable[[str], None], taken: int) -> str | None:
-        """Start, and wait until a request can be answered; give "", or why it cannot.
+        """Start the host, and wait until it can respond; return "", or the reason why it cannot.
 
-        `tell` takes the same of each later start, also of one that has replaced this one (then None
-        is given); `taken` is the port that the front end has. ConfigError for what cannot be
-        started at all.
+        Return None if another start has replaced this one in the meantime. `tell` is called with
+        the result of each later start, also of one that has replaced this one. `taken` is the front
+        end's port. Raises ConfigError if the site cannot be started at all.
         """
 
     async def ask(self, request: Request) -> Answer | Tunnel:
-        """Answer a request."""
+        """Return the response to a request."""
 
     async def close(self) -> None:
-        """End everything in order; cancelled, at once."""
+        """Stop everything in order; if this call is cancelled, at once."""
 
     async def kill(self) -> None:
-        """End everything at once."""
+        """Stop everything at once."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How a site is served: `port` as written (0 picks one), `check` a path to ask for, or None.
+    """How a site is served.
 
+    `port` is the port as the user wrote it (0 picks one); `check` is a path to request, or None.
     `sign_in`: the pages of App Service authentication are served, below /.auth/. `allowed_hosts`:
-    names that requests may use beside the site's and this machine's own.
+    names that requests may use in addition to the site's and this machine's.
     """
 
     port: str = "8000"

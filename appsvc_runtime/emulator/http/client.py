@@ -1,7 +1,7 @@
-"""aiohttp's client as a proxy needs it: what is sent and received stays as it is.
+"""aiohttp's client as a proxy needs it: requests and responses pass unchanged.
 
-Knows aiohttp. Must not know what is done when a request fails. It overrides three methods of
-aiohttp's, whose names are not private: each says what aiohttp would change without it.
+Knows aiohttp. Must not know what is done when a request fails. It overrides three public methods of
+aiohttp's; the docstring of each says what aiohttp would change without it.
 """
 
 from __future__ import annotations
@@ -40,28 +40,29 @@ if "max_headers" in inspect.signature(aiohttp.ClientSession.__init__).parameters
     _READ["max_headers"] = 1_000  # aiohttp counts headers from 3.14 on, and takes 128
 # aiohttp has it from 3.12 on.
 _MAKES_SOCKETS = "socket_factory" in inspect.signature(aiohttp.TCPConnector.__init__).parameters
-# IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen with the connection, so that one may be taken
-# that another has had a moment ago. Only Linux has it (and netlink); named from Python 3.12 on.
+# IP_BIND_ADDRESS_NO_PORT of ip(7): the port is chosen when the socket connects, so that a port that
+# another connection has just left can be used. Only Linux has it (and AF_NETLINK); Python names it
+# from 3.12 on.
 _NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "AF_NETLINK") else None)
 
 
 class ClosedError(aiohttp.ClientConnectionError):
     """The server closed the connection before it responded.
 
-    In aiohttp's own words it would send the request again, over a new connection as well, where a
-    crash is no coincidence.
+    aiohttp sends a request again after its own error for this, even if the connection was a new one
+    and the request itself may have crashed the server. This class replaces that error.
     """
 
 
 class _UnusableError(aiohttp.ClientConnectionError):
-    """The kept connection is of no use any more; nothing was sent over it."""
+    """The kept connection cannot be used any more; nothing was sent over it."""
 
 
 class OutgoingRequest:
-    """A request as it is sent, and the connection that it got: `kept` if others had it before.
+    """A request to send, and its connection: `kept` if earlier requests have used that.
 
-    `target` and `headers` are sent as they are, Host first. `timeout` is how many seconds
-    connecting may take, and how long the server may be silent then; 0 for any time.
+    `target` and `headers` are sent unchanged, Host first. `timeout` is how many seconds connecting
+    may take, and how many the server may then send nothing; 0 is no limit.
     """
 
     def __init__(self, method: str, target: str, headers: CIMultiDict[str], timeout: float) -> None:
@@ -82,12 +83,13 @@ class OutgoingRequest:
         chunked: bool = False,
         fresh: bool = False,
     ) -> aiohttp.ClientResponse:
-        """Send it to 127.0.0.1:`port` and return the response when its head has come.
+        """Send the request to 127.0.0.1:`port`; return the response as soon as its head has come.
 
-        `fresh`: take no connection that others had. Raises what aiohttp raises.
+        `fresh`: use a new connection. Raises aiohttp's errors.
         """
         self.kept, self.protocol, self._fresh = False, None, fresh
-        # All of the target is the path: so it is sent byte for byte, `?` and `#` included.
+        # The whole target is given as the path, so that yarl changes no byte of it, `?` and `#`
+        # included.
         path = _as_latin_1(self.target)
         url = URL.build(scheme="http", host=_HOST, port=port, path=path, encoded=True)
         timeout = aiohttp.ClientTimeout(sock_connect=self.timeout, sock_read=self.timeout)
@@ -107,21 +109,21 @@ class OutgoingRequest:
             _outgoing.reset(token)
 
     def take(self, protocol: ResponseHandler, *, kept: bool) -> None:
-        """Take a connection, unless it holds something that nobody has asked for."""
+        """Use a connection, but no kept one if `fresh` is set or if it holds unread data."""
         if kept and (self._fresh or protocol.should_close):
             raise _UnusableError
         self.protocol, self.kept = protocol, kept
 
 
-# What aiohttp does for a request, it does in the task that sends it.
+# aiohttp handles a request in the task that sends it, so that the task's context is enough.
 _outgoing: ContextVar[OutgoingRequest] = ContextVar("outgoing")
 
 
 def make_session(source: str, kept_for: float) -> aiohttp.ClientSession:
-    """Make a session that adds, follows, decodes and stores nothing, for the running event loop.
+    """Return a session for the running event loop that changes nothing.
 
-    Its connections come from the address `source`, "" for any; unused, they are kept for
-    `kept_for` seconds.
+    It adds no header, follows no redirect, decodes no body and stores no cookie. Its connections
+    come from the address `source`, "" for any, and are kept unused for `kept_for` seconds.
     """
     options: dict[str, Any] = {}
     if source and _MAKES_SOCKETS:
@@ -145,12 +147,12 @@ class _Request(aiohttp.ClientRequest):
     _used: ClassVar[WeakSet[ResponseHandler]] = WeakSet()
 
     def update_headers(self, headers: Any) -> None:
-        """Take the headers as they are: of two spellings of a name aiohttp keeps the last."""
+        """Use the headers unchanged; of two spellings of a name aiohttp would keep the last."""
         sent = _outgoing.get().headers
         super().update_headers([(name, _as_latin_1(value)) for name, value in sent.items()])
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Send it over a connection that can be used."""
+        """Send the request; refuse a connection that cannot be used, which aiohttp would not."""
         protocol = conn.protocol
         if protocol is None:
             raise _UnusableError
@@ -164,25 +166,25 @@ class _Request(aiohttp.ClientRequest):
 
 
 class _Response(aiohttp.ClientResponse):
-    """A response; after one without a body the connection is not used again."""
+    """A response; after a response without a body, its connection is not used again."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Wait for the head."""
+        """Wait for the head; turn aiohttp's errors for a closed connection into ClosedError."""
         protocol = connection.protocol
         try:
             await super().start(connection)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             raise ClosedError(*error.args) from None
         if protocol is not None and (self.method == "HEAD" or self.status in _BODILESS):
-            protocol.close()  # what a server sends behind its head is nobody's
+            protocol.close()  # the server may wrongly send a body after the head
         return self
 
 
 class _HeadOnly:
-    """Stands for a protocol that waits for a response to HEAD: it gets the head and nothing else.
+    """Wraps the protocol of a HEAD request, and passes on the head of the response only.
 
-    Servers that leave it to the app, as waitress does, send the body that the app returns. aiohttp
-    would read it as the beginning of the next response: another client's.
+    Some servers, such as waitress, send the body that the app returns. aiohttp would read it as the
+    start of the next response, which may be another client's.
     """
 
     def __init__(self, inner: ResponseHandler) -> None:
@@ -194,13 +196,14 @@ class _HeadOnly:
         return getattr(self._inner, name)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on heads, up to the first that is not an interim one's."""
+        """Pass on the heads of interim responses (1xx) and of the final one; drop the rest."""
         self._held += data
         while not self._complete:
             end = _HEAD_END.search(self._held)
             if end is None and len(self._held) <= _LONGEST_HEAD:
                 return
-            length = end.end() if end is not None else len(self._held)  # too long: aiohttp says so
+            # aiohttp reports a head that is too long.
+            length = end.end() if end is not None else len(self._held)
             head, self._held = self._held[:length], self._held[length:]
             self._complete = not _INTERIM.match(head)
             self._inner.data_received(head)
@@ -208,10 +211,10 @@ class _HeadOnly:
 
 
 class _ByteConnection:
-    """Stands for a connection, its protocol or its transport while a head is sent.
+    """Wraps a connection, its protocol or its transport while a head is sent.
 
-    aiohttp writes text as UTF-8, and drops what is not. So it gets each byte as a character, and
-    the characters become bytes here. The head is the first that is written.
+    aiohttp writes text as UTF-8, and drops bytes that are not UTF-8. So it gets each byte as one
+    Latin-1 character, and this class turns the characters into bytes. The head is written first.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -226,7 +229,7 @@ class _ByteConnection:
         return self._parts.setdefault(name, _ByteConnection(found))
 
     def write(self, data: bytes) -> None:
-        """Write bytes."""
+        """Write bytes; turn the characters of the head into bytes."""
         if not self._head_sent:
             self._head_sent = True
             head, end, rest = bytes(data).partition(b"\r\n\r\n")
@@ -234,12 +237,12 @@ class _ByteConnection:
         self._inner.write(data)
 
     def writelines(self, parts: list[bytes]) -> None:
-        """Write bytes that come in parts."""
+        """Write a list of bytes in one call."""
         self.write(b"".join(parts))
 
 
 def _as_latin_1(text: str) -> str:
-    """Return text whose characters are the bytes that a text of aiohttp's server stands for."""
+    """Return the bytes that text from aiohttp's server stands for, each as a Latin-1 character."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("latin-1")

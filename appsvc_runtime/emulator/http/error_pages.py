@@ -1,7 +1,7 @@
-"""The pages that say why: what IIS would show, and the reason that IIS keeps for its own log.
+"""Error pages with a reason: the status that IIS would show, and the reason from IIS's own log.
 
-Pure: words in, an answer out; everything that comes from outside is escaped. Must not know why a
-request failed. No page loads anything, and each is readable in a narrow window, light and dark.
+Pure: text in, a response out; all text from outside is escaped. Must not know why a request failed.
+No page loads anything, and each is readable in a narrow window, light and dark.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .messages import Answer, Request
 
 __all__ = ["answer", "html_page", "text_page"]
 
-# More of what a child printed helps nobody in a browser; the log has it all.
+# More of a process's output does not help in a browser; the log has all of it.
 MAX_OUTPUT = 64_000
 
 IIS_FOOTER = "IIS does not show the reason. This page is made by appsvc emulate."
@@ -49,9 +49,9 @@ def answer(
 ) -> Answer:
     """Return a page as a response: HTML, or text if the client prefers that.
 
-    `title` is a few words, `why` a sentence or two, `details` what to do or to know, `command` what
-    was run, `output` what it printed, `footer` who says so. A HEAD request gets the headers alone.
-    The note is `404.8: why`.
+    `title` is a few words, `why` one or two sentences, `details` advice or background, `command`
+    the command that was run, `output` its output, `footer` names the author of the page. A HEAD
+    request gets the headers only. The note for the log is `404.8: why`.
     """
     html = _wants_html(request.headers.getall("Accept", []))
     kind, make = ("text/html", html_page) if html else ("text/plain", text_page)
@@ -76,7 +76,7 @@ def html_page(
     footer: str = IIS_FOOTER,
     command: str = "",
 ) -> str:
-    """Return a whole HTML page; see `answer` for what goes in."""
+    """Return a whole HTML page; `answer` describes the arguments."""
     number = _number(status, substatus)
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -106,7 +106,7 @@ def text_page(
     footer: str = IIS_FOOTER,
     command: str = "",
 ) -> str:
-    """Return the same as plain text."""
+    """Return the page as plain text; `answer` describes the arguments."""
     parts = [f"{_number(status, substatus)} {title}", why]
     if details:
         parts.append(details)
@@ -119,9 +119,9 @@ def text_page(
 
 
 def _wants_html(accept: list[str]) -> bool:
-    """Return whether a client names HTML, or nothing at all.
+    """Return whether a client accepts HTML by name, or sends no Accept header.
 
-    One that takes anything, as curl does, is a terminal or a program: it gets text.
+    A client that accepts `*/*` only, as curl does, is a terminal or a program: it gets text.
     """
     ranges = read_accept(", ".join(accept))
     return not ranges or any(

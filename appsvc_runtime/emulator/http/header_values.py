@@ -1,8 +1,8 @@
 """Values of HTTP headers as data: dates, entity tags, byte ranges, accepted media types.
 
-Pure: text in, values out; a value that cannot be read is None or left out, never an error. Must
-not know which header is read, nor why. Source: RFC 9110, 5.6.7 (dates), 8.8.3 (entity tags), 12.5.1
-(Accept), 14.1.2 and 14.2 (ranges). werkzeug has these as well, but the app pins its own.
+Pure: text in, values out; a malformed value is None or left out, never an error. Must not know
+which header is read, nor why. Source: RFC 9110, 5.6.7 (dates), 8.8.3 (entity tags), 12.5.1
+(Accept), 14.1.2 and 14.2 (ranges). werkzeug can parse these too, but the app chooses its release.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ _TAG = re.compile(r'(?P<weak>[Ww]/)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s",]+))'
 _RANGE = re.compile(r"(?P<first>[0-9]{1,999})-(?P<last>[0-9]{1,999})?|-(?P<suffix>[0-9]{1,999})")
 _BLANKS = " \t"
 
-# From where up to where, exclusive, None for the end; (-n, None) is the last n bytes.
+# Pairs of first byte and end; the end is exclusive, or None for the end of the resource.
+# (-n, None) stands for the last n bytes.
 Ranges = list[tuple[int, "int | None"]]
 
 
 class EntityTags:
-    """The tags that a condition names: `*`, or a list of strong and weak ones, without quotes."""
+    """The entity tags of a condition: `*`, or a list of strong and weak tags, without quotes."""
 
     def __init__(self, tags: list[tuple[str, bool]], *, star: bool = False) -> None:
         self.tags = tags
         self.star = star
 
     def match_strongly(self, tag: str) -> bool:
-        """Return whether a strong tag is among them; a weak one is never equal to it."""
+        """Return whether the strong tag `tag` is listed; a weak tag never matches it."""
         return self.star or (tag, False) in self.tags
 
     def match_weakly(self, tag: str) -> bool:
-        """Return whether a tag is among them, be they weak or strong."""
+        """Return whether `tag` is listed, as a weak or a strong tag."""
         return self.star or any(known == tag for known, _ in self.tags)
 
 
 def read_tags(text: str) -> EntityTags:
-    """Return the entity tags of a list; one without quotes, which is wrong, counts as with them."""
+    """Return the entity tags of a list; a tag without quotes, though invalid, counts as well."""
     if text.strip(_BLANKS) == "*":
         return EntityTags([], star=True)
     found = [
@@ -50,7 +51,7 @@ def read_tags(text: str) -> EntityTags:
 
 
 def read_date(text: str | None) -> datetime | None:
-    """Return the time of a date in any of HTTP's three forms, None for anything else."""
+    """Return the time of a date in any of HTTP's three formats, None for any other text."""
     if text is None:
         return None
     try:
@@ -66,16 +67,16 @@ def format_date(time: datetime) -> str:
 
 
 def read_ranges(text: str | None) -> Ranges | None:
-    """Return the ranges of a Range header in bytes, in their order; None where it does not count.
+    """Return the byte ranges of a Range header, in their order; None if the header is ignored.
 
-    A header with another unit, with a range that ends before it begins, or with ranges that do not
-    ascend is ignored as a whole.
+    It is ignored as a whole if it has another unit, a range that ends before it starts, or ranges
+    that do not ascend.
     """
     unit, sign, rest = (text or "").partition("=")
     if not sign or unit.strip(_BLANKS).lower() != "bytes":
         return None
     ranges: Ranges = []
-    behind: int | None = 0  # None behind a range without an end: nothing can follow
+    behind: int | None = 0  # None after a range without an end: no range can follow
     for part in rest.split(","):
         found = _RANGE.fullmatch(part.strip(_BLANKS))
         if found is None or behind is None:
@@ -95,9 +96,9 @@ def read_ranges(text: str | None) -> Ranges | None:
 
 
 def read_accept(text: str) -> list[tuple[str, float]]:
-    """Return the media ranges of an Accept header, in small letters, each with its weight.
+    """Return the media ranges of an Accept header, in lower case, each with its weight.
 
-    One whose weight cannot be read is left out.
+    A media range with a malformed weight is left out.
     """
     ranges = []
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""Which headers of a message end at each hop, and how the next hop is told the body's length.
+"""Removes the headers that end at each hop, and sets the body's length for the next hop.
 
 Pure. Source: RFC 9110, 7.6.1 (fields that end at each hop), 8.6 (when a length is sent).
 """
@@ -17,23 +17,24 @@ _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
 )
 _NAMES_NOTHING = ("close", "keep-alive")
-# Naming these in Connection would be an attack.
+# Only an attacker would name these in Connection.
 _NEVER_DROPPED = frozenset({"host", "content-length"})
-# The front end has responded to Expect when it began to read the body; the length is set anew.
+# The front end itself handles Expect when it reads the body; the length is set again below.
 _NOT_SENT = _HOP_BY_HOP | {"expect", "content-length"}
-# aiohttp takes some of these, another in each version.
+# aiohttp lets some of these pass; which ones depends on its version.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def forwarded_headers(request: Request) -> CIMultiDict[str]:
-    """Return the headers to send: those of the request without the hop's, with the body's length.
+    """Return the headers to send: the request's end-to-end headers, and the body's length.
 
-    Raises ValueError for a request whose head would not be one head.
+    Raises ValueError if method, target or headers hold a control character, which could split the
+    head.
     """
     headers = CIMultiDict(end_to_end(request.headers, _NOT_SENT))
     for text in (request.method, request.target, *headers, *headers.values()):
         if _FORBIDDEN.search(text):
-            raise ValueError("A control character in the head of a request.")
+            raise ValueError("The head of a request holds a control character.")
     if request.length or (request.length == 0 and "Content-Length" in request.headers):
         headers["Content-Length"] = str(request.length)
     return headers
@@ -44,7 +45,8 @@ def end_to_end(
 ) -> list[tuple[str, str]]:
     """Return the headers that do not end at this hop, in their order.
 
-    `dropped` are the names, in lower case, of those that do whatever Connection says.
+    `dropped` are the names, in lower case, of headers that end here even if Connection does not
+    name them.
     """
     if "Connection" in headers:
         text = ",".join(headers.getall("Connection")).lower()

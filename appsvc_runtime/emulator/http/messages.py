@@ -1,7 +1,8 @@
-"""One request and its answer, as they pass between the front end and what stands behind it.
+"""One request and its response, as they pass between the front end and the host behind it.
 
-Data only: bodies are streams, so that nobody holds a whole one. Must not know of any server. Text
-of targets and headers stands for bytes as aiohttp reads them: UTF-8, surrogates for what is none.
+Data only: bodies are streams, and no whole body is held. Must not know of any server. The text of
+targets and headers stands for bytes as aiohttp decodes them: UTF-8, with surrogate escapes for
+bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ Say = Callable[[str, str], None]
 
 
 class StoppedError(AppServiceError):
-    """What was asked has been replaced before it did anything: ask again, of what is there now."""
+    """The host was replaced before it handled the request: send it again, to the new one."""
 
 
 async def empty_body() -> AsyncIterator[bytes]:
-    """Be a body of no bytes."""
+    """Yield nothing, as the body of a request without one."""
     return
     yield b""
 
 
 @dataclass
 class Request:
-    """What the front end hands on, its own headers among the others.
+    """A request that the front end passes on; `headers` include those that the front end adds.
 
-    `target` is the path and query as on the wire, percent-encoded, and begins with `/`. Of the
-    headers each stands as sent, Host included; Transfer-Encoding is gone where `length` is None (a
-    chunked body). `client` and `client_port` are the peer's that the worker sees, the front end's.
-    `secure`: the visitor speaks https to the front end. `websocket`: an upgrade is asked for.
-    `cross_site`: a page of another origin has made a browser send it.
+    `target` is the path and query as on the wire, percent-encoded, and begins with `/`. The
+    headers are as sent, Host included, but without Transfer-Encoding; `length` is None for a
+    chunked body. `client` and `client_port` are the peer that the worker sees: the front end.
+    `secure`: the client uses https to the front end. `websocket`: the client asks for an upgrade.
+    `cross_site`: a page of another origin has made a browser send the request.
     """
 
     method: str
@@ -63,10 +64,10 @@ class Request:
 
 @dataclass
 class Answer:
-    """An answer; `body` is bytes, or a stream that is closed whatever happens.
+    """A response; `body` is bytes, or a stream that the front end always closes.
 
-    Without Content-Length a stream is sent in chunks. `note` is said in the log behind the status:
-    why, where it is not the app's own answer. `reset`: cut the connection instead of answering.
+    A stream without Content-Length is sent in chunks. `note` goes into the log after the status; it
+    is the reason if the response is not the app's own. `reset`: cut the connection, send nothing.
     """
 
     status: int
@@ -79,9 +80,9 @@ class Answer:
 
 @dataclass
 class Tunnel:
-    """The answer to an upgrade: pass messages to and fro the WebSocket server at `url`.
+    """The result for an upgrade: pass bytes to and from the WebSocket server at `url`.
 
-    `source` is the address of this machine to ask from, "" for any.
+    `source` is the local address to connect from, "" for any.
     """
 
     url: str
@@ -89,7 +90,7 @@ class Tunnel:
     source: str = ""
 
 
-# What stands behind the front end.
+# The host behind the front end: takes a request, returns the response.
 Ask = Callable[[Request], Awaitable["Answer | Tunnel"]]
 
 

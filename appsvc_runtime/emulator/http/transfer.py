@@ -1,9 +1,9 @@
-"""One request on its way to a server and its response on the way back: how far, and what failed.
+"""Sends one request to a server and returns its response; explains failures.
 
 Must not know how connections are made or kept, nor what a client is shown.
-Sources: RFC 9110, 9.2.2 (what may be sent twice); WinHttp's timeouts, which HttpPlatformHandler
-sets, are of each step and not of the whole (WinHttpSetTimeouts; forwardinghandler.cpp of
-lextudio/httpplatformhandlerv2).
+Sources: RFC 9110, 9.2.2 (which requests may be sent twice). WinHttp's timeouts, which
+HttpPlatformHandler sets, apply to each step and not to the whole (WinHttpSetTimeouts;
+forwardinghandler.cpp of lextudio/httpplatformhandlerv2).
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ __all__ = [
     "UpstreamError",
 ]
 
-# Before Python 3.11 two things.
+# Two different classes before Python 3.11.
 _TIMEOUTS = (asyncio.TimeoutError, TimeoutError)
 _CLOSED = (ClosedError, aiohttp.ClientOSError)
 _IDEMPOTENT = frozenset("GET HEAD OPTIONS TRACE PUT DELETE".split())
 
-# What sending a request and reading its response may raise.
+# Errors that sending a request and reading its response may raise.
 ERRORS = (aiohttp.ClientError, OSError, *_TIMEOUTS)
 
 
 class UpstreamError(AppServiceError):
-    """The server sent no response, or not a whole one; the message says so, with its port."""
+    """The server sent no response, or an incomplete one; the message names its port."""
 
 
 class NotListeningError(UpstreamError):
@@ -57,17 +57,17 @@ class BadAnswerError(UpstreamError):
 
 
 class SilentError(UpstreamError):
-    """The server took no request, or sent nothing, for as long as it may."""
+    """The server read nothing, or sent nothing, within the timeout."""
 
 
 class CutError(UpstreamError):
-    """The response ended before its end; raised by its body, after its head was passed on."""
+    """The response broke off after its head was passed on; raised by its body."""
 
 
 class Transfer:
     """One request and its response. `timeout` is how many seconds the server may do nothing.
 
-    Raises ValueError for a request whose head would not be one head.
+    Raises ValueError if the head of the request would hold a control character.
     """
 
     def __init__(self, request: Request, port: int, timeout: float) -> None:
@@ -82,7 +82,7 @@ class Transfer:
         self._stalled = False
 
     async def send(self, session: aiohttp.ClientSession, *, fresh: bool = False) -> Answer:
-        """Send the request; return the response when its head has come.
+        """Send the request; return the response as soon as its head has come.
 
         `fresh`: send it over a new connection. Raises one of `ERRORS`, which `failure` explains.
         """
@@ -96,7 +96,7 @@ class Transfer:
             self._upload.stop_timer()
             raise
         self._response = response
-        # aiohttp leaves blanks behind values before 3.14.
+        # aiohttp before 3.14 leaves blanks at the end of values.
         pairs = [(name, value.strip(" \t")) for name, value in end_to_end(response.headers)]
         answer = Answer(response.status, CIMultiDict(pairs), reason=response.reason or "")
         if self._request.method == "HEAD":
@@ -109,21 +109,25 @@ class Transfer:
         return answer
 
     def end(self) -> None:
-        """Let the connection go; it is used again only if all of both has passed."""
+        """Release the connection; it is reused only if request and response were complete."""
         self._upload.stop_timer()
         if self._response is not None:
             self._response.close()
 
     def may_be_sent_again(self, error: Exception) -> bool:
-        """Return whether a kept connection was closed by the time that the request was sent.
+        """Return whether the request may be sent again, over a new connection.
 
-        Nothing of the body has been used, and by its method it may be done twice.
+        It may if the server had already closed the kept connection that it was sent over, if no
+        part of its body was read, and if its method is idempotent.
         """
         untouched = self._outgoing.kept and not self._upload.begun
         return untouched and self._request.method in _IDEMPOTENT and isinstance(error, _CLOSED)
 
     def failure(self, error: Exception) -> Exception:
-        """Return what to raise before there is a response: an UpstreamError, or the body's own."""
+        """Return the error to raise before the response has a head.
+
+        An UpstreamError, or the error that the request's body raised.
+        """
         if self._body_error is not None:
             return self._body_error
         at = f"The process on port {self._port}"
@@ -131,25 +135,25 @@ class Transfer:
             reason = error.os_error.strerror or error.os_error
             return NotListeningError(f"{at} cannot be reached: {reason}.")
         if isinstance(error, _TIMEOUTS):
-            what = "took nothing of the request" if self._stalled else "sent no answer"
+            what = "read nothing of the request" if self._stalled else "sent no response"
             if self._outgoing.protocol is None:
-                what = "took no connection"
+                what = "accepted no connection"
             return SilentError(f"{at} {what} for {self._timeout:g} s.")
         if isinstance(error, aiohttp.ClientResponseError):
-            return BadAnswerError(f"{at} sent what is not HTTP: {_kind(error.message)}.")
-        return BrokenError(f"{at} closed the connection without an answer.")
+            return BadAnswerError(f"{at} sent data that is not HTTP: {_kind(error.message)}.")
+        return BrokenError(f"{at} closed the connection without a response.")
 
     def cut(self, error: Exception) -> Exception:
-        """Return what to raise when part of the response has been passed on."""
+        """Return the error to raise after the head of the response was passed on."""
         if self._body_error is not None:
             return self._body_error
         at = f"The process on port {self._port}"
         if self._stalled or isinstance(error, _TIMEOUTS):
-            return CutError(f"{at} sent nothing more of its answer for {self._timeout:g} s.")
-        return CutError(f"{at} ended the connection in the middle of its answer.")
+            return CutError(f"{at} sent nothing more of its response for {self._timeout:g} s.")
+        return CutError(f"{at} ended the connection in the middle of its response.")
 
     def _expire(self) -> None:
-        """End the exchange if the server still has to take something, or to respond."""
+        """End the transfer if the server has not read the whole request, or has not responded."""
         protocol = self._outgoing.protocol
         if protocol is not None and (transport := protocol.transport) is not None:
             low, _ = transport.get_write_buffer_limits()
@@ -158,12 +162,12 @@ class Transfer:
             self._interrupt(aiohttp.ServerTimeoutError())
 
     def _fail(self, error: Exception) -> None:
-        """End the exchange: the request has no more body."""
+        """End the transfer, as the request's body has failed."""
         self._body_error = error
         self._interrupt(aiohttp.ClientConnectionError())
 
     def _interrupt(self, error: Exception) -> None:
-        """Raise an error where the response's head or its body is waited for."""
+        """Raise an error in the code that waits for the response's head or body."""
         if self._response is not None:
             self._response.content.set_exception(error)
         elif self._outgoing.protocol is not None:
@@ -171,7 +175,7 @@ class Transfer:
 
 
 class _Body:
-    """What is left of a response; ended with `aclose`, whether or not it was begun."""
+    """The rest of a response's body; `aclose` ends it, even if it was never read."""
 
     def __init__(self, transfer: Transfer, content: aiohttp.StreamReader) -> None:
         self._transfer = transfer
@@ -192,11 +196,11 @@ class _Body:
         return piece
 
     async def aclose(self) -> None:
-        """Let the connection go."""
+        """Release the connection."""
         self._transfer.end()
 
 
 def _kind(text: str) -> str:
-    """Return the first line of aiohttp's text, without what it quotes of a response too long."""
+    """Return the first line of aiohttp's message, without its quotation of a response too long."""
     text = text.partition(" when reading")[0]
     return text.strip().partition("\n")[0].rstrip(" .:")[:200] or "no status line"

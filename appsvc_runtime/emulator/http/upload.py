@@ -1,4 +1,4 @@
-"""The body of a request on its way to a server: how far it is, and whether the server takes it.
+"""The body of a request on its way to a server: its progress, and whether the server reads it.
 
 Must not know of connections, nor of what has been received.
 """
@@ -14,12 +14,11 @@ __all__ = ["Upload"]
 
 
 class Upload:
-    """A request's body, piece by piece; as many bytes as the request says, or an error.
+    """Yields a request's body piece by piece; raises if its length is not `request.length`.
 
     The first piece is empty: aiohttp sends the head with the first piece, and a server may respond
-    to the head alone.
-    `timeout` is how many seconds the server may take nothing of it, or send nothing once it has
-    all; then `expired` is called. `failed` is called with what the body raises.
+    to the head alone. `expired` is called if for `timeout` seconds the server reads nothing of the
+    body, or sends nothing after it has read all. `failed` is called with an error of the body.
     """
 
     def __init__(
@@ -59,17 +58,17 @@ class Upload:
         return piece
 
     def start(self) -> None:
-        """Expect the server to take a request's head, or to respond where it has no body."""
+        """Start the timer for the head: the server must read it, or respond if there is no body."""
         self._head_sent = False
         self.start_timer()
 
     def start_timer(self) -> None:
-        """Expect the server to do something."""
+        """Start the timer, within which the server must read or respond."""
         self.stop_timer()
         self._timer = asyncio.get_running_loop().call_later(self._timeout, self._expired)
 
     def stop_timer(self) -> None:
-        """Expect nothing of the server."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -82,5 +81,5 @@ class Upload:
         if self._left is not None:
             self._left -= len(piece or b"")
             if self._left < 0 or (piece is None and self._left):
-                raise ValueError("The body of a request is not as long as was said.")
+                raise ValueError("The body of a request is not as long as its Content-Length.")
         return piece or b""

@@ -1,6 +1,7 @@
-"""Requests passed on to an HTTP server on this machine, and its responses passed back.
+"""Passes requests on to an HTTP server on this machine, and its responses back.
 
-Bodies stream both ways and are never held whole; nothing is decoded, followed, kept or added.
+Bodies stream both ways and are never held whole. No body is decoded, no redirect followed, no
+cookie kept and no header added.
 Must not know who started the server, nor what a client is shown when it fails.
 """
 
@@ -19,14 +20,14 @@ from .transfer import ERRORS, Transfer
 
 __all__ = ["Upstream"]
 
-# Servers close connections that are not used for a time of their own, mostly two seconds or more.
+# Seconds. Servers close unused connections after a timeout of their own, mostly two or more.
 _KEPT_FOR = 1.5
 
 
 class Upstream:
-    """Connections to servers on this machine, kept and used again. End it with `close`.
+    """Connections to servers on this machine, kept and used again; `close` ends them.
 
-    `source` is the address that they come from, where this machine has it; "" for any.
+    `source` is the address that they come from, if this machine has it; "" for any.
     """
 
     def __init__(self, source: str = "") -> None:
@@ -34,11 +35,11 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(self, request: Request, port: int, *, timeout: float) -> Answer:
-        """Pass a request on to 127.0.0.1:`port`; return the response when its head has come.
+        """Pass a request on to 127.0.0.1:`port`; return the response as soon as its head has come.
 
-        `timeout` is how many seconds the server may be silent, or take nothing of the body.
-        Raises an UpstreamError for the server's faults, and as it is what the request's body
-        raises. The response's body raises likewise.
+        `timeout` is how many seconds the server may send nothing, or read nothing of the body.
+        Raises an UpstreamError for the server's faults; an error of the request's body is raised
+        unchanged. The response's body raises the same errors.
         """
         transfer = Transfer(request, port, timeout)
         if self._session is None:
@@ -53,17 +54,17 @@ class Upstream:
         try:
             return await transfer.send(session, fresh=True)
         except ERRORS as error:
-            # Where nothing listens any more, the first request was the end of the server.
+            # If nothing listens any more, the server ended with the first request.
             gone = isinstance(error, aiohttp.ClientConnectorError)
             raise transfer.failure(first if gone else error) from None
 
     def tunnel(self, request: Request, port: int) -> Tunnel:
-        """Return where the WebSocket server of 127.0.0.1:`port` is, and the headers to send."""
+        """Return the tunnel to the WebSocket server at 127.0.0.1:`port`, with the headers."""
         url = f"ws://127.0.0.1:{port}{request.target}"
         return Tunnel(url, CIMultiDict(request.headers), self.source)
 
     async def close(self) -> None:
-        """End all connections, those in use too."""
+        """End all connections, including those in use."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -71,7 +72,7 @@ class Upstream:
 
 
 def _has_address(address: str) -> bool:
-    """Return whether a connection can come from an address: Linux has all of 127.0.0.0/8."""
+    """Return whether this machine can connect from an address; Linux has all of 127.0.0.0/8."""
     with contextlib.suppress(OSError), socket.socket() as tried:
         tried.bind((address, 0))
         return True

@@ -1,8 +1,8 @@
 """The path of a request, decoded and cleaned as http.sys does it before IIS sees it.
 
-Pure: text in, text out. Must not know of files, configuration or what a path leads to. Sources: the
-Http.sys registry settings (KB 820129) for what is refused and how it is decoded; "Naming Files,
-Paths, and Namespaces" of the Windows documentation for what can be no name of a file.
+Pure: text in, text out. Must not know of files, configuration or the resource at a path. Sources:
+the Http.sys registry settings (KB 820129) for which paths are refused and how they are decoded;
+"Naming Files, Paths, and Namespaces" of the Windows documentation for invalid file names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _IN_URLS = "/:?[]@!$&'()*+,;=-._~%"
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%(?:u([0-9A-Fa-f]{4})|([0-9A-Fa-f]{2}))")
-# AllowRestrictedChars is off: neither escaped nor plain, and the same for what no URL may hold.
+# AllowRestrictedChars is off by default: these are refused, escaped or not, as are surrogates and
+# noncharacters.
 _RESTRICTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _NO_NAME = re.compile(r'[<>:"|?*\x00-\x1f/\\]')
 _DEVICE = re.compile(
@@ -41,13 +42,13 @@ _DEVICE = re.compile(
 
 
 class BadPathError(ValueError):
-    """A request target that http.sys answers with 400 before IIS sees it; says why."""
+    """A request target that http.sys refuses with 400 before IIS sees it; the message says why."""
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Give path and query of a request target, undecoded; of `http://host/a?b` only `/a` and `b`.
+    """Return path and query of a request target, undecoded: `/a` and `b` of `http://host/a?b`.
 
-    A fragment has no business in a target; it stays where it stands.
+    A fragment, which is invalid in a target, is not removed.
     """
     if not target.startswith("/"):
         absolute = _ABSOLUTE.match(target)
@@ -61,32 +62,34 @@ def split_target(target: str) -> tuple[str, str]:
 
 @lru_cache(256)
 def decode_path(target: str) -> str:
-    r"""Give the path of a request target as IIS sees it: `/a/b`, decoded once.
+    r"""Return the path of a request target as IIS sees it: `/a/b`, decoded once.
 
-    Backslashes become slashes, several slashes one, and `.` and `..` are resolved, escaped or not.
-    Text that is no UTF-8 is read as windows-1252, and `%u0041` as well as `%41` (EnableNonUTF8,
-    PercentUAllowed). A slash at the end stays. Raises BadPathError for what http.sys refuses: `..`
-    past the root, escapes that are none, restricted characters, segments too long or too many.
+    Backslashes become slashes, several slashes become one, and `.` and `..` are resolved, escaped
+    or not. Bytes that are not UTF-8 are read as windows-1252 (EnableNonUTF8), and `%u0041` is
+    decoded like `%41` (PercentUAllowed). A slash at the end stays. Raises BadPathError for paths
+    that http.sys refuses: `..` past the root, malformed escapes, restricted characters, segments
+    too long or too many.
     """
     path, _ = split_target(target)
     if not path.startswith("/"):
         raise BadPathError("The path does not begin with a slash.")
     path = _unescape(path)
     if _RESTRICTED.search(path):
-        raise BadPathError("The path holds a control character, or one that Unicode has not.")
+        raise BadPathError("The path holds a control character, a surrogate or a noncharacter.")
     return _resolve(path.replace("\\", "/"))
 
 
 def encode_path(path: str) -> str:
-    """Give a decoded path as it goes into a URL: letters beyond ASCII as UTF-8, `%` escaped."""
+    """Return a decoded path escaped for a URL: `%`, and the UTF-8 of characters beyond ASCII."""
     return quote(path, safe="/!$&'()*+,;=:@~", errors="replace")
 
 
 def clean_url(url: str, *, keep: str = "#") -> str:
-    """Escape what no URL may hold, blanks and letters beyond ASCII, in a whole one or a part.
+    """Return a URL, or part of one, with the characters escaped that it may not hold.
 
-    Escapes that are there stay; a percent sign that begins none is escaped, and so is a hash that
-    is not to be kept. Gives what fits into a header or a request line.
+    Those are blanks, controls, characters beyond ASCII and the like. Valid escapes stay; a percent
+    sign without two hex digits is escaped, and so is a hash unless `keep` has it. The result is
+    safe in a header or a request line.
     """
     try:
         raw = url.encode("utf-8", "surrogateescape")
@@ -96,15 +99,15 @@ def clean_url(url: str, *, keep: str = "#") -> str:
 
 
 def windows_name(segment: str) -> str:
-    """Give the name that Windows would look for: without dots and blanks at its end."""
+    """Return the name that Windows would look up: without dots and blanks at its end."""
     return segment.rstrip(". ")
 
 
 def is_file_name(segment: str) -> bool:
-    r"""Say whether Windows would take a segment for the name of a file or folder, as it stands.
+    r"""Return whether Windows would use a segment unchanged as the name of a file or folder.
 
-    Not so for devices (`NUL`, `con.txt`), streams (`a.txt::$DATA`), wildcards, and dots or blanks
-    at the end, which it would drop.
+    It would not for devices (`NUL`, `con.txt`), streams (`a.txt::$DATA`), wildcards, and names with
+    dots or blanks at the end, which it would drop.
     """
     return (
         bool(segment)
@@ -115,9 +118,9 @@ def is_file_name(segment: str) -> bool:
 
 
 def is_web_config(segment: str) -> bool:
-    """Say whether a segment means web.config in any case or spelling that some system folds.
+    """Return whether a segment means web.config on some system, in any case or Unicode spelling.
 
-    Dots, blanks and a stream behind the name are dropped; `WEB~1.CON` is its short name.
+    Dots, blanks and a stream after the name are ignored; `WEB~1.CON` is its short name.
     """
     name = unicodedata.normalize("NFKC", segment).casefold()
     name = windows_name(name.partition(":")[0])
@@ -135,7 +138,7 @@ def _unescape(path: str) -> str:
         if path[at] == "%":
             escape = _ESCAPE.match(path, at)
             if escape is None:
-                raise BadPathError("The path has a percent sign that begins no escape.")
+                raise BadPathError("The path has a percent sign without two hex digits.")
             wide, byte = escape.groups()
             if wide:
                 pieces.append(chr(int(wide, 16)).encode("utf-8", "surrogatepass"))
@@ -145,10 +148,10 @@ def _unescape(path: str) -> str:
         else:
             end = path.find("%", at)
             end = len(path) if end < 0 else end
-            try:  # bytes that came over the wire as they are stand as surrogate escapes
+            try:  # bytes that came unescaped over the wire are surrogate escapes
                 pieces.append(path[at:end].encode("utf-8", "surrogateescape"))
             except UnicodeEncodeError:
-                raise BadPathError("The path holds what is no character.") from None
+                raise BadPathError("The path holds a surrogate, which is no character.") from None
             at = end
     raw = b"".join(pieces)
     try:
@@ -157,11 +160,11 @@ def _unescape(path: str) -> str:
         return "".join(
             bytes([byte]).decode("windows-1252", "replace") if byte > 127 else chr(byte)
             for byte in raw
-        ).replace("\ufffd", "\x81")  # the holes of windows-1252 are C1 controls, and refused
+        ).replace("\ufffd", "\x81")  # bytes undefined in windows-1252 are C1 controls: refused
 
 
 def _resolve(path: str) -> str:
-    """Resolve dots and doubled slashes of a decoded path with only forward slashes."""
+    """Resolve `.`, `..` and repeated slashes in a decoded path that has only forward slashes."""
     segments: list[str] = []
     pieces = path.split("/")
     for piece in pieces:

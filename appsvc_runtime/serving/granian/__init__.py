@@ -1,1 +1,1 @@
-"""granian."""
+"""Serving with granian."""

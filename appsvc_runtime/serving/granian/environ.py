@@ -1,7 +1,7 @@
-"""WSGI's environ of a request that granian's ASGI side has read.
+"""Makes WSGI's environ from a request that granian's ASGI side has read.
 
-Pure. Header names are taken as they came: what granian's own WSGI side makes of them would let any
-client forge what the front end says. Must not know of bodies, threads, settings or the platform.
+Pure. Uses the header names as sent: granian's own WSGI side changes them in a way that lets any
+client forge the front end's headers. Must not know of bodies, threads, settings or the platform.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BASE: dict[str, Any] = {
     "wsgi.run_once": False,
     "wsgi.version": (1, 0),
 }
-# Names seen are remembered: browsers send the same ones. So many, against one who invents them.
+# Header names are cached, as browsers send the same ones; limited, as a client can invent names.
 _MAX_NAMES = 512
 _names: dict[bytes, str] = {
     b"content-type": "CONTENT_TYPE",
@@ -29,9 +29,10 @@ _names: dict[bytes, str] = {
 
 
 def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
-    """Return an ASGI scope as WSGI's environ, but for `wsgi.input`.
+    """Return WSGI's environ for an ASGI scope, without `wsgi.input`.
 
-    A header with an underscore in its name is left out: it would pass for the one with a hyphen.
+    A header with an underscore in its name is left out: WSGI could not tell it from the one with a
+    hyphen.
     """
     raw = scope["raw_path"]
     environ = _BASE.copy()
@@ -52,7 +53,7 @@ def make_environ(scope: dict[str, Any]) -> dict[str, Any]:
         else:
             environ[key] = text
     environ.pop("", None)
-    if not environ.get("HTTP_HOST"):  # granian makes an empty one where none was sent
+    if not environ.get("HTTP_HOST"):  # granian adds an empty one if the client sent none
         environ.pop("HTTP_HOST", None)
     return environ
 

@@ -1,7 +1,7 @@
-"""Serve with granian, WSGI and ASGI apps alike: the fastest of the servers.
+"""Serves WSGI and ASGI apps with granian, the fastest of the servers.
 
-The app is imported by each worker, which finds out which kind it is. Knows granian's `Granian`, and
-two places inside its workers: where a request is scheduled, and where signals are heard.
+Each worker imports the app and finds out its interface. Knows granian's `Granian`, and two places
+inside its workers: where a request is scheduled, and where signals are handled.
 """
 
 from __future__ import annotations
@@ -36,22 +36,20 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_NO_THREADS = (
-    "An ASGI app runs in one thread of each worker: a number of threads means nothing to it."
-)
-# What a worker ends with whose app cannot be loaded: it is not started again.
+_NO_THREADS = "An ASGI app runs in one thread of each worker: the number of threads is not used."
+# Exit code of a worker whose app cannot be loaded: it is not started again.
 _NO_APP = 3
 _RESPAWN_PAUSE = 0.5
-# The first worker says why; the others wait so long to be ended.
+# If the app cannot be loaded, the first worker says why; the others wait this long to be ended.
 _OTHERS_WAIT = 10.0
 
 
 def run(plan: LaunchPlan) -> int:
     """Serve until a stop signal; return 0, or 1 for an app that cannot be loaded.
 
-    Raises ConfigError for a port that cannot be taken.
+    Raises ConfigError for a port that cannot be bound.
     """
-    # Its own sockets share a port with whatever listens there in the same way, and report nothing.
+    # Granian's own sockets may share a port (SO_REUSEPORT), and would not report one in use.
     with sockets.bind(plan.address, plan.port) as bound:
         number = bound.getsockname()[1]
     settings = defaults.granian_settings(plan)
@@ -77,7 +75,7 @@ def run(plan: LaunchPlan) -> int:
 
 
 class _Server(MPServer):
-    """Granian that starts dead workers again, but not those whose app cannot be loaded."""
+    """Granian that restarts dead workers, except those whose app cannot be loaded."""
 
     plan: LaunchPlan
 
@@ -97,13 +95,14 @@ class _Server(MPServer):
         loader = functools.partial(_load, dataclasses.replace(self.plan, began=None))
         with signals.holding_stop_signals():
             super()._respawn_workers(workers, spawn_target, loader, delay)
-        # Granian ends where a worker dies twice in a few seconds; one client could make it.
+        # Granian ends if a worker dies twice in a few seconds, which one client could bring about.
         self.respawned_wrks.clear()
 
 
 def _load(plan: LaunchPlan) -> Any:
-    """Return what granian's worker calls: an ASGI app. Runs in the worker."""
-    # Forked, it has the parent's handlers, which do nothing here; granian's come with its loop.
+    """Return the ASGI app that granian's worker calls. Runs in the worker."""
+    # A forked worker has the parent's signal handlers, which do nothing here. Granian sets its own
+    # with its loop.
     signals.on_stop_signal(lambda: os._exit(0))
     signals.let_stop_signals_in()
     try:
@@ -135,7 +134,7 @@ def _scheduler(app: Any, plan: LaunchPlan) -> Callable[..., Any]:
 
 
 async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
-    """Be the ASGI app that granian asks about a lifespan, where the real one is WSGI."""
+    """Respond to lifespan events, as the ASGI app for granian if the real app is a WSGI app."""
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
@@ -144,12 +143,15 @@ async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _hear_signals(loop: Any) -> Any:
-    """Have a stop go through the time to drain, as granian's own hears it otherwise."""
+    """Set the worker's signal handlers, with the time to drain before a stop.
+
+    Replaces granian's function, which stops at once.
+    """
     event = granian._granian.WorkerSignal()
     once = threading.Lock()
 
     def stop() -> None:
-        if once.acquire(blocking=False):  # a second one would block the caller
+        if once.acquire(blocking=False):  # a second `set` would block the caller
             event.set()
 
     signals.on_loop_stop(loop, drain.delay(stop))

@@ -1,9 +1,9 @@
-"""The threads in which granian's requests run a WSGI app.
+"""The threads that run a WSGI app for granian's requests.
 
-Requests come from granian's own thread into a queue, without an event loop between, which is what
-makes this fast. Granian's threads for blocking work will not do: what a body is waited for by runs
-in them, too, and once all of them wait none would be left. Knows granian's `CallbackScheduler`
-and the watcher of a request; nothing of apps, settings or the platform.
+Granian's own thread puts requests into a queue, without an event loop between, which is what makes
+this fast. Granian's threads for blocking work cannot be used: code that reads a body for a waiting
+app runs in them too, and none would be left once all of them wait. Knows granian's
+`CallbackScheduler` and the watcher of a request; nothing of apps, settings or the platform.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler", "Threads"]
 
-# Threads that are there from the start, and how many more come at a time. An app that answers at
-# once is slower with many: measured on two cores, 12,000 requests a second in place of 16,000.
+# Threads at the start, and how many are added at a time. An app that responds at once is slower
+# with many threads: measured on two cores, 12,000 requests a second instead of 16,000.
 _FIRST_THREADS = 4
 _AT_ONCE = 16
-# How often it is looked whether requests wait, how often in a row that must be so (a machine may
-# give the process no time for a moment), how long one may wait, and the part of a core beyond which
-# more threads would only wait for each other.
+# The interval of checks for waiting requests; how many checks in a row must find some (the system
+# may not run the process for a moment); how long a request may wait; and the part of a core in use
+# above which more threads would only wait for each other.
 _LOOK_SECONDS = 0.01
 _LOOKS = 3
 _PATIENCE_SECONDS = 0.005
@@ -40,7 +40,7 @@ _BUSY = 0.5
 class Threads:
     """Runs a WSGI app for requests that come from granian; `put` takes one.
 
-    At most `most` of them at a time; threads are started as requests wait.
+    At most `most` requests run at a time; threads are started as requests wait.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Threads:
         threading.Thread(target=self._watch, name="wsgi-threads", daemon=True).start()
 
     def put(self, watcher: Any) -> None:
-        """Take a request: a watcher of granian's, with `scope` and `proto`."""
+        """Take a request: granian's watcher, with `scope` and `proto`."""
         self._queue.put(watcher)
         if not self._waiting.is_set():
             self._waiting.set()
@@ -75,7 +75,7 @@ class Threads:
             self._count += 1
 
     def _watch(self) -> None:
-        """Start more threads where requests wait, and not for the processor."""
+        """Start more threads while requests wait for a thread, unless the processor is busy."""
         looks = 0
         while self._count < self._most:
             self._waiting.wait()
@@ -83,21 +83,21 @@ class Threads:
             if looks >= _LOOKS:
                 try:
                     self._grow(min(self._queue.qsize(), _AT_ONCE, self._most - self._count))
-                except RuntimeError:  # the system gives no more: it goes on with those there are
+                except RuntimeError:  # the system allows no more threads: keep the existing ones
                     return
             if not self._queue.qsize():
                 self._waiting.clear()  # a request that comes now sets it again
                 looks = 0
 
     def _wants_more(self) -> bool:
-        """Look for a moment whether requests wait for a thread."""
+        """Return whether requests wait for a thread, observed for a moment."""
         taken, used, began = self._taken, time.process_time(), time.monotonic()
         time.sleep(_LOOK_SECONDS)
         taken = self._taken - taken
         passed = time.monotonic() - began
         busy = (time.process_time() - used) / passed > _BUSY
         slow = self._queue.qsize() * passed > taken * _PATIENCE_SECONDS
-        # Where none was taken at all, all threads may be at work for long.
+        # If no request was taken at all, all threads may have long requests.
         return slow and not (busy and taken)
 
     def _work(self) -> None:
@@ -111,17 +111,17 @@ class Threads:
             except ClientGoneError:
                 watcher.done()
             except BaseException as error:
-                watcher.err(error)  # logged by granian, and answered with 500 or cut off
+                watcher.err(error)  # granian logs it, and responds with 500 or cuts the connection
             else:
                 watcher.done()
-            del watcher  # and with it the request, while this thread waits for another
+            del watcher  # frees the request while this thread waits for another
 
 
 class Scheduler(CallbackScheduler):
-    """What granian calls with each request: it goes to `threads`, and to no event loop."""
+    """The object that granian calls with each request; it passes them to `threads`."""
 
     def __new__(cls, loop: Any, callback: Any, threads: Threads) -> Scheduler:
-        """Make one for the event loop `loop`."""
+        """Return a scheduler for the event loop `loop`."""
         return super().__new__(cls, loop, callback, None, None, None)  # type: ignore[call-arg]
 
     def __init__(self, loop: Any, callback: Any, threads: Threads) -> None:

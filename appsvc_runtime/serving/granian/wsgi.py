@@ -1,14 +1,15 @@
-"""WSGI on granian's ASGI side: a request of its as PEP 3333 has it, and the answer to it.
+"""WSGI on granian's ASGI side: calls a WSGI app for a request, and sends its response.
 
-Granian's own WSGI side makes one variable of `X-Forwarded-Proto` and `X_Forwarded_Proto`, the last
-one counting, so that any client could forge what the front end says; it gives no `write`, takes no
-late `start_response`, and puts this process's environment among the headers. Its ASGI side hands
-over the header names as they came. The common bridge, a2wsgi, in its place: granian then gives 0.6
-to 0.75 of the requests that five sync workers of gunicorn do, with this one 2.6 to 2.9 times as
-many, and it did not stop on SIGTERM (two cores, small Flask app, 64 connections). Called from any
-thread; bodies and slow readers are waited for through the loop of the main thread. Knows what
-granian's ASGI side gives, and nothing of threads, settings or the platform. All private names of
-granian that are used in this folder are held by `tests/serving/granian/test_private_names.py`.
+Granian's own WSGI side makes one variable of `X-Forwarded-Proto` and `X_Forwarded_Proto`, in which
+the last one wins, so that any client could forge the front end's headers. It also returns no
+`write`, accepts no late `start_response`, and puts this process's environment among the headers.
+Its ASGI side passes the header names on as sent. Compared with the common bridge, a2wsgi: with that
+one granian serves 0.6 to 0.75 of the requests that five sync workers of gunicorn do, with this
+module 2.6 to 2.9 times as many; a2wsgi also did not stop on SIGTERM (two cores, small Flask app, 64
+connections). Functions may be called from any thread; they wait for bodies and slow readers through
+the loop of the main thread. Knows granian's ASGI side, and nothing of threads, settings or the
+platform. `tests/serving/granian/test_private_names.py` checks all private names of granian that
+this folder uses.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ if TYPE_CHECKING:
 __all__ = ["ClientGoneError", "LoopThread", "serve"]
 
 _CHUNK = 65_536
-# A stream of more parts than this may go on for ever: then the end of its client is watched for.
+# A stream of more parts than this may be endless: from then on we watch for a client that leaves.
 _SHORT_STREAM = 2
-# What is read of a body that the app has left, so that its sender gets to read the answer.
+# How much is read of a body that the app has not read: its sender can then read the response.
 _LEFT_BYTES = 16 * 1024 * 1024
 _LEFT_SECONDS = 5.0
 
 
 class ClientGoneError(ConnectionError):
-    """The client has gone, and reads no response."""
+    """The client has disconnected."""
 
 
 class LoopThread:
-    """Waits, from any other thread, for what only an event loop can wait for."""
+    """Waits for awaitables of an event loop from any other thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def wait(self, awaitable: Awaitable[Any], seconds: float | None = None) -> Any:
-        """Return what an awaitable of granian's returns; at once if it is there already.
+        """Return the result of granian's awaitable; at once if the result is there already.
 
-        Raises TimeoutError where it takes longer than so many seconds.
+        Raises TimeoutError if it takes longer than `seconds`.
         """
         step = awaitable.__await__()
         try:
@@ -67,7 +68,7 @@ class LoopThread:
             raise TimeoutError from None
 
     def watch(self, protocol: Any) -> threading.Event:
-        """Return an event that is set when the client has gone."""
+        """Return an event that is set when the client disconnects."""
         gone = threading.Event()
 
         async def look() -> None:
@@ -84,34 +85,40 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
 
 
 class _Body(io.RawIOBase):
-    """The body of a request, as it comes."""
+    """The body of a request, as a raw stream."""
 
     def __init__(self, protocol: Any, loop: LoopThread, *, expects: bool) -> None:
         self._protocol = protocol
         self._loop = loop
         self._held = memoryview(b"")
         self._seconds: float | None = None
-        self._expects = expects  # its sender waits to be asked for it (`Expect: 100-continue`)
+        self._expects = expects  # the client waits for `100 Continue` before it sends the body
         self.ended = False
 
     def leave(self) -> None:
-        """Read what the app has not, within limits: a sender who is cut off sees no answer."""
+        """Read and drop what the app has not read, within limits.
+
+        A client that is cut off while it sends would not see the response.
+        """
         if self._expects:
             return
         self._held = memoryview(b"")
         self._seconds, left = _LEFT_SECONDS, _LEFT_BYTES
         until = time.monotonic() + _LEFT_SECONDS
         buffer = bytearray(_CHUNK)
-        with contextlib.suppress(OSError):  # gone, or too slow
+        with contextlib.suppress(OSError):  # the client has disconnected, or is too slow
             while not self.ended and left > 0 and time.monotonic() < until:
                 left -= self.readinto(buffer)
 
     def readable(self) -> bool:
-        """Return True: it can be read."""
+        """Return True, as `io.BufferedReader` requires."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what has come, at least a byte; 0 at the end. Raises OSError when there is none."""
+        """Read what has arrived, at least one byte; return 0 at the end of the body.
+
+        Raises OSError if the client disconnects, or is too slow.
+        """
         while not self._held and not self.ended:
             self._expects = False
             message = self._loop.wait(self._protocol.receive(), self._seconds)
@@ -127,7 +134,7 @@ class _Body(io.RawIOBase):
 
 
 class _Response:
-    """One answer on its way: `start` is the app's `start_response`."""
+    """One response being sent; `start` is the app's `start_response`."""
 
     def __init__(self, protocol: Any, loop: LoopThread, head: bool, body: _Body | None) -> None:
         self._protocol = protocol
@@ -135,14 +142,14 @@ class _Response:
         self._is_head = head
         self._body = body
         self._head: dict[str, Any] | None = None
-        self._sent = 0  # parts
-        self.length = -1  # of the body, where the app says it
+        self._sent = 0  # number of parts
+        self.length = -1  # the app's Content-Length, or -1
         self._gone: threading.Event | None = None
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
-        """Take status and headers, as PEP 3333 says; give `write`."""
+        """Take status and headers, as PEP 3333 defines; return `write`."""
         if exc_info is not None:
             try:
                 if self._sent:
@@ -162,7 +169,7 @@ class _Response:
         return self.write
 
     def whole(self, data: bytes) -> None:
-        """Send an answer that is all there."""
+        """Send a complete response, or the rest of one."""
         if self._sent:
             self.write(data)
             self.finish()
@@ -172,11 +179,11 @@ class _Response:
         self._put(data, more=False)
 
     def write(self, data: bytes) -> None:
-        """Send a part of a response. Raises ConnectionError when the client has gone."""
+        """Send a part of a response. Raises ConnectionError if the client has disconnected."""
         if not self._sent:
             self._begin()
         elif self._gone is None and self._sent > _SHORT_STREAM:
-            # Not while the app may still read: it would be taken from it.
+            # Not while the app may still read the body: the watch would take pieces of it.
             if self._body is None or self._body.ended:
                 self._gone = self._loop.watch(self._protocol)
         elif self._gone is not None and self._gone.is_set():
@@ -186,7 +193,7 @@ class _Response:
             self._put(data, more=True)
 
     def finish(self) -> None:
-        """End an answer that was sent in parts."""
+        """End a response that was sent in parts."""
         if not self._sent:
             self._begin()
         self._read_rest()
@@ -216,8 +223,8 @@ def serve(
     multiprocess: bool = False,
     multithread: bool = True,
 ) -> None:
-    """Have a WSGI app answer a request of granian's; raises what the app raises."""
-    if scope["type"] != "http":  # a WebSocket, which WSGI has not
+    """Respond to granian's request with a WSGI app; raise the app's errors."""
+    if scope["type"] != "http":  # a WebSocket, which WSGI does not support
         loop.wait(protocol.send({"type": "websocket.close"}))
         return
     if fault := find_fault(scope["headers"]):
@@ -250,7 +257,7 @@ def _send(parts: Iterable[bytes], response: _Response) -> None:
         return
     first = True
     for part in parts:
-        if first and len(part) == response.length:  # most of them: frameworks say the length
+        if first and len(part) == response.length:  # the usual case: frameworks set the length
             response.whole(part)
             return
         first = False

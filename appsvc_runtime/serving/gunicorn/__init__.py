@@ -1,1 +1,1 @@
-"""gunicorn."""
+"""Serving with gunicorn."""

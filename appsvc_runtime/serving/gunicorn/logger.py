@@ -1,4 +1,4 @@
-"""gunicorn's logger for the container: both logs on standard output, and a cheap access line.
+"""gunicorn's logger for the container: both logs on standard output, and a fast access line.
 
 Knows gunicorn's logger, and how probes differ from clients' requests; nothing of apps.
 """
@@ -22,10 +22,11 @@ __all__ = ["StdoutLogger"]
 
 
 class StdoutLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger with the error log beside the access log, and the latter made faster.
+    """gunicorn's logger, with both logs on standard output and a faster access line.
 
-    gunicorn collects every header and variable of a request for a line that shows seven of them,
-    which is a fifth of what a small app's request costs. A format of the user's is left to it.
+    For each line gunicorn collects every header and variable of the request, but shows only seven
+    of them; that takes a fifth of a small app's time for a request. A format of the user's is
+    still handled by gunicorn.
     """
 
     _second = 0
@@ -35,12 +36,12 @@ class StdoutLogger(Logger):  # type: ignore[misc]
 
     @classmethod
     def made_for(cls, plan: LaunchPlan) -> type[StdoutLogger]:
-        """Return the class for a plan: gunicorn makes the logger, and passes it nothing of ours."""
+        """Return a logger class for a plan: gunicorn makes the instance without our arguments."""
         members = {"_probes": plan.log_probes, "_warmup_path": plan.warmup_path}
         return type(cls.__name__, (cls,), members)
 
     def setup(self, cfg: Any) -> None:
-        """Set up as gunicorn does, then move what it puts on standard error."""
+        """Set up as gunicorn does, then move handlers from standard error to standard output."""
         super().setup(cfg)
         self._own_format = cfg.access_log_format == ACCESS_LOG_FORMAT
         if cfg.errorlog == "-":
@@ -49,7 +50,7 @@ class StdoutLogger(Logger):  # type: ignore[misc]
                     handler.setStream(sys.stdout)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
-        """Write the access line, but for probes, in the format ACCESS_LOG_FORMAT."""
+        """Write the access line in the format ACCESS_LOG_FORMAT; write none for probes."""
         if not self._probes and is_internal_probe(environ, self._warmup_path):
             return
         if not self._own_format:
@@ -68,10 +69,10 @@ class StdoutLogger(Logger):  # type: ignore[misc]
             self.access_log.info(line)
 
     def _get_user(self, environ: dict[str, Any]) -> str | None:
-        """Return the signed-in user as one word, None for nobody; also for a format of the user's.
+        """Return the signed-in user as one word, or None; a format of the user's uses this too.
 
-        gunicorn takes the name in `Authorization: Basic`, which nobody has checked: a client
-        chooses it, with blanks that move all that follows, and some APIs have their keys there.
+        gunicorn would take the unchecked name in `Authorization: Basic`. A client chooses that
+        name, can shift the rest of the line with blanks in it, and some APIs put their keys there.
         """
         user = environ.get("REMOTE_USER")
         return quoted(user).replace(" ", r"\x20") if user else None
@@ -81,7 +82,7 @@ class StdoutLogger(Logger):  # type: ignore[misc]
         return older.is_access_log_enabled(self.cfg) if enabled is None else enabled
 
     def _now(self) -> str:
-        """Return the time as `now()` does, made once a second."""
+        """Return the time as `now()` does, formatted once a second."""
         second = int(time.time())
         if second != self._second:
             self._stamp, self._second = self.now(), second

@@ -1,7 +1,7 @@
-"""What older releases of gunicorn lack, added to their workers.
+"""Adds to the workers of older gunicorn releases what newer ones do.
 
-Knows gunicorn's workers and requests, and from which release on each thing is there. Must not know
-apps, settings or the platform.
+Knows gunicorn's workers and requests, and which release added what. Must not know apps, settings or
+the platform.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["adapt", "is_access_log_enabled"]
 
 RELEASE: tuple[int, ...] = tuple(gunicorn.version_info)
-# From these on gunicorn itself drops header names with an underscore, and bodies that HTTP forbids.
+# From these releases on, gunicorn itself drops header names with an underscore, and bodies that
+# HTTP forbids.
 _DROPS_UNDERSCORES = (22,)
 _OMITS_BODIES = (26,)
-# It refuses a second Host header, and before that a body with two ends.
+# From this release on, gunicorn refuses a second Host header; it refused two lengths even before.
 _REFUSES_AMBIGUITY = (27,)
 
 
 def adapt(worker: Any) -> None:
-    """Make a WSGI worker of an older release keep what newer ones promise.
+    """Make a WSGI worker of an older release behave as a newer one.
 
-    Call it when the worker has its app, before it takes a request.
+    Call this when the worker has its app, before it takes a request.
     """
     hook = worker.cfg.pre_request
     if RELEASE < _DROPS_UNDERSCORES:
@@ -42,7 +43,7 @@ def adapt(worker: Any) -> None:
 
 
 def is_access_log_enabled(cfg: Any) -> bool:
-    """Return whether access lines go anywhere, for releases before 25, whose logger has no word."""
+    """Return whether access lines are written; for releases before 25, whose logger has no flag."""
     return bool(
         cfg.accesslog
         or cfg.logconfig
@@ -55,8 +56,8 @@ def is_access_log_enabled(cfg: Any) -> bool:
 def _dropping_underscores(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """Return a `pre_request` hook that drops header names with an underscore, then calls `hook`.
 
-    WSGI makes one variable of `X_Forwarded_For` and `X-Forwarded-For`: a client could say what only
-    the front end may say, also who is signed in.
+    WSGI makes one variable of `X_Forwarded_For` and `X-Forwarded-For`: a client could forge headers
+    that only the front end may set, such as those of the signed-in user.
     """
 
     def pre_request(worker: Any, request: Any) -> None:
@@ -68,11 +69,11 @@ def _dropping_underscores(hook: Callable[[Any, Any], None]) -> Callable[[Any, An
 
 
 def _refusing_ambiguity(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """Return a `pre_request` hook that refuses with 400 what can be read in two ways.
+    """Return a `pre_request` hook that refuses ambiguous requests with 400, else calls `hook`.
 
-    Two Host headers, of which two readers could take different ones (RFC 9112, 3.2), and a
-    Content-Length beside a Transfer-Encoding, by which the body ends at two places (6.3). Else it
-    calls `hook`.
+    A request is ambiguous with two Host headers, of which two readers may use different ones (RFC
+    9112, 3.2), and with Content-Length and Transfer-Encoding, which may give the body two ends
+    (6.3).
     """
 
     def pre_request(worker: Any, request: Any) -> None:
@@ -90,10 +91,10 @@ def _refusing_ambiguity(hook: Callable[[Any, Any], None]) -> Callable[[Any, Any]
 
 
 def omitting_bodies(app: WSGIApplication) -> WSGIApplication:
-    """Return an app whose responses have no body where HTTP allows none.
+    """Return an app whose responses have no body if HTTP forbids one.
 
-    Those are responses to HEAD, and with a status of 1xx, 204 or 304 (RFC 9110, 6.4.1). On a kept
-    connection the front end would take such a body for the beginning of the next response.
+    HTTP forbids it in responses to HEAD, and with a status of 1xx, 204 or 304 (RFC 9110, 6.4.1). On
+    a kept connection the front end would read such a body as the start of the next response.
     """
 
     def bodiless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -110,18 +111,18 @@ def omitting_bodies(app: WSGIApplication) -> WSGIApplication:
             return _write_nothing if is_omitted() else write
 
         body = app(environ, start)
-        # A generator has not called `start` yet. Anything else passes as it is: it may be a file.
+        # A generator has not called `start` yet. Other bodies pass unchanged: one may be a file.
         return body if status and not is_omitted() else _Pieces(body, is_omitted)
 
     return bodiless
 
 
 def _write_nothing(_data: bytes) -> None:
-    """Take the place of the `write` that `start_response` returns."""
+    """Do nothing, in place of the `write` that `start_response` returns."""
 
 
 class _Pieces:
-    """The body of a response, which ends with its first piece if it is to be omitted."""
+    """The body of a response; it stops at its first piece if the body is to be omitted."""
 
     def __init__(self, body: Iterable[bytes], is_omitted: Callable[[], bool]) -> None:
         self._body = body
@@ -134,7 +135,7 @@ class _Pieces:
             yield piece
 
     def close(self) -> None:
-        """Close the app's own body, as PEP 3333 asks."""
+        """Close the app's own body, as PEP 3333 requires."""
         close = getattr(self._body, "close", None)
         if close is not None:
             close()

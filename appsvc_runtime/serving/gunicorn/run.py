@@ -1,6 +1,6 @@
-"""Serve with gunicorn, which takes this process's place.
+"""Serves with gunicorn, which replaces this process.
 
-A signal to this process then reaches gunicorn, whose own configuration still counts:
+A signal to this process then reaches gunicorn. Gunicorn's own configuration still counts:
 GUNICORN_CMD_ARGS, PYTHON_USE_GUNICORN_CONFIG_FROM_PATH, a gunicorn.conf.py in the site's folder.
 """
 
@@ -27,10 +27,10 @@ _SWITCHES = {
 
 
 def run(plan: LaunchPlan) -> int:
-    """Become gunicorn. Raises ConfigError for a port that cannot be taken."""
-    enter(plan.site)  # its workers look for the app, and gunicorn for its own file, there
+    """Replace this process by gunicorn. Raises ConfigError for a port that cannot be bound."""
+    enter(plan.site)  # gunicorn looks for its own file there, and its workers for the app
     if plan.port and (plan.named or not plan.own.binds):
-        # gunicorn tries a port in use for five seconds before it says so.
+        # gunicorn would retry a port in use for five seconds before it reports it.
         sockets.bind(plan.address, plan.port).close()
     arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
     if plan.named:

@@ -1,4 +1,4 @@
-"""What the user tells gunicorn in its own ways: arguments in the environment, and a file.
+"""Reads the user's own configuration of gunicorn: arguments in the environment, and a file.
 
 Knows gunicorn's parser and nothing of our settings.
 """
@@ -29,10 +29,10 @@ _ARGUMENTS = "GUNICORN_CMD_ARGS"
 def find_config(site: str, environ: Mapping[str, str], *, by_server: bool) -> OwnConfig:
     """Return where the user's gunicorn configuration is, and which variable names it.
 
-    As gunicorn reads it: a path, which counts from the folder `site`, `file:PATH` or
-    `python:MODULE`. `by_server`: gunicorn has been started by its own command line; otherwise a
-    gunicorn.conf.py in `site` is found too, as gunicorn itself finds it where nothing names
-    another. Raises ConfigError for a path that does not exist.
+    Gunicorn takes a path, which is relative to the folder `site`, `file:PATH` or `python:MODULE`.
+    `by_server`: gunicorn was started by its own command line. Otherwise a gunicorn.conf.py in
+    `site` is found too, as gunicorn itself finds it if no other file is named. Raises ConfigError
+    for a path that does not exist.
     """
     arguments = _arguments(environ)
     location, source = arguments.config, _ARGUMENTS
@@ -50,7 +50,7 @@ def find_config(site: str, environ: Mapping[str, str], *, by_server: bool) -> Ow
 
 
 def read_config(own: OwnConfig) -> dict[str, Any]:
-    """Return the settings of a configuration, by gunicorn's names for them.
+    """Return the settings in a configuration, by gunicorn's names for them.
 
     Raises ConfigError for a module that does not exist.
     """
@@ -72,17 +72,17 @@ def read_config(own: OwnConfig) -> dict[str, Any]:
 def _missing(location: str, source: str) -> ConfigError:
     return ConfigError(
         f"The gunicorn configuration {location!r} named by {source} does not exist.",
-        hint="Correct it; a path counts from the app's folder.",
+        hint="Correct it; a path is relative to the app's folder.",
     )
 
 
 def _arguments(environ: Mapping[str, str]) -> Any:
     parser = Config().parser()
-    parser.error = _refuse  # its own prints sixty lines of usage, and ends the process
+    parser.error = _refuse  # the default prints sixty lines of usage, and ends the process
     try:
         words = shlex.split(environ.get(_ARGUMENTS, ""))
     except ValueError:
-        _refuse("a quotation mark in it is never closed")
+        _refuse("a quotation mark is not closed")
     return parser.parse_args(words)
 
 
@@ -91,5 +91,5 @@ def _refuse(reason: str) -> NoReturn:
 
     raise ConfigError(
         f"The setting {_ARGUMENTS} cannot be used: {mask_command(reason)}.",
-        hint="Write what gunicorn's command line takes, such as `--workers 2 --threads 16`.",
+        hint="Write options of gunicorn's command line, such as `--workers 2 --threads 16`.",
     )

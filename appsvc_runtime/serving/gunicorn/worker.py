@@ -1,7 +1,7 @@
-"""gunicorn's threaded worker, which takes waiting connections before it stops.
+"""gunicorn's threaded worker, changed to accept waiting connections before it stops.
 
-Knows gunicorn's worker, from the release on whose loop has a queue (24), and nothing of apps,
-settings or the platform.
+Knows gunicorn's worker from release 24 on, whose loop has a queue, and nothing of apps, settings or
+the platform.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from gunicorn.workers.gthread import ThreadWorker
 
 __all__ = ["AppServiceWorker", "name"]
 
-# From 27 on gunicorn's own worker leaves idle connections open for a moment after a stop. Before,
-# it closes one whose client may be sending, and waits for the others as long as for requests.
+# From 27 on gunicorn's own worker leaves idle connections open for a moment after a stop. Older
+# ones close a connection whose client may be sending, and wait as long for idle connections as for
+# requests.
 _LINGERS = hasattr(ThreadWorker, "_cap_keepalive")
 _LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 
 
 def name() -> str:
-    """Return the worker class for the release that is installed, as gunicorn's setting names it."""
+    """Return the worker class for the installed release, as the value of gunicorn's setting."""
     if not hasattr(ThreadWorker, "set_accept_enabled"):
         return "gthread"
     return f"{__name__}.{AppServiceWorker.__name__}"
@@ -33,11 +34,11 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
     """A ThreadWorker (gthread) that loses no connection at a stop."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Stop or start taking connections; at the worker's end, take those that wait and close.
+        """Stop or start accepting; when the worker stops, accept waiting connections, then close.
 
-        gunicorn's own worker leaves connections that the system has taken in, but it has not, to
-        be reset when the process ends. Other workers and the master have the listening sockets
-        open as well, so that closing them here ends nothing where only this worker stops.
+        With gunicorn's own worker, connections that wait in the system's backlog are reset when the
+        process ends. Other workers and the master have the listening sockets open as well, so that
+        closing them here affects no other process if only this worker stops.
         """
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
@@ -54,13 +55,13 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
                     conn.timeout = min(conn.timeout, last)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for connections; while stopping, never past the end of an idle one."""
+        """Wait for connections; while stopping, only until idle ones may have to be closed."""
         if not self.alive and not _LINGERS:
             timeout = min(timeout, _TICK_SECONDS)
         super().wait_for_and_dispatch_events(timeout)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """Take a connection back; while stopping, keep one that its client may use already."""
+        """Take a connection back; while stopping, keep it open, as its client may be sending."""
         lingers = not self.alive and not _LINGERS and not fs.cancelled() and not fs.exception()
         if not lingers or fs.result() is not True:
             super().finish_request(conn, fs)

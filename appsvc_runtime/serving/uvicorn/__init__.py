@@ -1,1 +1,1 @@
-"""uvicorn."""
+"""Serving with uvicorn."""

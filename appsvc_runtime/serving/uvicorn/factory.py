@@ -2,8 +2,8 @@
 
     uvicorn --factory appsvc_runtime.serving.uvicorn.factory:make --no-proxy-headers
 
-The ASGI app that `APPSVC_APP` names, else the one detected in the current folder, behind the
-middleware.
+It makes the ASGI app that `APPSVC_APP` names, else the app that is detected in the current folder,
+behind the middleware.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ __all__ = ["load_app", "make"]
 def make() -> Any:
     """Import the app that the environment names, and return it behind the middleware.
 
-    Raises AppLoadError, also for a WSGI app, and ConfigError for a setting that cannot be used.
+    Raises AppLoadError for an app that cannot be loaded and for a WSGI app, ConfigError for a
+    setting that cannot be used.
     """
     site = os.getcwd()
     return load_app(load.choose_app(site, os.environ).name, site)
@@ -31,7 +32,7 @@ def make() -> Any:
 def load_app(name: str, site: str) -> Any:
     """Import the app `name` in the folder `site`, and return it behind the middleware.
 
-    Raises as `make` does.
+    Raises the same errors as `make`.
     """
     app, interface = load.wrap_any(load.load_any(name, site))
     if interface != "asgi":

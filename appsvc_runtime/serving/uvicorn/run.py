@@ -1,4 +1,4 @@
-"""Serve with uvicorn: ASGI apps, one event loop in each worker."""
+"""Serves ASGI apps with uvicorn, with one event loop in each worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["run"]
 
 # Uvicorn's own code for an app that does not start.
 _NO_APP = 3
-# The first worker whose app cannot be loaded says why; the others wait so long to be ended.
+# If the app cannot be loaded, the first worker says why; the others wait this long to be ended.
 _OTHERS_WAIT = 30.0
 _LOGGING: dict[str, Any] = {
     "version": 1,
@@ -46,9 +46,9 @@ _LOGGING: dict[str, Any] = {
 def run(plan: LaunchPlan) -> int:
     """Serve until a stop signal; return 0, or 1 for an app that cannot be loaded.
 
-    Raises ConfigError for a port that cannot be taken.
+    Raises ConfigError for a port that cannot be bound.
     """
-    enter(plan.site)  # its workers look for the app there
+    enter(plan.site)  # uvicorn's workers look for the app there
     bound = sockets.bind(plan.address, plan.port)
     config = uvicorn.Config(
         functools.partial(_make, plan),
@@ -63,7 +63,7 @@ def run(plan: LaunchPlan) -> int:
     options: dict[str, Any] = {"sockets": [bound]}
     if "target" in inspect.signature(Multiprocess).parameters:  # uvicorn before 0.50
         options["target"] = uvicorn.Server(config).run
-    # Also for one worker: one that dies is replaced.
+    # Used for one worker too, as it replaces a worker that dies.
     supervisor = _Supervisor(config, **options)
     supervisor.plan = plan
     supervisor.run()
@@ -71,7 +71,7 @@ def run(plan: LaunchPlan) -> int:
 
 
 def _make(plan: LaunchPlan) -> Any:
-    """Return the app to a worker of uvicorn; end it with a sentence if it cannot be loaded."""
+    """Return the app for a worker of uvicorn; print why and end the worker if loading fails."""
     with signals.stopping_by(lambda: os._exit(0)):  # uvicorn's own handler waits until it serves
         signals.let_stop_signals_in()
         try:
@@ -88,34 +88,35 @@ def _make(plan: LaunchPlan) -> Any:
 
 
 class _Supervisor(Multiprocess):
-    """Uvicorn's own; `failed` is 1 if a worker's app could not be loaded."""
+    """Uvicorn's supervisor; `failed` is 1 if a worker's app could not be loaded."""
 
     plan: LaunchPlan
     failed = 0
 
     def init_processes(self) -> None:
-        """Start the workers, each of which is handed the plan with its number."""
+        """Start the workers, and hand each the plan with its number."""
         wanted, self.processes_num = self.processes_num, 1
         for number in range(wanted):
             self._hand_over(worker=number + 1)
-            # One that comes before a worker hears it would be lost.
+            # A stop signal that comes before a worker handles signals would be lost.
             with signals.holding_stop_signals():
                 super().init_processes()
         self.processes_num = wanted
         self._hand_over(worker=0, began=None)
 
     def _hand_over(self, **changes: Any) -> None:
-        # Processes that uvicorn starts from now on get the configuration as it is then.
+        # Processes that uvicorn starts later get the configuration as it is at that time.
         plan = dataclasses.replace(self.plan, **changes)
         self.config.app = functools.partial(_make, plan)
 
     def keep_subprocess_alive(self) -> None:
-        """Start dead workers again, unless there is no app."""
+        """Restart dead workers, unless a worker ended because its app cannot be loaded."""
         workers = list(self.processes)
         if not _is_without_app(workers):
             with signals.holding_stop_signals():
                 super().keep_subprocess_alive()
-        # Again: one may have ended in between. Uvicorn then replaces it, or stops, from 0.50 on.
+        # Checked again, as a worker may have ended in between. Uvicorn then replaces it, or, from
+        # 0.50 on, stops.
         if _is_without_app(workers):
             self.failed = 1
             self.should_exit.set()

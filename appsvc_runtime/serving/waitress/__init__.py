@@ -1,1 +1,1 @@
-"""waitress."""
+"""Serving with waitress."""

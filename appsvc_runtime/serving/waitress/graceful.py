@@ -1,7 +1,8 @@
-"""Waitress that stops as a server should: no new connections, running requests finish.
+"""Waitress with a graceful stop: no new connections, running requests finish.
 
-Waitress itself, told to stop, ends its loop at once, and what is still to be sent is lost. Knows
-waitress's insides (channels, tasks, its socket map) and nothing of apps, settings or the platform.
+Waitress itself ends its loop at once at a stop, and loses data that is still to be sent. Knows the
+internals of waitress (channels, tasks, its socket map) and nothing of apps, settings or the
+platform.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GracefulServer"]
 
-# An idle connection stays open so long after the stop: its client may be sending a request already,
-# which is then answered with `Connection: close` instead of being dropped.
+# How long an idle connection stays open after the stop. Its client may be sending a request
+# already; the request is not dropped, and the response has `Connection: close`.
 LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.05
 _HOST_LINE = re.compile(rb"\nhost:", re.IGNORECASE)
 
 
 class _Closing(Task):  # type: ignore[misc]
-    """A task that says `Connection: close` while the server stops."""
+    """A task that sends `Connection: close` while the server stops."""
 
     def build_response_header(self) -> bytes:
         if self.channel.server.stopping:
@@ -41,18 +42,18 @@ class _Closing(Task):  # type: ignore[misc]
 
 
 class _WSGITask(_Closing, WSGITask):  # type: ignore[misc]
-    """Answers HEAD with the head alone (RFC 9110, 9.3.2).
+    """A task that responds to HEAD with the head only (RFC 9110, 9.3.2).
 
-    Waitress sends what the app gives, and Django gives a body: on a kept connection IIS or a proxy
-    would take it for the beginning of the next answer.
+    Waitress sends the body that the app returns, and Django returns one. On a kept connection IIS
+    or a proxy would read it as the start of the next response.
     """
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        # Waitress says so in any case; a check of health must not keep the only thread.
+        # Waitress always sets True; a health check must not hold the only thread.
         environ["wsgi.multithread"] = self.channel.server.adj.threads > 1
         if self.request.command == "HEAD":
-            environ.pop("wsgi.file_wrapper", None)  # a file goes out by another way than `write`
+            environ.pop("wsgi.file_wrapper", None)  # a file would bypass `write`
         return environ
 
     def write(self, data: bytes) -> None:
@@ -65,7 +66,7 @@ class _WSGITask(_Closing, WSGITask):  # type: ignore[misc]
     def finish(self) -> None:
         if self.request.command == "HEAD":
             self.write(b"")
-            self.chunked_response = False  # nor the chunk that ends a body
+            self.chunked_response = False  # the chunk that ends a body is not sent either
         super().finish()
 
 
@@ -74,10 +75,11 @@ class _ErrorTask(_Closing, ErrorTask):  # type: ignore[misc]
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses what two readers could read in two ways.
+    """A parser that refuses requests that two readers may read differently.
 
-    Two Host headers, of which waitress makes one value (RFC 9112, 3.2); Content-Length beside
-    Transfer-Encoding, and Transfer-Encoding in HTTP/1.0, which has none (6.1).
+    Those are requests with two Host headers, which waitress joins to one value (RFC 9112, 3.2),
+    with both Content-Length and Transfer-Encoding, and with Transfer-Encoding in HTTP/1.0, which
+    does not have it (6.1).
     """
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -97,7 +99,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def at_work(self) -> bool:
-        """Whether a request is being received, worked on or responded to."""
+        """Whether a request is being received or handled, or a response is being sent."""
         return bool(self.requests or self.total_outbufs_len or self.request is not None)
 
 
@@ -117,19 +119,19 @@ class GracefulServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return int(self._server.effective_port)
 
     def stop(self) -> None:
-        """Have `run` end: no new connections, running requests finish within its time."""
+        """Make `run` end: no new connections, running requests finish within its timeout."""
         self._server.stopping = True
-        # Wakes the loop, which a signal alone does not: select is taken up again after it.
+        # Wakes the loop. A signal alone does not, as Python resumes `select` after it.
         self._server.pull_trigger()
 
     def run(self, graceful_timeout: float) -> int:
         """Serve until `stop`, then for `graceful_timeout` seconds at most.
 
-        Gives the number of requests that were still running then and have been cut off.
+        Return the number of requests that were still running then and were cut off.
         """
         while not self._server.stopping:
             self._turn(1.0)
@@ -143,7 +145,7 @@ class GracefulServer:
                 break
             self._turn(_TICK_SECONDS)
         cut = sum(channel.at_work for channel in self._channels())
-        self._server.task_dispatcher.set_thread_count(0)  # none is waited for: their time is over
+        self._server.task_dispatcher.set_thread_count(0)  # without waiting: their time is over
         wasyncore.close_all(self._server._map, ignore_all=True)
         return cut
 
@@ -164,5 +166,5 @@ class GracefulServer:
         while len(self._server.active_channels) > before:
             before = len(self._server.active_channels)
             self._server.handle_accept()
-        # Not the server's own close(), which would end the trigger that threads wake the loop with.
+        # Not the server's own close(): it would end the trigger that threads use to wake the loop.
         wasyncore.dispatcher.close(self._server)

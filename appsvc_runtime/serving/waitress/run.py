@@ -1,4 +1,4 @@
-"""Serve with waitress: one process, threads for the app alone."""
+"""Serves with waitress: one process, whose threads only run the app."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ __all__ = ["run"]
 
 def run(plan: LaunchPlan) -> int:
     """Serve until a stop signal; return 0. Raises ConfigError, AppLoadError."""
-    # Before the app is imported, which may take long: a port in use is reported at once. It listens
-    # only when the app is there, so that no client connects to a server that cannot respond.
+    # The port is bound before the app is imported, which may take long: a port in use is reported
+    # at once. The server listens only when the app is loaded, so that no client connects to a
+    # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
-    # No client is being served yet: a stop while the app is imported need not wait for anything.
+    # A stop while the app is imported need not wait: no client is being served yet.
     signals.on_stop_signal(lambda: os._exit(0))
     with handover.access_lines(plan):
         served = load.wrap(load.load_app(plan.app, plan.site))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
-    except OSError as error:  # two that started together may both have bound it
+    except OSError as error:  # two servers that started together may both have bound the port
         raise sockets.port_error(plan.address, plan.port, error) from None
     signals.on_stop_signal(drain.delay(server.stop))
-    # Waitress warns of every request that waits for a thread, which under load is every request.
+    # Waitress warns about every request that waits for a thread, under load about every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:
         queue_log.setLevel(logging.ERROR)

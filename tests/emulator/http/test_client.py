@@ -98,7 +98,7 @@ def test_server_that_takes_no_connection() -> None:
                     waiting.append(socket.socket())
                     waiting[-1].setblocking(False)
                     waiting[-1].connect_ex(address)
-                with pytest.raises(SilentError, match=r"took no connection for 0\.2 s"):
+                with pytest.raises(SilentError, match=r"accepted no connection for 0\.2 s"):
                     await upstream.forward(request(), address[1], timeout=0.2)
             finally:
                 for one in waiting:
@@ -121,7 +121,7 @@ def test_closing_ends_what_is_in_use() -> None:
             while not told.heads:
                 await asyncio.sleep(0.005)
             await upstream.close()
-            with pytest.raises(Exception, match="without an answer"):
+            with pytest.raises(Exception, match="without a response"):
                 await task
             await asyncio.wait_for(told.ended.wait(), 10)
 

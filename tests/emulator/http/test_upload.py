@@ -61,7 +61,7 @@ def test_silence_after_an_interim_response() -> None:
             for body, length in ((pieces(), 0), (pieces(b"ab"), 2)):
                 told.ended.clear()
                 asked = request("POST", body=body, length=length)
-                with pytest.raises(SilentError, match=r"sent no answer for 0\.2 s"):
+                with pytest.raises(SilentError, match=r"sent no response for 0\.2 s"):
                     await upstream.forward(asked, port, timeout=0.2)
                 await asyncio.wait_for(told.ended.wait(), 10)
 

@@ -278,10 +278,10 @@ def test_visitor_that_reads_slowly_holds_the_server_back() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        pytest.param(b"", BrokenError, "closed the connection without an answer", id="nothing"),
-        pytest.param(b"HTTP/1.1 200", BrokenError, "without an answer", id="half-a-line"),
-        pytest.param(b"rubbish\r\n\r\n", BadAnswerError, "what is not HTTP", id="rubbish"),
-        pytest.param(b"\0\xff\r\n\r\n" * 90, BadAnswerError, "what is not HTTP", id="binary"),
+        pytest.param(b"", BrokenError, "closed the connection without a response", id="nothing"),
+        pytest.param(b"HTTP/1.1 200", BrokenError, "without a response", id="half-a-line"),
+        pytest.param(b"rubbish\r\n\r\n", BadAnswerError, "data that is not HTTP", id="rubbish"),
+        pytest.param(b"\0\xff\r\n\r\n" * 90, BadAnswerError, "data that is not HTTP", id="binary"),
         pytest.param(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", BadAnswerError, "HTTP", id="no-header"),  # noqa: E501
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", BadAnswerError, "HTTP", id="endless-header"),  # noqa: E501
     ],
@@ -332,7 +332,7 @@ def test_server_that_hangs() -> None:
 
     async def check() -> None:
         async with raw(never) as (upstream, port, told):
-            with pytest.raises(SilentError, match=r"sent no answer for 0\.1 s"):
+            with pytest.raises(SilentError, match=r"sent no response for 0\.1 s"):
                 await upstream.forward(request(), port, timeout=0.1)
             await asyncio.wait_for(told.ended.wait(), 10)
 
@@ -348,7 +348,7 @@ def test_server_that_takes_no_body() -> None:
 
     async def check() -> None:
         async with raw(never_read) as (upstream, port, _):
-            with pytest.raises(SilentError, match="took nothing of the request"):
+            with pytest.raises(SilentError, match="read nothing of the request"):
                 await upstream.forward(
                     request("POST", "/", body=body(), length=None), port, timeout=0.3
                 )
@@ -438,7 +438,7 @@ def test_answer_that_stops_is_cut() -> None:
     async def check() -> None:
         async with raw(serve) as (upstream, port, told):
             answer = await upstream.forward(request(), port, timeout=0.1)
-            with pytest.raises(CutError, match=r"nothing more of its answer for 0\.1 s"):
+            with pytest.raises(CutError, match=r"nothing more of its response for 0\.1 s"):
                 await read(answer)
             await asyncio.wait_for(told.ended.wait(), 10)
 

@@ -428,7 +428,7 @@ def test_process_that_crashes_is_started_by_the_next_request() -> None:
             pid = await made.pid()
             answer = await made.ask("/exit")
             assert answer.note.startswith("502.3")
-            assert "closed the connection without an answer" in text(answer)
+            assert "closed the connection without a response" in text(answer)
             assert "ended with exit code 3" in text(answer)
             assert "going down" in text(answer)
             assert made.said("The next request starts it again.")
@@ -459,7 +459,7 @@ def test_process_that_hangs() -> None:
             pid = await made.pid()
             answer = await made.ask("/hang")
             assert answer.note.startswith("502.3")
-            assert "sent no answer for 0.5 s" in text(answer)
+            assert "sent no response for 0.5 s" in text(answer)
             assert "requestTimeout" in text(answer)
             assert await made.pid() == pid
 
