@@ -341,7 +341,7 @@ def test_a_container_that_crashes(tmp_path: Path, cache: Path) -> None:
     with container(site, cache, "--no-build", *command) as server:
         server.request("/exit")
         server.wait_for_match(re.compile(r"The container was ended by signal 9; it is started"))
-        server.wait_for_match(re.compile(r"(It answers.*\n[^$]*){2}", re.DOTALL))
+        server.wait_for_match(re.compile(r"(It responds.*\n[^$]*){2}", re.DOTALL))
         assert server.request()[0] == 200
 
 
@@ -365,7 +365,7 @@ REFUSED = [
     pytest.param(["site", "--map", r"D:\home=x"], "--map /home=DIR", id="map"),
     pytest.param(["site", "--health-check", "up"], "is not a path", id="health"),
     pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="python"),
-    pytest.param(["site", "--python-version", "3.2"], "no python3.2 is here", id="version"),
+    pytest.param(["site", "--python-version", "3.2"], "there is no python3.2", id="version"),
     pytest.param(
         ["site", "--python-version", "3.2", "--python", sys.executable], "needs Python 3.2",
         id="other-version",

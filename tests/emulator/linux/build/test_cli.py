@@ -154,7 +154,7 @@ REFUSED = [
     pytest.param(["site/sub", "--output", "site"], "holds the site itself", id="above"),
     pytest.param(["site", "--output", "other"], "was not made by a build", id="in-the-way"),
     pytest.param(["site", "--output", "site/app.py"], "was not made by a build", id="file-there"),
-    pytest.param(["site", "--python", "nonsense"], "no interpreter", id="python"),
+    pytest.param(["site", "--python", "nonsense"], "not an interpreter", id="python"),
     pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="no-python"),
     pytest.param(["site", "--set", "KEY"], "an equals sign", id="setting"),
 ]
