@@ -52,7 +52,6 @@ UNFINISHED: frozenset[str] = frozenset(
     appsvc_runtime/emulator
     appsvc_runtime/launcher
     appsvc_runtime/logs
-    appsvc_runtime/middleware
     appsvc_runtime/settings
     appsvc_runtime/startup
     appsvc_runtime/system
