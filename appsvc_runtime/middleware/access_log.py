@@ -121,7 +121,7 @@ class AccessLines:
     def begin(self, environ: WSGIEnvironment) -> Line | None:
         """Return the line for a new request, None if the request gets no line."""
         if (
-            DONE_KEY in environ  # an entry point's middleware around the user's own
+            DONE_KEY in environ  # by an entry point's middleware around the user's own
             or not self._logger.isEnabledFor(logging.INFO)
             or (not self._probes and is_internal_probe(environ, self._warmup_path))
         ):

@@ -150,7 +150,7 @@ def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
 def _read(encoded: str, headers: PrincipalHeaders) -> Principal:
     data = _decode(encoded)
     read = _object(data)
-    # In strict JSON what is unusable can only stand as an escape.
+    # Strict JSON can hold unusable characters only as escapes.
     claims = _claims(read, has_escapes=b"\\" in data)
     provider = _text(headers.provider) or read.get("auth_typ")
     if not isinstance(provider, str) or not provider.strip():
