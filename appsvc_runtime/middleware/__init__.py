@@ -1,1 +1,1 @@
-"""The WSGI and ASGI middlewares, and what they decide and respond with."""
+"""The WSGI and ASGI middlewares, their decisions and their responses."""

@@ -1,7 +1,7 @@
-"""Access lines for servers that write none: all but gunicorn.
+"""Access lines for servers that write none: all except gunicorn.
 
-Loaded by the middlewares where they are switched on. Must not know of trust: by the time it is
-used, the environ is the client's.
+Loaded by the middlewares if access lines are switched on. Must not know of trust: the environ
+already describes the client.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ LOGGER = "appsvc_runtime.access"
 DONE_KEY = "appsvc.access_log"
 _internal = forwarded.TrustedPeers(names.FRONT_END_NETWORKS)
 
-# What would end a quoted part of the line, or start a new line: nobody else may write one.
+# Escapes for characters that would end a quoted part or the line, so that no client can forge one.
 _ESCAPES = {
     **{code: f"\\x{code:02x}" for code in (*range(32), 127)},
     ord('"'): '\\"',
     ord("\\"): "\\\\",
 }
-# What a path may hold as it is (RFC 3986).
+# Characters that a path may hold unescaped (RFC 3986).
 _IN_PATHS = "/!$&'()*+,;=:@~"
 _PLAIN = re.compile("[A-Za-z0-9/_.~-]*").fullmatch
 
 
 def is_internal_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
-    """Return whether this is the platform's own probe: by path or agent, and from inside.
+    """Return whether a request is the platform's probe: by path or user agent, and from inside.
 
-    A client from outside that calls itself a probe stays in the log, also one whose address is not
-    known because X-Forwarded-For named none: then REMOTE_ADDR is the front end's.
+    A request from outside with a probe's user agent is logged, even if X-Forwarded-For names no
+    valid address: REMOTE_ADDR is then the front end's.
     """
     if environ.get("PATH_INFO") != warmup_path and not str(
         environ.get("HTTP_USER_AGENT", "")
@@ -61,14 +61,14 @@ def is_internal_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
 
 
 class _Stdout:
-    """Writes lines as the log has them to standard output, in a third of the time of logging's.
+    """Writes lines to standard output in the log's format, in a third of the time of `logging`.
 
-    Without a lock, each in one write: a thread that waits for the interpreter while it holds a lock
-    that all others want makes an app of many threads twenty times slower.
+    It uses no lock, and writes each line in one call. A thread that waits for the GIL while it
+    holds a lock that all others need makes an app with many threads twenty times slower.
     """
 
     def __init__(self) -> None:
-        from ..logs.formats import Clock, TextFormatter  # loaded by those who need them
+        from ..logs.formats import Clock, TextFormatter  # loaded only if they are needed
         from ..logs.stdout import StdoutHandler
 
         self._clock = Clock()
@@ -76,7 +76,7 @@ class _Stdout:
         self._handler.setFormatter(TextFormatter())
 
     def write(self, text: str) -> None:
-        """Write one; never raises."""
+        """Write one line; never raise."""
         second, milliseconds = divmod(int(time.time() * 1000), 1000)
         stamp = self._clock.text(second, milliseconds)
         line = f"{stamp} INFO {LOGGER} {os.getpid()}: {text}"
@@ -85,28 +85,29 @@ class _Stdout:
             with contextlib.suppress(OSError):
                 if os.write(1, data) == len(data):
                     return
-        self._handler.put(line)  # which counts what cannot be written
+        self._handler.put(line)  # the handler counts lines that cannot be written
 
 
-_stdout = functools.cache(_Stdout)  # made with the first line
+_stdout = functools.cache(_Stdout)  # made at the first line
 _shown = False
 
 
 def show() -> None:
-    """Have lines written to standard output that no handler of the app's takes."""
+    """Write access lines to standard output if the app has no log handler for them."""
     global _shown
     _shown = True
 
 
 class AccessLines:
-    """Which requests have a line in the logger `appsvc_runtime.access`.
+    """Decides which requests get a line in the logger `appsvc_runtime.access`.
 
         203.0.113.7 https "GET /shop?page=2 HTTP/1.1" 200 5120 "referrer" "agent" 12ms
 
-    The path is shown percent-encoded, as it came. Bytes are those of the body that were handed to
-    the server. The platform's probes are left out unless `probes`.
+    The path is percent-encoded. The number of bytes is the part of the body that was handed to the
+    server. The platform's probes are left out unless `probes` is set.
 
-    That logger lets INFO through whatever the root logger's level, unless it has one of its own.
+    The logger's level is set to INFO, unless it has a level, so that the root logger's does not
+    count.
     """
 
     def __init__(self, *, warmup_path: str, probes: bool = False) -> None:
@@ -118,9 +119,9 @@ class AccessLines:
         self._checked = False
 
     def begin(self, environ: WSGIEnvironment) -> Line | None:
-        """Return the line of a request that begins, None for one that has none."""
+        """Return the line for a new request, None if the request gets no line."""
         if (
-            DONE_KEY in environ  # an entry point's middleware around the user's own
+            DONE_KEY in environ  # by an entry point's middleware around the user's own
             or not self._logger.isEnabledFor(logging.INFO)
             or (not self._probes and is_internal_probe(environ, self._warmup_path))
         ):
@@ -131,19 +132,19 @@ class AccessLines:
         return Line(self._logger, environ)
 
     def _check(self) -> None:
-        """Log a warning, once, if the lines lead nowhere."""
+        """Log a warning once if no handler takes the lines."""
         self._checked = True
         if not _shown and not self._logger.hasHandlers():
             self._logger.warning(
-                "Access lines are asked for, but this process writes no log: "
+                "Access lines are switched on, but this process writes no log: "
                 "call appsvc_runtime.configure_logging()."
             )
 
 
 class AccessLog(AccessLines):
-    """A WSGI app that writes the line of each request when its response is closed.
+    """A WSGI app that writes a request's line when its response is closed.
 
-    An app's exception makes it a 500 unless a part of the answer is under way.
+    The status is 500 if the app raises before a part of the body was sent.
     """
 
     def __init__(self, app: WSGIApplication, *, warmup_path: str, probes: bool = False) -> None:
@@ -151,7 +152,7 @@ class AccessLog(AccessLines):
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request, as PEP 3333 says."""
+        """Serve one request, as PEP 3333 defines."""
         line = self.begin(environ)
         if line is None:
             return self._app(environ, start_response)
@@ -177,19 +178,19 @@ class AccessLog(AccessLines):
             line.failed()
             line.write()
             raise
-        # Servers make Content-Length of the only part of a body that says it has one part.
+        # Servers set Content-Length from the part of a body whose `len` is 1.
         return _SizedBody(body, line) if hasattr(body, "__len__") else _Body(body, line)
 
 
 class Line:
-    """What is known of a request until its line is written: set `status`, count in `sent`."""
+    """The facts of a request until its line is written; set `status`, and count bytes in `sent`."""
 
     def __init__(self, logger: logging.Logger, environ: WSGIEnvironment) -> None:
         self._logger = logger
         self._began = time.perf_counter()
         self._environ: WSGIEnvironment | None = environ
         get = environ.get
-        # Now, before the app moves parts of it about.
+        # Read now, as the app may move parts of the path from one variable to the other.
         path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
         query = get("QUERY_STRING", "")
         self._target = path if _PLAIN(path) else quote(path.encode("latin-1", "replace"), _IN_PATHS)
@@ -199,16 +200,16 @@ class Line:
         self.sent = 0
 
     def failed(self) -> None:
-        """Take what the server answers where nothing has been sent yet."""
+        """Set the status 500, which the server sends if nothing has been sent yet."""
         if not self.sent:
             self.status = "500"
 
     def write(self) -> None:
-        """Write it, once."""
+        """Write the line, once."""
         environ, self._environ = self._environ, None
         if environ is None:
             return
-        # Now, when the user's own middleware behind an entry point's has decided.
+        # Read now: the user's own middleware, inside an entry point's, has decided by this time.
         info = environ.get("appsvc.request")
         address = info.client_address if info else environ.get("REMOTE_ADDR")
         scheme = info.scheme if info else environ.get("wsgi.url_scheme")
@@ -230,7 +231,7 @@ class Line:
 
 
 class _Body:
-    """The app's body, counted; the line is written when it is closed."""
+    """The app's body: counts its bytes, and writes the line when it is closed."""
 
     def __init__(self, body: Iterable[bytes], line: Line) -> None:
         self._body = body
@@ -263,14 +264,14 @@ class _Body:
 
 
 class _SizedBody(_Body):
-    """One that knows how many parts it has."""
+    """A body with a known number of parts."""
 
     def __len__(self) -> int:
         return len(self._body)  # type: ignore[arg-type]
 
 
 def quoted(text: str) -> str:
-    """Return a text in ASCII that cannot end its quotes or its line."""
+    """Return a text escaped to ASCII, so that it cannot end its quotes or its line."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return text.translate(_ESCAPES).encode("ascii", "backslashreplace").decode("ascii")

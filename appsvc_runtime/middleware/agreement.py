@@ -1,8 +1,8 @@
-"""Headers made to agree with what was decided, so that each library that reads one sees the same.
+"""Makes all headers agree with the decision, so that all libraries read the same scheme and client.
 
-Which headers a request has decides what is to be done with them, so this is worked out once for
-each set of names: most requests of a site have one of a few. Must not know who is trusted, nor how
-anything was decided.
+The work depends only on which headers a request has. It is therefore planned once for each set of
+names, of which most requests of a site share a few. Must not know who is trusted or how anything
+was decided.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["HeaderSet", "HeaderSets", "warn_of_host"]
 _FORWARDED_FOR = azure_names.FORWARDED_FOR
 _FORWARDED_PORT = azure_names.FORWARDED_PORT
 _CLIENT_PORT = azure_names.CLIENT_PORT
-# What a decision is written to in each request, with what stands for one that did not come.
+# Variables that are written in every request, with the original value of a missing one.
 _ALWAYS = {
     "REMOTE_ADDR": "",
     "REMOTE_PORT": None,
@@ -29,28 +29,29 @@ _ALWAYS = {
     azure_names.FORWARDED_PROTO: None,
     _FORWARDED_FOR: None,
 }
-# And where it came.
+# Variables that are written only if the request has them.
 _OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
     azure_names.SCHEME_HEADERS, _ALWAYS, {_CLIENT_PORT, _FORWARDED_PORT}
 )
 _MORE = frozenset({azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST})
-# So many sets are remembered, of so many names and characters: no client can make them grow.
+# The limits of the cache, so that no client can make it grow: sets, names and characters in a set.
 _MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 256, 256, 16 * 1024
 _HOST_IGNORED = (
-    "X-Forwarded-Host differs from Host and is removed, because no setting says who may send it "
-    "(logged once). If your Front Door sends it, set APPSVC_FRONT_DOOR_ID; if another proxy does "
-    "that nobody can go past, set APPSVC_HOST_HEADER=X-Forwarded-Host."
+    "X-Forwarded-Host differs from Host and is removed, because no setting allows it (logged "
+    "once). If your Front Door sends it, set APPSVC_FRONT_DOOR_ID; if another proxy sends it that "
+    "clients cannot bypass, set APPSVC_HOST_HEADER=X-Forwarded-Host."
 )
 
 
 class HeaderSet:
-    """What is to be done with the headers of a request, by the `names` in its environ.
+    """The changes to the headers of requests that have the variables `names` in their environ.
 
-    `overwritten` are the variables that came and that a decision is written to; `blank` has these
-    and those that it adds, to be filled with what came. `identity` are the headers that say who is
-    signed in, `forbidden` those that no untrusted peer may send: all that only a front end may
-    report, and `others`. `has_more` is whether there is more to decide than for most requests:
-    wfastcgi, identity, or an X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
+    - `overwritten` are the variables of the request that the decision replaces. `blank` has a key
+      for each of these and of those that are added; a copy of it takes the original values.
+    - `identity` are the headers of the signed-in user. `forbidden` are the headers that no
+      untrusted peer may send: all that only a front end may send, and `others`.
+    - `has_more`: more is to be decided than for most requests, because of wfastcgi, identity
+      headers or X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
     """
 
     __slots__ = (
@@ -69,7 +70,7 @@ class HeaderSet:
         self._addresses = ["REMOTE_ADDR", _FORWARDED_FOR, *found & azure_names.ADDRESS_HEADERS]
         self._ports = ["REMOTE_PORT", *found & {_CLIENT_PORT}]
         self._has_port = _FORWARDED_PORT in found
-        # The next two by whether the scheme is https.
+        # The next two are pairs: for http, and for https.
         self._scheme = (_scheme_variables("http", found), _scheme_variables("https", found))
         removed = [*found & azure_names.OTHER_FORWARDED_HEADERS]
         mark = [*found & {azure_names.ARR_SSL}]
@@ -85,9 +86,9 @@ class HeaderSet:
     ) -> None:
         """Write the decision into `environ`.
 
-        `original` has what stood in `overwritten`, and gets what is removed. `client` is the
-        client's address and port, None if the peer's stand. `host_key` is the header that the host
-        was taken from, "" for `Host` itself: it stays.
+        `original` has the original values of `overwritten`; removed values are added to it.
+        `client` is the client's address and port, None if the peer's are kept. `host_key` is the
+        header that the host was taken from, "" for `Host` itself; it is not removed.
         """
         environ.update(self._scheme[secure])
         if client is None:
@@ -99,7 +100,7 @@ class HeaderSet:
                 environ[key] = address
             for key in self._ports:
                 environ[key] = port
-            if port is None:  # the one that stood there is the proxy's
+            if port is None:  # the original port is the proxy's
                 for key in self._ports:
                     del environ[key]
         for key in self._removed[secure]:
@@ -110,9 +111,9 @@ class HeaderSet:
 
 
 class HeaderSets(dict["tuple[str, ...]", HeaderSet]):
-    """The header set of each tuple of names, made when it is first asked for.
+    """The header set of each tuple of names, made at its first use.
 
-    `others` are headers that no untrusted peer may send, beside those of the platform.
+    `others` are headers that no untrusted peer may send, in addition to the platform's.
     """
 
     def __init__(self, others: Iterable[str] = (), *, arr_ssl: bool) -> None:
@@ -141,7 +142,7 @@ def _is_reported(key: str) -> bool:
 
 
 def _scheme_variables(scheme: str, found: Iterable[str]) -> dict[str, str]:
-    """Return what reports a scheme: the variables of every request, and those that it came with."""
+    """Return the values of the scheme's variables: those of every request, and those in `found`."""
     secure = scheme == "https"
     values = {
         "wsgi.url_scheme": scheme,
@@ -154,7 +155,7 @@ def _scheme_variables(scheme: str, found: Iterable[str]) -> dict[str, str]:
 
 
 def _port_of(host: str, *, secure: bool) -> str:
-    """Return the port in a Host header, else the scheme's own."""
+    """Return the port in a Host header, else the scheme's default port."""
     port = host.rpartition("]")[2].partition(":")[2]
     if port.isascii() and port.isdigit() and len(port) <= 5:
         return port

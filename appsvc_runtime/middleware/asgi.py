@@ -1,10 +1,10 @@
-"""`AppServiceASGIMiddleware`: the same for FastAPI, Starlette and every other ASGI app.
+"""`AppServiceASGIMiddleware`, the middleware for FastAPI, Starlette and every other ASGI app.
 
     app = AppServiceASGIMiddleware(app)                     # FastAPI(), Starlette()
-    app.add_middleware(AppServiceASGIMiddleware)            # or as theirs
+    app.add_middleware(AppServiceASGIMiddleware)            # or through the framework
 
-Scheme, client, host and signed-in user are decided by `trust`, as for WSGI: a scope is read into
-an environ, and what was decided goes back into it. `scope["appsvc.request"]` is the `RequestInfo`.
+`trust` decides scheme, client, host and signed-in user, as for WSGI: a scope is converted to an
+environ, and the decision is written back. `scope["appsvc.request"]` is the `RequestInfo`.
 Must not know of servers or frameworks.
 Source: the ASGI specification, HTTP and WebSocket connection scope.
 """
@@ -34,25 +34,26 @@ if TYPE_CHECKING:
 __all__ = ["AppServiceASGIMiddleware", "environ_of"]
 
 _ENVIRON = "appsvc.environ"
-# The scope as it came, for a middleware behind this one that decides by other options.
+# The original scope, for a middleware behind this one that decides by other options.
 _CAME = "appsvc.scope"
-# Headers that were removed or written anew are told by these; all others stay as they came.
+# ASGI's schemes as http or https, and the WebSocket schemes for these.
 _SECURE = {"https": "https", "http": "http", "wss": "https", "ws": "http"}
 _WEBSOCKET = {"https": "wss", "http": "ws"}
 
 
 def environ_of(scope: Scope) -> dict[str, Any]:
-    """Return a scope as WSGI spells it, with what the middleware has decided if it has seen it."""
+    """Return the WSGI environ for a scope, with the middleware's decision if it was made."""
     found: dict[str, Any] | None = scope.get(_ENVIRON)
     return found if found is not None else _read(scope)
 
 
 class AppServiceASGIMiddleware:
-    """Make an ASGI app see scheme, host, client and user as a trusted peer reports them.
+    """Set scheme, host, client and user of an ASGI app's requests as a trusted peer reports them.
 
-    `app` and options as for `AppServiceMiddleware`, without those for WSGI alone. Lifespan and
-    unknown scopes are passed on as they are; with `require_login` unknown ones raise RuntimeError.
-    Around another one, as an entry point's is around the user's own, the inner one's options count.
+    `app` and options are those of `AppServiceMiddleware`, except the options for WSGI only.
+    Lifespan and unknown scopes are passed on unchanged; with `require_login` unknown ones raise
+    RuntimeError. If one of these middlewares wraps another, as an entry point's wraps the user's
+    own, the inner one's options count.
     """
 
     @drop_frames
@@ -89,7 +90,7 @@ class AppServiceASGIMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if not self._has_begun:
-            # With the lifespan, or with the first request, the server's own handlers are there.
+            # At the lifespan or the first request, the server has set its own handlers.
             drain.install()
             self._has_begun = True
         if scope["type"] not in ("http", "websocket"):
@@ -111,21 +112,21 @@ class AppServiceASGIMiddleware:
             line.write()
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app handle what is no request."""
+        """Pass a scope on that is neither http nor websocket."""
         if scope["type"] == "lifespan":
             self._trust.look_at_server()
         elif self._responder.requires_login:
             raise RuntimeError(
-                f"A connection of the type {scope['type']!r} is refused: nobody can be signed "
-                "in by it, and APPSVC_REQUIRE_LOGIN is set."
+                f"A connection of the type {scope['type']!r} is refused: APPSVC_REQUIRE_LOGIN is "
+                "set, and such a connection cannot carry a signed-in user."
             )
         await self.app(scope, receive, send)
 
     def _decide(self, scope: Scope) -> tuple[Scope, dict[str, Any]]:
-        """Decide about a request, unless that is done; return the app's scope and its environ."""
+        """Decide about a request, unless that is done; return the app's scope and environ."""
         environ = environ_of(scope)
         before = environ.get(REQUEST_KEY)
-        if before is not None:  # a mounted app has a root of its own
+        if before is not None:  # a mounted app has its own root path
             environ = {**environ, **_paths(scope)}
         self._trust.decide(environ)
         if environ[REQUEST_KEY] is not before:
@@ -151,16 +152,16 @@ class AppServiceASGIMiddleware:
     async def _reply(self, environ: dict[str, Any]) -> Reply | None:
         health = self._responder.find_health(environ)
         if health is not None and health.is_due():
-            import asyncio  # by now it is there; WSGI apps never need it
+            import asyncio  # the server has imported it already
 
-            # In a thread: this one may wait for checks, and the loop must not. All others are
-            # answered here, so that they do not fill the pool that the app's own threads are of.
+            # In a thread, as this request may wait for checks, which must not block the loop. All
+            # others are handled in the loop, so that they do not fill the app's thread pool.
             return await asyncio.to_thread(self._responder.reply, environ)
         return self._responder.reply(environ)
 
 
 def _read(scope: Scope) -> dict[str, Any]:
-    """Return a scope as an environ: what decisions look at, no body."""
+    """Return an environ for a scope, with the variables that decisions need, and without a body."""
     client = scope.get("client") or ("", None)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
@@ -175,9 +176,9 @@ def _read(scope: Scope) -> dict[str, Any]:
     server = scope.get("server") or ("", None)
     environ["SERVER_NAME"] = server[0] or ""
     for raw, value in scope.get("headers", ()):
-        if b"_" in raw:  # would pass for the one with hyphens, which the front end writes
+        if b"_" in raw:  # WSGI could not tell it from the front end's header with hyphens
             continue
-        # Upper case of bytes: of a text it would make SS of a sharp s, and X-ARR-SSL of another.
+        # Bytes are upper-cased: `str.upper` would turn a sharp s into SS, as in X-ARR-SSL.
         key = "HTTP_" + raw.upper().replace(b"-", b"_").decode("latin-1")
         text = value.decode("latin-1")
         if key not in environ:
@@ -188,9 +189,9 @@ def _read(scope: Scope) -> dict[str, Any]:
 
 
 def _paths(scope: Scope) -> dict[str, str]:
-    """Return SCRIPT_NAME and PATH_INFO; newer servers have `root_path` at the beginning of `path`.
+    """Return SCRIPT_NAME and PATH_INFO; in newer servers `path` begins with `root_path`.
 
-    So a path such as that of `Health` is looked for below the root, as under WSGI.
+    A path such as that of `Health` is therefore relative to the root, as under WSGI.
     """
     path, root = scope.get("path", ""), scope.get("root_path", "").rstrip("/")
     if root and f"{path}/".startswith(f"{root}/"):
@@ -199,14 +200,14 @@ def _paths(scope: Scope) -> dict[str, str]:
 
 
 def _latin(text: str) -> str:
-    """Return a text as PEP 3333 has it."""
+    """Return a text in the form of PEP 3333: its bytes as Latin-1 characters."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _restore(scope: Scope, came: Scope, original: Mapping[str, Any]) -> Scope:
-    """Return a scope with what was decided about as it came.
+    """Return a scope with the original values of everything that was decided.
 
-    All other headers stay: a middleware in between may have removed a client's, or set its own.
+    All other headers are kept: a middleware in between may have removed a client's, or set its own.
     """
     decided = {_header(key) for key in original if key.startswith("HTTP_")}
     headers = [pair for pair in scope.get("headers", ()) if pair[0].lower() not in decided]
@@ -220,12 +221,12 @@ def _restore(scope: Scope, came: Scope, original: Mapping[str, Any]) -> Scope:
 
 
 def _header(key: str) -> bytes:
-    """Return a variable's name as the header that ASGI spells."""
+    """Return the ASGI header name for a WSGI variable."""
     return key[5:].replace("_", "-").lower().encode("latin-1")
 
 
 def _write(scope: Scope, environ: dict[str, Any]) -> None:
-    """Put what was decided into a scope."""
+    """Write the decision into a scope."""
     info = environ[REQUEST_KEY]
     scope[REQUEST_KEY] = info
     scope[ORIGINAL_KEY] = environ[ORIGINAL_KEY]
@@ -244,7 +245,7 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
 
 
 def _changes(environ: Mapping[str, Any], original: Mapping[str, Any]) -> dict[bytes, str | None]:
-    """Return the headers that are another than they came, with their values, None for removed."""
+    """Return the headers that were changed, with their new values; None if removed."""
     return {
         _header(key): environ.get(key)
         for key, before in original.items()
@@ -255,7 +256,7 @@ def _changes(environ: Mapping[str, Any], original: Mapping[str, Any]) -> dict[by
 def _agreeing(
     headers: Iterable[tuple[bytes, bytes]], changed: Mapping[bytes, str | None]
 ) -> list[tuple[bytes, bytes]]:
-    """Return headers with those that were changed, without those removed or with underscores."""
+    """Return the headers with the changes applied, and without names with underscores."""
     kept = [
         (name, value) for name, value in headers if name.lower() not in changed and b"_" not in name
     ]
@@ -266,7 +267,7 @@ def _agreeing(
 
 
 async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> None:
-    """Send an answer; a WebSocket is refused before it is opened, as 403 at most servers."""
+    """Send a reply; a WebSocket is refused before it is accepted, with 403 by most servers."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
@@ -280,7 +281,7 @@ async def _send(scope: Scope, receive: Receive, send: Send, reply: Reply) -> Non
 
 
 def _counting(send: Send, line: Line) -> Send:
-    """Return a `send` that tells an access line what is answered."""
+    """Return a `send` that records the response's status and size in an access line."""
 
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""A server that is told to stop goes on for a moment, while the app's health responds 503.
+"""Delays the stop of a server for a moment, in which the app's health responds 503.
 
-Knows signals and the healths of this process. Must not know of servers: what one does at a stop is
-given, or is the handler that it has for SIGTERM.
+Knows signals and the healths of this process. Must not know of servers: the function that stops one
+is an argument, or the server's handler for SIGTERM.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 __all__ = ["delay", "find", "install", "install_everywhere", "warn_if_missing", "watch"]
 
 _healths: weakref.WeakSet[Health] = weakref.WeakSet()
-_begun: weakref.WeakSet[Health] = weakref.WeakSet()  # those whose time to drain has begun
+_begun: weakref.WeakSet[Health] = weakref.WeakSet()  # healths whose time to drain has started
 _IS_MISSING = (
     "This server stops without a time to drain, in which health responds 503: it calls the app in "
-    "threads, where no signal handler can be set. Call health.drain_on_sigterm() where the app is "
-    "made."
+    "threads, where no signal handler can be set. Call health.drain_on_sigterm() where your code "
+    "makes the app."
 )
 _NOT_HERE = (
-    "drain_on_sigterm() does nothing in a thread: call it in the main thread, where the app is "
-    "made or in a hook of the server's such as gunicorn's post_worker_init."
+    "drain_on_sigterm() does nothing in a thread: call it in the main thread, where your code "
+    "makes the app, or in a hook of the server such as gunicorn's post_worker_init."
 )
 
 
 def watch(health: Health) -> None:
-    """Have a health say that it drains when this process is told to stop."""
+    """Make a health respond 503 when this process is told to stop."""
     _healths.add(health)
 
 
 def find(path: str) -> Health | None:
-    """Return the health that this process has for a path, whichever middleware has it."""
+    """Return the health for a path in any middleware of this process, or None."""
     return next((health for health in list(_healths) if health.path == path), None)
 
 
 class _Delayed:
-    """Calls `stop` when the time to drain is over; at once if it has begun before."""
+    """Calls `stop` after the time to drain, or at once if that has started before."""
 
-    made_in = 0  # the process that has made the last one
+    made_in = 0  # the id of the process that has made the last instance
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop
@@ -70,15 +70,15 @@ class _Delayed:
 
 
 def delay(stop: Callable[[], None]) -> Callable[[], None]:
-    """Return what to call in place of `stop`, which must be one that any thread may call."""
+    """Return a function that calls `stop` after the time to drain; any thread may call `stop`."""
     return _Delayed(stop)
 
 
 def install() -> None:
-    """Put the time to drain before what the server does on SIGTERM.
+    """Put the time to drain before the server's handling of SIGTERM.
 
-    In the main thread only, in which alone a handler can be set; elsewhere, and where no server
-    handles SIGTERM, this does nothing. It does not hurt to call it again.
+    This does nothing in other threads than the main one, as Python sets handlers only there, and
+    nothing if no server handles SIGTERM. It may be called again.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -92,9 +92,10 @@ def install() -> None:
 
 
 def warn_if_missing() -> None:
-    """Log once that this process stops without a time to drain, if that needs a line of the user's.
+    """Log once that this process stops without a time to drain, if the user's code must set it up.
 
-    Called in a request, after `install`: where this is the main thread, no server handles SIGTERM.
+    Call this in a request, after `install`: in the main thread, `install` has set it up, or no
+    server handles SIGTERM.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread and _Delayed.made_in != os.getpid():
@@ -102,9 +103,9 @@ def warn_if_missing() -> None:
 
 
 def install_everywhere() -> None:
-    """Do as `install` does, also where no server handles SIGTERM, or does so only later.
+    """Do as `install` does, even if no server handles SIGTERM, or handles it only later.
 
-    Where none does, the process ends by SystemExit when the time is over.
+    If none handles it, the process ends by SystemExit after the time to drain.
     """
     if threading.current_thread() is not threading.main_thread():
         notices.warn_once(_NOT_HERE)
@@ -121,7 +122,7 @@ def _exit(number: int, _frame: Any) -> None:
 
 
 class _Handler:
-    """A handler of SIGTERM before another one."""
+    """A handler of SIGTERM that calls the previous handler after the time to drain."""
 
     def __init__(self, before: Callable[[int, Any], Any]) -> None:
         self._before = before
@@ -135,15 +136,15 @@ class _Handler:
             self._delayed()
 
     def _go_on(self) -> None:
-        # Any thread may be here, and the other one is for the main thread alone.
+        # This may run in any thread, but the previous handler must run in the main thread.
         self._over = True
         signals.signal_self(signal.SIGTERM)
 
 
 def _is_of_a_loop(handler: Callable[..., Any]) -> bool:
-    """Return whether an event loop handles the signal: it hears of it before any handler does.
+    """Return whether an event loop handles the signal, by the handler that it sets.
 
-    asyncio's has a handler that does nothing, uvloop's is a method of the loop.
+    asyncio sets a handler that does nothing, uvloop a method of the loop.
     """
     owner = getattr(handler, "__self__", None)
     module: str = getattr(handler, "__module__", None) or ""
@@ -151,11 +152,11 @@ def _is_of_a_loop(handler: Callable[..., Any]) -> bool:
 
 
 def _install_in_loop() -> None:
-    """Do what `install` does for the loop that runs here, if it can be known how that stops.
+    """Put the time to drain before the stop of the running loop, if its way to stop can be found.
 
-    asyncio's own loops show by what they handle a signal, others do not.
+    asyncio's own loops show the function that handles a signal, others do not.
     """
-    import asyncio  # by now it is there
+    import asyncio  # the server has imported it already
 
     try:
         loop = asyncio.get_running_loop()

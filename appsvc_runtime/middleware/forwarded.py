@@ -1,10 +1,10 @@
-"""What a front end reported, read from header values: scheme, client, host, and who may report.
+"""Parses forwarded headers: scheme, client and host; and tells which peers are trusted.
 
-Pure: strings in, values out, and no function here raises on any header. Must not know of WSGI,
-sockets or the process's environment. Lists are read by *hops*, counted from the right: each proxy
-appends what it saw, so the entry that the outermost trusted proxy wrote is the `hops`-th from the
-right, and everything left of it came from the client. A list of addresses that is shorter names no
-client: its first entry could be one that a client wrote who went past the outer proxy.
+Pure: strings in, values out; no function here raises for any header. Must not know of WSGI, sockets
+or the process's environment. Lists are read by *hops*, counted from the right: each proxy appends
+the peer that it saw, so the entry of the outermost trusted proxy is the `hops`-th from the right,
+and the client may have written all entries left of it. A list of addresses that is shorter names no
+client: a client that bypassed the outer proxy could have written its first entry.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ __all__ = [
 _BLANKS = " \t"
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-# Written out: a repeated group takes longer.
+# Not a repeated group, which is slower.
 _IPV4 = rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}"
-# 1 to 65535, so that a match needs no second look.
+# 1 to 65535, so that a match needs no further check.
 _PORT = (
     r"(?:[1-5][0-9]{0,4}|[1-9][0-9]{0,3}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
 
-# The one shape App Service sends: canonical already, so a match needs no further parsing.
+# The only form that App Service sends: canonical already, so that a match needs no more parsing.
 _ipv4_client = re.compile(rf"({_IPV4})(?::({_PORT}))?").fullmatch
 _IPV4_ONLY = re.compile(_IPV4)
 _BRACKETED = re.compile(rf"\[([0-9A-Fa-f:.]+)\](?::({_PORT}))?")
-# Keeps ipaddress from seeing zone ids and very long text.
+# Zone ids and very long texts do not match, so that `ipaddress` never gets them.
 _IPV6_SHAPE = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
-# Letters, digits, hyphens and underscores: what browsers send and Django accepts, with the lengths
+# Letters, digits, hyphens and underscores, which browsers send and Django accepts, with the lengths
 # of RFC 1035.
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _HOST = re.compile(
     rf"(?P<name>{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>{_PORT}))?"
 )
 _MAX_HOST = 253
-# Nobody's chain of proxies is that long; the rest, unsplit, is no scheme.
+# No chain of proxies is longer; the rest stays one string, which is not a scheme.
 _MAX_EXTRA = 64
 
 
 class HostHeader(NamedTuple):
-    """A host as a client may write it: the `value` whole, its `name`, and its `port` or None."""
+    """A Host header's `value`, the `name` in it, and the `port` in it or None."""
 
     value: str
     name: str
@@ -69,21 +69,21 @@ class HostHeader(NamedTuple):
 
 
 def last_hop(value: str, hops: int) -> str:
-    """Return the entry of a comma-separated list that `hops` trusted proxies vouch for.
+    """Return the `hops`-th entry from the right of a comma-separated list; "" if it is shorter.
 
-    "" if the list is shorter.
+    The outermost of `hops` trusted proxies wrote that entry.
     """
     entries = value.rsplit(",", hops)
     return entries[-hops].strip(_BLANKS) if len(entries) >= hops else ""
 
 
 def read_scheme(value: str, hops: int) -> str:
-    """Read `X-Forwarded-Proto`: "https" only where every sign says so, else "http".
+    """Return "https" or "http" by the `hops`-th entry from the right of `X-Forwarded-Proto`.
 
-    With two hops `https, http` is https: the second proxy saw plain HTTP from the first. A shorter
-    list counts from its first entry, because front ends overwrite this header rather than append.
-    Entries beyond the trusted ones are duplicates of the header or come from the client; where they
-    disagree with the trusted one the scheme is http.
+    With two hops `https, http` is https: the second proxy saw plain http from the first. In a
+    shorter list the first entry counts, because front ends overwrite this header rather than append
+    to it. Entries left of the trusted ones are duplicates of the header or come from the client; if
+    they differ from the trusted one, the scheme is http.
     """
     entries = value.lower().rsplit(",", hops)
     if len(entries) <= hops:
@@ -102,8 +102,8 @@ def read_scheme(value: str, hops: int) -> str:
 def read_address(text: str) -> str | None:
     """Return the canonical form of an IPv4 or IPv6 address, or None.
 
-    IPv4-mapped addresses become the IPv4 ones they are. Leading zeros (octal to some) and zone ids
-    (only meaningful on one machine) are no addresses.
+    An IPv4-mapped IPv6 address becomes the IPv4 address. Addresses with leading zeros (octal to
+    some programs) or zone ids (only meaningful on one machine) are not accepted.
     """
     return text if _IPV4_ONLY.fullmatch(text) else _read_ipv6(text)
 
@@ -112,7 +112,7 @@ def _read_ipv6(text: str) -> str | None:
     return _parse_ipv6(text) if _IPV6_SHAPE.fullmatch(text) else None
 
 
-@functools.lru_cache(maxsize=1024)  # of short texts alone: no client can make it grow
+@functools.lru_cache(maxsize=1024)  # only for short texts, so that no client can make it grow
 def _parse_ipv6(text: str) -> str | None:
     try:
         address = ipaddress.IPv6Address(text)
@@ -122,24 +122,23 @@ def _parse_ipv6(text: str) -> str | None:
 
 
 def read_client(value: str | None, hops: int) -> tuple[str, str | None] | None:
-    """Read `X-Forwarded-For`: the client's canonical address and its port if one is given.
+    """Return the client in `X-Forwarded-For`: its canonical address, and its port or None.
 
-    None without a header, if the list has fewer entries than `hops`, and for what `read_endpoint`
-    does not read.
+    None if the header is missing, has fewer entries than `hops`, or names no valid address.
     """
     if value is None:
         return None
     match = _ipv4_client(value) if hops == 1 else None
-    if match is not None:  # most of them: a list of one, which need not be taken apart
+    if match is not None:  # the usual case: one entry, which need not be split
         return match.groups()  # type: ignore[return-value]
     return read_endpoint(last_hop(value, hops))
 
 
 def read_endpoint(entry: str) -> tuple[str, str | None] | None:
-    """Read one address, with or without a port and blanks around it.
+    """Return the address and port in one entry, which may have blanks around it.
 
-    Takes `1.2.3.4`, `1.2.3.4:5678` (as App Service writes it), `[2001:db8::1]:443`,
-    `[2001:db8::1]` and `2001:db8::1`. Anything else gives None.
+    Accepts `1.2.3.4`, `1.2.3.4:5678` (as App Service writes it), `[2001:db8::1]:443`,
+    `[2001:db8::1]` and `2001:db8::1`. The result for any other text is None.
     """
     entry = entry.strip(_BLANKS)
     match = _ipv4_client(entry)
@@ -151,8 +150,8 @@ def read_endpoint(entry: str) -> tuple[str, str | None] | None:
 
 
 def read_host(value: str) -> HostHeader | None:
-    """Read a host with or without a port; None for what is no host (`a@b`, `x:99999`, `a,b`)."""
-    # With a port and brackets; the pattern is not tried on 60 KB.
+    """Return a host with or without a port; None if it is invalid (`a@b`, `x:99999`, `a,b`)."""
+    # 8 more characters for a port and brackets; the pattern is not tried on a text of 60 KB.
     match = _HOST.fullmatch(value) if len(value) <= _MAX_HOST + 8 else None
     if match is None or len(match["name"]) > _MAX_HOST:
         return None
@@ -162,11 +161,11 @@ def read_host(value: str) -> HostHeader | None:
 
 
 class TrustedPeers:
-    """The peers that are trusted: `address in peers`.
+    """The trusted peers; `address in peers` is whether one is trusted.
 
     `networks` are addresses (`10.0.0.4`), networks (`10.0.0.0/8`) and `*` for every peer, even one
     without an address (a Unix socket), as an iterable or as one comma-separated string. Raises
-    ConfigError for anything else.
+    ConfigError for any other entry.
     """
 
     def __init__(self, networks: Iterable[str] | str) -> None:

@@ -1,8 +1,8 @@
-"""The request among a view's arguments, by the classes of frameworks, and a refusal in their form.
+"""Finds the request among a view's arguments, and refuses it in the form of its framework.
 
-Only real request objects count, by their class: a form or a JSON body can have any attribute that a
-request has. Classes are looked up in modules that are loaded already, so that no framework is
-imported. Must not know who is signed in.
+Only instances of the frameworks' request classes count: a form or a JSON body can have any
+attribute that a request has. The classes are looked up in modules that are loaded already, so that
+no framework is imported. Must not know who is signed in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .response import Reply
 
-    # Returns the framework's response, or raises what the framework makes a response of.
+    # Returns the framework's response, or raises an exception that the framework turns into one.
     Respond: TypeAlias = Callable[[Reply], Any]
 
 __all__ = ["find_request", "is_a", "is_async", "show_signature"]
@@ -31,10 +31,10 @@ _POLICY_VIOLATION = 1008
 def find_request(
     arguments: Iterable[Any], view: Callable[..., Any], wrapper: Callable[..., Any]
 ) -> tuple[dict[str, Any], Respond] | None:
-    """Return the environ of a view's request and how to refuse it; None without a request.
+    """Return the environ of a view's request and a function that refuses it; None without one.
 
-    `wrapper` is what stands in for `view`: it is told apart from a dependency by it. Without a
-    request among the arguments Flask's current one is taken, if one is being handled here.
+    `wrapper` is the function that replaces `view`; it serves to tell a view from a dependency. If
+    no argument is a request, Flask's current request is used, if there is one.
     """
     arguments = tuple(arguments)
     for value in arguments:
@@ -51,41 +51,41 @@ def find_request(
         if is_a(value, "werkzeug.wrappers.request", "Request"):
             return value.environ, _werkzeug
     flask = sys.modules.get("flask")
-    # Flask may be installed, or even used, beside the framework whose view this is.
+    # Flask may be imported, or even used, together with another framework that has this view.
     if flask is not None and flask.has_request_context():
         return flask.request.environ, _werkzeug
     return None
 
 
 def is_async(view: Callable[..., Any]) -> bool:
-    """Return whether a framework awaits what a view returns."""
+    """Return whether a framework awaits a view's result."""
     if inspect.iscoroutinefunction(view):
         return True
     if inspect.iscoroutinefunction(getattr(view, "__call__", None)):  # noqa: B004 - the method
         return True
-    # Django marks the views that it makes of async classes.
+    # Django marks the view functions of async class-based views.
     marked = getattr(sys.modules.get("asgiref.sync"), "iscoroutinefunction", None)
     return marked is not None and bool(marked(view))
 
 
 def show_signature(view: Callable[..., Any], wrapper: Callable[..., Any]) -> None:
-    """Let a wrapper show its view's parameters, with types where the view's are written as text.
+    """Set a wrapper's signature to its view's, with annotations that are strings evaluated.
 
-    FastAPI reads them; its older releases look for the names in the wrapper's own module.
+    FastAPI reads the signature; its older releases look up names in the wrapper's own module.
     """
-    with contextlib.suppress(Exception):  # a name that is defined later, or for type checkers only
+    with contextlib.suppress(Exception):  # a name may be defined later, or for type checkers only
         wrapper.__signature__ = inspect.signature(view, eval_str=True)  # type: ignore[attr-defined]
 
 
 def is_a(value: Any, module: str, name: str) -> bool:
-    """Return whether a value's class is one of a loaded module's, or made from it."""
+    """Return whether a value's class is `name` of a module, or a subclass; load no module."""
     found = getattr(sys.modules.get(module), name, None)
     # Not isinstance: a value may claim another class, as mocks do.
     return isinstance(found, type) and issubclass(type(value), found)
 
 
 def _django_environ(request: Any) -> dict[str, Any]:
-    """Return what the middleware has decided about Django's request, under WSGI or ASGI."""
+    """Return the environ of Django's request, with the middleware's decision; WSGI or ASGI."""
     if is_a(request, "django.core.handlers.asgi", "ASGIRequest"):
         from .asgi import environ_of
 
@@ -95,9 +95,9 @@ def _django_environ(request: Any) -> dict[str, Any]:
 
 
 def _is_async_class_view(view: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
-    """Return whether a view is a method of a class of Django's whose handlers are async.
+    """Return whether a view is a plain method of a Django class-based view with async handlers.
 
-    Such a class's `dispatch` is a plain function that returns what Django then awaits.
+    Such a class's `dispatch` is a plain function that returns an awaitable.
     """
     bound = getattr(getattr(view, "func", view), "__self__", None)  # as method_decorator calls it
     for owner in (bound, *arguments[:1]):
@@ -107,7 +107,7 @@ def _is_async_class_view(view: Callable[..., Any], arguments: tuple[Any, ...]) -
 
 
 def _is_endpoint(endpoint: Any, wrapper: Callable[..., Any]) -> bool:
-    """Return whether a route's endpoint is a wrapped view, under whatever other decorators."""
+    """Return whether a route's endpoint is `wrapper`, perhaps inside other decorators."""
     if inspect.isclass(endpoint):  # HTTPEndpoint, whose methods are the views
         return getattr(endpoint, getattr(wrapper, "__name__", ""), None) is wrapper
     for _ in range(_MAX_WRAPPED):
@@ -123,14 +123,14 @@ def _is_endpoint(endpoint: Any, wrapper: Callable[..., Any]) -> bool:
 
 
 def _starlette(reply: Reply, scope: Any, wrapper: Callable[..., Any]) -> Any:
-    """Return a response where this is the view itself; raise where its result is used otherwise.
+    """Return a response if the wrapper is the view itself, else raise an exception.
 
-    What a dependency of FastAPI's returns is a value to the view, which would run with it.
+    FastAPI would pass the result of a dependency to the view as a value, and run the view.
     """
     from starlette import exceptions, responses  # type: ignore[import-not-found,unused-ignore]
 
     status, headers = int(reply.status[:3]), dict(reply.headers)
-    if scope["type"] == "websocket":  # before it is accepted: 403 at most servers
+    if scope["type"] == "websocket":  # not accepted yet: most servers respond with 403
         raise exceptions.WebSocketException(_POLICY_VIOLATION)
     if _is_endpoint(scope.get("endpoint"), wrapper):
         return responses.Response(reply.body, status_code=status, headers=headers)

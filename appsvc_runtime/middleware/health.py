@@ -1,11 +1,11 @@
-"""How the app is: named checks with time limits, run side by side, remembered for a while.
+"""The app's health: named checks with time limits, run in parallel, with cached outcomes.
 
     health = Health("/healthz", checks={"database": lambda: connection.execute("SELECT 1")})
     application = AppServiceMiddleware(application, health=health)
 
-A check is any function: one that raises, returns False, or takes too long is a failing check, and
-never a failing request. Checks cannot be used to keep a server busy: one request at a time waits
-for a run, all others get the last outcome at once. Must not know of WSGI or ASGI.
+A check is any function. It fails if it raises, returns False, or takes too long; the request itself
+does not fail. Clients cannot keep a server busy with checks: one request at a time waits for a run,
+all others get the last outcome at once. Must not know of WSGI or ASGI.
 Source of the token: AD, monitor-instances-health-check.
 """
 
@@ -33,12 +33,12 @@ __all__ = ["TOKEN_HEADER", "Health", "Outcome"]
 
 TOKEN_HEADER = "x-ms-auth-internal-token"
 _HEALTHY, _FAILING, _DRAINING, _UNKNOWN = "healthy", "failing", "draining", "unknown"
-# Where a process handles one request at a time, whoever waits keeps every page waiting.
+# Seconds. If a process handles one request at a time, a request that waits blocks all others.
 _PATIENCE = 0.25
 
 
 class Outcome(NamedTuple):
-    """How a check went: `problem` is "" for well, else in a word why not; never a message."""
+    """The outcome of a check: `problem` is "" if it passed, else one word; never a message."""
 
     problem: str
     seconds: float
@@ -47,20 +47,21 @@ class Outcome(NamedTuple):
 class Health:
     """Responds for `path` with 200 or 503.
 
-    `checks` are functions by their names; each has `timeout` seconds, or its own as a pair of
-    function and seconds. They are run at most once in `cache_seconds`, however many ask. One
+    `checks` are functions by their names. Each has `timeout` seconds, or its own limit as a pair of
+    function and seconds. They run at most once in `cache_seconds`, for any number of requests. One
     request at a time waits for a run; meanwhile the others get the last outcome, or 503 `unknown`
     before the first run has ended. A check that hangs is not started again before it has ended.
-    Told to stop by SIGTERM, the server first goes on for `drain_seconds` while this responds 503,
-    so that the load balancer turns to others; the host must give that much time
-    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). That needs one line more, `health.drain_on_sigterm()`,
-    under waitress, gunicorn with threads and granian with a WSGI app where they are started
-    without an entry point of this package: they call the app in threads, and Python lets a handler
-    be set in the main thread alone. All others need none: the middleware sets it with the first
-    request or the ASGI lifespan. Making a Health or a middleware sets nothing.
 
-    `environ`: the process's variables, `os.environ` by default, of which
-    WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for what cannot be used.
+    After SIGTERM the server continues for `drain_seconds` while the health responds 503, so that
+    the load balancer uses other instances; the host must allow that time
+    (`WEBSITES_CONTAINER_STOP_TIME_LIMIT`). Under waitress, gunicorn with threads and granian with a
+    WSGI app, if they are started without an entry point of this package, that needs a call of
+    `health.drain_on_sigterm()`: they call the app in threads, and Python sets handlers only in the
+    main thread. In all other cases the middleware sets the handler at the first request or the ASGI
+    lifespan. Making a Health or a middleware sets no handler.
+
+    `environ`: the process's variables, `os.environ` by default, from which
+    WEBSITE_AUTH_ENCRYPTION_KEY is read. Raises ConfigError for arguments that cannot be used.
     """
 
     @drop_frames
@@ -76,7 +77,7 @@ class Health:
     ) -> None:
         if not path.startswith("/") or "?" in path:
             raise ConfigError(
-                f"The health path {path!r} is no path.", hint="Write it with a slash: /healthz."
+                f"The health path {path!r} is not a path.", hint="Write it with a slash: /healthz."
             )
         self.path = path
         self._checks = {
@@ -94,17 +95,17 @@ class Health:
         self.draining = False
 
     def drain(self) -> None:
-        """Answer 503 from now on, so that the load balancer sends nobody any more."""
+        """Respond 503 from now on, so that the load balancer sends no more requests."""
         self.draining = True
 
     def drain_on_sigterm(self) -> None:
-        """Let SIGTERM begin the time to drain; what the server does on SIGTERM follows it.
+        """Start the time to drain on SIGTERM, before the server's own handling of the signal.
 
-        Call it in the main thread, where the app is made: in a thread it only logs a warning. A
-        server that sets its handlers after that, as gunicorn does with `--preload`, needs it in a
-        hook of each worker's (`post_worker_init`). Where no server handles SIGTERM the process
-        ends by SystemExit, with which waitress finishes running requests. It does not hurt to call
-        it where it is not needed.
+        Call this in the main thread, where your code makes the app; in other threads it only logs a
+        warning. If a server sets its handlers later, as gunicorn does with `--preload`, call it in
+        a hook of each worker (`post_worker_init`). If no server handles SIGTERM, the process ends
+        by SystemExit, on which waitress finishes running requests. A call that is not needed does
+        no harm.
         """
         from . import drain
 
@@ -112,20 +113,20 @@ class Health:
         drain.install_everywhere()
 
     def is_authentic(self, token: str) -> bool:
-        """Return whether a token is the platform's; never where there is no key to tell by."""
+        """Return whether a token is the platform's; False if the platform's key is not set."""
         if not self._token:
             return False
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
 
     def is_due(self) -> bool:
-        """Return whether `outcomes` may wait now: the checks are to be run, and nobody does it."""
+        """Return whether `outcomes` may block now: checks are due, and no caller runs them."""
         return self._is_stale() and not self._lock.locked()
 
     def outcomes(self, *, patience: float = math.inf) -> dict[str, Outcome] | None:
-        """Return how each check went in the last run; None before the first has ended.
+        """Return each check's outcome in the last run; None before the first run has ended.
 
-        Runs the checks if that is due and no other caller does, and waits for them, but not longer
-        than `patience` seconds: a later caller collects what they come to. Never raises.
+        If the checks are due and no other caller runs them, run them and wait for them, but no
+        longer than `patience` seconds; a later caller then collects their outcomes. Never raises.
         """
         if self._is_stale() and self._lock.acquire(blocking=False):
             try:
@@ -135,11 +136,11 @@ class Health:
         return self._outcomes
 
     def answer(self, *, details: bool, at_once: bool = False) -> tuple[str, bytes]:
-        """Return status and JSON; the checks' names and times only with `details`.
+        """Return status and JSON, with the checks' names and times only with `details`.
 
-        `at_once`: this process handles one request at a time, and none should wait here for long.
+        `at_once`: this process handles one request at a time, so that none should wait here long.
         """
-        # A stopping instance calls nothing any more.
+        # An instance that stops runs no more checks, unless details are requested.
         outcomes: dict[str, Outcome] | None = {}
         if not self.draining or details:
             outcomes = self.outcomes(patience=_PATIENCE if at_once else math.inf)
@@ -169,8 +170,8 @@ class Health:
         return self._outcomes is None or time.monotonic() - self._ended >= self._cache_seconds
 
     def _run(self, until: float) -> None:
-        """Run the checks to their end or until a moment; only under the lock."""
-        # What an impatient caller began comes first, and may be old by now.
+        """Run the checks to their end, or until the time `until`; the caller must hold the lock."""
+        # A run that an earlier caller did not wait for comes first; its outcomes may be old by now.
         self._collect(until)
         if self._is_stale() and not self._is_running:
             self._is_running = True
@@ -179,7 +180,7 @@ class Health:
             self._collect(until)
 
     def _collect(self, until: float) -> None:
-        """Wait for the run that is under way, if there is one, and keep what it came to."""
+        """Wait for the current run, if there is one, and store its outcomes."""
         if not self._is_running:
             return
         checks = self._checks.values()
@@ -191,7 +192,7 @@ class Health:
         self._tell(self._outcomes)
 
     def _tell(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Log when checks begin to fail, and when none fails any more."""
+        """Log when checks start to fail, and when none fails any more."""
         failing = ", ".join(
             f"{name} ({outcome.problem})" for name, outcome in outcomes.items() if outcome.problem
         )
@@ -208,7 +209,7 @@ class Health:
 
 
 class _Check:
-    """One check; at most one thread at a time is in it."""
+    """One check; at most one thread at a time runs it."""
 
     def __init__(self, name: str, call: Callable[[], Any], seconds: float) -> None:
         self.name = name
@@ -220,32 +221,32 @@ class _Check:
         self._seconds = 0.0
 
     def start(self) -> None:
-        """Begin, unless an earlier one has not come back yet."""
+        """Start the check in a thread, unless an earlier run has not ended yet."""
         if self._running is not None and self._running.is_alive():
             return
         self._problem, self._began = None, time.monotonic()
         self._running = threading.Thread(target=self._run, name=f"health-{self.name}", daemon=True)
         try:
             self._running.start()
-        except RuntimeError:  # no more threads can be had
+        except RuntimeError:  # the system allows no more threads
             self._running, self._problem, self._ended = None, "no thread", self._began
 
     def wait(self, until: float) -> bool:
-        """Wait until a moment at most; return whether it has ended, or its time is over."""
+        """Wait no longer than until `until`; return whether the check has ended or timed out."""
         due = self._began + self.seconds
         if self._running is not None:
             self._running.join(max(0.0, min(due, until) - time.monotonic()))
         return self._problem is not None or until >= due or time.monotonic() >= due
 
     def ended(self) -> float:
-        """Return for which moment the outcome holds: its end, or now while it hangs."""
+        """Return the time that the outcome is from: the check's end, or now while it hangs."""
         return time.monotonic() if self._problem is None else self._ended
 
     def outcome(self) -> Outcome:
-        """Return how it went, once `wait` has returned True."""
+        """Return the outcome; only after `wait` has returned True."""
         if self._problem is None:
             return Outcome("timeout", time.monotonic() - self._began)
-        # It may have ended late, with nobody waiting.
+        # It may have ended too late, when no caller waited.
         return Outcome("timeout" if self._seconds > self.seconds else self._problem, self._seconds)
 
     def _run(self) -> None:
@@ -257,7 +258,7 @@ class _Check:
             if found is False:
                 problem = "False"
         except BaseException as error:
-            # The name of its kind: its message may hold an address or a password.
+            # Only the class name: the message may hold an address or a password.
             problem = type(error).__name__
         self._ended = time.monotonic()
         self._seconds = self._ended - self._began
@@ -270,7 +271,8 @@ def _make_check(
     call, seconds = check if isinstance(check, tuple) else (check, timeout)
     if not callable(call) or not 0 < seconds < math.inf:
         raise ConfigError(
-            f"The health check {name!r} is no function, or its seconds no number above 0.",
+            f"The health check {name!r} is not a function, or its seconds are not a number above "
+            "0.",
             hint="Write it as a function, or as a pair of function and seconds.",
         )
     return _Check(name, call, seconds)

@@ -1,7 +1,7 @@
-"""`https_only`: the answer to a plain request, and the header that makes browsers remember.
+"""`https_only`: the redirect of a plain http request, and Strict-Transport-Security.
 
-Pure WSGI, loaded by the middleware where it is switched on. Must not know of trust: the scheme has
-been decided before.
+Pure WSGI, loaded by the middleware if it is switched on. Must not know of trust: the scheme is
+decided before.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_hsts", "redirect"]
 
-# What RFC 3986 allows in a path and in a query as it is; "%" stands only in the query, which
-# arrives still encoded.
+# Characters that RFC 3986 allows unescaped in a path and in a query. "%" is only in the second, as
+# the query arrives still encoded.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?%"
 
@@ -42,9 +42,9 @@ def add_hsts(start_response: StartResponse, value: str) -> StartResponse:
 
 
 def redirect(environ: WSGIEnvironment, site_host: str) -> Reply:
-    """Return 308 to the same address by https, or 400 if the client named no usable host.
+    """Return a 308 redirect to the same URL with https, or 400 for a malformed host.
 
-    `site_host` is the site's own name, for the clients that send no Host at all.
+    `site_host` is the site's own name, used if the client sends no Host.
     """
     host = read_host(environ.get("HTTP_HOST") or site_host)
     if host is None:
@@ -55,9 +55,9 @@ def redirect(environ: WSGIEnvironment, site_host: str) -> Reply:
         ),
         safe=_PATH_SAFE,
     )
-    if not path.startswith("/"):  # else it would go on the host's name
+    if not path.startswith("/"):  # else it would extend the host's name
         path = f"/{path}"
     query = quote(environ.get("QUERY_STRING", "").encode("latin-1", "replace"), safe=_QUERY_SAFE)
-    # The port is dropped: the one in a plain request is not where https is.
+    # The port is dropped: a plain http request names the port for http.
     target = f"https://{host.name}{path}{'?' if query else ''}{query}"
     return make_reply("308 Permanent Redirect", b"Use https.\n", ("Location", target))

@@ -1,6 +1,6 @@
-"""Server variables that IIS sets, as wfastcgi passes them on: the scheme and the path.
+"""Reads IIS's server variables for scheme and path, as wfastcgi passes them on.
 
-Environs in and out. Loaded by a middleware that is not inert. Must not know who is trusted.
+Takes and changes environs. Loaded by a middleware that is not inert. Must not know who is trusted.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def server_scheme(environ: dict[str, Any]) -> str:
 
 
 def repair_path(environ: dict[str, Any], original: dict[str, Any]) -> None:
-    """Decode the path that wfastcgi copied from `X-Original-URL` as it stands there; once.
+    """Decode PATH_INFO, once for a request: wfastcgi copies it undecoded from `X-Original-URL`.
 
-    PEP 3333 wants PATH_INFO decoded, and App Service's front end sends that header always: without
-    this no app behind wfastcgi gets a request for a path with a blank or an accent in it.
+    PEP 3333 requires a decoded PATH_INFO, and App Service's front end always sends that header.
+    Without this, an app behind wfastcgi never sees the right path if it has a blank or an accent.
     """
     if "HTTP_X_ORIGINAL_URL" not in environ or "PATH_INFO" in original:
         return

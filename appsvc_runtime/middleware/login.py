@@ -1,8 +1,8 @@
-"""Requests that need a sign-in: refused with 401, 403, or sent to the platform's own sign-in.
+"""Refuses requests without the required sign-in: 401, 403, or a redirect to the platform's sign-in.
 
-Pure decisions over an environ that the middleware has seen. Must not know of frameworks:
-`signed_in` does. No path is let through: what is below `/.auth/` is the platform's, and a request
-for it that reaches the app has not been through the platform.
+Pure decisions about an environ that the middleware has handled. Must not know of frameworks, which
+`signed_in` does. No path is exempt: paths below `/.auth/` are the platform's, and a request for one
+that reaches the app has bypassed the platform.
 Source: AD, configure-authentication-customize-sign-in-out.
 """
 
@@ -37,20 +37,20 @@ __all__ = [
 
 UNAUTHORIZED = "401"
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
-# The sign-in of X is at /.auth/login/x; its users have come as `twitter` since before.
+# The sign-in of X is at /.auth/login/x; its users' provider is still `twitter`.
 _ALIASES = {"x": "twitter"}
 _warned: set[str] = set()
 
 
 class Requirement(NamedTuple):
-    """Who may pass: users of one of `providers` (any if empty) with one of `roles` (likewise)."""
+    """The users who may pass: of one of `providers`, with one of `roles`; empty allows any."""
 
     providers: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
 
 
 class Refusal(NamedTuple):
-    """A response in place of the app's: `status`, where to go ("" for nowhere), and why."""
+    """A response in place of the app's: status, redirect target or "", text for the user or ""."""
 
     status: str
     location: str = ""
@@ -60,8 +60,8 @@ class Refusal(NamedTuple):
 def require(to: str, roles: Iterable[str] | str | None = None) -> Requirement:
     """Return the requirement that `to` (`401`, `aad`, `aad,google`) and `roles` describe.
 
-    `roles` is one role or several; None for no condition. Raises ConfigError for what cannot be
-    used: a condition that would hold for nobody or for everybody by mistake is refused.
+    `roles` is one role or several; None for no condition. Raises ConfigError for values that cannot
+    be used, such as an empty list, which would by mistake refuse or allow all users.
     """
     try:
         text = option_parsers.parse_login(to) if isinstance(to, str) else ""
@@ -69,7 +69,7 @@ def require(to: str, roles: Iterable[str] | str | None = None) -> Requirement:
         text = ""
     if not text:
         raise ConfigError(
-            "A sign-in is required that is neither 401 nor the name of a provider.",
+            "The required sign-in is neither 401 nor the name of a provider.",
             hint='Write "401", "aad" or "aad,google", as in signed_in("aad").',
         )
     providers = () if text == UNAUTHORIZED else tuple(text.split(","))
@@ -80,18 +80,19 @@ def _read_roles(roles: Iterable[str] | str) -> tuple[str, ...]:
     wanted = (roles,) if isinstance(roles, str) else tuple(roles)
     if not wanted or not all(isinstance(role, str) and role for role in wanted):
         raise ConfigError(
-            "A sign-in is required with roles that are empty or not text.",
-            hint='Write roles=["admin"], or leave roles out to let in every signed-in user.',
+            "The roles of the required sign-in are empty or not text.",
+            hint='Write roles=["admin"], or leave roles out to allow every signed-in user.',
         )
     return wanted
 
 
 def login_url(provider: str, path: str, query: str = "") -> str:
-    r"""Return where a provider's sign-in begins, which comes back to a path of this site.
+    r"""Return the URL of a provider's sign-in, which leads back to a path of this site.
 
-    `path` and `query` as they stand in an environ. Never leads to another site: what would be read
-    as one (`//evil.example`, `/\evil.example`) becomes a path. Nor to the platform's own pages, by
-    which a link could sign a user out again: these become `/`.
+    `path` and `query` are as in an environ. The result never leads back to another site: a path
+    that browsers read as one (`//evil.example`, `/\evil.example`) becomes a path of this site. It
+    never leads back to the platform's own pages either, one of which would sign the user out again:
+    these become `/`.
     """
     target = quote(path.encode("latin-1", "replace"), safe=_PATH_SAFE)
     target = "/" + target.lstrip("/")
@@ -105,11 +106,11 @@ def login_url(provider: str, path: str, query: str = "") -> str:
 
 
 def refuse(environ: WSGIEnvironment, requirement: Requirement) -> Refusal | None:
-    """Return the refusal for a request that may not pass; None for one that may.
+    """Return the refusal for a request that may not pass; None for a request that may.
 
-    A user who is signed in by another provider or has none of the roles gets 403, with the address
-    of the right sign-in: a redirect could go round in a circle. Only a page that can be requested
-    again (GET, HEAD) is come back to after the sign-in.
+    A user of another provider gets 403 with the URL of the right sign-in, as a redirect could loop.
+    A user with none of the roles gets 403. The sign-in leads back to the page only if that can be
+    requested again (GET, HEAD).
     """
     info = environ.get("appsvc.request")
     if info is None:
@@ -128,25 +129,25 @@ def refuse(environ: WSGIEnvironment, requirement: Requirement) -> Refusal | None
 
 
 def _is_provided(principal: Principal, providers: tuple[str, ...]) -> bool:
-    """Return whether a user is signed in by one of some providers, any if there are none."""
+    """Return whether a user's provider is one of `providers`; if these are empty, return True."""
     provider = principal.provider.lower()
     named = [_ALIASES.get(name, name) for name in providers]
     return not named or _ALIASES.get(provider, provider) in named
 
 
 def refuse_for_site(environ: WSGIEnvironment, requirement: Requirement) -> Refusal | None:
-    """Return the refusal for a request to a site that needs a sign-in; None for one that may pass.
+    """Return the refusal for a request to a site that needs a sign-in; None if it may pass.
 
     A path below `/.auth/` is 404 for every user: a redirect to a sign-in that the platform does not
-    answer would go round in a circle.
+    serve would loop.
     """
     if _is_platforms(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")):
-        return Refusal("404 Not Found", advice="App Service authentication does not answer here.")
+        return Refusal("404 Not Found", advice="App Service authentication does not respond here.")
     return refuse(environ, requirement)
 
 
 def reply(refusal: Refusal) -> Reply:
-    """Return the response that a refusal is."""
+    """Return the response for a refusal."""
     headers = [("Cache-Control", "no-store")]
     if refusal.location:
         headers.append(("Location", refusal.location))
@@ -157,7 +158,7 @@ def reply(refusal: Refusal) -> Reply:
 
 
 def _sign_in(environ: WSGIEnvironment, requirement: Requirement) -> str:
-    """Return the address of the first provider's sign-in, which comes back to this page."""
+    """Return the URL of the first provider's sign-in, which leads back to this page."""
     path, query = "/", ""
     if environ.get("REQUEST_METHOD") in ("GET", "HEAD"):
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
@@ -166,12 +167,12 @@ def _sign_in(environ: WSGIEnvironment, requirement: Requirement) -> str:
 
 
 def _is_platforms(path: str) -> bool:
-    """Return whether a path is the platform's own, as it stands; nothing is decoded."""
+    """Return whether a path is one of the platform's own; nothing is decoded."""
     return f"{path.lower()}/".startswith(names.AUTH_PATH)
 
 
 def _warn_unseen() -> None:
-    """Log, once, that a request has not been through the middleware: nobody can be signed in."""
+    """Log once that a request has bypassed the middleware, so that no user can be signed in."""
     if "unseen" in _warned:
         return
     _warned.add("unseen")

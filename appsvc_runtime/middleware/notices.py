@@ -1,6 +1,6 @@
-"""Warnings that each process logs once, because a request causes them.
+"""Logs warnings that requests cause, each once in a process.
 
-Imports nothing: the middleware loads it. Must not know what the warnings are about.
+Imports nothing at load, as every middleware loads this module. Must not know what a warning says.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ def warn_once(text: str) -> None:
     """Log a warning under the middleware's name, unless this process has logged it before."""
     if text not in _logged:
         _logged.add(text)
-        import logging  # 20 ms of imports that a healthy site never needs here
+        import logging  # takes 20 ms, and a site without warnings does not need it here
 
         logging.getLogger("appsvc_runtime.middleware").warning("%s", text)

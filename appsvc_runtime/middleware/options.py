@@ -1,6 +1,7 @@
 """The middlewares' options: arguments, variables and defaults, resolved once.
 
-Importing this module loads nothing beyond the interpreter's own start. Must not know of requests.
+Importing this module loads no library module beyond those of Python's own start. Must not know of
+requests.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLES", "MiddlewareOptions"]
 
-# The arguments of the middlewares' constructors, each with the variable that counts where it is
-# None. The parsers, defaults and help are in `settings.options`.
+# The arguments of the middlewares' constructors, each with the variable that counts if it is None.
+# The parsers, defaults and help are in `settings.options`.
 VARIABLES = {
     "trusted_proxies": "APPSVC_TRUSTED_PROXIES",
     "hops": "APPSVC_FORWARDED_HOPS",
@@ -40,11 +41,11 @@ VARIABLES = {
 
 
 class MiddlewareOptions:
-    """What a middleware does, with nothing left to look up; it cannot be changed.
+    """The resolved options of a middleware; immutable.
 
-    `arguments` are those of a middleware's constructor by their names, also `health` and `environ`;
-    others are ignored. See `AppServiceMiddleware` for what they mean. Reads `os.environ` if
-    `environ` is None. Raises ConfigError for a value that cannot be used.
+    `arguments` are those of a middleware's constructor by their names, with `health` and `environ`;
+    others are ignored. `AppServiceMiddleware` describes them. Reads `os.environ` if `environ` is
+    None. Raises ConfigError for a value that cannot be used.
     """
 
     _is_frozen = False
@@ -63,14 +64,14 @@ class MiddlewareOptions:
         self.warmup_path: Final[str] = hosts.warmup_path(environ)
 
         trusted = resolve("trusted_proxies")
-        # An empty list given on purpose trusts nobody and still removes what forgers send.
+        # An empty list as argument trusts no peer, but still removes forged headers.
         self.inert: Final[bool] = trusted == "" and not self.on_app_service
         self.trusted: Final[str | tuple[str, ...]] = _trusted(trusted, self.on_app_service)
-        # Counting a hop where no proxy appended would take an entry that the client wrote.
+        # With more hops than proxies that append, an entry that the client wrote would count.
         default_hops = 2 if hosts.under_http_platform_v2(environ) else 1
         self.hops: Final[int] = resolve("hops") or default_hops
         self.front_door_id: Final[str] = resolve("front_door_id").lower()
-        # Headers as WSGI spells them, "" for none.
+        # Headers by their WSGI variables, "" for none.
         self.host_key: Final[str] = _key(resolve("host_header"))
         self.client_key: Final[str] = _key(resolve("client_header"))
         arr_ssl = resolve("arr_ssl")
@@ -89,12 +90,12 @@ class MiddlewareOptions:
 
     def __setattr__(self, name: str, value: object) -> None:
         if self._is_frozen:
-            raise AttributeError(f"MiddlewareOptions cannot be changed, nor its {name}.")
+            raise AttributeError(f"MiddlewareOptions is immutable: {name} cannot be set.")
         super().__setattr__(name, value)
 
     @property
     def policy(self) -> tuple[object, ...]:
-        """What requests are decided by; two middlewares with the same decide alike."""
+        """The options that decisions depend on; two middlewares with equal ones decide alike."""
         return (
             self.inert, self.on_app_service, self.trusted, self.hops, self.front_door_id,
             self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,
@@ -109,10 +110,10 @@ def _trusted(named: Iterable[str] | str, on_app_service: bool) -> str | tuple[st
 
 
 def _health(given: Any) -> Any:
-    # Not isinstance: the class's module is heavy, and who has a Health has loaded it.
+    # Not isinstance: the module of Health is slow to import, and may not be loaded.
     if given is not None and not hasattr(given, "drain_on_sigterm"):
         raise ConfigError(
-            f"The argument health is no Health but a {type(given).__name__}.",
+            f"The argument health is not a Health but a {type(given).__name__}.",
             hint='Write health=Health("/healthz").',
         )
     return given

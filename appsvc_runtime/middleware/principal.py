@@ -1,8 +1,8 @@
-"""Who is signed in, read from App Service authentication's ("Easy Auth") header values.
+"""Reads the signed-in user from the headers of App Service authentication ("Easy Auth").
 
-Pure: strings in, a `Principal` or None out, and no function here raises on any value. Must not know
-of WSGI, ASGI or trust: whoever asks has made sure that the front end wrote them. Whatever is not
-exactly what that writes is nobody: never a user who is not signed in.
+Pure: strings in, a `Principal` or None out; public functions raise for no value. Must not know of
+WSGI, ASGI or trust: the caller makes sure that the front end wrote the headers. Values that differ
+from the front end's format give None, so that no client can pass for a signed-in user.
 Source: AD, configure-authentication-user-identities.
 """
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LENGTH", "Claim", "Principal", "PrincipalHeaders", "read_principal", "say_problem"]
 
-# Longer than any header that servers take by default; what decodes of it would be only a cost.
+# Longer than any header that servers accept by default; decoding more would only take time.
 MAX_LENGTH = 64 * 1024
 _NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 _OBJECT_IDENTIFIER = "http://schemas.microsoft.com/identity/claims/objectidentifier"
-# Where an id stands, the one that Entra ID's X-MS-CLIENT-PRINCIPAL-ID repeats first.
+# Claim types that hold a user's id; first the one that Entra ID's X-MS-CLIENT-PRINCIPAL-ID repeats.
 _ID_CLAIMS = (_OBJECT_IDENTIFIER, "oid", _NAME_IDENTIFIER, "sub", "stable_sid")
 _NAME_CLAIMS = (
     "preferred_username",
@@ -33,17 +33,17 @@ _NAME_CLAIMS = (
     "email",
 )
 _DEFAULT_ROLE_TYPE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
-# What ends a line or a text, and a half of a character, which no encoding takes.
+# Characters that end a line or a string, and surrogates, which no encoding accepts.
 _UNUSABLE = re.compile("[\0\r\n\ud800-\udfff]").search
-# What REMOTE_USER has as it is: part of what Django's user names allow ("+" begins an escape).
+# Characters that REMOTE_USER holds unescaped, all allowed in Django's user names ("+" escapes).
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@-]*").fullmatch
 _ESCAPED = re.compile(rb"[^A-Za-z0-9_.@-]")
-# Django's user names are no longer.
+# The longest user name of Django.
 _MAX_USERNAME = 150
 
 
 class Claim(NamedTuple):
-    """One claim: its type, in the provider's own words, and its value."""
+    """One claim: its type, as the provider names it, and its value."""
 
     type: str
     value: str
@@ -61,9 +61,10 @@ class PrincipalHeaders(NamedTuple):
 class Principal:
     """A signed-in user.
 
-    `id` is the provider's, stable and never reused; `name` what it shows, and may change;
-    `provider` is `aad`, `google` and so on. `claims` are all claims in their order, several of one
-    type among them. `roles` are the values of the role type that the principal itself names.
+    `id` is the provider's id of the user, stable and never reused. `name` is the display name,
+    which may change. `provider` is `aad`, `google` and so on. `claims` are all claims in their
+    order; a type may occur more than once. `roles` are the values of the claim type that the
+    principal names as its role type, and of the type `roles`.
     """
 
     __slots__ = ("claims", "id", "name", "name_type", "provider", "role_type")
@@ -98,13 +99,13 @@ class Principal:
 
     @property
     def username(self) -> str:
-        """Provider and id as one name that is nobody else's: `aad.` and the object id.
+        """Provider and id as one unique name, such as `aad.` and the object id.
 
-        In ASCII, with characters that Django's user names allow, and not longer than those may be:
-        other bytes of UTF-8 are `+` and two hexadecimal digits, and of what is too long the end is
-        `++` and a SHA-256.
+        It consists of ASCII characters that Django's user names allow, and is no longer than those
+        may be. Other bytes of the UTF-8 text become `+` and two hexadecimal digits. The end of a
+        name that is too long becomes `++` and a SHA-256.
         """
-        # So that the first dot ends the provider.
+        # Dots in the provider are escaped, so that the first dot ends the provider.
         provider = _escape(self.provider).replace(".", "+2E")
         name = f"{provider}.{_escape(self.id)}"
         if len(name) > _MAX_USERNAME:
@@ -115,27 +116,28 @@ class Principal:
     @property
     def roles(self) -> frozenset[str]:
         """The user's roles."""
-        # Entra ID's app roles come as `roles` as well, whatever role_typ says.
+        # Entra ID sends app roles as `roles` too, even if `role_typ` names another type.
         return frozenset(value for kind, value in self.claims if kind in (self.role_type, "roles"))
 
     def has_role(self, role: str) -> bool:
-        """Return whether the user has a role, letter for letter."""
+        """Return whether the user has a role; the comparison is case-sensitive."""
         return role in self.roles
 
     def __repr__(self) -> str:
-        # Neither name nor claims: this ends up in logs.
+        # Without name and claims, as this gets into logs.
         return f"Principal(id={self.id!r}, provider={self.provider!r})"
 
 
 class _UnusableError(ValueError):
-    """What is wrong with a principal, in words that never hold a value."""
+    """A principal cannot be used; the message says why and holds none of its values."""
 
 
 def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
-    """Read a principal; return it and "", or None and what is wrong, which never holds a value.
+    """Return the principal and "", or None and the problem, which never holds a value.
 
-    The claims are the source; the other headers must agree with them. An id that is not among the
-    claims' ids is nobody's. Without the -ID header the id is the claims' own; without any, nobody.
+    The claims are the source; the other headers must agree with them. The -ID header must be one of
+    the claims' ids, if they have any. Without the header the id comes from the claims. Without any
+    id the result is None.
     """
     if not headers.principal:
         return None, ""
@@ -148,7 +150,7 @@ def read_principal(headers: PrincipalHeaders) -> tuple[Principal | None, str]:
 def _read(encoded: str, headers: PrincipalHeaders) -> Principal:
     data = _decode(encoded)
     read = _object(data)
-    # In strict JSON what is unusable can only stand as an escape.
+    # Strict JSON can hold unusable characters only as escapes.
     claims = _claims(read, has_escapes=b"\\" in data)
     provider = _text(headers.provider) or read.get("auth_typ")
     if not isinstance(provider, str) or not provider.strip():
@@ -160,7 +162,7 @@ def _read(encoded: str, headers: PrincipalHeaders) -> Principal:
         (known[kind] for kind in (name_type, *_NAME_CLAIMS) if known.get(kind)), identity
     )
     if _UNUSABLE(f"{identity}{name}{provider}"):
-        raise _UnusableError("its id, name or provider has a line break, NUL or half a character")
+        raise _UnusableError("its id, name or provider has a line break, NUL or surrogate")
     return Principal(
         identity,
         name,
@@ -172,7 +174,7 @@ def _read(encoded: str, headers: PrincipalHeaders) -> Principal:
 
 
 def _ids(claims: tuple[Claim, ...], known: Mapping[str, str]) -> list[str]:
-    """Return the user's ids among the claims, of which `known` has the first of each type."""
+    """Return the user's ids in the claims; `known` has the first claim of each type."""
     if len(known) != len(claims) and any(
         kind in _ID_CLAIMS and known[kind] != value for kind, value in claims
     ):
@@ -181,16 +183,19 @@ def _ids(claims: tuple[Claim, ...], known: Mapping[str, str]) -> list[str]:
 
 
 def _identity(ids: list[str], given: str) -> str:
-    """Return the user's id: that of the -ID header if no claim says otherwise, else a claim's."""
+    """Return the user's id: the -ID header's, else a claim's.
+
+    Raises _UnusableError if the header differs from all claims, or if there is no id.
+    """
     if given and ids and given not in ids:
-        raise _UnusableError("its id is not that of X-MS-CLIENT-PRINCIPAL-ID")
+        raise _UnusableError("its id differs from X-MS-CLIENT-PRINCIPAL-ID")
     if not given and not ids:
         raise _UnusableError("it has no id")
     return given or ids[0]
 
 
 def say_problem(problem: str) -> None:
-    """Log that a principal is not used, and why; never its value."""
+    """Log that a principal is not used, and why, but not its value."""
     import logging
 
     logging.getLogger("appsvc_runtime.identity").warning(
@@ -200,45 +205,45 @@ def say_problem(problem: str) -> None:
 
 
 def _decode(encoded: str) -> bytes:
-    """Return the bytes in a header value."""
+    """Return the bytes of a header value in Base64."""
     if len(encoded) > MAX_LENGTH:
         raise _UnusableError(f"it is longer than {MAX_LENGTH} characters")
     try:
         data = base64.b64decode(encoded, validate=True)
-    except ValueError:  # also for what is not ASCII
-        raise _UnusableError("it is no Base64") from None
-    if len(encoded) % 4:  # Python 3.10 lets a padding pass that is too long
-        raise _UnusableError("it is no Base64")
+    except ValueError:  # also raised for text that is not ASCII
+        raise _UnusableError("it is not Base64") from None
+    if len(encoded) % 4:  # Python 3.10 accepts padding that is too long
+        raise _UnusableError("it is not Base64")
     return data
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that bytes are."""
+    """Return the JSON object in bytes of UTF-8."""
     try:
         read = json.loads(data.decode("utf-8"))
     except RecursionError:
         raise _UnusableError("its JSON is nested too deep") from None
     except ValueError:
-        raise _UnusableError("it is no JSON in UTF-8") from None
+        raise _UnusableError("it is not JSON in UTF-8") from None
     if not isinstance(read, dict):
-        raise _UnusableError("it is no JSON object")
+        raise _UnusableError("it is not a JSON object")
     return read
 
 
 def _claims(read: Mapping[str, Any], *, has_escapes: bool) -> tuple[Claim, ...]:
-    """Return the claims of a principal; one that is not whole makes all of it worth nothing."""
+    """Return the claims of a principal. One malformed claim makes the whole principal unusable."""
     listed = read.get("claims")
     if not isinstance(listed, list):
         raise _UnusableError("it has no list of claims")
-    # In this form, as every signed-in user's request may come here.
+    # Written for speed, as this may run for each request of a signed-in user.
     try:
         pairs = [(one["typ"], one["val"]) for one in listed]
     except (TypeError, KeyError, IndexError):
         raise _UnusableError("a claim has no typ or no val") from None
     if not all(type(kind) is str is type(value) for kind, value in pairs):
-        raise _UnusableError("a claim's typ or val is no text")
+        raise _UnusableError("a claim's typ or val is not text")
     if has_escapes and _UNUSABLE("".join([part for pair in pairs for part in pair])):
-        raise _UnusableError("a claim has a line break, NUL or half a character")
+        raise _UnusableError("a claim has a line break, NUL or surrogate")
     return tuple(map(Claim._make, pairs))
 
 
@@ -248,15 +253,15 @@ def _string(read: Mapping[str, Any], key: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return a text in the characters of a user name, different for every text."""
+    """Return a text escaped to the characters of a user name; no two texts give the same result."""
     if _PLAIN_ID(text):
         return text
-    data = text.encode("utf-8", "surrogatepass")  # for one that is not from a header
+    data = text.encode("utf-8", "surrogatepass")  # a text from elsewhere may hold surrogates
     return _ESCAPED.sub(lambda found: b"+%02X" % found[0][0], data).decode("ascii")
 
 
 def _text(value: str | None) -> str:
-    """Return a header's text, which is UTF-8 where it is more than ASCII."""
+    """Return the text of a header value that may hold UTF-8, without blanks around it."""
     if not value:
         return ""
     if value.isascii():

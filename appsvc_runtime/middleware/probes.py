@@ -1,7 +1,7 @@
-"""The platform's own requests, answered for the app: warm-up and health.
+"""Responses to the platform's own requests: warm-up and health.
 
-Loaded by the middleware when it is asked. Must not know of trust: by now the environ is the
-client's, and what the peer was is in `appsvc.original`.
+Loaded by the middleware at the first such request. Must not know of trust: the environ already
+describes the client, and `appsvc.original` has the peer.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ __all__ = ["is_from_outside", "is_probe", "reply_health", "reply_warmup"]
 
 _LOOPBACK = TrustedPeers(("127.0.0.0/8", "::1"))
 _TOKEN_KEY = "HTTP_" + TOKEN_HEADER.upper().replace("-", "_")
-# By any of these somebody else is asking through the peer.
+# Any of these headers shows that the peer passes on another client's request.
 _FRONT_END = ("HTTP_X_ARR_LOG_ID", "HTTP_FORWARDED", "HTTP_CLIENT_IP")
 _FORWARDED = (names.FORWARDED_FOR, *_FRONT_END)
 
 
 def is_from_outside(environ: WSGIEnvironment) -> bool:
-    """Return whether a request has come through a front end or proxy, not from the peer itself."""
+    """Return whether a front end or proxy has passed the request on for a client."""
     return _came_with(environ, _FORWARDED)
 
 
 def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
     """Return whether a trusted peer's request is a probe of the platform itself.
 
-    Probes follow no redirect and count one as ill health. What the front end has passed on is a
-    client's request, whatever its path and user agent.
+    Probes follow no redirect and count one as unhealthy. A request that the front end has passed on
+    is a client's, even with a probe's path and user agent.
     """
-    # Version 2 of HttpPlatformHandler adds an address to probes, too: it names no client and has
-    # been removed by now.
+    # Version 2 of HttpPlatformHandler adds an address to probes too. It names no client, and is
+    # removed by now.
     if names.FORWARDED_FOR in environ or _came_with(environ, _FRONT_END):
         return False
     agent = str(environ.get("HTTP_USER_AGENT", ""))
@@ -47,12 +47,12 @@ def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
 
 
 def reply_warmup() -> Reply:
-    """Return the response to the warm-up request: the container answers."""
+    """Return the response to the warm-up request: 200, as the process serves requests."""
     return make_reply("200 OK", b"OK\n")
 
 
 def reply_health(health: Health, environ: WSGIEnvironment) -> Reply:
-    """Return how the app is: 200 or 503; details for this machine and the platform's probe."""
+    """Return the app's health as 200 or 503, with details for this machine and the platform."""
     if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
         return make_reply("405 Method Not Allowed", b"", ("Allow", "GET, HEAD"))
     peer = environ.get("appsvc.original", {}).get("REMOTE_ADDR") or ""

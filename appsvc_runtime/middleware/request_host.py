@@ -1,7 +1,7 @@
-"""The host that a request asks for, taken from another header in place of `Host`.
+"""Sets the host of a request from another header than `Host`.
 
-An environ in, the same one out, changed. Loaded by a middleware that is not inert. Must not know
-who is trusted, nor which header a site has chosen.
+Changes an environ. Loaded by a middleware that is not inert. Must not know who is trusted, or which
+header a site has chosen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decide_host"]
 
-# The platform's probes come from inside to such an address, which no framework allows.
+# The platform's probes have such an address in Host, which frameworks refuse by default.
 _LINK_LOCAL = "169.254."
 
 
@@ -28,9 +28,9 @@ def decide_host(
 ) -> tuple[str, str]:
     """Return the request's host, and the header that it was taken from, "" for `Host` itself.
 
-    `host_key` is the header to take it from where that names a host, "" for none. In place of a
-    link-local address the host is `site_host`, unless that is "". `secure`: the client used https,
-    which has another default port.
+    `host_key` is the header to take the host from if its value is a valid host, "" for none. A
+    link-local address is replaced by `site_host`, unless that is "". `secure`: the client used
+    https, which has another default port.
     """
     if host_key and not _take_host(environ, original, host_key, 443 if secure else 80):
         host_key = ""
@@ -44,7 +44,7 @@ def decide_host(
 def _take_host(
     environ: dict[str, Any], original: dict[str, Any], key: str, default_port: int
 ) -> bool:
-    """Put the host of another header in place of `Host`; return whether it is one."""
+    """Replace `Host` by the value of another header; return False if that is not a valid host."""
     host = read_host(environ.get(key, ""))
     if host is None:
         return False

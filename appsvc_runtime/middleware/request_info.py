@@ -1,7 +1,7 @@
-"""What an app may ask about a request: `environ["appsvc.request"]`.
+"""The facts about a request that an app can read: `environ["appsvc.request"]`.
 
-A value and nothing else; imports nothing, because the middleware makes one for every request. Who
-is signed in is read when somebody asks.
+Imports nothing, because the middleware makes a `RequestInfo` for every request. The signed-in user
+is decoded at the first access.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestInfo"]
 
-# What was wrong with principals, so that each is said once.
+# Problems with principals that this process has logged; each is logged once.
 _said: set[str] = set()
 
 
 class RequestInfo:
-    """What is known of a request, as the front end reported it; `environ["appsvc.request"]`.
+    """The facts about a request, as the front end reports them; `environ["appsvc.request"]`.
 
     `scheme` is "http" or "https". `host` is the Host header, with its port if it has one.
-    `client_address` is the client's address (the peer's where nothing better is known) and
-    `client_port` its port or None. `arr_log_id` is the front end's id of the request
-    (`X-ARR-LOG-ID`), by which the platform's own logs know it, or None.
+    `client_address` is the client's address, or the peer's if the client's is not known, and
+    `client_port` is its port or None. `arr_log_id` is the front end's id of the request
+    (`X-ARR-LOG-ID`), which the platform's own logs contain, or None.
     """
 
     __slots__ = (
@@ -43,22 +43,23 @@ class RequestInfo:
         self.client_address = client_address
         self._port = client_port
         self.arr_log_id = arr_log_id
-        self._policy = policy  # by which the middleware that made it decided
-        # The values of headers that may be trusted, then what was read of them.
+        self._policy = policy  # of the middleware that made this object
+        # The values of trusted headers at first, later the principal that was read from them.
         self._principal: tuple[str | None, ...] | Principal | None = None
 
     @property
     def client_port(self) -> int | None:
-        """The client's port, or None where it is not known."""
-        port = str(self._port)  # werkzeug's development server says it as a number
+        """The client's port, or None if it is not known."""
+        port = str(self._port)  # an int under werkzeug's development server
         return int(port) if port.isascii() and port.isdecimal() else None
 
     @property
     def principal(self) -> Principal | None:
-        """Who is signed in, as App Service authentication says; None for nobody.
+        """The user whom App Service authentication has signed in, or None.
 
-        Nobody unless the platform signs users in and the front end says it. Read when this is
-        first asked for. What cannot be read is nobody, and is logged once, without the value.
+        None unless App Service authentication is on and the front end sends the user's headers.
+        They are read at the first access. If they cannot be read, the result is None, and the
+        reason is logged once, without the value.
         """
         found = self._principal
         if type(found) is tuple:

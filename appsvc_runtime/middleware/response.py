@@ -1,6 +1,6 @@
-"""A response in an app's place, as a value; the middlewares for WSGI and ASGI send it.
+"""A response in place of the app's, as a value; the middlewares for WSGI and ASGI send it.
 
-Pure. Must not know what is answered.
+Pure. Must not know what a response is for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Reply(NamedTuple):
-    """A whole answer: `status` with its reason, headers, body."""
+    """A complete response: `status` with its reason, headers, body."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -28,12 +28,12 @@ class Reply(NamedTuple):
 def make_reply(
     status: str, body: bytes, *headers: tuple[str, str], content_type: str = _TEXT
 ) -> Reply:
-    """Make one, with the headers that every answer has."""
+    """Return a reply with the headers that every response has."""
     length = ("Content-Length", str(len(body)))
     return Reply(status, [("Content-Type", content_type), length, *headers], body)
 
 
 def send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer a request with it, by WSGI; HEAD gets the head alone."""
+    """Send a reply by WSGI; a HEAD request gets the head only."""
     start_response(reply.status, reply.headers)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [reply.body]

@@ -1,7 +1,8 @@
-"""A server that reads forwarded headers itself, before the middleware can decide who may send them.
+"""Detects a server that reads forwarded headers itself, before the middleware decides about trust.
 
-Found in the calls that lead to the middleware, because no server tells an app its settings. Loaded
-on App Service alone, with a process's first request. Must not know what the middleware decides.
+The server's settings are found in the frames of the call to the middleware, as no server passes
+them to an app. Loaded on App Service only, at a process's first request. Must not know what the
+middleware decides.
 Sources: uvicorn's `ProxyHeadersMiddleware`; gunicorn's `forwarded_allow_ips` and
 `forwarder_headers`, both of which read FORWARDED_ALLOW_IPS.
 """
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "mixes_names"]
 
-# One of each kind of address that the platform's front end has in a container.
+# One address from each network in which the platform's front end is, seen from a container.
 _FRONT_ENDS = ("169.254.129.1", "10.0.0.4", "172.16.0.4", "192.168.0.4")
-# Its headers with underscores go no further than the middleware.
+# The ASGI middleware removes headers with underscores, so that this worker's do not matter.
 _GUNICORN_ASGI = "gunicorn.workers.gasgi"
 _GUNICORN_WSGI = (
     "gunicorn.workers.sync",
     "gunicorn.workers.gthread",
     "gunicorn.workers.base_async",
 )
-# From this release on gunicorn drops names with underscores, unless told otherwise.
+# From this release on gunicorn drops names with underscores by default.
 _DROPS_UNDERSCORES = (22,)
 _UVICORN = (
     "uvicorn trusts X-Forwarded-For and X-Forwarded-Proto itself (FORWARDED_ALLOW_IPS or "
-    "--forwarded-allow-ips, loopback by default), before the middleware: clients may choose the "
-    "address that the app sees, and signed-in users are taken for strangers. Remove that setting "
+    "--forwarded-allow-ips, loopback by default), before the middleware: clients can choose the "
+    "address that the app sees, and signed-in users count as not signed in. Remove that setting "
     "and start uvicorn with --no-proxy-headers, or start the app with `appsvc serve`."
 )
 _GUNICORN = (
@@ -42,9 +43,9 @@ _GUNICORN = (
 
 
 def describe(*, loopback: bool) -> str:
-    """Return what the server above the caller trusts headers for, "" for nothing.
+    """Return a warning if the server that calls the middleware trusts headers itself, else "".
 
-    `loopback`: the front end has such an address, as it has under IIS.
+    `loopback`: the front end has a loopback address, as it does under IIS.
     """
     front_ends = (*_FRONT_ENDS, "127.0.0.1") if loopback else _FRONT_ENDS
     frame: FrameType | None = sys._getframe(1)
@@ -64,10 +65,10 @@ def describe(*, loopback: bool) -> str:
 
 
 def mixes_names() -> bool:
-    """Return whether the server above the caller makes one of `X_A` and `X-A`: gunicorn can.
+    """Return whether the server that calls the middleware makes one variable of `X_A` and `X-A`.
 
-    Plain gunicorn before 22 does, and later ones by `header_map = "dangerous"`. The front end
-    removes what a client sends by the name with hyphens, and need not know of the other.
+    Plain gunicorn before 22 does, and later releases do with `header_map = "dangerous"`. The front
+    end removes a client's header with hyphens, but perhaps not the one with underscores.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

@@ -1,7 +1,7 @@
-"""What a worker of granian or gunicorn does on SIGTERM, where its handler does not show it.
+"""Finds how a worker of granian or gunicorn stops on SIGTERM, if its handler does not show it.
 
-Found in the calls that lead to the app, or changed before the server sets it. Loaded where health
-drains. Must not know of requests.
+The function that stops the worker is found in the frames of the call to the app, or replaced before
+the server sets its handler. Loaded if a health drains. Must not know of requests.
 Sources: granian's `_signals.py` and `server/mp.py`, gunicorn's `workers/gasgi.py`.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["find_loop_stop", "follow_granian"]
 
 
 def find_loop_stop() -> Callable[[], None] | None:
-    """Return how the worker whose event loop calls this stops, None if it is not known."""
+    """Return the function that stops the worker whose event loop calls this, None if unknown."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -38,10 +38,10 @@ def find_loop_stop() -> Callable[[], None] | None:
 def follow_granian(
     delay: Callable[[Callable[[], None]], Callable[[], None]], install: Callable[[], None]
 ) -> None:
-    """Have granian's handlers delayed, which its workers set after they have imported the app.
+    """Delay granian's handlers, which its workers set after they have imported the app.
 
-    `delay` returns what to call in place of what stops a worker; `install` changes the handlers
-    that are there.
+    `delay` takes the function that stops a worker and returns its replacement; `install` changes
+    the handlers that are already set.
     """
     module: Any = sys.modules.get("granian._signals")
     if module is None or hasattr(module.set_sync_signals, "__wrapped__"):
@@ -64,7 +64,7 @@ def follow_granian(
 
 
 def _once(stop: Callable[[], None]) -> Callable[[], None]:
-    """Return a `stop` that does nothing the second time, when granian's would block its caller."""
+    """Return a `stop` that does nothing the second time; granian's would then block its caller."""
     lock = threading.Lock()
 
     def call() -> None:

@@ -1,8 +1,8 @@
-"""What is responded in an app's place: health, warm-up, the way to https, the way to a sign-in.
+"""Responds in place of the app: health, warm-up, redirects to https and to a sign-in.
 
-A request in WSGI's spelling in, a `Reply` or None out; the middlewares for WSGI and for ASGI send
-it. Importing this module loads nothing beyond the interpreter's own start: what makes replies is
-loaded when there is one to make. Must not know of apps or servers.
+Takes a request as a WSGI environ, returns a `Reply` or None; the middlewares for WSGI and for ASGI
+send it. Importing this module loads no library module beyond those of Python's own start: modules
+that make replies are imported when a reply is made. Must not know of apps or servers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["Responder"]
 
 
 class Responder:
-    """Responds to requests that are not the app's, by a middleware's options.
+    """Responds in place of the app, by a middleware's options.
 
-    `trust` has decided about each request before. Only a request for one of `paths` can have a
-    reply, unless `for_all`. `hsts` is the value of Strict-Transport-Security for secure responses,
-    "" for none; `requires_login` is whether nobody gets in without a sign-in.
+    `trust` must decide about each request first. Only a request for one of `paths` can have a
+    reply, unless `for_all` is set. `hsts` is the value of Strict-Transport-Security for secure
+    responses, "" for none. `requires_login`: the whole site needs a sign-in.
     """
 
     def __init__(self, options: MiddlewareOptions, trust: TrustPolicy) -> None:
@@ -49,10 +49,10 @@ class Responder:
             drain.watch(options.health)
 
     def reply(self, environ: dict[str, Any]) -> Reply | None:
-        """Return the response that is given for the app; None for a request that goes to the app.
+        """Return the response in place of the app's; None for a request that goes to the app.
 
-        What needs no sign-in (health, warm-up) is answered here or needs one after all: nothing
-        goes to the app on account of its path. Checks of health may wait.
+        Paths that need no sign-in (health, warm-up) get their response here. No path passes to the
+        app without the required sign-in. Health checks may block.
         """
         path = environ.get("PATH_INFO")
         if path in self.paths:
@@ -60,19 +60,19 @@ class Responder:
 
             if self._health is not None and path == self._health.path:
                 return probes.reply_health(self._health, environ)
-            # A client's is passed on: it may be a page of the app's, which is asked for first.
+            # A client's request is passed on: the warm-up path may be one of the app's pages.
             if not probes.is_from_outside(environ):
                 return probes.reply_warmup()
         found = self._refuse(environ) if self.for_all else None
         if found is not None and (health := self.find_health(environ)) is not None:
             from . import probes
 
-            # Behind an entry point's middleware it is the user's own that has it.
+            # The user's own middleware has this health, inside the one of an entry point.
             return probes.reply_health(health, environ)
         return found
 
     def find_health(self, environ: dict[str, Any]) -> Health | None:
-        """Return the health for which `reply` may respond to a request, if any."""
+        """Return the `Health` whose path is requested and to which `reply` may respond, or None."""
         path = environ.get("PATH_INFO", "")
         if self._health is not None and path == self._health.path:
             return self._health
@@ -83,7 +83,7 @@ class Responder:
         return drain.find(path)
 
     def _refuse(self, environ: dict[str, Any]) -> Reply | None:
-        """Return the way to https or to a sign-in; None for a request that may pass."""
+        """Return a redirect to https or a refusal; None for a request that may pass."""
         if self._options.https_only and environ["wsgi.url_scheme"] != "https":
             from . import https
 
@@ -98,9 +98,9 @@ class Responder:
         return None
 
     def _is_probe(self, environ: dict[str, Any]) -> bool:
-        """Return whether a plain request is a probe, which is not redirected.
+        """Return whether a plain http request is a probe, which is not redirected.
 
-        No client can pass for one: each would get the app's pages by plain http.
+        No client may pass for a probe: it would get the app's pages over plain http.
         """
         if not self._trust.trusts(environ):
             return False

@@ -1,4 +1,4 @@
-"""A decorator for views of Flask, Django, Starlette and FastAPI that only signed-in users may see.
+"""A decorator that limits views of Flask, Django, Starlette and FastAPI to signed-in users.
 
     from appsvc_runtime.middleware.signed_in import signed_in
 
@@ -9,13 +9,14 @@
     @signed_in("401", roles=["admin"])
     def report(request): ...
 
-It stands directly above the function, below the route's decorator: a framework serves what its own
-decorator was given. The app must be behind the middleware, and a view of Starlette's or FastAPI's
-must take the request (`request: Request`, `websocket: WebSocket`, or `HTTPConnection`). FastAPI's
-dependencies can be decorated as well; of Django's classes a method is, by `method_decorator`.
+Put it directly above the function, below the route's decorator: a framework serves the function
+that its own decorator gets. The app must be behind the middleware, and a view of Starlette or
+FastAPI must take the request (`request: Request`, `websocket: WebSocket`, or `HTTPConnection`).
+FastAPI's dependencies can be decorated as well. In Django's class-based views decorate a method,
+with `method_decorator`.
 
-What is decided is `login`'s, what a request is `frameworks`'. No framework is loaded but the one
-that is there already.
+`login` decides about a request, `frameworks` finds it. No framework is imported that the app has
+not imported already.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["signed_in"]
 
-# Methods of classes of Django's, its REST framework's and Flask-Admin's that get the request, whose
-# result is no response: a refusal would be passed over, or taken for a yes.
+# Methods in classes of Django, Django REST framework and Flask-Admin that get the request, but do
+# not return a response: a refusal would be ignored, or would count as true.
 _NO_VIEW = re.compile(
     r"setup|initial|initialize_request|perform_(authentication|content_negotiation)"
     r"|check_(\w+_)?permissions|check_throttles|has_(\w+_)?permission|is_accessible|is_visible"
@@ -48,28 +49,28 @@ def signed_in(
 ) -> Callable[[View], View]:
     """Let only signed-in users into a view.
 
-    `to`: a provider such as `aad`, to whose sign-in all others are sent and from which they come
-    back to this address; several, `aad,google`, of which the first is that; or `401`. A user who is
-    signed in by a provider that is not named gets 403. `roles`: one role or several, of which a
-    user must have one (else 403). No path is exempt.
+    `to` is a provider such as `aad`, several such as `aad,google`, or `401`. Clients that are not
+    signed in are redirected to the sign-in of the first provider, which leads back to this URL, or
+    get 401. A user of a provider that is not named gets 403. `roles` is one role or several; a user
+    with none of them gets 403. No path is exempt.
 
-    Raises ConfigError for what cannot be used, also for a method whose result is no response
-    (`initial`, `has_permission`): it could not refuse. Raises TypeError when a view is called
-    without a request: it is never let in.
+    Raises ConfigError for arguments that cannot be used, and for a method that does not return a
+    response (`initial`, `has_permission`), which could not refuse. The decorated view raises
+    TypeError when it is called without a request, and does not run.
     """
     requirement = login.require(to, roles)
 
     def decorate(view: View) -> View:
         if inspect.isclass(view) or not callable(view):
             raise ConfigError(
-                f"signed_in() decorates {getattr(view, '__name__', view)!r}, which is no function.",
-                hint="Decorate its methods; for a class of Django's write "
+                f"signed_in() decorates {getattr(view, '__name__', view)!r}, not a function.",
+                hint="Decorate its methods; for a class-based view of Django write "
                 '@method_decorator(signed_in("aad"), name="dispatch").',
             )
 
         if _is_no_view(view):
             raise ConfigError(
-                f"signed_in() decorates {view.__qualname__!r}, whose result is no response.",
+                f"signed_in() decorates {view.__qualname__!r}, whose result is not a response.",
                 hint="Decorate the methods that respond, such as get or dispatch.",
             )
 
@@ -79,8 +80,8 @@ def signed_in(
             found = frameworks.find_request((*arguments, *named.values()), view, wrapper)
             if found is None:
                 raise TypeError(
-                    f"signed_in() found no request for {getattr(view, '__name__', view)!r}: give "
-                    "the view a parameter for it, `request: Request`."
+                    f"signed_in() found no request for {getattr(view, '__name__', view)!r}: add a "
+                    "parameter for it to the view, `request: Request`."
                 )
             environ, respond = found
             refusal = login.refuse(environ, requirement)
@@ -108,7 +109,7 @@ def signed_in(
 
 
 def _is_no_view(view: Callable[..., Any]) -> bool:
-    """Return whether a function is a method of which a framework does not use a response."""
+    """Return whether a function is a method whose result its framework does not send."""
     owner, _, name = getattr(view, "__qualname__", "").rpartition(".")
     is_method = bool(owner) and not owner.endswith("<locals>")
     return is_method and _NO_VIEW.fullmatch(name) is not None

@@ -1,9 +1,9 @@
-"""What is decided of each request: its scheme, client, host and user, from trusted peers alone.
+"""Decides the scheme, client, host and user of each request; only trusted peers may report them.
 
-An environ in WSGI's spelling in, the same environ out, changed; the middlewares for WSGI and for
-ASGI each hold a `TrustPolicy`. How headers are read is `forwarded`'s, how the others are made to
-agree `agreement`'s. Importing this module loads nothing beyond the interpreter's own start: what
-reads addresses is loaded when a policy is made that needs it. Must not know of apps or servers.
+Takes a WSGI environ and changes it; the middlewares for WSGI and for ASGI each hold a
+`TrustPolicy`. `forwarded` parses headers, and `agreement` makes all headers agree with the
+decision. Importing this module loads no library module beyond those of Python's own start: modules
+that parse addresses are imported when a policy needs them. Must not know of apps or servers.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ __all__ = ["ORIGINAL_KEY", "REQUEST_KEY", "TrustPolicy"]
 
 REQUEST_KEY = "appsvc.request"
 ORIGINAL_KEY = "appsvc.original"
-# Globals of this module are found faster.
+# Globals of this module, as their lookup is faster.
 _WFASTCGI_MARK = names.WFASTCGI_MARK
 _FORWARDED_FOR = names.FORWARDED_FOR
 _FORWARDED_PROTO = names.FORWARDED_PROTO
 _FORWARDED_HOST = names.FORWARDED_HOST
-_LINK_LOCAL = "169.254."  # an address of the platform's probes
+_LINK_LOCAL = "169.254."  # hosts of the platform's probes begin with it
 _SCHEMES = ("http", "https")
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-# So many peers are remembered, then it restarts: many addresses of an attacker's cannot fill it.
+# The limit of the cache of peers; a full one is cleared, as an attacker may use many addresses.
 _MAX_PEERS = 1024
 _CONTRADICTION = (
-    "X-Forwarded-Proto does not say https although X-ARR-SSL is present: such requests are taken "
-    "as http (logged once). If a proxy of yours appends to X-Forwarded-Proto, set "
+    "X-Forwarded-Proto is not https although X-ARR-SSL is present: such requests count as http "
+    "(logged once). If one of your proxies appends to X-Forwarded-Proto, set "
     "APPSVC_FORWARDED_HOPS."
 )
 _MIXED_NAMES = (
-    "The headers that say who is signed in are removed: gunicorn takes a client's own with "
-    "underscores for them. Install gunicorn 22 or later without `header_map`, or start it with "
+    "The headers of the signed-in user are removed: gunicorn cannot tell them from a client's "
+    "headers with underscores. Install gunicorn 22 or later without `header_map`, or start it with "
     "`-c python:appsvc_runtime.gunicorn_conf`."
 )
 _NO_FASTCGI_IDENTITY = (
-    "The headers that say who is signed in are removed under wfastcgi (logged once): CGI cannot "
-    "tell them from a client's own with underscores. Have web.config refuse those, then set "
+    "The headers of the signed-in user are removed under wfastcgi (logged once): CGI cannot tell "
+    "them from a client's headers with underscores. Refuse the latter in web.config, then set "
     "APPSVC_FASTCGI_IDENTITY=1."
 )
 
@@ -68,7 +68,7 @@ class TrustPolicy:
         self._header_sets = agreement.HeaderSets(named, arr_ssl=options.arr_ssl)
         self._last_headers = self._header_sets[()]
         if not options.inert:
-            # Loaded here and not above: an inert one costs an app's start nothing.
+            # Imported here: an inert middleware does not slow an app's start.
             from . import forwarded, iis_variables, request_host
 
             self._forwarded = forwarded
@@ -78,32 +78,32 @@ class TrustPolicy:
             self._trusted = forwarded.TrustedPeers(options.trusted)
 
     def decide(self, environ: dict[str, Any]) -> None:
-        """Decide about a request, unless that is done; never raises on any header."""
+        """Decide about a request, unless that is done already; raise for no header."""
         before = environ.get(REQUEST_KEY)
         if before is not None:
             if before._policy == self._policy:
                 return
-            # A middleware around this one decided by other options: these count, on the request
-            # as it came.
+            # A middleware around this one has decided by other options. This one's count: it
+            # restores the original request and decides again.
             _restore(environ)
         names = [*environ]
         headers = self._last_headers
         if headers.names != names:
             headers = self._last_headers = self._header_sets[tuple(names)]
-        original: dict[str, Any] = headers.blank.copy()  # which need not grow
+        original: dict[str, Any] = headers.blank.copy()  # has all keys, so that it need not grow
         for key in headers.overwritten:
             original[key] = environ[key]
         if before is not None:
             original = {**environ[ORIGINAL_KEY], **original}
         environ[ORIGINAL_KEY] = original
         if self._inert:
-            # Off the platform nobody signs users in.
+            # Off the platform there is no App Service authentication.
             _remove(headers.identity, environ, original)
             self._describe(environ)
         elif self._peers.get(original["REMOTE_ADDR"]) or self.trusts(environ):
             self._decide_by_headers(environ, original, headers)
         else:
-            # What the server itself saw stands.
+            # The scheme and client that the server itself saw are kept.
             _remove(headers.forbidden, environ, original)
             scheme = self._iis.server_scheme(environ)
             environ["wsgi.url_scheme"] = scheme
@@ -111,7 +111,7 @@ class TrustPolicy:
             self._describe(environ)
 
     def trusts(self, environ: dict[str, Any]) -> bool:
-        """Return whether the peer that sent a request may report what is decided of it."""
+        """Return whether the peer that sent a request is trusted."""
         if self._options.on_app_service and _WFASTCGI_MARK in environ:
             return True
         peer = environ[ORIGINAL_KEY]["REMOTE_ADDR"]
@@ -125,13 +125,13 @@ class TrustPolicy:
         return trusted
 
     def is_front_door(self, environ: dict[str, Any]) -> bool:
-        """Return whether the site's own Front Door sent this: anybody can use another one."""
+        """Return whether the site's own Front Door sent a request; anyone can have another one."""
         expected = self._options.front_door_id
         sent: str = environ.get("HTTP_X_AZURE_FDID", "")
         return bool(expected) and sent.strip().lower() == expected
 
     def look_at_server(self) -> None:
-        """Look, once, at what the server itself does with headers, and log a warning for it."""
+        """Check once what the server itself does with headers, and log warnings about it."""
         options = self._options
         if self._server_seen or not (options.on_app_service or options.authentication):
             return
@@ -144,7 +144,7 @@ class TrustPolicy:
         if options.authentication and server_proxies.mixes_names():
             self._mixes_names = True
             notices.warn_once(_MIXED_NAMES)
-        self._server_seen = True  # last: another thread's request must not go before
+        self._server_seen = True  # set last: another thread's request must not skip the check early
 
     def _decide_by_headers(
         self, environ: dict[str, Any], original: dict[str, Any], headers: agreement.HeaderSet
@@ -177,10 +177,10 @@ class TrustPolicy:
         return self._hops, self._options.host_key
 
     def _is_secure(self, environ: dict[str, Any], hops: int) -> bool:
-        """Return whether the client used https, where X-Forwarded-Proto is not just that."""
+        """Return whether the client used https; for an X-Forwarded-Proto other than `https`."""
         proto = environ.get(_FORWARDED_PROTO)
         if _WFASTCGI_MARK in environ and self._iis.server_scheme(environ) == "https":
-            # IIS sets HTTPS itself; a header could be a client's own, with underscores.
+            # IIS itself sets HTTPS. A header may be the client's, written with underscores.
             return True
         marked = self._options.arr_ssl and bool(environ.get(names.ARR_SSL))
         if proto is None:
@@ -191,7 +191,7 @@ class TrustPolicy:
         return secure
 
     def _read_cdn_header(self, environ: dict[str, Any]) -> tuple[str, str | None] | None:
-        """Return the client's address and port by the header that a setting names."""
+        """Return the client's address and port in the header that a setting names, or None."""
         return self._forwarded.read_endpoint(environ.get(self._client_key, ""))
 
     def _decide_more(
@@ -201,7 +201,7 @@ class TrustPolicy:
         identity: list[str],
         info: RequestInfo,
     ) -> None:
-        """Decide what most requests have nothing of: path, ignored host, signed-in user."""
+        """Handle what most requests do not have: wfastcgi's path, an ignored host, a user."""
         if _WFASTCGI_MARK in environ:
             self._iis.repair_path(environ, original)
         if _FORWARDED_HOST in original and not self._names_host:
@@ -209,14 +209,14 @@ class TrustPolicy:
         if not identity:
             return
         if self._trusts_identity(environ):
-            # The front end has removed what clients send before it set its own.
+            # The front end removes clients' headers before it sets its own.
             if _PRINCIPAL in environ:
                 self._identify(environ, original, info)
         else:
             _remove(identity, environ, original)
 
     def _trusts_identity(self, environ: dict[str, Any]) -> bool:
-        """Return whether only the front end can have sent the headers that say who is signed in."""
+        """Return whether only the front end can have sent the headers of the signed-in user."""
         options = self._options
         if not options.authentication or self._mixes_names:
             return False
@@ -237,8 +237,8 @@ class TrustPolicy:
         wanted = self._options.remote_user
         if wanted and (principal := info.principal) is not None:
             original["REMOTE_USER"], original["AUTH_TYPE"] = get("REMOTE_USER"), get("AUTH_TYPE")
-            # As PEP 3333 has text that is more than Latin-1. No principal holds what cannot be
-            # encoded, or what would end a line.
+            # PEP 3333 needs UTF-8 bytes as Latin-1 characters. A principal's text can always be
+            # encoded, and holds no line break.
             name = principal.name if wanted == "name" else principal.username
             environ["REMOTE_USER"] = name.encode().decode("latin-1")
             environ["AUTH_TYPE"] = principal.provider.encode().decode("latin-1")
@@ -255,16 +255,16 @@ class TrustPolicy:
 
 
 def _remove(keys: list[str], environ: dict[str, Any], original: dict[str, Any]) -> None:
-    """Move headers that only a front end may send to the originals."""
+    """Move headers that only a front end may send from `environ` to `original`."""
     for key in keys:
         original[key] = environ.pop(key)
 
 
 def _restore(environ: dict[str, Any]) -> None:
-    """Give the request back what it came with."""
+    """Restore the original values of a request's variables."""
     original: dict[str, Any] = environ[ORIGINAL_KEY]
     for key, value in original.items():
-        if key == "PATH_INFO":  # decoded once and for all, and changed where apps are mounted
+        if key == "PATH_INFO":  # it stays decoded, and frameworks change it for mounted apps
             continue
         if value is None:
             environ.pop(key, None)

@@ -1,21 +1,21 @@
-"""`AppServiceMiddleware`: WSGI in, WSGI out, and the app sees the client as the front end did.
+"""`AppServiceMiddleware`, the WSGI middleware: the app sees the client as the front end saw it.
 
     app.wsgi_app = AppServiceMiddleware(app.wsgi_app)               # Flask
     application = AppServiceMiddleware(get_wsgi_application())      # Django
 
-On App Service it trusts the platform's front end and nobody else. Elsewhere it trusts the peers
-named by `trusted_proxies`; with none named it is inert: nobody is trusted, and nothing is changed
-but that headers by which a client would pass for a signed-in user are removed. Where it is not
-inert, all that an untrusted peer reports is removed before the app sees it, and all that a library
-could read of a trusted peer's headers agrees with what was decided.
+On App Service it trusts only the platform's front end. Elsewhere it trusts the peers named by
+`trusted_proxies`. If none are named, it is inert: no peer is trusted, and the only change is that
+headers with which a client would pass for a signed-in user are removed. If it is not inert, all
+forwarded headers of an untrusted peer are removed before the app sees them. A trusted peer's
+headers are made to agree with the decision, whichever of them a library reads.
 
 For every request it adds two keys to the environ: `appsvc.request`, a `RequestInfo`, and
-`appsvc.original`, a dict of the WSGI variables it may change or has removed to the values they came
-with (None where there was none).
+`appsvc.original`, a dict with the original values of the WSGI variables that it may have changed or
+removed (None for a missing one).
 
-Importing this module loads nothing beyond the interpreter's own start. `trust` decides about a
-request, `short_circuit` responds in the app's place. Must not know of servers, frameworks or
-the emulator.
+Importing this module loads no library module beyond those of Python's own start. `trust` decides
+about a request, `short_circuit` responds in place of the app. Must not know of servers, frameworks
+or the emulator.
 """
 
 from __future__ import annotations
@@ -38,30 +38,32 @@ __all__ = ["AppServiceMiddleware"]
 
 
 class AppServiceMiddleware:
-    """Make the app see scheme, host, client and user as a trusted peer reports them, else as it is.
+    """Set scheme, host, client and user of a request as a trusted peer reports them.
 
-    `app`: any WSGI app. Each option falls back to its variable, then to its default:
+    An untrusted peer's request keeps the values that the server saw. `app` is any WSGI app. Each
+    option falls back to its variable, then to its default:
 
     - `trusted_proxies` (`APPSVC_TRUSTED_PROXIES`): addresses, networks or `*`, as an iterable or
       comma-separated. On App Service by default: loopback, link-local and private peers, and
-      under wfastcgi every peer, because IIS is the only way in.
+      under wfastcgi every peer, because requests can only come through IIS.
     - `hops` (`APPSVC_FORWARDED_HOPS`): how many proxies append to `X-Forwarded-*`.
-    - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): where the
-      client's host is to be taken from when it is not in `Host`.
+    - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): the source of
+      the client's host if it is not in `Host`.
     - `client_header` (`APPSVC_CLIENT_HEADER`): the header in which a CDN names the client.
     - `arr_ssl` (`APPSVC_ARR_SSL`): whether `X-ARR-SSL` is a sign of https.
-    - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether who is signed in is read under
-      wfastcgi; only where web.config refuses header names with underscores.
+    - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether the signed-in user is read under
+      wfastcgi. Safe only if web.config refuses header names with underscores.
     - `remote_user` (`APPSVC_REMOTE_USER`): set `REMOTE_USER` and `AUTH_TYPE` for a signed-in user,
-      by provider and id (True, `id`), or by the name shown (`name`).
+      by provider and id (True, `id`), or by the display name (`name`).
     - `require_login` (`APPSVC_REQUIRE_LOGIN`): let only signed-in users in. A provider such as
-      `aad`, to whose sign-in all others are sent; several, `aad,google`; or `401`.
-    - `https_only` (`APPSVC_HTTPS_ONLY`), `hsts_seconds` (`APPSVC_HSTS_SECONDS`).
-    - `access_log` (`APPSVC_ACCESS_LOG`): a line for each request, where the server writes none.
-    - `pass_warmup` (`APPSVC_PASS_WARMUP`): let the app answer the platform's warm-up request.
-    - `health`: a `Health`, whose path is answered here.
+      `aad`, to whose sign-in all others are redirected; several, `aad,google`; or `401`.
+    - `https_only` (`APPSVC_HTTPS_ONLY`): redirect http to https. `hsts_seconds`
+      (`APPSVC_HSTS_SECONDS`): the max-age of Strict-Transport-Security with it.
+    - `access_log` (`APPSVC_ACCESS_LOG`): write a line for each request, if the server writes none.
+    - `pass_warmup` (`APPSVC_PASS_WARMUP`): pass the platform's warm-up request to the app.
+    - `health`: a `Health`, to whose path the middleware responds.
 
-    `environ`: the process's variables, `os.environ` by default, read here and never later.
+    `environ`: the process's variables, `os.environ` by default, read only by this constructor.
     Raises ConfigError for a setting that cannot be used. `app` is kept as an attribute.
     """
 
@@ -101,7 +103,7 @@ class AppServiceMiddleware:
         self._has_begun = options.health is None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request, as PEP 3333 says; never raises on any header."""
+        """Serve one request, as PEP 3333 defines; raise for no header."""
         self._trust.decide(environ)
         if request_context.enabled:
             request_context.enter(environ)
@@ -112,10 +114,10 @@ class AppServiceMiddleware:
         return self.app(environ, start_response)
 
     def _begin(self) -> None:
-        """Let health drain at a stop: with the first request the server's own handlers are there.
+        """Set up the time to drain at the first request, when the server has set its handlers.
 
-        A constructor may not do it, and a server that handles requests in threads alone does not
-        let it be done here.
+        A constructor must not set signal handlers. In a server that handles requests only in
+        threads, they cannot be set here.
         """
         from . import drain
 
@@ -126,14 +128,14 @@ class AppServiceMiddleware:
         self._has_begun = True
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Respond in the app's place, or let the app respond."""
+        """Respond in place of the app, or call it."""
         if self._responder.hsts and environ["wsgi.url_scheme"] == "https":
-            from . import https  # loaded by those who switch it on
+            from . import https  # loaded only if it is switched on
 
             start_response = https.add_hsts(start_response, self._responder.hsts)
         reply = self._responder.reply(environ)
         if reply is not None:
-            from . import response  # loaded by those who are answered here
+            from . import response  # loaded only for such a reply
 
             return response.send(reply, environ, start_response)
         return self.app(environ, start_response)

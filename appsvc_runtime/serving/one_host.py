@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["OneHost", "find_fault"]
 
 _TWO_HOSTS = b"More than one Host header.\n"
-_TWO_LENGTHS = b"Content-Length beside Transfer-Encoding.\n"
+_TWO_LENGTHS = b"Content-Length together with Transfer-Encoding.\n"
 
 
 def find_fault(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -59,7 +59,7 @@ def test_options_cannot_be_changed() -> None:
     """Attributes can be neither replaced nor added."""
     options = MiddlewareOptions({"environ": APP_SERVICE})
     for name in ("hops", "health", "another"):
-        with pytest.raises(AttributeError, match=f"nor its {name}"):
+        with pytest.raises(AttributeError, match=f"{name} cannot be set"):
             setattr(options, name, 1)
 
 
@@ -101,7 +101,7 @@ def test_an_option_that_cannot_be_used_is_an_error(middleware: Any) -> None:
     assert "secret" not in str(found.value)
     with pytest.raises(ConfigError, match="The argument for APPSVC_FORWARDED_HOPS"):
         middleware(None, hops=0, environ={})
-    with pytest.raises(ConfigError, match="no Health but a str"):
+    with pytest.raises(ConfigError, match="not a Health but a str"):
         middleware(None, health="/healthz", environ={})
 
 

@@ -214,4 +214,4 @@ def test_nobody_is_signed_in_by_a_name_with_underscores(
         for name in ("X_MS_CLIENT_PRINCIPAL", "X-MS-CLIENT_PRINCIPAL", "X-MS-CLIENT-PRINCIPAL"):
             assert server.request("/", {name: principal})[0] == 401
         server.stop()
-        assert server.log().count("The headers that say who is signed in are removed") == 1
+        assert server.log().count("The headers of the signed-in user are removed") == 1

@@ -105,7 +105,7 @@ def _without_brackets(host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Return whether a host is a loopback address; an IPv6 one stands in brackets."""
+    """Return whether a host is a loopback address; an IPv6 address must be in brackets."""
     bracketed = host.startswith("[") and host.endswith("]")
     address = _address(host[1:-1] if bracketed else host)
     if address is None or bracketed != (address.version == 6):

@@ -31,7 +31,7 @@ def name() -> str:
 
 
 class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
-    """A ThreadWorker (gthread) that loses no connection at a stop."""
+    """A ThreadWorker (gthread) that drops no connection at a stop."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Stop or start accepting; when the worker stops, accept waiting connections, then close.

@@ -87,7 +87,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         if "," in self.headers.get("HOST", "") and len(_HOST_LINE.findall(header_plus)) > 1:
             raise ParsingError("More than one Host header")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
-            raise ParsingError("Content-Length beside Transfer-Encoding")
+            raise ParsingError("Content-Length together with Transfer-Encoding")
         if self.version != "1.1" and "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("Transfer-Encoding before HTTP/1.1")
 
