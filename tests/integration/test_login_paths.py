@@ -157,7 +157,7 @@ def status(response: bytes) -> int:
 
 
 def is_refused(method: str, response: bytes) -> bool:
-    """Return whether a response is a refusal or the middleware's own response to a probe."""
+    """Return whether a response is a refusal, or ours to a probe, with nothing of the app."""
     found, body = status(response), response.partition(b"\r\n\r\n")[2]
     if SECRET in response or found == 101:
         return False

@@ -66,7 +66,7 @@ def test_options_cannot_be_changed() -> None:
 def test_defaults_are_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Off the platform the middleware is inert.
 
-    On it the front end is trusted, under IIS one more.
+    On the platform the front end is trusted, and under IIS one more proxy.
     """
     for name in (*APP_SERVICE, *VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
