@@ -18,6 +18,8 @@ __all__ = ["added_options", "is_asgi", "is_wrapped", "refuse"]
 
 # Frameworks whose apps do nothing but call this attribute of theirs, where middlewares are put.
 _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
+# Where the `__call__` is that goes through all middlewares of a Starlette or FastAPI app.
+_OWN = ("starlette.applications", "fastapi.applications")
 
 
 def is_asgi(app: Any) -> bool:
@@ -32,7 +34,8 @@ def is_wrapped(app: Any, middleware: type) -> bool:
     """Return whether every request to an app goes through our `middleware` first.
 
     So it is where the user has wrapped the app itself, or what a Flask app calls. A middleware
-    behind another one, or around a part of the app, does not count: a request can go past it.
+    behind another one, or around a part of the app, does not count: a request can go past it. Nor
+    does one of a class with a `__call__` of its own, which may let some requests past.
     """
     for module, name, attribute in _CALLED:
         if (
@@ -40,15 +43,16 @@ def is_wrapped(app: Any, middleware: type) -> bool:
             and type(app).__call__ is getattr(sys.modules[module], name).__call__
         ):
             app = getattr(app, attribute)
-    return isinstance(app, middleware)
+    return isinstance(app, middleware) and type(app).__call__ is middleware.__call__
 
 
 def added_options(app: Any) -> dict[str, Any]:
     """Return the options of the middleware that a Starlette or FastAPI app was given, if any.
 
-    Theirs is around the whole app as well, but behind other middlewares of the user's.
+    Theirs is around the whole app as well, but behind other middlewares of the user's. Of a class
+    with a `__call__` of its own it may not be.
     """
-    if is_a(app, "starlette.applications", "Starlette"):
+    if is_a(app, "starlette.applications", "Starlette") and type(app).__call__.__module__ in _OWN:
         for middleware, *_, options in app.user_middleware:
             if middleware is AppServiceASGIMiddleware:
                 return dict(options)
