@@ -29,8 +29,9 @@ _SWITCHES = {
 def run(plan: LaunchPlan) -> int:
     """Become gunicorn. Raises ConfigError for a port that cannot be taken."""
     enter(plan.site)  # its workers look for the app, and gunicorn for its own file, there
-    if plan.port and (plan.named or not plan.own.binds):
-        # gunicorn tries a port in use for five seconds before it says so.
+    if plan.named or not plan.own.binds:
+        # gunicorn tries a port in use, or an address that is none, for five seconds before it says
+        # so.
         sockets.bind(plan.address, plan.port).close()
     arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
     if plan.named:
