@@ -66,6 +66,18 @@ def post_worker_init(worker: Any) -> None:
         _user_hook(worker)
 
 
+def pre_exec(server: Any) -> None:
+    """Hand the plan to the gunicorn that SIGUSR2 starts.
+
+    That process gets the variables that gunicorn copied when it started. On SIGHUP gunicorn copies
+    them again, now without the plan, and the new process would detect an app of its own.
+    """
+    if _handed is not None:
+        server.cfg.env_orig.update(handover.write(_handed, {}))
+    if _user_exec_hook is not None:
+        _user_exec_hook(server)
+
+
 def _wrap_wsgi(worker: Any) -> None:
     if worker.age == 1:  # the list is empty if `appsvc serve` has printed the warnings
         for sentence in _plan.warnings:
@@ -128,13 +140,12 @@ def _leave_it_to_the_first(worker: Any) -> None:
             time.sleep(0.05)
 
 
-def _find_plan() -> LaunchPlan:
+def _find_plan(handed: LaunchPlan | None) -> LaunchPlan:
     """Return the plan that was handed over, else a plan for a gunicorn that the user started.
 
     A setting that cannot be used ends gunicorn with SystemExit, as gunicorn would print a traceback
     for any other error.
     """
-    handed = handover.take()
     if handed is not None:
         # A gunicorn that an older one starts on SIGUSR2 began long after the plan was made.
         return dataclasses.replace(handed, began=None) if _OLDER in os.environ else handed
@@ -164,7 +175,9 @@ def _user_settings() -> dict[str, Any]:
 
 
 _user_hook: Any = None
-_plan = _find_plan()
+_user_exec_hook: Any = None
+_handed = handover.take()
+_plan = _find_plan(_handed)
 logger_class = StdoutLogger.made_for(_plan)
 worker_class = gunicorn_worker.name()
 # gunicorn reads this module's names. Ours are set first: the user's own file may import them.
@@ -172,4 +185,6 @@ globals().update(defaults.gunicorn_settings(_plan))
 _user = _user_settings()
 _hook = _user.pop("post_worker_init", None)
 _user_hook = None if _hook is post_worker_init else _hook
+_hook = _user.pop("pre_exec", None)
+_user_exec_hook = None if _hook is pre_exec else _hook
 globals().update(_user)

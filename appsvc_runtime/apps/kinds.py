@@ -18,6 +18,8 @@ __all__ = ["added_options", "is_asgi", "is_wrapped", "refuse"]
 
 # Frameworks whose apps only call this attribute of theirs. Users replace it to add a middleware.
 _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
+# Where the `__call__` is that goes through all middlewares of a Starlette or FastAPI app.
+_OWN = ("starlette.applications", "fastapi.applications")
 
 
 def is_asgi(app: Any) -> bool:
@@ -32,7 +34,8 @@ def is_wrapped(app: Any, middleware: type) -> bool:
     """Return whether every request to an app goes through our `middleware` first.
 
     It does if the user has wrapped the app itself, or the `wsgi_app` of a Flask app. A middleware
-    behind another one, or around a part of the app, does not count: a request can bypass it.
+    behind another one, or around a part of the app, does not count: a request can bypass it. Nor
+    does a subclass with a `__call__` of its own, which may let some requests past.
     """
     for module, name, attribute in _CALLED:
         if (
@@ -40,15 +43,16 @@ def is_wrapped(app: Any, middleware: type) -> bool:
             and type(app).__call__ is getattr(sys.modules[module], name).__call__
         ):
             app = getattr(app, attribute)
-    return isinstance(app, middleware)
+    return isinstance(app, middleware) and type(app).__call__ is middleware.__call__
 
 
 def added_options(app: Any) -> dict[str, Any]:
     """Return the options of our middleware in a Starlette or FastAPI app, {} if it has none.
 
-    That middleware wraps the whole app too, but may be behind other middlewares of the user's.
+    That middleware wraps the whole app too, but may be behind other middlewares of the user's. An
+    app whose class has a `__call__` of its own does not count: it may bypass its middlewares.
     """
-    if is_a(app, "starlette.applications", "Starlette"):
+    if is_a(app, "starlette.applications", "Starlette") and type(app).__call__.__module__ in _OWN:
         for middleware, *_, options in app.user_middleware:
             if middleware is AppServiceASGIMiddleware:
                 return dict(options)

@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .plan import LaunchPlan
 from .servers import OwnConfig
@@ -27,6 +27,13 @@ __all__ = ["access_lines", "take", "write"]
 
 _PLAN = "APPSVC_LAUNCH_PLAN"
 _ACCESS_LOG = "APPSVC_ACCESS_LOG"
+# Names of types by a field's annotation, where that is not itself one.
+_TYPES: dict[Any, tuple[str, ...]] = {
+    "Mapping[str, int]": ("dict",),
+    "float | None": ("float", "int", "NoneType"),
+    "servers.OwnConfig": ("OwnConfig",),
+    "tuple[str, ...]": ("tuple",),
+}
 
 
 def write(plan: LaunchPlan, environ: Mapping[str, str]) -> dict[str, str]:
@@ -38,16 +45,27 @@ def take() -> LaunchPlan | None:
     """Return the plan from this process's variables, and remove it there; None if it is missing.
 
     Return None too if another release of this package wrote the plan: on SIGUSR2 gunicorn starts
-    itself again with its original variables, and may then run a newly installed release.
+    itself again with its original variables, and may then run a newly installed release. So too if
+    the text is not a plan, with which gunicorn would end with a traceback.
     """
     text = os.environ.pop(_PLAN, None)
     if text is None:
         return None
     try:
         fields = json.loads(text)
-        return LaunchPlan(**{**fields, "own": OwnConfig(**fields["own"]), "warnings": ()})
-    except (ValueError, TypeError, KeyError):
+        own = OwnConfig(**fields["own"])
+        plan = LaunchPlan(**{**fields, "own": own, "warnings": ()})
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    return plan if _is_sound(plan) and _is_sound(own) else None
+
+
+def _is_sound(made: LaunchPlan | OwnConfig) -> bool:
+    """Return whether each field's value is of the type that stands there."""
+    return all(
+        type(getattr(made, one.name)).__name__ in _TYPES.get(one.type, (one.type,))
+        for one in dataclasses.fields(made)
+    )
 
 
 @contextlib.contextmanager

@@ -114,6 +114,35 @@ def test_only_what_every_request_goes_through_counts() -> None:
     assert wrap(whole) is whole
 
 
+def test_a_class_with_a_call_of_its_own_does_not_switch_a_sign_in_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither a middleware made from ours, nor an app made from a framework's."""
+    for name, value in {**APP_SERVICE, "APPSVC_REQUIRE_LOGIN": "401"}.items():
+        monkeypatch.setenv(name, value)
+
+    class Past(AppServiceMiddleware):
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return self.app(environ, start_response)
+
+    class PastASGI(AppServiceASGIMiddleware):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+
+    class Beside(importlib.import_module("starlette.applications").Starlette):  # type: ignore[misc]
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"beside"})
+
+    beside = Beside()
+    beside.add_middleware(AppServiceASGIMiddleware, require_login="")
+    flask = importlib.import_module("flask").Flask("shop")
+    whole = Past(flask.wsgi_app)
+    flask.wsgi_app = Past(flask.wsgi_app)
+    for app in (whole, flask, PastASGI(Beside()), beside):
+        assert request(*wrap_any(app), "/x") == "401"
+
+
 def test_what_a_quart_app_calls_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in acts as Quart, whose apps call `asgi_app`."""
     source = (

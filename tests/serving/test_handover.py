@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -48,6 +49,26 @@ def test_what_is_no_plan_of_this_release_is_left_out(
     monkeypatch.setenv(PLAN, text)
     assert handover.take() is None
     assert PLAN not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("port", "x"), ("workers", None), ("address", None), ("began", "x"), ("warmup_path", 5),
+     ("named", 1), ("own", {"location": 5}), ("given", [])],
+)  # fmt: skip
+def test_a_plan_with_a_value_of_another_type_is_left_out(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gunicorn would make a traceback of it."""
+    monkeypatch.setattr(os, "environ", handover.write(planned({}, "gunicorn"), {}))
+    os.environ[PLAN] = json.dumps({**json.loads(os.environ[PLAN]), name: value})
+    assert handover.take() is None
+
+
+def test_a_text_without_end_is_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As deep as a variable can be."""
+    monkeypatch.setenv(PLAN, "[" * 100_000)
+    assert handover.take() is None
 
 
 @pytest.mark.parametrize("before", [None, "", " "])

@@ -52,6 +52,16 @@ def test_port_zero_picks_a_port_and_says_it(row: Row, tmp_path: Path) -> None:
 
 
 @rows()
+def test_a_host_that_is_none_with_a_free_port(row: Row, tmp_path: Path) -> None:
+    """Is refused at once as well; gunicorn itself would try for five seconds."""
+    command = [word.replace("{port}", "0") for word in row.serve]
+    result = run(*command, "--host", "999.1.1.1", cwd=row.site(tmp_path), timeout=20)
+    assert result.returncode == 2, result.stderr
+    assert "The host '999.1.1.1' cannot be used" in result.stderr
+    assert result.stdout == ""
+
+
+@rows()
 def test_a_port_in_use(row: Row, tmp_path: Path) -> None:
     """It is reported before the app is imported, also if the other server is of the same kind."""
     command = row.serve

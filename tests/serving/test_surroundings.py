@@ -139,17 +139,30 @@ def test_a_number_of_workers_that_is_none(entry: str, value: str, tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
-def test_gunicorn_that_starts_itself_again_serves_the_same_app(tmp_path: Path) -> None:
-    """SIGUSR2 upgrades without a gap: the app is that of the command line, not the detected one."""
+@pytest.mark.parametrize("reloads", [False, True])
+def test_gunicorn_that_starts_itself_again_serves_the_same_app(
+    reloads: bool, tmp_path: Path
+) -> None:
+    """SIGUSR2 upgrades without a gap: the app is that of the command line, not the detected one.
+
+    Also after a SIGHUP, on which gunicorn copies its variables again, without the plan. The user's
+    own hook is called as well.
+    """
     small = (
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [{!r}]\n"
     )
     (tmp_path / "app.py").write_text(small.format(b"detected"))
     (tmp_path / "other.py").write_text(small.format(b"named"))
+    hook = "def pre_exec(server):\n    server.log.info('The hook is called.')\n"
+    (tmp_path / "gunicorn.conf.py").write_text(hook)
     command = ("-m", "appsvc_runtime", "serve", "other:app", "--host", "127.0.0.1", "--port")
     with serving(*command, "{port}", "--workers", "1", cwd=tmp_path) as server:
         server.wait_for_match(re.compile(r"is ready after"))
+        if reloads:
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_log("Worker exiting")
         server.process.send_signal(signal.SIGUSR2)
+        server.wait_for_log("The hook is called.")
         server.wait_for_log(" is ready.")  # without a duration, as the command started long before
         master = int(re.findall(r"\[(\d+)\] \[INFO\] Starting gunicorn", server.log())[-1])
         try:

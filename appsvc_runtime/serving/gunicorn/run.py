@@ -29,8 +29,8 @@ _SWITCHES = {
 def run(plan: LaunchPlan) -> int:
     """Replace this process by gunicorn. Raises ConfigError for a port that cannot be bound."""
     enter(plan.site)  # gunicorn looks for its own file there, and its workers for the app
-    if plan.port and (plan.named or not plan.own.binds):
-        # gunicorn would retry a port in use for five seconds before it reports it.
+    if plan.named or not plan.own.binds:
+        # gunicorn would retry a port in use, or a bad address, for five seconds.
         sockets.bind(plan.address, plan.port).close()
     arguments = ["-c", "python:appsvc_runtime.gunicorn_conf"]
     if plan.named:
