@@ -38,7 +38,7 @@ NOT_RUN: dict[str, int] = {
     "docs/quickstart/flask.md": 2,
     "docs/quickstart/index.md": 2,
     "docs/quickstart/package.md": 2,
-    "docs/troubleshooting.md": 1,
+    "docs/troubleshooting.md": 3,
     "docs/workers.md": 2,
 }
 
