@@ -88,7 +88,7 @@ def _break_names(
     """Let long names in code wrap after a separator: `APPSVC_` and below it `ALLOWED_HOSTS`."""
     context["body"] = re.sub(
         r'(?<=<span class="pre">)[^<]+',
-        lambda code: re.sub(r"(?<=\w[_/.=\\-])(?=\w)", "<wbr>", code[0]),
+        lambda code: re.sub(r"(?<=\w[_/.=:(,@\\-])(?=\w)|(?<=[a-z])(?=[A-Z])", "<wbr>", code[0]),
         context.get("body", ""),
     )
 

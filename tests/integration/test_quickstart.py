@@ -20,7 +20,7 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[^\n]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
 # Where a part of a file goes, in the words of the page; it stands below a line, or in place of it.
-PLACE = re.compile(r"(in place of|below) `([^`]+)`[^`]*$")
+PLACE = re.compile(r"(in place of|below)\s`([^`]+)`[^`]*$")
 # The lines of a new Django project that the page has removed.
 REMOVED = re.compile(r"^(SECRET_KEY = '.*'|DEBUG = True)$", re.M)
 PLATFORM = {
