@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,8 +48,9 @@ copybutton_only_copy_prompt_lines = True
 html_theme = "furo"
 html_title = "appsvc-runtime"
 html_static_path = ["_static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 
 # External links are looked at by a command of their own: `python -m sphinx -b linkcheck docs ...`.
@@ -81,8 +82,20 @@ def _drop_settings(app: Sphinx, context: click.Context, lines: list[str]) -> Non
         lines.clear()
 
 
+def _break_names(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Let long names in code wrap after a separator: `APPSVC_` and below it `ALLOWED_HOSTS`."""
+    context["body"] = re.sub(
+        r'(?<=<span class="pre">)[^<]+',
+        lambda code: re.sub(r"(?<=\w[_/.=:(,@\\-])(?=\w)|(?<=[a-z])(?=[A-Z])", "<wbr>", code[0]),
+        context.get("body", ""),
+    )
+
+
 def setup(app: Sphinx) -> None:
-    """Adapt the texts of the command line, which are written for terminals."""
+    """Adapt the texts of the command line, written for terminals, and long names to phones."""
+    app.connect("html-page-context", _break_names)
     app.connect("builder-inited", _load_commands)
     app.connect("sphinx-click-process-epilog", _drop_settings)
     for part in ("description", "options", "epilog"):
