@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Names", "is_fastapi", "read_names"]
+__all__ = ["FACTORIES", "Names", "is_fastapi", "read_names"]
 
 # Longer than real files. A longer file is not parsed, so its names are unknown.
 _MAX_BYTES = 2_000_000
 _APP_CLASSES = frozenset(
     {"Flask", "FastAPI", "Starlette", "Quart", "Bottle", "AppServiceMiddleware"}
 )
-_APP_MAKERS = frozenset({"create_app", "make_app", "get_wsgi_application"})
+FACTORIES = frozenset({"create_app", "make_app", "get_wsgi_application"})
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -52,9 +52,9 @@ class Names:
 
     def app_candidates(self) -> list[str]:
         """Return other names that may be the app, the likeliest first, also `create_app()`."""
-        made = [name for name, maker in self.names.items() if maker in _APP_CLASSES | _APP_MAKERS]
+        made = [name for name, maker in self.names.items() if maker in _APP_CLASSES | FACTORIES]
         usual = [name for name in ("application", "api") if name in self.names]
-        factories = [f"{name}()" for name in sorted(self.functions & _APP_MAKERS)]
+        factories = [f"{name}()" for name in sorted(self.functions & FACTORIES)]
         return list(dict.fromkeys([*made, *usual, *factories]))
 
 
