@@ -75,10 +75,15 @@ def choose_app(
     from ..redaction.masking import mask_command  # loaded where there is no app
 
     # The pre-run command is among it.
-    looked_at = " ".join(map(mask_command, plan.looked_at))
+    looked_at = "".join(f"  - {mask_command(step)}\n" for step in plan.looked_at)
+    advice = (
+        "Name it in the startup command, `exec appsvc serve MODULE:APP`, or set APPSVC_APP to "
+        "MODULE:APP."
+    )
     raise AppLoadError(
-        f"No app was found in {os.fspath(site)!r}: {looked_at}",
-        hint=" ".join([*plan.warnings, "Name the app: set APPSVC_APP to module:attr."]),
+        f"No app was found in {os.fspath(site)!r}.",
+        hint=" ".join([*plan.warnings, advice]),
+        details=f"Looked for:\n{looked_at}",
     )
 
 
