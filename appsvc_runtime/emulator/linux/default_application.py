@@ -33,7 +33,7 @@ _FOOTER = (
     "This one is by appsvc emulate."
 )
 _ADVICE = (
-    "Name the app by a startup command: `gunicorn mypackage.mymodule:app`.",
+    "Name the app by a startup command: `exec appsvc serve mypackage.mymodule:app`.",
     "Or put it where it is looked for: a file app.py with a variable app, for Django a folder with "
     "wsgi.py directly in the site.",
     "Ask again before you deploy: `appsvc explain SITE`.",
