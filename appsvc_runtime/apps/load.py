@@ -76,10 +76,9 @@ def choose_app(
 
     # The pre-run command is among it.
     looked_at = "".join(f"  - {mask_command(step)}\n" for step in plan.looked_at)
-    advice = (
-        "Name it in the startup command, `exec appsvc serve MODULE:APP`, or set APPSVC_APP to "
-        "MODULE:APP."
-    )
+    advice = "Name it in the startup command, `exec appsvc serve MODULE:APP`, or set APPSVC_APP."
+    if any("exec appsvc serve" in warning for warning in plan.warnings):
+        advice = "Or set APPSVC_APP to MODULE:APP."
     raise AppLoadError(
         f"No app was found in {os.fspath(site)!r}.",
         hint=" ".join([*plan.warnings, advice]),

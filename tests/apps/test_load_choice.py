@@ -73,9 +73,10 @@ def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
     assert "\n  - Django: " in str(caught.value)
     assert "\n  - Flask: " in str(caught.value)
     assert "src/shop/wsgi.py is too deep" in caught.value.hint
-    assert "the startup command, `exec appsvc serve MODULE:APP`, or set APPSVC_APP" in (
-        caught.value.hint
-    )
+    assert caught.value.hint.endswith(" Or set APPSVC_APP to MODULE:APP.")
+    (tmp_path / "src" / "shop" / "wsgi.py").unlink()
+    with pytest.raises(AppLoadError, match="startup command, `exec appsvc serve MODULE:APP`, or"):
+        choose_app(tmp_path, {})
 
 
 def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
