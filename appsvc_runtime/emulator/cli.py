@@ -70,14 +70,21 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--port",
     metavar="PORT",
-    help="0: a free one. [default: 8000; 8080 before a container; 0 with --check]",
+    help="Port to listen on; 0 picks a free one. [default: 8000; 8080 before a container; 0 "
+    "with --check]",
 )
 @click.option("--https", is_flag=True, help="Speak TLS, with a certificate made on the spot.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
 @click.option(
     "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
 )
-@click.option("--map", "maps", multiple=True, metavar="PATH=DIR", help="Where a path is here.")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="PATH=DIR",
+    help="Use the folder DIR of this machine for PATH of the host: repeatable.",
+)
 @click.option(
     "--check",
     is_flag=False,
@@ -133,14 +140,14 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--affinity/--no-affinity", default=True, help="Linux: the cookie that keeps an instance."
 )
-@click.option("--health-check", default="", metavar="PATH", help="Linux: ask PATH each minute.")
+@click.option("--health-check", default="", metavar="PATH", help="Linux: the health check's PATH.")
 @click.option(
     "--health-check-interval",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Linux: not each minute.",
+    help="Linux: time between two health checks.",
 )
 @click.option("--trigger", metavar="NAME", help="WebJob: run this triggered job once, and end.")
 @click.pass_context
@@ -154,7 +161,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     beside SITE, which is never written to.
 
     Worker: each role's entry point is run as ps.cmd and LaunchWorker.ps1 run it, with the variables
-    and folders of the fabric. WebJob: everything in App_Data/jobs is run as Kudu would.
+    and folders of a Cloud Service. WebJob: everything in App_Data/jobs is run as Kudu would.
 
     Ctrl-C ends everything, a second one at once.
     """

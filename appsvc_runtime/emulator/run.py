@@ -178,7 +178,7 @@ async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], No
         return await asyncio.Event().wait()  # for ever
     ready = time.monotonic() - began
     if problem:
-        show(f"GET {serving.check} was not asked, as the site did not start in {ready:.1f} s:")
+        show(f"GET {serving.check} was not sent, as the site did not start in {ready:.1f} s:")
         show(problem)
         return 1
     found = await check(

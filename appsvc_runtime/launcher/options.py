@@ -125,7 +125,8 @@ WORKER_OPTIONS: dict[str, Option] = {
             "APPSVC_WORKER_SINGLETON_LEASE",
             parse_lease,
             15.0,
-            "How long the lease lasts, from 15 to 60 seconds: who dies is followed after that.",
+            "How long the lease lasts, from 15 to 60 seconds: if a worker ends without "
+            "releasing it, another takes over after that time.",
         ),
         Option(
             "APPSVC_WORKER_SINGLETON_STORAGE",

@@ -197,7 +197,7 @@ def test_check(make: Callable[[str], Path], kind: str) -> None:
     assert bad.returncode == 1, bad.stdout + bad.stderr
     assert "the app cannot start" in bad.stdout
     # A process that does not start is asked for nothing; wfastcgi starts, and loads with a request.
-    assert ("GET / 500" if kind == "fastcgi" else "GET / was not asked") in bad.stdout
+    assert ("GET / 500" if kind == "fastcgi" else "GET / was not sent") in bad.stdout
     assert "Traceback" not in bad.stderr
     if sys.platform.startswith("linux"):
         assert alive_with(str(site.parent)) == []
