@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 CUSTOM_REQUIREMENTS = "CUSTOM_REQUIREMENTSTXT_PATH"
+_POST_BUILD = ("POST_BUILD_COMMAND", "POST_BUILD_SCRIPT_PATH")
 _DISABLE_COLLECTSTATIC = "DISABLE_COLLECTSTATIC"
 _FAST_BUILD = "PYTHON_FAST_BUILD_ENABLED"
 _LOOK_ABOVE = "What it printed is above."
@@ -222,9 +223,6 @@ def collect_static(
         Step("collectstatic", ("python", "manage.py", "collectstatic", "--noinput")),
         "",
     )
-
-
-_POST_BUILD = ("POST_BUILD_COMMAND", "POST_BUILD_SCRIPT_PATH")
 
 
 def _deeper_manage_py(folder: Path) -> str:
