@@ -42,9 +42,9 @@ class ConfigError(AppServiceError):
 
 
 class AppLoadError(AppServiceError):
-    """The app could not be found, imported or created; `str()` ends with the traceback, if any.
+    """The app could not be found, imported or created; `str()` ends with `details`, if any.
 
-    `details` is the original traceback as text, or empty if it would not help.
+    `details` is the original traceback as text, or what was looked for; empty if none would help.
     """
 
     def __init__(self, message: str, *, hint: str = "", details: str = "") -> None:

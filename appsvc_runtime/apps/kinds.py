@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ..azure import names
@@ -14,7 +15,7 @@ from ..middleware.asgi import AppServiceASGIMiddleware
 from ..middleware.frameworks import is_a
 from ..middleware.wsgi import AppServiceMiddleware
 
-__all__ = ["added_options", "is_asgi", "is_wrapped", "refuse"]
+__all__ = ["added_options", "is_asgi", "is_wrapped", "looks_like_app", "refuse"]
 
 # Frameworks whose apps only call this attribute of theirs. Users replace it to add a middleware.
 _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
@@ -80,6 +81,24 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
             hint = f"If it makes the app, write `{name}()`."
         return "is not a WSGI app: it does not take environ and start_response.", hint
     return None
+
+
+def looks_like_app(value: Any) -> bool:
+    """Return whether an object is called as WSGI or ASGI apps are, by its parameters' names.
+
+    Looks at its class only: `request` of Flask and lazy objects of Django run code, and raise, when
+    an attribute of theirs is read.
+    """
+    kind = type(value)
+    if kind in (type, ModuleType):
+        return False
+    function: Any = value if kind is FunctionType else getattr(kind, "__call__", None)  # noqa: B004
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return False
+    own = parameters if kind is FunctionType else parameters[1:]  # without self
+    return own == ["scope", "receive", "send"] or (len(own) == 2 and own[1] == "start_response")
 
 
 def _is_asgi(app: Any) -> bool:

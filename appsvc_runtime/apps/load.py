@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from dataclasses import dataclass
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AppLoadError, AppServiceError, ConfigError
@@ -21,12 +21,16 @@ from ..middleware.asgi import AppServiceASGIMiddleware
 from ..middleware.wsgi import AppServiceMiddleware
 from ..settings import options
 from ..startup import plan as startup_plan
+from ..startup.python_files import FACTORIES
 from . import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
 
     from _typeshed.wsgi import WSGIApplication
+
+    T = TypeVar("T")
 
 __all__ = ["AppChoice", "check_app", "choose_app", "load_any", "load_app", "wrap", "wrap_any"]
 
@@ -71,10 +75,14 @@ def choose_app(
     from ..redaction.masking import mask_command  # loaded only if no app was found
 
     # The steps include the pre-run command, which may hold a secret.
-    looked_at = " ".join(map(mask_command, plan.looked_at))
+    looked_at = "".join(f"  - {mask_command(step)}\n" for step in plan.looked_at)
+    advice = "Name it in the startup command, `exec appsvc serve MODULE:APP`, or set APPSVC_APP."
+    if any("exec appsvc serve" in warning for warning in plan.warnings):
+        advice = "Or set APPSVC_APP to MODULE:APP."
     raise AppLoadError(
-        f"No app was found in {os.fspath(site)!r}: {looked_at}",
-        hint=" ".join([*plan.warnings, "Name the app: set APPSVC_APP to module:attr."]),
+        f"No app was found in {os.fspath(site)!r}.",
+        hint=" ".join([*plan.warnings, advice]),
+        details=f"Looked for:\n{looked_at}",
     )
 
 
@@ -97,7 +105,7 @@ def load_any(name: str, site: str | os.PathLike[str] | None = None) -> Any:
     """
     resolver = _Resolver(name.strip(), _put_on_path(site))
     found = resolver.resolve()
-    return found if kinds.is_asgi(found) else resolver.checked(found)
+    return found if resolver.inspect(kinds.is_asgi, found) else resolver.checked(found)
 
 
 def _put_on_path(site: str | os.PathLike[str] | None) -> str:
@@ -235,25 +243,32 @@ class _Resolver:
 
     def checked(self, app: Any) -> WSGIApplication:
         """Return `app` if it can be a WSGI app, else raise AppLoadError."""
-        refusal = kinds.refuse(app, self.location)
+        refusal = self.inspect(kinds.refuse, app, self.location)
         if refusal is not None:
             raise self.error(*refusal)
         return app  # type: ignore[no-any-return]
 
-    def advice(self, module: Any) -> str:
-        names = (
-            [
-                name
-                for name, value in vars(module).items()
-                if not name.startswith("_")
-                and not isinstance(value, type | ModuleType)
-                and hasattr(value, "wsgi_app")
-            ]
-            if isinstance(module, ModuleType)
-            else []
-        )
-        if names:
-            return f"It has `{names[0]}`: name it as `{module.__name__}:{names[0]}`."
+    def inspect(self, look: Callable[..., T], *values: Any) -> T:
+        """Return `look(*values)`; raise AppLoadError if the object raises when it is looked at.
+
+        So do objects that stand for another one, as Flask's `request` outside of a request.
+        """
+        try:
+            return look(*values)
+        except Exception as error:
+            raise self.error(
+                f"is no app: looking at it raised {type(error).__name__}.",
+                "Name the app object, as in module:app.",
+            ) from error
+
+    def advice(self, outer: Any) -> str:
+        if isinstance(outer, ModuleType):
+            for name, value in list(vars(outer).items()):
+                if not name.startswith("_") and kinds.looks_like_app(value):
+                    return f"It has `{name}`: name it as `{outer.__name__}:{name}`."
+            for name in sorted(FACTORIES):
+                if isinstance(vars(outer).get(name), FunctionType):
+                    return f"It has `{name}`: name it as `{outer.__name__}:{name}()`."
         return "Name the app object as module:attr, in APPSVC_APP or on the command line."
 
     def not_found(self, module_name: str) -> AppLoadError:

@@ -70,7 +70,8 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--port",
     metavar="PORT",
-    help="0: a free port. [default: 8000; 8080 for a container; 0 with --check]",
+    help="Port to listen on; 0 picks a free one. [default: 8000; 8080 for a container; 0 "
+    "with --check]",
 )
 @click.option("--https", is_flag=True, help="Use TLS, with a new certificate.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
@@ -78,7 +79,11 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     "--python", default="", metavar="PATH", help="The site's Python. [default: its project's]"
 )
 @click.option(
-    "--map", "maps", multiple=True, metavar="PATH=DIR", help="The local folder of a path."
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="PATH=DIR",
+    help="Use the folder DIR of this machine for PATH of the host: repeatable.",
 )
 @click.option(
     "--check",
@@ -154,7 +159,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
     beside SITE, which is never written to.
 
     Worker: each role's entry point is run as ps.cmd and LaunchWorker.ps1 run it, with the variables
-    and folders of the fabric. WebJob: everything in App_Data/jobs is run as Kudu would.
+    and folders of a Cloud Service. WebJob: everything in App_Data/jobs is run as Kudu would.
 
     Ctrl-C ends everything, a second one at once.
     """

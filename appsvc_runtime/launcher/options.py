@@ -126,7 +126,8 @@ WORKER_OPTIONS: dict[str, Option] = {
             "APPSVC_WORKER_SINGLETON_LEASE",
             parse_lease,
             15.0,
-            "Seconds (15 to 60) that the lease lasts. After a crash another instance waits for it.",
+            "How long the lease lasts, from 15 to 60 seconds: if a worker ends without "
+            "releasing it, another takes over after that time.",
         ),
         Option(
             "APPSVC_WORKER_SINGLETON_STORAGE",

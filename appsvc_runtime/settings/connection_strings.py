@@ -78,7 +78,8 @@ class Connections(Mapping[str, ConnectionString]):
                     shown,
                     f"{what}; there are: {there}.",
                     f"Add it in the portal, or as POSTGRESQLCONNSTR_{example} (MYSQLCONNSTR_, "
-                    "SQLAZURECONNSTR_, CUSTOMCONNSTR_ …) to .env on your own machine.",
+                    "SQLAZURECONNSTR_, CUSTOMCONNSTR_ …) to .env on your own machine; under "
+                    "`appsvc emulate`, with --set.",
                 )
             ]
         )

@@ -20,6 +20,7 @@ __all__ = [
     "gunicorn_command",
     "gunicorn_environment",
     "read_command",
+    "serve_command",
     "split",
     "timeout_in",
 ]
@@ -59,6 +60,17 @@ def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -
 def gunicorn_command(arguments: str, environment: str) -> str:
     """Return the script's own shell command: the variable, gunicorn, and its arguments."""
     return f'GUNICORN_CMD_ARGS="{environment}" gunicorn {arguments}'
+
+
+def serve_command(app: str, *, site: str = "", asgi: bool = False) -> str:
+    """Return the startup command by which this package serves an app, for a shell.
+
+    `site` is the app's folder if it is not the site's own; `asgi` if it needs an ASGI server.
+    """
+    words = ["exec", "appsvc", "serve"]
+    words += ["--server", "uvicorn"] if asgi else []
+    words += ["--site", site] if site else []
+    return shlex.join([*words, app])
 
 
 def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:

@@ -11,7 +11,6 @@ to detection), this module follows the script.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,15 @@ from typing import TYPE_CHECKING
 from ..azure import names as azure_names
 from ..errors import ConfigError
 from . import python_files
-from .command import app_in, gunicorn_command, gunicorn_environment, read_command, timeout_in
+from .app_search import misplaced_apps
+from .command import (
+    app_in,
+    gunicorn_command,
+    gunicorn_environment,
+    read_command,
+    serve_command,
+    timeout_in,
+)
 from .wsgi_search import deeper_wsgi_files, is_file
 
 if TYPE_CHECKING:
@@ -125,7 +132,7 @@ class _Planner:
             self.looked_at.append(f"Django: {name}/wsgi.py is skipped.")
             self.warnings.append(
                 f"There are {first}/wsgi.py and {name}/wsgi.py: the first by name is run. "
-                f"To run the other, set the startup command to `gunicorn {name}.wsgi`."
+                f"To run the other, set the startup command to `{serve_command(f'{name}.wsgi')}`."
             )
         names = python_files.read_names(self.site / first / "wsgi.py")
         if not names.has("application"):
@@ -156,7 +163,7 @@ class _Planner:
             name, *others = is_fastapi
             self.looked_at.append(f"FastAPI: {name} imports fastapi.")
             self.looked_at.extend(f"FastAPI: {other} is skipped." for other in others)
-            self._check_rivals(name, others, f"-k {azure_names.FASTAPI_WORKER} ")
+            self._check_rivals(name, others, asgi=True)
             self._check_app_object(name)
             return self._gunicorn(
                 "fastapi",
@@ -166,10 +173,10 @@ class _Planner:
             )
         if is_fastapi:
             module = is_fastapi[0][:-3]
+            app = (python_files.read_names(self.site / is_fastapi[0]).made_apps() or ["app"])[0]
             self.warnings.append(
                 f"{is_fastapi[0]} imports fastapi, but this container will not start it as such: "
-                f"set the startup command to "
-                f"`gunicorn -k {azure_names.FASTAPI_WORKER} {module}:app`."
+                f"set the startup command to `{serve_command(f'{module}:{app}', asgi=True)}`."
             )
         return None
 
@@ -182,7 +189,7 @@ class _Planner:
         self.looked_at.append(f"Flask: found {first}.")
         for name in others:
             self.looked_at.append(f"Flask: {name} is skipped.")
-        self._check_rivals(first, others, "")
+        self._check_rivals(first, others, asgi=False)
         self._check_app_object(first)
         return self._gunicorn(
             "flask",
@@ -192,6 +199,7 @@ class _Planner:
 
     def default(self) -> StartPlan:
         self.looked_at.append("Nothing found: the default site.")
+        self._hint_at_misplaced_apps()
         return self._gunicorn(
             "default",
             None,
@@ -225,12 +233,12 @@ class _Planner:
             warnings=tuple(self.warnings),
         )
 
-    def _check_rivals(self, first: str, others: list[str], extra: str) -> None:
+    def _check_rivals(self, first: str, others: list[str], *, asgi: bool) -> None:
         for name in others:
             if python_files.read_names(self.site / name).has_certain("app"):
                 self.warnings.append(
-                    f"There are {first} and {name}: the platform runs {first}. To run the "
-                    f"other, set the startup command to `gunicorn {extra}{name[:-3]}:app`."
+                    f"There are {first} and {name}: the platform runs {first}. To run the other, "
+                    f"set the startup command to `{serve_command(f'{name[:-3]}:app', asgi=asgi)}`."
                 )
                 return
 
@@ -240,13 +248,13 @@ class _Planner:
             self.warnings.append(f"{name} is not valid Python: {names.error}.")
         elif not names.has("app"):
             instead = names.app_candidates()
-            module = name[:-3]
-            advice = (
-                f"It has `{instead[0]}`: set the startup command to "
-                f"`gunicorn {module}:{instead[0]}`, or call it `app`."
-                if instead
-                else "Define one, or set a startup command."
-            )
+            advice = "Define one, or set a startup command."
+            if instead:
+                other = instead[0]
+                command = serve_command(f"{name[:-3]}:{other}", asgi=names.is_asgi(other))
+                advice = (
+                    f"It has `{other}`: set the startup command to `{command}`, or call it `app`."
+                )
             self.warnings.append(
                 f"{name} defines no `app`, which gunicorn will look for: the container will not "
                 f"start. {advice}"
@@ -264,11 +272,20 @@ class _Planner:
     def _is_on(self, name: str) -> bool:
         return self.settings.get(name, "").strip().lower() in ("true", "1")
 
+    def _hint_at_misplaced_apps(self) -> None:
+        for found in misplaced_apps(self.entries):
+            command = serve_command(found.app, site=found.site, asgi=found.is_asgi)
+            if f"`{command}`" not in " ".join(self.warnings):
+                self.warnings.append(
+                    f"{found.path.as_posix()} has an app, but the platform does not look there. "
+                    f"Set the startup command to `{command}`."
+                )
+
     def _hint_at_deeper_wsgi_files(self) -> None:
         for path in deeper_wsgi_files(self.entries):
             folder, package = path.parent.parent, path.parent.name
             self.warnings.append(
                 f"{path.as_posix()} is too deep: the platform looks only in folders directly in "
                 "the site. Set the startup command to "
-                f"`gunicorn --chdir {shlex.quote(folder.as_posix())} {shlex.quote(package)}.wsgi`."
+                f"`{serve_command(f'{package}.wsgi', site=folder.as_posix())}`."
             )

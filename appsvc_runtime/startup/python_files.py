@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Names", "is_fastapi", "read_names"]
+__all__ = ["FACTORIES", "Names", "is_fastapi", "read_names"]
 
 # Longer than real files. A longer file is not parsed, so its names are unknown.
 _MAX_BYTES = 2_000_000
-_APP_CLASSES = frozenset(
-    {"Flask", "FastAPI", "Starlette", "Quart", "Bottle", "AppServiceMiddleware"}
-)
-_APP_MAKERS = frozenset({"create_app", "make_app", "get_wsgi_application"})
+_ASGI_CLASSES = frozenset({"FastAPI", "Starlette", "Quart", "AppServiceASGIMiddleware"})
+_APP_CLASSES = frozenset({"Flask", "Bottle", "AppServiceMiddleware"}) | _ASGI_CLASSES
+FACTORIES = frozenset({"create_app", "make_app", "get_wsgi_application"})
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -52,10 +51,18 @@ class Names:
 
     def app_candidates(self) -> list[str]:
         """Return other names that may be the app, the likeliest first, also `create_app()`."""
-        made = [name for name, maker in self.names.items() if maker in _APP_CLASSES | _APP_MAKERS]
+        made = self.made_apps()
         usual = [name for name in ("application", "api") if name in self.names]
-        factories = [f"{name}()" for name in sorted(self.functions & _APP_MAKERS)]
-        return list(dict.fromkeys([*made, *usual, *factories]))
+        return list(dict.fromkeys([*(n for n in made if n[-1] != ")"), *usual, *made]))
+
+    def made_apps(self) -> list[str]:
+        """Return the names that are made by a framework's class, and functions that make an app."""
+        made = [name for name, maker in self.names.items() if maker in _APP_CLASSES | FACTORIES]
+        return [*made, *(f"{name}()" for name in sorted(self.functions & FACTORIES))]
+
+    def is_asgi(self, name: str) -> bool:
+        """Return whether the app `name` is made by a class of an ASGI framework."""
+        return self.names.get(name) in _ASGI_CLASSES
 
 
 def is_fastapi(path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["deeper_wsgi_files", "is_file"]
+__all__ = ["deeper_wsgi_files", "is_file", "is_searched"]
 
 # Folders that contain no site. Only this search for hints skips them; the platform itself looks in
 # every folder except the virtual environment.
@@ -27,14 +27,14 @@ def deeper_wsgi_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[Path]:
     for outer in entries:
         if seen >= _MAX_FOLDERS_SEARCHED:
             return
-        if not outer.is_dir(follow_symlinks=False) or _skipped(outer):
+        if not outer.is_dir(follow_symlinks=False) or not is_searched(outer):
             continue
         seen += 1
         for inner in _folders_in(outer.path):
             seen += 1
             if seen > _MAX_FOLDERS_SEARCHED or found == 3:
                 return
-            if not _skipped(inner) and is_file(Path(inner.path) / "wsgi.py"):
+            if is_searched(inner) and is_file(Path(inner.path) / "wsgi.py"):
                 found += 1
                 yield Path(outer.name) / inner.name / "wsgi.py"
 
@@ -47,8 +47,9 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _skipped(entry: os.DirEntry[str]) -> bool:
-    return (
+def is_searched(entry: os.DirEntry[str]) -> bool:
+    """Return whether a folder may hold a site, not a virtual environment or the like."""
+    return not (
         entry.name.startswith(".")
         or entry.name in _NOT_SEARCHED
         or os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from appsvc_runtime.apps.load import load_app
+from appsvc_runtime.apps.load import load_any, load_app
 from appsvc_runtime.errors import AppLoadError
 from tests.support import wfastcgi_child
 
@@ -183,6 +183,47 @@ def test_a_name_that_leads_nowhere_says_what_was_looked_for(name: str, said: str
     error = load_error(name)
     assert said in error.message
     assert error.details == ""
+
+
+FLASK = "from flask import Flask, current_app, g, request, session\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "advised"),
+    [
+        pytest.param(FLASK + "application = Flask(__name__)", "main:application", id="flask"),
+        pytest.param(
+            "from appsvc_runtime import AppServiceMiddleware\n"
+            + FLASK
+            + "site = AppServiceMiddleware(Flask(__name__))",
+            "main:site",
+            id="wrapped",
+        ),
+        pytest.param("from fastapi import FastAPI\napi = FastAPI()", "main:api", id="fastapi"),
+        pytest.param(FLASK + "def create_app(): return Flask('x')", "main:create_app()", id="made"),
+        pytest.param("def serve" + TWO, "main:serve", id="function"),
+    ],
+)
+@pytest.mark.parametrize("name", ["main:app", "main.app"])
+def test_app_of_another_name_is_advised(write: Write, text: str, advised: str, name: str) -> None:
+    """Frameworks' names that stand for a request, which is not there, are passed over."""
+    write("main.py", f"{text}\n")
+    with pytest.raises(AppLoadError) as caught:
+        load_app(name)
+    assert caught.value.message == (f"The app {name!r} cannot be loaded: 'main' has no 'app'.")
+    assert f"name it as `{advised}`" in caught.value.hint
+
+
+@pytest.mark.parametrize("load", [load_app, load_any])
+@pytest.mark.parametrize("name", ["current_app", "g", "request", "session"])
+def test_object_that_raises_when_looked_at_is_refused(
+    write: Write, name: str, load: Callable[[str], object]
+) -> None:
+    """The message is one sentence of ours, not the framework's traceback."""
+    write("main.py", FLASK)
+    with pytest.raises(AppLoadError, match=f"'main:{name}' is no") as caught:
+        load(f"main:{name}")
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_module_says_where_it_was_looked_for(write: Write, tmp_path: Path) -> None:

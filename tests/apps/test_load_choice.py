@@ -64,19 +64,19 @@ def test_no_secret_of_the_pre_run_command_is_shown(tmp_path: Path) -> None:
 
 
 def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
-    """The message has the folder and the finding of each rule.
-
-    The hint has the nearest candidate.
-    """
+    """The message has the folder, the hint the nearest candidate, the details the other rules."""
     (tmp_path / "src" / "shop").mkdir(parents=True)
     (tmp_path / "src" / "shop" / "wsgi.py").touch()
     with pytest.raises(AppLoadError) as caught:
         choose_app(tmp_path, {})
     assert repr(str(tmp_path)) in caught.value.message
-    assert "Django" in caught.value.message
-    assert "Flask" in caught.value.message
+    assert "\n  - Django: " in str(caught.value)
+    assert "\n  - Flask: " in str(caught.value)
     assert "src/shop/wsgi.py is too deep" in caught.value.hint
-    assert "APPSVC_APP" in caught.value.hint
+    assert caught.value.hint.endswith(" Or set APPSVC_APP to MODULE:APP.")
+    (tmp_path / "src" / "shop" / "wsgi.py").unlink()
+    with pytest.raises(AppLoadError, match="startup command, `exec appsvc serve MODULE:APP`, or"):
+        choose_app(tmp_path, {})
 
 
 def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:

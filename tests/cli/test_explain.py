@@ -118,7 +118,7 @@ def test_people_are_told_what_why_and_what_will_surprise(
         "Flask",
     ]
     assert "app.py defines no `app`" in told["Warning"]
-    assert "`gunicorn app:site`" in told["Warning"]
+    assert "`exec appsvc serve app:site`" in told["Warning"]
 
 
 def test_where_no_app_is_known_it_says_so(

@@ -76,7 +76,8 @@ def test_missing() -> None:
     assert error.findings[0].code == "missing"
     assert "The setting X is missing: expected a duration such as 30s" in str(error)
     assert "X is empty, which counts as not set" in str(error)
-    assert ".env" in str(fail(lambda: read_value(make({}), "X", timedelta)))
+    advice = "to .env, or under `appsvc emulate` with --set X=..."  # which reads no .env
+    assert advice in str(fail(lambda: read_value(make({}), "X", timedelta)))
 
 
 def test_missing_in_this_case_only() -> None:

@@ -142,6 +142,8 @@ NO_APP = "which gunicorn will look for: the container will not start."
 AS_SUCH = "this container will not start it as such: set the startup command to"
 MAIN = {"main.py": API}
 PLAIN = {"app.py": APP}
+FLASK = "app = flask.Flask(__name__)"
+ASGI = "exec appsvc serve --server uvicorn "
 
 
 @pytest.mark.parametrize(
@@ -152,24 +154,52 @@ PLAIN = {"app.py": APP}
         case("fastapi-fine", MAIN, version=NEW),
         case("app-cannot-be-told", {"app.py": "from x import *"}),
         case("not-called-app", {"app.py": "x = Flask('x')"}, f"app.py defines no `app`, {NO_APP}"),
-        case("called-x", {"app.py": "x = Flask('x')"}, "`gunicorn app:x`, or call it `app`."),
-        case("a-factory", {"app.py": "def create_app(): ..."}, "`gunicorn app:create_app()`"),
+        case(
+            "called-x", {"app.py": "x = Flask('x')"}, "`exec appsvc serve app:x`, or call it `app`."
+        ),
+        case("a-factory", {"app.py": "def create_app(): ..."}, "serve 'app:create_app()'`"),
         case("empty-file", {"app.py": ""}, f"{NO_APP} Define one, or set a startup command."),
         case("fastapi-without-app", {"main.py": "import fastapi"}, NO_APP, version=NEW),
         case("no-python", {"app.py": "\napp = ("}, "app.py is not valid Python: line 2: '('"),
         case("no-application", {"s/wsgi.py": "app = 1"}, "s/wsgi.py defines no `application`"),
         case("two-flask-files", {"run.py": APP, **PLAIN}, "the platform runs app.py"),
         case("six-flask-files", dict.fromkeys(FLASK_FILES, APP), "There are application.py and"),
-        case("the-other-imports-it", {**PLAIN, "run.py": "import app"}, "`gunicorn run:app`"),
+        case(
+            "the-other-imports-it", {**PLAIN, "run.py": "import app"}, "`exec appsvc serve run:app`"
+        ),
         case("the-other-has-no-app", {**PLAIN, "run.py": "import site"}),
-        case("two-fastapi-files", {**MAIN, "api.py": API}, f"`{FASTAPI}api:app`", version=NEW),
+        case("two-fastapi-files", {**MAIN, "api.py": API}, f"`{ASGI}api:app`", version=NEW),
         case("fastapi-router", {**MAIN, "api.py": "import fastapi"}, version=NEW),
-        case("two-django-folders", {"a/wsgi.py": WSGI, "b/wsgi.py": WSGI}, "`gunicorn b.wsgi`"),
-        case("fastapi-before-3.14", MAIN, f"{AS_SUCH} `{FASTAPI}main:app`."),
+        case(
+            "two-django-folders",
+            {"a/wsgi.py": WSGI, "b/wsgi.py": WSGI},
+            "`exec appsvc serve b.wsgi`",
+        ),
+        case("fastapi-before-3.14", MAIN, f"{AS_SUCH} `{ASGI}main:app`."),
         case("fastapi-switched-off", MAIN, "main.py imports fastapi, but", version=NEW, **OFF),
+        case(
+            "fastapi-called-api",
+            {"main.py": "import fastapi\napi = FastAPI()"},
+            f"`{ASGI}main:api`",
+        ),
+        case("flask-in-main", {"main.py": FLASK}, "main.py has an app", **OFF),
+        case("flask-in-main-advice", {"main.py": FLASK}, "`exec appsvc serve main:app`."),
+        case("flask-in-any-file", {"shop.py": FLASK}, "`exec appsvc serve shop:app`."),
+        case("factory-in-main", {"main.py": "def make_app(): ..."}, "serve 'main:make_app()'`."),
+        case("starlette", {"main.py": "app = Starlette()"}, f"`{ASGI}main:app`."),
+        case("folder", {"web/app.py": FLASK}, "web/app.py has", version=NEW),
+        case("folder-advice", {"web/app.py": FLASK}, "`exec appsvc serve --site web app:app`."),
+        case("folder-fastapi", {"web/main.py": "x = FastAPI()"}, f"`{ASGI}--site web main:x`."),
+        case("package", {"web/__init__.py": "", "web/app.py": FLASK}, "serve web.app:app`."),
+        case("package-itself", {"web/__init__.py": FLASK}, "`exec appsvc serve web:app`."),
+        case("package-and-script", {"web/__init__.py": FLASK, "go.py": FLASK}, "go:app", "web:app"),
+        case("no-app-in-main", {"main.py": "import flask", "web/app.py": "import flask"}),
+        case("virtual-env-app", {"env/pyvenv.cfg": "", "env/app.py": FLASK}),
+        case("two-folders-down", {"a/b/app.py": FLASK}),
+        case("four-apps", {f"{x}1.py": FLASK for x in "abcd"}, "a1:app", "b1:app", "c1:app"),
         case("wsgi-two-deep", {"b/s/wsgi.py": ""}, "b/s/wsgi.py is too deep: the platform looks"),
-        case("wsgi-two-deep-advice", {"b/s/wsgi.py": ""}, "`gunicorn --chdir b s.wsgi`."),
-        case("blank-in-the-folder", {"b c/s/wsgi.py": ""}, "`gunicorn --chdir 'b c' s.wsgi`"),
+        case("wsgi-two-deep-advice", {"b/s/wsgi.py": ""}, "`exec appsvc serve --site b s.wsgi`."),
+        case("blank-in-the-folder", {"b c/s/wsgi.py": ""}, "appsvc serve --site 'b c' s.wsgi`"),
         case("three-hints", {f"{x}/s/wsgi.py": "" for x in "abcd"}, "a/s/w", "b/s/w", "c/s/w"),
         case("wsgi-three-deep", {"a/b/c/wsgi.py": ""}),
         case("hidden-is-no-hint", {".git/s/wsgi.py": ""}),

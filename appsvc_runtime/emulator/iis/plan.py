@@ -134,7 +134,7 @@ def _check_folder(folder: Path, named: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(
             f"The site folder {str(named)!r} does not exist.",
-            hint="Name the folder that holds your web.config.",
+            hint="Name the folder that holds your app.",
         )
 
 

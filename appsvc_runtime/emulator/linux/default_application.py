@@ -33,7 +33,7 @@ _FOOTER = (
     "This page is made by appsvc emulate."
 )
 _ADVICE = (
-    "Name the app in a startup command: `gunicorn mypackage.mymodule:app`.",
+    "Name the app in a startup command: `exec appsvc serve mypackage.mymodule:app`.",
     "Or put it where the platform searches: a file app.py with a variable app, or for Django a "
     "folder with wsgi.py directly in the site.",
     "Check before you deploy: `appsvc explain SITE`.",

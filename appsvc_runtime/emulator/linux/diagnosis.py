@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...azure import names
 from ...azure.ports import with_port
+from .missing_settings import missing_settings, set_hint
 
 __all__ = ["Seen", "Trouble", "find_trouble", "wrong_place"]
 
@@ -54,7 +55,18 @@ class Seen:
 _SIGKILL, _NOT_FOUND, _NOT_EXECUTABLE = 9, 127, 126
 _ON_PORT = "bind to 0.0.0.0 and the port in PORT"
 _COMMAND_MISSING = re.compile(
-    r"^.*?(?:\d+: |line \d+: )(?P<word>[^:\n]+?): (?:not found|command not found|No such file.*)$",
+    r"^(?:.*?\d+: (?:exec: )?|(?:/usr/bin/)?env: ['\u2018])(?P<word>[^:\n]+?)['\u2019]?: "
+    r"(?:not found|command not found|No such file.*)$",
+    re.MULTILINE,
+)
+_NOT_RUN_AS_MODULE = re.compile(
+    r"^(?:.*[\\/])?python[\d.]*: (?:Error while finding module specification for .*?"
+    r"ModuleNotFoundError: )?No module named '?(?P<name>[\w.]+)",
+    re.MULTILINE,
+)
+# What command-line programs print last: this package, click, argparse.
+_ERROR_LINE = re.compile(
+    r"^(?:\w[\w.-]*: )?[Ee]rror: (?P<said>.+(?:\n  - .+)*)$",
     re.MULTILINE,
 )
 _DENIED = re.compile(r"^.*?\d+: (?P<word>[^:\n]+): Permission denied$", re.MULTILINE)
@@ -70,7 +82,8 @@ _EXCEPTION = re.compile(
 # Parts of paths in a traceback that do not belong to the app.
 _FOREIGN = ("/site-packages/", "/lib/python", "<frozen ")
 # Commands that neither the image nor a shell has, but packages install.
-_OTHERS_COMMANDS = frozenset("appsvc flask daphne hypercorn granian waitress-serve".split())
+_OTHERS_COMMANDS = frozenset("flask daphne hypercorn granian waitress-serve".split())
+_OWN_NAMES = frozenset({"appsvc", "appsvc_runtime"})
 # Modules that web apps often import and whose package has a different name.
 _PACKAGES = {
     "PIL": "pillow",
@@ -136,7 +149,7 @@ def _still_running(seen: Seen) -> tuple[str, str]:
 def _ended(seen: Seen) -> tuple[str, str]:
     code = seen.code or 0
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    for rule in (_command, _application, _exception, _port):
+    for rule in (_command, _application, _exception, _error_line, _port):
         found = rule(seen)
         if found is not None:
             why, hint = found
@@ -156,6 +169,9 @@ def _ended(seen: Seen) -> tuple[str, str]:
 
 def _command(seen: Seen) -> tuple[str, str] | None:
     """Find a command that is missing or cannot be run."""
+    unknown = _NOT_RUN_AS_MODULE.search(seen.output)
+    if unknown:
+        return _no_module(seen, unknown["name"])
     found = _COMMAND_MISSING.search(seen.output)
     if seen.code == _NOT_FOUND and found:
         word = found["word"].strip()
@@ -165,6 +181,8 @@ def _command(seen: Seen) -> tuple[str, str] | None:
                 f"the script {name} exists, but the program that its first line names does not",
                 "Use Unix line ends (LF, not CRLF), and a first line such as #!/bin/sh.",
             )
+        if word in _OWN_NAMES:
+            return _not_installed(word)
         hint = "Look for a typo in the startup command."
         if word in _OTHERS_COMMANDS:
             hint = f"Add the package that installs {word} to requirements.txt."
@@ -200,29 +218,64 @@ def _exception(seen: Seen) -> tuple[str, str] | None:
     """Find the exception that ended the container, and where it was raised."""
     missing = [found["name"] for found in _NO_MODULE.finditer(seen.output)]
     if missing:
-        name = missing[-1]
-        top = name.partition(".")[0]
-        if seen.has_file(f"{top}.py") or seen.has_file(f"{top}/__init__.py"):
-            hint = "It is in the site: check from which folder it is imported."
-        elif not seen.antenv:
-            hint = "The site was not built, so none of its packages is installed: build it."
-        else:
-            package = _PACKAGES.get(top, top.replace("_", "-"))
-            hint = f"Add {package} to requirements.txt."
-        return f"the module {name!r} is missing (ModuleNotFoundError)", hint
-    what, place = _last_exception(seen.output)
-    if not what:
+        return _no_module(seen, missing[-1])
+    what, place, at = _last_exception(seen.output)
+    errors = list(_ERROR_LINE.finditer(seen.output))
+    if not what or (errors and errors[-1].start() > at):
         return None
     where = f", at {place}" if place else ""
+    settings = missing_settings(seen.output[max(seen.output.rfind(_TRACEBACK), 0) :])
+    if settings:
+        reason = what.partition(": ")[0] if "validation error" in what else what.rstrip(".")
+        named = " and ".join(settings)
+        return f"the app needs the setting {named} ({reason}{where})", set_hint(settings)
     return f"the app raised {what.rstrip('.')}{where}", "Fix that, and start again."
 
 
-def _last_exception(output: str) -> tuple[str, str]:
-    """Return the last exception in a text and the place that raised it; "" for each not found."""
+def _no_module(seen: Seen, name: str) -> tuple[str, str]:
+    """Return the reason for a missing module, and how to install it."""
+    top = name.partition(".")[0]
+    if top in _OWN_NAMES:
+        return _not_installed(name)
+    if seen.has_file(f"{top}.py") or seen.has_file(f"{top}/__init__.py"):
+        hint = "It is in the site: check from which folder it is imported."
+    elif not seen.antenv:
+        hint = "The site was not built, so none of its packages is installed: build it."
+    else:
+        package = _PACKAGES.get(top, top.replace("_", "-"))
+        hint = f"Add {package} to requirements.txt."
+    return f"the module {name!r} is missing (ModuleNotFoundError)", hint
+
+
+def _not_installed(name: str) -> tuple[str, str]:
+    return (
+        f"{name} is not installed in it",
+        "Add appsvc-runtime to requirements.txt: the path of its wheel, which is deployed with the "
+        "site.",
+    )
+
+
+def _error_line(seen: Seen) -> tuple[str, str] | None:
+    """Find the last message that a command-line program printed about its end."""
+    found = list(_ERROR_LINE.finditer(seen.output))
+    if not found:
+        return None
+    said = found[-1]["said"].rstrip(".")
+    settings = missing_settings(said)
+    return said, set_hint(settings) if settings and "--set" not in said else ""
+
+
+def _last_exception(output: str) -> tuple[str, str, int]:
+    """Return the last exception in a text, the place that raised it, and its position in the text.
+
+    The exception and the place are "" if they are not found.
+    """
     what = place = ""
+    at = start = 0
     frames: list[str] = []
     inside = False
-    for line in output.splitlines():
+    for whole in output.splitlines(keepends=True):
+        line, start, begin = whole.rstrip("\r\n"), start + len(whole), start
         frame = _FRAME.match(line)
         if line.strip().endswith(_TRACEBACK):
             inside, frames = True, []
@@ -230,10 +283,10 @@ def _last_exception(output: str) -> tuple[str, str]:
             inside = True
             frames.append(f"{frame['file']}, line {frame['line']}")
         elif inside and line and not line[0].isspace():
-            inside, what, place = False, line.strip(), _own_frame(frames)
+            inside, what, place, at = False, line.strip(), _own_frame(frames), begin
         elif not (inside or what) and _EXCEPTION.match(line.strip()):
-            what = line.strip()
-    return what, place
+            what, at = line.strip(), begin
+    return what, place, at
 
 
 def _own_frame(frames: list[str]) -> str:

@@ -55,7 +55,6 @@ class Exposure:
         self._say(
             "emulator",
             f"The app listens on {shown}{more}{self._why}: other machines on your network, and web "
-            "pages in your browser, can call it there, past the front end and its checks, and "
-            "claim any host, client address, scheme or signed-in user. Block the port on a network "
-            "that you do not trust.",
+            "pages in your browser, can reach it without the front end and its checks. Block the "
+            "port on a network that you do not trust.",
         )

@@ -124,6 +124,13 @@ def test_another_file(tmp_path: Path) -> None:
         plan(folder, config=tmp_path / "none.config")
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """The hint is for sites of Linux as well: `emulate nope` cannot know which it would be."""
+    with pytest.raises(ConfigError, match="does not exist") as caught:
+        plan(tmp_path / "nope")
+    assert caught.value.hint == "Name the folder that holds your app."
+
+
 def test_windows_own_variables(tmp_path: Path) -> None:
     """`%SystemDrive%` and the like lead to the site as they do on the platform."""
     config = web_config(

@@ -239,7 +239,7 @@ def test_the_default_site_in_a_browser(tmp_path: Path, cache: Path) -> None:
             assert heading == "The default site: no app was found"
             text = await page.run("document.body.innerText")
             assert "src/shop/wsgi.py is too deep" in text
-            assert "gunicorn --chdir src shop.wsgi" in text
+            assert "exec appsvc serve --site src shop.wsgi" in text
             assert "Flask: none of application.py" in text
             fits = "document.documentElement.scrollWidth <= window.innerWidth"
             assert await page.run(fits) is True

@@ -71,7 +71,7 @@ def test_what_it_says(app: Any, accept: str, kind: str) -> None:
     for told in ("no app was found", "src/shop/wsgi.py is too deep", "Flask: none of", "appsvc"):
         assert told in body
     if "html" in kind:
-        assert "<code>gunicorn --chdir src shop.wsgi</code>" in body
+        assert "<code>exec appsvc serve --site src shop.wsgi</code>" in body
         assert "`" not in body
         assert not [what for what in ("src=", "href=", "url(", "@import") if what in body]
 

@@ -37,6 +37,9 @@ ENDED = [
         id="typo-bash",
     ),
     pytest.param(
+        127, "s.sh: 3: exec: gunicron: not found\n", "no command 'gunicron'", "typo", id="exec"
+    ),
+    pytest.param(
         127, "s.sh: 3: daphne: not found\n", "no command 'daphne'", "requirements.txt", id="package"
     ),
     pytest.param(
@@ -55,9 +58,124 @@ ENDED = [
     pytest.param(
         3,
         TRACEBACK.format(what="KeyError: 'SECRET_KEY'"),
-        "raised KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7",
+        "the app needs the setting SECRET_KEY "
+        "(KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7)",
+        "Give it with --set SECRET_KEY=..., and on Azure as an app setting.",
+        id="setting",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="OSError: no such host"),
+        "raised OSError: no such host, at /home/site/wwwroot/mysite/settings.py, line 7",
         "Fix",
         id="raises",
+    ),
+    pytest.param(
+        1,
+        'Traceback (most recent call last):\n  File "/app.py", line 7, in <module>\n'
+        "KeyError: 'users'\n",
+        "the app raised KeyError: 'users', at /app.py, line 7",
+        "Fix",
+        id="key-of-another-mapping",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(
+            what="pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings\n"
+            "api_key\n  Field required [type=missing, input_value={}, input_type=dict]\n"
+            "    For further information visit https://errors.pydantic.dev/2.12/v/missing\n"
+            "mail.host\n  Field required [type=missing, input_value={}, input_type=dict]"
+        ),
+        "the app needs the setting API_KEY and MAIL__HOST (pydantic_core.",
+        "--set API_KEY=... --set MAIL__HOST=...",
+        id="setting-pydantic",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what="decouple.UndefinedValueError: KEY not found. Declare it as envvar"),
+        "the setting KEY",
+        "--set KEY=...",
+        id="setting-decouple",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(
+            what="django.core.exceptions.ImproperlyConfigured: Set the KEY environment variable"
+        ),
+        "the setting KEY",
+        "--set KEY=...",
+        id="setting-django-environ",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(what='environs.exceptions.EnvError: Environment variable "KEY" not set'),
+        "the setting KEY",
+        "--set KEY=...",
+        id="setting-environs",
+    ),
+    pytest.param(
+        3,
+        TRACEBACK.format(
+            what="appsvc_runtime.findings.SettingsError: The setting KEY is missing: expected a "
+            "text."
+        ),
+        "the setting KEY",
+        "--set KEY=...",
+        id="setting-ours",
+    ),
+    pytest.param(
+        2,
+        "Error: 2 settings cannot be used:\n  - The setting A is missing: expected a text.\n"
+        "  - The setting B is missing: expected a text.\n[INFO] Shutting down\n",
+        "code 2: 2 settings cannot be used:\n  - The setting A is missing: expected a text.\n  - ",
+        "--set A=... --set B=...",
+        id="settings-error-line",
+    ),
+    pytest.param(
+        1,
+        "Error: The server granian is not installed. Install it.\n",
+        "code 1: The server granian is not installed. Install it.",
+        "",
+        id="error-line",
+    ),
+    pytest.param(
+        2,
+        "usage: gunicorn [OPTIONS]\ngunicorn: error: unrecognized arguments: --x\n",
+        "code 2: unrecognized arguments: --x.",
+        "",
+        id="error-line-argparse",
+    ),
+    pytest.param(
+        4,
+        "Error: The app 'a' cannot be loaded: importing 'a' failed with KeyError: 'KEY'.\n\n"
+        + TRACEBACK.format(what="KeyError: 'KEY'"),
+        "the app needs the setting KEY",
+        "--set KEY=...",
+        id="error-line-before-its-traceback",
+    ),
+    *(
+        pytest.param(127, text, "appsvc is not installed in it", "requirements.txt", id=name)
+        for name, text in (
+            ("own-dash", "/x/startup-0.sh: 11: appsvc: not found\n"),
+            ("own-dash-exec", "/x/startup-0.sh: 11: exec: appsvc: not found\n"),
+            ("own-bash-exec", "/x/s.sh: line 11: exec: appsvc: not found\n"),
+            ("own-env", "/usr/bin/env: \u2018appsvc\u2019: No such file or directory\n"),
+        )
+    ),
+    pytest.param(
+        1,
+        "/cache/image/bin/python: No module named appsvc_runtime\n",
+        "appsvc_runtime is not installed in it",
+        "requirements.txt",
+        id="own-module",
+    ),
+    pytest.param(
+        1,
+        "/usr/bin/python3.12: Error while finding module specification for 'uvicorn.main' "
+        "(ModuleNotFoundError: No module named 'uvicorn')\n",
+        "the module 'uvicorn' is missing",
+        "Add uvicorn to requirements.txt",
+        id="module-run",
     ),
     pytest.param(
         3,

@@ -120,6 +120,13 @@ class Installer:
         if found is None:
             return more
         say("packages", f"appsvc-runtime is installed from {source}, as in this environment.")
+        if packages.requirements is not None and packages.requirements.own_by_name:
+            say(
+                "packages",
+                f"Warning: {packages.file} names appsvc-runtime alone. The platform's build looks "
+                "for it on the package index, and fails if it is not there. Deploy its wheel with "
+                "the site, and name the wheel's path.",
+            )
         return (*more, "--find-links", found.as_uri())
 
     async def _run_packages(

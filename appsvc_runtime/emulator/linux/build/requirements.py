@@ -32,6 +32,8 @@ _INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s+|=)?(.+?)
 _MOVING = re.compile(
     r"^(?:-e\b|--editable\b|\.{0,2}/|[A-Za-z]:\\|\S*\s*@\s*\S|\S+\+\S+://|https?:|file:)"
 )
+# Options that name where packages are looked for.
+_PLACE = re.compile(r"(?:-i|-f|--index-url|--extra-index-url|--find-links|--no-index)(?:\b|=|\s)")
 _DJANGO = re.compile(rb"django", re.IGNORECASE)
 _MAX_FILES = 50
 
@@ -42,8 +44,9 @@ class Requirements:
 
     `encoding` is how pip decodes it. `mentions_django`: the bytes contain Django, which is what the
     platform tests (`grep -iq "Django"`). `fixed`: with the same `digest`, which covers included
-    files too, nothing has to be installed. `names_own`: this package is among them. `warnings` are
-    what will surprise, one sentence each. `local` is what the requirements name on this disk.
+    files too, nothing has to be installed. `names_own`: this package is among them; `own_by_name`:
+    by its name alone, for which pip looks on the default index. `warnings` are what will surprise,
+    one sentence each. `local` is what the requirements name on this disk.
     """
 
     encoding: str
@@ -51,6 +54,7 @@ class Requirements:
     fixed: bool
     digest: str
     names_own: bool
+    own_by_name: bool
     warnings: tuple[str, ...]
     local: LocalSources = field(default_factory=LocalSources)
 
@@ -65,7 +69,7 @@ def read_requirements(
     data = path.read_bytes()
     encoding = _encoding(data)
     digest = hashlib.sha256()
-    fixed, own, seen = True, False, 0
+    fixed, own, by_name, elsewhere, seen = True, False, False, False, 0
     local, folder, variables = LocalSources(), folder or path.parent, variables or {}
     for file, content in _with_included(path, data, set(), variables):
         seen += 1
@@ -75,7 +79,9 @@ def read_requirements(
         local.update(found)
         for line in lines:
             fixed = fixed and not _MOVING.match(line)
-            own = own or bool(re.match(r"\s*appsvc[-_.]runtime\b", line, re.IGNORECASE))
+            elsewhere = elsewhere or bool(_PLACE.match(line))
+            if re.match(r"\s*appsvc[-_.]runtime\b", line, re.IGNORECASE):
+                own, by_name = True, by_name or "@" not in line
     return Requirements(
         encoding=encoding,
         mentions_django=bool(_DJANGO.search(data)),
@@ -83,6 +89,7 @@ def read_requirements(
         fixed=fixed and seen <= _MAX_FILES and not local.inside(folder),
         digest=digest.hexdigest(),
         names_own=own,
+        own_by_name=by_name and not elsewhere,
         warnings=tuple(_surprises(path.name, data, encoding)),
         local=local,
     )

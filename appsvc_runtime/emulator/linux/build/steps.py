@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ....azure.names import VIRTUAL_ENVIRONMENT
 from ....system import own_files
 from .contents import count
 from .local_sources import PROJECT_FILES, LocalSources, in_project, in_variables
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 CUSTOM_REQUIREMENTS = "CUSTOM_REQUIREMENTSTXT_PATH"
+_POST_BUILD = ("POST_BUILD_COMMAND", "POST_BUILD_SCRIPT_PATH")
 _DISABLE_COLLECTSTATIC = "DISABLE_COLLECTSTATIC"
 _FAST_BUILD = "PYTHON_FAST_BUILD_ENABLED"
 _LOOK_ABOVE = "Its output is above."
@@ -197,9 +199,18 @@ def collect_static(
     """Return the step that collects Django's static files, or None; and a line to print."""
     if settings.get(_DISABLE_COLLECTSTATIC, "").strip().lower() == "true":
         return None, f"collectstatic is not run, because of {_DISABLE_COLLECTSTATIC}."
-    if not (folder / "manage.py").is_file():
-        return None, ""
     read = packages.requirements
+    if not (folder / "manage.py").is_file():
+        deeper = _deeper_manage_py(folder)
+        done = any("collectstatic" in settings.get(name, "") for name in _POST_BUILD)
+        if done or not deeper or read is None or not read.mentions_django:
+            return None, ""
+        command = shlex.join(["python", deeper, "collectstatic", "--noinput"])
+        return None, (
+            f"Warning: collectstatic is not run: {deeper} is not in the site's own folder, where "
+            f"the platform looks for manage.py. Set POST_BUILD_COMMAND to `{command}` if your "
+            "static files are missing."
+        )
     if read is None or not read.mentions_django:
         file = settings.get(CUSTOM_REQUIREMENTS) or "requirements.txt"
         why = "does not exist" if read is None else "does not mention Django"
@@ -213,6 +224,13 @@ def collect_static(
         Step("collectstatic", ("python", "manage.py", "collectstatic", "--noinput")),
         "",
     )
+
+
+def _deeper_manage_py(folder: Path) -> str:
+    """Return the manage.py in a folder directly in the site, the first by name, or ""."""
+    found = sorted(path.relative_to(folder) for path in folder.glob("*/manage.py"))
+    own = (path for path in found if path.parts[0] != VIRTUAL_ENVIRONMENT)
+    return next((path.as_posix() for path in own), "")
 
 
 def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str) -> Step | None:

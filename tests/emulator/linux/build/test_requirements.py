@@ -86,4 +86,22 @@ def test_included_files_count(tmp_path: Path) -> None:
 def test_own_package(tmp_path: Path, name: str) -> None:
     """This package is found in all spellings of its name, but not as a part of another name."""
     assert read(tmp_path, f"flask\n{name}\n").names_own
+    assert read(tmp_path, f"flask\n{name}\n").own_by_name
     assert not read(tmp_path, "my-appsvc-runtime\nappsvc-runtimes\n# appsvc-runtime\n").names_own
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "./wheels/appsvc_runtime-1-py3-none-any.whl",
+        "appsvc-runtime @ https://files.example.com/appsvc_runtime-1-py3-none-any.whl",
+        "appsvc-runtime @ ./wheels/appsvc_runtime-1-py3-none-any.whl",
+        "--find-links wheels\nappsvc-runtime",
+        "--extra-index-url=https://index.example.com/simple\nappsvc-runtime",
+        "-i https://index.example.com/simple\nappsvc-runtime",
+        "flask",
+    ],
+)
+def test_own_package_from_elsewhere_than_the_default_index(tmp_path: Path, text: str) -> None:
+    """The platform's build finds it there, so that nothing is to be warned of."""
+    assert not read(tmp_path, f"{text}\n").own_by_name

@@ -92,6 +92,33 @@ COLLECT = [
         "",
         id="custom",
     ),
+    pytest.param(
+        {"my site/manage.py": "", "requirements.txt": "django"},
+        {},
+        False,
+        "POST_BUILD_COMMAND to `python 'my site/manage.py' collectstatic --noinput`",
+        id="deeper",
+    ),
+    pytest.param(
+        {"a/manage.py": "", "requirements.txt": "django"},
+        {"POST_BUILD_COMMAND": "python a/manage.py collectstatic --noinput"},
+        False,
+        "",
+        id="deeper-done",
+    ),
+    pytest.param(
+        {"a/manage.py": "", "requirements.txt": "django"},
+        {"DISABLE_COLLECTSTATIC": "true"},
+        False,
+        "as DISABLE_COLLECTSTATIC says",
+        id="deeper-disabled",
+    ),
+    pytest.param(
+        {"a/manage.py": "", "requirements.txt": "flask"}, {}, False, "", id="deeper-of-another-kind"
+    ),
+    pytest.param(
+        {"antenv/manage.py": "", "requirements.txt": "django"}, {}, False, "", id="antenv"
+    ),
 ]
 
 
