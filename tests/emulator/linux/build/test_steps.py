@@ -110,7 +110,7 @@ COLLECT = [
         {"a/manage.py": "", "requirements.txt": "django"},
         {"DISABLE_COLLECTSTATIC": "true"},
         False,
-        "as DISABLE_COLLECTSTATIC says",
+        "because of DISABLE_COLLECTSTATIC",
         id="deeper-disabled",
     ),
     pytest.param(
