@@ -239,7 +239,7 @@ def _left_to_the_platform(setting: str) -> Finding:
         "warning",
         _JOB_FILE,
         "is_singleton is left to the platform, which keeps a job's instances of one site apart.",
-        f"Set {setting} to a storage account's connection string to have it kept here as well.",
+        f"Set {setting} to a storage account's connection string to apply it here as well.",
     )
 
 
