@@ -62,7 +62,7 @@ def command(
     return start.serve(
         launch.Launch(
             app=app,
-            # As `appsvc runserver` the script that runs is not the user's.
+            # With `appsvc runserver`, the script that runs is not the user's.
             site=site or (os.getcwd() if context.parent else _own_folder()),
             host=host,
             port=port,

@@ -32,7 +32,7 @@ _READ_FROM_DOTENV = frozenset(
 
 
 def find_problems(settings: Settings) -> list[Finding]:
-    """Return problems in the settings; a setting that is merely not set is none."""
+    """Return problems in the settings; a setting that is merely not set is not one."""
     return [
         *settings.findings,
         *_half_a_platform(settings),

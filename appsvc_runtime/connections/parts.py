@@ -77,8 +77,8 @@ def parse_parts(text: str, hint: Kind | Literal[""]) -> Parts:
     """Parse a connection string. Raise ValueError that names the fault, never the content.
 
     `hint` is the kind that the name of the setting implies, or "". A URL's scheme takes precedence
-    over it. If neither names a kind, the string may be anything: one that cannot be parsed is a
-    plain text then.
+    over it. If neither names a kind, the string may be anything; a string that cannot be parsed
+    is then plain text.
     """
     text = _checked(text.strip())
     match = _SCHEME.match(text)

@@ -108,7 +108,7 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     default=230.0,
     show_default=True,
     metavar="SECONDS",
-    help="After how long the load balancer ends a request.",
+    help="Time after which the load balancer ends a request.",
 )
 @click.option(
     "--auth",
@@ -124,11 +124,13 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     show_default=True,
     help="IIS: version of HttpPlatformHandler.",
 )
-@click.option("--startup-command", default="", metavar="CMD", help="Linux: the site's own.")
+@click.option(
+    "--startup-command", default="", metavar="CMD", help="Linux: the site's startup command."
+)
 @click.option(
     "--python-version",
     type=PythonVersion(),
-    help="Linux: that of the container. [default: that of --python]",
+    help="Linux: the container's Python. [default: that of --python]",
 )
 @click.option("--build/--no-build", default=True, help="Linux: build first, as a deployment does.")
 @click.option("--clean", is_flag=True, help="Linux: build from scratch.")

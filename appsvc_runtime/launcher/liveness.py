@@ -38,7 +38,7 @@ class Heartbeat:
         self._changed = self._clock()
 
     def problem(self) -> str:
-        """Return what is wrong, or ""."""
+        """Return why the worker counts as hung, or ""."""
         found = self._look()
         now = self._clock()
         if found != self._last:
@@ -77,7 +77,7 @@ class HealthUrl:
         self._started = time.monotonic()
 
     def problem(self) -> str:
-        """Return what is wrong, or ""."""
+        """Return why the worker counts as hung, or ""."""
         # A response that comes after the start to a request from before it does no harm.
         silent = time.monotonic() - max(self._started, self._answered)
         if silent < self._timeout:

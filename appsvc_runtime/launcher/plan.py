@@ -28,7 +28,7 @@ __all__ = ["WorkerPlan", "make_worker_plan"]
 
 _PREFIX = "APPSVC_WORKER_"
 _STORE = "DiagnosticStore"
-# Two tools find it: the article names this file, ps.cmd writes LaunchWorker.ps1.txt beside it.
+# Two tools find this file: the article names it, ps.cmd writes LaunchWorker.ps1.txt beside it.
 _ROLE_LOG = os.path.join("LogFiles", "LaunchWorker.ps1.log")
 _RESTART_TIME = "WEBJOBS_RESTART_TIME"
 # Seconds that the platform gives a WebJob, and a container, to stop.
@@ -239,7 +239,7 @@ def _left_to_the_platform(setting: str) -> Finding:
         "warning",
         _JOB_FILE,
         "is_singleton is left to the platform, which keeps a job's instances of one site apart.",
-        f"Set {setting} to a storage account's connection string to have it kept here as well.",
+        f"Set {setting} to a storage account's connection string to apply it here as well.",
     )
 
 

@@ -198,7 +198,7 @@ class Singleton:
             self._say(text)
 
     def _tell_guard(self) -> None:
-        """Tell the guard what may run until when; call it with the lock held."""
+        """Tell the guard until when the run's tree may live; call it with the lock held."""
         if self._guard is not None:
             self._guard.allow(self._mark, self._until - _MARGIN / 2)
 

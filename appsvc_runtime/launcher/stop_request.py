@@ -62,7 +62,7 @@ def stop_requested() -> bool:
 
 
 def wait_for_stop(seconds: float) -> bool:
-    """Wait so many seconds, or until a stop is requested; return whether it is."""
+    """Wait so many seconds, or until a stop is requested; return whether a stop is requested."""
     deadline = time.monotonic() + seconds
     while not stop_requested():
         left = deadline - time.monotonic()

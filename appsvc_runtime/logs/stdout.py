@@ -63,7 +63,7 @@ class StdoutHandler(logging.Handler):
             if told:
                 text = f"{self.format(self._loss())}\n{text}"
             _write(stream, f"{text}\n")
-        except Exception:  # closed, None, broken: the app goes on
+        except Exception:  # the stream is closed, None or broken: the app goes on without the line
             self.lost += 1
             return
         # Lines lost meanwhile, by a stream that logs or a signal handler, are reported later.

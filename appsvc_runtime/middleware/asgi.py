@@ -53,7 +53,7 @@ class AppServiceASGIMiddleware:
     `app` and options are those of `AppServiceMiddleware`, except the options for WSGI only.
     Lifespan and unknown scopes are passed on unchanged; with `require_login` unknown ones raise
     RuntimeError. If one of these middlewares wraps another, as an entry point's wraps the user's
-    own, the inner one's options count.
+    own, the options of the inner middleware count.
     """
 
     @drop_frames

@@ -103,7 +103,7 @@ def warn_if_missing() -> None:
 
 
 def install_everywhere() -> None:
-    """Do as `install` does, even if no server handles SIGTERM, or handles it only later.
+    """Act as `install` does, even if no server handles SIGTERM, or handles it only later.
 
     If none handles it, the process ends by SystemExit after the time to drain.
     """

@@ -1,4 +1,4 @@
-"""Parses forwarded headers: scheme, client and host; and tells which peers are trusted.
+"""Parses forwarded headers: scheme, client and host; and decides which peers are trusted.
 
 Pure: strings in, values out; no function here raises for any header. Must not know of WSGI, sockets
 or the process's environment. Lists are read by *hops*, counted from the right: each proxy appends

@@ -31,10 +31,10 @@ _POLICY_VIOLATION = 1008
 def find_request(
     arguments: Iterable[Any], view: Callable[..., Any], wrapper: Callable[..., Any]
 ) -> tuple[dict[str, Any], Respond] | None:
-    """Return the environ of a view's request and a function that refuses it; None without one.
+    """Return the environ of a view's request and a function that refuses it, or None.
 
-    `wrapper` is the function that replaces `view`; it serves to tell a view from a dependency. If
-    no argument is a request, Flask's current request is used, if there is one.
+    `wrapper` is the function that replaces `view`; it serves to distinguish a view from a
+    dependency. If no argument is a request, Flask's current request is used, if there is one.
     """
     arguments = tuple(arguments)
     for value in arguments:

@@ -95,7 +95,7 @@ class MiddlewareOptions:
 
     @property
     def policy(self) -> tuple[object, ...]:
-        """The options that decisions depend on; two middlewares with equal ones decide alike."""
+        """The options that decisions depend on; two middlewares with equal options decide alike."""
         return (
             self.inert, self.on_app_service, self.trusted, self.hops, self.front_door_id,
             self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,

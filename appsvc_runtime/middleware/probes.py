@@ -35,8 +35,8 @@ def is_from_outside(environ: WSGIEnvironment) -> bool:
 def is_probe(environ: WSGIEnvironment, warmup_path: str) -> bool:
     """Return whether a trusted peer's request is a probe of the platform itself.
 
-    Probes follow no redirect and count one as unhealthy. A request that the front end has passed on
-    is a client's, even with a probe's path and user agent.
+    Probes follow no redirect and count a redirect as unhealthy. A request that the front end has
+    passed on is a client's, even with a probe's path and user agent.
     """
     # Version 2 of HttpPlatformHandler adds an address to probes too. It names no client, and is
     # removed by now.

@@ -64,7 +64,7 @@ def follow_granian(
 
 
 def _once(stop: Callable[[], None]) -> Callable[[], None]:
-    """Return a `stop` that does nothing the second time; granian's would then block its caller."""
+    """Return a `stop` that does nothing the second time: granian's then blocks the caller."""
     lock = threading.Lock()
 
     def call() -> None:

@@ -30,7 +30,7 @@ _FORWARDED_HOST = names.FORWARDED_HOST
 _LINK_LOCAL = "169.254."  # hosts of the platform's probes begin with it
 _SCHEMES = ("http", "https")
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
-# The limit of the cache of peers; a full one is cleared, as an attacker may use many addresses.
+# The limit of the cache of peers; a full cache is cleared, as an attacker may use many addresses.
 _MAX_PEERS = 1024
 _CONTRADICTION = (
     "X-Forwarded-Proto is not https although X-ARR-SSL is present: such requests count as http "
@@ -83,8 +83,8 @@ class TrustPolicy:
         if before is not None:
             if before._policy == self._policy:
                 return
-            # A middleware around this one has decided by other options. This one's count: it
-            # restores the original request and decides again.
+            # A middleware around this one has decided by other options. The options of this
+            # middleware count: it restores the original request and decides again.
             _restore(environ)
         names = [*environ]
         headers = self._last_headers
@@ -125,7 +125,7 @@ class TrustPolicy:
         return trusted
 
     def is_front_door(self, environ: dict[str, Any]) -> bool:
-        """Return whether the site's own Front Door sent a request; anyone can have another one."""
+        """Return whether the site's own Front Door sent a request, not another customer's."""
         expected = self._options.front_door_id
         sent: str = environ.get("HTTP_X_AZURE_FDID", "")
         return bool(expected) and sent.strip().lower() == expected
@@ -177,7 +177,7 @@ class TrustPolicy:
         return self._hops, self._options.host_key
 
     def _is_secure(self, environ: dict[str, Any], hops: int) -> bool:
-        """Return whether the client used https; for an X-Forwarded-Proto other than `https`."""
+        """Return whether the client used https, if X-Forwarded-Proto is not simply `https`."""
         proto = environ.get(_FORWARDED_PROTO)
         if _WFASTCGI_MARK in environ and self._iis.server_scheme(environ) == "https":
             # IIS itself sets HTTPS. A header may be the client's, written with underscores.

@@ -22,12 +22,13 @@ __all__ = [
     "waitress_settings",
 ]
 
-# A client that stalls in the middle of a request holds a thread of a gunicorn worker for as long
-# as it likes, and a hundred stalled clients may all reach one worker. Threads are started when they
+# A client that stalls in the middle of a request holds a thread of a gunicorn worker for as long as
+# it likes, and a hundred stalled clients may all reach one worker. Threads are started when they
 # are needed, so that a high number costs nothing until then. Measured on two cores with a hundred
-# stalled clients and 100 other requests: 2 workers of 32 threads responded to 22 of these, 3 of 64
-# to 64 to 100, 2 of 128 always to all 100. With 128, an app that waits 50 ms serves 56 to 62 times
-# the requests of one sync worker at 64 connections, and a fast app no fewer, also on one core.
+# stalled clients and 100 other requests: 2 workers of 32 threads responded to 22 of these, 3
+# workers of 64 threads to between 64 and 100, and 2 workers of 128 threads always to all 100. With
+# 128, an app that waits 50 ms serves 56 to 62 times the requests of one sync worker at 64
+# connections, and a fast app no fewer, also on one core.
 GUNICORN_THREADS = 128
 # One worker for each core: two took 1.5 times the memory of one sync worker (proportional set size,
 # small app), three 1.9 times. More than four need memory that small plans do not have; users with
@@ -41,9 +42,9 @@ KEEPALIVE_SECONDS = 75
 ACCESS_LOG_FORMAT = (
     '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(M)sms %({wsgi.url_scheme}e)s'
 )
-# Waitress reads and writes in its main thread; the others only run the app. The 50 ms app served 4
-# times one sync worker's requests with 4 threads, 16 times with 16, 48 to 57 times with 64, with
-# 0.75 of the sync worker's memory.
+# Waitress reads and writes in its main thread; the others only run the app. An app that waits 50
+# ms served 4 times the requests of one sync worker with 4 threads, 16 times with 16, 48 to 57
+# times with 64, with 0.75 of the sync worker's memory.
 WAITRESS_THREADS = 64
 # For each worker; started as requests wait. 256 clients of an app that waits 50 ms need at least
 # 205 threads.

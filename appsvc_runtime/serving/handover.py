@@ -45,8 +45,8 @@ def take() -> LaunchPlan | None:
     """Return the plan from this process's variables, and remove it there; None if it is missing.
 
     Return None too if another release of this package wrote the plan: on SIGUSR2 gunicorn starts
-    itself again with its original variables, and may then run a newly installed release. So too if
-    the text is not a plan, with which gunicorn would end with a traceback.
+    itself again with its original variables, and may then run a newly installed release. Return
+    None too if the text is not a plan: gunicorn would end with a traceback.
     """
     text = os.environ.pop(_PLAN, None)
     if text is None:

@@ -50,7 +50,7 @@ class Json:
 class Reader:
     """How a kind is read: `expected` in words, and `parse`, which raises ValueError if it fails.
 
-    `optional` if None is a value of the kind: that of a setting which is not set.
+    `optional`: None is a value of the kind, that of a setting that is not set.
     """
 
     __slots__ = ("expected", "optional", "parse")

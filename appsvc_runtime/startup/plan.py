@@ -115,7 +115,7 @@ class _Planner:
     def django(self) -> StartPlan | None:
         found = []
         for entry in self.entries:
-            # The script does not take a link to a folder for a folder.
+            # The script does not treat a link to a folder as a folder.
             if entry.name == azure_names.VIRTUAL_ENVIRONMENT or not entry.is_dir(
                 follow_symlinks=False
             ):

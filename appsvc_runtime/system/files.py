@@ -1,9 +1,10 @@
 """Differences between operating systems in files: locks, appending, renaming.
 
-Must not know of logging, for which most of it is: one file that many processes append to.
+Must not know of logging, its main use: many processes that append to one log file.
 
-On Windows an open file cannot be renamed unless all who opened it allowed that (FILE_SHARE_DELETE),
-which Python's own `open` does not; and an open file cannot be replaced at all, even so.
+On Windows an open file cannot be renamed unless every process that opened it allowed that
+(FILE_SHARE_DELETE). Python's own `open` does not allow it. An open file cannot be replaced even
+then.
 
 Sources: open(2), flock(2), fifo(7); CreateFileW, LockFile and MoveFileExW in the Windows API
 reference.

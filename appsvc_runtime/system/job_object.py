@@ -61,7 +61,7 @@ class Job:
     """Holds a process, which must not have been waited for yet, and what it starts from now on.
 
     The system ends all processes in the job when the job's last handle is closed, as happens when
-    this process ends in any way. If no job can be made (in a job that allows no other one), only
+    this process ends in any way. If no job can be made (inside a job that allows no nesting), only
     the process itself is held. Raises nothing: a process that is gone counts as ended.
     """
 

@@ -1,8 +1,8 @@
 """A folder of this package's own, in which files are written and removed without following links.
 
-If the system supports them, through directory descriptors: each name is looked up in the open
+Uses directory descriptors if the system supports them: each name is looked up in the open
 folder, and a link in its place is an error or is replaced, never followed, whatever happens to the
-path meanwhile. Elsewhere (Windows) by paths, and each parent is checked before each use. Must not
+path meanwhile. Elsewhere (Windows) it uses paths, and checks each parent before each use. Must not
 know what the folders are for.
 
 A link above the root, or one by which a user names the root, is the user's and is followed once.

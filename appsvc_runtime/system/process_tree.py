@@ -256,7 +256,7 @@ def _linux() -> bool:
 
 
 def _signal(one: procfs.Process, number: int) -> bool:
-    """Signal a process if it still is the one that was seen; return whether it was."""
+    """Signal a process unless it has ended or its id was reused; return whether it existed."""
     descriptor = _pidfd(one.pid)
     try:
         now = procfs.look(one.pid)

@@ -1,4 +1,4 @@
-"""A certificate for the emulator's https, made anew for every run.
+"""A certificate for the emulator's https; every run makes a new one.
 
 Must not know of the server that uses it. The certificate authority is new in every run and its key
 is never written, so that nobody can misuse an authority that a user has trusted. The leaf

@@ -102,11 +102,11 @@ class User:
 
 
 class EasyAuth:
-    """Wraps `ask`, which then gets the headers of the user who is signed in.
+    """Wraps `ask`, which then gets the headers of the signed-in user.
 
     A page of another site cannot sign a user in or out: its forms are refused, and its links to
-    sign out lead to a page that asks first. `is_own` returns whether a host, with its port, is the
-    site's; the host that the Host header names always is.
+    sign out lead to a page that asks first. `is_own` returns whether a host, with its port, is
+    the site's; the host in the Host header always is the site's.
     """
 
     def __init__(self, ask: Ask, is_own: Callable[[str], object] = lambda _: False) -> None:

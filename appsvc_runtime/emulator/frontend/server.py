@@ -143,7 +143,7 @@ class FrontEnd:
     def _sweep(self) -> None:
         """Cancel requests without traffic for too long.
 
-        There is one timer for all, as one for each request costs more.
+        All requests share a timer: a timer for each request costs more.
         """
         still = self._clock() - self._limit
         for flight in [f for f in self._flights if f.seen <= still]:
@@ -277,7 +277,7 @@ class FrontEnd:
             text = f"The app responded with status {answer.status}."
             return page(502, "Bad Gateway", text, text)
         if not inner.websocket:
-            text = "A WebSocket was offered to a client that has not asked for one."
+            text = "A WebSocket was offered to a client that has not requested it."
             return page(502, "Bad Gateway", text, text)
         response = await self._dialler.dial(request, answer, inner.headers)
         if isinstance(response, Answer):

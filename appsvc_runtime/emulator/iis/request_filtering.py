@@ -3,7 +3,7 @@
 Pure: takes parts of a request and returns a refusal or None; also a body with a limit. Must not
 know of handlers or files. Sources: the references of `requestFiltering`, `requestLimits` and
 `hiddenSegments`, and "HTTP status codes in IIS", on learn.microsoft.com. Current IIS responds with
-413.1 where IIS 7 used 404.13. What http.sys itself refuses is not here, see `url_paths`.
+413.1 where IIS 7 used 404.13. `url_paths` has the requests that http.sys itself refuses.
 """
 
 from __future__ import annotations

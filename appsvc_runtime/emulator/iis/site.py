@@ -20,7 +20,7 @@ __all__ = ["Site", "find_config"]
 
 _NAME = "web.config"
 _CACHED = 2048
-# More than IIS reads (250 KB), to tell a file that is too long from one that was cut off.
+# More than IIS reads (250 KB), to distinguish a file that is too long from a truncated file.
 _MAX_BYTES = 300_000
 
 

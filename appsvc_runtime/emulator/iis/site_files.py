@@ -31,7 +31,7 @@ class Found:
 
     @property
     def is_folder(self) -> bool:
-        """Return whether it is a folder."""
+        """Return whether this is a folder."""
         return stat.S_ISDIR(self.figures.st_mode)
 
 

@@ -73,7 +73,7 @@ class _Generation:
     async def replace(self) -> None:
         """End all workers after the requests in progress; workers that are starting end at once.
 
-        Cancelled once, it no longer waits for requests; cancelled again, it kills all processes.
+        The first cancellation ends the wait for requests, the second one kills all processes.
         """
         for platform in self.platforms.values():
             platform.give_up()
@@ -127,7 +127,8 @@ class Workers:
     async def ask(self, request: Request, mapped: Mapped) -> Answer | Tunnel:
         """Return the response of the worker for a request's handler.
 
-        Raises StoppedError if the worker was replaced before anything was sent to it: ask again.
+        Raises StoppedError if the worker was replaced before anything was sent to it:
+        send the request again.
         """
         if mapped.kind == "httpplatform":
             return await self._ask_platform(request, mapped.config)
@@ -165,7 +166,7 @@ class Workers:
     async def kill(self) -> None:
         """End every process now."""
         closing = asyncio.create_task(self.close())
-        # Give every task the time to start ending its process; cancelled earlier, it would not.
+        # Give every task the time to start ending its process; a task cancelled earlier would not.
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         closing.cancel()

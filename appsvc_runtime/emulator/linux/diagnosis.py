@@ -106,7 +106,7 @@ _PACKAGES = {
 
 
 def wrong_place(listened: Sequence[tuple[str, int]], port: int) -> str:
-    """Return where a container listens instead of on its port; "" if it is right, or unknown."""
+    """Return where a container listens instead of on its port; "" if on its port, or unknown."""
     if not listened:
         return ""
     on_port = [address for address, number in listened if number == port]

@@ -51,7 +51,7 @@ class Health:
             state.healthy, state.since = False, now
             alone = len(self.states) == 1
             line += (
-                ". The instance is unhealthy; as the only one it still gets requests"
+                ". The instance is unhealthy; as the only instance it still gets requests"
                 if alone
                 else ". The instance is unhealthy"
             )

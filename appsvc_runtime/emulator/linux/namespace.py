@@ -58,7 +58,7 @@ class Space:
     note: str = ""
 
     def inside(self, text: str) -> str:
-        """Return a text in which the platform's paths are replaced by those inside."""
+        """Return a text in which the platform's paths are replaced by the paths inside."""
         if self.home == HOME:
             return text
 
@@ -184,7 +184,7 @@ def _entering(folder: Path, home: Path, stage: Path, machine: Iterable[os.DirEnt
 
 
 def _make_point(point: Path, is_folder: bool) -> bool:
-    """Make a mount point; return whether it is an empty one, without content of its own."""
+    """Make a mount point; return whether it is empty, without content of its own."""
     if point.is_symlink():
         return False
     if is_folder:

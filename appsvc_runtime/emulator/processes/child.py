@@ -111,9 +111,10 @@ class Child(asyncio.SubprocessProtocol):
         return cast("int", self.returncode)
 
     async def stop(self, grace: float) -> bool:
-        """Ask it to stop, wait `grace` seconds, kill the rest; return whether it ended by itself.
+        """Ask the program to stop, wait `grace` seconds, kill what is left.
 
-        On cancellation, all of its processes are killed at once.
+        Return whether the program ended by itself. On cancellation, all of its processes are killed
+        at once.
         """
         try:
             by_itself = self.returncode is not None
@@ -145,11 +146,11 @@ class Child(asyncio.SubprocessProtocol):
             self._end()
 
     def tail(self) -> str:
-        """Return the end of its output: at most 64 lines and 8192 characters."""
+        """Return the end of the program's output: at most 64 lines and 8192 characters."""
         return self.output.tail()
 
     async def _kill_patiently(self) -> None:
-        """Kill all of its processes, letting other tasks run meanwhile."""
+        """Kill all of the program's processes, letting other tasks run meanwhile."""
         pause = 0.001
         for _ in range(int(_GONE / 0.02)):
             if not self.tree.kill(patience=0):

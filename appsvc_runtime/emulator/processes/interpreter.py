@@ -73,12 +73,12 @@ class Interpreter:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether it is the interpreter of a virtual environment."""
+        """Whether this is the interpreter of a virtual environment."""
         return self.prefix != self.base_prefix
 
     @property
     def is_own(self) -> bool:
-        """Whether it belongs to the environment that this command itself runs in."""
+        """Whether this interpreter belongs to the environment that this command itself runs in."""
         return same_folder(self.prefix, sys.prefix)
 
 

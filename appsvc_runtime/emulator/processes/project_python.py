@@ -1,4 +1,4 @@
-"""Which Python runs a site: the one that is named, else its project's, else this command's own.
+"""Which Python runs a site: the one the user names, else its project's, else this command's.
 
 Chooses and checks. Must not know what is run with it.
 """

@@ -21,7 +21,7 @@ _NO_MODULE = re.compile(r"(?:ModuleNotFoundError: |: )No module named '?(?P<name
 
 
 def runtime_in(words: Sequence[str], script: str | None = None) -> str:
-    """Return what Python's arguments start of this package, or "".
+    """Return the part of this package that Python's arguments start, or "".
 
     `script` is the text of the script among them, if any.
     """

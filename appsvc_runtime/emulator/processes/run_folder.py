@@ -44,7 +44,7 @@ def remove_old_runs(above: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    """Return whether a process runs; in a container an ended one may stay listed for a long time.
+    """Return whether a process runs; in a container an ended process may stay listed for long.
 
     There the first process often does not wait for its children.
     """

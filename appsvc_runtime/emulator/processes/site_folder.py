@@ -75,7 +75,7 @@ def _describe(named: str | os.PathLike[str], environ: Mapping[str, str]) -> str:
 
 
 def _relation(named: str | os.PathLike[str], places: Iterable[Path]) -> str:
-    """Return whether a folder is one of `places`, or holds one, or neither ("")."""
+    """Return `_SAME` if a folder is one of `places`, `_HOLDS` if it holds one, else ""."""
     found = ""
     forms = _forms(named)
     for place in places:

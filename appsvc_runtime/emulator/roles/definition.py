@@ -200,7 +200,7 @@ class _Reader:
         for part in _children(role, "LocalResources"):
             for element in _children(part, "LocalStorage"):
                 if not _is_folder_name(_name(element)):
-                    message = "A LocalStorage has no name that a folder can have: it is ignored."
+                    message = "A LocalStorage has no valid folder name: it is ignored."
                     self.error("no-name", element, message)
                     continue
                 yield LocalStorage(

@@ -194,7 +194,7 @@ class WebJobs:
         return self._plan.environ.get("WEBJOBS_STOPPED", "").strip() == "1"
 
     async def _changed(self, names: list[str]) -> None:
-        """Do as Kudu's watcher: restart changed jobs, start new ones, stop removed ones."""
+        """Act as Kudu's watcher: restart changed jobs, start new ones, stop removed ones."""
         lower = [name.replace("\\", "/").lower() for name in names]
         lower = [name for name in lower if f"{name}/".startswith(_JOBS)]
         if not lower or self._replan is None:
@@ -225,7 +225,7 @@ class WebJobs:
 
 
 def _planned(plan: Callable[[], JobsPlan]) -> dict[str, JobPlan]:
-    """Return the jobs by now; none if they cannot be run."""
+    """Return the current jobs, or no jobs if they cannot be run."""
     try:
         return {_key(job): job for job in plan().jobs}
     except ConfigError:

@@ -73,7 +73,7 @@ class JobsPlan:
 def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> JobsPlan:
     """Check a site and return which of its jobs run; `environ` holds this process's own variables.
 
-    Raise ConfigError if there are no jobs, or not the one to trigger.
+    Raise ConfigError if there are no jobs, or the job to trigger is missing.
     """
     site = Path(os.path.abspath(options.folder))
     if not site.is_dir():

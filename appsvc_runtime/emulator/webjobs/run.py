@@ -112,7 +112,7 @@ class JobRun:
         return exit_code(code)
 
     async def stop(self) -> None:
-        """Tell a job to stop, wait its `stopping_wait_time`, kill what is left of it."""
+        """Ask a job to stop, wait its `stopping_wait_time`, kill what is left of it."""
         child = self._child
         if child is None or child.returncode is not None:
             self.kill()

@@ -47,7 +47,7 @@ def test_a_single_instance_stays() -> None:
     """No other instance could get its requests, and the log says so."""
     health = Health(PLAN, 1)
     said = [health.note(0, probed(500), now) for now in range(3)]
-    assert "as the only one" in said[-1]
+    assert "as the only instance" in said[-1]
     assert in_rotation(health.states, 50) == [0]
 
 

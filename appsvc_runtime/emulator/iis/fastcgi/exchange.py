@@ -172,11 +172,11 @@ class Exchange:
             raise
 
     def again(self) -> Exchange | None:
-        """Return a copy of the request, to repeat it; None if that was done, or parts are used up.
+        """Return a copy of the request, to repeat it; None if it is a repeat, or parts are used up.
 
         The part of a response that is held back does not count, as no client has seen it: wfastcgi
         sends a response in several pieces, and its watcher may end the process between any two.
-        A process that was about to end anyway does not count as the one repetition.
+        Only one repeat is allowed; a try on a process that was about to end does not count.
         """
         once_more = not self.retried or (self.carrier is not None and self.carrier.ending)
         if not once_more or self.touched or self._stream is not None or self._stderr:

@@ -1,4 +1,4 @@
-"""The response that a client gets from a FastCGI process, or an error page if there is none.
+"""The response that a client gets from a FastCGI process, or an error page if none came.
 
 Pure. For most errors IIS has one page, with status 500.0 and an error number; here the status
 shows the cause.

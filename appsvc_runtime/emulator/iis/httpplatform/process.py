@@ -43,7 +43,7 @@ _PATIENCE = 1.0
 class Failure:
     """Why no process is available: a sentence, what to do about it, and what the process printed.
 
-    `wait` is the number of seconds for which none is started, 0 if one may be started. `error` is
+    `wait` is the number of seconds until a process may be started, 0 if that is now. `error` is
     the user's mistake, if it is known.
     """
 
@@ -167,7 +167,7 @@ class PlatformProcess:
     def _refused(self, seconds: float, failure: Failure | None) -> Failure:
         why = (
             f"The process has failed more than {self._shared.fails.limit} times in a minute "
-            f"(rapidFailsPerMinute): none is started for another {max(seconds, 1):.0f} s."
+            f"(rapidFailsPerMinute): no process is started for another {max(seconds, 1):.0f} s."
         )
         self._shared.say(self.label, f"({why})")
         before = failure.why if failure else self.last_end

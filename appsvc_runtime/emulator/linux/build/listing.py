@@ -118,7 +118,7 @@ def _list_inner(
 
 
 def _made_by_tool(folder: OwnFolder) -> str:
-    """Return which tool's folder it is, and so no part of a site; "" for any other."""
+    """Return the tool that made a folder, which is then left out of the site; else ""."""
     for mark, kind in _MARKS.items():
         found = folder.status(mark)
         if found is not None and stat.S_ISREG(found.st_mode):

@@ -34,7 +34,7 @@ _FILES = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE")
 
 
 def find_source() -> Path | None:
-    """Return the folder or wheel from which this package was installed, or None for an index."""
+    """Return the folder or wheel from which this package was installed; None if from an index."""
     beside = Path(__file__).resolve().parents[4]
     if (beside / "setup.cfg").is_file() and (beside / "pyproject.toml").is_file():
         return beside

@@ -38,7 +38,7 @@ class State:
     `copied` maps each copied file's name, with slashes, to size, mtime in nanoseconds and mode of
     the source; the list is empty for a file that may be incomplete or missing. `installed` is a
     digest of the virtual environment's interpreter and packages, "" if these are incomplete;
-    `sources` is one of the folders elsewhere that packages were built from. `finished`: the last
+    `sources` is a digest of folders elsewhere that packages were built from. `finished`: the last
     build succeeded; `steps` is a digest of all that it did after the copy. `deployed`: the folder
     is a copy without a build. `emptying`: all else in the folder was to be removed. `python`,
     `version`: the interpreter of the virtual environment.

@@ -84,7 +84,7 @@ def choose_packages(
     packages, local = _choose(folder, settings, variables or {})
     if packages.kind == "none":
         return packages
-    # Not those of the machine: they name an index of its user, like any other index.
+    # Not the machine's variables: they name an index of its user, like any other index.
     local.update(in_variables(settings, folder))
     counted = count(local, folder)
     return replace(
