@@ -120,7 +120,7 @@ def make_like(path: str, model: os.stat_result) -> None:
     """Make a file with the mode and owner of another, as far as that is allowed.
 
     After rotating: processes of other users that could write to the old file can write to the new
-    one. An existing file, or a link that somebody planted, stays as it is.
+    one. An existing file, or a planted link, stays as it is.
     """
     if process.WINDOWS:
         return  # the folder's own permissions apply

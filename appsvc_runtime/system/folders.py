@@ -76,6 +76,6 @@ def _account_home() -> Path:
 def has_one_writer(folder: os.stat_result, owner: os.stat_result) -> bool:
     """Return whether a folder is `owner`'s and others may not write to it, as far as is known.
 
-    Windows' permissions are not read: there it is True.
+    Windows' permissions are not read: there the result is True.
     """
     return process.WINDOWS or (folder.st_uid == owner.st_uid and not folder.st_mode & stat.S_IWOTH)

@@ -60,8 +60,8 @@ def memory_folder() -> str | None:
 def open_standard_streams() -> None:
     """Open closed standard streams on the null device.
 
-    Otherwise the next file or pipe that is opened would get the number of one, and receive its
-    output.
+    Otherwise the next file or pipe that is opened would get the number of a closed stream, and
+    receive its output.
     """
     for descriptor in range(3):
         try:
@@ -114,5 +114,5 @@ def steady_time() -> float:
 
 
 def exit_code(code: int) -> int:
-    """Return the exit code for another's return code, as a shell does: 128+n for a signal."""
+    """Return the exit code for a child's return code, as a shell does: 128+n for a signal."""
     return 128 - code if code < 0 else code

@@ -1,7 +1,7 @@
 """A process of its own that ends marked trees, whatever happens to the process that started it.
 
-Processes outlive a process that started them and is killed, and run on while it is stopped or
-swapped out. So another process watches:
+Processes run on when the process that started them is killed, stopped or swapped out. So another
+process watches:
 
     guard = TreeGuard()
     guard.allow(tree.mark)         # it may run until this process is gone
@@ -58,7 +58,7 @@ class TreeGuard:
         return self._process.pid
 
     def lives(self) -> bool:
-        """Return whether the guard still runs; somebody may have killed it."""
+        """Return whether the guard still runs; another program or a user may have killed it."""
         return self._process.poll() is None
 
     def allow(self, mark: str, until: float = math.inf) -> None:

@@ -38,7 +38,7 @@ class Response:
 class Carrier:
     """What an exchange calls on the connection that carries it."""
 
-    ending = False  # it is likely to end instead of answering
+    ending = False  # it is likely to end instead of responding
 
     def pause(self, exchange: Exchange) -> None:
         """Stop reading the response for now."""

@@ -130,7 +130,7 @@ def _is_latin(text: str) -> bool:
 def _with_shim(
     argv: Sequence[str], options: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Insert wfastcgi_child.py into `argv`; return the words before and after the wire's options.
+    """Insert wfastcgi_child.py into `argv`; return the words around the channel's options.
 
     The second value is None if `argv` has no wfastcgi.py: then no options may be added.
     """
