@@ -19,7 +19,7 @@ LOCKS = {
     """,
     "flask-2.3": """
         Flask==2.3.3 Werkzeug==2.3.8 Jinja2==3.1.2 MarkupSafe==2.1.3 click==8.1.7
-        itsdangerous==2.1.2 blinker==1.6.2 aiohttp==3.9.0 multidict==6.0.4 yarl==1.9.2
+        itsdangerous==2.1.2 blinker==1.6.2 aiohttp==3.9.1 multidict==6.0.4 yarl==1.9.2
         regex==2023.8.8
     """,
     "django-3.2": """

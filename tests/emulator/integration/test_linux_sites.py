@@ -169,7 +169,10 @@ FAULTS = [
         "no_app", ("--startup-command", "gunicron app"), "no command 'gunicron'", id="typo"
     ),
     pytest.param(
-        "loopback", ("--startup-command", "startup.txt", *LIMIT), "nobody outside", id="loopback"
+        "loopback",
+        ("--startup-command", "startup.txt", *LIMIT),
+        "cannot be reached from outside",
+        id="loopback",
     ),
     pytest.param(
         "wrong_port",
