@@ -156,7 +156,7 @@ def test_startup_files(tmp_path: Path, check: Check) -> None:
     with taken(8000):
         line = check(site, "--no-build", "--startup-command", "startup.txt")
     assert line.returncode == 0, line.stdout
-    assert "as 8000 is taken on this machine" in line.stdout
+    assert "because 8000 is taken on this machine" in line.stdout
     assert "(Stopped: SIGTERM ended it after" in line.stdout
 
 

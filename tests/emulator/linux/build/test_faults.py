@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime.emulator.linux.build.build import read_built
+from appsvc_runtime.system import procfs
 from tests.support.emulator import alive_with, make_site
 from tests.support.pythons import only_on
 from tests.support.servers import ROOT, clean_environ, run
@@ -129,8 +130,20 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     pytest.fail(f"{path} did not come")
 
 
+def guards_of(parent: int) -> list[int]:
+    """Return the processes that guard what `parent` starts."""
+    return [
+        one.pid
+        for one in procfs.processes()
+        if one.parent == parent and b"tree_guard" in Path(f"/proc/{one.pid}/cmdline").read_bytes()
+    ]
+
+
 def test_what_a_killed_build_left_running(tmp_path: Path, python: Path, build: Build) -> None:
-    """Such processes would write into the next build's files: the next build ends them first."""
+    """Such processes would write into the next build's files: the next build ends them first.
+
+    They are left only if the guard, which ends them at once, was killed as well.
+    """
     site = make_site(tmp_path / "site", {"app.py": ""})
     mark = f"mark-{os.getpid()}-{tmp_path.name}"
     pre = f"PRE_BUILD_COMMAND=(MARK={mark} setsid sh -c 'echo begun; sleep 600') & wait"
@@ -145,6 +158,10 @@ def test_what_a_killed_build_left_running(tmp_path: Path, python: Path, build: B
         while not line.endswith("begun\n"):
             line = started.stdout.readline()
             assert line
+        guards = guards_of(started.pid)
+        assert guards
+        for pid in guards:
+            os.kill(pid, signal.SIGKILL)
         started.kill()
     started.wait(30)
     try:
