@@ -32,9 +32,9 @@ _LAST_WORDS = 1.0
 class Run:
     """A started worker. Create it in the main thread, which must live as long as the worker.
 
-    `number` counts the runs from 1. `ended` is called, from another thread, when the worker's own
-    process has ended. `not_after` as in `Tree.popen_options`. Raise OSError if it cannot be
-    started.
+    `number` counts the runs from 1. `started` is called with the process's number before any of its
+    output is logged. `ended` is called, from another thread, when the worker's own process has
+    ended. `not_after` as in `Tree.popen_options`. Raise OSError if it cannot be started.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Run:
         environ: Mapping[str, str],
         log: WorkerLog,
         tree: Tree,
+        started: Callable[[int], None],
         ended: Callable[[], None],
         not_after: float | None = None,
     ) -> None:
@@ -67,6 +68,7 @@ class Run:
         )
         self.pid = self._popen.pid
         tree.adopt(self.pid)
+        started(self.pid)  # before the threads: the log has this before the worker's first line
         self._readers = [
             threading.Thread(target=self._read, args=(name, stream), name=name, daemon=True)
             for name, stream in (("out", self._popen.stdout), ("err", self._popen.stderr))

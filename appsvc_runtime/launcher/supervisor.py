@@ -177,6 +177,7 @@ class Launcher:
                 environ=environ,
                 log=self._log,
                 tree=tree,
+                started=self._report_start,
                 ended=lambda: self._wake.put(None),
                 not_after=not_after,
             )
@@ -187,8 +188,10 @@ class Launcher:
             raise start_error(self._plan.argv[0], self._plan.name, error) from None
         if self._liveness is not None:
             self._liveness.start()
-        self._log.say(f"{self._plan.name} has started as process {run.pid}.", run.number)
         return run
+
+    def _report_start(self, pid: int) -> None:
+        self._log.say(f"{self._plan.name} has started as process {pid}.", self._number)
 
     def _watch(self, run: Run) -> str:
         """Wait until a run is over or must end; end what is left of it unless a stop is requested.

@@ -65,6 +65,20 @@ def test_no_room_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     assert "run=3 out: ran" in log
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="Windows has no waitid")
+def test_the_start_is_logged_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the worker has printed and ended before the launcher reports its start."""
+    report = Launcher._report_start
+
+    def wait_and_report(launcher: Launcher, pid: int) -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        report(launcher, pid)
+
+    monkeypatch.setattr(Launcher, "_report_start", wait_and_report)
+    _, log = launch(tmp_path, monkeypatch, RESTART="never")
+    assert 0 <= log.find("worker.py has started as process") < log.find("out: ran")
+
+
 def test_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is not temporary: one sentence, and the launcher ends."""
 
