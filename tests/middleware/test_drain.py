@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ since_gunicorn_25 = pytest.mark.skipif(
 )
 with_uvloop = pytest.mark.skipif(
     importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"
+)
+# What these servers do without an entry point of ours needs newer releases than we do.
+with_granian_command = pytest.mark.skipif(
+    metadata.version("click").startswith("8.0."), reason="granian's command needs click 8.1"
+)
+with_uvicorn_worker = pytest.mark.skipif(
+    importlib.util.find_spec("uvicorn._compat") is None,
+    reason="this uvicorn-worker needs a newer uvicorn",
 )
 APP = """
 import time
@@ -104,7 +113,7 @@ PLAIN: list[Any] = [
     ),
     pytest.param(
         (*GUNICORN, "--worker-class", "uvicorn_worker.UvicornWorker"), ASGI_APP, 0,
-        id="gunicorn-uvicorn",
+        id="gunicorn-uvicorn", marks=with_uvicorn_worker,
     ),
     pytest.param(UVICORN, ASGI_APP, -signal.SIGTERM, id="uvicorn"),
     pytest.param(
@@ -114,21 +123,25 @@ PLAIN: list[Any] = [
     pytest.param(
         ("-m", "waitress", "--listen", "127.0.0.1:{port}", "app:app"), APP + LINE, 0, id="waitress"
     ),
-    pytest.param((*GRANIAN, "--interface", "wsgi"), APP + LINE, 0, id="granian"),
     pytest.param(
-        (*GRANIAN, "--interface", "asgi", "--loop", "asyncio"), ASGI_APP, 0, id="granian-asgi"
+        (*GRANIAN, "--interface", "wsgi"), APP + LINE, 0,
+        id="granian", marks=with_granian_command,
+    ),
+    pytest.param(
+        (*GRANIAN, "--interface", "asgi", "--loop", "asyncio"), ASGI_APP, 0,
+        id="granian-asgi", marks=with_granian_command,
     ),
     pytest.param(
         (*GRANIAN, "--interface", "asginl", "--loop", "asyncio"), ASGI_APP, 0,
-        id="granian-asgi-no-lifespan",
+        id="granian-asgi-no-lifespan", marks=with_granian_command,
     ),
     pytest.param(
         (*GRANIAN, "--interface", "asgi", "--loop", "asyncio"), ASGI_APP + LINE, 0,
-        id="granian-asgi-with-the-line",
+        id="granian-asgi-with-the-line", marks=with_granian_command,
     ),
     pytest.param(
         (*GRANIAN, "--interface", "asgi", "--loop", "uvloop"), ASGI_APP, 0,
-        id="granian-asgi-uvloop", marks=with_uvloop,
+        id="granian-asgi-uvloop", marks=[with_uvloop, with_granian_command],
     ),
 ]  # fmt: skip
 
@@ -258,7 +271,7 @@ def test_plain_servers_do_so_too(
         pytest.param((*GUNICORN, "--threads", "4"), id="gunicorn"),
         pytest.param((*GUNICORN, "--threads", "4", "--preload"), id="gunicorn-preload"),
         pytest.param(("-m", "waitress", "--listen", "127.0.0.1:{port}", "app:app"), id="waitress"),
-        pytest.param((*GRANIAN, "--interface", "wsgi"), id="granian"),
+        pytest.param((*GRANIAN, "--interface", "wsgi"), id="granian", marks=with_granian_command),
     ],
 )
 def test_a_missing_line_is_warned_of(tmp_path: Path, words: tuple[str, ...]) -> None:
