@@ -42,9 +42,6 @@ NOT_RUN: dict[str, int] = {
     "docs/workers.md": 2,
 }
 
-# Pages that are still to be rewritten; remove a row when its page is done.
-UNFINISHED: frozenset[str] = frozenset()
-
 _BUILDS = re.compile(r"appsvc build|--as linux|pip install")
 
 
@@ -53,8 +50,7 @@ def found(language: str) -> list[str]:
     return [
         name_of(path)
         for path in pages()
-        if name_of(path) not in UNFINISHED
-        and any(block.language == language for block in read(path).to_run(language))
+        if any(block.language == language for block in read(path).to_run(language))
     ]
 
 
@@ -62,8 +58,6 @@ def found(language: str) -> list[str]:
 def test_comments(page: str) -> None:
     """All comments before blocks are valid, and the number of blocks that are not run is known."""
     blocks = read(ROOT / page)
-    if page in UNFINISHED:
-        pytest.skip("still to be rewritten")
     assert not blocks.problems, "\n".join(blocks.problems)
     count = len(blocks.not_run())
     places = " ".join(block.place for block in blocks.not_run())
@@ -76,8 +70,7 @@ def test_comments(page: str) -> None:
 def test_no_row_is_left_over() -> None:
     """Pages that are gone, or whose blocks all run, have no row."""
     names = {name_of(path) for path in pages()}
-    assert set(UNFINISHED) <= names
-    assert set(NOT_RUN) <= names - UNFINISHED
+    assert set(NOT_RUN) <= names
     assert all(NOT_RUN.values())
 
 

@@ -19,7 +19,7 @@ from multidict import CIMultiDict, istr
 
 from ...azure.ports import with_port
 
-__all__ = ["FrontHeaders", "Visitor", "httpplatform_headers"]
+__all__ = ["Client", "FrontHeaders", "httpplatform_headers"]
 
 _FORWARDED_FOR = istr("X-Forwarded-For")
 _FORWARDED_PROTO = istr("X-Forwarded-Proto")
@@ -59,7 +59,7 @@ _CERTIFICATE = (
 )
 
 
-class Visitor(NamedTuple):
+class Client(NamedTuple):
     """One client's connection, as the front end reports it.
 
     `tls` is "" for plain http, else the version as `ssl` names it ("TLSv1.3").
@@ -72,7 +72,7 @@ class Visitor(NamedTuple):
     fixed: tuple[tuple[str, str], ...]  # the headers that all requests of the connection share
 
     @classmethod
-    def of(cls, address: str, port: int, tls: str = "") -> Visitor:
+    def of(cls, address: str, port: int, tls: str = "") -> Client:
         """Return the connection of a peer; an IPv4-mapped IPv6 address becomes the IPv4 one."""
         address = address.removeprefix("::ffff:") if "." in address else address
         endpoint = with_port(address, port)
@@ -114,7 +114,7 @@ class FrontHeaders:
         )
 
     def apply(
-        self, headers: CIMultiDict[str], visitor: Visitor, target: str, *, websocket: bool = False
+        self, headers: CIMultiDict[str], client: Client, target: str, *, websocket: bool = False
     ) -> None:
         """Change a request's headers into those that a worker gets; Host is the public one already.
 
@@ -127,13 +127,13 @@ class FrontHeaders:
             _remove(headers, _IDENTITY_PREFIXES)
         if websocket:
             headers.extend(_WEBSOCKET)
-        endpoint = visitor.endpoint
+        endpoint = client.endpoint
         if _FORWARDED_FOR in headers:
             endpoint = ", ".join([*headers.popall(_FORWARDED_FOR), endpoint])
         headers.extend(
             (
                 *self._fixed,
-                *visitor.fixed,
+                *client.fixed,
                 (_FORWARDED_FOR, endpoint),
                 (_DISGUISED_HOST, headers.get(_HOST, "")),
                 (_ORIGINAL_URL, target),

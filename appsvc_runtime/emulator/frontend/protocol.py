@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from ...system import capabilities
-from .headers import Visitor
+from .headers import Client
 from .pages import page, shown
 from .response import Sent
 from .response_head import make_head
@@ -42,12 +42,12 @@ _MAX_REASON = 120
 class Protocol(web.RequestHandler):
     """One connection: the client at its other end, and the local `port`."""
 
-    __slots__ = ("_report", "port", "visitor")
+    __slots__ = ("_report", "client", "port")
 
     def __init__(self, server: Server, report: Callable[[str], None], **options: Any) -> None:
         super().__init__(server, **options)
         self._report = report
-        self.visitor = _NOBODY
+        self.client = _NOBODY
         self.port = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,9 +56,9 @@ class Protocol(web.RequestHandler):
         tls = transport.get_extra_info("ssl_object")
         version = tls.version() or "TLSv1.2" if tls is not None else ""
         if isinstance(peer, tuple):
-            self.visitor = Visitor.of(peer[0], peer[1], version)
+            self.client = Client.of(peer[0], peer[1], version)
         else:
-            self.visitor = Visitor.of("127.0.0.1", 0, version)
+            self.client = Client.of("127.0.0.1", 0, version)
         local = transport.get_extra_info("sockname")
         self.port = local[1] if isinstance(local, tuple) else 0
         super().connection_made(transport)
@@ -106,9 +106,9 @@ class Protocol(web.RequestHandler):
         reason = shown(first[:_MAX_REASON])
         if isinstance(exc, LineTooLong):
             reason = f"its first line or one of its headers is longer than {_MAX_LINE} bytes"
-        if any(sign in f"{message}{exc}" for sign in _TLS_SIGNS) and not self.visitor.secure:
+        if any(sign in f"{message}{exc}" for sign in _TLS_SIGNS) and not self.client.secure:
             reason = "it speaks https to the http port (--https starts an https one)"
-        self._report(f"400: a request from {self.visitor.endpoint} cannot be read: {reason}")
+        self._report(f"400: a request from {self.client.endpoint} cannot be read: {reason}")
         answer = page(400, "Bad Request", f"The request cannot be read: {reason}.")
         body = answer.body if isinstance(answer.body, bytes) else b""
         framing = f"Content-Length: {len(body)}\r\n"
@@ -121,7 +121,7 @@ class Protocol(web.RequestHandler):
         self._report(f"a connection was ended by {type(error).__name__}: {shown(str(error))}")
 
 
-_NOBODY = Visitor.of("127.0.0.1", 0)
+_NOBODY = Client.of("127.0.0.1", 0)
 
 
 class Server(web.Server):

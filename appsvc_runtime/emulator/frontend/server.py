@@ -21,7 +21,7 @@ from ...azure import names
 from ...system.sockets import max_connections
 from ..http.messages import SERVER_METHODS, Answer, Ask, Request, Say
 from .allowed_hosts import AllowedHosts
-from .headers import FrontHeaders, Visitor
+from .headers import Client, FrontHeaders
 from .origins import is_cross_site
 from .pages import page, shown, timed_out
 from .protocol import Protocol, Server
@@ -160,10 +160,10 @@ class FrontEnd:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         flight = Flight(asyncio.current_task(), self._clock())
         self._flights.add(flight)
-        visitor = cast(Protocol, request.protocol).visitor
+        client = cast(Protocol, request.protocol).client
         keep, note = False, ""
         try:
-            keep, note = await self._serve(request, visitor, flight)
+            keep, note = await self._serve(request, client, flight)
         except asyncio.CancelledError:
             if not flight.cut:
                 note = _CLOSED if flight.status == 101 else "the client has left"
@@ -196,7 +196,7 @@ class FrontEnd:
         return answer.note
 
     async def _serve(
-        self, request: web.BaseRequest, visitor: Visitor, flight: Flight
+        self, request: web.BaseRequest, client: Client, flight: Flight
     ) -> tuple[bool, str]:
         """Serve one request; return whether to keep the connection, and a note for the log."""
         headers = CIMultiDict(request.headers)
@@ -212,7 +212,7 @@ class FrontEnd:
             answer = page(400, f"Bad Request - {error}", error.details, note=note)
         else:
             headers["Host"] = address.host or self._public.name
-            cross_site = is_cross_site(headers, headers["Host"], secure=visitor.secure)
+            cross_site = is_cross_site(headers, headers["Host"], secure=client.secure)
             foreign = cross_site and "Sec-Fetch-Site" in headers
             asked = self._public.inward(headers, foreign=foreign)
             if address.target == "*":
@@ -220,12 +220,12 @@ class FrontEnd:
                 methods = dict.fromkeys(("Allow", "Public"), SERVER_METHODS)
                 answer = Answer(200, CIMultiDict(methods))
             else:
-                inner = self._request(request, address.target, headers, visitor, body)
+                inner = self._request(request, address.target, headers, client, body)
                 inner.cross_site = cross_site
                 answer = await self._answer(inner, request, flight, asked)
                 if flight.status == 101:
                     return False, answer.note
-        note = self._public.outward(answer.headers, asked, secure=visitor.secure)
+        note = self._public.outward(answer.headers, asked, secure=client.secure)
         # A client that still waits for 100 Continue may send its body or not, and after a malformed
         # body the start of the next request is unknown: in both cases the connection ends.
         lost = body.waiting or bool(body.failed)
@@ -239,7 +239,7 @@ class FrontEnd:
         request: web.BaseRequest,
         target: str,
         headers: CIMultiDict[str],
-        visitor: Visitor,
+        client: Client,
         body: Incoming,
     ) -> Request:
         """Return the request for the host behind the front end."""
@@ -247,14 +247,14 @@ class FrontEnd:
         if request.body_exists:
             length = request.content_length if "Transfer-Encoding" not in headers else None
         websocket = asks_for_websocket(request)
-        self._headers.apply(headers, visitor, target, websocket=websocket)
+        self._headers.apply(headers, client, target, websocket=websocket)
         return Request(
             request.method,
             target,
             headers,
             body,
             length,
-            visitor.secure,
+            client.secure,
             self._address,
             cast(Protocol, request.protocol).port,
             websocket,
@@ -292,7 +292,7 @@ class FrontEnd:
         asked: str,
     ) -> Answer:
         headers = CIMultiDict(response.headers)
-        secure = cast(Protocol, request.protocol).visitor.secure
+        secure = cast(Protocol, request.protocol).client.secure
         self._public.outward(headers, asked, secure=secure)
         self._report(f"WebSocket opened: {shown(request.raw_path)}")
         await self._dialler.join(request, response, headers, flight)

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.frontend.headers import FrontHeaders, Visitor, httpplatform_headers
+from appsvc_runtime.emulator.frontend.headers import Client, FrontHeaders, httpplatform_headers
 
 HOST = "site.azurewebsites.net"
-PLAIN = Visitor.of("203.0.113.9", 4242)
-SECURE = Visitor.of("203.0.113.9", 4242, "TLSv1.3")
+PLAIN = Client.of("203.0.113.9", 4242)
+SECURE = Client.of("203.0.113.9", 4242, "TLSv1.3")
 TLS_ONLY = ("X-Forwarded-Proto", "X-AppService-Proto", "X-ARR-SSL", "X-Forwarded-TlsVersion")
 
 
 def applied(
     sent: list[tuple[str, str]],
-    visitor: Visitor = PLAIN,
+    client: Client = PLAIN,
     *,
     target: str = "/a%2fb?c",
     authentication: bool = False,
@@ -28,7 +28,7 @@ def applied(
     """Return the headers that the front end makes of a request's."""
     headers = CIMultiDict([("Host", HOST), *sent])
     front = FrontHeaders("site", HOST, authentication=authentication)
-    front.apply(headers, visitor, target, websocket=websocket)
+    front.apply(headers, client, target, websocket=websocket)
     return headers
 
 
@@ -84,16 +84,16 @@ REMOVED = ("Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upg
 
 
 @pytest.mark.parametrize("spell", [str, str.lower, str.upper], ids=["as-is", "lower", "upper"])
-@pytest.mark.parametrize("visitor", [PLAIN, SECURE], ids=["http", "https"])
-def test_a_clients_own_copies_do_not_survive(visitor: Visitor, spell: type[str]) -> None:
+@pytest.mark.parametrize("client", [PLAIN, SECURE], ids=["http", "https"])
+def test_a_clients_own_copies_do_not_survive(client: Client, spell: type[str]) -> None:
     """They are removed in any spelling, and however many there are."""
     sent = [(spell(name), "forged") for name in (*OVERWRITTEN, *REMOVED, *TLS_ONLY)]
-    headers = applied([*sent, *sent], visitor)
+    headers = applied([*sent, *sent], client)
     assert "forged" not in headers.values()
     for name in OVERWRITTEN:
         assert len(headers.getall(name)) == 1
     assert not set(map(str.lower, REMOVED)) & {name.lower() for name in headers}
-    assert all((name in headers) == visitor.secure for name in TLS_ONLY)
+    assert all((name in headers) == client.secure for name in TLS_ONLY)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_addresses_are_written_as_the_platform_writes_them(
     address: str, bare: str, endpoint: str
 ) -> None:
     """An IPv6 address with a port is in brackets (recorded: `[fd40:…]:39466`)."""
-    headers = applied([], Visitor.of(address, 80))
+    headers = applied([], Client.of(address, 80))
     assert (headers["X-Client-IP"], headers["CLIENT-IP"]) == (bare, endpoint)
     assert headers["X-Forwarded-For"] == endpoint
 
@@ -180,13 +180,13 @@ def test_version_1_passes_headers_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("visitor", "proto"),
+    ("client", "proto"),
     [pytest.param(PLAIN, "http", id="http"), pytest.param(SECURE, "https, http", id="https")],
 )
-def test_version_2_appends(visitor: Visitor, proto: str) -> None:
+def test_version_2_appends(client: Client, proto: str) -> None:
     """It adds the front end's own address and scheme, and the token."""
     forged = [("MS-ASPNETCORE-TOKEN", "forged"), ("ms-aspnetcore-winauthtoken", "forged")]
-    headers = applied(forged, visitor)
+    headers = applied(forged, client)
     sent = httpplatform_headers(headers, 2, "127.0.0.1", 5555, token="secret")
     assert sent.getall("X-Forwarded-For") == ["203.0.113.9:4242, 127.0.0.1:5555"]
     assert sent.getall("X-Forwarded-Proto") == [proto]

@@ -384,7 +384,7 @@ def test_body_cut_by_the_visitor() -> None:
 
     async def cut() -> AsyncIterator[bytes]:
         yield b"half"
-        raise Gone("the visitor went away")
+        raise Gone("the client went away")
 
     async def check() -> None:
         async with raw(take_body) as (upstream, port, told):

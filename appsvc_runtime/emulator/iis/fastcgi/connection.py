@@ -67,7 +67,7 @@ class FastCgiConnection(Connection, Carrier):
         self._sender: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._activity = 0.0
-        self._waits_for_visitor = False
+        self._waits_for_client = False
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -249,13 +249,13 @@ class FastCgiConnection(Connection, Carrier):
         sent = 0
         try:
             while body is not None:
-                self._waits_for_visitor = True
+                self._waits_for_client = True
                 try:
                     chunk = await body.__anext__()
                 except StopAsyncIteration:
                     break
                 finally:
-                    self._waits_for_visitor = False
+                    self._waits_for_client = False
                     self._activity = self._loop.time()
                 exchange.touched = True
                 sent += len(chunk)
@@ -282,7 +282,7 @@ class FastCgiConnection(Connection, Carrier):
         if exchange is None or self.error is not None or self.closed.is_set():
             return
         now = self._loop.time()
-        since = now if self._paused or self._waits_for_visitor else self._activity
+        since = now if self._paused or self._waits_for_client else self._activity
         over = exchange.began + self._request_timeout
         silent = since + self._activity_timeout
         if now >= over:

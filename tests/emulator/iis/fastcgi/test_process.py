@@ -308,7 +308,7 @@ def test_a_visitor_who_leaves_within_the_body_costs_the_process(
         yield b"x" * 100
         if cancel:
             await asyncio.sleep(60)
-        raise ConnectionResetError("the visitor")
+        raise ConnectionResetError("the client")
 
     async def work(process: FastCgiProcess) -> None:
         request = asyncio.create_task(process.request(params(tmp_path), half(), 1000))
