@@ -23,7 +23,7 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import defaults, handover, one_host
+from .serving import agents, defaults, handover, one_host
 from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
@@ -161,6 +161,7 @@ def _find_plan(handed: LaunchPlan | None) -> LaunchPlan:
         container=True,
     )
     try:
+        agents.put_last()  # may start gunicorn again, which has not taken the port yet
         made = make_plan(asked, os.environ, by_server=True)
     except AppServiceError as error:
         sys.stderr.write(f"Error: {error}\n")

@@ -6,6 +6,8 @@ requests, settings' types or the operating system.
 
 from __future__ import annotations
 
+import posixpath
+
 from . import names
 
 TYPE_CHECKING = False
@@ -75,6 +77,16 @@ def authentication(environ: Mapping[str, str]) -> bool:
 def warmup_path(environ: Mapping[str, str]) -> str:
     """Return the path that the platform requests until the container responds."""
     return environ.get(names.WARMUP_PATH) or names.DEFAULT_WARMUP_PATH
+
+
+def gunicorn_config(environ: Mapping[str, str]) -> str:
+    """Return the gunicorn configuration that the user names by the platform's variable, or "".
+
+    The image sets that variable too, to a file of its own: that is not the user's.
+    """
+    named = environ.get(names.GUNICORN_CONFIG_PATH, "").strip()
+    path = posixpath.normpath(named.removeprefix("file:"))
+    return "" if path == names.IMAGE_GUNICORN_CONFIG else named
 
 
 def _either(environ: Mapping[str, str], name: str) -> str:

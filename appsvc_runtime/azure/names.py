@@ -215,4 +215,10 @@ CUSTOM_THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
 # The documentation misspells this name; it is the one that the code reads (Oryx:
 # ext_var_names.go).
 GUNICORN_CONFIG_PATH = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
+# The image itself sets that variable to a file of its own (Azure-App-Service/ImageBuilder), which
+# starts a thread in each worker that never ends.
+IMAGE_GUNICORN_CONFIG = "/opt/startup/gunicorn.conf.py"
 PRE_RUN_COMMAND = "PRE_RUN_COMMAND"
+# The agent of Application Insights, if it is switched on for the site: packages, and a
+# sitecustomize.py that starts it (microsoft/Oryx#2685).
+AGENTS_FOLDER = "/agents/python"

@@ -64,7 +64,7 @@ def serve(app: str | None, site: str, host: str | None, port: str | None, **give
     return start.serve(
         launch.Launch(
             app=app,
-            site=launch.enter(site),
+            site=site,
             host=host,
             port=port,
             default_server="gunicorn",

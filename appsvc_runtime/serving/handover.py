@@ -2,10 +2,12 @@
 
 - `APPSVC_LAUNCH_PLAN` is the plan, as JSON, for gunicorn, which replaces this process. `write` puts
   it into the variables of that program only, and `take` removes it there.
+- `PYTHONPATH` is set by `set_import_path`, in another order. `APPSVC_AGENTS_MOVED` marks a process
+  that this package has replaced by itself because of that; `take_mark` removes it there.
 - `APPSVC_ACCESS_LOG` is set by `access_lines` while an app is imported, if the plan wants access
   lines and the user has not set it: middlewares that the app makes itself read it.
 
-Workers that multiprocessing starts get the plan as an argument. Neither variable stays: programs
+Workers that multiprocessing starts get the plan as an argument. No APPSVC variable stays: programs
 that the app starts, such as `appsvc serve` for another app, do not inherit them.
 """
 
@@ -23,10 +25,12 @@ from .servers import OwnConfig
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["access_lines", "take", "write"]
+__all__ = ["access_lines", "mark", "set_import_path", "take", "take_mark", "write"]
 
 _PLAN = "APPSVC_LAUNCH_PLAN"
 _ACCESS_LOG = "APPSVC_ACCESS_LOG"
+_IMPORT_PATH = "PYTHONPATH"
+_MARK = "APPSVC_AGENTS_MOVED"
 # Names of types by a field's annotation, where that is not itself one.
 _TYPES: dict[Any, tuple[str, ...]] = {
     "Mapping[str, int]": ("dict",),
@@ -66,6 +70,21 @@ def _is_sound(made: LaunchPlan | OwnConfig) -> bool:
         type(getattr(made, one.name)).__name__ in _TYPES.get(one.type, (one.type,))
         for one in dataclasses.fields(made)
     )
+
+
+def set_import_path(path: str) -> None:
+    """Set the import path of all Python programs that this process starts."""
+    os.environ[_IMPORT_PATH] = path
+
+
+def mark(path: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a program that replaces this one to get the import path `path`."""
+    return {**environ, _IMPORT_PATH: path, _MARK: "1"}
+
+
+def take_mark() -> bool:
+    """Return whether this process has the mark of `mark`, and remove it."""
+    return os.environ.pop(_MARK, None) is not None
 
 
 @contextlib.contextmanager

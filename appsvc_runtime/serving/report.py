@@ -11,7 +11,7 @@ from ..system.console import echo
 if TYPE_CHECKING:
     from .plan import LaunchPlan
 
-__all__ = ["print_ready", "print_serving", "print_warning"]
+__all__ = ["print_line", "print_ready", "print_serving", "print_warning"]
 
 
 def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
@@ -32,6 +32,11 @@ def print_ready(plan: LaunchPlan) -> None:
 def print_warning(sentence: str) -> None:
     """Print a warning about a setting that is not used, or about a security hole."""
     _print(f"Warning: {sentence}", err=True)
+
+
+def print_line(line: str) -> None:
+    """Print a line about what the start has done."""
+    _print(line)
 
 
 def _print(line: str, *, err: bool = False) -> None:

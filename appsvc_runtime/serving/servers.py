@@ -11,7 +11,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..azure import names
+from ..azure import hosts, names
 from ..errors import ConfigError
 from ..settings import options
 from ..system import capabilities
@@ -147,7 +147,8 @@ class Server:
         asked = {"--workers": launch.workers, "--threads": launch.threads}
         found = [name for name, value in asked.items() if value is not None]
         known = dict.fromkeys(name for row in SERVERS.values() for name in row.reads)
-        found += [name for name in known if environ.get(name, "").strip()]
+        set_by_image = () if hosts.gunicorn_config(environ) else (names.GUNICORN_CONFIG_PATH,)
+        found += [n for n in known if environ.get(n, "").strip() and n not in set_by_image]
         return [
             f"{name} means nothing to {self.name}{reason} and is not used."
             for name in found

@@ -1,15 +1,18 @@
 """Runs the chosen server: the order of a start.
 
-First the plan is made, which finds every mistake in options and settings. Then warnings are
-printed, then the server binds the port, then the app is imported. Must not know of any server.
+First the import path is put in order. Then the plan is made, which finds every mistake in options
+and settings. Then warnings are printed, then the server binds the port, then the app is imported.
+Must not know of any server.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
-from . import plan, report, servers
+from . import agents, plan, report, servers
+from .launch import enter
 
 if TYPE_CHECKING:
     from .launch import Launch
@@ -23,6 +26,10 @@ def serve(launch: Launch) -> int:
     Raises ConfigError for an option, a setting or a port that cannot be used, AppLoadError for an
     app that cannot be loaded.
     """
+    agents.put_last()  # may run this command again, so it comes before the folder is entered
+    if launch.container:
+        enter(launch.site)
+        launch = dataclasses.replace(launch, site=os.getcwd())
     made = plan.make_plan(launch, os.environ)
     run = servers.SERVERS[made.server].load()
     for sentence in made.warnings:

@@ -201,6 +201,13 @@ OPTIONS: dict[str, Option] = {
             "Seconds that running requests have to finish when the server stops.",
         ),
         Option(
+            "APPSVC_AGENTS_FIRST",
+            parse_bool,
+            False,
+            "Leave the agent of Application Insights before the site's packages on the import "
+            "path, as the platform puts it. `appsvc serve` moves it behind them.",
+        ),
+        Option(
             "APPSVC_LOG_LEVEL",
             parse_level,
             "INFO",

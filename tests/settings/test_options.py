@@ -22,7 +22,7 @@ SOURCES = sorted(Path(appsvc_runtime.__file__).parent.rglob("*.py"))
 NAME = re.compile(r"\bAPPSVC_[A-Z][A-Z_]*")
 # The platform's own variable of that prefix, and what one process hands another: no settings.
 PLATFORM_NAMES = {"APPSVC_VIRTUAL_ENV", "APPSVC_TREE", "APPSVC_STOP_FILE", "APPSVC_WORKER_"}
-PLATFORM_NAMES |= {"APPSVC_LAUNCH_PLAN"}
+PLATFORM_NAMES |= {"APPSVC_LAUNCH_PLAN", "APPSVC_AGENTS_MOVED"}
 ALL = {**OPTIONS, **WORKER_OPTIONS}
 
 Parser = Callable[[str], Any]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.config import Config
 
-from ...azure import names
+from ...azure import hosts, names
 from ...errors import ConfigError
 from ..servers import OwnConfig
 
@@ -31,14 +31,15 @@ def find_config(site: str, environ: Mapping[str, str], *, by_server: bool) -> Ow
 
     Gunicorn takes a path, which is relative to the folder `site`, `file:PATH` or `python:MODULE`.
     `by_server`: gunicorn was started by its own command line. Otherwise a gunicorn.conf.py in
-    `site` is found too, as gunicorn itself finds it if no other file is named. Raises ConfigError
-    for a path that does not exist.
+    `site` is found too, as gunicorn itself finds it if no other file is named. The image's own
+    file, which the variable names on the platform, is not the user's. Raises ConfigError for a path
+    that does not exist.
     """
     arguments = _arguments(environ)
     location, source = arguments.config, _ARGUMENTS
     if not location:
         source = names.GUNICORN_CONFIG_PATH
-        location = environ.get(source, "").strip()
+        location = hosts.gunicorn_config(environ)
     if not location:
         there = not by_server and os.path.isfile(os.path.join(site, _FILE))
         location, source = (_FILE, "") if there else ("", "")
