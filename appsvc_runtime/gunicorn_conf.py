@@ -23,7 +23,7 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import agents, defaults, handover, one_host
+from .serving import agents, defaults, exec_advice, handover, one_host
 from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
@@ -166,7 +166,8 @@ def _find_plan(handed: LaunchPlan | None) -> LaunchPlan:
     except AppServiceError as error:
         sys.stderr.write(f"Error: {error}\n")
         raise SystemExit(error.exit_code) from None
-    return dataclasses.replace(made, began=None)
+    warnings = (*made.warnings, *exec_advice.advise())
+    return dataclasses.replace(made, began=None, warnings=warnings)
 
 
 def _user_settings() -> dict[str, Any]:

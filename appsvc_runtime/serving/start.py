@@ -11,7 +11,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
-from . import agents, plan, report, servers
+from . import agents, exec_advice, plan, report, servers
 from .launch import enter
 
 if TYPE_CHECKING:
@@ -32,6 +32,6 @@ def serve(launch: Launch) -> int:
         launch = dataclasses.replace(launch, site=os.getcwd())
     made = plan.make_plan(launch, os.environ)
     run = servers.SERVERS[made.server].load()
-    for sentence in made.warnings:
+    for sentence in [*made.warnings, *exec_advice.advise()]:
         report.print_warning(sentence)
     return run(made)

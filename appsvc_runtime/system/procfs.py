@@ -24,7 +24,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Process", "is_listened_on", "listeners", "look", "processes", "program", "variable"]
+__all__ = [
+    "Process",
+    "is_listened_on",
+    "listeners",
+    "look",
+    "processes",
+    "program",
+    "shows_own_namespace",
+    "variable",
+    "words",
+]
 
 PROC = "/proc"
 _LISTENING = "0A"
@@ -68,6 +78,17 @@ def processes() -> Iterator[Process]:
 def program(pid: int) -> str:
     """Return the name of the program that a process runs, or "" without such a process."""
     return _read(f"{PROC}/{pid}/comm").decode("utf-8", "replace").strip()
+
+
+def shows_own_namespace() -> bool:
+    """Return whether /proc numbers processes as this process's system calls do."""
+    return _link(f"{PROC}/self") == str(os.getpid())
+
+
+def words(pid: int) -> list[str]:
+    """Return the command line of a process, or [] if it has none."""
+    text = _read(f"{PROC}/{pid}/cmdline").removesuffix(b"\0")
+    return text.decode("utf-8", "replace").split("\0") if text else []
 
 
 def variable(pid: int, name: str) -> str:

@@ -1,0 +1,71 @@
+"""The advice to write `exec` before the command that starts the server.
+
+Must not know of any server, nor what a process is on this system.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from ..redaction import masking
+from ..system import init_shell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["advise", "describe"]
+
+_SCRIPTS = ("appsvc", "gunicorn")
+# The image's own scripts are there, which nobody can change.
+_IMAGE_FOLDER = "/opt/startup/"
+
+
+def advise() -> list[str]:
+    """Return a sentence if a shell keeps the stop signal from this process, else nothing."""
+    shells = init_shell.shells_above()
+    site = os.environ.get("APP_PATH") or os.getcwd()
+    return [describe(shells, sys.orig_argv, site)] if shells else []
+
+
+def describe(shells: Sequence[init_shell.Shell], argv: Sequence[str], site: str) -> str:
+    """Return the sentence for a process with the command line `argv` below these shells.
+
+    The last of them is process 1, and runs the startup command in the folder `site`; another one
+    runs a script that the startup command names.
+    """
+    command = f"exec {_shown(argv)}"
+    scripts = [one for one in shells[:-1] if one.script and not _is_images(one.script)]
+    if scripts:
+        name = _shown_script(scripts[0].script, site)
+        outer = f"exec {scripts[0].name} {shlex.quote(name)}"
+        advice = f"write `{command}` in {name}, and set the startup command to `{outer}`"
+    else:
+        advice = f"set the startup command to `{command}` (behind others: `... && {command}`)"
+    return (
+        f"This server runs below a shell ({shells[-1].name}) that is process 1 of the container "
+        "and does not pass SIGTERM on: a stop does not reach the server, which is killed with its "
+        f"running requests. To let it finish them, {advice}."
+    )
+
+
+def _is_images(script: str) -> bool:
+    return script.startswith(_IMAGE_FOLDER)
+
+
+def _shown_script(script: str, site: str) -> str:
+    """Return a script's path as a startup command names it, relative to the site if possible."""
+    path = os.path.normpath(os.path.join(site, script))
+    return os.path.relpath(path, site) if path.startswith(f"{site}/") else path
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """Return a command line as a user would write it, without secrets."""
+    words = list(argv[1:])
+    if words and os.path.basename(words[0]) in _SCRIPTS:
+        words[0] = os.path.basename(words[0])
+    else:
+        words.insert(0, "python")
+    return masking.mask_command(shlex.join(words))
