@@ -23,7 +23,7 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import agents, defaults, exec_advice, handover, one_host
+from .serving import agents, defaults, exec_advice, handover, one_host, per_worker
 from .serving.gunicorn import older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
@@ -84,7 +84,9 @@ def _wrap_wsgi(worker: Any) -> None:
             worker.log.warning(sentence)
     if isinstance(worker.wsgi, LazyApplication):
         worker.wsgi = worker.wsgi.load(_plan.app or None)
-    worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+    app = load.check_app(worker.wsgi, worker.app.app_uri)
+    _report_per_worker(worker, app)
+    worker.wsgi = load.wrap(app)
     if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
         worker.wsgi = _alone(worker.wsgi)
     older.adapt(worker)
@@ -105,6 +107,7 @@ def _wrap_other(worker: Any) -> None:
     name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker calls its app `wsgi`
     app = getattr(worker, name, None)
     if kinds.is_asgi(app):
+        _report_per_worker(worker, app)
         setattr(worker, name, one_host.OneHost(load.wrap_any(app)[0]))
     elif options.resolve("APPSVC_REQUIRE_LOGIN", None, os.environ):
         raise ConfigError(
@@ -112,6 +115,11 @@ def _wrap_other(worker: Any) -> None:
             "behind the middleware.",
             hint="Start it with another worker class, or without -k.",
         )
+
+
+def _report_per_worker(worker: Any, app: Any) -> None:
+    if worker.age == 1 and (notice := per_worker.describe(app, worker.cfg.workers)):
+        worker.log.warning(notice)
 
 
 def _alone(app: WSGIApplication) -> WSGIApplication:

@@ -59,11 +59,11 @@ class OneHost:
     """An ASGI app that wraps another one, and refuses requests with two hosts or two lengths."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] in ("http", "websocket") and (fault := find_fault(scope["headers"])):
             await _refuse(scope, receive, send, fault)
         else:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)

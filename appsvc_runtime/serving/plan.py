@@ -63,6 +63,11 @@ class LaunchPlan:
     worker: int = 1
 
     @property
+    def sets_workers(self) -> bool:
+        """Return whether no configuration of the server's own can set another number of workers."""
+        return "APPSVC_WORKERS" in self.given or not self.own.counts
+
+    @property
     def bind(self) -> str:
         """Address and port to listen on, as servers write them."""
         return ports.with_port(self.address, self.port)

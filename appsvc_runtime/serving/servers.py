@@ -51,12 +51,14 @@ class OwnConfig:
     """The user's configuration of a server in the server's own form, outside of this package.
 
     `location` is a configuration file in the server's notation, `source` the variable that names
-    it; both are empty if there is no file. `binds`: it may set the address to listen on.
+    it; both are empty if there is no file. `binds`: it may set the address to listen on, `counts`:
+    the number of workers.
     """
 
     location: str = ""
     source: str = ""
     binds: bool = False
+    counts: bool = False
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ def _load(plan: LaunchPlan) -> Any:
     access_log.show()
     granian._signals.set_loop_signals = _hear_signals
     report.print_ready(plan)
+    if _is_first():
+        report.print_per_worker(plan, app)
     if interface == "asgi":
         if plan.threads != defaults.GRANIAN_THREADS and _is_first():
             report.print_warning(_NO_THREADS)

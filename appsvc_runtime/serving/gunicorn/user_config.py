@@ -47,7 +47,12 @@ def find_config(site: str, environ: Mapping[str, str], *, by_server: bool) -> Ow
         path = location.removeprefix("file:")
         if not os.path.isfile(os.path.join(site, path)):
             raise _missing(path, source)
-    return OwnConfig(location, source, binds=bool(location or arguments.bind))
+    return OwnConfig(
+        location,
+        source,
+        binds=bool(location or arguments.bind),
+        counts=bool(location or arguments.workers),
+    )
 
 
 def read_config(own: OwnConfig) -> dict[str, Any]:

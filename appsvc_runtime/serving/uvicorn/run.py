@@ -84,6 +84,8 @@ def _make(plan: LaunchPlan) -> Any:
             complain(error)
             raise SystemExit(_NO_APP) from None
     report.print_ready(plan)
+    if plan.worker == 1:
+        report.print_per_worker(plan, app.app)
     return app
 
 

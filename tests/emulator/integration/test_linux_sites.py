@@ -106,7 +106,7 @@ def test_the_asgi_examples(name: str, tmp_path: Path, check: Check) -> None:
     site = copy_example(name, tmp_path)
     done = check(site, "--startup-command", "startup.txt", path="/healthz")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"Serving main:app .* with uvicorn\.", done.stdout)
+    assert re.search(r"Serving main:app .* with uvicorn, \d+ workers?\.", done.stdout)
     assert "GET /healthz 200" in done.stdout
     assert "(Stopped: SIGTERM ended it after" in done.stdout
 
