@@ -30,7 +30,7 @@ from .processes.guard import guarded
 __all__ = ["Emulation", "run"]
 
 _HOST = "127.0.0.1"
-# Seconds that a stopping instance gets on the platform; a second Ctrl-C does not wait for it.
+# Seconds for running requests once the host has stopped; a second Ctrl-C does not wait for them.
 _GRACE = 2.0
 _EMULATOR = "emulator"
 
@@ -67,13 +67,13 @@ class Emulation:
         return problem or ""
 
     async def close(self) -> None:
-        """Let running requests end for a moment, then end everything, even if some of it fails.
+        """Stop the host, pass on what it finishes, then end everything, even if some of it fails.
 
         On cancellation, end everything at once.
         """
         try:
             if self._front is not None:
-                await self._front.close(_GRACE)
+                await self._front.close(_GRACE, self._host.stop)
         except asyncio.CancelledError:
             self._hurry = True
             raise

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import aiohttp
@@ -31,6 +32,8 @@ from .response import Flight, Sent, send
 from .websocket import Dialler, asks_for_websocket
 
 __all__ = ["FrontEnd"]
+
+Stop = Callable[[Callable[[], bool]], Awaitable[None]]
 
 _REQUEST = "request"
 _FRONT_END = "front end"
@@ -103,8 +106,12 @@ class FrontEnd:
         if self._limit > 0:
             self._sweep()
 
-    async def close(self, grace: float = 5.0) -> None:
-        """Stop taking requests, wait `grace` seconds for running ones, then cancel them."""
+    async def close(self, grace: float = 5.0, stop: Stop | None = None) -> None:
+        """Stop taking requests, wait for running ones, then cancel them.
+
+        `stop` stops the host behind the front end, which may take as long as it likes to finish
+        them; after it they have `grace` seconds.
+        """
         self._ending = True
         for listener in self._listeners:
             listener.close()
@@ -112,6 +119,8 @@ class FrontEnd:
         if server is None:
             return
         server.end_idle()
+        if stop is not None:
+            await stop(lambda: bool(self._flights))
         await self._running(grace)
         for flight in self._flights:
             self._cut(flight)

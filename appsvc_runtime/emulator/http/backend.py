@@ -46,6 +46,13 @@ class Host(Protocol):
     async def ask(self, request: Request) -> Answer | Tunnel:
         """Return the response to a request."""
 
+    async def stop(self, busy: Callable[[], bool]) -> None:
+        """End the site as the platform does, and return when its last response has come.
+
+        Requests that run meanwhile are still passed on: `busy` returns whether a client waits for
+        one. `close` follows. A host that has nothing to say to a site before its end returns.
+        """
+
     async def close(self) -> None:
         """Stop everything in order; if this call is cancelled, at once."""
 

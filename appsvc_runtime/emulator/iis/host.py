@@ -69,6 +69,9 @@ class IisHost:
                 return await self._iis.ask(replace(request, headers=request.headers.copy()))
         return Answer(503, note="the site was restarted several times in a row")
 
+    async def stop(self, busy: Callable[[], bool]) -> None:
+        """Return at once: IIS lets running requests end before it ends its workers."""
+
     async def close(self) -> None:
         """End the workers gracefully, or at once if this is cancelled."""
         await self._stop_watching()

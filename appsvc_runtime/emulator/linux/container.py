@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 
 from ...errors import AppServiceError
-from ...system import procfs
 from ..http.messages import Say
 from ..processes import readiness
 from ..processes.child import Child
@@ -20,6 +19,7 @@ from ..processes.exposure import Exposure
 from ..processes.repeats import Repeats
 from .diagnosis import Trouble
 from .limits import Limits
+from .stopping import Stopping
 from .warmup import Launch, WarmUp
 
 __all__ = ["Container"]
@@ -29,8 +29,6 @@ _PAUSES = (0.0, 1.0, 2.0, 5.0, 15.0, 60.0)
 # A container that runs for this many seconds has not failed early.
 _LONG = 60.0
 _EVERYWHERE = "0.0.0.0"
-# Helpers of a server, such as multiprocessing's resource tracker, end by themselves in this time.
-_HELPERS_END = 1.0
 
 
 class Container:
@@ -65,6 +63,7 @@ class Container:
         self._starting: asyncio.Task[Trouble | None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
+        self._stopping = Stopping(limits.stop, launch.command, clock)
         self._warm_up = WarmUp(label, launch, limits, say, self._said.release, clock)
 
     async def start(self) -> Trouble | None:
@@ -93,13 +92,15 @@ class Container:
         self._say(self.label, f"({why})")
         self.trouble = Trouble("The container is being replaced.")
         await self._end_watching()
-        await self._stop_child()
+        await self._stop_child(lambda: True)
         return await self.start()
 
-    async def stop(self) -> str:
+    async def stop(self, busy: Callable[[], bool] = lambda: False) -> str:
         """Stop the container: SIGTERM to its first process, SIGKILL after the limit.
 
-        Return which signal ended it. On cancellation, kill all of its processes at once.
+        If a shell keeps SIGTERM to itself, the container goes on until the limit, here only while
+        `busy` returns that a client waits for a response. Return which signal ended it. On
+        cancellation, kill all of its processes at once.
         """
         self._closed = True
         try:
@@ -107,7 +108,7 @@ class Container:
                 self._starting.cancel()
                 await asyncio.wait({self._starting})
             await self._end_watching()
-            return await self._stop_child()
+            return await self._stop_child(busy)
         finally:
             self.kill()
 
@@ -199,7 +200,7 @@ class Container:
             await asyncio.wait({self._watching})
             self._watching = None
 
-    async def _stop_child(self) -> str:
+    async def _stop_child(self, busy: Callable[[], bool]) -> str:
         """Stop the running child process; return which signal ended it."""
         self.port = None
         child, self._child = self._child, None
@@ -208,33 +209,11 @@ class Container:
                 child.kill()
             return ""
         try:
-            began, limit = self._clock(), self._limits.stop
-            child.tree.ask_to_stop()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(child.wait()), limit)
-            took = self._clock() - began
-            left: list[int] = [] if child.returncode is None else await self._outlive(child)
-            if child.returncode is None:
-                said = f"SIGTERM did not end it within {limit:g} s: SIGKILL did."
-            elif left:
-                names = ", ".join(sorted({procfs.program(pid) or str(pid) for pid in left}))
-                said = (
-                    f"SIGTERM ended its shell, SIGKILL the rest ({names}), which did not receive "
-                    "it; a startup command that begins with `exec` lets running requests end."
-                )
-            else:
-                said = f"SIGTERM ended it after {took:.1f} s."
+            said = await self._stopping.stop(child, busy)
             self._say(self.label, f"(Stopped: {said})")
             return said
         finally:
             await _end(child)
-
-    async def _outlive(self, child: Child) -> list[int]:
-        """Return the processes that still run a moment after the first process has ended."""
-        deadline = self._clock() + _HELPERS_END
-        while (left := list(child.tree.alive())) and self._clock() < deadline:
-            await asyncio.sleep(0.02)
-        return left
 
 
 async def _end(child: Child) -> None:

@@ -110,6 +110,13 @@ class LinuxHost:
             return Answer(503, note="the emulator ends")
         return await self._instances.ask(request)
 
+    async def stop(self, busy: Callable[[], bool]) -> None:
+        """Stop the containers, which finish their requests."""
+        self._closed = True
+        self._made.set()
+        if self._instances is not None:
+            await self._instances.stop(busy)
+
     async def close(self) -> None:
         """Stop the containers in order; on cancellation, at once."""
         self._closed = True

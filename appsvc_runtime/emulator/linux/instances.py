@@ -121,15 +121,25 @@ class Instances:
             return trouble
         return ready[next(self._turns) % len(ready)]
 
-    async def close(self) -> None:
-        """Stop all containers at the same time, each in order; on cancellation, kill them."""
+    async def stop(self, busy: Callable[[], bool] = lambda: False) -> None:
+        """Stop all containers at the same time, each in order; on cancellation, kill them.
+
+        Responses on the way from them are still passed on, until `close`. `busy` returns whether a
+        client waits for one.
+        """
         self._closed = True
         try:
             for task in self._checks:
                 task.cancel()
-            await asyncio.gather(*(container.stop() for container in self._containers))
+            await asyncio.gather(*(container.stop(busy) for container in self._containers))
         finally:
             self.kill()
+
+    async def close(self) -> None:
+        """Stop all containers, and end all connections to them."""
+        try:
+            await self.stop()
+        finally:
             await self._upstream.close()
 
     def kill(self) -> None:

@@ -20,6 +20,9 @@ __all__ = ["make_script", "shown_command"]
 
 # The first word of lines that are the emulator's, not the platform's.
 _OURS = "appsvc:"
+# As process 1, which it is on the platform, a shell is not ended by SIGTERM. The programs that it
+# runs, also in its place, get the signal's default again.
+_KEEPS_SIGTERM = "trap : TERM"
 
 
 def shown_command(start: StartPlan, space: Space, default_site: Path) -> str:
@@ -47,7 +50,7 @@ def make_script(
     """
     site, own = shlex.quote(space.site), names.VIRTUAL_ENVIRONMENT
     name = f"{space.site}/{own}"
-    lines = ["#!/bin/sh", f"cd {site}"]
+    lines = ["#!/bin/sh", _KEEPS_SIGTERM, f"cd {site}"]
     if pre_run.strip():
         lines += [
             "echo 'Running the provided pre-run command...'",
