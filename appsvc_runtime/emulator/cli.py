@@ -44,6 +44,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "health_check": ("linux",),
     "health_check_interval": ("linux",),
     "trigger": ("webjob",),
+    "job_os": ("webjob",),
 }
 _WRITTEN = {"build": "--no-build", "maps": "--map"}
 _CALLED = {
@@ -150,6 +151,11 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     help="Linux: time between probes.",
 )
 @click.option("--trigger", metavar="NAME", help="WebJob: run this triggered job once, and exit.")
+@click.option(
+    "--job-os",
+    type=click.Choice(["linux", "windows"]),
+    help="WebJob: what the site runs on. [default: windows if it has web.config or run.cmd]",
+)
 @click.pass_context
 def emulate(context: click.Context, /, **options: Any) -> int:
     r"""Run SITE on this machine as App Service would: in IIS, by its own web.config, or on Linux.

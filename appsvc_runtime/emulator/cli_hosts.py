@@ -6,6 +6,7 @@ Must not contain any rule of the platform.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +56,18 @@ def run_webjob(folder: Path, options: dict[str, Any]) -> int:
         python=options["python"],
         settings=[environment.parse_setting(text) for text in options["settings"]],
         trigger=trigger or "",
+        hosting=options["job_os"],
     )
+
+    made = webjobs_plan.make_webjob_plan(wanted, os.environ)
+    wanted = replace(wanted, hosting=made.hosting)  # until the end, whatever files come
 
     def plan() -> webjobs_plan.JobsPlan:
         return webjobs_plan.make_webjob_plan(wanted, os.environ)
 
-    made = plan()
     _tell(made.chosen, made.findings)
+    for line in made.notes:
+        echo(line)
     jobs = webjobs_host.WebJobs(made, say, echo, once=trigger is not None, replan=plan)
     return background.run_background(jobs)
 

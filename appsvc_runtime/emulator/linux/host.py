@@ -19,9 +19,9 @@ from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
+from . import booleans, environment, image, namespace, start_script
 from . import default_site as linux_default_site
-from . import environment, image, namespace, start_script
-from .build import build
+from .build import build, switches
 from .container import Container
 from .image import Image
 from .instances import Instances
@@ -32,7 +32,6 @@ from .warmup import Launch
 
 __all__ = ["LinuxHost"]
 
-_BUILD_SWITCH = "SCM_DO_BUILD_DURING_DEPLOYMENT"
 _EVERYWHERE = "0.0.0.0"
 
 
@@ -59,6 +58,7 @@ class LinuxHost:
     async def start(self, tell: Callable[[str], None], taken: int) -> str:
         """Build the site and start its containers; see `http.backend.Host`."""
         plan, say = self._plan, self._say
+        booleans.check_start(plan.settings)
         limits, findings = read_limits(plan.settings)
         health: HealthPlan | None = None
         if plan.options.health_path:
@@ -145,11 +145,11 @@ class LinuxHost:
             app_settings=plan.options.app_settings,
             clean=plan.options.clean,
         )
-        switched_off = plan.settings.get(_BUILD_SWITCH, "").strip().lower() in ("false", "0")
-        if plan.options.build and not switched_off:
+        off = switches.why_not_built(plan.settings)
+        if plan.options.build and not off:
             return (await build.build(options, self._environ, say)).folder
-        why = f"Not built, because of {_BUILD_SWITCH}" if plan.options.build else "Not built"
-        built = self._built_before(why, switched_off=switched_off)
+        why = f"Not built, {off}" if plan.options.build else "Not built"
+        built = self._built_before(why, switched_off=bool(off))
         if built is None:
             say("build", f"{why}: the site is deployed as it is.")
             built = await build.copy_site(options, say)

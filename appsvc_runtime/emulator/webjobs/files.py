@@ -1,7 +1,7 @@
 """A site's WebJobs as files: which there are, what each runs, with which program.
 
 Looks at files only. Must not know of runs. Sources: Kudu.Core/Jobs (JobsManagerBase.cs and the
-script hosts); AD, webjobs-create.
+script hosts); AD, webjobs-create and webjobs-execution.
 """
 
 from __future__ import annotations
@@ -18,13 +18,29 @@ from typing import Literal
 from ...azure import job_settings
 from ...azure.job_settings import JobSettings
 from ...findings import Finding
+from ...system.plain_file import read_plain
 
-__all__ = ["Job", "choose_script", "command_for", "find_jobs", "program_for"]
+__all__ = [
+    "Hosting",
+    "Job",
+    "choose_script",
+    "command_for",
+    "find_jobs",
+    "guess_hosting",
+    "program_for",
+]
 
 Kind = Literal["continuous", "triggered"]
+Hosting = Literal["windows", "linux"]
 
 # In Kudu's order: of several files, the one with the first of these extensions is run.
 _EXTENSIONS = (".cmd", ".bat", ".exe", ".ps1", ".sh", ".py", ".php", ".js", ".fsx")
+# Linux has nothing that runs these.
+_OF_WINDOWS = (".cmd", ".bat", ".exe", ".ps1", ".fsx")
+_LINUX_EXTENSIONS = tuple(one for one in _EXTENSIONS if one not in _OF_WINDOWS)
+# Without a run file, Linux prefers the language of the site.
+_LANGUAGE = ".py"
+_CONFIG = "web.config"
 _WINDOWS_ONLY = frozenset({".cmd", ".bat", ".exe"})
 _PROGRAMS = {
     ".ps1": ("pwsh", "powershell"),
@@ -55,7 +71,21 @@ class Job:
     findings: tuple[Finding, ...]
 
 
-def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
+def guess_hosting(site: Path) -> tuple[Hosting, str]:
+    """Return what a site's WebJobs run on, by its files, and why."""
+    for job in find_jobs(site, "windows")[0]:
+        if job.script is not None and job.script.suffix.lower() in _OF_WINDOWS:
+            return "windows", f"{job.name} has {job.script.name}"
+    try:
+        has_config = any(name.lower() == _CONFIG for name in os.listdir(site))
+    except OSError:
+        has_config = False
+    if has_config:
+        return "windows", f"the site has {_CONFIG}"
+    return "linux", f"the site has no {_CONFIG}, and no job a script of Windows"
+
+
+def find_jobs(site: Path, hosting: Hosting = "windows") -> tuple[list[Job], list[Finding]]:
     """Return a site's jobs, the continuous ones first, by name; and findings about the folders."""
     found: list[Job] = []
     findings: list[Finding] = []
@@ -75,30 +105,41 @@ def find_jobs(site: Path) -> tuple[list[Job], list[Finding]]:
         for name in names:
             try:
                 if _is(folder / name, stat.S_ISDIR):
-                    found.append(_read(folder / name, kind))
+                    found.append(_read(folder / name, kind, hosting))
             except OSError as error:
                 message = f"It cannot be read: {error.strerror}."
                 findings.append(_finding(f"{kind}/{name}", message))
     return found, findings
 
 
-def choose_script(names: Sequence[str]) -> str | None:
-    """Return the file that Kudu runs: run.EXT, in Kudu's order, else the first by extension."""
-    for extension in _EXTENSIONS:
+def choose_script(names: Sequence[str], hosting: Hosting = "windows") -> str | None:
+    """Return the file that is run: run.EXT, in Kudu's order, else the first by extension."""
+    linux = hosting == "linux"
+    extensions = _LINUX_EXTENSIONS if linux else _EXTENSIONS
+    for extension in extensions:
         for name in names:
-            if name.lower() == f"run{extension}":
+            if (name if linux else name.lower()) == f"run{extension}":
                 return name
-    for extension in _EXTENSIONS:
+    if linux:
+        extensions = (_LANGUAGE, *(one for one in extensions if one != _LANGUAGE))
+    for extension in extensions:
         for name in sorted(names, key=str.upper):  # as NTFS lists them
             if os.path.splitext(name)[1].lower() == extension:
                 return name
     return None
 
 
-def program_for(extension: str, python: str, *, windows: bool) -> list[str] | None:
-    """Return what runs a script of this extension, [] if it runs by itself, None if nothing can."""
+def program_for(
+    extension: str, python: str, *, windows: bool, hosting: Hosting = "windows"
+) -> list[str] | None:
+    """Return what runs a script of this extension, [] if it runs by itself, None if nothing can.
+
+    `windows`: this machine is one. `hosting` is what the site is for.
+    """
     if extension == ".py":
         return [python]
+    if extension == ".sh" and hosting == "linux" and not windows:
+        return []
     if extension in _WINDOWS_ONLY:
         return [] if windows else None
     for program in _PROGRAMS.get(extension, ()):
@@ -109,14 +150,19 @@ def program_for(extension: str, python: str, *, windows: bool) -> list[str] | No
 
 
 def command_for(
-    script: Path, python: str, arguments: Sequence[str], *, windows: bool
+    script: Path,
+    python: str,
+    arguments: Sequence[str],
+    *,
+    windows: bool,
+    hosting: Hosting = "windows",
 ) -> list[str] | None:
     """Return the command line that runs a script, or None if it cannot be run here."""
-    program = program_for(script.suffix.lower(), python, windows=windows)
+    program = program_for(script.suffix.lower(), python, windows=windows, hosting=hosting)
     return None if program is None else [*program, str(script), *arguments]
 
 
-def _read(folder: Path, kind: Kind) -> Job:
+def _read(folder: Path, kind: Kind, hosting: Hosting) -> Job:
     where = f"{kind}/{folder.name}"
     try:
         inner = _script_folder(folder)
@@ -125,10 +171,13 @@ def _read(folder: Path, kind: Kind) -> Job:
         message = f"Its folder cannot be read: {error.strerror}."
         return Job(folder.name, kind, folder, None, JobSettings(), (_finding(where, message),))
     settings, findings = _read_settings(inner, names, where)
-    chosen = choose_script(names)
+    chosen = choose_script(names, hosting)
     if chosen is None:
         message = "It has no file that can be run: Kudu ignores it."
         findings = (*findings, _finding(where, message, "Add a run.py or run.sh."))
+    elif hosting == "linux" and os.path.splitext(chosen)[0] != "run":
+        message = f"It has no run.sh or run.py: {chosen} is run, which may be another there."
+        findings = (*findings, _finding(where, message, "Name it run.sh or run.py."))
     script = inner / chosen if chosen is not None else None
     return Job(folder.name, kind, folder, script, settings, findings)
 
@@ -140,7 +189,7 @@ def _read_settings(
     if file is None:
         return JobSettings(), ()
     try:
-        data = (folder / file).read_bytes()
+        data = read_plain(folder / file)
     except OSError as error:
         return JobSettings(), (_finding(where, f"{file} cannot be read: {error.strerror}."),)
     return job_settings.read_job_settings(data, f"{where}/{file}")

@@ -17,6 +17,7 @@ from ...system import files, own_files
 from ..http.messages import Say
 from ..processes.run_folder import remove_old_runs
 from ..processes.watch import watch
+from .bare_python import make_bare_python
 from .copy import JobCopy
 from .log import run_id
 from .plan import JobPlan, JobsPlan
@@ -62,6 +63,10 @@ class WebJobs:
     async def work(self) -> int:
         """Run continuous and scheduled jobs until a stop, or one job once; return the exit code."""
         await asyncio.to_thread(remove_old_runs, self._plan.temp.parent)
+        if self._plan.bare is not None:
+            await asyncio.to_thread(
+                make_bare_python, self._plan.chosen.interpreter, self._plan.bare
+            )
         if self._once:
             return await self._trigger(self._plan.jobs[0])
         running = sum(1 for job in self._jobs.values() if _runs_by_itself(job))

@@ -7,34 +7,42 @@ Sources: Kudu.Core/Jobs (JobsManagerBase.cs, BaseJobRunner.cs); AD, webjobs-crea
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding
-from ...system import capabilities
+from ...system import capabilities, folders
+from ...system.plain_file import read_plain
 from ..processes import environment, requirement, run_folder, surroundings
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
-from .files import Job, find_jobs, program_for
+from .bare_python import bare_environ
+from .files import Hosting, Job, find_jobs, guess_hosting, program_for
 from .schedule import Schedule, read_schedule
+from .shell_script import find_problems
 
 __all__ = ["JobPlan", "JobsPlan", "WebJobOptions", "make_webjob_plan"]
 
 # An app setting that Kudu reads: how many seconds it waits after a run.
 RESTART_TIME = "WEBJOBS_RESTART_TIME"
 DEFAULT_RESTART_SECONDS = 60.0
+_BARE = "python"
 
 
 @dataclass(frozen=True)
 class WebJobOptions:
-    """A user's options; all but the folder have a default. `trigger`: the job to run once."""
+    """A user's options; all but the folder have a default. `trigger`: the job to run once.
+
+    `hosting`: what the site runs on there; by default its files tell.
+    """
 
     folder: Path
     python: str = ""
     settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     trigger: str = ""
+    hosting: Hosting | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ class JobPlan:
 class JobsPlan:
     """All jobs of a site that run. `home` is the site's home folder; `restart` is in seconds.
 
-    `temp` is this emulator's own folder.
+    `temp` is this emulator's own folder. `bare` is where the bare Python of a Linux site is to be
+    made, `python` then the path that it will have. `notes` are lines about what is emulated.
     """
 
     site: Path
@@ -67,6 +76,9 @@ class JobsPlan:
     temp: Path
     findings: tuple[Finding, ...]
     chosen: ProjectPython
+    hosting: Hosting
+    bare: Path | None
+    notes: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
 
 
@@ -82,7 +94,10 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
             f"The site folder {str(site)!r} {what}.", hint="Name the folder with App_Data in it."
         )
     chosen = choose_python(site, options.python, environ)
-    found, findings = find_jobs(site)
+    hosting, why = guess_hosting(site)
+    if options.hosting is not None:
+        hosting, why = options.hosting, "as --job-os has it"
+    found, findings = find_jobs(site, hosting)
     if not found:
         raise ConfigError(
             f"There is no WebJob in {site / 'App_Data' / 'jobs'}.",
@@ -94,21 +109,28 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     name, default, public = surroundings.names(site, settings, "")
     home = surroundings.make_home(site, None)
     temp = run_folder.run_folder(home / "temp")
-    jobs = _plan_jobs(wanted, chosen, home, temp, told)
+    jobs = _plan_jobs(wanted, chosen, hosting, home, temp, told)
     if options.trigger and not jobs:
-        why = told[-1]
-        raise ConfigError(f"The job {options.trigger} cannot be run: {why.message}", hint=why.hint)
+        *others, last = [one for one in told if one.level == "error"] or told[-1:]
+        why = " ".join([*map(str, others), last.message])
+        raise ConfigError(f"The job {options.trigger} cannot be run: {why}", hint=last.hint)
+    bare = temp / _BARE if hosting == "linux" else None
     return JobsPlan(
         site=site,
         home=home,
-        python=chosen.path,
+        python=str(folders.python_in(bare)) if bare else chosen.path,
         jobs=tuple(jobs),
         restart=_restart(settings),
         temp=temp,
         findings=tuple(told),
         chosen=chosen,
+        hosting=hosting,
+        bare=bare,
+        notes=tuple(_notes(hosting, why, jobs)),
         environ=environment.make_environ(
-            app_environ(environ, chosen.interpreter),
+            bare_environ(environ, chosen.interpreter, bare)
+            if bare
+            else app_environ(environ, chosen.interpreter),
             site_name=name,
             public_name=default or public,
             home=home,
@@ -117,8 +139,24 @@ def make_webjob_plan(options: WebJobOptions, environ: Mapping[str, str]) -> Jobs
     )
 
 
+def _notes(hosting: Hosting, why: str, jobs: Sequence[JobPlan]) -> Iterator[str]:
+    """Yield lines about the emulated system, and about what is not known of it."""
+    yield f"WebJobs of a {hosting.capitalize()} site: {why}."
+    names = sorted({job.script.name for job in jobs if job.script.suffix == ".py"})
+    if hosting == "linux" and names:
+        yield (
+            f"{', '.join(names)}: run by the bare interpreter, without the packages of antenv. "
+            "Whether the platform's finds them is documented nowhere; a run.sh can activate them."
+        )
+
+
 def _plan_jobs(
-    wanted: Sequence[Job], chosen: ProjectPython, home: Path, temp: Path, told: list[Finding]
+    wanted: Sequence[Job],
+    chosen: ProjectPython,
+    hosting: Hosting,
+    home: Path,
+    temp: Path,
+    told: list[Finding],
 ) -> list[JobPlan]:
     """Return the jobs that run on this machine; add findings about all of them to `told`."""
     continuous = {job.name for job in wanted if job.kind == "continuous"}
@@ -127,10 +165,15 @@ def _plan_jobs(
     for job in wanted:
         if job.script is None:
             continue
-        if not _runs_here(job.script, chosen.path):
+        if not _runs_here(job.script, chosen.path, hosting):
             told.append(_not_here(job, job.script))
             continue
-        told += _lacking(job, job.script, chosen)
+        if hosting == "linux" and job.script.suffix == ".sh":
+            problems = _problems(job, job.script)
+            told += problems
+            if problems:
+                continue
+        told += _lacking(job, job.script, chosen, hosting)
         schedule, more = _schedule(job)
         told += more
         part = Path("jobs") / job.kind / job.name
@@ -139,9 +182,19 @@ def _plan_jobs(
     return jobs
 
 
-def _runs_here(script: Path, python: str) -> bool:
+def _runs_here(script: Path, python: str, hosting: Hosting) -> bool:
     suffix, windows = script.suffix.lower(), capabilities.runs_batch_files()
-    return program_for(suffix, python, windows=windows) is not None
+    return program_for(suffix, python, windows=windows, hosting=hosting) is not None
+
+
+def _problems(job: Job, script: Path) -> list[Finding]:
+    """Return a finding for each reason why Linux would not run a script."""
+    where = f"{job.kind}/{job.name}"
+    try:
+        found = find_problems(script)
+    except OSError as error:
+        found = [(f"{script.name} cannot be read: {error.strerror}.", "")]
+    return [Finding("script", "error", where, message, hint) for message, hint in found]
 
 
 def _schedule(job: Job) -> tuple[Schedule | None, Sequence[Finding]]:
@@ -184,17 +237,20 @@ def _not_here(job: Job, script: Path) -> Finding:
     )
 
 
-def _lacking(job: Job, script: Path, python: ProjectPython) -> list[Finding]:
+def _lacking(job: Job, script: Path, python: ProjectPython, hosting: Hosting) -> list[Finding]:
     """Return a finding for a script that needs this package, if its Python does not have it."""
     try:
-        text = script.read_text("utf-8", "replace") if script.suffix.lower() == ".py" else ""
+        text = read_plain(script).decode("utf-8", "replace") if script.suffix == ".py" else ""
     except OSError:
         return []  # the run reports why
+    what, where = requirement.runtime_in([script.name], text), f"{job.kind}/{job.name}"
+    if what and hosting == "linux":
+        message = f"{script.name} needs appsvc-runtime, which the bare interpreter does not have."
+        hint = "Start it from a run.sh that activates an environment which has it."
+        return [Finding("no-runtime", "warning", where, message, hint)]
     try:
-        what = requirement.runtime_in([script.name], text)
         requirement.need_runtime(python.interpreter, script.name, what, script.parent, {})
     except ConfigError as error:
-        where = f"{job.kind}/{job.name}"
         return [Finding("no-runtime", "warning", where, error.message, error.hint)]
     return []
 

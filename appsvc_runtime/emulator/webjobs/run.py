@@ -80,6 +80,7 @@ class JobRun:
             self._plan.python,
             arguments if self._identity else [],
             windows=capabilities.runs_batch_files(),
+            hosting=self._plan.hosting,
         )
         if argv is None:
             self._say(self._label, f"{script.name} cannot be run on this machine.")
@@ -88,7 +89,8 @@ class JobRun:
         self._log.system(f"Run script '{script.name}'")
         self._status("Running")
         # Without its arguments, which may be secrets.
-        self._say(self._label, f"$ {Path(argv[0]).name} {script.name}")
+        program = "" if argv[0] == str(script) else f"{Path(argv[0]).name} "
+        self._say(self._label, f"$ {program}{script.name}")
         try:
             self._child = child = await Child.start(
                 argv,

@@ -80,10 +80,11 @@ def test_job_that_ends_is_started_again(tmp_path: Path) -> None:
         tmp_path / "mysite",
         {f"{CONTINUOUS}a/run.py": "raise SystemExit(3)", f"{CONTINUOUS}b/run.sh": "echo done"},
     )
-    with emulating(site, "--as", "webjob", "--set", "WEBJOBS_RESTART_TIME=0") as emulator:
+    windows = ("--as", "webjob", "--job-os", "windows")
+    with emulating(site, *windows, "--set", "WEBJOBS_RESTART_TIME=0") as emulator:
         log = emulator.wait_for("Process went down after", times=4)
         assert "Job failed due to exit code 3" in log
-    with emulating(site, "--as", "webjob") as emulator:
+    with emulating(site, *windows) as emulator:
         assert "waiting for 60 seconds" in emulator.wait_for("Process went down after", times=2)
 
 
@@ -207,7 +208,7 @@ def test_launcher_in_a_webjob(tmp_path: Path) -> None:
             """,
         },
     )
-    with emulating(site, "--as", "webjob") as emulator:
+    with emulating(site, "--as", "webjob", "--job-os", "windows") as emulator:
         emulator.wait_for("out: up")
         assert emulator.stop() == 0
         assert "out: bye" in emulator.log()

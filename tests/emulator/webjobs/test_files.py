@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.emulator.webjobs.files import choose_script, command_for, find_jobs
+from appsvc_runtime.emulator.webjobs.files import (
+    choose_script,
+    command_for,
+    find_jobs,
+    guess_hosting,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +48,44 @@ from appsvc_runtime.emulator.webjobs.files import choose_script, command_for, fi
 def test_choice_of_file(names: list[str], expected: str | None) -> None:
     """run.EXT in Kudu's order of extensions; else the first file by extension."""
     assert choose_script(names) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["run.py", "run.sh"], "run.sh"),
+        (["run.cmd", "run.py"], "run.py"),
+        (["run.ps1", "run.exe", "run.bat"], None),
+        (["run.js", "run.php"], "run.php"),
+        (["Run.sh", "run.py"], "run.py"),
+        (["RUN.PY"], "RUN.PY"),
+        (["a.sh", "b.py"], "b.py"),
+        (["a.sh", "b.js"], "a.sh"),
+        (["run.fsx"], None),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_choice_of_file_on_linux(names: list[str], expected: str | None) -> None:
+    """Scripts of Windows do not count; without a run file, the site's language goes first."""
+    assert choose_script(names, "linux") == expected
+
+
+HOSTED = [
+    pytest.param({}, "linux", id="run.py"),
+    pytest.param({"web.config": ""}, "windows", id="web.config"),
+    pytest.param({"Web.Config": ""}, "windows", id="letter-case"),
+    pytest.param({"App_Data/jobs/triggered/b/run.cmd": ""}, "windows", id="run.cmd"),
+    pytest.param({"App_Data/jobs/triggered/b/tool.exe": ""}, "windows", id="exe"),
+    pytest.param({"App_Data/jobs/triggered/a/tool.exe": ""}, "linux", id="exe-that-is-not-run"),
+    pytest.param({"App_Data/jobs/continuous/b/run.sh": ""}, "linux", id="run.sh"),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), HOSTED)
+def test_what_a_site_runs_on(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    """A web.config or a script that only Windows runs shows a Windows site."""
+    make(tmp_path, {"App_Data/jobs/triggered/a/run.py": "", **files})
+    assert guess_hosting(tmp_path)[0] == expected
 
 
 def make(site: Path, files: dict[str, str]) -> Path:

@@ -19,11 +19,13 @@ from ....azure import names
 from ....system import process_tree
 from ....system.own_folder import OwnFolder
 from ...processes.surroundings import resolve_interpreter
-from . import steps
+from . import console_scripts, steps, switches
 from .copy import Copied, copy_changes
 from .environment import step_environ
 from .install import Installer
 from .output_folder import activated, empty, is_own_environment, locked, python_of, take_state
+from .packages import Packages
+from .requirement_files import refuse_special
 from .run_step import BuildError, Runner, last_words, refuse_failure
 from .state import FILE, State, digest, read_state, write_state
 from .static_root import ask_static_root, leads_out
@@ -41,7 +43,8 @@ _BUILD = "build"
 class Options:
     """Options of a build: build `site` in the folder `output`, with the interpreter `python`.
 
-    `clean`: keep nothing of an earlier build.
+    `clean`: keep nothing of an earlier build. `for_container`: what the emulator's container starts
+    must not find more than the platform's does (`console_scripts.py`).
     """
 
     site: Path
@@ -49,6 +52,7 @@ class Options:
     python: str
     app_settings: Sequence[tuple[str, str]] = field(default=(), repr=False)
     clean: bool = False
+    for_container: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,17 @@ async def build(options: Options, environ: Mapping[str, str], say: Say) -> Built
     cancellation, no process is left running, and the state does not say finished.
     """
     began = time.monotonic()
+    settings = dict(options.app_settings)
+    switches.check_settings(settings)
+    for name in (settings.get(steps.CUSTOM_REQUIREMENTS) or "requirements.txt", "pyproject.toml"):
+        refuse_special(options.site / name, name)  # what is no file is not copied
     with locked(options.site, options.output) as folder:
         python, version = await in_thread(lambda: resolve_interpreter(options.python))
         made = _Build(options, environ, say, folder, python, version)
         await made.run()
+    packed = switches.archive_name(settings)
     say(_BUILD, f"Built in {time.monotonic() - began:.1f} s: {options.output}")
+    say(_BUILD, f"The platform packs this folder as {packed}, beside oryx-manifest.toml.")
     return Built(options.output, python, version)
 
 
@@ -145,11 +155,16 @@ class _Build:
         self.state = await _begin(folder, state, note, self.say)
         before = self.state.finished
         self.state.finished = self.state.deployed = False
-        if not is_own_environment(folder):
+        own = is_own_environment(folder)
+        if own and self.state.interpreter:
+            console_scripts.show(folder, self.state.interpreter)
+        if not own:
             # No step may write into a virtual environment outside the output folder.
             self.state.installed = ""
             write_state(folder, self.state)
             await in_thread(lambda: folder.remove(names.VIRTUAL_ENVIRONMENT))
+        for note in switches.find_notes(options.site, settings):
+            self.say(_BUILD, note)
         copied = await _copy(options, folder, self.state, self.say)
         variables = step_environ(self.environ, options.app_settings, options.output)
         variables[process_tree.MARK] = mark
@@ -162,9 +177,22 @@ class _Build:
         active = activated(variables, options.output)
         collected = await self._collect(settings, active, installer.packages, same and kept)
         await self._shell("POST", settings, active)
+        self._hide_scripts(installer.packages)
         self.state.steps = self._steps_key() if collected else ""
         self.state.finished = True
         write_state(folder, self.state)
+
+    def _hide_scripts(self, packages: Packages | None) -> None:
+        self.state.interpreter = ""
+        if packages is None or not packages.by_uv:
+            return
+        self.say("packages", f"Warning: {console_scripts.WARNING}")
+        if not self.options.for_container:
+            return
+        self.state.interpreter = console_scripts.target(self.folder)
+        write_state(self.folder, self.state)  # before: a killed build must find it
+        if self.state.interpreter:
+            console_scripts.hide(self.folder, self.version)
 
     async def _shell(
         self, when: str, settings: Mapping[str, str], variables: Mapping[str, str]
@@ -180,13 +208,13 @@ class _Build:
         self,
         settings: Mapping[str, str],
         variables: Mapping[str, str],
-        packages: steps.Packages | None,
+        packages: Packages | None,
         same: bool,
     ) -> bool:
         """Collect Django's static files, if any; return whether an equal build can skip this."""
         if packages is None:
             return True
-        step, remark = steps.collect_static(self.options.output, settings, packages)
+        step, remark = steps.collect_static(self.options.output, settings, packages.requirements)
         if remark:
             self.say("collectstatic", remark)
         if step is None:

@@ -61,6 +61,7 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
         python=chosen.path,
         app_settings=[environment.parse_setting(text) for text in settings],
         clean=clean,
+        for_container=not output,
     )
     for line in chosen.lines:
         echo(line)

@@ -16,16 +16,18 @@ from ...processes.workspace import cache_folder
 from . import own_package, steps
 from .made_once import make_once
 from .output_folder import activated, is_own_environment, python_of
+from .packages import Packages, choose_packages, pip_install, uv_install
 from .project_links import refuse_links
-from .run_step import Ended, Runner, refuse_failure
+from .run_step import BuildError, Ended, Runner, refuse_failure
 from .state import State, digest, write_state
 from .threads import in_thread
 
 __all__ = ["Installer"]
 
-_PIP_INSTALL = ("python", "-m", "pip", "install")
 # If this file is missing, the installation of uv is incomplete.
 _WHOLE = "appsvc-uv"
+# A shell's exit code for a command that does not exist.
+_NO_COMMAND = 127
 
 
 class Installer:
@@ -45,7 +47,7 @@ class Installer:
         output: OwnFolder,
     ) -> None:
         self.state = state
-        self.packages: steps.Packages | None = None
+        self.packages: Packages | None = None
         self._output = output
         self._runner = runner
         self._environ = environ
@@ -63,7 +65,8 @@ class Installer:
         own = is_own_environment(self._output)  # a step before this one may have changed that
         same = own and self.state.installed == key and python_of(folder).exists()
         is_new = packages.sources != self.state.sources
-        if same and (unchanged or packages.fixed) and not is_new:
+        keep = not packages.repeated and (unchanged or packages.fixed)
+        if same and keep and not is_new:
             why = f": {packages.file} is the same" if packages.file else ""
             say("packages", f"antenv and its packages are kept{why}.")
             return True
@@ -71,7 +74,7 @@ class Installer:
         self.state.installed = ""
         write_state(self._output, self.state)
         if not same:
-            await self._make_antenv(variables)
+            await self._make_antenv(packages, variables)
         active = activated(variables, folder)
         more = await self._pip_options(packages, source, active)
         await self._run_packages(packages, active, more)
@@ -80,7 +83,7 @@ class Installer:
         write_state(self._output, self.state)
         return False
 
-    async def _make_antenv(self, variables: Mapping[str, str]) -> None:
+    async def _make_antenv(self, packages: Packages, variables: Mapping[str, str]) -> None:
         await in_thread(lambda: self._output.remove(names.VIRTUAL_ENVIRONMENT))
         try:
             self._output.path.encode()
@@ -90,29 +93,36 @@ class Installer:
                 "UTF-8.",
                 hint="Rename the folder, or build elsewhere: --output DIR.",
             ) from None
-        step = steps.Step(
-            "antenv",
-            (self._python, "-m", "venv", names.VIRTUAL_ENVIRONMENT),
-            "Name an interpreter that has venv with --python (Debian: install python3-venv).",
-            f"python{self._version[0]}.{self._version[1]} -m venv {names.VIRTUAL_ENVIRONMENT}",
-        )
-        refuse_failure(step, await self._runner.do(step, variables))
+        if packages.by_uv:
+            shown = "uv venv --link-mode=copy --system-site-packages"
+            step = steps.Step(
+                "antenv",
+                (*shown.split(), "--python", self._python, names.VIRTUAL_ENVIRONMENT),
+                shown=f"{shown} {names.VIRTUAL_ENVIRONMENT}",
+            )
+        else:
+            step = steps.Step(
+                "antenv",
+                (self._python, "-m", "venv", names.VIRTUAL_ENVIRONMENT),
+                "Name an interpreter that has venv with --python (Debian: install python3-venv).",
+                f"python{self._version[0]}.{self._version[1]} -m venv {names.VIRTUAL_ENVIRONMENT}",
+            )
+        uv = await self._find_uv(variables) if packages.by_uv else ()
+        refuse_failure(step, await self._runner.do(step, variables, uv))
 
-    async def _choose(
-        self, settings: Mapping[str, str], variables: Mapping[str, str]
-    ) -> steps.Packages:
+    async def _choose(self, settings: Mapping[str, str], variables: Mapping[str, str]) -> Packages:
         folder = self._runner.folder
-        packages = await in_thread(lambda: steps.choose_packages(folder, settings, variables))
+        packages = await in_thread(lambda: choose_packages(folder, settings, variables))
         for warning in packages.warnings:
             self._runner.say("packages", f"Warning: {warning}")
         self.packages = packages
         return packages
 
     async def _pip_options(
-        self, packages: steps.Packages, source: Path | None, variables: Mapping[str, str]
+        self, packages: Packages, source: Path | None, variables: Mapping[str, str]
     ) -> tuple[str, ...]:
         """Return more options for pip, among them the place of a wheel of this very package."""
-        more = ("--no-cache-dir",) if packages.uncached else ()
+        more = ("--no-cache-dir",) if packages.uncached else ()  # uv knows it as well
         if source is None:
             return more
         folder, say = self._runner.folder, self._runner.say
@@ -130,24 +140,36 @@ class Installer:
         return (*more, "--find-links", found.as_uri())
 
     async def _run_packages(
-        self, packages: steps.Packages, variables: Mapping[str, str], more: tuple[str, ...]
+        self, packages: Packages, variables: Mapping[str, str], more: tuple[str, ...]
     ) -> None:
-        uv = await self._find_uv(variables) if packages.kind == "uv" else ()
-        last = await self._run([_with(step, more) for step in packages.steps], variables, uv)
+        say = self._runner.say
+        for line in packages.before:
+            say("packages", line)
+        last = await self._run(_with(packages.steps, more), variables, bool(packages.fallback))
         if last is not None and last[1].code and packages.fallback:
-            self._runner.say(
-                "packages", "That failed: the platform tries again with an old version of Poetry."
-            )
-            last = await self._run(packages.fallback, variables, uv)
+            say("packages", packages.retry.format(code=last[1].code))
+            last = await self._run(_with(packages.fallback, more), variables, False)
         if last is not None:
             refuse_failure(*last)
 
     async def _run(
-        self, todo: Iterable[steps.Step], variables: Mapping[str, str], uv: tuple[str, ...]
+        self, todo: Iterable[steps.Step], variables: Mapping[str, str], may_fail: bool
     ) -> tuple[steps.Step, Ended] | None:
-        """Run steps until one fails; return the last that was run, and how it ended."""
+        """Run steps until one fails; return the last that was run, and how it ended.
+
+        `may_fail`: if there is no uv, its step only fails, as on the platform.
+        """
         last = None
         for step in todo:
+            uv: tuple[str, ...] = ()
+            if step.argv[0] == "uv":
+                try:
+                    uv = await self._find_uv(variables)
+                except (BuildError, ConfigError) as error:
+                    if not may_fail:
+                        raise
+                    self._runner.say("packages", f"uv cannot be installed: {error.message}")
+                    return step, Ended(_NO_COMMAND, "")
             last = (step, await self._runner.do(step, variables, uv))
             if last[1].code:
                 break
@@ -178,7 +200,7 @@ class Installer:
         return (str(program),)
 
     def _packages_key(
-        self, packages: steps.Packages, source: Path | None, variables: Mapping[str, str]
+        self, packages: Packages, source: Path | None, variables: Mapping[str, str]
     ) -> str:
         own = own_package.source_digest(source) if source is not None else ""
         told = [self._python, self._version, packages.kind, packages.file, packages.digest, own]
@@ -188,8 +210,11 @@ class Installer:
         return digest([*told, tools])
 
 
-def _with(step: steps.Step, more: tuple[str, ...]) -> steps.Step:
-    """Return a step of pip's with more options; other steps stay. The shown command stays too."""
-    if not more or step.argv[:4] != _PIP_INSTALL:
-        return step
-    return replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))
+def _with(todo: Iterable[steps.Step], more: tuple[str, ...]) -> list[steps.Step]:
+    """Return steps, those that install with pip or uv with more options; what is shown stays."""
+    return [
+        replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))
+        if more and (step.argv[:4] == pip_install or step.argv[:3] == uv_install)
+        else step
+        for step in todo
+    ]

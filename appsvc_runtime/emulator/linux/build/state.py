@@ -41,7 +41,8 @@ class State:
     `sources` is a digest of folders elsewhere that packages were built from. `finished`: the last
     build succeeded; `steps` is a digest of all that it did after the copy. `deployed`: the folder
     is a copy without a build. `emptying`: all else in the folder was to be removed. `python`,
-    `version`: the interpreter of the virtual environment.
+    `version`: the interpreter of the virtual environment. `interpreter`: where the link to it leads
+    in the steps of a build, "" if it is not led elsewhere afterwards.
     """
 
     copied: dict[str, list[int]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class State:
     emptying: bool = False
     python: str = ""
     version: list[int] = field(default_factory=list)
+    interpreter: str = ""
 
 
 def digest(value: object) -> str:

@@ -17,6 +17,7 @@ from tests.support.apps import copy_app, digest
 from tests.support.emulator import alive_with, make_site
 from tests.support.pythons import only_on
 from tests.support.servers import ROOT, clean_environ, run
+from tests.support.smallwheels import make_wheel
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +66,7 @@ def test_all_steps_in_order_and_what_is_kept(tmp_path: Path, build: Build) -> No
     first = build(site, *settings)
     assert first.returncode == 0, first.stdout + first.stderr
     labels = re.findall(r"^\d\d:\d\d:\d\d\.\d{3} (\S+) +done in [0-9.]+ s$", first.stdout, re.M)
+    labels = [label for label in labels if label != "uv"]  # only if the cache has none yet
     assert labels == ["pre-build", "antenv", "packages", "collectstatic", "post-build"]
     assert "pre-build    pre two value" in first.stdout
     assert "collectstatic collecting value True" in first.stdout
@@ -121,9 +123,8 @@ def test_prompts_and_utf16(tmp_path: Path, build: Build) -> None:
     assert prompting.returncode == 0
     assert "Warning: it ended with exit code 1" in prompting.stdout
     assert "EOFError" in prompting.stdout
-    utf16 = build(copy_app("utf16", tmp_path), "--set", "PYTHON_FAST_BUILD_ENABLED=true")
+    utf16 = build(copy_app("utf16", tmp_path))
     assert utf16.returncode == 0
-    assert "here pip does" in utf16.stdout
     assert "requirements.txt is in UTF-16" in utf16.stdout
     assert "in whose bytes the platform finds no Django" in utf16.stdout
 
@@ -147,6 +148,115 @@ def test_other_tools(tmp_path: Path, build: Build) -> None:
         assert digest(site) == before
 
 
+def wheel_site(tmp_path: Path, requirements: str | bytes) -> Path:
+    """Make a site with the wheel of a module `small`; no index is needed to install it."""
+    site = make_site(tmp_path / "site", {"requirements.txt": requirements})
+    make_wheel(site / "w", "small", "1", "print('small')\n")
+    return site
+
+
+SMALL = "w/small-1-py3-none-any.whl"
+INSTALLED = (
+    f"antenv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/small.py"
+)
+
+
+@posix_only
+def test_uv_first(tmp_path: Path, build: Build) -> None:
+    """uv installs requirements.txt, in the platform's words; a setting leaves it to pip."""
+    site = wheel_site(tmp_path, f"./{SMALL}\n")
+    done = build(site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " packages     Fast build is enabled\n" in done.stdout
+    assert " packages     $ uv pip install --compile-bytecode -r requirements.txt\n" in done.stdout
+    assert "pip install --prefer-binary" not in done.stdout
+    assert (built(site) / INSTALLED).is_file()
+    again = build(site)
+    assert "antenv and its packages are kept" in again.stdout
+    by_pip = build(site, "--set", "PYTHON_FAST_BUILD_ENABLED=false")
+    assert "$ python -m pip install --prefer-binary -r requirements.txt\n" in by_pip.stdout
+    assert "uv pip" not in by_pip.stdout
+    assert (built(site) / INSTALLED).is_file()
+
+
+@posix_only
+def test_pip_after_uv(tmp_path: Path, build: Build) -> None:
+    """What uv does not read, pip installs; if both fail, pip's words and exit code are reported."""
+    site = wheel_site(tmp_path, f"# coding: latin-1\n./{SMALL} # \xe9\n".encode("latin-1"))
+    done = build(site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "uv pip install failed with exit code 2, falling back to pip install...\n" in done.stdout
+    assert (built(site) / INSTALLED).is_file()
+    (site / "requirements.txt").write_text("./w/missing-1-py3-none-any.whl\n")
+    failed = build(site)
+    assert failed.returncode == 1
+    assert "falling back to pip" in failed.stdout
+    assert "missing-1-py3-none-any.whl" in failed.stderr
+    assert failed.stderr.splitlines()[0].endswith("in a new virtual environment.")
+
+
+@posix_only
+def test_without_uv(tmp_path: Path) -> None:
+    """If uv cannot be installed, pip does all, as on the platform."""
+    site = wheel_site(tmp_path, f"./{SMALL}\n")
+    done = run(
+        "-m", "appsvc_runtime", "build", str(site), cwd=tmp_path, timeout=240,
+        XDG_CACHE_HOME=str(tmp_path / "cache"), PIP_NO_INDEX="1", PIP_CONFIG_FILE=os.devnull,
+        PIP_FIND_LINKS="",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " packages     uv cannot be installed: The build's step uv ended with" in done.stdout
+    assert "uv pip install failed with exit code 127, falling back to pip" in done.stdout
+    assert (built(site) / INSTALLED).is_file()
+
+
+@posix_only
+def test_own_build_command(tmp_path: Path, build: Build) -> None:
+    """It takes the place of the installation, in antenv, at each build; its failure ends that."""
+    site = wheel_site(tmp_path, "no-such-package-at-all\n")
+    setting = f"CUSTOM_BUILD_COMMAND=pip install --no-index {SMALL} && cd w\npwd"
+    done = build(site, "--set", setting)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " packages     Running custom build command 'pip install" in done.stdout
+    assert f"packages     {built(site) / 'w'}\n" in done.stdout
+    assert (built(site) / INSTALLED).is_file()
+    assert "Running custom build command" in build(site, "--set", setting).stdout
+    failed = build(site, "--set", "CUSTOM_BUILD_COMMAND=false\ntrue")
+    assert failed.returncode == 1
+    assert "Fix the command in CUSTOM_BUILD_COMMAND" in failed.stderr
+
+
+@posix_only
+def test_console_scripts_of_uv(tmp_path: Path, build: Build) -> None:
+    """Where uv made antenv, a container finds no console script, but `python -m`, as reported."""
+    site = copy_app("uv_app", tmp_path)
+    post = (
+        "POST_BUILD_COMMAND=printf '#!%s\\nprint(1)\\n' $VIRTUAL_ENV/bin/python > antenv/bin/tool\n"
+        "chmod +x antenv/bin/tool\nantenv/bin/tool"
+    )
+    script = ". antenv/bin/activate && { tool; echo $?; python -c 'print(2)'; }"
+    path = os.pathsep.join([os.path.dirname(os.path.realpath(sys.executable)), os.environ["PATH"]])
+
+    def found(folder: Path) -> list[str]:
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=folder, env=clean_environ(PATH=path), capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    for _ in range(2):  # the steps of a second build find the interpreter again
+        done = build(site, "--set", post)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "post-build   1\n" in done.stdout
+        assert "write `python -m uvicorn`" in done.stdout
+        assert found(built(site)) == ["127", "2"]
+    assert build(site, "--set", post, "--output", "out").returncode == 0
+    assert found(tmp_path / "out") == ["1", "0", "2"]
+    plain = build(site, "--set", post, "--set", "CreateVenvWithPythonVenv=true")
+    assert "write `python -m uvicorn`" not in plain.stdout
+    assert found(built(site)) == ["1", "0", "2"]
+
+
 REFUSED = [
     pytest.param(["missing"], "does not exist", id="no-site"),
     pytest.param(["site/app.py"], "is a file", id="a-file"),
@@ -157,6 +267,16 @@ REFUSED = [
     pytest.param(["site", "--python", "nonsense"], "not an interpreter", id="python"),
     pytest.param(["site", "--python", "/bin/cat"], "does not run as Python", id="no-python"),
     pytest.param(["site", "--set", "KEY"], "an equals sign", id="setting"),
+    pytest.param(
+        ["site", "--set", "DISABLE_COLLECTSTATIC=1"], "setting DISABLE_COLLECTSTATIC", id="switch"
+    ),
+    pytest.param(["site", "--set", "DISABLE_PYTHON_BUILD=true"], "refuses a Python", id="disabled"),
+    pytest.param(["pipe"], "requirements.txt is a named pipe", id="pipe"),
+    pytest.param(["device"], "requirements.txt is a device", id="device"),
+    pytest.param(["folder"], "requirements.txt is a folder", id="folder"),
+    pytest.param(
+        ["site", "--set", "CUSTOM_REQUIREMENTSTXT_PATH=/dev/zero"], "/dev/zero is a dev", id="zero"
+    ),
 ]
 
 
@@ -165,6 +285,9 @@ REFUSED = [
 def test_refusals(tmp_path: Path, arguments: list[str], said: str) -> None:
     """The error is one sentence with exit code 2, and nothing is built."""
     make_site(tmp_path, {"site/app.py": "", "site/sub/app.py": "", "other/precious.txt": "x"})
+    make_site(tmp_path, {"pipe/x": "", "device/x": "", "folder/requirements.txt/x": ""})
+    os.mkfifo(tmp_path / "pipe/requirements.txt")
+    (tmp_path / "device/requirements.txt").symlink_to("/dev/zero")
     before = digest(tmp_path / "site"), digest(tmp_path / "other")
     done = run("-m", "appsvc_runtime", "build", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.emulator.linux.build import steps
+from appsvc_runtime.emulator.linux.build import packages, steps
 from tests.support.emulator import make_site
 
 POETRY = "[tool.poetry]\nname = 'x'\n"
@@ -44,11 +44,19 @@ PACKAGES = [
     ),
     pytest.param(
         ["requirements.txt"],
-        {"PYTHON_FAST_BUILD_ENABLED": "true"},
+        {"PIP_EXTRA_INDEX_URL": "https://x"},
         "requirements",
         "requirements.txt",
-        "uv",
-        id="fast",
+        "uv, which is tried first, does not read PIP_EXTRA_INDEX_URL",
+        id="index-of-pip",
+    ),
+    pytest.param(
+        ["requirements.txt", "setup.py"],
+        {"CUSTOM_BUILD_COMMAND": "make"},
+        "command",
+        "",
+        "",
+        id="command",
     ),
 ]
 
@@ -58,7 +66,7 @@ def test_packages(
     tmp_path: Path, files: list[str], settings: dict[str, str], kind: str, file: str, warned: str
 ) -> None:
     """The first existing file defines the packages."""
-    found = steps.choose_packages(make_site(tmp_path, dict.fromkeys(files, "")), settings)
+    found = packages.choose_packages(make_site(tmp_path, dict.fromkeys(files, "")), settings)
     assert (found.kind, found.file) == (kind, file)
     assert bool(found.warnings) is bool(warned)
     assert all(warned in warning for warning in found.warnings)
@@ -128,7 +136,9 @@ def test_collectstatic(
 ) -> None:
     """It needs manage.py and Django in the requirements' bytes; a setting switches it off."""
     site = make_site(tmp_path, files)
-    step, remark = steps.collect_static(site, settings, steps.choose_packages(site, settings))
+    step, remark = steps.collect_static(
+        site, settings, packages.choose_packages(site, settings).requirements
+    )
     assert (step is not None, said in remark, bool(remark)) == (run, True, bool(said))
 
 
