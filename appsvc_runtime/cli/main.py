@@ -117,6 +117,8 @@ def explain(
     echo(f"App:        {plan.app or 'not known'}")
     echo(f"Command:    {plan.command}")
     echo(f"Because:    {plan.rule}.")
+    for note in plan.notes:
+        echo(f"Means:      {note}")
     for step in plan.looked_at:
         echo(f"Looked at:  {step}")
     for warning in plan.warnings:
@@ -133,6 +135,7 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
         rule=mask(plan.rule),
         looked_at=tuple(map(mask, plan.looked_at)),
         warnings=tuple(map(mask, plan.warnings)),
+        notes=tuple(map(mask, plan.notes)),
     )
 
 
