@@ -7,28 +7,31 @@ platform, nor know of the front end.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...azure import names, ports
 from ...errors import ConfigError
-from ...redaction.masking import mask_command
 from ...startup import plan as startup_plan
 from ...system import own_files, process, sockets
 from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
-from . import default_site as linux_default_site
-from . import environment, image, namespace, start_script
+from . import environment, image, namespace, space
+from .app_path import make_app_path, remove_app_path
 from .build import build
 from .container import Container
 from .image import Image
+from .image_folder import write_image_folder
 from .instances import Instances
+from .launches import Launches
+from .layout import Layout
 from .limits import HealthPlan, read_health, read_limits
-from .namespace import Space
 from .plan import LinuxPlan
-from .warmup import Launch
+from .space import Space
+from .wwwroot import is_read_only, write_wwwroot
 
 __all__ = ["LinuxHost"]
 
@@ -68,15 +71,16 @@ class LinuxHost:
             findings += more
         for finding in findings:
             say("settings", f"{finding.level.capitalize()}: {finding.where}: {finding}")
-        await asyncio.to_thread(run_folder.remove_old_runs, plan.linux)
+        await asyncio.to_thread(run_folder.remove_old_runs, plan.linux, remove_app_path)
         own_files.remove_path(self._run)
-        folder = await self._build()
+        folder, is_built = await self._build()
         self._run.mkdir(0o700)
         made = await image.prepare_image(plan.python, self._environ, say)
         self._compare_versions(made, folder)
-        space = await namespace.make_space(folder, plan.home, self._run / "stage")
-        if space.note:
-            say("emulator", space.note)
+        layout = self._lay_out(folder, made, is_built=is_built)
+        inside = await namespace.make_space(layout)
+        self._tell_folder(layout, inside)
+        launches = Launches(plan, self._run, folder, inside, made, layout.opt, self._environ)
         count = plan.options.instances
         containers, ids, used = [], [], {taken}
         exposure = Exposure(say, "as the container's must")
@@ -84,8 +88,8 @@ class LinuxHost:
             port = self._choose_port(used)
             used.add(port)
             label = "container" if count == 1 else f"container-{number + 1}"
-            start = self._plan_start(folder, space, made, port, tell=number == 0)
-            launch = self._prepare(folder, space, made, start, port, number)
+            start = self._plan_start(folder, inside, made, port, tell=number == 0)
+            launch = launches.make(start, port, number)
             containers.append(Container(label, launch, limits, say, exposure=exposure))
             ids.append(environment.instance_id(plan.site_name, number))
         self._instances = Instances(
@@ -118,7 +122,7 @@ class LinuxHost:
             if self._instances is not None:
                 await self._instances.close()
         finally:
-            own_files.discard(self._run)
+            self._clean_up()
 
     async def kill(self) -> None:
         """Kill the containers at once."""
@@ -126,10 +130,17 @@ class LinuxHost:
         self._made.set()
         if self._instances is not None:
             self._instances.kill()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        remove_app_path(self._run)
         own_files.discard(self._run)
 
-    async def _build(self) -> Path:
-        """Build the site, or find an earlier build; return the folder to run."""
+    async def _build(self) -> tuple[Path, bool]:
+        """Build the site, or find an earlier build; return the folder to run.
+
+        Also return whether it is a build: a site that is deployed as it is may have an antenv too.
+        """
         plan, say = self._plan, self._say
         options = build.Options(
             site=plan.site,
@@ -140,13 +151,48 @@ class LinuxHost:
         )
         switched_off = plan.settings.get(_BUILD_SWITCH, "").strip().lower() in ("false", "0")
         if plan.options.build and not switched_off:
-            return (await build.build(options, self._environ, say)).folder
+            return (await build.build(options, self._environ, say)).folder, True
         why = f"Not built, because of {_BUILD_SWITCH}" if plan.options.build else "Not built"
         built = self._built_before(why, switched_off=switched_off)
         if built is None:
             say("build", f"{why}: the site is deployed as it is.")
-            built = await build.copy_site(options, say)
-        return built
+            return await build.copy_site(options, say), False
+        return built, not switched_off
+
+    def _lay_out(self, folder: Path, made: Image, *, is_built: bool) -> Layout:
+        """Make the folders of the containers."""
+        plan, opt = self._plan, self._run / "opt"
+        write_image_folder(opt / Path(names.IMAGE_FOLDER).name)
+        point = make_app_path(self._run) if is_built else None
+        if is_built:
+            path = str(point or Path(names.BUILT_PARENT) / "<id>")
+            write_wwwroot(plan.wwwroot, path, ".".join(map(str, made.version)))
+        return Layout(
+            home=plan.home,
+            opt=opt,
+            site=folder,
+            wwwroot=plan.wwwroot if is_built else folder,
+            stage=self._run / "stage",
+            point=point,
+            read_only=is_read_only(plan.settings),
+        )
+
+    def _tell_folder(self, layout: Layout, inside: Space) -> None:
+        """Report where the site runs, and what becomes of the files that it writes there."""
+        say = self._say
+        for note in inside.notes:
+            say("emulator", note)
+        if inside.fresh:
+            say(
+                "emulator",
+                f"The site runs from {inside.site}, as on the platform: what it writes into its "
+                f"folder is lost at each restart. {names.SITE_FOLDER} has the build's archive.",
+            )
+        if inside.read_only:
+            say(
+                "emulator",
+                f"{names.SITE_FOLDER} is read-only, because of WEBSITE_RUN_FROM_PACKAGE.",
+            )
 
     def _built_before(self, why: str, *, switched_off: bool) -> Path | None:
         """Return the folder that an earlier build has made, or None."""
@@ -195,7 +241,7 @@ class LinuxHost:
         return port
 
     def _plan_start(
-        self, folder: Path, space: Space, made: Image, port: int, *, tell: bool
+        self, folder: Path, inside: Space, made: Image, port: int, *, tell: bool
     ) -> startup_plan.StartPlan:
         """Decide what to run by the platform's own rules; with `tell`, report it."""
         plan = self._plan
@@ -207,14 +253,15 @@ class LinuxHost:
             # script executable.
             if not named or not _is_file(file) or not own_files.make_executable(folder, file):
                 continue
-            if namespace.rewrite_file(file, space):
-                self._say("emulator", f"In the copy of {named}, /home is replaced by {space.home}.")
+            if space.rewrite_file(file, folder, inside):
+                self._say("emulator", f"In the copy of {named}, the platform's paths are replaced.")
         start = startup_plan.make_plan(
             folder,
             settings,
             startup_command=command or None,
             python_version=made.version,
             cores=process.cpu_count(),
+            folder=shlex.quote(inside.site),
         )
         if tell:
             self._say("plan", f"{start.framework.capitalize()}: {start.rule}.")
@@ -223,52 +270,6 @@ class LinuxHost:
             if start.framework == "default":
                 self.remark = "This is the default site: no app was found."
         return start
-
-    def _prepare(
-        self,
-        folder: Path,
-        space: Space,
-        made: Image,
-        start: startup_plan.StartPlan,
-        port: int,
-        number: int,
-    ) -> Launch:
-        """Write the files that a container starts from, and return how it is started."""
-        plan = self._plan
-        default_site = self._run / "defaultsite"
-        if start.framework == "default":
-            linux_default_site.write_default_site(default_site, start, plan.site)
-        antenv = folder / names.VIRTUAL_ENVIRONMENT
-        script = self._run / f"startup-{number}.sh"
-        script.write_text(
-            start_script.make_script(
-                start,
-                space,
-                made,
-                pre_run=plan.settings.get(names.PRE_RUN_COMMAND, ""),
-                antenv=antenv if antenv.is_dir() else None,
-                default_site=default_site,
-            ),
-            "utf-8",
-        )
-        environ = environment.make_environ(
-            self._environ,
-            site_name=plan.site_name,
-            public_name=plan.default_name,
-            space=space,
-            port=port,
-            instance=number,
-            app_settings=plan.options.app_settings,
-            image=made,
-        )
-        return Launch(
-            argv=(*space.prefix, "/bin/sh", str(script)),
-            environ=run_folder.mark_variables(self._run, environ),
-            cwd=folder,
-            port=port,
-            command=mask_command(start_script.shown_command(start, space, default_site)),
-            antenv=antenv.is_dir(),
-        )
 
 
 def _is_file(path: Path) -> bool:
