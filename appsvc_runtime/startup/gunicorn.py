@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..azure import names
+from ..azure.booleans import parse_go
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +22,11 @@ __all__ = [
     "gunicorn_workers",
     "not_read",
     "notes",
+    "refused",
 ]
 
 # The file that gunicorn reads from its folder if it is given no other.
 CONFIG = "gunicorn.conf.py"
-# What Go's strconv.ParseBool, by which the script reads settings, takes for false.
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 def gunicorn_config(settings: Mapping[str, str]) -> str:
@@ -43,7 +43,7 @@ def gunicorn_workers(settings: Mapping[str, str], cores: int) -> str:
     Since spring 2026 there are 2 * cores + 1 (azure.github.io/AppService, 2026-05-18); a setting
     that is false brings the one worker of before. The public script checks nothing in a number.
     """
-    if settings.get(names.ENABLE_MULTIWORKERS, "") in _FALSE:
+    if parse_go(settings.get(names.ENABLE_MULTIWORKERS, "")) is False:
         return ""
     return settings.get(names.CUSTOM_WORKERS) or str(2 * cores + 1)
 
@@ -94,6 +94,17 @@ def notes(settings: Mapping[str, str], cores: int) -> list[str]:
             f"gunicorn is configured by the image, in {config}, not by a file of the site."
         )
     return found
+
+
+def refused(settings: Mapping[str, str]) -> list[str]:
+    """Return a warning if the script ends with an error, because of a setting that it reads."""
+    text = settings.get(names.ENABLE_MULTIWORKERS, "")
+    if not text or parse_go(text) is not None:
+        return []
+    return [
+        f"{names.ENABLE_MULTIWORKERS} is neither true nor false to the platform's start script, "
+        "which ends with an error: write true or false."
+    ]
 
 
 def not_read(settings: Mapping[str, str]) -> list[str]:

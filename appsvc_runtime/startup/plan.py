@@ -228,6 +228,7 @@ class _Planner:
         )
         environment = {"GUNICORN_CMD_ARGS": arguments}
         self.notes.extend(gunicorn.notes(self.settings, self.cores))
+        self.warnings.extend(gunicorn.refused(self.settings))
         if self._has_gunicorn_config():
             self.warnings.extend(gunicorn.not_read(self.settings))
         return self._plan(framework, app, command, rule, environment)

@@ -10,6 +10,7 @@ from appsvc_runtime.startup.gunicorn import (
     gunicorn_environment,
     not_read,
     notes,
+    refused,
 )
 
 START = "--timeout 600 --access-logfile '-' --error-logfile '-'"
@@ -79,3 +80,10 @@ def test_a_file_that_is_not_read() -> None:
     """Only the image's own file takes its place; a setting of the user's is the user's choice."""
     assert "gunicorn.conf.py is not read: gunicorn gets the image's own" in not_read({})[0]
     assert not_read({CONFIG: "conf.py"}) == not_read({CONFIG: ""}) == []
+
+
+@pytest.mark.parametrize("text", ["yes", "TrUe", " true", "2"])
+def test_a_switch_that_the_script_refuses(text: str) -> None:
+    """The script ends, whatever the user means: that is a warning."""
+    assert "neither true nor false" in refused({MULTI: text})[0]
+    assert refused({MULTI: "T"}) == refused({MULTI: ""}) == refused({}) == []

@@ -19,7 +19,7 @@ from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
-from . import environment, image, namespace, space
+from . import booleans, environment, image, namespace, space
 from .app_path import make_app_path, remove_app_path
 from .build import build
 from .container import Container
@@ -62,6 +62,9 @@ class LinuxHost:
     async def start(self, tell: Callable[[str], None], taken: int) -> str:
         """Build the site and start its containers; see `http.backend.Host`."""
         plan, say = self._plan, self._say
+        booleans.check_start(plan.settings)
+        for surprise in booleans.find_surprises(plan.settings, ("go", "viper")):
+            say("settings", f"Warning: {surprise}")
         limits, findings = read_limits(plan.settings)
         health: HealthPlan | None = None
         if plan.options.health_path:
