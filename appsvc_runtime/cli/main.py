@@ -21,6 +21,7 @@ from .. import __version__
 from ..redaction import masking
 from ..serving import arguments, launch, start
 from ..settings.load import load_settings
+from ..startup import fixed_paths
 from ..startup import plan as startup_plan
 from ..system import process
 from ..system.console import PythonVersion, echo, run_command
@@ -104,6 +105,9 @@ def explain(
         python_version=python_version,
         cores=process.cpu_count(),
     )
+    paths = fixed_paths.find_in_text("The startup command", startup_command or "")
+    told = fixed_paths.describe([*paths, *fixed_paths.find_paths(Path(site))])
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *told))
     if not show_secrets:
         plan = _masked(plan)
     if as_json:

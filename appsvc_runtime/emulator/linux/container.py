@@ -21,6 +21,7 @@ from ..processes.repeats import Repeats
 from .diagnosis import Trouble
 from .limits import Limits
 from .warmup import Launch, WarmUp
+from .written import describe_written
 
 __all__ = ["Container"]
 
@@ -207,6 +208,9 @@ class Container:
             if child is not None:
                 child.kill()
             return ""
+        written = self._launch.written
+        if written is not None and (lost := describe_written(child.pid, written)):
+            self._say(self.label, f"(What it wrote into its folder is lost: {lost}.)")
         try:
             began, limit = self._clock(), self._limits.stop
             child.tree.ask_to_stop()

@@ -21,8 +21,8 @@ from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
 from . import booleans, environment, image, namespace, space
 from .app_path import make_app_path, remove_app_path
-from .build import build
 from .container import Container
+from .deployment import Deployed, check_version, deploy
 from .image import Image
 from .image_folder import write_image_folder
 from .instances import Instances
@@ -30,12 +30,12 @@ from .launches import Launches
 from .layout import Layout
 from .limits import HealthPlan, read_health, read_limits
 from .plan import LinuxPlan
+from .report import report
 from .space import Space
 from .wwwroot import is_read_only, write_wwwroot
 
 __all__ = ["LinuxHost"]
 
-_BUILD_SWITCH = "SCM_DO_BUILD_DURING_DEPLOYMENT"
 _EVERYWHERE = "0.0.0.0"
 
 
@@ -76,14 +76,14 @@ class LinuxHost:
             say("settings", f"{finding.level.capitalize()}: {finding.where}: {finding}")
         await asyncio.to_thread(run_folder.remove_old_runs, plan.linux, remove_app_path)
         own_files.remove_path(self._run)
-        folder, is_built = await self._build()
+        deployed = await deploy(plan, self._environ, say)
         self._run.mkdir(0o700)
         made = await image.prepare_image(plan.python, self._environ, say)
-        self._compare_versions(made, folder)
-        layout = self._lay_out(folder, made, is_built=is_built)
+        check_version(deployed, made.version)
+        layout = self._lay_out(deployed, made)
         inside = await namespace.make_space(layout)
-        self._tell_folder(layout, inside)
-        launches = Launches(plan, self._run, folder, inside, made, layout.opt, self._environ)
+        report(plan, deployed, inside, say)
+        launches = Launches(plan, self._run, layout, inside, made, self._environ)
         count = plan.options.instances
         containers, ids, used = [], [], {taken}
         exposure = Exposure(say, "as the container's must")
@@ -91,7 +91,7 @@ class LinuxHost:
             port = self._choose_port(used)
             used.add(port)
             label = "container" if count == 1 else f"container-{number + 1}"
-            start = self._plan_start(folder, inside, made, port, tell=number == 0)
+            start = self._plan_start(deployed.folder, inside, made, port, tell=number == 0)
             launch = launches.make(start, port, number)
             containers.append(Container(label, launch, limits, say, exposure=exposure))
             ids.append(environment.instance_id(plan.site_name, number))
@@ -139,91 +139,24 @@ class LinuxHost:
         remove_app_path(self._run)
         own_files.discard(self._run)
 
-    async def _build(self) -> tuple[Path, bool]:
-        """Build the site, or find an earlier build; return the folder to run.
-
-        Also return whether it is a build: a site that is deployed as it is may have an antenv too.
-        """
-        plan, say = self._plan, self._say
-        options = build.Options(
-            site=plan.site,
-            output=plan.output,
-            python=plan.python,
-            app_settings=plan.options.app_settings,
-            clean=plan.options.clean,
-        )
-        switched_off = plan.settings.get(_BUILD_SWITCH, "").strip().lower() in ("false", "0")
-        if plan.options.build and not switched_off:
-            return (await build.build(options, self._environ, say)).folder, True
-        why = f"Not built, because of {_BUILD_SWITCH}" if plan.options.build else "Not built"
-        built = self._built_before(why, switched_off=switched_off)
-        if built is None:
-            say("build", f"{why}: the site is deployed as it is.")
-            return await build.copy_site(options, say), False
-        return built, not switched_off
-
-    def _lay_out(self, folder: Path, made: Image, *, is_built: bool) -> Layout:
+    def _lay_out(self, deployed: Deployed, made: Image) -> Layout:
         """Make the folders of the containers."""
         plan, opt = self._plan, self._run / "opt"
         write_image_folder(opt / Path(names.IMAGE_FOLDER).name)
-        point = make_app_path(self._run) if is_built else None
-        if is_built:
+        point = make_app_path(self._run) if deployed.is_built else None
+        if deployed.is_built:
             path = str(point or Path(names.BUILT_PARENT) / "<id>")
-            write_wwwroot(plan.wwwroot, path, ".".join(map(str, made.version)))
+            version = ".".join(map(str, made.version))
+            write_wwwroot(plan.wwwroot, path, version, empty=deployed.is_new)
         return Layout(
             home=plan.home,
             opt=opt,
-            site=folder,
-            wwwroot=plan.wwwroot if is_built else folder,
+            site=deployed.folder,
+            wwwroot=plan.wwwroot if deployed.is_built else deployed.folder,
             stage=self._run / "stage",
             point=point,
             read_only=is_read_only(plan.settings),
         )
-
-    def _tell_folder(self, layout: Layout, inside: Space) -> None:
-        """Report where the site runs, and what becomes of the files that it writes there."""
-        say = self._say
-        for note in inside.notes:
-            say("emulator", note)
-        if inside.fresh:
-            say(
-                "emulator",
-                f"The site runs from {inside.site}, as on the platform: what it writes into its "
-                f"folder is lost at each restart. {names.SITE_FOLDER} has the build's archive.",
-            )
-        if inside.read_only:
-            say(
-                "emulator",
-                f"{names.SITE_FOLDER} is read-only, because of WEBSITE_RUN_FROM_PACKAGE.",
-            )
-
-    def _built_before(self, why: str, *, switched_off: bool) -> Path | None:
-        """Return the folder that an earlier build has made, or None."""
-        plan, say = self._plan, self._say
-        for folder in (plan.site, plan.output):
-            left = build.read_built(folder)
-            if left.problem and folder == plan.site:  # for the other folder, the copy reports it
-                say("build", f"Warning: {left.problem}.")
-            if left.built is not None:
-                say("build", f"{why}: the earlier build in {folder} is run.")
-                return folder
-            if left.unfinished and (folder == plan.site or not switched_off):
-                raise ConfigError(
-                    f"The last build in {folder} was not finished, so it cannot be run without a "
-                    "build.",
-                    hint="Build it: leave out --no-build.",
-                )
-        return None
-
-    def _compare_versions(self, made: Image, folder: Path) -> None:
-        built = build.read_built(folder).built
-        if built is not None and built.version != made.version:
-            then, now = (".".join(map(str, version)) for version in (built.version, made.version))
-            raise ConfigError(
-                f"{folder} was built for Python {then}, but would be run by Python {now}, which "
-                "finds none of its packages.",
-                hint="Build it again (leave out --no-build), or name that Python with --python.",
-            )
 
     def _choose_port(self, used: set[int]) -> int:
         """Return the image's port, which startup commands hard-code, or report another port."""

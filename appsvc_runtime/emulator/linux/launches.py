@@ -16,6 +16,8 @@ from ..processes import run_folder
 from . import environment, start_script
 from .default_site import write_default_site
 from .image import Image
+from .layout import Layout
+from .mounts import written_layer
 from .plan import LinuxPlan
 from .space import Space
 from .warmup import Launch
@@ -24,35 +26,35 @@ __all__ = ["Launches"]
 
 
 class Launches:
-    """The launches of one run, whose folder is `run`. `folder` is the copy of the site.
+    """The launches of one run, whose folder is `run`; `layout` has the containers' folders.
 
-    `opt` is what the containers have in /opt; `environ` holds this process's own variables.
+    `environ` holds this process's own variables.
     """
 
     def __init__(
         self,
         plan: LinuxPlan,
         run: Path,
-        folder: Path,
+        layout: Layout,
         space: Space,
         image: Image,
-        opt: Path,
         environ: Mapping[str, str],
     ) -> None:
         self._plan = plan
         self._run = run
-        self._folder = folder
+        self._layout = layout
         self._space = space
         self._image = image
-        self._opt = opt
         self._environ = environ
 
     def make(self, start: StartPlan, port: int, number: int) -> Launch:
         """Write the files that a container starts from, and return how it is started."""
         plan, space = self._plan, self._space
         if start.framework == "default":
-            write_default_site(self._opt / Path(names.DEFAULT_SITE_FOLDER).name, start, plan.site)
-        antenv = (self._folder / names.VIRTUAL_ENVIRONMENT).is_dir()
+            write_default_site(
+                self._layout.opt / Path(names.DEFAULT_SITE_FOLDER).name, start, plan.site
+            )
+        antenv = (self._layout.site / names.VIRTUAL_ENVIRONMENT).is_dir()
         script = self._run / f"startup-{number}.sh"
         script.write_text(
             start_script.make_script(
@@ -77,8 +79,9 @@ class Launches:
         return Launch(
             argv=(*space.prefix, "/bin/sh", str(script)),
             environ=run_folder.mark_variables(self._run, environ),
-            cwd=self._folder,
+            cwd=self._layout.site,
             port=port,
             command=mask_command(space.inside(start.command)),
             antenv=antenv,
+            written=written_layer(self._layout.stage) if space.fresh else None,
         )

@@ -19,11 +19,11 @@ from ...system import own_files
 from .layout import Layout
 from .space import HOME, OWN_IN_HOME, OWN_IN_OPT
 
-__all__ = ["OPT", "make_script"]
+__all__ = ["OPT", "make_script", "written_layer"]
 
 OPT = "/opt"
 # Where the layers of a site are, below the stage: what was built, and what is written over it.
-_LOWER, _UPPER, _WORK = "lower", "upper", "work"
+_LAYERS, _LOWER, _UPPER, _WORK = "layers", "lower", "upper", "work"
 
 
 def make_script(layout: Layout, *, layers: str | None) -> str:
@@ -55,6 +55,11 @@ def make_script(layout: Layout, *, layers: str | None) -> str:
     return "\n".join([*lines, 'exec "$@"', ""])
 
 
+def written_layer(stage: Path) -> Path:
+    """Return where a container with an overlay has the files that it has written, by its paths."""
+    return stage / _LAYERS / _UPPER
+
+
 def _assembled(ours: Path, whole: Path, machines: str, own: Iterable[str]) -> Iterator[str]:
     """Yield the lines that assemble a folder of ours, and the machine's entries, in `whole`.
 
@@ -81,7 +86,7 @@ def _site(layout: Layout, point: Path, layers: str | None) -> Iterator[str]:
     if layers is None:
         yield _mount(layout.site, point)
         return
-    stage = layout.stage / "layers"
+    stage = layout.stage / _LAYERS
     own_files.make_folders(stage)
     folder = shlex.quote(str(stage))
     yield f"mount -t tmpfs -o mode=755 tmpfs {folder}"

@@ -32,12 +32,14 @@ def is_read_only(settings: Mapping[str, str]) -> bool:
     return value == "1" or value.lower().startswith(("http://", "https://"))
 
 
-def write_wwwroot(folder: Path, app_path: str, version: str) -> None:
+def write_wwwroot(folder: Path, app_path: str, version: str, *, empty: bool) -> None:
     """Make `folder` what /home/site/wwwroot is for a site that was built.
 
-    `app_path` is the folder that the archive is unpacked to, `version` that of Python.
+    `app_path` is the folder that the archive is unpacked to, `version` that of Python. `empty`
+    removes what an app has written there, as a deployment may do.
     """
-    own_files.remove_path(folder)
+    if empty:
+        own_files.remove_path(folder)
     own_files.make_folders(folder)
     told = {
         "CompressDestinationDir": "true",
