@@ -7,7 +7,6 @@ platform, nor know of the front end.
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -197,7 +196,7 @@ class LinuxHost:
             startup_command=command or None,
             python_version=made.version,
             cores=process.cpu_count(),
-            folder=shlex.quote(inside.site),
+            folder=inside.site,  # which needs no quotes
         )
         if tell:
             self._say("plan", f"{start.framework.capitalize()}: {start.rule}.")
