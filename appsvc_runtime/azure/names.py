@@ -215,9 +215,15 @@ CUSTOM_THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
 # The documentation misspells this name; it is the one that the code reads (Oryx:
 # ext_var_names.go).
 GUNICORN_CONFIG_PATH = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
-# The image itself sets that variable to a file of its own (Azure-App-Service/ImageBuilder), which
-# starts a thread in each worker that never ends.
-IMAGE_GUNICORN_CONFIG = "/opt/startup/gunicorn.conf.py"
+# The image sets that variable to its own file, and puts a folder of modules on PYTHONPATH
+# (Azure-App-Service/ImageBuilder: GenerateDockerFiles/python).
+IMAGE_FOLDER = "/opt/startup"
+IMAGE_GUNICORN_CONFIG = f"{IMAGE_FOLDER}/gunicorn.conf.py"
+IMAGE_PYTHONPATH = f"{IMAGE_FOLDER}/app_logs"
+# What the container's script exports: the folder that the app runs in. A built site is unpacked to
+# a folder of /tmp at each start; any other runs where it was deployed to.
+APP_PATH = "APP_PATH"
+BUILT_PARENT = "/tmp"
 PRE_RUN_COMMAND = "PRE_RUN_COMMAND"
 # The agent of Application Insights, if it is switched on for the site: packages, and a
 # sitecustomize.py that starts it (microsoft/Oryx#2685).

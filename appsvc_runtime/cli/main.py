@@ -21,6 +21,7 @@ from .. import __version__
 from ..redaction import masking
 from ..serving import arguments, launch, start
 from ..settings.load import load_settings
+from ..startup import fixed_paths
 from ..startup import plan as startup_plan
 from ..system import process
 from ..system.console import PythonVersion, echo, run_command
@@ -104,6 +105,9 @@ def explain(
         python_version=python_version,
         cores=process.cpu_count(),
     )
+    paths = fixed_paths.find_in_text("The startup command", startup_command or "")
+    told = fixed_paths.describe([*paths, *fixed_paths.find_paths(Path(site))])
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *told))
     if not show_secrets:
         plan = _masked(plan)
     if as_json:
@@ -117,6 +121,8 @@ def explain(
     echo(f"App:        {plan.app or 'not known'}")
     echo(f"Command:    {plan.command}")
     echo(f"Because:    {plan.rule}.")
+    for note in plan.notes:
+        echo(f"Means:      {note}")
     for step in plan.looked_at:
         echo(f"Looked at:  {step}")
     for warning in plan.warnings:
@@ -133,6 +139,7 @@ def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:
         rule=mask(plan.rule),
         looked_at=tuple(map(mask, plan.looked_at)),
         warnings=tuple(map(mask, plan.warnings)),
+        notes=tuple(map(mask, plan.notes)),
     )
 
 

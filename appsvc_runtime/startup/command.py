@@ -1,4 +1,4 @@
-"""The command line that starts a site: the platform's own gunicorn line, and the user's.
+"""The command line that starts a site: how a startup command is read, and what it names.
 
 Pure except that it reads the file that a startup command names. Must not know of detection.
 """
@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from ..azure import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
     "app_in",
-    "gunicorn_command",
-    "gunicorn_environment",
     "read_command",
+    "reads_gunicorn_config",
     "serve_command",
     "split",
     "timeout_in",
@@ -35,31 +33,6 @@ _SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "waitress-serve")
 _MAX_LINE = 8_192
 # Ten digits are three hundred years; int() refuses thousands of digits.
 _MAX_DIGITS = 10
-
-
-def gunicorn_environment(settings: Mapping[str, str], folder: str, cores: int) -> str:
-    """Return the arguments that the container's script puts into `GUNICORN_CMD_ARGS`.
-
-    `cores` sets the number of workers if several are switched on. The script overwrites a user's
-    own `GUNICORN_CMD_ARGS`.
-    """
-    words = [f"--timeout {names.GUNICORN_TIMEOUT} --access-logfile '-' --error-logfile '-'"]
-    config = settings.get(names.GUNICORN_CONFIG_PATH, "")
-    if config:
-        words.append(f"-c {config}")
-    if settings.get(names.ENABLE_MULTIWORKERS, "").strip().lower() == "true":
-        words.append(f"--workers={settings.get(names.CUSTOM_WORKERS) or 2 * cores + 1}")
-        threads = settings.get(names.CUSTOM_THREADS)
-        if threads:
-            words.append(f"--threads={threads}")
-    words.append(f"--bind=0.0.0.0:{settings.get('PORT') or names.DEFAULT_PORT}")
-    words.append(f"--chdir={folder}")
-    return " ".join(words)
-
-
-def gunicorn_command(arguments: str, environment: str) -> str:
-    """Return the script's own shell command: the variable, gunicorn, and its arguments."""
-    return f'GUNICORN_CMD_ARGS="{environment}" gunicorn {arguments}'
 
 
 def serve_command(app: str, *, site: str = "", asgi: bool = False) -> str:
@@ -137,6 +110,18 @@ def app_in(command: str) -> str | None:
     apps = [word for word in words if _APP.fullmatch(word) and not word.startswith(_NO_APP)]
     apps = apps or [word for word in words if _DJANGO_APP.fullmatch(word)]
     return apps[-1] if apps else None
+
+
+def reads_gunicorn_config(command: str) -> bool:
+    """Return whether a command line has gunicorn read the gunicorn.conf.py beside the app.
+
+    It starts gunicorn, or this package's server with gunicorn, and names no other configuration.
+    """
+    words = split(command)
+    programs = {word.rpartition("/")[2] for word in words}
+    served = "appsvc" in programs and "serve" in programs and "--server" not in programs
+    named = any(word == "--config" or word.startswith(("-c", "--config=")) for word in words)
+    return (served or "gunicorn" in programs) and not named
 
 
 def _is_file(path: Path) -> bool:

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
 from ..errors import ConfigError
-from . import python_files
+from . import gunicorn, python_files
 from .app_search import misplaced_apps
 from .command import (
     app_in,
-    gunicorn_command,
-    gunicorn_environment,
     read_command,
+    reads_gunicorn_config,
     serve_command,
     timeout_in,
 )
@@ -44,7 +43,8 @@ class StartPlan:
     `app`: the argument of gunicorn, `mysite.wsgi` or `app:app`; None if it is not known.
     `command`: the command line, for a shell; `environment`: its variables. `rule`: why, in one
     sentence. `looked_at`: each step in order, with its result. `warnings`: surprises, one sentence
-    each. `site`: the folder; `python_version`: the version that the rules are applied for.
+    each. `site`: the folder; `python_version`: the version that the rules are applied for. `notes`:
+    what the command means, one sentence each.
     """
 
     framework: str
@@ -56,6 +56,7 @@ class StartPlan:
     environment: dict[str, str] = field(default_factory=dict)
     looked_at: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -65,16 +66,18 @@ def make_plan(
     startup_command: str | None = None,
     python_version: tuple[int, int] | None = None,
     cores: int | None = None,
+    folder: str = f"${azure_names.APP_PATH}",
 ) -> StartPlan:
     """Return the plan for the folder `site` under the app settings `settings`.
 
     `startup_command` is the site's startup command, if it has one; `python_version` the
-    container's, by default this interpreter's; `cores` the machine's, for the number of workers.
+    container's, by default this interpreter's; `cores` the machine's, for the number of workers;
+    `folder` the site's folder in the container, for a shell.
     Raises ConfigError if `site` is not a folder that can be read.
     """
     settings = {} if settings is None else settings
     version = python_version or sys.version_info[:2]
-    planner = _Planner(Path(site), settings, version, cores or os.cpu_count() or 1)
+    planner = _Planner(Path(site), settings, version, cores or os.cpu_count() or 1, folder)
     if startup_command is not None and startup_command.strip():
         return planner.custom(startup_command.strip())
     return planner.django() or planner.fastapi() or planner.flask() or planner.default()
@@ -84,12 +87,19 @@ class _Planner:
     """The rules, one method each, and the steps taken so far."""
 
     def __init__(
-        self, site: Path, settings: Mapping[str, str], version: tuple[int, int], cores: int
+        self,
+        site: Path,
+        settings: Mapping[str, str],
+        version: tuple[int, int],
+        cores: int,
+        folder: str,
     ) -> None:
         self.site = site
         self.settings = settings
         self.version = version
         self.cores = cores
+        self.folder = folder
+        self.notes: list[str] = []
         self.looked_at: list[str] = []
         self.warnings: list[str] = []
         try:
@@ -110,6 +120,8 @@ class _Planner:
             self._check_timeout(command, "the startup command")
         else:
             self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
+        if reads_gunicorn_config(command) and self._has_gunicorn_config():
+            self.notes.append(f"This command reads the site's own {gunicorn.CONFIG}.")
         return self._plan("custom", app_in(command), command, rule, {})
 
     def django(self) -> StartPlan | None:
@@ -209,11 +221,20 @@ class _Planner:
     def _gunicorn(self, framework: str, app: str | None, rule: str, extra: str = "") -> StartPlan:
         # Every site has the script's own 600 s: warn only about a timeout that the user set.
         self._check_timeout(self.settings.get("GUNICORN_CMD_ARGS", ""), "GUNICORN_CMD_ARGS")
-        folder = azure_names.SITE_FOLDER if app else azure_names.DEFAULT_SITE_FOLDER
-        arguments = gunicorn_environment(self.settings, folder, self.cores)
-        command = gunicorn_command(extra + (app or azure_names.DEFAULT_SITE_APP), arguments)
+        folder = self.folder if app else azure_names.DEFAULT_SITE_FOLDER
+        arguments = gunicorn.gunicorn_environment(self.settings, folder, self.cores)
+        command = gunicorn.gunicorn_command(
+            extra + (app or azure_names.DEFAULT_SITE_APP), arguments
+        )
         environment = {"GUNICORN_CMD_ARGS": arguments}
+        self.notes.extend(gunicorn.notes(self.settings, self.cores))
+        self.warnings.extend(gunicorn.refused(self.settings))
+        if self._has_gunicorn_config():
+            self.warnings.extend(gunicorn.not_read(self.settings))
         return self._plan(framework, app, command, rule, environment)
+
+    def _has_gunicorn_config(self) -> bool:
+        return is_file(self.site / gunicorn.CONFIG)
 
     def _plan(
         self, framework: str, app: str | None, command: str, rule: str, environment: dict[str, str]
@@ -231,6 +252,7 @@ class _Planner:
             environment=environment,
             looked_at=tuple(self.looked_at),
             warnings=tuple(self.warnings),
+            notes=tuple(self.notes),
         )
 
     def _check_rivals(self, first: str, others: list[str], *, asgi: bool) -> None:

@@ -18,7 +18,7 @@ from tests.support.commands import call
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ARGS = "GUNICORN_CMD_ARGS"
-FIELDS = "framework app command rule site python_version environment looked_at warnings"
+FIELDS = "framework app command rule site python_version environment looked_at warnings notes"
 SETTINGS = (
     ARGS,
     names.DISABLE_FASTAPI,
@@ -176,23 +176,34 @@ def test_an_empty_startup_command_is_none(explain: Any, site: Path, command: str
     assert explain(site, "--startup-command", command)["app"] == "app:app"
 
 
+def test_the_sites_own_gunicorn_configuration(explain: Any, site: Path) -> None:
+    """A detected app's is not read, as gunicorn gets the image's; a startup command's is."""
+    assert not explain(site)["warnings"]
+    (site / "gunicorn.conf.py").write_text("workers = 2\n")
+    assert [text.split(":")[0] for text in explain(site)["warnings"]] == [
+        "gunicorn.conf.py is not read"
+    ]
+    custom = explain(site, "--startup-command", "exec appsvc serve")
+    assert custom["notes"] == ["This command reads the site's own gunicorn.conf.py."]
+    assert not custom["warnings"]
+
+
 def test_the_app_settings_shape_the_command(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Configuration, workers, threads and port appear as the container's script adds them."""
+    """Configuration, workers and threads appear as the container's script adds them."""
     for name, value in {
         names.GUNICORN_CONFIG_PATH: "conf.py",
         names.ENABLE_MULTIWORKERS: "true",
         names.CUSTOM_WORKERS: "3",
         names.CUSTOM_THREADS: "5",
-        "PORT": "8181",
         names.PRE_RUN_COMMAND: "python prepare.py",
     }.items():
         monkeypatch.setenv(name, value)
     answer = explain(site)
     arguments = (
         "--timeout 600 --access-logfile '-' --error-logfile '-' -c conf.py --workers=3 "
-        "--threads=5 --bind=0.0.0.0:8181 --chdir=/home/site/wwwroot"
+        "--threads=5 --chdir=$APP_PATH"
     )
     assert answer["environment"] == {ARGS: arguments}
     assert answer["command"] == f'{ARGS}="{arguments}" gunicorn app:app'
@@ -205,11 +216,12 @@ def test_workers_are_counted_by_the_cores(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number is twice the cores and one, unless it is set."""
-    monkeypatch.setenv(names.ENABLE_MULTIWORKERS, "true")
     monkeypatch.setattr(process, "cpu_count", lambda: 3)
-    assert " --workers=7 --bind=" in explain(site)["command"]
+    assert " --workers=7 --chdir=" in explain(site)["command"]
     monkeypatch.setattr(process, "cpu_count", lambda: 1)
-    assert " --workers=3 --bind=" in explain(site)["command"]
+    assert " --workers=3 --chdir=" in explain(site)["command"]
+    monkeypatch.setenv(names.ENABLE_MULTIWORKERS, "false")
+    assert "--workers" not in explain(site)["command"]
 
 
 @pytest.mark.parametrize(

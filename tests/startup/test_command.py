@@ -1,4 +1,4 @@
-"""The command line that starts a site: parsing the user's, and writing the platform's own."""
+"""The command line that starts a site: parsing the user's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from appsvc_runtime.startup.command import (
     app_in,
-    gunicorn_command,
-    gunicorn_environment,
     read_command,
+    reads_gunicorn_config,
     split,
     timeout_in,
 )
@@ -198,56 +197,6 @@ def test_a_file_that_cannot_be_read_is_a_warning(
     assert problems == ["startup.txt cannot be read (Permission denied): nothing would be run."]
 
 
-START = "--timeout 600 --access-logfile '-' --error-logfile '-'"
-MULTI = "PYTHON_ENABLE_GUNICORN_MULTIWORKERS"
-WORKERS = "PYTHON_GUNICORN_CUSTOM_WORKER_NUM"
-THREADS = "PYTHON_GUNICORN_CUSTOM_THREAD_NUM"
-CONFIG = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
-
-
-@pytest.mark.parametrize(
-    ("settings", "middle", "port"),
-    [
-        pytest.param({}, "", "8000", id="nothing-set"),
-        pytest.param({"PORT": "80"}, "", "80", id="port"),
-        pytest.param({"PORT": ""}, "", "8000", id="port-empty"),
-        pytest.param({CONFIG: "conf.py"}, " -c conf.py", "8000", id="config"),
-        pytest.param({MULTI: "true"}, " --workers=9", "8000", id="workers-by-cores"),
-        pytest.param({MULTI: " TRUE "}, " --workers=9", "8000", id="capitals-and-blanks"),
-        pytest.param({MULTI: "1"}, "", "8000", id="only-true-means-true"),
-        pytest.param({MULTI: "false", WORKERS: "3", THREADS: "5"}, "", "8000", id="switched-off"),
-        pytest.param({WORKERS: "3", THREADS: "5"}, "", "8000", id="numbers-without-the-switch"),
-        pytest.param({MULTI: "true", WORKERS: "3"}, " --workers=3", "8000", id="workers"),
-        pytest.param(
-            {MULTI: "true", THREADS: "5"}, " --workers=9 --threads=5", "8000", id="threads"
-        ),
-        pytest.param(
-            {CONFIG: "c.py", MULTI: "true", WORKERS: "3", THREADS: "5", "PORT": "90"},
-            " -c c.py --workers=3 --threads=5",
-            "90",
-            id="everything",
-        ),
-        pytest.param({"GUNICORN_CMD_ARGS": "--workers 7"}, "", "8000", id="own-is-overwritten"),
-    ],
-)
-def test_gunicorns_variable_is_the_scripts(
-    settings: dict[str, str], middle: str, port: str
-) -> None:
-    """The order is the script's: logs, configuration, workers (four cores), port, folder."""
-    expected = f"{START}{middle} --bind=0.0.0.0:{port} --chdir=/site"
-    assert gunicorn_environment(settings, "/site", 4) == expected
-
-
-def test_the_command_is_one_line_of_shell() -> None:
-    """The variable is in double quotes, which work with the script's single quotes."""
-    line = gunicorn_command("app:app", f"{START} --chdir=/site")
-    assert split(line) == [
-        "GUNICORN_CMD_ARGS=--timeout 600 --access-logfile '-' --error-logfile '-' --chdir=/site",
-        "gunicorn",
-        "app:app",
-    ]
-
-
 LINES = st.one_of(
     st.text(),
     st.lists(
@@ -280,3 +229,24 @@ def test_the_sites_own_folder_in_a_command_is_the_site(tmp_path: Path) -> None:
     (tmp_path / "startup.txt").write_text("gunicorn app:app")
     command, _, problems = read_command("/home/site/wwwroot/startup.txt", tmp_path)
     assert (command, problems) == ("gunicorn app:app", [])
+
+
+@pytest.mark.parametrize(
+    ("command", "reads"),
+    [
+        pytest.param("gunicorn app:app", True, id="gunicorn"),
+        pytest.param("exec antenv/bin/gunicorn -w 4 app:app", True, id="path"),
+        pytest.param("exec appsvc serve", True, id="serve"),
+        pytest.param("appsvc serve --server waitress", False, id="another-server"),
+        pytest.param("gunicorn -c conf.py app:app", False, id="named"),
+        pytest.param("gunicorn -cconf.py app:app", False, id="joined"),
+        pytest.param("gunicorn --config=conf.py app:app", False, id="long"),
+        pytest.param("gunicorn --config conf.py app:app", False, id="long-word"),
+        pytest.param("uvicorn main:app", False, id="uvicorn"),
+        pytest.param("appsvc emulate", False, id="another-command"),
+        pytest.param("./start.sh", False, id="script"),
+    ],
+)
+def test_which_commands_read_gunicorns_file(command: str, reads: bool) -> None:
+    """gunicorn finds the file in its folder unless it is given another."""
+    assert reads_gunicorn_config(command) is reads

@@ -78,8 +78,8 @@ def test_the_first_rule_that_fits_chooses(
     """Django, FastAPI from Python 3.14, Flask, the default site: in this order."""
     plan = plan_for(tmp_path, files, version)
     assert (plan.framework, plan.app) == (framework, app)
-    folder = "/home/site/wwwroot" if app else "/opt/defaultsite"
-    arguments = f"{START} --bind=0.0.0.0:8000 --chdir={folder}"
+    folder = "$APP_PATH" if app else "/opt/defaultsite"
+    arguments = f"{START} -c /opt/startup/gunicorn.conf.py --workers=9 --chdir={folder}"
     worker = "-k uvicorn_worker.UvicornWorker " if framework == "fastapi" else ""
     what = app or "application:app"
     assert plan.environment == {"GUNICORN_CMD_ARGS": arguments}

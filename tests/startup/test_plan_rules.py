@@ -169,15 +169,19 @@ def test_no_startup_command(tmp_path: Path, command: str | None) -> None:
     assert make_plan(site, startup_command=command).framework == "flask"
 
 
+IMAGES = "-c /opt/startup/gunicorn.conf.py"
 MULTI = {"PYTHON_ENABLE_GUNICORN_MULTIWORKERS": "true"}
 ARGUMENTS = [
-    pytest.param({}, "", id="none"),
-    pytest.param(MULTI, "--workers=9", id="by-cores"),
-    pytest.param({**MULTI, "PYTHON_GUNICORN_CUSTOM_WORKER_NUM": "3"}, "--workers=3", id="number"),
+    pytest.param({}, f"{IMAGES} --workers=9", id="none"),
+    pytest.param(MULTI, f"{IMAGES} --workers=9", id="by-cores"),
     pytest.param(
-        {**MULTI, "PYTHON_GUNICORN_CUSTOM_THREAD_NUM": "8"}, "--workers=9 --threads=8", id="threads"
+        {**MULTI, "PYTHON_GUNICORN_CUSTOM_WORKER_NUM": "3"}, f"{IMAGES} --workers=3", id="number"
     ),
-    pytest.param({"PYTHON_GUNICORN_CUSTOM_WORKER_NUM": "3"}, "", id="number-without-switch"),
+    pytest.param(
+        {**MULTI, "PYTHON_GUNICORN_CUSTOM_THREAD_NUM": "8"},
+        f"{IMAGES} --workers=9 --threads=8",
+        id="threads",
+    ),
     pytest.param(
         {"PYTHON_USE_GUNICORN_CONFIG_FROM_PATH": "conf.py", **MULTI},
         "-c conf.py --workers=9",
@@ -188,11 +192,11 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("settings", "more"), ARGUMENTS)
 def test_gunicorns_arguments(tmp_path: Path, settings: dict[str, str], more: str) -> None:
-    """The order is the platform's own arguments, those from settings, the address, the folder."""
+    """The order is the platform's own arguments, those from settings, the folder."""
     site = make_site(tmp_path, {"app.py": FLASK})
     plan = make_plan(site, {"PORT": "8123", **settings}, cores=4)
     words = "--timeout 600 --access-logfile '-' --error-logfile '-'"
-    expected = " ".join(filter(None, [words, more, f"--bind=0.0.0.0:8123 --chdir={SITE}"]))
+    expected = f"{words} {more} --chdir=$APP_PATH"
     assert plan.environment == {"GUNICORN_CMD_ARGS": expected}
 
 

@@ -21,6 +21,7 @@ from .diagnosis import Trouble
 from .limits import Limits
 from .stopping import Stopping
 from .warmup import Launch, WarmUp
+from .written import describe_written
 
 __all__ = ["Container"]
 
@@ -208,6 +209,9 @@ class Container:
             if child is not None:
                 child.kill()
             return ""
+        written = self._launch.written
+        if written is not None and (lost := describe_written(child.pid, written)):
+            self._say(self.label, f"(What it wrote into its folder is lost: {lost}.)")
         try:
             said = await self._stopping.stop(child, busy)
             self._say(self.label, f"(Stopped: {said})")

@@ -11,13 +11,16 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
 
+from ...azure import names
 from ..processes.environment import platform_variables
 from .build.environment import app_setting_variables, machine_variables
 from .image import Image
-from .namespace import Space
+from .space import Space
 
-__all__ = ["instance_id", "make_environ"]
+__all__ = ["PATH", "instance_id", "make_environ"]
 
+# The image's folders of programs behind those of its Python: Debian's own.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMES = ("TERM", "COLORTERM", "COLUMNS")
 
 
@@ -40,8 +43,8 @@ def make_environ(
     """Return the variables of the container's first process.
 
     `base` holds this process's own variables, `instance` is the number of the container, from 0.
-    PATH starts with the image's programs. A user's value wins, except for PORT, which the emulator
-    sets.
+    PATH has the image's programs and this machine's own, not those that a user has installed. A
+    user's value wins, except for PORT, which the emulator sets.
     """
     machine = machine_variables(base)
     environ = {
@@ -55,10 +58,13 @@ def make_environ(
         "HOME": space.home,
         "HOST": "0.0.0.0",
         "LANG": "C.UTF-8",  # the image has en_US.UTF-8, which some machines lack
-        "PATH": f"{image.bin}:{machine['PATH']}",
+        "PATH": f"{image.bin}:{PATH}",
+        "PYTHONPATH": space.inside(names.IMAGE_PYTHONPATH),
         "PYTHON_VERSION": ".".join(map(str, image.version)),
         # Output is shown as it comes; on the platform no user waits for it.
         "PYTHONUNBUFFERED": "1",
+        # The path of the platform, also if the file is elsewhere: programs know the image's by it.
+        names.GUNICORN_CONFIG_PATH: names.IMAGE_GUNICORN_CONFIG,
         "WEBSITE_ROLE_INSTANCE_ID": str(instance),
     }
     for name, value in app_setting_variables(app_settings).items():

@@ -12,23 +12,26 @@ from pathlib import Path
 
 from ...azure import names, ports
 from ...errors import ConfigError
-from ...redaction.masking import mask_command
 from ...startup import plan as startup_plan
 from ...system import own_files, process, sockets
 from ..http.backend import Names
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes import readiness, run_folder
 from ..processes.exposure import Exposure
-from . import booleans, environment, image, namespace, start_script
-from . import default_site as linux_default_site
-from .build import build, switches
+from . import booleans, environment, image, namespace, space
+from .app_path import make_app_path, remove_app_path
 from .container import Container
+from .deployment import Deployed, check_version, deploy
 from .image import Image
+from .image_folder import write_image_folder
 from .instances import Instances
+from .launches import Launches
+from .layout import Layout
 from .limits import HealthPlan, read_health, read_limits
-from .namespace import Space
 from .plan import LinuxPlan
-from .warmup import Launch
+from .report import report
+from .space import Space
+from .wwwroot import is_read_only, write_wwwroot
 
 __all__ = ["LinuxHost"]
 
@@ -59,6 +62,8 @@ class LinuxHost:
         """Build the site and start its containers; see `http.backend.Host`."""
         plan, say = self._plan, self._say
         booleans.check_start(plan.settings)
+        for surprise in booleans.find_surprises(plan.settings, ("go", "viper")):
+            say("settings", f"Warning: {surprise}")
         limits, findings = read_limits(plan.settings)
         health: HealthPlan | None = None
         if plan.options.health_path:
@@ -68,15 +73,16 @@ class LinuxHost:
             findings += more
         for finding in findings:
             say("settings", f"{finding.level.capitalize()}: {finding.where}: {finding}")
-        await asyncio.to_thread(run_folder.remove_old_runs, plan.linux)
+        await asyncio.to_thread(run_folder.remove_old_runs, plan.linux, remove_app_path)
         own_files.remove_path(self._run)
-        folder = await self._build()
+        deployed = await deploy(plan, self._environ, say)
         self._run.mkdir(0o700)
         made = await image.prepare_image(plan.python, self._environ, say)
-        self._compare_versions(made, folder)
-        space = await namespace.make_space(folder, plan.home, self._run / "stage")
-        if space.note:
-            say("emulator", space.note)
+        check_version(deployed, made.version)
+        layout = self._lay_out(deployed, made)
+        inside = await namespace.make_space(layout)
+        report(plan, deployed, inside, say)
+        launches = Launches(plan, self._run, layout, inside, made, self._environ)
         count = plan.options.instances
         containers, ids, used = [], [], {taken}
         exposure = Exposure(say, "as the container's must")
@@ -84,8 +90,8 @@ class LinuxHost:
             port = self._choose_port(used)
             used.add(port)
             label = "container" if count == 1 else f"container-{number + 1}"
-            start = self._plan_start(folder, space, made, port, tell=number == 0)
-            launch = self._prepare(folder, space, made, start, port, number)
+            start = self._plan_start(deployed.folder, inside, made, port, tell=number == 0)
+            launch = launches.make(start, port, number)
             containers.append(Container(label, launch, limits, say, exposure=exposure))
             ids.append(environment.instance_id(plan.site_name, number))
         self._instances = Instances(
@@ -125,7 +131,7 @@ class LinuxHost:
             if self._instances is not None:
                 await self._instances.close()
         finally:
-            own_files.discard(self._run)
+            self._clean_up()
 
     async def kill(self) -> None:
         """Kill the containers at once."""
@@ -133,55 +139,30 @@ class LinuxHost:
         self._made.set()
         if self._instances is not None:
             self._instances.kill()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        remove_app_path(self._run)
         own_files.discard(self._run)
 
-    async def _build(self) -> Path:
-        """Build the site, or find an earlier build; return the folder to run."""
-        plan, say = self._plan, self._say
-        options = build.Options(
-            site=plan.site,
-            output=plan.output,
-            python=plan.python,
-            app_settings=plan.options.app_settings,
-            clean=plan.options.clean,
+    def _lay_out(self, deployed: Deployed, made: Image) -> Layout:
+        """Make the folders of the containers."""
+        plan, opt = self._plan, self._run / "opt"
+        write_image_folder(opt / Path(names.IMAGE_FOLDER).name)
+        point = make_app_path(self._run) if deployed.is_built else None
+        if deployed.is_built:
+            path = str(point or Path(names.BUILT_PARENT) / "<id>")
+            version = ".".join(map(str, made.version))
+            write_wwwroot(plan.wwwroot, path, version, empty=deployed.is_new)
+        return Layout(
+            home=plan.home,
+            opt=opt,
+            site=deployed.folder,
+            wwwroot=plan.wwwroot if deployed.is_built else deployed.folder,
+            stage=self._run / "stage",
+            point=point,
+            read_only=is_read_only(plan.settings),
         )
-        off = switches.why_not_built(plan.settings)
-        if plan.options.build and not off:
-            return (await build.build(options, self._environ, say)).folder
-        why = f"Not built, {off}" if plan.options.build else "Not built"
-        built = self._built_before(why, switched_off=bool(off))
-        if built is None:
-            say("build", f"{why}: the site is deployed as it is.")
-            built = await build.copy_site(options, say)
-        return built
-
-    def _built_before(self, why: str, *, switched_off: bool) -> Path | None:
-        """Return the folder that an earlier build has made, or None."""
-        plan, say = self._plan, self._say
-        for folder in (plan.site, plan.output):
-            left = build.read_built(folder)
-            if left.problem and folder == plan.site:  # for the other folder, the copy reports it
-                say("build", f"Warning: {left.problem}.")
-            if left.built is not None:
-                say("build", f"{why}: the earlier build in {folder} is run.")
-                return folder
-            if left.unfinished and (folder == plan.site or not switched_off):
-                raise ConfigError(
-                    f"The last build in {folder} was not finished, so it cannot be run without a "
-                    "build.",
-                    hint="Build it: leave out --no-build.",
-                )
-        return None
-
-    def _compare_versions(self, made: Image, folder: Path) -> None:
-        built = build.read_built(folder).built
-        if built is not None and built.version != made.version:
-            then, now = (".".join(map(str, version)) for version in (built.version, made.version))
-            raise ConfigError(
-                f"{folder} was built for Python {then}, but would be run by Python {now}, which "
-                "finds none of its packages.",
-                hint="Build it again (leave out --no-build), or name that Python with --python.",
-            )
 
     def _choose_port(self, used: set[int]) -> int:
         """Return the image's port, which startup commands hard-code, or report another port."""
@@ -202,7 +183,7 @@ class LinuxHost:
         return port
 
     def _plan_start(
-        self, folder: Path, space: Space, made: Image, port: int, *, tell: bool
+        self, folder: Path, inside: Space, made: Image, port: int, *, tell: bool
     ) -> startup_plan.StartPlan:
         """Decide what to run by the platform's own rules; with `tell`, report it."""
         plan = self._plan
@@ -214,14 +195,15 @@ class LinuxHost:
             # script executable.
             if not named or not _is_file(file) or not own_files.make_executable(folder, file):
                 continue
-            if namespace.rewrite_file(file, space):
-                self._say("emulator", f"In the copy of {named}, /home is replaced by {space.home}.")
+            if space.rewrite_file(file, folder, inside):
+                self._say("emulator", f"In the copy of {named}, the platform's paths are replaced.")
         start = startup_plan.make_plan(
             folder,
             settings,
             startup_command=command or None,
             python_version=made.version,
             cores=process.cpu_count(),
+            folder=inside.site,  # which needs no quotes
         )
         if tell:
             self._say("plan", f"{start.framework.capitalize()}: {start.rule}.")
@@ -230,52 +212,6 @@ class LinuxHost:
             if start.framework == "default":
                 self.remark = "This is the default site: no app was found."
         return start
-
-    def _prepare(
-        self,
-        folder: Path,
-        space: Space,
-        made: Image,
-        start: startup_plan.StartPlan,
-        port: int,
-        number: int,
-    ) -> Launch:
-        """Write the files that a container starts from, and return how it is started."""
-        plan = self._plan
-        default_site = self._run / "defaultsite"
-        if start.framework == "default":
-            linux_default_site.write_default_site(default_site, start, plan.site)
-        antenv = folder / names.VIRTUAL_ENVIRONMENT
-        script = self._run / f"startup-{number}.sh"
-        script.write_text(
-            start_script.make_script(
-                start,
-                space,
-                made,
-                pre_run=plan.settings.get(names.PRE_RUN_COMMAND, ""),
-                antenv=antenv if antenv.is_dir() else None,
-                default_site=default_site,
-            ),
-            "utf-8",
-        )
-        environ = environment.make_environ(
-            self._environ,
-            site_name=plan.site_name,
-            public_name=plan.default_name,
-            space=space,
-            port=port,
-            instance=number,
-            app_settings=plan.options.app_settings,
-            image=made,
-        )
-        return Launch(
-            argv=(*space.prefix, "/bin/sh", str(script)),
-            environ=run_folder.mark_variables(self._run, environ),
-            cwd=folder,
-            port=port,
-            command=mask_command(start_script.shown_command(start, space, default_site)),
-            antenv=antenv.is_dir(),
-        )
 
 
 def _is_file(path: Path) -> bool:

@@ -53,7 +53,8 @@ class LinuxPlan:
     """A site that can be emulated.
 
     `linux` is the folder for the whole emulation, `home` becomes /home, `output` is the built copy,
-    `python` the path of the `chosen` interpreter. `settings` are the app settings by name.
+    `wwwroot` what a deployment leaves in /home/site/wwwroot, `python` the path of the `chosen`
+    interpreter. `settings` are the app settings by name.
     `default_name` is the host name under azurewebsites.net, `public_name` the one that clients use.
     """
 
@@ -61,6 +62,7 @@ class LinuxPlan:
     linux: Path
     home: Path
     output: Path
+    wwwroot: Path
     python: str
     settings: Mapping[str, str] = field(repr=False)
     site_name: str
@@ -116,7 +118,8 @@ def make_linux_plan(options: LinuxOptions, environ: Mapping[str, str]) -> LinuxP
         site=site,
         linux=linux,
         home=home,
-        output=home / "site" / "wwwroot",
+        output=workspace.default_output(site, environ),
+        wwwroot=linux / "wwwroot",
         python=python.path,
         chosen=python,
         settings=settings,

@@ -9,14 +9,13 @@ the path, and only a failure of the last command ends the script with an error.
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from ...azure import names
 from ...startup.plan import StartPlan
 from .image import Image
-from .namespace import Space
+from .space import Space
 
-__all__ = ["make_script", "shown_command"]
+__all__ = ["make_script"]
 
 # The first word of lines that are the emulator's, not the platform's.
 _OURS = "appsvc:"
@@ -25,28 +24,18 @@ _OURS = "appsvc:"
 _KEEPS_SIGTERM = "trap : TERM"
 
 
-def shown_command(start: StartPlan, space: Space, default_site: Path) -> str:
-    """Return the command that starts the server, with the paths inside the container."""
-    command = start.command
-    if start.app is None and start.framework == "default":
-        return command.replace(names.DEFAULT_SITE_FOLDER, shlex.quote(str(default_site)))
-    return space.inside(command)
-
-
 def make_script(
     start: StartPlan,
     space: Space,
     image: Image,
     *,
     pre_run: str,
-    antenv: Path | None,
-    default_site: Path,
+    antenv: bool,
 ) -> str:
     """Return the script of a container.
 
-    `antenv` is the path of the site's virtual environment on this machine, or None. `default_site`
-    is the folder of the page shown if no app was found. A startup command that is a file of the
-    site must be executable.
+    `antenv`: the site has a virtual environment. A startup command that is a file of the site must
+    be executable.
     """
     site, own = shlex.quote(space.site), names.VIRTUAL_ENVIRONMENT
     name = f"{space.site}/{own}"
@@ -66,7 +55,7 @@ def make_script(
         f'export PATH={shlex.quote(str(image.bin))}:"$PATH"',
     ]
     packages = []
-    if antenv is None:
+    if not antenv:
         missing = f"WARNING: Could not find virtual environment directory {name}."
         lines.append(f"echo {shlex.quote(missing)}")
     else:
@@ -77,9 +66,9 @@ def make_script(
     packages.append(str(image.site_packages))
     for folder in packages:
         lines.append('export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}"' + shlex.quote(folder))
-    if antenv is not None:
+    if antenv:
         lines.append(f". {site}/{own}/bin/activate")
-    command = shown_command(start, space, default_site)
+    command = space.inside(start.command)
     if start.framework == "custom":
         # So that a script in the site is found by its name alone (ExtendPathForCommand).
         command = f'PATH="$PATH:"{site} {command}'

@@ -31,7 +31,8 @@ _PROBE_SECONDS = 30.0
 class Launch:
     """How a container is started: program, variables, folder, and the port to listen on.
 
-    `command` is shown to users. `antenv`: the site has a virtual environment.
+    `command` is shown to users. `antenv`: the site has a virtual environment. `written` is where
+    the container has what it writes into the site's folder, if that is dropped when it ends.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +41,7 @@ class Launch:
     port: int
     command: str
     antenv: bool = True
+    written: Path | None = None
 
 
 class WarmUp:

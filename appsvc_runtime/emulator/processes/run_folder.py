@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...system import own_files, process, process_tree, procfs
@@ -28,11 +28,11 @@ def mark_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return process_tree.Tree(_mark(folder)).environ(environ)
 
 
-def remove_old_runs(above: Path) -> None:
+def remove_old_runs(above: Path, before: Callable[[Path], None] = lambda _: None) -> None:
     """Remove what killed emulators have left, and end the processes that they had started.
 
     These would keep the ports, and write into the files of the next run. Also remove a folder with
-    the process id that this process now has.
+    the process id that this process now has. `before` is called with each folder to be removed.
     """
     for folder in above.glob(f"{_RUN}*"):
         number = folder.name.removeprefix(_RUN)
@@ -40,6 +40,7 @@ def remove_old_runs(above: Path) -> None:
             continue
         if process_tree.can_find_by_mark():
             process_tree.Tree(_mark(folder)).kill()
+        before(folder)
         own_files.discard(folder)
 
 

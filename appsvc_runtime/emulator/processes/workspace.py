@@ -96,7 +96,7 @@ def linux_folder(site: Path, environ: Mapping[str, str]) -> Path:
 
 def default_output(site: Path, environ: Mapping[str, str]) -> Path:
     """Return the folder in which a site is built unless another is named."""
-    return linux_folder(site, environ) / "home" / "site" / "wwwroot"
+    return linux_folder(site, environ) / "built"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

@@ -11,11 +11,11 @@ import pytest
 from appsvc_runtime.emulator.linux.build.environment import step_environ
 from appsvc_runtime.emulator.linux.environment import instance_id, make_environ
 from appsvc_runtime.emulator.linux.image import Image
-from appsvc_runtime.emulator.linux.namespace import Space
+from appsvc_runtime.emulator.linux.space import Space
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of Linux")
 IMAGE = Image("/image/bin/python", Path("/image/bin"), Path("/image/lib"), (3, 12))
-INSIDE = Space("/home/site/wwwroot", "/home", ("unshare",))
+INSIDE = Space("/home/site/wwwroot", prefix=("unshare",))
 SHELL = {
     "PATH": f"/venv/bin:/usr/bin:{os.path.dirname(sys.executable)}",
     "VIRTUAL_ENV": "/venv",
@@ -63,12 +63,29 @@ def test_what_the_platform_sets() -> None:
 
 
 def test_nothing_of_the_shell() -> None:
-    """Only what a network needs is kept, and the machine's programs, after the image's."""
+    """Only what a network needs is kept. No program is found that a user has installed."""
     made = environ()
-    assert not made.keys() & {"DATABASE_URL", "PYTHONPATH", "VIRTUAL_ENV", "PIP_TARGET"}
+    assert not made.keys() & {"DATABASE_URL", "VIRTUAL_ENV", "PIP_TARGET"}
     kept = ("HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE", "PIP_INDEX_URL", "TERM")
     assert {name: made[name] for name in kept} == {name: SHELL[name] for name in kept}
-    assert made["PATH"] == "/image/bin:/usr/bin"
+    assert made["PATH"] == (
+        "/image/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    )
+
+
+def test_what_the_image_sets() -> None:
+    """gunicorn's configuration and a folder of modules; app settings override both."""
+    config, path = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH", "PYTHONPATH"
+    made = environ()
+    assert (made[config], made[path]) == ("/opt/startup/gunicorn.conf.py", "/opt/startup/app_logs")
+    made = environ((config, "mine.py"), (path, "/home/site/lib"))
+    assert (made[config], made[path]) == ("mine.py", "/home/site/lib")
+    moved = {"/opt/startup": "/run/opt/startup"}
+    made = environ(space=Space("/x/site", "/x/home", moved=moved))
+    # Programs know the image's own file by its path.
+    assert (made[config], made[path]) == (
+        "/opt/startup/gunicorn.conf.py", "/run/opt/startup/app_logs",
+    )  # fmt: skip
 
 
 def test_app_settings() -> None:
@@ -95,7 +112,10 @@ def test_instances_differ() -> None:
 
 def test_paths_in_settings() -> None:
     """Without a namespace they are paths of this machine."""
-    made = environ(("DATA", "/home/data/x"), space=Space("/x/site", "/x/home"))
+    made = environ(
+        ("DATA", "/home/data/x"),
+        space=Space("/x/site", "/x/home", moved={"/home/data": "/x/home/data"}),
+    )
     assert (made["DATA"], made["HOME"]) == ("/x/home/data/x", "/x/home")
 
 

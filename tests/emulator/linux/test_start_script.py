@@ -11,8 +11,8 @@ import pytest
 
 from appsvc_runtime.emulator.linux.default_site import write_default_site
 from appsvc_runtime.emulator.linux.image import Image
-from appsvc_runtime.emulator.linux.namespace import Space
-from appsvc_runtime.emulator.linux.start_script import make_script, shown_command
+from appsvc_runtime.emulator.linux.space import Space
+from appsvc_runtime.emulator.linux.start_script import make_script
 from appsvc_runtime.startup.plan import StartPlan, make_plan
 from tests.support.emulator import make_site
 
@@ -29,7 +29,11 @@ class Container:
         make_site(folder / "image", {"bin/gunicorn": tell})
         (folder / "image/bin/gunicorn").chmod(0o755)
         self.image = Image("", folder / "image/bin", folder / "image/packages", (3, 12))
-        self.space = Space(str(self.site), str(folder / "home"))
+        self.space = Space(
+            str(self.site),
+            str(folder / "home"),
+            moved={"/opt/defaultsite": str(folder / "default"), "/opt/startup": "/image's/startup"},
+        )
         self.folder = folder
 
     def run(
@@ -40,12 +44,11 @@ class Container:
         if antenv:
             make_site(made, {"bin/activate": f'PATH="{made}/bin:$PATH"\n'})
         script = make_script(
-            start or make_plan(self.site, python_version=(3, 12), cores=1),
+            start or make_plan(self.site, python_version=(3, 12), cores=1, folder=str(self.site)),
             self.space,
             self.image,
             pre_run=pre_run,
-            antenv=made if antenv else None,
-            default_site=self.folder / "default",
+            antenv=antenv,
         )
         path = self.folder / "startup.sh"
         path.write_text(script)
@@ -69,7 +72,9 @@ def test_the_images_gunicorn(container: Container) -> None:
     assert "WARNING: Could not find virtual environment" in warning
     assert program == str(container.image.bin / "gunicorn")
     assert (folder, path) == (str(container.site), str(container.image.site_packages))
-    assert arguments.endswith(f"--bind=0.0.0.0:8000 --chdir={container.site}")
+    assert arguments.endswith(
+        f"-c /image's/startup/gunicorn.conf.py --workers=3 --chdir={container.site}"
+    )
     assert (host, words) == ("0.0.0.0", "app:app")
 
 
@@ -128,4 +133,4 @@ def test_the_default_site(container: Container, tmp_path: Path) -> None:
     assert f"--chdir={tmp_path / 'default'}" in line
     assert line.endswith("application:app")
     assert (tmp_path / "default/application.py").is_file()
-    assert "/opt/defaultsite" not in shown_command(start, container.space, tmp_path / "default")
+    assert "/opt/defaultsite" not in line
