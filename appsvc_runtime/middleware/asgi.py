@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import drop_frames
+from ..logs import request_context
 from . import drain
 from .options import MiddlewareOptions
 from .short_circuit import Responder
@@ -96,7 +97,13 @@ class AppServiceASGIMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._pass_on(scope, receive, send)
             return
+        came = scope
         scope, environ = self._decide(scope)
+        if request_context.enabled:
+            request_context.enter(environ)
+            # The request ends when the server releases its scope, as with a WSGI environ: a
+            # middleware around this one may log a line when the app is done.
+            came[request_context.ALIVE_KEY] = environ[request_context.ALIVE_KEY]
         line = None
         if self._lines is not None and scope["type"] == "http":
             line = self._lines.begin(environ)
