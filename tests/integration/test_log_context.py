@@ -43,7 +43,8 @@ async def bare(scope, receive, send):
     await asyncio.sleep(0)
     log.info("call %s", number)
     await asyncio.to_thread(log.info, "thread %s", number)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"ok"})
 """
 CONFIGURE = "from appsvc_runtime import configure_logging\nconfigure_logging()\n"
