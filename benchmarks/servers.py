@@ -50,6 +50,11 @@ _GROUPS: dict[str, list[Side]] = {
             Side.parse(f"{row}, ASGI={_OURS.replace('APP', 'asgi_app:app')} {row}")
             for row in ("uvicorn", "granian")
         ),
+        # gunicorn's own ASGI worker, from release 25 on, with the settings and middleware of ours.
+        Side.parse(
+            "gunicorn -k asgi={python} -m gunicorn -c python:appsvc_runtime.gunicorn_conf -k asgi "
+            "--bind 127.0.0.1:{port} asgi_app:app"
+        ),
     ],
 }
 _PACKAGES = ("gunicorn", "waitress", "granian", "uvicorn", "flask", "starlette")

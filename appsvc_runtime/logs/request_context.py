@@ -3,9 +3,9 @@
 Imports nothing heavy: the middleware loads it. Must not know of logging.
 
 There is no signal for the end of a request, as a WSGI server may close a response in any context. A
-request ends when the server releases its environ: a later line in the same context belongs to no
-request, or to the enclosing one. A copy of the context, in a thread or a task, keeps the request:
-its work is the request's work.
+request ends when the server releases its environ or its ASGI scope: a later line in the same
+context belongs to no request, or to the enclosing one. A copy of the context, in a thread or a
+task, keeps the request: its work is the request's work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from typing import Any
 
-__all__ = ["CurrentRequest", "current", "enable", "enter"]
+__all__ = ["ALIVE_KEY", "CurrentRequest", "current", "enable", "enter"]
 
 ALIVE_KEY = "appsvc.alive"
 # The length that a header may add to every line.
@@ -32,7 +32,7 @@ enabled = False
 
 
 class _Alive:
-    """Exists as long as the environ that holds it."""
+    """Exists as long as the environ or scope that holds it."""
 
     __slots__ = ("__weakref__",)
 

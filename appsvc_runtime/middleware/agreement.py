@@ -33,7 +33,9 @@ _ALWAYS = {
 _OVERWRITTEN = azure_names.ADDRESS_HEADERS.union(
     azure_names.SCHEME_HEADERS, _ALWAYS, {_CLIENT_PORT, _FORWARDED_PORT}
 )
-_MORE = frozenset({azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST})
+_MORE = frozenset(
+    {azure_names.WFASTCGI_MARK, azure_names.FORWARDED_HOST, azure_names.FORWARDED_PREFIX}
+)
 # The limits of the cache, so that no client can make it grow: sets, names and characters in a set.
 _MAX_SETS, _MAX_NAMES, _MAX_CHARACTERS = 256, 256, 16 * 1024
 _HOST_IGNORED = (
@@ -51,7 +53,7 @@ class HeaderSet:
     - `identity` are the headers of the signed-in user. `forbidden` are the headers that no
       untrusted peer may send: all that only a front end may send, and `others`.
     - `has_more`: more is to be decided than for most requests, because of wfastcgi, identity
-      headers or X-Forwarded-Host. `arr_ssl`: X-ARR-SSL counts.
+      headers, X-Forwarded-Host or X-Forwarded-Prefix. `arr_ssl`: X-ARR-SSL counts.
     """
 
     __slots__ = (

@@ -86,21 +86,24 @@ def _read_roles(roles: Iterable[str] | str) -> tuple[str, ...]:
     return wanted
 
 
-def login_url(provider: str, path: str, query: str = "") -> str:
+def login_url(provider: str, path: str, query: str = "", prefix: str = "") -> str:
     r"""Return the URL of a provider's sign-in, which leads back to a path of this site.
 
-    `path` and `query` are as in an environ. The result never leads back to another site: a path
-    that browsers read as one (`//evil.example`, `/\evil.example`) becomes a path of this site. It
-    never leads back to the platform's own pages either, one of which would sign the user out again:
-    these become `/`.
+    `path` and `query` are as in an environ. `prefix` is what a gateway removes from the path of
+    every request, with which `path` begins: the sign-in is below it too. The result never leads
+    back to another site: a path that browsers read as one (`//evil.example`, `/\evil.example`)
+    becomes a path of this site. It never leads back to the platform's own pages either, one of
+    which would sign the user out again: these become the root.
     """
+    below = quote(prefix.encode("latin-1", "replace"), safe=_PATH_SAFE)
     target = quote(path.encode("latin-1", "replace"), safe=_PATH_SAFE)
     target = "/" + target.lstrip("/")
     if query:
         target += "?" + query
-    if _is_platforms(posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))):
-        target = "/"
-    return f"{names.LOGIN_PATH}{quote(provider, safe='')}?post_login_redirect_uri=" + quote(
+    site_path = path.removeprefix(prefix).replace("\\", "/").lstrip("/")
+    if _is_platforms(posixpath.normpath("/" + site_path)):
+        target = f"{below}/"
+    return f"{below}{names.LOGIN_PATH}{quote(provider, safe='')}?post_login_redirect_uri=" + quote(
         target.encode("latin-1", "replace"), safe=""
     )
 
@@ -141,7 +144,8 @@ def refuse_for_site(environ: WSGIEnvironment, requirement: Requirement) -> Refus
     A path below `/.auth/` is 404 for every user: a redirect to a sign-in that the platform does not
     serve would loop.
     """
-    if _is_platforms(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")):
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if _is_platforms(path.removeprefix(_prefix(environ))):
         return Refusal("404 Not Found", advice="App Service authentication does not respond here.")
     return refuse(environ, requirement)
 
@@ -159,11 +163,18 @@ def reply(refusal: Refusal) -> Reply:
 
 def _sign_in(environ: WSGIEnvironment, requirement: Requirement) -> str:
     """Return the URL of the first provider's sign-in, which leads back to this page."""
-    path, query = "/", ""
+    prefix = _prefix(environ)
+    path, query = f"{prefix}/", ""
     if environ.get("REQUEST_METHOD") in ("GET", "HEAD"):
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         query = environ.get("QUERY_STRING", "")
-    return login_url(requirement.providers[0], path, query)
+    return login_url(requirement.providers[0], path, query, prefix)
+
+
+def _prefix(environ: WSGIEnvironment) -> str:
+    """Return what a gateway has removed from a request's path; the app's own path has it."""
+    info = environ.get("appsvc.request")
+    return "" if info is None else str(info._prefix)
 
 
 def _is_platforms(path: str) -> bool:

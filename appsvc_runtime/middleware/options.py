@@ -29,6 +29,7 @@ VARIABLES = {
     "front_door_id": "APPSVC_FRONT_DOOR_ID",
     "host_header": "APPSVC_HOST_HEADER",
     "client_header": "APPSVC_CLIENT_HEADER",
+    "path_prefix": "APPSVC_PATH_PREFIX",
     "arr_ssl": "APPSVC_ARR_SSL",
     "fastcgi_identity": "APPSVC_FASTCGI_IDENTITY",
     "remote_user": "APPSVC_REMOTE_USER",
@@ -74,6 +75,7 @@ class MiddlewareOptions:
         # Headers by their WSGI variables, "" for none.
         self.host_key: Final[str] = _key(resolve("host_header"))
         self.client_key: Final[str] = _key(resolve("client_header"))
+        self.path_prefix: Final[bool] = bool(resolve("path_prefix"))
         arr_ssl = resolve("arr_ssl")
         self.arr_ssl: Final[bool] = self.on_app_service if arr_ssl is None else bool(arr_ssl)
         self.fastcgi_identity: Final[bool] = bool(resolve("fastcgi_identity"))
@@ -99,7 +101,7 @@ class MiddlewareOptions:
         return (
             self.inert, self.on_app_service, self.trusted, self.hops, self.front_door_id,
             self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,
-            self.authentication, self.remote_user,
+            self.authentication, self.remote_user, self.path_prefix,
         )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ class RequestInfo:
     """
 
     __slots__ = (
-        "_policy", "_port", "_principal", "arr_log_id", "client_address", "host", "scheme",
+        "_policy", "_port", "_prefix", "_principal",
+        "arr_log_id", "client_address", "host", "scheme",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class RequestInfo:
         self._port = client_port
         self.arr_log_id = arr_log_id
         self._policy = policy  # of the middleware that made this object
+        self._prefix = ""  # what a gateway has removed from the path, and SCRIPT_NAME begins with
         # The values of trusted headers at first, later the principal that was read from them.
         self._principal: tuple[str | None, ...] | Principal | None = None
 

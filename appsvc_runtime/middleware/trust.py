@@ -27,6 +27,7 @@ _WFASTCGI_MARK = names.WFASTCGI_MARK
 _FORWARDED_FOR = names.FORWARDED_FOR
 _FORWARDED_PROTO = names.FORWARDED_PROTO
 _FORWARDED_HOST = names.FORWARDED_HOST
+_FORWARDED_PREFIX = names.FORWARDED_PREFIX
 _LINK_LOCAL = "169.254."  # hosts of the platform's probes begin with it
 _SCHEMES = ("http", "https")
 _PRINCIPAL = "HTTP_X_MS_CLIENT_PRINCIPAL"
@@ -76,6 +77,10 @@ class TrustPolicy:
             self._hosts = request_host
             self._iis = iis_variables
             self._trusted = forwarded.TrustedPeers(options.trusted)
+            if options.path_prefix:
+                from . import path_prefix
+
+                self._prefixes = path_prefix
 
     def decide(self, environ: dict[str, Any]) -> None:
         """Decide about a request, unless that is done already; raise for no header."""
@@ -201,9 +206,12 @@ class TrustPolicy:
         identity: list[str],
         info: RequestInfo,
     ) -> None:
-        """Handle what most requests do not have: wfastcgi's path, an ignored host, a user."""
+        """Handle what most requests do not have: wfastcgi's path, a prefix, a host, a user."""
         if _WFASTCGI_MARK in environ:
             self._iis.repair_path(environ, original)
+        if self._options.path_prefix and _FORWARDED_PREFIX in environ:
+            by_gateway = not self._options.front_door_id or self.is_front_door(environ)
+            info._prefix = self._prefixes.apply(environ, original, by_gateway=by_gateway)
         if _FORWARDED_HOST in original and not self._names_host:
             agreement.warn_of_host(original[_FORWARDED_HOST], info.host)
         if not identity:
@@ -263,8 +271,14 @@ def _remove(keys: list[str], environ: dict[str, Any], original: dict[str, Any]) 
 def _restore(environ: dict[str, Any]) -> None:
     """Restore the original values of a request's variables."""
     original: dict[str, Any] = environ[ORIGINAL_KEY]
+    prefix: str = environ[REQUEST_KEY]._prefix
+    if prefix:
+        from . import path_prefix
+
+        path_prefix.remove(environ, prefix)
     for key, value in original.items():
-        if key == "PATH_INFO":  # it stays decoded, and frameworks change it for mounted apps
+        # PATH_INFO stays decoded, and frameworks change both for mounted apps.
+        if key in ("PATH_INFO", "SCRIPT_NAME"):
             continue
         if value is None:
             environ.pop(key, None)

@@ -50,6 +50,8 @@ class AppServiceMiddleware:
     - `front_door_id` (`APPSVC_FRONT_DOOR_ID`), `host_header` (`APPSVC_HOST_HEADER`): the source of
       the client's host if it is not in `Host`.
     - `client_header` (`APPSVC_CLIENT_HEADER`): the header in which a CDN names the client.
+    - `path_prefix` (`APPSVC_PATH_PREFIX`): whether the gateway's `X-Forwarded-Prefix` is the path
+      below which clients see the app.
     - `arr_ssl` (`APPSVC_ARR_SSL`): whether `X-ARR-SSL` is a sign of https.
     - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether the signed-in user is read under
       wfastcgi. Safe only if web.config refuses header names with underscores.
@@ -77,6 +79,7 @@ class AppServiceMiddleware:
         front_door_id: str | None = None,
         host_header: str | None = None,
         client_header: str | None = None,
+        path_prefix: bool | None = None,
         arr_ssl: bool | None = None,
         fastcgi_identity: bool | None = None,
         remote_user: bool | str | None = None,

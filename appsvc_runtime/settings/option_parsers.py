@@ -18,6 +18,7 @@ __all__ = [
     "parse_login",
     "parse_networks",
     "parse_number",
+    "parse_prefix_switch",
     "parse_remote_user",
     "parse_seconds",
     "parse_text",
@@ -164,6 +165,16 @@ def parse_login(text: str) -> str:
     if word != "401" and any(name.isdigit() for name in names):
         raise ValueError("expected 401 alone, or names of providers such as aad,google")
     return ",".join(names)
+
+
+def parse_prefix_switch(text: str) -> bool:
+    """Read whether the gateway's prefix is used; ValueError for anything else, such as a prefix."""
+    try:
+        return parse_bool(text)
+    except ValueError:
+        raise ValueError(
+            "expected true or false; the gateway sends the prefix in X-Forwarded-Prefix"
+        ) from None
 
 
 def parse_remote_user(text: str) -> str:

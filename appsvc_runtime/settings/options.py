@@ -18,6 +18,7 @@ from .option_parsers import (
     parse_login,
     parse_networks,
     parse_number,
+    parse_prefix_switch,
     parse_remote_user,
     parse_seconds,
     parse_text,
@@ -129,6 +130,14 @@ OPTIONS: dict[str, Option] = {
             "",
             "The header that holds the host which the client requested, such as `X-Original-Host` "
             "behind an Application Gateway. The `Host` header itself when not set.",
+        ),
+        Option(
+            "APPSVC_PATH_PREFIX",
+            parse_prefix_switch,
+            False,
+            "Read `X-Forwarded-Prefix`, the path below which your gateway publishes the site, so "
+            "that the app's links begin with it. Only for a site that cannot be reached without "
+            "the gateway.",
         ),
         Option(
             "APPSVC_ALLOWED_HOSTS",

@@ -24,6 +24,7 @@ EVERYTHING = {
     "X-ARR-SSL": "x",
     "X-Client-Port": "1",
     "X-Azure-FDID": FRONT_DOOR,
+    "X-Forwarded-Prefix": "/shop",
     "X-MS-CLIENT-PRINCIPAL": "x",
     "X-MS-TOKEN-AAD-ID-TOKEN": "x",
     **{
@@ -42,6 +43,7 @@ OUTER: list[Any] = [
     pytest.param({**APP_SERVICE, "APPSVC_TRUSTED_PROXIES": "192.0.2.1"}, id="untrusted"),
     pytest.param({**APP_SERVICE, "APPSVC_FRONT_DOOR_ID": FRONT_DOOR}, id="front-door"),
     pytest.param({**APP_SERVICE, "APPSVC_CLIENT_HEADER": "X-Real-IP"}, id="client-header"),
+    pytest.param({**APP_SERVICE, "APPSVC_PATH_PREFIX": "1"}, id="path-prefix"),
     pytest.param({**APP_SERVICE, "WEBSITE_AUTH_ENABLED": "1"}, id="sign-in"),
     pytest.param({}, id="inert"),
 ]
@@ -107,6 +109,7 @@ def test_a_second_middleware_of_asgi_does_so_as_well(
             wrapped = AppServiceASGIMiddleware(wrapped, environ=site)
         scope = {
             "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+                "root_path": "",
             "headers": list(raw), "client": (FRONT_END, 40000), "server": ("0.0.0.0", 8000),
         }  # fmt: skip
         asyncio.run(wrapped(scope, None, None))
@@ -146,6 +149,7 @@ def test_what_stands_between_two_of_asgi_is_kept(
     raw = [(name.lower().encode(), value.encode()) for name, value in EVERYTHING.items()]
     scope = {
         "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
+                "root_path": "",
         "headers": [*raw, (b"x-user", b"root")], "client": (FRONT_END, 40000),
         "server": ("0.0.0.0", 8000),
     }  # fmt: skip
