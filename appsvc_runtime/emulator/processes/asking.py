@@ -30,8 +30,8 @@ def ask_program(
     tree = Tree()
     try:
         started = subprocess.Popen(
-            argv, env=tree.environ(guard.mark_variables(environ)), cwd=cwd, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            argv, env=tree.environ(guard.mark_variables(environ)), cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             **tree.popen_options(within=guard.enclosing()),
         )  # fmt: skip
     except (OSError, ValueError):

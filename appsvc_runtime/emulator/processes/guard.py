@@ -8,6 +8,7 @@ Windows a job object ends them, on other systems nothing does. Must not know wha
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 
@@ -17,6 +18,7 @@ from ...system.tree_guard import TreeGuard
 
 __all__ = ["enclosing", "guarded", "mark_variables"]
 
+_reviving = threading.Lock()
 _guarding: ContextVar[tuple[TreeGuard, Tree] | None] = ContextVar("guarding", default=None)
 
 
@@ -47,7 +49,8 @@ def enclosing() -> Tree | None:
     if found is None:
         return None
     guard, tree = found
-    guard.revive()
+    with _reviving:
+        guard.revive()
     return tree
 
 
