@@ -14,7 +14,7 @@ import click
 
 from ..errors import ConfigError
 from ..settings import options
-from ..system import process, signals, spare_descriptors
+from ..system import process, process_one, signals, spare_descriptors
 from ..system.console import run_command
 from .options import WORKER_OPTIONS
 from .output import FileTarget, StreamTarget, Target, WorkerLog
@@ -88,6 +88,7 @@ def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
     `environ` holds this process's own variables.
     """
     process.open_standard_streams()
+    process_one.step_aside()
     spare_descriptors.hold()
     try:
         return _launch(plan, environ)

@@ -1,7 +1,8 @@
 """Runs the chosen server: the order of a start.
 
-First the plan is made, which finds every mistake in options and settings. Then warnings are
-printed, then the server binds the port, then the app is imported. Must not know of any server.
+First the plan is made, which finds every mistake in options and settings. Then process 1 of a
+container steps aside for a server that does not wait for orphans. Then warnings are printed, then
+the server binds the port, then the app is imported. Must not know of any server.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..system import process_one
 from . import plan, report, servers
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ def serve(launch: Launch) -> int:
     app that cannot be loaded.
     """
     made = plan.make_plan(launch, os.environ)
-    run = servers.SERVERS[made.server].load()
+    row = servers.SERVERS[made.server]
+    run = row.load()
+    if not row.waits:
+        process_one.step_aside()
     for sentence in made.warnings:
         report.print_warning(sentence)
     return run(made)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 
-from ...system import spare_descriptors
+from ...system import process_one, spare_descriptors
 from ...system.process_tree import Tree, can_find_by_mark
 from ...system.tree_guard import TreeGuard
 
@@ -26,9 +26,10 @@ _guarding: ContextVar[tuple[TreeGuard, Tree] | None] = ContextVar("guarding", de
 def guarded() -> Iterator[None]:
     """End what children start while the block runs, if this process is killed, and at its end.
 
-    While the guard cannot be started, because there are too many processes, the block runs without
-    it.
+    XX
+        it.
     """
+    process_one.step_aside()
     spare_descriptors.hold()
     if not can_find_by_mark():
         yield
