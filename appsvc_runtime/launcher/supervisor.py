@@ -121,7 +121,7 @@ class Launcher:
         """
         run = self._start(environ)
         if run is None:
-            return 0.0, NO_INTERPRETER
+            return -1.0, NO_INTERPRETER  # shorter than any run: even --healthy-after 0 waits
         problem = self._watch(run)
         if self.stopping:
             self._end(run, stop_file)
@@ -269,8 +269,6 @@ class Launcher:
         if left:
             numbers = ", ".join(map(str, left))
             self._log.say(f"Processes that cannot be ended: {numbers}.", run.number)
-        elif self._guard is not None:
-            self._guard.allow("")
 
     def _tell_end(self, run: Run, problem: str) -> None:
         """Log the line that sums up a run."""

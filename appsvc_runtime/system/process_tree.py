@@ -274,7 +274,7 @@ def _is_own_child(pid: int) -> bool:
 
 def _is_there(one: procfs.Process) -> bool:
     now = procfs.look(one.pid)
-    return now is not None and now.started == one.started
+    return now is not None and now.started == one.started and now.running
 
 
 def _linux() -> bool:
@@ -284,25 +284,24 @@ def _linux() -> bool:
 def _signal(one: procfs.Process, number: int) -> bool:
     """Signal a process unless it has ended or its id was reused; return whether it existed."""
     with released():
-        return _signal_seen(one, number)
+        descriptor = _pidfd(one.pid)
+        try:
+            if descriptor is not None and _is_there(one):
+                # Opened before the check, so that it is of the process seen.
+                return _send(lambda: _send_by_pidfd(descriptor, number))
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        # Without pidfds, or without a descriptor that is left for the check.
+        return _is_there(one) and _send(lambda: os.kill(one.pid, number))
 
 
-def _signal_seen(one: procfs.Process, number: int) -> bool:
-    descriptor = _pidfd(one.pid)
+def _send(call: Callable[[], None]) -> bool:
     try:
-        now = procfs.look(one.pid)
-        if now is None or now.started != one.started or not now.running:
-            return False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if descriptor is None:
-                os.kill(one.pid, number)
-            else:  # opened before the check, so that it is of the process seen
-                _send_by_pidfd(descriptor, number)
-            return True
+        call()
+    except (ProcessLookupError, PermissionError):
         return False
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+    return True
 
 
 def _pidfd(pid: int) -> int | None:

@@ -10,8 +10,8 @@ process watches:
     guard.close()
 
 The guard reads its standard input, which the system closes with the process that started it: a line
-for each change, with a time and the mark of what may run until then, if anything. At that time, and
-when its input ends, all processes with the mark are ended.
+for each change, with a time and the mark of what may run until then, if anything. At that time,
+when another mark takes its place, and when the input ends, all processes with the mark are ended.
 
 Only if a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
 with the process that made it, but not when that process is suspended. If a machine is suspended as
@@ -93,8 +93,8 @@ class TreeGuard:
     def allow(self, mark: str, until: float = math.inf) -> None:
         """Let the tree with this mark, or nothing for "", run until a time; replaces earlier calls.
 
-        Then all processes with the mark are killed. Raise ValueError for a mark that is not a
-        tree's.
+        Then all processes with the mark are killed; those of an earlier tree are killed now, except
+        for "". Raise ValueError for a mark that is not a tree's.
         """
         self._mark, self._until = mark and Tree(mark).mark, until
         self._tell()
@@ -170,8 +170,10 @@ def main() -> int:
             break
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            time, _, mark = line.decode().strip().partition(" ")
-            until, times = float(time), 1 + _AGAIN_TIMES
+            time, _, new = line.decode().strip().partition(" ")
+            if mark and new and new != mark:
+                Tree(mark).kill()
+            mark, until, times = new, float(time), 1 + _AGAIN_TIMES
     if mark:
         Tree(mark).kill()
     return 0
