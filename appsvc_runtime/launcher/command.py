@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import ConfigError
 from ..settings import options
-from ..system import process, signals
+from ..system import process, process_one, signals, spare_descriptors
 from ..system.console import run_command
 from .options import WORKER_OPTIONS
 from .output import FileTarget, StreamTarget, Target, WorkerLog
@@ -87,6 +88,20 @@ def launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
     `environ` holds this process's own variables.
     """
     process.open_standard_streams()
+    process_one.step_aside()
+    spare_descriptors.hold()
+    try:
+        return _launch(plan, environ)
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        raise ConfigError(
+            "The launcher cannot start: the system allows no more threads.",
+            hint="Raise the limit of processes (`ulimit -u`, or that of the container).",
+        ) from None
+
+
+def _launch(plan: WorkerPlan, environ: Mapping[str, str]) -> int:
     log = WorkerLog(_targets(plan, environ), options.resolve("APPSVC_LOG_FORMAT", None, environ))
     for finding in plan.findings:
         log.say(f"{finding.level.capitalize()}: {finding.where}: {finding}")

@@ -5,9 +5,12 @@ Only checks; the launcher decides what follows. Must not know of processes.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["HealthUrl", "Heartbeat"]
 
 _MOST_OFTEN, _LEAST_OFTEN = 0.2, 15.0
+# This process lacks files or memory, which says nothing about the worker.
+_OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
 class Heartbeat:
@@ -89,9 +94,6 @@ class HealthUrl:
         self._stop.set()
 
     def _ask_always(self) -> None:
-        import urllib.error
-        import urllib.request
-
         # The worker is on this machine: never use a proxy.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while not self._stop.wait(self._pause):
@@ -102,6 +104,9 @@ class HealthUrl:
                 self._answered = began
             except Exception as error:  # a status of 400 or more, no response, not HTTP
                 # Texts of other modules may contain the address, and a password in it.
+                reason = getattr(error, "reason", error)
                 self._why = str(getattr(error, "reason", "")) or type(error).__name__
+                if getattr(reason, "errno", None) in _OWN_ERRORS:
+                    self._answered = time.monotonic()
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()  # it holds the connection

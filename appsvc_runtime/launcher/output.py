@@ -128,6 +128,7 @@ class WorkerLog:
         self._queue: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(_QUEUE_LENGTH)
         self._stuck = False  # the last line of the launcher's own found no space in the queue
         self._waiting = 0  # threads that wait for space
+        self._lost = 0  # parts that were not written
         self._late: deque[tuple[str, int, bytes]] = deque(maxlen=_MOST_LATE)  # own lines
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
@@ -173,16 +174,27 @@ class WorkerLog:
 
     def _write(self) -> None:
         while (taken := self._queue.get()) is not None:
-            data = stamp(self._form, *taken)
-            for target in self._targets:
-                target.append(data)
+            self._write_part(taken)
             while self._late:
-                data = stamp(self._form, *self._late.popleft())
-                for target in self._targets:
-                    target.append(data)
+                self._write_part(self._late.popleft())
             self._queue.task_done()
         for target in self._targets:
             target.close()
+
+    def _write_part(self, taken: tuple[str, int, bytes]) -> None:
+        """Write to all targets; a lack of memory costs this part, not the thread."""
+        if self._lost:
+            told = f"{self._lost} parts of the output are missing here: memory was short."
+            parts = [(LAUNCHER, 0, told.encode() + b"\n"), taken]
+        else:
+            parts = [taken]
+        try:
+            data = b"".join(stamp(self._form, *part) for part in parts)
+            for target in self._targets:
+                target.append(data)
+            self._lost = 0
+        except MemoryError:
+            self._lost += 1
 
 
 def stamp(form: str, stream: str, run: int, lines: bytes) -> bytes:

@@ -27,6 +27,8 @@ __all__ = ["Run"]
 # Seconds to read the rest of the pipes, after all processes that had them have ended. If a log does
 # not accept the output in this time, the rest is dropped.
 _LAST_WORDS = 1.0
+# Seconds between attempts to read while memory is short.
+_RETRY_SECONDS = 0.1
 
 
 class Run:
@@ -126,6 +128,19 @@ class Run:
             return
         cutter = LineCutter()
         with stream:
-            while data := os.read(stream.fileno(), MAX_LINE):
-                self._log.put(name, self.number, cutter.add(data))
+            while (data := _read(stream.fileno())) is None or data:
+                if data:
+                    self._log.put(name, self.number, cutter.add(data))
         self._log.put(name, self.number, cutter.end())
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Return a part of the output, b"" at its end, None if memory is short at the moment.
+
+    The thread must go on: a worker whose output is not read stops at a full pipe.
+    """
+    try:
+        return os.read(descriptor, MAX_LINE)
+    except MemoryError:
+        time.sleep(_RETRY_SECONDS)
+        return None

@@ -4,7 +4,8 @@ Azure Storage does all of the distributed part: the holder of the lease may run.
 requests the lease, and ends the worker before another instance can get it. It counts the time from
 before each request was sent, so that its time is over no later than the storage's. A `TreeGuard`, a
 process of its own, enforces that time even if this process is suspended; and a worker that would
-start too late is not started.
+start too late is not started. A guard that has ended is started again. While that is impossible, as
+when files are short, no worker runs; the lease is kept.
 
 Source: "Lease Blob" in the Azure Storage REST reference.
 """
@@ -38,6 +39,8 @@ _CLOSE_SECONDS = 2.0
 _MARGIN = 1.0
 # Nothing is started if less than this part of a lease is left.
 _ENOUGH = 1 / 3
+# Seconds that a run may go on without a guard.
+_UNGUARDED_SECONDS = 3.0
 _CONFLICTS = (409, 412)
 
 
@@ -62,6 +65,8 @@ class Singleton:
         self._container = _connect(storage)
         self._blob = self._container.get_blob_client(name)
         self._guard = TreeGuard() if process_tree.can_find_by_mark() else None
+        self._guarded = steady_time()  # when the guard was last seen at work
+        self._guard_failed = False
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def start(self) -> None:
@@ -69,8 +74,8 @@ class Singleton:
         self._thread.start()
 
     def may_start(self) -> bool:
-        """Return whether the lease is held, and lasts long enough."""
-        return self._left() > self._seconds * _ENOUGH and self._guard_lives()
+        """Return whether the lease is held, lasts long enough, and is guarded."""
+        return self._left() > self._seconds * _ENOUGH and self._is_guarded(0.0)
 
     def guard(self, tree: Tree, run: int) -> float | None:
         """Let the guard end a run's tree with the lease, whatever happens to this process.
@@ -85,8 +90,8 @@ class Singleton:
 
     def problem(self, run: int) -> str:
         """Return why a run must end, or "": early enough for it to stop in order."""
-        if not self._guard_lives():
-            return "the process that guards the lease has ended"
+        if not self._is_guarded(_UNGUARDED_SECONDS):
+            return "the process that guards the lease has ended and cannot be started again"
         if self.seconds_left(run) > self._seconds * _ENOUGH / 2:
             return ""
         return "the lease is lost" if self.seconds_left(run) <= 0 else "the lease is running out"
@@ -108,15 +113,23 @@ class Singleton:
     def _left(self) -> float:
         return self._until - _MARGIN - steady_time()
 
-    def _guard_lives(self) -> bool:
-        if self._guard is None or self._guard.lives():
+    def _is_guarded(self, patience: float) -> bool:
+        """Return whether a guard works, or did so many seconds ago; start it again if not."""
+        if self._guard is None:
             return True
-        self._guard.close()
-        self._guard = TreeGuard()
         with self._lock:
-            self._runs = (0, 0)
-            self._mark = ""
-        return False
+            works = self._guard.revive()
+            if works:
+                self._guarded = steady_time()
+            since = steady_time() - self._guarded
+        if works == self._guard_failed:
+            self._guard_failed = not works
+            self._say(
+                "The process that guards the lease has been started again."
+                if works
+                else "The process that guards the lease has ended, and cannot be started again now."
+            )
+        return works or since <= patience
 
     def _keep(self) -> None:
         """Take the lease, renew it, take it again, until the end; then release it."""

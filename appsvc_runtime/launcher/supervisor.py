@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import queue
-import shutil
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
 from ..system import files
 from ..system.process import exit_code
-from ..system.process_tree import Tree
+from ..system.process_tree import Tree, can_find_by_mark
+from ..system.tree_guard import TreeGuard
 from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, start_error
 from .shutdown_file import ShutdownFile
+from .stop_file import StopFile
 from .worker_environ import worker_environ
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ class Launcher:
         self._environ = environ
         self._log = log
         self._singleton = singleton
+        self._guard: TreeGuard | None = None  # without a singleton, which has one of its own
         # Its put is reentrant, unlike that of other queues: a signal may interrupt it.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._signals = 0
@@ -88,21 +88,21 @@ class Launcher:
         It is 0 after a stop, else that of the worker's last run, 128+n for signal n. Raise
         WorkerError or ConfigError if the worker cannot be started at all.
         """
-        folder = tempfile.mkdtemp(prefix="appsvc-worker-")
+        stop_file = StopFile(self._log)
         lock = self._shutdown_file.clear()
+        if self._singleton is None and can_find_by_mark():
+            self._guard = TreeGuard()
         try:
-            return self._run(os.path.join(folder, "stop"))
+            return self._run(stop_file)
         finally:
-            if self._liveness is not None:
-                self._liveness.close()
-            if self._singleton is not None:
-                self._singleton.close()
+            for one in (self._liveness, self._singleton, self._guard, stop_file):
+                if one is not None:
+                    one.close()
             if lock is not None:
                 files.unlock(lock)
-            shutil.rmtree(folder, ignore_errors=True)
 
-    def _run(self, stop_file: str) -> int:
-        environ = worker_environ(self._environ, self._plan, stop_file)
+    def _run(self, stop_file: StopFile) -> int:
+        environ = worker_environ(self._environ, self._plan, stop_file.path)
         self._liveness = self._make_liveness()
         while self._wait_for_the_lease():
             ended = self._run_once(environ, stop_file)
@@ -111,7 +111,9 @@ class Launcher:
                 return code
         return self._stopped()
 
-    def _run_once(self, environ: Mapping[str, str], stop_file: str) -> tuple[float, int] | None:
+    def _run_once(
+        self, environ: Mapping[str, str], stop_file: StopFile
+    ) -> tuple[float, int] | None:
         """Run the worker once, to its end; return how many seconds it took, and its code.
 
         Return None if that must not influence the next run: a stop is requested, or the end is not
@@ -119,7 +121,7 @@ class Launcher:
         """
         run = self._start(environ)
         if run is None:
-            return 0.0, NO_INTERPRETER
+            return -1.0, NO_INTERPRETER  # shorter than any run: even --healthy-after 0 waits
         problem = self._watch(run)
         if self.stopping:
             self._end(run, stop_file)
@@ -170,6 +172,8 @@ class Launcher:
         tree, not_after = Tree(), None
         if self._singleton is not None:
             not_after = self._singleton.guard(tree, self._number)
+        elif self._guard is not None:
+            self._guard.allow(tree.mark)
         try:
             run = Run(
                 self._number,
@@ -181,6 +185,9 @@ class Launcher:
                 ended=lambda: self._wake.put(None),
                 not_after=not_after,
             )
+        except MemoryError:
+            self._log.say("It cannot be started now: memory is short.", self._number)
+            return None
         except OSError as error:
             if error.errno in _FOR_NOW:
                 self._log.say(f"It cannot be started now: {error.strerror}.", self._number)
@@ -210,6 +217,8 @@ class Launcher:
                 self._end_for_lease(run)
                 self._no_fault = True
                 return why
+            if self._guard is not None:
+                self._guard.revive()
             self._sleep()
         self._finish(run)
         self._shutdown_file.look()  # the worker may have seen it first
@@ -234,14 +243,13 @@ class Launcher:
             self._sleep(min(left, _LOOK_SECONDS))
         self._finish(run)
 
-    def _end(self, run: Run, stop_file: str) -> None:
+    def _end(self, run: Run, stop_file: StopFile) -> None:
         """Stop a run in order: ask, wait for the grace time, kill all that is left."""
         if run.returncode is None:
             self._log.say(
                 f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
             )
-            with contextlib.suppress(OSError), open(stop_file, "wb"):
-                pass
+            stop_file.create()
             run.ask_to_stop()
             deadline = time.monotonic() + self._plan.grace
             while run.returncode is None and self._signals < 2:

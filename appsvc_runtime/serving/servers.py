@@ -76,7 +76,8 @@ class Server:
     - `threads` is the default number for each worker, 0 if the app gets no threads of its own.
       `one_process` returns whether the server always has one worker on this machine.
     - `windows`: it runs on Windows. `own_access_line`: it writes an access line for each request;
-      otherwise the middleware can.
+      otherwise the middleware can. `waits`: its main process waits for any child, as process 1 of a
+      container must.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Server:
     config: str = ""
     windows: bool = True
     own_access_line: bool = False
+    waits: bool = False
 
     def check(self) -> None:
         """Raise ConfigError if this server cannot run on this machine."""
@@ -182,6 +184,7 @@ SERVERS: dict[str, Server] = {
             config="gunicorn.user_config",
             windows=False,
             own_access_line=True,
+            waits=True,
         ),
         Server(
             name="waitress",

@@ -1,8 +1,9 @@
 """Runs the chosen server: the order of a start.
 
 First the import path is put in order. Then the plan is made, which finds every mistake in options
-and settings. Then warnings are printed, then the server binds the port, then the app is imported.
-Must not know of any server.
+and settings. Then process 1 of a container steps aside for a server that does not wait for orphans.
+Then warnings are printed, then the server binds the port, then the app is imported. Must not know
+of any server.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from ..system import process_one
 from . import agents, exec_advice, plan, report, servers
 from .launch import enter
 
@@ -31,7 +33,10 @@ def serve(launch: Launch) -> int:
         enter(launch.site)
         launch = dataclasses.replace(launch, site=os.getcwd())
     made = plan.make_plan(launch, os.environ)
-    run = servers.SERVERS[made.server].load()
+    row = servers.SERVERS[made.server]
+    run = row.load()
+    if not row.waits:
+        process_one.step_aside()
     for sentence in [*made.warnings, *exec_advice.advise()]:
         report.print_warning(sentence)
     return run(made)

@@ -7,13 +7,13 @@ and `environ`:
     started = subprocess.Popen(argv, env=tree.environ(os.environ), **tree.popen_options())
     tree.adopt(started.pid)
 
-Linux: the program leads a session, and its variables hold a mark that its children inherit; so even
-processes that forked twice and made sessions of their own are found. The program itself is killed
-with the thread that started it. Windows: a job object, which ends with this process. Other systems:
-the process group, which a child can leave.
+Linux: the program leads a session, and has a mark that all inherit which it starts, in its
+variables and in a limit (`inherited_mark`). So even processes are found that forked twice, made
+sessions of their own and cleared their variables. The program itself is killed with the thread that
+started it. Windows: a job object, which ends with this process. Other systems, and Linux while
+/proc cannot be read: the process group, which a child can leave.
 
-Sources: setsid(2), prctl(2) for PR_SET_PDEATHSIG, pidfd_open(2), credentials(7); see also
-job_object.
+Sources: setsid(2), pidfd_open(2), credentials(7); see also before_exec, job_object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import process, procfs
+from . import inherited_mark, process, procfs
+from .before_exec import TOO_LATE, before_exec
+from .spare_descriptors import released
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,9 +43,6 @@ MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
 # All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
-# The exit code of a program that was not executed because its time was over.
-TOO_LATE = 75
-_PR_SET_PDEATHSIG = 1
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -67,9 +66,12 @@ class Tree:
         marks = filter(None, [base.get(MARK, ""), self.mark])
         return {**base, MARK: _BETWEEN_MARKS.join(marks)}
 
-    def popen_options(self, *, not_after: float | None = None) -> dict[str, Any]:
+    def popen_options(
+        self, *, not_after: float | None = None, within: Tree | None = None
+    ) -> dict[str, Any]:
         """Return keyword arguments for subprocess.Popen and asyncio.create_subprocess_exec.
 
+        `within`: the tree around this one, whose mark `environ` is given as well.
         `not_after`: a time by `process.steady_time`, after which the child exits with TOO_LATE
         before it executes the program, however long this process was suspended before. Only if
         `can_find_by_mark`.
@@ -79,7 +81,8 @@ class Tree:
             return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
-            options["preexec_fn"] = _end_with_parent(not_after)
+            set_mark = inherited_mark.setter(self.mark, within.mark if within else "")
+            options["preexec_fn"] = before_exec(set_mark, not_after)
         return options
 
     def adopt(self, pid: int) -> None:
@@ -90,7 +93,8 @@ class Tree:
 
             self._job = Job(pid)
         elif _linux():
-            found = procfs.look(pid)
+            with released():
+                found = procfs.look(pid)
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
@@ -103,8 +107,8 @@ class Tree:
             return False
         if process.WINDOWS:
             return self._send_break()
-        if _linux():
-            members = self._members()
+        members = self._members()
+        if members is not None:
             asked = members if everyone else [one for one in members if one.pid == self.pid]
             return [_signal(one, signal.SIGTERM) for one in asked].count(True) > 0
         return self._signal_group(signal.SIGTERM, leader_only=not everyone)
@@ -116,8 +120,9 @@ class Tree:
         """
         if self.pid is None or process.WINDOWS:
             return False
-        if _linux():
-            leader = [one for one in self._members() if one.pid == self.pid]
+        members = self._members()
+        if members is not None:
+            leader = [one for one in members if one.pid == self.pid]
             return any(_signal(one, signal.SIGABRT) for one in leader)
         return self._signal_group(signal.SIGABRT, leader_only=True)
 
@@ -143,8 +148,9 @@ class Tree:
         """Return the ids of processes that have not ended, sorted."""
         if process.WINDOWS:
             return self._job.pids() if self._job else []
-        if _linux():
-            return sorted(one.pid for one in self._members())
+        members = self._members()
+        if members is not None:
+            return sorted(one.pid for one in members)
         return [self.pid] if self.pid and self._signal_group(0) else []
 
     def close(self) -> None:
@@ -159,8 +165,8 @@ class Tree:
             if self._job and left:
                 self._job.terminate()
             return left
-        if _linux():
-            members = self._members()
+        members = self._members()
+        if members is not None:
             for one in members:
                 _signal(one, _SIGKILL)
             return sorted(one.pid for one in members)
@@ -178,6 +184,8 @@ class Tree:
         """Signal the program's group, if nothing better is known; return whether it exists."""
         if self.pid is None or self._over or self.pid == os.getpid():
             return False
+        if _linux() and not _is_own_child(self.pid):  # no other way to recognize it now
+            return False
         try:
             (os.kill if leader_only else os.killpg)(self.pid, number)
         except ProcessLookupError:
@@ -189,15 +197,22 @@ class Tree:
             return False
         return True
 
-    def _members(self) -> list[procfs.Process]:
+    def _members(self) -> list[procfs.Process] | None:
         """Return the processes of the tree on Linux that have not ended, without this process.
 
         They are found by the mark; by the leader's session, whose number is not reused while it has
-        members; and, since a program can clear its variables, by having one of these as parent.
+        members; and by having one of these as parent. Return None if that is unknown: on another
+        system, or while files or memory are short.
         """
-        everyone = {one.pid: one for one in procfs.processes()}
-        known = [one for one in everyone.values() if self._is_known(one, everyone)]
-        running = [one for one in _with_children(known, everyone) if one.running]
+        if not _linux():
+            return None
+        with released():
+            try:
+                everyone = {one.pid: one for one in procfs.processes()}
+            except OSError:
+                return None
+            known = [one for one in everyone.values() if self._is_known(one, everyone)]
+            running = [one for one in _with_children(known, everyone) if one.running]
         self._seen = {one.pid: one.started for one in running}
         return running
 
@@ -211,7 +226,9 @@ class Tree:
         # A known process may have lost its mark: it overwrote its variables, or is just ending.
         if self._seen.get(one.pid) == one.started:
             return True
-        return self.mark in procfs.variable(one.pid, MARK).split(_BETWEEN_MARKS)
+        return inherited_mark.carries(one.pid, self.mark) or self.mark in procfs.variable(
+            one.pid, MARK
+        ).split(_BETWEEN_MARKS)
 
 
 def _checked(mark: str) -> str:
@@ -246,9 +263,18 @@ def _with_children(
     return found.values()
 
 
+def _is_own_child(pid: int) -> bool:
+    """Return whether a process is a child that was not waited for: its id is not reused."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def _is_there(one: procfs.Process) -> bool:
     now = procfs.look(one.pid)
-    return now is not None and now.started == one.started
+    return now is not None and now.started == one.started and now.running
 
 
 def _linux() -> bool:
@@ -257,21 +283,25 @@ def _linux() -> bool:
 
 def _signal(one: procfs.Process, number: int) -> bool:
     """Signal a process unless it has ended or its id was reused; return whether it existed."""
-    descriptor = _pidfd(one.pid)
+    with released():
+        descriptor = _pidfd(one.pid)
+        try:
+            if descriptor is not None and _is_there(one):
+                # Opened before the check, so that it is of the process seen.
+                return _send(lambda: _send_by_pidfd(descriptor, number))
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        # Without pidfds, or without a descriptor that is left for the check.
+        return _is_there(one) and _send(lambda: os.kill(one.pid, number))
+
+
+def _send(call: Callable[[], None]) -> bool:
     try:
-        now = procfs.look(one.pid)
-        if now is None or now.started != one.started or not now.running:
-            return False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if descriptor is None:
-                os.kill(one.pid, number)
-            else:  # opened before the check, so that it is of the process seen
-                _send_by_pidfd(descriptor, number)
-            return True
+        call()
+    except (ProcessLookupError, PermissionError):
         return False
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+    return True
 
 
 def _pidfd(pid: int) -> int | None:
@@ -285,22 +315,3 @@ def _pidfd(pid: int) -> int | None:
 def _send_by_pidfd(descriptor: int, number: int) -> None:
     send: Any = getattr(signal, "pidfd_send_signal")  # noqa: B009 - mypy on Windows
     send(descriptor, number)
-
-
-def _end_with_parent(not_after: float | None = None) -> Callable[[], None]:
-    """Return what a child calls before it executes the program; all of it is loaded beforehand."""
-    import ctypes
-
-    # Not CDLL: releasing the interpreter's lock between fork and exec could wait forever.
-    prctl = ctypes.PyDLL(None).prctl
-    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-    number, parent = int(_SIGKILL), os.getpid()
-
-    def call() -> None:
-        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:  # the parent ended before the call above
-            os._exit(127)
-        if not_after is not None and process.steady_time() >= not_after:
-            os._exit(TOO_LATE)
-
-    return call

@@ -6,11 +6,12 @@ process watches:
     guard = TreeGuard()
     guard.allow(tree.mark)         # it may run until this process is gone
     guard.allow(tree.mark, until)  # or, by `process.steady_time`, until then
+    guard.revive()                 # now and then: a user may have killed or stopped it
     guard.close()
 
 The guard reads its standard input, which the system closes with the process that started it: a line
-for each change, with a time and the mark of what may run until then, if anything. At that time, and
-when its input ends, all processes with the mark are ended.
+for each change, with a time and the mark of what may run until then, if anything. At that time,
+when another mark takes its place, and when the input ends, all processes with the mark are ended.
 
 Only if a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
 with the process that made it, but not when that process is suspended. If a machine is suspended as
@@ -22,85 +23,157 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import queue
+import select
 import signal
 import subprocess
 import sys
-import threading
 
+from . import procfs
 from .process import steady_time
 from .process_tree import Tree
+from .spare_descriptors import released
 
 __all__ = ["TreeGuard", "main"]
 
 # Kill again after the first time, as a process may just have been starting.
 _AGAIN_SECONDS, _AGAIN_TIMES = 0.5, 3
+# Seconds between attempts to start a guard.
+_RETRY_SECONDS = 1.0
+# Seconds for a guard to end its tree when it is closed; then this process does it.
+_CLOSE_SECONDS = 4.0
 
 
 class TreeGuard:
-    """A started guard. Use it from one thread at a time; raise OSError if it cannot be started."""
+    """A guard, started at once and again by `revive`. Use it from one thread at a time.
+
+    Raises nothing if it cannot be started, because processes, files or memory are short.
+    """
 
     def __init__(self) -> None:
-        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        paths = [package, os.environ.get("PYTHONPATH", "")]
-        self._process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            cwd=package,  # python -m searches the current folder first: not one of the user's
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mark, self._until = "", math.inf
+        self._tried = -math.inf
+        self._closed = False
+        self.revive()
 
     @property
     def pid(self) -> int:
-        """The id of the guard's process."""
+        """The id of the guard's process; raise ProcessLookupError if it could not be started."""
+        if self._process is None:
+            raise ProcessLookupError("no guard could be started")
         return self._process.pid
 
     def lives(self) -> bool:
-        """Return whether the guard still runs; another program or a user may have killed it."""
-        return self._process.poll() is None
+        """Return whether the guard works; a user may have killed or stopped it."""
+        started = self._process
+        if started is None or started.poll() is not None:
+            return False
+        with released():
+            found = procfs.look(started.pid)
+        return found is None or not found.stopped
+
+    def revive(self) -> bool:
+        """Start the guard again if it does not work, once a second at most; return `lives()`.
+
+        The new one gets the last mark and time.
+        """
+        if self._closed or self.lives():
+            return not self._closed
+        if steady_time() < self._tried + _RETRY_SECONDS:
+            return False
+        self._tried = steady_time()
+        self._end_process()
+        try:
+            self._process = _start()
+        except (OSError, MemoryError, subprocess.SubprocessError):
+            return False
+        self._tell()
+        return True
 
     def allow(self, mark: str, until: float = math.inf) -> None:
         """Let the tree with this mark, or nothing for "", run until a time; replaces earlier calls.
 
-        Then all processes with the mark are killed. Raise ValueError for a mark that is not a
-        tree's.
+        Then all processes with the mark are killed; those of an earlier tree are killed now, except
+        for "". Raise ValueError for a mark that is not a tree's.
         """
-        mark = mark and Tree(mark).mark
-        pipe = self._process.stdin
-        with contextlib.suppress(OSError):  # it has ended, as `lives` reports
-            if pipe is not None and not pipe.closed:
-                pipe.write(f"{until!r} {mark}\n".encode())
-                pipe.flush()
+        self._mark, self._until = mark and Tree(mark).mark, until
+        self._tell()
 
     def close(self) -> None:
-        """End what may still run, and wait until the guard has ended."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._process.wait()
+        """End what may still run, and the guard: in a few seconds, even if it is stopped."""
+        if self._closed:
+            return
+        works = self.lives()
+        self._closed = True
+        if works and self._process is not None:
+            _close_input(self._process)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                works = self._process.wait(_CLOSE_SECONDS) == 0
+        self._end_process()
+        if self._mark and not works:
+            Tree(self._mark).kill()
+
+    def _tell(self) -> None:
+        pipe = self._process.stdin if self._process is not None else None
+        # It has ended, or it is stopped and its pipe full: see `lives`.
+        with contextlib.suppress(OSError):
+            if pipe is not None and not pipe.closed:
+                os.write(pipe.fileno(), f"{self._until!r} {self._mark}\n".encode())
+
+    def _end_process(self) -> None:
+        """Kill the guard, if it has not ended; it ends nothing then."""
+        if self._process is not None:
+            self._process.kill()
+            _close_input(self._process)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_CLOSE_SECONDS)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with released():
+        started: subprocess.Popen[bytes] = subprocess.Popen(
+            # -S: it needs no installed package, nor what a sitecustomize does.
+            [sys.executable, "-S", "-m", __name__],
+            env={**os.environ, "PYTHONPATH": package},
+            cwd=package,  # python -m searches the current folder first: not one of the user's
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+    if started.stdin is not None:
+        os.set_blocking(started.stdin.fileno(), False)  # a stopped guard reads nothing
+    return started
+
+
+def _close_input(started: subprocess.Popen[bytes]) -> None:
+    if started.stdin is not None:
+        with contextlib.suppress(OSError):
+            started.stdin.close()
 
 
 def main() -> int:
     """Guard until the process that started this one is gone."""
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)  # the other process handles them
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    mark, until, times = "", math.inf, 0
+    source = sys.stdin.fileno()
+    mark, until, times, rest = "", math.inf, 0, b""
     while True:
-        try:
-            line = lines.get(timeout=_patience(mark, until))
-        except queue.Empty:
+        if not select.select([source], [], [], _patience(mark, until))[0]:
             Tree(mark).kill()
             until, times = steady_time() + _AGAIN_SECONDS, times - 1
             mark = mark if times else ""
             continue
-        if line is None:
+        data = os.read(source, 4096)
+        if not data:
             break
-        time, _, mark = line.strip().partition(" ")
-        until, times = float(time), 1 + _AGAIN_TIMES
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            time, _, new = line.decode().strip().partition(" ")
+            if mark and new and new != mark:
+                Tree(mark).kill()
+            mark, until, times = new, float(time), 1 + _AGAIN_TIMES
     if mark:
         Tree(mark).kill()
     return 0
@@ -109,12 +182,6 @@ def main() -> int:
 def _patience(mark: str, until: float) -> float | None:
     """Return how long to wait for the next line, or None for any time."""
     return max(0.0, until - steady_time()) if mark and until < math.inf else None
-
-
-def _read(lines: queue.SimpleQueue[str | None]) -> None:
-    for line in sys.stdin:
-        lines.put(line)
-    lines.put(None)
 
 
 if __name__ == "__main__":

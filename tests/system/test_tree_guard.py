@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -10,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appsvc_runtime.system import process_tree
+from appsvc_runtime.system import process_tree, tree_guard
 from appsvc_runtime.system.process import steady_time
 from appsvc_runtime.system.process_tree import Tree
 from appsvc_runtime.system.tree_guard import TreeGuard
@@ -76,6 +78,64 @@ def test_guard_that_is_told_in_time_does_nothing() -> None:
             for until, mark in ((0.5, tree.mark), (600, tree.mark), (0, "")):
                 guard.allow(mark, steady_time() + until)
         assert worker.poll() is None
+
+
+def test_guard_that_is_told_of_the_next_tree() -> None:
+    """What is left of the one before is ended; it is over."""
+    one, other = Tree(), Tree()
+    with marked(one) as before, marked(other) as after, guarding() as guard:
+        guard.allow(one.mark)
+        guard.allow(other.mark)
+        assert before.wait(20) == -signal.SIGKILL
+        assert after.poll() is None
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_guard_is_started_again(how: str) -> None:
+    """It knows what the one before knew; both ends of a guard are noticed."""
+    tree = Tree()
+    with marked(tree) as worker, guarding() as guard:
+        guard.allow(tree.mark)
+        before = guard.pid
+        os.kill(before, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+        wait_until(lambda: not guard.lives(), "its end")
+        wait_until(guard.revive, "the next guard")
+        assert guard.pid != before
+        assert not is_alive(before)
+        guard.close()
+        assert worker.wait(20) == -signal.SIGKILL
+        assert not guard.revive()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "never-started"])
+def test_closing_a_guard_that_does_not_work(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not hold up the end, and what it guarded is ended without it."""
+    if how == "never-started":
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        monkeypatch.setattr(tree_guard, "_start", refuse)
+    tree = Tree()
+    with marked(tree) as worker, guarding() as guard:
+        guard.allow(tree.mark)
+        if how == "never-started":
+            with pytest.raises(ProcessLookupError):
+                assert guard.pid
+        else:
+            os.kill(guard.pid, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+            wait_until(lambda: not guard.lives(), "its end")
+        guard.close()
+        assert worker.wait(20) == -signal.SIGKILL
+
+
+def test_stopped_guard_does_not_hold_up_who_tells_it() -> None:
+    """Its pipe is full after a while, as when a lease is renewed for hours."""
+    with guarding() as guard:
+        os.kill(guard.pid, signal.SIGSTOP)
+        for _ in range(3000):
+            guard.allow(Tree().mark)
+        guard.allow("")
 
 
 def test_guard_beside_files_named_as_the_standard_library(

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from ...system.process_tree import Tree
+from . import guard
 
 __all__ = ["ask_program"]
 
@@ -29,8 +30,9 @@ def ask_program(
     tree = Tree()
     try:
         started = subprocess.Popen(
-            argv, env=tree.environ(environ), cwd=cwd, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **tree.popen_options(),
+            argv, env=tree.environ(guard.mark_variables(environ)), cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            **tree.popen_options(within=guard.enclosing()),
         )  # fmt: skip
     except (OSError, ValueError):
         return None

@@ -82,7 +82,7 @@ class Child(asyncio.SubprocessProtocol):
         if listener is not None:
             child.output.listen(listener)
         child._copies = (log_file, error_file)
-        options: dict[str, Any] = child.tree.popen_options()
+        options: dict[str, Any] = child.tree.popen_options(within=guard.enclosing())
         if pass_fds:
             options["pass_fds"] = tuple(pass_fds)
         try:

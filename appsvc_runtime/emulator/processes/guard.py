@@ -1,48 +1,61 @@
 """Ends the emulator's children, and all processes that they started, if the emulator is killed.
 
 After SIGKILL the emulator cannot end them itself. On Linux the system then ends each child, but not
-the children's children; the guard does, because all of them have a mark in their variables. A
-process that has removed the mark and outlives its parent is not found. On Windows a job object ends
-them, on other systems nothing does. Must not know what is started.
+the children's children; the guard does, because all of them have the mark of the block's tree. On
+Windows a job object ends them, on other systems nothing does. Must not know what is started.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 
+from ...system import process_one, spare_descriptors
 from ...system.process_tree import Tree, can_find_by_mark
 from ...system.tree_guard import TreeGuard
 
-__all__ = ["guarded", "mark_variables"]
+__all__ = ["enclosing", "guarded", "mark_variables"]
 
-_tree: ContextVar[Tree | None] = ContextVar("guarded_tree", default=None)
+_reviving = threading.Lock()
+_guarding: ContextVar[tuple[TreeGuard, Tree] | None] = ContextVar("guarding", default=None)
 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """End what children start while the block runs, if this process is killed.
+    """End what children start while the block runs, if this process is killed, and at its end.
 
-    If the guard cannot be started, because there are too many processes, the block runs without it.
+    XX
+        it.
     """
-    guard = None
-    with contextlib.suppress(OSError):
-        guard = TreeGuard() if can_find_by_mark() else None
-    if guard is None:
+    process_one.step_aside()
+    spare_descriptors.hold()
+    if not can_find_by_mark():
         yield
         return
-    tree = Tree()
+    guard, tree = TreeGuard(), Tree()
     guard.allow(tree.mark)
-    token = _tree.set(tree)
+    token = _guarding.set((guard, tree))
     try:
         yield
     finally:
-        _tree.reset(token)
+        _guarding.reset(token)
         guard.close()
+
+
+def enclosing() -> Tree | None:
+    """Return the tree of the enclosing block, if any, whose guard works if that is possible."""
+    found = _guarding.get()
+    if found is None:
+        return None
+    guard, tree = found
+    with _reviving:
+        guard.revive()
+    return tree
 
 
 def mark_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return the variables of a child with the mark of the enclosing block, if any."""
-    tree = _tree.get()
-    return environ if tree is None else tree.environ(environ)
+    found = _guarding.get()
+    return environ if found is None else found[1].environ(environ)

@@ -1,4 +1,4 @@
-"""An emulator that is killed (SIGKILL) leaves no process, whatever host it emulates."""
+"""An emulator that is killed (SIGKILL) or stopped leaves no process, whatever host it emulates."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ import pytest
 
 from appsvc_runtime.system import process_tree
 from tests.emulator.integration.test_emulate_worker import csdef
+from tests.support import daemons
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, alive_with, make_site, web_config
 from tests.support.launching import wait_until
+from tests.support.pythons import only_on
 from tests.support.servers import clean_environ
 
 pytestmark = pytest.mark.skipif(
     not process_tree.can_find_by_mark(), reason="only Linux finds a tree by its mark"
 )
-# A child in the session, a daemon outside of it, and an orphan: PDEATHSIG ends none of these.
+# A child in the session, a daemon outside of it, and an orphan: PDEATHSIG ends none of these. And
+# daemons that hide.
 STARTS = """
     import subprocess, sys
     subprocess.Popen(["sh", "-c", "setsid sleep 601 & sleep 602 & exec sleep 603"])
+    exec(open("@DAEMONS@").read(), {})
 """
 SERVER = f"""{STARTS}
     import os
@@ -48,7 +52,7 @@ HTTP_PLATFORM = web_config(
 LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMENT=false")
 
 
-@pytest.mark.parametrize(
+CASES = pytest.mark.parametrize(
     ("files", "command"),
     [
         pytest.param(
@@ -86,17 +90,44 @@ LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMEN
         ),
     ],
 )
+
+
+@CASES
 def test_nothing_is_left(
     tmp_path: Path, cache: Path, files: dict[str, str | bytes], command: tuple[str, ...]
 ) -> None:
     """No process of the emulator's is left, nor its children's, nor the guard."""
-    make_site(tmp_path / "site", files)
-    mark = f"OF=killed-{tmp_path.name}-{os.getpid()}"
-    with (tmp_path / "output").open("wb") as output:
+    _run_and_end(tmp_path, cache, files, command, signal.SIGKILL)
+
+
+@only_on(12)
+@CASES
+def test_nothing_is_left_after_a_stop(
+    tmp_path: Path, cache: Path, files: dict[str, str | bytes], command: tuple[str, ...]
+) -> None:
+    """The same, when the emulator ends in order."""
+    _run_and_end(tmp_path, cache, files, command, signal.SIGTERM)
+
+
+def _run_and_end(
+    folder: Path,
+    cache: Path,
+    files: dict[str, str | bytes],
+    command: tuple[str, ...],
+    number: signal.Signals,
+) -> None:
+    (folder / "pids").mkdir()
+    (folder / "daemons.py").write_text(daemons.code(folder / "pids"))
+    starting = str(folder / "daemons.py")
+    texts = {name: str(text).replace("@DAEMONS@", starting) for name, text in files.items()}
+    make_site(folder / "site", dict(texts))
+    mark = f"OF=killed-{folder.name}-{os.getpid()}"
+    pids: dict[str, int] = {}
+    with (folder / "output").open("wb") as output:
         emulator = subprocess.Popen(
             # As an app setting too: a container gets none of this process's variables.
             [sys.executable, "-m", "appsvc_runtime", *command, "--set", mark],
-            cwd=tmp_path,
+            cwd=folder,
             env=clean_environ(OF=mark.removeprefix("OF="), XDG_CACHE_HOME=str(cache)),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -104,17 +135,20 @@ def test_nothing_is_left(
         )
     try:
         wait_until(lambda: _sleeping(mark) == ["601", "602", "603"], "its start", 120)
-        emulator.kill()
-        emulator.wait()
+        pids = daemons.started(folder / "pids")
+        emulator.send_signal(number)
+        emulator.wait(60)
         wait_until(lambda: not alive_with(mark), "the end of all of it, and of the guard")
+        wait_until(lambda: not daemons.alive(pids), "the end of daemons without variables")
     except AssertionError:
-        print(textwrap.indent((tmp_path / "output").read_text(), "  "))
+        print(textwrap.indent((folder / "output").read_text(), "  "), daemons.alive(pids))
         raise
     finally:
         emulator.kill()
         emulator.wait()
         for pid in alive_with(mark):
             os.kill(pid, signal.SIGKILL)
+        daemons.end(pids)
 
 
 def _sleeping(mark: str) -> list[str]:
