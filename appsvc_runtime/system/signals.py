@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "exit_by_default",
     "holding_stop_signals",
     "ignore_stop_signals",
     "let_stop_signals_in",
@@ -31,6 +32,20 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
     """
     for number in _stop_numbers():
         signal.signal(number, lambda *_: stop())
+
+
+def exit_by_default() -> None:
+    """Make SIGTERM and SIGINT end this process by SystemExit if nothing handles them.
+
+    Otherwise they end it without the handlers of `atexit`. From the main thread only.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _exit)
+
+
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def ignore_stop_signals() -> None:

@@ -21,12 +21,13 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from ...apps import event_loop, faults
 from ...apps import load as apps_load
 from ...errors import AppServiceError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, one_host, report
+from .. import defaults, handover, one_host, process_end, report
 from ..launch import hide_main
 
 if TYPE_CHECKING:
@@ -111,15 +112,17 @@ def _load(plan: LaunchPlan) -> Any:
     except AppServiceError as error:
         _leave(error)
     access_log.show()
-    granian._signals.set_loop_signals = _hear_signals
+    ending = process_end.Ending(*process_end.before_a_kill(plan.graceful_seconds))
+    ending.finish_with_child()
+    granian._signals.set_loop_signals = functools.partial(_hear_signals, ending)
     report.print_ready(plan)
     if _is_first():
         report.print_per_worker(plan, app)
     if interface == "asgi":
         if plan.threads != defaults.GRANIAN_THREADS and _is_first():
             report.print_warning(_NO_THREADS)
-        return one_host.OneHost(app)
-    granian.server.mp._new_cbscheduler = _scheduler(app, plan)  # type: ignore[attr-defined]
+        return one_host.OneHost(faults.contain_asgi(app))
+    granian.server.mp._new_cbscheduler = _scheduler(faults.contain_wsgi(app), plan)  # type: ignore[attr-defined]
     return _no_lifespan
 
 
@@ -144,16 +147,19 @@ async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _hear_signals(loop: Any) -> Any:
+def _hear_signals(ending: process_end.Ending, loop: Any) -> Any:
     """Set the worker's signal handlers, with the time to drain before a stop.
 
-    Replaces granian's function, which stops at once.
+    Replaces granian's function, which stops at once. It is the last one that is called before the
+    loop runs.
     """
+    event_loop.contain(loop)
     event = granian._granian.WorkerSignal()
     once = threading.Lock()
 
     def stop() -> None:
         if once.acquire(blocking=False):  # a second `set` would block the caller
+            ending.begin()
             event.set()
 
     signals.on_loop_stop(loop, drain.delay(stop))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from ...apps import event_loop
 from ...errors import AppServiceError
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, report
+from .. import defaults, handover, process_end, report
 from ..launch import enter, hide_main
 from . import factory
 
@@ -50,7 +51,7 @@ def run(plan: LaunchPlan) -> int:
     """
     enter(plan.site)  # uvicorn's workers look for the app there
     bound = sockets.bind(plan.address, plan.port)
-    config = uvicorn.Config(
+    config = _Config(
         functools.partial(_make, plan),
         factory=True,
         log_config=_LOGGING,
@@ -83,10 +84,36 @@ def _make(plan: LaunchPlan) -> Any:
                 time.sleep(_OTHERS_WAIT)
             complain(error)
             raise SystemExit(_NO_APP) from None
+    ending = process_end.Ending(*process_end.beyond(plan.graceful_seconds))
+    ending.finish_with_child()
+    ending.on_signals("SIGTERM", "SIGINT", "SIGBREAK")
     report.print_ready(plan)
     if plan.worker == 1:
         report.print_per_worker(plan, app.app)
     return app
+
+
+class _Config(uvicorn.Config):
+    """Uvicorn's configuration, whose event loop outlives what the app raises.
+
+    A worker asks for the loop before it handles signals. When it has stopped, uvicorn sends itself
+    the signal once more, for the handlers that were set before.
+    """
+
+    if hasattr(uvicorn.Config, "get_loop_factory"):
+
+        def get_loop_factory(self) -> Any:
+            """Return the function that makes a worker's event loop."""
+            signals.exit_by_default()
+            return event_loop.containing(super().get_loop_factory())
+
+    else:  # before 0.36
+
+        def setup_event_loop(self) -> None:
+            """Make the settings for the loop that asyncio makes."""
+            signals.exit_by_default()
+            super().setup_event_loop()
+            event_loop.contain_new()
 
 
 class _Supervisor(Multiprocess):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...apps import load
+from ...apps import faults, load
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, report
+from .. import defaults, handover, process_end, report
 from .graceful import GracefulServer
 
 if TYPE_CHECKING:
@@ -29,12 +29,18 @@ def run(plan: LaunchPlan) -> int:
     # A stop while the app is imported need not wait: no client is being served yet.
     signals.on_stop_signal(lambda: os._exit(0))
     with handover.access_lines(plan):
-        served = load.wrap(load.load_app(plan.app, plan.site))
+        served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port
         raise sockets.port_error(plan.address, plan.port, error) from None
-    signals.on_stop_signal(drain.delay(server.stop))
+    ending = process_end.Ending(*process_end.beyond(plan.graceful_seconds))
+
+    def stop() -> None:
+        ending.begin()
+        server.stop()
+
+    signals.on_stop_signal(drain.delay(stop))
     # Waitress warns about every request that waits for a thread, under load about every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:
@@ -45,4 +51,4 @@ def run(plan: LaunchPlan) -> int:
     cut = server.run(seconds)
     if cut:
         click.echo(f"Stopped after {seconds} s; {cut} requests were still running.", err=True)
-    return 0
+    return ending.finish(0)
