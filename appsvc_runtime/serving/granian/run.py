@@ -26,8 +26,10 @@ from ...errors import AppServiceError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, one_host, report
+from .. import defaults, handover, numbers, one_host, report, stalled
+from ..app_signals import AppSignals
 from ..launch import hide_main
+from .close import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +66,7 @@ def run(plan: LaunchPlan) -> int:
         log_level=LogLevels.warning,
         **settings,
     )
-    server.plan = plan
+    server.plan = plan = dataclasses.replace(plan, port=number)
     report.print_serving(plan, number, ready=False)
     hide_main()
     try:
@@ -103,7 +105,7 @@ def _load(plan: LaunchPlan) -> Any:
     """Return the ASGI app that granian's worker calls. Runs in the worker."""
     # A forked worker has the parent's signal handlers, which do nothing here. Granian sets its own
     # with its loop.
-    signals.on_stop_signal(lambda: os._exit(0))
+    app_signals = AppSignals()
     signals.let_stop_signals_in()
     try:
         with handover.access_lines(plan):
@@ -111,23 +113,26 @@ def _load(plan: LaunchPlan) -> Any:
     except AppServiceError as error:
         _leave(error)
     access_log.show()
-    granian._signals.set_loop_signals = _hear_signals
+    drain.limit(numbers.most_drain(plan.graceful_seconds))
+    closing = Closing(plan.port)
+    stalled.watch(plan.port)
+    granian._signals.set_loop_signals = functools.partial(_hear_signals, closing, app_signals)
     report.print_ready(plan)
     if interface == "asgi":
         if plan.threads != defaults.GRANIAN_THREADS and _is_first():
             report.print_warning(_NO_THREADS)
-        return one_host.OneHost(app)
-    granian.server.mp._new_cbscheduler = _scheduler(app, plan)  # type: ignore[attr-defined]
+        return closing.ending(one_host.OneHost(app))
+    granian.server.mp._new_cbscheduler = _scheduler(app, plan, closing)  # type: ignore[attr-defined]
     return _no_lifespan
 
 
-def _scheduler(app: Any, plan: LaunchPlan) -> Callable[..., Any]:
+def _scheduler(app: Any, plan: LaunchPlan, closing: Closing) -> Callable[..., Any]:
     from .threads import Scheduler, Threads
 
     multiprocess = plan.workers > 1
 
     def make(loop: Any, callback: Any, **_options: Any) -> Any:
-        threads = Threads(app, loop, plan.threads, multiprocess=multiprocess)
+        threads = Threads(app, loop, plan.threads, closing, multiprocess=multiprocess)
         return Scheduler(loop, callback, threads)
 
     return make
@@ -142,7 +147,7 @@ async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _hear_signals(loop: Any) -> Any:
+def _hear_signals(closing: Closing, app_signals: AppSignals, loop: Any) -> Any:
     """Set the worker's signal handlers, with the time to drain before a stop.
 
     Replaces granian's function, which stops at once.
@@ -152,9 +157,13 @@ def _hear_signals(loop: Any) -> Any:
 
     def stop() -> None:
         if once.acquire(blocking=False):  # a second `set` would block the caller
-            event.set()
+            threading.Thread(target=leave, name="stop", daemon=True).start()
 
-    signals.on_loop_stop(loop, drain.delay(stop))
+    def leave() -> None:
+        closing.linger()
+        event.set()
+
+    app_signals.hand_over(functools.partial(signals.on_loop_stop, loop, drain.delay(stop)))
     return event
 
 

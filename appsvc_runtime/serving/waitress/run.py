@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,8 @@ import click
 from ...apps import load
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, report
+from .. import defaults, handover, numbers, report, stalled
+from ..app_signals import AppSignals
 from .graceful import GracefulServer
 
 if TYPE_CHECKING:
@@ -26,23 +27,24 @@ def run(plan: LaunchPlan) -> int:
     # at once. The server listens only when the app is loaded, so that no client connects to a
     # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
-    # A stop while the app is imported need not wait: no client is being served yet.
-    signals.on_stop_signal(lambda: os._exit(0))
+    app_signals = AppSignals()
     with handover.access_lines(plan):
         served = load.wrap(load.load_app(plan.app, plan.site))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port
         raise sockets.port_error(plan.address, plan.port, error) from None
-    signals.on_stop_signal(drain.delay(server.stop))
+    drain.limit(numbers.most_drain(plan.graceful_seconds))
+    app_signals.hand_over(functools.partial(signals.on_stop_signal, drain.delay(server.stop)))
     # Waitress warns about every request that waits for a thread, under load about every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:
         queue_log.setLevel(logging.ERROR)
+    stalled.watch(server.port)
     access_log.show()
     report.print_serving(plan, server.port)
     seconds = plan.graceful_seconds
-    cut = server.run(seconds)
+    cut = server.run(lambda: seconds - drain.elapsed())
     if cut:
         click.echo(f"Stopped after {seconds} s; {cut} requests were still running.", err=True)
     return 0
