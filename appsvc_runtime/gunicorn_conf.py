@@ -20,11 +20,11 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
-from .apps import kinds, load
+from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
 from .serving import defaults, handover, one_host
-from .serving.gunicorn import older, user_config
+from .serving.gunicorn import ending, older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
 from .serving.launch import Launch
@@ -61,9 +61,19 @@ def post_worker_init(worker: Any) -> None:
         raise AppImportError(f"Error: {error}") from None
     if worker.age <= worker.cfg.workers:  # a worker that replaces a dead one reports nothing
         worker.log.info(_plan.ready())
+    ending.install(worker)
     drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Let a worker end in time, whatever threads the app has left."""
+    try:
+        if _user_exit_hook is not None:
+            _user_exit_hook(server, worker)
+    finally:
+        ending.finish()
 
 
 def pre_exec(server: Any) -> None:
@@ -84,7 +94,8 @@ def _wrap_wsgi(worker: Any) -> None:
             worker.log.warning(sentence)
     if isinstance(worker.wsgi, LazyApplication):
         worker.wsgi = worker.wsgi.load(_plan.app or None)
-    worker.wsgi = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+    app = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
+    worker.wsgi = faults.contain_wsgi(app)
     if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
         worker.wsgi = _alone(worker.wsgi)
     older.adapt(worker)
@@ -105,7 +116,8 @@ def _wrap_other(worker: Any) -> None:
     name = "asgi" if hasattr(worker, "asgi") else "wsgi"  # uvicorn's worker calls its app `wsgi`
     app = getattr(worker, name, None)
     if kinds.is_asgi(app):
-        setattr(worker, name, one_host.OneHost(load.wrap_any(app)[0]))
+        app = faults.contain_asgi(load.wrap_any(app)[0])
+        setattr(worker, name, one_host.OneHost(ending.at_lifespan(app)))
     elif options.resolve("APPSVC_REQUIRE_LOGIN", None, os.environ):
         raise ConfigError(
             f"APPSVC_REQUIRE_LOGIN is set, and the app of a {type(worker).__name__} cannot be put "
@@ -176,6 +188,7 @@ def _user_settings() -> dict[str, Any]:
 
 _user_hook: Any = None
 _user_exec_hook: Any = None
+_user_exit_hook: Any = None
 _handed = handover.take()
 _plan = _find_plan(_handed)
 logger_class = StdoutLogger.made_for(_plan)
@@ -187,4 +200,6 @@ _hook = _user.pop("post_worker_init", None)
 _user_hook = None if _hook is post_worker_init else _hook
 _hook = _user.pop("pre_exec", None)
 _user_exec_hook = None if _hook is pre_exec else _hook
+_hook = _user.pop("worker_exit", None)
+_user_exit_hook = None if _hook is worker_exit else _hook
 globals().update(_user)

@@ -28,6 +28,7 @@ class LazyApplication:
 
     def __init__(self) -> None:
         self._app: WSGIApplication | None = None
+        self._contained: WSGIApplication | None = None
         self._loading = False
         self._failure: AppServiceError | None = None
         # An RLock: the app's own modules may import this module and call `load` during its import.
@@ -74,7 +75,11 @@ class LazyApplication:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; raise the errors of `load`."""
-        return (self._app or self.load())(environ, start_response)
+        if self._contained is None:
+            from .apps import faults
+
+            self._contained = faults.contain_wsgi(self.load())
+        return self._contained(environ, start_response)
 
 
 application = LazyApplication()

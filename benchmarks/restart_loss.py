@@ -6,7 +6,8 @@ are requests on a connection that the system accepted, and that got no whole res
 cannot repeat them.
 
 Each server is measured twice: started by itself with two workers, and by ``appsvc serve``. The
-command returns 1 if the latter loses more than a tenth of what the former loses, or must be killed 5 s after a stop. Loopback only.
+command returns 1 if the latter loses more than a tenth of what the former loses, or has to be
+killed 5 s after a stop, as the platform does. Loopback only.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _END = b"hello, world"
 # A system tries to connect again after one second and after three.
 _CONNECT_SECONDS = 8.0
-# As the platform does by default.
 _KILL_SECONDS = 5.0
 
 

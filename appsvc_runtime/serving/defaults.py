@@ -55,14 +55,20 @@ GRANIAN_THREADS = 128
 # keeps waitress's own.
 WAITRESS_KEPT_BYTES = 1024 * 1024
 WAITRESS_MEMORY_BYTES = 128 * 1024
+# A client is cut if it has sent less than so many bytes of a request in so many seconds: half of 1
+# KB/s, so that one that moves 1 KB/s with pauses is never cut.
+STALL_SECONDS = 30.0
+STALL_BYTES = 15_000
+# A client is cut if its system has taken nothing of a response for so long. A system with a buffer
+# of 128 KB reports that the client has read from it only when half of it is free.
+WRITE_STALL_SECONDS = 300.0
+# A body of this length is read before the app is called, so that a slow client holds no thread; of
+# a longer one so much, and the rest as the app reads it.
+BODY_BYTES = 1 << 20
+# When a server stops, idle connections stay open for so long: a client may be sending.
+LINGER_SECONDS = 1.0
 BACKLOG = 2_048
 GRACEFUL_SECONDS = 10
-# A client that moves less than STALL_BYTES within STALL_SECONDS is cut off: a quarter of 1 KB/s. A
-# client that moves 1 KB/s is not, although its bytes may arrive in bursts of 64 KB (the segments of
-# a loopback connection), one in 64 s. The time can be long: such a client holds no thread that
-# others need.
-STALL_SECONDS = 120.0
-STALL_BYTES = 30_720
 
 
 def gunicorn_settings(plan: LaunchPlan) -> dict[str, Any]:

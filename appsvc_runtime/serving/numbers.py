@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
     from .servers import Server
 
-__all__ = ["Numbers", "choose", "kill_after", "most_drain"]
+__all__ = ["Numbers", "choose", "forced_end", "kill_after", "most_drain"]
 
 # Of a container's stop: the second between the end of the graceful time and the platform's limit.
 _MARGIN_SECONDS = 1
-# Of that second, how long a server that does not end is waited for before its workers are killed.
-# The rest is for the end of the processes themselves.
-_KILL_AFTER_SECONDS = 0.4
+# Of that second: what is left when all requests have ended or are cut, such as the end of an app's
+# lifespan; then handlers of `atexit` and the logs. A worker that is still there is killed by its
+# parent a moment later. The rest is for the end of the processes themselves.
+_LEFTOVER_SECONDS = 0.3
+_LAST_SECONDS = 0.3
+_KILL_SECONDS = 0.1
 
 
 class Numbers(NamedTuple):
@@ -66,9 +69,17 @@ def most_drain(graceful_seconds: float) -> float:
     return graceful_seconds / 2
 
 
+def forced_end(graceful_seconds: float, *, cuts: bool) -> tuple[float, float]:
+    """Return the seconds after which a stop is forced, and those for `atexit` and the logs then.
+
+    `cuts`: the server itself ends requests after the graceful time, so that the rest is short.
+    """
+    return graceful_seconds + (_LEFTOVER_SECONDS if cuts else 0.0), _LAST_SECONDS
+
+
 def kill_after(graceful_seconds: float) -> float:
-    """Return the seconds after the stop signal at which a process that is still there is killed."""
-    return graceful_seconds + _KILL_AFTER_SECONDS
+    """Return the seconds after the stop signal at which a worker that is still there is killed."""
+    return graceful_seconds + _LEFTOVER_SECONDS + _LAST_SECONDS + _KILL_SECONDS
 
 
 def _workers(values: Mapping[str, Any], environ: Mapping[str, str], cores: int) -> int:

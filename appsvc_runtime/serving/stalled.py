@@ -35,7 +35,7 @@ class StalledReaders:
         self._seen: dict[Any, _Seen] = {}
 
     def look(self, now: float) -> int:
-        """Cut clients that read less than `STALL_BYTES` in `STALL_SECONDS`; return their number."""
+        """Cut clients that received nothing for `WRITE_STALL_SECONDS`; return their number."""
         seen, self._seen = self._seen, {}
         cut = 0
         for peer, connection in tcp.connections(self._port):
@@ -44,9 +44,9 @@ class StalledReaders:
                     continue
                 received = tcp.acknowledged(connection)
                 last = seen.get(peer)
-                if last is None or received - last.received >= defaults.STALL_BYTES:
+                if last is None or received > last.received:
                     last = _Seen(received, now)
-                if now - last.since < defaults.STALL_SECONDS:
+                if now - last.since < defaults.WRITE_STALL_SECONDS:
                     self._seen[peer] = last
                 else:
                     connection.shutdown(socket.SHUT_RDWR)
@@ -60,7 +60,7 @@ def watch(port: int) -> None:
 
     def run() -> None:
         while True:
-            time.sleep(defaults.STALL_SECONDS / 4)
+            time.sleep(defaults.WRITE_STALL_SECONDS / 10)
             readers.look(time.monotonic())
 
     threading.Thread(target=run, name="stalled-readers", daemon=True).start()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "SignalEvent",
     "current_handlers",
+    "exit_by_default",
     "holding_stop_signals",
     "ignore_stop_signals",
     "let_stop_signals_in",
     "on_loop_stop",
     "on_stop_signal",
     "signal_self",
-    "stopping_by",
 ]
 
 
@@ -53,6 +53,20 @@ def current_handlers() -> dict[int, Any]:
     return {number: signal.getsignal(number) for number in _stop_numbers()}
 
 
+def exit_by_default() -> None:
+    """Make SIGTERM and SIGINT end this process by SystemExit if nothing handles them.
+
+    Otherwise they end it without the handlers of `atexit`. From the main thread only.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _exit)
+
+
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
 def ignore_stop_signals() -> None:
     """Ignore all stop signals until the process ends, even while Python itself shuts down.
 
@@ -68,18 +82,6 @@ def _stop_numbers() -> list[int]:
     if signal.getsignal(found.get("SIGHUP", signal.SIGTERM)) == signal.SIG_IGN:
         found.pop("SIGHUP", None)
     return list(found.values())
-
-
-@contextlib.contextmanager
-def stopping_by(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the signals of `on_stop_signal` within the block; then restore handlers."""
-    before = current_handlers()
-    on_stop_signal(stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import io
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .. import defaults
 from ..pace import Pace
 from .loop import ClientGoneError, LoopThread, look, outcome
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Body"]
 
 _CHUNK = 65_536
-# How much of a body is kept in memory before the app gets the request: forms and JSON as a whole,
-# of an upload the beginning.
-_HELD_BYTES = 1024 * 1024
 # How much is read of a body that the app has not read: its sender can then read the response.
 _LEFT_BYTES = 16 * 1024 * 1024
 _LEFT_SECONDS = 5.0
@@ -122,7 +120,7 @@ class Body(io.RawIOBase):
         return size
 
     def _wants_more(self) -> bool:
-        return not (self.ended or self._expects or self._held >= _HELD_BYTES)
+        return not (self.ended or self._expects or self._held >= defaults.BODY_BYTES)
 
     def check(self) -> None:
         """Raise ClientGoneError if the rest of the body never comes."""

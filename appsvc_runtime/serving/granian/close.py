@@ -11,15 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ...system import tcp
+from .. import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 __all__ = ["CLOSE", "Closing"]
 
-# How long an idle connection stays open after the stop. Its client may be sending a request
-# already; the request is not dropped, and the response has `Connection: close`.
-LINGER_SECONDS = 1.0
 CLOSE = (b"connection", b"close")
 _TICK_SECONDS = 0.05
 
@@ -37,7 +35,7 @@ class Closing:
     def linger(self) -> None:
         """Return when no connection waits or is open, or when idle ones have had their time."""
         self.begun = True
-        until = time.monotonic() + LINGER_SECONDS
+        until = time.monotonic() + defaults.LINGER_SECONDS
         queue = tcp.find_listener(self._port)
         if queue is not None:
             with queue:
@@ -47,7 +45,7 @@ class Closing:
             while any(tcp.connections(self._port)) and time.monotonic() < until:
                 time.sleep(_TICK_SECONDS)
         else:
-            time.sleep(LINGER_SECONDS)  # connections cannot be seen on this system
+            time.sleep(defaults.LINGER_SECONDS)  # connections cannot be seen on this system
 
     def ending(self, app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         """Return an ASGI app that sends `Connection: close` once the end has begun."""

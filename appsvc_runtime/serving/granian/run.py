@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from ...apps import event_loop, faults
 from ...apps import load as apps_load
 from ...errors import AppServiceError
 from ...middleware import access_log, drain
@@ -29,6 +30,7 @@ from ...system.console import complain
 from .. import defaults, handover, numbers, one_host, report, stalled
 from ..app_signals import AppSignals
 from ..launch import hide_main
+from ..stop_time import StopTime
 from .close import Closing
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def run(plan: LaunchPlan) -> int:
         interface=Interfaces(settings.pop("interface")),
         http=HTTPModes(settings.pop("http")),
         http1_settings=HTTP1Settings(header_read_timeout=defaults.KEEPALIVE_SECONDS * 1000),
-        workers_kill_timeout=plan.graceful_seconds or 0.01,  # type: ignore[arg-type]
+        workers_kill_timeout=numbers.kill_after(plan.graceful_seconds),  # type: ignore[arg-type]
         log_level=LogLevels.warning,
         **settings,
     )
@@ -113,16 +115,20 @@ def _load(plan: LaunchPlan) -> Any:
     except AppServiceError as error:
         _leave(error)
     access_log.show()
-    drain.limit(numbers.most_drain(plan.graceful_seconds))
+    stop_time = StopTime(plan.graceful_seconds, cuts=False)
+    stop_time.end_with_child()
     closing = Closing(plan.port)
     stalled.watch(plan.port)
-    granian._signals.set_loop_signals = functools.partial(_hear_signals, closing, app_signals)
+    granian._signals.set_loop_signals = functools.partial(
+        _hear_signals, closing, stop_time, app_signals
+    )
     report.print_ready(plan)
     if interface == "asgi":
         if plan.threads != defaults.GRANIAN_THREADS and _is_first():
             report.print_warning(_NO_THREADS)
-        return closing.ending(one_host.OneHost(app))
-    granian.server.mp._new_cbscheduler = _scheduler(app, plan, closing)  # type: ignore[attr-defined]
+        return closing.ending(one_host.OneHost(faults.contain_asgi(app)))
+    scheduler = _scheduler(faults.contain_wsgi(app), plan, closing)
+    granian.server.mp._new_cbscheduler = scheduler  # type: ignore[attr-defined]
     return _no_lifespan
 
 
@@ -147,16 +153,19 @@ async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _hear_signals(closing: Closing, app_signals: AppSignals, loop: Any) -> Any:
+def _hear_signals(closing: Closing, stop_time: StopTime, app_signals: AppSignals, loop: Any) -> Any:
     """Set the worker's signal handlers, with the time to drain before a stop.
 
-    Replaces granian's function, which stops at once.
+    Replaces granian's function, which stops at once. It is the last one that is called before the
+    loop runs.
     """
+    event_loop.contain(loop)
     event = granian._granian.WorkerSignal()
     once = threading.Lock()
 
     def stop() -> None:
         if once.acquire(blocking=False):  # a second `set` would block the caller
+            stop_time.begin()
             threading.Thread(target=leave, name="stop", daemon=True).start()
 
     def leave() -> None:

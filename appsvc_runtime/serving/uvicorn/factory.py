@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...apps import load
+from ...apps import faults, load
 from ...errors import AppLoadError
 from ...middleware import access_log
 from .. import one_host
@@ -41,4 +41,4 @@ def load_app(name: str, site: str) -> Any:
             hint=f"Serve it with `appsvc serve {name}`; in a startup command, `exec` goes first.",
         )
     access_log.show()
-    return one_host.OneHost(app)
+    return one_host.OneHost(faults.contain_asgi(app))

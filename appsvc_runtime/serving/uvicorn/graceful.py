@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from .. import defaults
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 __all__ = ["install"]
 
-# How long an idle connection stays open after the stop. Its client may be sending a request
-# already; the request is not dropped, and the response has `Connection: close`.
-LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.05
 _CLOSE = (b"connection", b"close")
 
@@ -39,7 +38,7 @@ def install(seconds_left: Callable[[], float]) -> None:
         await _take_waiting(server, sockets or [])
         state = server.server_state
         state.default_headers = [*state.default_headers, _CLOSE]
-        await _linger(server, min(LINGER_SECONDS, seconds_left()))
+        await _linger(server, min(defaults.LINGER_SECONDS, seconds_left()))
         left: Any = max(0.0, until - time.monotonic())  # uvicorn only passes it on to asyncio
         server.config.timeout_graceful_shutdown = left
         await plain(server, sockets)

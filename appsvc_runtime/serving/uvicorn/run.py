@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from ...apps import event_loop
 from ...errors import AppServiceError
-from ...middleware import drain
 from ...system import signals, sockets
 from ...system.console import complain
 from .. import defaults, handover, numbers, report, stalled
 from ..app_signals import AppSignals
 from ..launch import enter, hide_main
+from ..stop_time import StopTime
 from . import factory, graceful
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(plan: LaunchPlan) -> int:
     enter(plan.site)  # uvicorn's workers look for the app there
     bound = sockets.bind(plan.address, plan.port)
     plan = dataclasses.replace(plan, port=bound.getsockname()[1])
-    config = uvicorn.Config(
+    config = _Config(
         functools.partial(_make, plan),
         factory=True,
         log_config=_LOGGING,
@@ -96,26 +97,51 @@ def _make(plan: LaunchPlan) -> Any:
             time.sleep(_OTHERS_WAIT)
         complain(error)
         raise SystemExit(_NO_APP) from None
-    drain.limit(numbers.most_drain(plan.graceful_seconds))
-    graceful.install(lambda: max(0.0, plan.graceful_seconds - drain.elapsed()))
+    stop_time = StopTime(plan.graceful_seconds)
+    stop_time.end_with_child()
+    graceful.install(stop_time.left)
     stalled.watch(plan.port)
-    app_signals.hand_over(functools.partial(_restore, servers))
+    app_signals.hand_over(functools.partial(_restore, servers, stop_time))
     report.print_ready(plan)
     return app
 
 
-def _restore(servers: dict[int, Any], then: Callable[[int], None]) -> None:
-    """Set uvicorn's handlers again, each with `then` after it."""
+def _restore(servers: dict[int, Any], stop_time: StopTime, then: Callable[[int], None]) -> None:
+    """Set uvicorn's handlers again, between the start of the time limit and `then`."""
+
+    def around(handler: Callable[..., Any]) -> Callable[..., None]:
+        def handle(number: int, frame: Any) -> None:
+            stop_time.begin()
+            handler(number, frame)
+            then(number)
+
+        return handle
+
     for number, handler in servers.items():
-        signal.signal(number, _both(handler, then) if callable(handler) else handler)
+        signal.signal(number, around(handler) if callable(handler) else handler)
 
 
-def _both(handler: Callable[..., Any], then: Callable[[int], None]) -> Callable[..., None]:
-    def handle(number: int, frame: Any) -> None:
-        handler(number, frame)
-        then(number)
+class _Config(uvicorn.Config):
+    """Uvicorn's configuration, whose event loop outlives what the app raises.
 
-    return handle
+    A worker asks for the loop before it handles signals. When it has stopped, uvicorn sends itself
+    the signal once more, for the handlers that were set before.
+    """
+
+    if hasattr(uvicorn.Config, "get_loop_factory"):
+
+        def get_loop_factory(self) -> Any:
+            """Return the function that makes a worker's event loop."""
+            signals.exit_by_default()
+            return event_loop.containing(super().get_loop_factory())
+
+    else:  # before 0.36
+
+        def setup_event_loop(self) -> None:
+            """Make the settings for the loop that asyncio makes."""
+            signals.exit_by_default()
+            super().setup_event_loop()
+            event_loop.contain_new()
 
 
 class _Supervisor(Multiprocess):

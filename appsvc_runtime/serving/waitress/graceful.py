@@ -18,6 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, Task, WSGITask
 
+from .. import defaults
 from .dispatcher import Dispatcher
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GracefulServer"]
 
-# How long an idle connection stays open after the stop. Its client may be sending a request
-# already; the request is not dropped, and the response has `Connection: close`.
-LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.05
 # A thread that has waited for so long for a client is replaced.
 _PATIENCE_SECONDS = 0.1
@@ -161,7 +159,7 @@ class GracefulServer:
         self._stop_listening()
         started = time.monotonic()
         while seconds_left() > 0:
-            lingered = time.monotonic() - started >= LINGER_SECONDS
+            lingered = time.monotonic() - started >= defaults.LINGER_SECONDS
             for channel in self._channels():
                 if lingered and not channel.at_work:
                     channel.will_close = True

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...apps import load
+from ...apps import faults, load
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, numbers, report, stalled
+from .. import defaults, handover, report, stalled
 from ..app_signals import AppSignals
+from ..stop_time import StopTime
 from .graceful import GracefulServer
 
 if TYPE_CHECKING:
@@ -29,13 +30,18 @@ def run(plan: LaunchPlan) -> int:
     bound = sockets.bind(plan.address, plan.port)
     app_signals = AppSignals()
     with handover.access_lines(plan):
-        served = load.wrap(load.load_app(plan.app, plan.site))
+        served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port
         raise sockets.port_error(plan.address, plan.port, error) from None
-    drain.limit(numbers.most_drain(plan.graceful_seconds))
-    app_signals.hand_over(functools.partial(signals.on_stop_signal, drain.delay(server.stop)))
+    stop_time = StopTime(plan.graceful_seconds)
+
+    def stop() -> None:
+        stop_time.begin()
+        server.stop()
+
+    app_signals.hand_over(functools.partial(signals.on_stop_signal, drain.delay(stop)))
     # Waitress warns about every request that waits for a thread, under load about every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:
@@ -43,8 +49,8 @@ def run(plan: LaunchPlan) -> int:
     stalled.watch(server.port)
     access_log.show()
     report.print_serving(plan, server.port)
-    seconds = plan.graceful_seconds
-    cut = server.run(lambda: seconds - drain.elapsed())
+    cut = server.run(stop_time.left)
     if cut:
+        seconds = plan.graceful_seconds
         click.echo(f"Stopped after {seconds} s; {cut} requests were still running.", err=True)
-    return 0
+    return stop_time.end(0)
