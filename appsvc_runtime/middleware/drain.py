@@ -10,6 +10,7 @@ import functools
 import os
 import signal
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
 
     from .health import Health
 
-__all__ = ["delay", "find", "install", "install_everywhere", "warn_if_missing", "watch"]
+__all__ = [
+    "delay",
+    "elapsed",
+    "find",
+    "install",
+    "install_everywhere",
+    "limit",
+    "unwrap",
+    "warn_if_missing",
+    "watch",
+]
 
 _healths: weakref.WeakSet[Health] = weakref.WeakSet()
 _begun: weakref.WeakSet[Health] = weakref.WeakSet()  # healths whose time to drain has started
@@ -50,6 +61,8 @@ class _Delayed:
     """Calls `stop` after the time to drain, or at once if that has started before."""
 
     made_in = 0  # the id of the process that has made the last instance
+    longest = float("inf")  # see `limit`
+    began: float | None = None  # when the first stop of this process began
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop
@@ -58,6 +71,9 @@ class _Delayed:
     def __call__(self) -> None:
         healths = [health for health in list(_healths) if health not in _begun]
         seconds = max((health.drain_seconds for health in healths), default=0.0)
+        seconds = min(seconds, _Delayed.longest)
+        if _Delayed.began is None:
+            _Delayed.began = time.monotonic()
         for health in healths:
             health.drain()
             _begun.add(health)
@@ -72,6 +88,21 @@ class _Delayed:
 def delay(stop: Callable[[], None]) -> Callable[[], None]:
     """Return a function that calls `stop` after the time to drain; any thread may call `stop`."""
     return _Delayed(stop)
+
+
+def limit(seconds: float) -> None:
+    """Let no time to drain of this process be longer than `seconds`."""
+    _Delayed.longest = seconds
+
+
+def elapsed() -> float:
+    """Return the seconds since this process was told to stop, 0 if it was not."""
+    return 0.0 if _Delayed.began is None else time.monotonic() - _Delayed.began
+
+
+def unwrap(handler: Any) -> Any:
+    """Return the handler that was set before `install` or `install_everywhere` put ours there."""
+    return handler.before if isinstance(handler, _Handler) else handler
 
 
 def install() -> None:
@@ -125,13 +156,13 @@ class _Handler:
     """A handler of SIGTERM that calls the previous handler after the time to drain."""
 
     def __init__(self, before: Callable[[int, Any], Any]) -> None:
-        self._before = before
+        self.before = before
         self._over = False
         self._delayed = _Delayed(self._go_on)
 
     def __call__(self, number: int, frame: Any) -> None:
         if self._over:
-            self._before(number, frame)
+            self.before(number, frame)
         else:
             self._delayed()
 

@@ -19,11 +19,24 @@ if TYPE_CHECKING:
 
     from .servers import Server
 
-__all__ = ["Numbers", "choose"]
+__all__ = ["Numbers", "choose", "forced_end", "kill_after", "most_drain"]
+
+# Of a container's stop: the second between the end of the graceful time and the platform's limit.
+_MARGIN_SECONDS = 1
+# Of that second: what is left when all requests have ended or are cut, such as the end of an app's
+# lifespan; then handlers of `atexit` and the logs. A worker that is still there is killed by its
+# parent a moment later. The rest is for the end of the processes themselves.
+_LEFTOVER_SECONDS = 0.3
+_LAST_SECONDS = 0.3
+_KILL_SECONDS = 0.1
 
 
 class Numbers(NamedTuple):
-    """Processes that serve, threads for the app in each, seconds for running requests at a stop."""
+    """Processes that serve, threads for the app in each, seconds that a stop may take.
+
+    `graceful_seconds` begin with the signal: a health's time to drain is the first part of them.
+    Running requests get the rest.
+    """
 
     workers: int
     threads: int
@@ -49,6 +62,24 @@ def choose(
         _threads(row, values, environ),
         _graceful_seconds(values, environ, container=container),
     )
+
+
+def most_drain(graceful_seconds: float) -> float:
+    """Return how long a stop may drain: half of its time, so that requests can finish after it."""
+    return graceful_seconds / 2
+
+
+def forced_end(graceful_seconds: float, *, cuts: bool) -> tuple[float, float]:
+    """Return the seconds after which a stop is forced, and those for `atexit` and the logs then.
+
+    `cuts`: the server itself ends requests after the graceful time, so that the rest is short.
+    """
+    return graceful_seconds + (_LEFTOVER_SECONDS if cuts else 0.0), _LAST_SECONDS
+
+
+def kill_after(graceful_seconds: float) -> float:
+    """Return the seconds after the stop signal at which a worker that is still there is killed."""
+    return graceful_seconds + _LEFTOVER_SECONDS + _LAST_SECONDS + _KILL_SECONDS
 
 
 def _workers(values: Mapping[str, Any], environ: Mapping[str, str], cores: int) -> int:
@@ -81,7 +112,7 @@ def _graceful_seconds(
     if not container:
         return defaults.GRACEFUL_SECONDS
     limit = _count(names.STOP_TIME_LIMIT, environ) or names.DEFAULT_STOP_SECONDS
-    return max(1, min(limit, names.MAX_STOP_SECONDS) - 1)
+    return max(1, min(limit, names.MAX_STOP_SECONDS) - _MARGIN_SECONDS)
 
 
 def _multiworkers(environ: Mapping[str, str]) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
-from typing import TYPE_CHECKING
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
 
 from . import process
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "SignalEvent",
+    "current_handlers",
     "exit_by_default",
     "holding_stop_signals",
     "ignore_stop_signals",
@@ -21,17 +26,31 @@ __all__ = [
     "on_loop_stop",
     "on_stop_signal",
     "signal_self",
-    "stopping_by",
 ]
 
 
-def on_stop_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM, SIGINT, SIGHUP and, on Windows, SIGBREAK. From the main thread only.
+def _nothing(number: int) -> None:
+    """Do nothing with a signal."""
 
-    SIGHUP comes when a terminal closes; if it is ignored, as under nohup, it stays ignored.
+
+def on_stop_signal(stop: Callable[[], None], then: Callable[[int], None] = _nothing) -> None:
+    """Call `stop` on SIGTERM, SIGINT, SIGHUP and, on Windows, SIGBREAK, and `then` with the number.
+
+    From the main thread only. SIGHUP comes when a terminal closes; if it is ignored, as under
+    nohup, it stays ignored.
     """
+
+    def handle(number: int, _frame: Any) -> None:
+        stop()
+        then(number)
+
     for number in _stop_numbers():
-        signal.signal(number, lambda *_: stop())
+        signal.signal(number, handle)
+
+
+def current_handlers() -> dict[int, Any]:
+    """Return this process's handlers of the stop signals, by number."""
+    return {number: signal.getsignal(number) for number in _stop_numbers()}
 
 
 def exit_by_default() -> None:
@@ -66,18 +85,6 @@ def _stop_numbers() -> list[int]:
 
 
 @contextlib.contextmanager
-def stopping_by(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the signals of `on_stop_signal` within the block; then restore handlers."""
-    before = {number: signal.getsignal(number) for number in _stop_numbers()}
-    on_stop_signal(stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
 def holding_stop_signals() -> Iterator[None]:
     """Block stop signals within the block, also for processes that are started in it.
 
@@ -102,19 +109,52 @@ def let_stop_signals_in() -> None:
         mask(signal.SIG_UNBLOCK, _stop_numbers())
 
 
-def on_loop_stop(loop: AbstractEventLoop, stop: Callable[[], None]) -> None:
+def on_loop_stop(
+    loop: AbstractEventLoop, stop: Callable[[], None], then: Callable[[int], None] = _nothing
+) -> None:
     """Call `stop` in the thread of an event loop on SIGTERM, SIGINT and, on Windows, SIGBREAK.
 
-    From the main thread only.
+    Call `then` with the signal's number after that. From the main thread only.
     """
+
+    def handle(number: int, _frame: Any = None) -> None:
+        stop()
+        then(number)
+
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is None:
             continue
         try:
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, handle, number)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: stop())
+            signal.signal(number, handle)
+
+
+class SignalEvent(threading.Event):
+    """An event whose `wait` ends, with False, when a signal has been handled.
+
+    The wait of `threading.Event` goes on after a handler. Make it, and wait, in the main thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reads, self._writes = socket.socketpair()
+        self._reads.setblocking(False)
+        self._writes.setblocking(False)
+        signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether the event is set, after a signal or `timeout` seconds at the latest."""
+        if not self.is_set() and select.select([self._reads], [], [], timeout)[0]:
+            self._reads.recv(4096)
+        return self.is_set()
+
+    def close(self) -> None:
+        """Let signals no longer end the wait."""
+        signal.set_wakeup_fd(-1)
+        self._reads.close()
+        self._writes.close()
 
 
 def signal_self(number: int) -> None:

@@ -27,8 +27,11 @@ from ...errors import AppServiceError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, one_host, process_end, report
+from .. import defaults, handover, numbers, one_host, report, stalled
+from ..app_signals import AppSignals
 from ..launch import hide_main
+from ..stop_time import StopTime
+from .close import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,11 +64,11 @@ def run(plan: LaunchPlan) -> int:
         interface=Interfaces(settings.pop("interface")),
         http=HTTPModes(settings.pop("http")),
         http1_settings=HTTP1Settings(header_read_timeout=defaults.KEEPALIVE_SECONDS * 1000),
-        workers_kill_timeout=plan.graceful_seconds or 0.01,  # type: ignore[arg-type]
+        workers_kill_timeout=numbers.kill_after(plan.graceful_seconds),  # type: ignore[arg-type]
         log_level=LogLevels.warning,
         **settings,
     )
-    server.plan = plan
+    server.plan = plan = dataclasses.replace(plan, port=number)
     report.print_serving(plan, number, ready=False)
     hide_main()
     try:
@@ -104,7 +107,7 @@ def _load(plan: LaunchPlan) -> Any:
     """Return the ASGI app that granian's worker calls. Runs in the worker."""
     # A forked worker has the parent's signal handlers, which do nothing here. Granian sets its own
     # with its loop.
-    signals.on_stop_signal(lambda: os._exit(0))
+    app_signals = AppSignals()
     signals.let_stop_signals_in()
     try:
         with handover.access_lines(plan):
@@ -112,27 +115,32 @@ def _load(plan: LaunchPlan) -> Any:
     except AppServiceError as error:
         _leave(error)
     access_log.show()
-    ending = process_end.Ending(*process_end.before_a_kill(plan.graceful_seconds))
-    ending.finish_with_child()
-    granian._signals.set_loop_signals = functools.partial(_hear_signals, ending)
+    stop_time = StopTime(plan.graceful_seconds, cuts=False)
+    stop_time.end_with_child()
+    closing = Closing(plan.port)
+    stalled.watch(plan.port)
+    granian._signals.set_loop_signals = functools.partial(
+        _hear_signals, closing, stop_time, app_signals
+    )
     report.print_ready(plan)
     if _is_first():
         report.print_per_worker(plan, app)
     if interface == "asgi":
         if plan.threads != defaults.GRANIAN_THREADS and _is_first():
             report.print_warning(_NO_THREADS)
-        return one_host.OneHost(faults.contain_asgi(app))
-    granian.server.mp._new_cbscheduler = _scheduler(faults.contain_wsgi(app), plan)  # type: ignore[attr-defined]
+        return closing.ending(one_host.OneHost(faults.contain_asgi(app)))
+    scheduler = _scheduler(faults.contain_wsgi(app), plan, closing)
+    granian.server.mp._new_cbscheduler = scheduler  # type: ignore[attr-defined]
     return _no_lifespan
 
 
-def _scheduler(app: Any, plan: LaunchPlan) -> Callable[..., Any]:
+def _scheduler(app: Any, plan: LaunchPlan, closing: Closing) -> Callable[..., Any]:
     from .threads import Scheduler, Threads
 
     multiprocess = plan.workers > 1
 
     def make(loop: Any, callback: Any, **_options: Any) -> Any:
-        threads = Threads(app, loop, plan.threads, multiprocess=multiprocess)
+        threads = Threads(app, loop, plan.threads, closing, multiprocess=multiprocess)
         return Scheduler(loop, callback, threads)
 
     return make
@@ -147,7 +155,7 @@ async def _no_lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _hear_signals(ending: process_end.Ending, loop: Any) -> Any:
+def _hear_signals(closing: Closing, stop_time: StopTime, app_signals: AppSignals, loop: Any) -> Any:
     """Set the worker's signal handlers, with the time to drain before a stop.
 
     Replaces granian's function, which stops at once. It is the last one that is called before the
@@ -159,10 +167,14 @@ def _hear_signals(ending: process_end.Ending, loop: Any) -> Any:
 
     def stop() -> None:
         if once.acquire(blocking=False):  # a second `set` would block the caller
-            ending.begin()
-            event.set()
+            stop_time.begin()
+            threading.Thread(target=leave, name="stop", daemon=True).start()
 
-    signals.on_loop_stop(loop, drain.delay(stop))
+    def leave() -> None:
+        closing.linger()
+        event.set()
+
+    app_signals.hand_over(functools.partial(signals.on_loop_stop, loop, drain.delay(stop)))
     return event
 
 

@@ -8,19 +8,26 @@ app runs in them too, and none would be left once all of them wait. Knows grania
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from granian._granian import CallbackScheduler
 
-from .wsgi import ClientGoneError, LoopThread, serve
+from ...system import sockets
+from .loop import ClientGoneError, LoopThread
+from .wsgi import serve
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
 
     from _typeshed.wsgi import WSGIApplication
+
+    from .body import Body
+    from .close import Closing
 
 __all__ = ["Scheduler", "Threads"]
 
@@ -37,10 +44,19 @@ _PATIENCE_SECONDS = 0.005
 _BUSY = 0.5
 
 
+class _Arrived(NamedTuple):
+    """A request whose body has come after it."""
+
+    watcher: Any
+    body: Body
+
+
 class Threads:
     """Runs a WSGI app for requests that come from granian; `put` takes one.
 
-    At most `most` requests run at a time; threads are started as requests wait.
+    At most `most` threads run the app at a time; they are started as requests wait. A thread that
+    waits for a slow client does not count, so that such clients do not stop others; but an app with
+    one thread never runs in two.
     """
 
     def __init__(
@@ -48,16 +64,22 @@ class Threads:
         app: WSGIApplication,
         loop: asyncio.AbstractEventLoop,
         most: int,
+        closing: Closing,
         *,
         multiprocess: bool = False,
     ) -> None:
         self._app = app
-        self._loop = LoopThread(loop)
+        self._loop = LoopThread(loop, self._wait_for_client)
+        self._closing = closing
         self._most = most
+        self._limit = max(most, sockets.max_connections())  # a client each
+        self._away = 0  # threads that wait for a client
+        self._lock = threading.Lock()
         self._multiprocess = multiprocess
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._taken = 0
         self._count = 0
+        self._number = 0
         self._waiting = threading.Event()
         self._grow(min(_FIRST_THREADS, most))
         threading.Thread(target=self._watch, name="wsgi-threads", daemon=True).start()
@@ -70,21 +92,49 @@ class Threads:
 
     def _grow(self, count: int) -> None:
         for _ in range(count):
-            name = f"wsgi-{self._count + 1}"
+            self._number += 1
+            name = f"wsgi-{self._number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
-            self._count += 1
+            with self._lock:
+                self._count += 1
+
+    @contextlib.contextmanager
+    def _wait_for_client(self) -> Iterator[None]:
+        """Do not count a thread that waits for a client in this block."""
+        if self._most == 1:
+            yield
+            return
+        with self._lock:
+            self._away += 1
+        if self._queue.qsize():
+            self._waiting.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._away -= 1
+
+    def _is_surplus(self) -> bool:
+        """Return whether the calling thread is to end, as others have taken its place."""
+        if self._count - self._away <= self._most:
+            return False
+        with self._lock:
+            surplus = self._count - self._away > self._most
+            self._count -= surplus
+        return surplus
 
     def _watch(self) -> None:
         """Start more threads while requests wait for a thread, unless the processor is busy."""
         looks = 0
-        while self._count < self._most:
+        while True:
             self._waiting.wait()
             looks = looks + 1 if self._wants_more() else 0
             if looks >= _LOOKS:
+                left = min(self._most + self._away, self._limit) - self._count
                 try:
-                    self._grow(min(self._queue.qsize(), _AT_ONCE, self._most - self._count))
+                    self._grow(min(self._queue.qsize(), _AT_ONCE, left))
                 except RuntimeError:  # the system allows no more threads: keep the existing ones
-                    return
+                    looks = 0
             if not self._queue.qsize():
                 self._waiting.clear()  # a request that comes now sets it again
                 looks = 0
@@ -101,20 +151,30 @@ class Threads:
         return slow and not (busy and taken)
 
     def _work(self) -> None:
-        take, app, loop = self._queue.get, self._app, self._loop
+        take, app, loop, closing = self._queue.get, self._app, self._loop, self._closing
         kind = {"multiprocess": self._multiprocess, "multithread": self._most > 1}
-        while True:
-            watcher = take()
+        while not self._is_surplus():
+            watcher, body = take(), None
+            if type(watcher) is _Arrived:
+                watcher, body = watcher
             self._taken += 1
             try:
-                serve(app, watcher.scope, watcher.proto, loop, **kind)
+                later = serve(app, watcher.scope, watcher.proto, loop, closing, body=body, **kind)
             except ClientGoneError:
                 watcher.done()
             except BaseException as error:
                 watcher.err(error)  # granian logs it, and responds with 500 or cuts the connection
             else:
-                watcher.done()
-            del watcher  # frees the request while this thread waits for another
+                if later is None:
+                    watcher.done()
+                else:
+                    loop.start(self._put_later(watcher, later))
+                    later = None
+            del watcher, body  # frees the request while this thread waits for another
+
+    async def _put_later(self, watcher: Any, body: Body) -> None:
+        await body.arrive()
+        self.put(_Arrived(watcher, body))
 
 
 class Scheduler(CallbackScheduler):

@@ -6,139 +6,49 @@ the last one wins, so that any client could forge the front end's headers. It al
 Its ASGI side passes the header names on as sent. Compared with the common bridge, a2wsgi: with that
 one granian serves 0.6 to 0.75 of the requests that five sync workers of gunicorn do, with this
 module 2.6 to 2.9 times as many; a2wsgi also did not stop on SIGTERM (two cores, small Flask app, 64
-connections). Functions may be called from any thread; they wait for bodies and slow readers through
-the loop of the main thread. Knows granian's ASGI side, and nothing of threads, settings or the
+connections). Functions may be called from any thread; they wait for slow clients through the loop
+of the main thread. Knows granian's ASGI side, and nothing of threads, settings or the
 platform. `tests/serving/granian/test_private_names.py` checks all private names of granian that
 this folder uses.
 """
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import contextlib
 import io
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from ..one_host import find_fault
+from .body import Body
+from .close import CLOSE
 from .environ import make_environ
+from .loop import ClientGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    import threading
+    from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["ClientGoneError", "LoopThread", "serve"]
+    from .close import Closing
+    from .loop import LoopThread
+
+__all__ = ["serve"]
 
 _CHUNK = 65_536
 # A stream of more parts than this may be endless: from then on we watch for a client that leaves.
 _SHORT_STREAM = 2
-# How much is read of a body that the app has not read: its sender can then read the response.
-_LEFT_BYTES = 16 * 1024 * 1024
-_LEFT_SECONDS = 5.0
-
-
-class ClientGoneError(ConnectionError):
-    """The client has disconnected."""
-
-
-class LoopThread:
-    """Waits for awaitables of an event loop from any other thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def wait(self, awaitable: Awaitable[Any], seconds: float | None = None) -> Any:
-        """Return the result of granian's awaitable; at once if the result is there already.
-
-        Raises TimeoutError if it takes longer than `seconds`.
-        """
-        step = awaitable.__await__()
-        try:
-            next(step)
-        except StopIteration as done:
-            return done.value
-        future = asyncio.run_coroutine_threadsafe(_await(awaitable), self._loop)
-        try:
-            return future.result(seconds)
-        except concurrent.futures.TimeoutError:
-            future.cancel()
-            raise TimeoutError from None
-
-    def watch(self, protocol: Any) -> threading.Event:
-        """Return an event that is set when the client disconnects."""
-        gone = threading.Event()
-
-        async def look() -> None:
-            while (await protocol.receive())["type"] != "http.disconnect":
-                pass
-            gone.set()
-
-        asyncio.run_coroutine_threadsafe(look(), self._loop)
-        return gone
-
-
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
-
-
-class _Body(io.RawIOBase):
-    """The body of a request, as a raw stream."""
-
-    def __init__(self, protocol: Any, loop: LoopThread, *, expects: bool) -> None:
-        self._protocol = protocol
-        self._loop = loop
-        self._held = memoryview(b"")
-        self._seconds: float | None = None
-        self._expects = expects  # the client waits for `100 Continue` before it sends the body
-        self.ended = False
-
-    def leave(self) -> None:
-        """Read and drop what the app has not read, within limits.
-
-        A client that is cut off while it sends would not see the response.
-        """
-        if self._expects:
-            return
-        self._held = memoryview(b"")
-        self._seconds, left = _LEFT_SECONDS, _LEFT_BYTES
-        until = time.monotonic() + _LEFT_SECONDS
-        buffer = bytearray(_CHUNK)
-        with contextlib.suppress(OSError):  # the client has disconnected, or is too slow
-            while not self.ended and left > 0 and time.monotonic() < until:
-                left -= self.readinto(buffer)
-
-    def readable(self) -> bool:
-        """Return True, as `io.BufferedReader` requires."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what has arrived, at least one byte; return 0 at the end of the body.
-
-        Raises OSError if the client disconnects, or is too slow.
-        """
-        while not self._held and not self.ended:
-            self._expects = False
-            message = self._loop.wait(self._protocol.receive(), self._seconds)
-            if message["type"] != "http.request":
-                self.ended = True
-                raise ClientGoneError("The client closed the connection in the middle of the body.")
-            self._held = memoryview(message.get("body", b""))
-            self.ended = not message.get("more_body")
-        size = min(len(buffer), len(self._held))
-        buffer[:size] = self._held[:size]
-        self._held = self._held[size:]
-        return size
+_TOO_SLOW = b"The request did not arrive in time.\n"
 
 
 class _Response:
     """One response being sent; `start` is the app's `start_response`."""
 
-    def __init__(self, protocol: Any, loop: LoopThread, head: bool, body: _Body | None) -> None:
+    def __init__(
+        self, protocol: Any, loop: LoopThread, head: bool, body: Body | None, last: bool
+    ) -> None:
         self._protocol = protocol
         self._loop = loop
+        self._last = last  # on its connection
         self._is_head = head
         self._body = body
         self._head: dict[str, Any] | None = None
@@ -165,6 +75,8 @@ class _Response:
             if key == "content-length":
                 self.length = int(value)
             lines.append((key.encode("latin-1"), value.encode("latin-1")))
+        if self._last:
+            lines.append(CLOSE)
         self._head = {"type": "http.response.start", "status": int(status[:3]), "headers": lines}
         return self.write
 
@@ -219,29 +131,39 @@ def serve(
     scope: dict[str, Any],
     protocol: Any,
     loop: LoopThread,
+    closing: Closing,
     *,
+    body: Body | None = None,
     multiprocess: bool = False,
     multithread: bool = True,
-) -> None:
-    """Respond to granian's request with a WSGI app; raise the app's errors."""
+) -> Body | None:
+    """Respond to granian's request with a WSGI app; raise the app's errors.
+
+    Return a body that has not arrived yet: call this again with it after its `arrive`.
+    """
     if scope["type"] != "http":  # a WebSocket, which WSGI does not support
         loop.wait(protocol.send({"type": "websocket.close"}))
-        return
+        return None
+    is_head = scope["method"] == "HEAD"
     if fault := find_fault(scope["headers"]):
-        refusal = _Response(protocol, loop, scope["method"] == "HEAD", None)
-        refusal.start("400 Bad Request", [("Content-Length", str(len(fault)))])
-        refusal.whole(fault)
-        return
+        _refuse("400 Bad Request", fault, _Response(protocol, loop, is_head, None, closing.begun))
+        return None
     environ = make_environ(scope)
     environ["wsgi.multiprocess"] = multiprocess
     environ["wsgi.multithread"] = multithread
-    body = None
     if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
-        body = _Body(protocol, loop, expects="HTTP_EXPECT" in environ)
+        if body is None:
+            body = Body(protocol, loop, expects="HTTP_EXPECT" in environ)
+            if not body.has_arrived():
+                return body
+        if body.late:
+            refusal = _Response(protocol, loop, is_head, None, last=True)
+            _refuse("408 Request Timeout", _TOO_SLOW, refusal)
+            return None
         environ["wsgi.input"] = io.BufferedReader(body, _CHUNK)
     else:
         environ["wsgi.input"] = io.BytesIO()
-    response = _Response(protocol, loop, scope["method"] == "HEAD", body)
+    response = _Response(protocol, loop, is_head, body, closing.begun)
     parts = app(environ, response.start)
     try:
         _send(parts, response)
@@ -249,6 +171,12 @@ def serve(
         close = getattr(parts, "close", None)
         if close is not None:
             close()
+    return None
+
+
+def _refuse(status: str, reason: bytes, response: _Response) -> None:
+    response.start(status, [("Content-Length", str(len(reason)))])
+    response.whole(reason)
 
 
 def _send(parts: Iterable[bytes], response: _Response) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,15 @@ from ...apps import event_loop
 from ...errors import AppServiceError
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, process_end, report
+from .. import defaults, handover, numbers, report, stalled
+from ..app_signals import AppSignals
 from ..launch import enter, hide_main
-from . import factory
+from ..stop_time import StopTime
+from . import factory, graceful
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..plan import LaunchPlan
 
 __all__ = ["run"]
@@ -51,13 +56,14 @@ def run(plan: LaunchPlan) -> int:
     """
     enter(plan.site)  # uvicorn's workers look for the app there
     bound = sockets.bind(plan.address, plan.port)
+    plan = dataclasses.replace(plan, port=bound.getsockname()[1])
     config = _Config(
         functools.partial(_make, plan),
         factory=True,
         log_config=_LOGGING,
         **defaults.uvicorn_settings(plan),
     )
-    report.print_serving(plan, bound.getsockname()[1], ready=False)
+    report.print_serving(plan, plan.port, ready=False)
     bound.listen(config.backlog)
     bound.set_inheritable(True)
     hide_main()
@@ -67,30 +73,54 @@ def run(plan: LaunchPlan) -> int:
     # Used for one worker too, as it replaces a worker that dies.
     supervisor = _Supervisor(config, **options)
     supervisor.plan = plan
-    supervisor.run()
+    supervisor.should_exit = event = signals.SignalEvent()
+    try:
+        supervisor.run()
+    finally:
+        event.close()
     return supervisor.failed
 
 
 def _make(plan: LaunchPlan) -> Any:
     """Return the app for a worker of uvicorn; print why and end the worker if loading fails."""
-    with signals.stopping_by(lambda: os._exit(0)):  # uvicorn's own handler waits until it serves
-        signals.let_stop_signals_in()
-        try:
-            with handover.access_lines(plan):
-                app = factory.load_app(plan.app, plan.site)
-        except AppServiceError as error:
-            if plan.worker != 1:
-                signals.on_stop_signal(lambda: os._exit(_NO_APP))
-                time.sleep(_OTHERS_WAIT)
-            complain(error)
-            raise SystemExit(_NO_APP) from None
-    ending = process_end.Ending(*process_end.beyond(plan.graceful_seconds))
-    ending.finish_with_child()
-    ending.on_signals("SIGTERM", "SIGINT", "SIGBREAK")
+    # Uvicorn's own handlers, which it sets before, do nothing until it serves.
+    servers = signals.current_handlers()
+    app_signals = AppSignals()
+    signals.let_stop_signals_in()
+    sockets.max_connections()  # raises the limit of open files
+    try:
+        with handover.access_lines(plan):
+            app = factory.load_app(plan.app, plan.site)
+    except AppServiceError as error:
+        if plan.worker != 1:
+            signals.on_stop_signal(lambda: os._exit(_NO_APP))
+            time.sleep(_OTHERS_WAIT)
+        complain(error)
+        raise SystemExit(_NO_APP) from None
+    stop_time = StopTime(plan.graceful_seconds)
+    stop_time.end_with_child()
+    graceful.install(stop_time.left)
+    stalled.watch(plan.port)
+    app_signals.hand_over(functools.partial(_restore, servers, stop_time))
     report.print_ready(plan)
     if plan.worker == 1:
         report.print_per_worker(plan, app.app)
     return app
+
+
+def _restore(servers: dict[int, Any], stop_time: StopTime, then: Callable[[int], None]) -> None:
+    """Set uvicorn's handlers again, between the start of the time limit and `then`."""
+
+    def around(handler: Callable[..., Any]) -> Callable[..., None]:
+        def handle(number: int, frame: Any) -> None:
+            stop_time.begin()
+            handler(number, frame)
+            then(number)
+
+        return handle
+
+    for number, handler in servers.items():
+        signal.signal(number, around(handler) if callable(handler) else handler)
 
 
 class _Config(uvicorn.Config):
@@ -137,6 +167,24 @@ class _Supervisor(Multiprocess):
         # Processes that uvicorn starts later get the configuration as it is at that time.
         plan = dataclasses.replace(self.plan, **changes)
         self.config.app = functools.partial(_make, plan)
+
+    def terminate_all(self) -> None:
+        """Stop listening here, and stop the workers.
+
+        While this process listens, connections wait in a queue that nobody empties.
+        """
+        for one in self.sockets:
+            one.close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        """Wait for the workers, and kill those that do not end in time."""
+        until = time.monotonic() + numbers.kill_after(self.plan.graceful_seconds)
+        for one in self.processes:
+            one.process.join(max(0.0, until - time.monotonic()))
+            if one.process.exitcode is None:
+                one.process.kill()
+        super().join_all()
 
     def keep_subprocess_alive(self) -> None:
         """Restart dead workers, unless a worker ended because its app cannot be loaded."""

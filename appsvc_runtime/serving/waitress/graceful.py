@@ -7,6 +7,7 @@ platform.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,20 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, Task, WSGITask
 
+from .. import defaults
+from .dispatcher import Dispatcher
+
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["GracefulServer"]
 
-# How long an idle connection stays open after the stop. Its client may be sending a request
-# already; the request is not dropped, and the response has `Connection: close`.
-LINGER_SECONDS = 1.0
 _TICK_SECONDS = 0.05
+# A thread that has waited for so long for a client is replaced.
+_PATIENCE_SECONDS = 0.1
 _HOST_LINE = re.compile(rb"\nhost:", re.IGNORECASE)
 
 
@@ -102,6 +106,20 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         """Whether a request is being received or handled, or a response is being sent."""
         return bool(self.requests or self.total_outbufs_len or self.request is not None)
 
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Wait until the client has read enough, as waitress does; see `Dispatcher`."""
+        most = self.adj.outbuf_high_watermark
+        if self.total_outbufs_len <= most:
+            return
+        with self.outbuf_lock, contextlib.ExitStack() as away:
+            failed = self._flush_exception(self._flush_some, do_close=False)[1]
+            patience: float | None = _PATIENCE_SECONDS
+            while self.connected and (failed or self.total_outbufs_len > most):
+                self.server.pull_trigger()
+                if not self.outbuf_lock.wait(patience) and patience is not None:
+                    away.enter_context(self.server.task_dispatcher.wait_for_client())
+                    patience = None
+
 
 class GracefulServer:
     """One listening socket, served by waitress until `stop` is called.
@@ -113,7 +131,10 @@ class GracefulServer:
     def __init__(
         self, app: WSGIApplication, bound: socket.socket, settings: dict[str, Any]
     ) -> None:
-        self._server = waitress.create_server(app, sockets=[bound], **settings)
+        self._threads = Dispatcher(settings["threads"], settings["connection_limit"])
+        self._server = waitress.create_server(
+            app, sockets=[bound], _dispatcher=self._threads, **settings
+        )
         self._server.stopping = False
         self._server.channel_class = _Channel
 
@@ -128,8 +149,8 @@ class GracefulServer:
         # Wakes the loop. A signal alone does not, as Python resumes `select` after it.
         self._server.pull_trigger()
 
-    def run(self, graceful_timeout: float) -> int:
-        """Serve until `stop`, then for `graceful_timeout` seconds at most.
+    def run(self, seconds_left: Callable[[], float]) -> int:
+        """Serve until `stop`, then until `seconds_left` returns 0 at most.
 
         Return the number of requests that were still running then and were cut off.
         """
@@ -137,15 +158,16 @@ class GracefulServer:
             self._turn(1.0)
         self._stop_listening()
         started = time.monotonic()
-        while (elapsed := time.monotonic() - started) < graceful_timeout:
+        while seconds_left() > 0:
+            lingered = time.monotonic() - started >= defaults.LINGER_SECONDS
             for channel in self._channels():
-                if elapsed >= LINGER_SECONDS and not channel.at_work:
+                if lingered and not channel.at_work:
                     channel.will_close = True
             if not self._channels():
                 break
             self._turn(_TICK_SECONDS)
         cut = sum(channel.at_work for channel in self._channels())
-        self._server.task_dispatcher.set_thread_count(0)  # without waiting: their time is over
+        self._threads.end()  # without waiting: their time is over
         wasyncore.close_all(self._server._map, ignore_all=True)
         return cut
 

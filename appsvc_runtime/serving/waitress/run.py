@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,9 @@ import click
 from ...apps import faults, load
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, process_end, report
+from .. import defaults, handover, report, stalled
+from ..app_signals import AppSignals
+from ..stop_time import StopTime
 from .graceful import GracefulServer
 
 if TYPE_CHECKING:
@@ -26,29 +28,29 @@ def run(plan: LaunchPlan) -> int:
     # at once. The server listens only when the app is loaded, so that no client connects to a
     # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
-    # A stop while the app is imported need not wait: no client is being served yet.
-    signals.on_stop_signal(lambda: os._exit(0))
+    app_signals = AppSignals()
     with handover.access_lines(plan):
         served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port
         raise sockets.port_error(plan.address, plan.port, error) from None
-    ending = process_end.Ending(*process_end.beyond(plan.graceful_seconds))
+    stop_time = StopTime(plan.graceful_seconds)
 
     def stop() -> None:
-        ending.begin()
+        stop_time.begin()
         server.stop()
 
-    signals.on_stop_signal(drain.delay(stop))
+    app_signals.hand_over(functools.partial(signals.on_stop_signal, drain.delay(stop)))
     # Waitress warns about every request that waits for a thread, under load about every request.
     queue_log = logging.getLogger("waitress.queue")
     if queue_log.level == logging.NOTSET:
         queue_log.setLevel(logging.ERROR)
+    stalled.watch(server.port)
     access_log.show()
     report.print_serving(plan, server.port)
-    seconds = plan.graceful_seconds
-    cut = server.run(seconds)
+    cut = server.run(stop_time.left)
     if cut:
+        seconds = plan.graceful_seconds
         click.echo(f"Stopped after {seconds} s; {cut} requests were still running.", err=True)
-    return ending.finish(0)
+    return stop_time.end(0)
