@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["APPS", "WORK", "write_pair", "write_site"]
+__all__ = ["APPS", "WORK", "write_pair", "write_site", "write_stallable"]
 
 # A POST reads its body before anything else, as a form or an API does. A client that stalls
 # half way through a body then holds all resources that the server assigns to one request.
@@ -25,6 +25,11 @@ def hello():
         request.get_data()
     time.sleep({wait!r})
     return "hello, world"
+
+
+@app.route("/big")
+def big():
+    return app.response_class((b"x" * 65536 for _ in range(256)), mimetype="text/plain")
 """
 
 APPS: dict[str, float] = {"fast": 0.0, "waits 50 ms": 0.05}
@@ -91,4 +96,37 @@ def write_pair(root: Path, name: str) -> Path:
         ("app.py", "asgi_app.py"), (_FLASK, _STARLETTE), WORK[name], strict=True
     ):
         (folder / file).write_text(source.format(work=work or "pass"), encoding="utf-8")
+    return folder
+
+
+_STALLABLE = """\
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+
+async def hello(request):
+    await request.body()
+    return PlainTextResponse("hello, world")
+
+
+async def big(request):
+    async def pieces():
+        for _ in range(256):
+            yield b"x" * 65536
+
+    return StreamingResponse(pieces())
+
+
+app = Starlette(routes=[Route("/", hello, methods=["GET", "POST"]), Route("/big", big)])
+"""
+
+
+def write_stallable(root: Path) -> Path:
+    """Write ``app.py`` (Flask) and ``asgi_app.py`` (Starlette), which read bodies and send much.
+
+    Return their folder, below ``root``.
+    """
+    folder = write_site(root, "fast")
+    (folder / "asgi_app.py").write_text(_STALLABLE, encoding="utf-8")
     return folder

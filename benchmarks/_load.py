@@ -30,8 +30,11 @@ STALLS: dict[str, bytes] = {
     "idle": b"",
     "half a header": b"GET / HTTP/1.1\r\nHost: loc",
     "half a body": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n0123456789",
+    "reads nothing": b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
-"""What a stalled connection has sent before it falls silent."""
+"""What a stalled connection has sent before it falls silent; it also reads nothing any more."""
+# Small, as that of a client behind a slow network: the response does not fit into it.
+_STALLED_BUFFER = 4096
 
 
 @dataclass(frozen=True)
@@ -161,10 +164,13 @@ def stalled(port: int, kind: str, count: int) -> Iterator[None]:
     """Hold ``count`` connections open that have sent ``STALLS[kind]`` and send no more."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            client = stack.enter_context(socket.create_connection((HOST, port), 5))
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _STALLED_BUFFER)
+            client.settimeout(5)
+            client.connect((HOST, port))
             client.sendall(STALLS[kind])
-        # Nothing visible shows that the server has accepted them all; this is ample for 100.
-        time.sleep(0.5)
+        # Nothing visible shows that the server has accepted them all; this is ample for 300.
+        time.sleep(1)
         yield
 
 

@@ -14,13 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.child import Child
 
-__all__ = ["HOST", "Server", "ServerFailedError", "Side", "pinned", "running"]
+__all__ = [
+    "HOST",
+    "Server",
+    "ServerFailedError",
+    "Side",
+    "pinned",
+    "platform_side",
+    "running",
+    "serve_side",
+]
 
 HOST = "127.0.0.1"
 START_DEADLINE = 20.0
@@ -35,7 +44,10 @@ class ServerFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Side:
-    """One command line; ``{python}``, ``{port}`` and ``{dir}`` in it are replaced."""
+    """One command line; ``{python}``, ``{port}``, ``{dir}`` and ``{workers}`` in it are replaced.
+
+    ``{workers}`` is the number that the platform starts for a detected app: 2N+1 for N cores.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -52,12 +64,35 @@ class Side:
             raise ValueError(f"{text!r} is not NAME=COMMAND")
         return cls(name.strip(), argv)
 
-    def command(self, port: int, folder: Path) -> list[str]:
-        values = {"{python}": sys.executable, "{port}": str(port), "{dir}": str(folder)}
+    def command(self, port: int, folder: Path, cores: int | None = None) -> list[str]:
+        workers = 2 * (cores or len(os.sched_getaffinity(0))) + 1
+        values = {
+            "{python}": sys.executable,
+            "{port}": str(port),
+            "{dir}": str(folder),
+            "{workers}": str(workers),
+        }
         words = list(self.argv)
         for placeholder, value in values.items():
             words = [word.replace(placeholder, value) for word in words]
         return words
+
+
+def platform_side(name: str, app: str, worker_class: str = "") -> Side:
+    """Return what the platform runs by itself for a detected app, with its image's arguments."""
+    chosen = f" -k {worker_class}" if worker_class else ""
+    return Side.parse(
+        f"{name}={{python}} -m gunicorn{chosen} --workers {{workers}} --timeout 600 "
+        f"--access-logfile - --error-logfile - --bind {HOST}:{{port}} {app}"
+    )
+
+
+def serve_side(name: str, app: str, row: str) -> Side:
+    """Return ``appsvc serve`` with the server of ``row``, and no other option."""
+    return Side.parse(
+        f"{name}={{python}} -m appsvc_runtime serve {app} --site {{dir}} --host {HOST} "
+        f"--port {{port}} --server {row}"
+    )
 
 
 @dataclass(frozen=True)
@@ -91,13 +126,13 @@ def pinned(cores: Iterable[int] | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running(side: Side, folder: Path, cores: Iterable[int] | None = None) -> Iterator[Server]:
+def running(side: Side, folder: Path, cores: Collection[int] | None = None) -> Iterator[Server]:
     """Run ``side`` until it responds, yield it, end it. ServerFailedError has its log."""
     port = _free_port()
     with tempfile.TemporaryFile() as log:
         with pinned(cores):
             process = Child(
-                side.command(port, folder),
+                side.command(port, folder, len(set(cores)) if cores else None),
                 cwd=folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,

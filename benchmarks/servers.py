@@ -1,8 +1,9 @@
 """Compare the rows of ``appsvc_runtime.serving.servers``: ``python -m benchmarks.servers``.
 
-The first side of each group is what the platform runs by itself (its image's own options, one
-synchronous worker, or uvicorn's worker for an ASGI app); every other side is a ratio to it. All
-sides take turns in every round, each on a server started for it, and medians are printed.
+The first side of each group is what the platform runs by itself for a detected app: its image's own
+options and 2N+1 workers for N cores, synchronous ones, or uvicorn's for an ASGI app. Every other
+side is a ratio to it. All sides take turns in every round, each on a server started for it, and
+medians are printed.
 
   fast            a Flask (WSGI) or Starlette (ASGI) app that responds at once
   waits 50 ms     as for a database
@@ -29,27 +30,16 @@ from typing import Any
 from ._apps import WORK, write_pair
 from ._load import client_name, drain, load
 from ._plot import draw
-from ._sides import ServerFailedError, Side, running
+from ._sides import ServerFailedError, Side, platform_side, running, serve_side
 
-_OURS = "{python} -m appsvc_runtime serve APP --site {dir} --host 127.0.0.1 --port {port} --server"
-_THEIRS = "--timeout 600 --access-logfile - --error-logfile - --bind 127.0.0.1:{port}"
 _GROUPS: dict[str, list[Side]] = {
     "WSGI": [
-        Side.parse(f"platform's default={{python}} -m gunicorn {_THEIRS} app:app"),
-        *(
-            Side.parse(f"{row}={_OURS.replace('APP', 'app:app')} {row}")
-            for row in ("gunicorn", "waitress", "granian")
-        ),
+        platform_side("platform's default", "app:app"),
+        *(serve_side(row, "app:app", row) for row in ("gunicorn", "waitress", "granian")),
     ],
     "ASGI": [
-        Side.parse(
-            "platform's default, ASGI={python} -m gunicorn -k uvicorn_worker.UvicornWorker "
-            f"{_THEIRS} asgi_app:app"
-        ),
-        *(
-            Side.parse(f"{row}, ASGI={_OURS.replace('APP', 'asgi_app:app')} {row}")
-            for row in ("uvicorn", "granian")
-        ),
+        platform_side("platform's default, ASGI", "asgi_app:app", "uvicorn_worker.UvicornWorker"),
+        *(serve_side(f"{row}, ASGI", "asgi_app:app", row) for row in ("uvicorn", "granian")),
     ],
 }
 _PACKAGES = ("gunicorn", "waitress", "granian", "uvicorn", "flask", "starlette")
