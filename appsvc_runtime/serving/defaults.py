@@ -49,6 +49,20 @@ WAITRESS_THREADS = 64
 # For each worker; started as requests wait. 256 clients of an app that waits 50 ms need at least
 # 205 threads.
 GRANIAN_THREADS = 128
+# A client is cut if it has sent less than so many bytes of a request in so many seconds: half of 1
+# KB/s, so that one that moves 1 KB/s with pauses is never cut.
+STALL_SECONDS = 30.0
+STALL_BYTES = 15_000
+# A client is cut if its system has taken nothing of a response for so long. A system with a buffer
+# of 128 KB reports that the client has read from it only when half of it is free.
+WRITE_STALL_SECONDS = 300.0
+# A body of this length is read before the app is called, so that a slow client holds no thread; of
+# a longer one so much, and the rest as the app reads it. A worker keeps no more than BODIES_BYTES
+# of bodies that are not complete.
+BODY_BYTES = 1 << 20
+BODIES_BYTES = 1 << 26
+# When a server stops, idle connections stay open for so long: a client may be sending.
+LINGER_SECONDS = 1.0
 BACKLOG = 2_048
 GRACEFUL_SECONDS = 10
 
@@ -62,6 +76,7 @@ def gunicorn_settings(plan: LaunchPlan) -> dict[str, Any]:
         "timeout": names.GUNICORN_TIMEOUT,
         "graceful_timeout": plan.graceful_seconds,
         "keepalive": KEEPALIVE_SECONDS,
+        "worker_connections": sockets.max_connections(),
         # The heartbeat file of a worker on a slow disk can stop the worker for longer than its
         # own timeout.
         "worker_tmp_dir": process.memory_folder(),

@@ -27,6 +27,8 @@ def name() -> str:
     """Return the worker class for the installed release, as the value of gunicorn's setting."""
     if not hasattr(ThreadWorker, "set_accept_enabled"):
         return "gthread"
+    if _LINGERS:
+        return f"{__package__}.event_worker.EventWorker"
     return f"{__name__}.{AppServiceWorker.__name__}"
 
 
