@@ -57,10 +57,10 @@ STALL_BYTES = 15_000
 # of 128 KB reports that the client has read from it only when half of it is free.
 WRITE_STALL_SECONDS = 300.0
 # A body of this length is read before the app is called, so that a slow client holds no thread; of
-# a longer one so much, and the rest as the app reads it. A worker keeps no more than BODIES_BYTES
-# of bodies that are not complete.
+# a longer one so much, and the rest as the app reads it. A worker keeps about UNFINISHED_BYTES of
+# requests that are not complete.
 BODY_BYTES = 1 << 20
-BODIES_BYTES = 1 << 26
+UNFINISHED_BYTES = 1 << 26
 # When a server stops, idle connections stay open for so long: a client may be sending.
 LINGER_SECONDS = 1.0
 BACKLOG = 2_048
@@ -76,7 +76,6 @@ def gunicorn_settings(plan: LaunchPlan) -> dict[str, Any]:
         "timeout": names.GUNICORN_TIMEOUT,
         "graceful_timeout": plan.graceful_seconds,
         "keepalive": KEEPALIVE_SECONDS,
-        "worker_connections": sockets.max_connections(),
         # The heartbeat file of a worker on a slow disk can stop the worker for longer than its
         # own timeout.
         "worker_tmp_dir": process.memory_folder(),

@@ -95,9 +95,10 @@ class ClientSocket(socket.socket):
         return sent
 
     def receive(self, most: int) -> bytes:
-        """Return the next bytes of a body, b"" at its end, waiting for them.
+        """Return the next bytes of a body, waiting for them.
 
-        Raises ClientStalledError for a client that sends less than `read_bytes` in `read_seconds`.
+        Raises ClientStalledError for a client that sends less than `read_bytes` in `read_seconds`,
+        and ConnectionResetError for one that sends no more.
         """
         while True:
             try:
@@ -107,6 +108,8 @@ class ClientSocket(socket.socket):
                 continue
             except OSError as error:
                 self._fail(error)
+            if not data:
+                self._fail(ConnectionResetError(errno.ECONNRESET, "the request is not complete"))
             self._received += len(data)
             return data
 

@@ -1,7 +1,8 @@
 """The state of one connection, shared by the worker's loop and the thread that runs the app.
 
-While `is_busy`, a thread has the connection: the loop only adds to what was received. All changes of
-`is_busy` and what is looked at after them are in the order that loses no event between the two.
+While `is_busy`, a thread has the connection, and the loop only adds to what was received. A thread
+clears `is_busy` before it looks at what came meanwhile, and the loop notes what came before it
+looks at `is_busy`: so one of the two goes on.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ class Connection:
         self.server = server
         self.incoming = Incoming(worker.cfg, client)
         self.deadline = time.monotonic() + worker.cfg.keepalive
+        self.buffered = 0  # bytes of a request that is not complete, as the worker counts them
         self.moved = 0  # bytes since the loop looked at it last
         self.is_busy = False
+        self.is_upgraded = False  # the app may make a WebSocket of it
         self.is_receiving = False  # a part of a request is there
         self.is_kept = True  # another request may follow
         self.is_ending = False  # the response is sent; the client's last bytes are thrown away

@@ -16,9 +16,11 @@ from typing import Any
 
 from gunicorn.http.errors import NoMoreData
 
+from ...system import sockets
 from .. import defaults
 from .connection import Connection
 from .response import ResponseBrokenError, respond
+from .shares import Shares
 from .threads import Threads
 from .worker import AppServiceWorker
 
@@ -27,6 +29,10 @@ __all__ = ["EventWorker"]
 _PIECE = 1 << 18
 _TICK_SECONDS = 1.0
 _STOPPING_TICK_SECONDS = 0.1
+# How long a connection is left to workers that have fewer, and how many are accepted when they have
+# not come for it: one may be busy.
+_PAUSE_SECONDS = 0.01
+_AT_ONCE = 16
 # What is read ahead of a request that waits for its turn; the rest stays in the system's buffer.
 _AHEAD = 1 << 16
 # A client that sends on is heard out for as long and as much, or the system would throw away the
@@ -39,6 +45,10 @@ _GONE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED, errno.EINTR)
 class EventWorker(AppServiceWorker):
     """A threaded worker whose loop reads requests, and their bodies up to a limit."""
 
+    alive: bool
+    worker_connections: int
+    _shares: Shares
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Return the worker, or one with gunicorn's own loop for TLS and other protocols."""
         cfg = args[5] if len(args) > 5 else kwargs["cfg"]
@@ -50,8 +60,14 @@ class EventWorker(AppServiceWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.worker_connections == self.cfg.settings["worker_connections"].default:
+            self.worker_connections = sockets.max_connections()  # one that is idle costs little
         self._connections: set[Connection] = set()
-        self._buffered = 0  # bytes of bodies that are not complete
+        if not hasattr(EventWorker, "_shares"):  # in the master, before it forks
+            EventWorker._shares = Shares()
+        self._pause_ends = 0.0  # while another worker may accept
+        self._taken_at_once = 0
+        self._buffered = 0  # bytes of requests that are not complete
         self._last_tick = 0.0
         self._stops_at = 0.0
 
@@ -64,9 +80,11 @@ class EventWorker(AppServiceWorker):
         self.poller.register(
             self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks
         )
+        self._shares.write(self.age, 0)
         self.set_accept_enabled(True)
         while self.alive:
             self._turn(_TICK_SECONDS)
+        self._shares.leave(self.age)
         self._stops_at = time.monotonic() + self.cfg.graceful_timeout
         self.set_accept_enabled(False)
         while self._connections and time.monotonic() < self._stops_at:
@@ -76,36 +94,49 @@ class EventWorker(AppServiceWorker):
 
     def _turn(self, seconds: float) -> None:
         """Wait for events and handle them; look at the clock once in so many seconds."""
-        for key, _ in self.poller.select(seconds):
+        for key, _ in self.poller.select(_PAUSE_SECONDS if self._pause_ends else seconds):
             key.data(key.fileobj)
         now = time.monotonic()
+        if self._pause_ends and now >= self._pause_ends:
+            self._pause_ends = 0.0
+            self._taken_at_once = _AT_ONCE
+            self.set_accept_enabled(self.alive and self.nr_conns < self.worker_connections)
         if now < self._last_tick + seconds:
             return
         self._last_tick = now
         self.notify()
-        if not self.is_parent_alive():
+        if self.alive and not self.is_parent_alive():
             self.alive = False
         for connection in list(self._connections):
             if connection.is_over(now):
                 self._close(connection)
             elif not self.alive and connection.is_idle:
                 connection.deadline = min(connection.deadline, now + defaults.LINGER_SECONDS)
-        if self.alive:
+        self._shares.write(self.age, self.nr_conns)
+        if self.alive and not self._pause_ends:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
 
     def accept(self, listener: Any) -> None:
-        """Accept one connection, so that other workers get their share of them."""
+        """Accept one connection, or leave it to another worker that has fewer, for a moment."""
+        if self._taken_at_once:
+            self._taken_at_once -= 1
+        elif self.alive and self._shares.has_fewer(self.nr_conns):
+            self._pause_ends = time.monotonic() + _PAUSE_SECONDS
+            self.set_accept_enabled(False)
+            return
         try:
             client_socket, client = listener.accept()
         except OSError as error:
             if error.errno in _GONE:
                 return
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if self.alive:
                 self.set_accept_enabled(False)  # until the next tick
-                return
-            raise
+            return
         connection = Connection(client_socket, client, listener.getsockname(), self)
         self.nr_conns += 1
+        self._shares.set(self.age, self.nr_conns)
         self._connections.add(connection)
         connection.read(self.poller, self._readable)
         if self.alive and self.nr_conns >= self.worker_connections:
@@ -139,8 +170,7 @@ class EventWorker(AppServiceWorker):
     def _advance(self, connection: Connection) -> None:
         """Pass a request on to a thread if it is there."""
         incoming = connection.incoming
-        most = defaults.BODY_BYTES if self._buffered < defaults.BODIES_BYTES else 0
-        before = len(incoming.data)
+        most = defaults.BODY_BYTES if self._buffered < defaults.UNFINISHED_BYTES else 0
         try:
             is_there = incoming.advance(most)
         except Exception as error:
@@ -149,31 +179,43 @@ class EventWorker(AppServiceWorker):
         if not is_there:
             self._await_more(connection)
             return
+        self._count_buffered(connection, 0)
         connection.is_receiving = False
         connection.is_busy = True
-        if not incoming.is_whole or any(name == "UPGRADE" for name, _ in incoming.request.headers):
+        connection.is_upgraded = _wants_websocket(incoming.request)
+        if connection.is_upgraded:  # the app reads from the socket itself
+            connection.stop_reading(self.poller)
+            connection.sock.setblocking(True)
+        elif not incoming.is_whole:
             connection.stop_reading(self.poller)
             incoming.stream(connection.sock.receive)
         self.tpool.put(connection)
 
     def _await_more(self, connection: Connection) -> None:
-        request = connection.incoming.request
-        if connection.at_end:
+        incoming = connection.incoming
+        self._count_buffered(connection, len(incoming.data))
+        is_full = incoming.request is None and self._buffered > defaults.UNFINISHED_BYTES
+        if connection.at_end or (is_full and len(incoming.data) > _AHEAD):
             self._close(connection)
-        elif not connection.is_receiving:
+            return
+        if not connection.is_receiving:
             connection.is_receiving, connection.moved = True, 0
             connection.deadline = time.monotonic() + defaults.STALL_SECONDS
-        if request is not None and request._expected_100_continue:
-            request._expected_100_continue = False
+        if incoming.request is not None and incoming.request._expected_100_continue:
+            incoming.request._expected_100_continue = False
             connection.sock.send_now(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _count_buffered(self, connection: Connection, count: int) -> None:
+        self._buffered += count - connection.buffered
+        connection.buffered = count
 
     def _handle(self, connection: Connection) -> None:
         """Run the app for a request, in a thread, and give the connection back to the loop."""
         incoming, sock = connection.incoming, connection.sock
         is_kept = False
         try:
-            is_kept = respond(self, incoming.request, sock, connection.client, connection.server)
-            is_kept = is_kept and incoming.finish(wait=self.alive)
+            is_kept = respond(self, connection)
+            is_kept = is_kept and not connection.is_upgraded and incoming.finish()
         except (NoMoreData, ResponseBrokenError):
             self.log.debug("The request or its response was broken off.")
         except BaseException as error:
@@ -212,7 +254,7 @@ class EventWorker(AppServiceWorker):
         request = connection.incoming.request
         self.handle_error(request, _Hasty(connection.sock), connection.client, error)
 
-    def is_last_request(self) -> bool:
+    def count_request(self) -> bool:
         """Count a request; return whether its connection is to be closed after it."""
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
@@ -236,8 +278,10 @@ class EventWorker(AppServiceWorker):
 
     def _close(self, connection: Connection) -> None:
         connection.stop_reading(self.poller)
+        self._count_buffered(connection, 0)
         self._connections.discard(connection)
         self.nr_conns -= 1
+        self._shares.set(self.age, self.nr_conns)
         with contextlib.suppress(OSError):
             connection.sock.close()
 
@@ -251,6 +295,12 @@ class _Hasty:
     def gettimeout(self) -> float:
         """Return that the socket does not block; gunicorn calls this."""
         return 0.0
+
+
+def _wants_websocket(request: Any) -> bool:
+    return any(
+        name == "UPGRADE" and value.lower() == "websocket" for name, value in request.headers
+    )
 
 
 def _nothing() -> None:

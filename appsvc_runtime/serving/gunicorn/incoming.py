@@ -22,6 +22,8 @@ __all__ = ["Incoming"]
 _END = b"\r\n\r\n"
 # A line with the size of a chunk is shorter; gunicorn refuses one that is not.
 _LONGEST_SIZE_LINE = 8_192
+# So much of a long body that the app does not read is read for the sake of the next request.
+_SKIPPED = 65_536
 
 
 class _NeedsMoreError(Exception):
@@ -39,21 +41,24 @@ class _Source(Unreader):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.fed = b""
+        self._fed: list[bytes] = []
+
+    def feed(self, *pieces: bytes) -> None:
+        """Provide these bytes."""
+        self._fed = [piece for piece in pieces if piece]
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return the next bytes; gunicorn's parser calls this."""
-        if self.fed:
-            fed, self.fed = self.fed, b""
-            return fed
+        if self._fed:
+            return self._fed.pop(0)
         if self.receive is None:
             raise _NeedsMoreError
         return self.receive(size_hint or 0)
 
     def take_rest(self) -> bytes:
         """Return all bytes that the parser has not used, and forget them."""
-        rest: bytes = self.take_buffered() + self.fed
-        self.fed = b""
+        rest: bytes = self.take_buffered() + b"".join(self._fed)
+        self._fed = []
         return rest
 
 
@@ -83,7 +88,7 @@ class Incoming:
         end, self.is_whole = self._find_body()
         if not self.is_whole and end < most:
             return False
-        self._source.fed = bytes(self.data[:end])
+        self._source.feed(bytes(self.data[:end]))
         del self.data[:end]
         return True
 
@@ -91,16 +96,11 @@ class Incoming:
         """Read the rest of the body with `receive`, while the app runs."""
         self._source.receive = receive
 
-    def finish(self, *, wait: bool) -> bool:
-        """Skip what the app has not read of the body; return whether another request may follow.
-
-        `wait` for a little that the client may still be sending.
-        """
-        if self._source.receive is not None and not wait:
-            return False
+    def finish(self) -> bool:
+        """Skip what the app has not read of the body; return whether another request may follow."""
         try:
-            is_read = bool(self._parser.finish_body(max_bytes=None if self.is_whole else 65_536))
-        except (OSError, _NeedsMoreError):
+            is_read = bool(self._parser.finish_body(max_bytes=None if self.is_whole else _SKIPPED))
+        except Exception:  # malformed, broken off, too slow: the next request cannot be found
             return False
         self._source.receive = None
         rest = self._source.take_rest()
@@ -117,7 +117,8 @@ class Incoming:
         if found < 0 and not self._may_be_refused():
             return False
         head = bytes(data if found < 0 else data[: found + len(_END)])
-        self._source.fed = head
+        # The parser looks at the length of a head without an end when it has read once more.
+        self._source.feed(head[:-1], head[-1:])
         try:
             request = next(self._parser)
         except _NeedsMoreError:
@@ -140,7 +141,7 @@ class Incoming:
             return True
         if len(data) <= max(self._next_try, self._cfg.limit_request_line + 2):
             return False
-        self._next_try = 2 * len(data)
+        self._next_try = 2 * len(data)  # so that a head is not read again and again
         return True
 
     def _find_body(self) -> tuple[int, bool]:
@@ -168,6 +169,8 @@ class _Chunks:
         while not self._in_trailer:
             if self._at > len(data):
                 return None
+            if self._at and data[self._at - 2 : self._at] != b"\r\n":
+                return len(data)
             stop = data.find(b"\r\n", self._at, self._at + _LONGEST_SIZE_LINE)
             if stop < 0:
                 is_line = len(data) - self._at < _LONGEST_SIZE_LINE

@@ -12,7 +12,7 @@ from gunicorn import util
 from gunicorn.http import wsgi
 
 if TYPE_CHECKING:
-    from .client_socket import ClientSocket
+    from .connection import Connection
 
 __all__ = ["ResponseBrokenError", "respond"]
 
@@ -24,6 +24,7 @@ class ResponseBrokenError(Exception):
 class _Response(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response, whose head is sent with the first piece of the body."""
 
+    headers_sent: bool
     _head = b""
 
     def send_headers(self) -> None:
@@ -67,21 +68,21 @@ class _Response(wsgi.Response):  # type: ignore[misc]
             self.sock.sendall(head)
 
 
-def respond(worker: Any, request: Any, sock: ClientSocket, client: Any, server: Any) -> bool:
+def respond(worker: Any, connection: Connection) -> bool:
     """Call the app and send its response; return whether the connection may be kept.
 
     What the app raises before anything is sent is raised; later it becomes a ResponseBrokenError.
     """
-    cfg = worker.cfg
+    cfg, request, sock = worker.cfg, connection.incoming.request, connection.sock
     response, environ = None, {}
     try:
         cfg.pre_request(worker, request)
         began = datetime.now()
         response, environ = wsgi.create(
-            request, sock, client, server, cfg, response_class=_Response
+            request, sock, connection.client, connection.server, cfg, response_class=_Response
         )
         environ["wsgi.multithread"] = True
-        if worker.is_last_request():
+        if worker.count_request() or connection.is_upgraded:
             response.force_close()
         try:
             body = worker.wsgi(environ, response.start_response)

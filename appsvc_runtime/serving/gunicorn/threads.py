@@ -6,6 +6,7 @@ Must not know gunicorn, HTTP or sockets.
 from __future__ import annotations
 
 import contextlib
+import resource
 import threading
 import time
 from collections import deque
@@ -19,17 +20,18 @@ __all__ = ["Threads"]
 # How many run at first, and how many are added at a time. More threads than needed only take the
 # interpreter's lock from each other: with 128, the slowest of a hundred responses of a fast app
 # took 62 ms at 64 connections.
-_FIRST = 4
+_FIRST = 2
 _AT_ONCE = 16
-# The interval of checks for waiting requests; how many checks in a row must find some (the system
-# may not run the process for a moment); how long a request may wait; and the part of a core in use
-# above which more threads would only wait for each other, or fewer do as much.
-_LOOK_SECONDS = 0.01
-_LONGEST_LOOK = 0.08
-_LOOKS = 3
+# The interval of checks for waiting requests, in which the system lets every process run; how many
+# checks in a row must find some; how long a request may wait.
+_LOOK_SECONDS = 0.03
+_LONGEST_LOOK = 0.12
+_LOOKS = 2
 _PATIENCE_SECONDS = 0.005
-_BUSY = 0.5
-_SATURATED = 0.9
+# The part of a core in use above which more threads would only wait for each other, and fewer do as
+# much; and the same if the system has given the processor to other processes meanwhile.
+_BUSY = 0.85
+_BUSY_AND_PREEMPTED = 0.4
 # Threads that wait for a client do not count, as the app does not run in them; up to this number.
 _MOST_WAITING = 1_000
 
@@ -93,9 +95,7 @@ class Threads:
     def _start(self) -> bool:
         self._count += 1
         try:
-            threading.Thread(
-                target=self._work, name=f"request-{self._count}", daemon=True
-            ).start()
+            threading.Thread(target=self._work, name=f"request-{self._count}", daemon=True).start()
         except RuntimeError:  # the system allows no more threads: keep the existing ones
             with self._lock:
                 self._active -= 1
@@ -151,13 +151,21 @@ class Threads:
 
     def _look(self, seconds: float) -> bool:
         """Return whether jobs wait for a thread, observed for a moment."""
-        taken, used, began = self._taken, time.process_time(), time.monotonic()
+        taken, used, began = self._taken, _use(), time.monotonic()
         time.sleep(seconds)
         taken = self._taken - taken
         passed = time.monotonic() - began
-        load = (time.process_time() - used) / passed
-        if taken and load > _SATURATED and self._limit > self._first:
+        now_used = _use()
+        load = (now_used[0] - used[0]) / passed
+        is_preempted = now_used[1] > used[1]
+        if taken and load > (_BUSY_AND_PREEMPTED if is_preempted else _BUSY):
             self._limit = max(self._first, self._limit - self._limit // 8)
-        slow = len(self._jobs) * passed > taken * _PATIENCE_SECONDS
+            return False
         # If no job was taken at all, all threads may have long ones.
-        return slow and not (load > _BUSY and taken)
+        return len(self._jobs) * passed > taken * _PATIENCE_SECONDS
+
+
+def _use() -> tuple[float, int]:
+    """Return this process's time of the processor, and how often it was taken away from it."""
+    use = resource.getrusage(resource.RUSAGE_SELF)
+    return use.ru_utime + use.ru_stime, use.ru_nivcsw
