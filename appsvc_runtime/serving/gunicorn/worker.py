@@ -13,13 +13,16 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-__all__ = ["AppServiceWorker", "name"]
+from .. import defaults
+
+__all__ = ["READS_IN_LOOP", "AppServiceWorker", "name"]
 
 # From 27 on gunicorn's own worker leaves idle connections open for a moment after a stop. Older
 # ones close a connection whose client may be sending, and wait as long for idle connections as for
 # requests.
 _LINGERS = hasattr(ThreadWorker, "_cap_keepalive")
-_LINGER_SECONDS = 1.0
+# It is these newer ones whose parser fits our own loop, `event_worker`.
+READS_IN_LOOP = _LINGERS
 _TICK_SECONDS = 0.1
 
 
@@ -27,6 +30,8 @@ def name() -> str:
     """Return the worker class for the installed release, as the value of gunicorn's setting."""
     if not hasattr(ThreadWorker, "set_accept_enabled"):
         return "gthread"
+    if READS_IN_LOOP:
+        return f"{__package__}.event_worker.EventWorker"
     return f"{__name__}.{AppServiceWorker.__name__}"
 
 
@@ -50,7 +55,7 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
                     self.accept(listener)
                 listener.close()
             if not _LINGERS:
-                last = time.monotonic() + _LINGER_SECONDS
+                last = time.monotonic() + defaults.LINGER_SECONDS
                 for conn in self.keepalived_conns:
                     conn.timeout = min(conn.timeout, last)
 
@@ -67,7 +72,7 @@ class AppServiceWorker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
             return
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + _LINGER_SECONDS
+        conn.timeout = time.monotonic() + defaults.LINGER_SECONDS
         self.keepalived_conns.append(conn)
         callback = functools.partial(self.on_client_socket_readable, conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, callback)

@@ -1,0 +1,123 @@
+"""The threads that run the app: order, number, and those that wait for a client."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
+pytest.importorskip("gunicorn")
+
+from appsvc_runtime.serving.gunicorn.threads import Threads  # noqa: E402
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+
+
+class Blocking:
+    """Jobs that run until `go_on` is set; counts those that run."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+        self.done: list[object] = []
+        self.go_on = threading.Event()
+        self.lock = threading.Lock()
+
+    def __call__(self, job: object) -> None:
+        """Run a job."""
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        self.go_on.wait(20)
+        with self.lock:
+            self.running -= 1
+            self.done.append(job)
+
+
+def test_jobs_run_in_their_order() -> None:
+    """One thread takes them as they came."""
+    done: list[int] = []
+    threads = Threads(done.append, 1)
+    for number in range(1_000):
+        threads.put(number)
+    wait_for(lambda: len(done) == 1_000, "not all were done")
+    assert done == list(range(1_000))
+
+
+@pytest.mark.parametrize("most", [1, 3, 40])
+def test_blocked_jobs_get_threads_up_to_the_limit(most: int) -> None:
+    """All of them run at a time, and never one more."""
+    blocking = Blocking()
+    threads = Threads(blocking, most)
+    for number in range(most + 20):
+        threads.put(number)
+    wait_for(lambda: blocking.running == most, f"only {blocking.running} run")
+    blocking.go_on.set()
+    wait_for(lambda: len(blocking.done) == most + 20, "not all were done")
+    assert blocking.most == most
+
+
+def test_jobs_that_wait_for_a_client_do_not_count() -> None:
+    """However many clients do not read, others are served."""
+    go_on = threading.Event()
+    waits, done = threading.Semaphore(0), []
+
+    def handle(job: str) -> None:
+        if job == "stalled":
+            with threads.waiting():
+                waits.release()
+                go_on.wait(20)
+        done.append(job)
+
+    threads = Threads(handle, 2)
+    for _ in range(50):
+        threads.put("stalled")
+    for _ in range(50):
+        assert waits.acquire(timeout=20)
+    threads.put("other")
+    wait_for(lambda: done == ["other"], "the other was not served")
+    go_on.set()
+    wait_for(lambda: len(done) == 51, "not all were done")
+
+
+def test_one_thread_stays_one() -> None:
+    """An app that is not made for threads does not run twice, not even while a client waits."""
+    blocking, go_on = Blocking(), threading.Event()
+    blocking.go_on = go_on
+
+    def handle(job: int) -> None:
+        with threads.waiting():
+            blocking(job)
+
+    threads = Threads(handle, 1)
+    for number in range(5):
+        threads.put(number)
+    wait_for(lambda: blocking.running == 1, "none runs")
+    go_on.set()
+    wait_for(lambda: len(blocking.done) == 5, "not all were done")
+    assert blocking.most == 1
+
+
+def test_a_system_without_threads_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The existing threads do the work."""
+    started = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("request-") and thread.name != "request-1":
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[int] = []
+    threads = Threads(done.append, 50)
+    for number in range(500):
+        threads.put(number)
+    wait_for(lambda: len(done) == 500, f"{len(done)} were done")
