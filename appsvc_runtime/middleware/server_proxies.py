@@ -26,6 +26,8 @@ _GUNICORN_WSGI = (
     "gunicorn.workers.sync",
     "gunicorn.workers.gthread",
     "gunicorn.workers.base_async",
+    # Our own worker for gunicorn, whose `self.cfg` is gunicorn's too.
+    "appsvc_runtime.serving.gunicorn.event_worker",
 )
 # From this release on gunicorn drops names with underscores by default.
 _DROPS_UNDERSCORES = (22,)
@@ -56,7 +58,7 @@ def describe(*, loopback: bool) -> str:
             if getattr(trusted, "always_trust", False) or any(a in trusted for a in front_ends):
                 return _UVICORN
             return ""
-        if module.startswith("gunicorn.workers."):
+        if module.startswith("gunicorn.workers.") or module in _GUNICORN_WSGI:
             if module == _GUNICORN_ASGI:
                 return ""
             return _describe_gunicorn(getattr(frame.f_locals.get("self"), "cfg", None), front_ends)
