@@ -1,4 +1,4 @@
-"""What this package adds to older releases of gunicorn, and the table of promises in the docs."""
+"""What this package adds to older releases of gunicorn."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from typing import Any
 import pytest
 from gunicorn.http.errors import InvalidHeader
 
-from appsvc_runtime.serving import advisories
 from appsvc_runtime.serving.gunicorn import older
-from appsvc_runtime.serving.servers import SERVERS
 from tests.middleware.test_principal import headers
-from tests.support import promises
-from tests.support.servers import ROOT, serving
+from tests.support.servers import serving
 from tests.support.wsgi import make_environ
 
 Body = Callable[[], Any]
@@ -167,36 +164,6 @@ def test_whether_there_are_access_lines(settings: dict[str, Any], enabled: bool)
         logger = Logger.__new__(Logger)  # its __init__ would open the syslog
         logger.cfg = config
         assert logger.access_log_enabled is enabled
-
-
-def test_the_table_of_promises_is_whole() -> None:
-    """Every cell has one of a few values, and every server has a column."""
-    for promise, cells in promises.PROMISES.items():
-        assert len(cells) == len(promises.COLUMNS), promise
-        assert all(cell.split(": ")[-1] in ("yes", "no", "by us", "one process") for cell in cells)
-    assert {name.split()[0] for name in promises.COLUMNS} == set(SERVERS)
-    for server in SERVERS:
-        assert promises.column(server, promises.release(server)) >= 0
-
-
-def test_the_table_knows_the_holes() -> None:
-    """Only columns whose first release has a known vulnerability have "no"."""
-    cells = promises.PROMISES["It has no security hole known to us"]
-    for name, cell in zip(promises.COLUMNS, cells, strict=True):
-        server, first = name.split()[:2]
-        holes = [
-            one for one in advisories.ADVISORIES
-            if one.package == server and advisories.release(first) < advisories.release(one.fixed)
-        ]  # fmt: skip
-        assert (cell == "no") is bool(holes), name
-
-
-def test_the_table_begins_with_the_lowest_release() -> None:
-    """The lower bounds in setup.cfg and the first columns are the same."""
-    text = (ROOT / "setup.cfg").read_text("utf-8")
-    assert f"gunicorn>={promises.COLUMNS[0].split()[1]};" in text
-    assert "waitress>=3.0.1\n" in text
-    assert "waitress 3.0.1" in promises.COLUMNS
 
 
 PLAIN = """\
