@@ -245,7 +245,10 @@ class _Resolver:
         """Return `app` if it can be a WSGI app, else raise AppLoadError."""
         refusal = self.inspect(kinds.refuse, app, self.location)
         if refusal is not None:
-            raise self.error(*refusal)
+            error = self.error(*refusal)
+            raise (
+                kinds.AsgiAppError(error.message, hint=error.hint) if kinds.is_asgi(app) else error
+            )
         return app  # type: ignore[no-any-return]
 
     def inspect(self, look: Callable[..., T], *values: Any) -> T:

@@ -11,7 +11,7 @@ from ..system.console import echo
 if TYPE_CHECKING:
     from .plan import LaunchPlan
 
-__all__ = ["print_ready", "print_serving", "print_warning"]
+__all__ = ["describe_change", "print_change", "print_ready", "print_serving", "print_warning"]
 
 
 def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
@@ -22,6 +22,16 @@ def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
     where = f" on http://{ports.with_port(plan.address, port)}" if port else ""
     took = f", ready{plan.elapsed()}" if ready else ""
     _print(f"Serving {plan.app} ({plan.reason}){where} with {plan.server}{took}.")
+
+
+def describe_change(plan: LaunchPlan, server: str) -> str:
+    """Return the sentence for an app that needs another server than the plan's."""
+    return f"The app {plan.app!r} is an ASGI app: {server} runs it in place of {plan.server}."
+
+
+def print_change(plan: LaunchPlan, server: str) -> None:
+    """Print that the app needs another server than the plan's."""
+    _print(describe_change(plan, server))
 
 
 def print_ready(plan: LaunchPlan) -> None:

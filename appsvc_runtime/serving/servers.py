@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from .launch import Launch
     from .plan import LaunchPlan
 
-__all__ = ["SERVERS", "OwnConfig", "Server", "choose"]
+__all__ = ["SERVERS", "OwnConfig", "Server", "choose", "for_asgi"]
 
 _WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", names.CUSTOM_WORKERS)
 _THREADS = ("APPSVC_THREADS", names.CUSTOM_THREADS)
 _VARIABLES = {"--workers": "APPSVC_WORKERS", "--threads": "APPSVC_THREADS"}
 # Modules that an old release of a server imports and that no longer exist, and how to install them.
 _REMOVED: dict[str | None, str] = {"pkg_resources": 'pip install "setuptools<82"'}
+# The servers for an ASGI app, the first choice first.
+_FOR_ASGI = ("uvicorn", "granian")
 _GUNICORN = ("GUNICORN_CMD_ARGS", names.GUNICORN_CONFIG_PATH)
 
 
@@ -100,11 +102,15 @@ class Server:
                 f"The server {self.name} does not run on Windows.",
                 hint=f"Choose one of {_names(windows=True)}.",
             )
-        if importlib.util.find_spec(self.module) is None:
+        if not self.is_installed():
             raise ConfigError(
                 f"The server {self.name} is not installed for this Python.",
                 hint=f"Run `{self.install}`, and add it to requirements.txt.",
             )
+
+    def is_installed(self) -> bool:
+        """Return whether the server's module is there; it is not imported."""
+        return importlib.util.find_spec(self.module) is not None
 
     def load(self) -> Callable[[LaunchPlan], int]:
         """Return the function that runs a plan until it ends, and returns the exit code.
@@ -238,6 +244,21 @@ def choose(argument: str | None, environ: Mapping[str, str], default: str) -> Se
             hint=f"Choose one of {_names()}.",
         )
     return SERVERS[name]
+
+
+def for_asgi(app: str) -> Server:
+    """Return the server for the ASGI app with a name: uvicorn, else granian.
+
+    Raises ConfigError if neither is installed.
+    """
+    rows = [SERVERS[name] for name in _FOR_ASGI]
+    for row in rows:
+        if row.is_installed():
+            return row
+    raise ConfigError(
+        f"The app {app!r} is an ASGI app, and no server for such apps is installed.",
+        hint=f"Run `{rows[0].install}`, and add it to requirements.txt.",
+    )
 
 
 def _names(*, windows: bool = False) -> str:

@@ -6,9 +6,11 @@ printed, then the server binds the port, then the app is imported. Must not know
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from ..apps.kinds import AsgiAppError
 from . import plan, report, servers
 
 if TYPE_CHECKING:
@@ -24,6 +26,17 @@ def serve(launch: Launch) -> int:
     app that cannot be loaded.
     """
     made = plan.make_plan(launch, os.environ)
+    try:
+        return _run(made)
+    except AsgiAppError:
+        if not made.may_change:
+            raise
+    row = servers.for_asgi(made.app)
+    report.print_change(made, row.name)
+    return _run(plan.make_plan(dataclasses.replace(launch, server=row.name), os.environ))
+
+
+def _run(made: plan.LaunchPlan) -> int:
     run = servers.SERVERS[made.server].load()
     for sentence in made.warnings:
         report.print_warning(sentence)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...apps import load
+from ...apps.kinds import AsgiAppError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from .. import defaults, handover, report
@@ -28,8 +29,12 @@ def run(plan: LaunchPlan) -> int:
     bound = sockets.bind(plan.address, plan.port)
     # A stop while the app is imported need not wait: no client is being served yet.
     signals.on_stop_signal(lambda: os._exit(0))
-    with handover.access_lines(plan):
-        served = load.wrap(load.load_app(plan.app, plan.site))
+    try:
+        with handover.access_lines(plan):
+            served = load.wrap(load.load_app(plan.app, plan.site))
+    except AsgiAppError:  # another server may take its place, and the port
+        bound.close()
+        raise
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port
