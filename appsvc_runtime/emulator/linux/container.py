@@ -18,7 +18,7 @@ from ..processes import readiness
 from ..processes.child import Child
 from ..processes.exposure import Exposure
 from ..processes.repeats import Repeats
-from .diagnosis import Trouble
+from .diagnosis.seen import Trouble
 from .limits import Limits
 from .warmup import Launch, WarmUp
 

@@ -23,6 +23,8 @@ from . import default_site as linux_default_site
 from . import environment, image, namespace, start_script
 from .build import build
 from .container import Container
+from .diagnosis.seen import Cause
+from .diagnosis.site import Site, describe, find_causes
 from .image import Image
 from .instances import Instances
 from .limits import HealthPlan, read_health, read_limits
@@ -218,11 +220,16 @@ class LinuxHost:
         )
         if tell:
             self._say("plan", f"{start.framework.capitalize()}: {start.rule}.")
-            for warning in start.warnings:
+            for warning in describe(start, self._causes(folder, start)):
                 self._say("plan", f"Warning: {warning}")
             if start.framework == "default":
                 self.remark = "This is the default site: no app was found."
         return start
+
+    def _causes(self, folder: Path, start: startup_plan.StartPlan) -> tuple[Cause, ...]:
+        """Return what lies in the site and can keep it from starting."""
+        plan = self._plan
+        return find_causes(Site(folder, plan.options.startup_command or "", start, plan.settings))
 
     def _prepare(
         self,
@@ -268,6 +275,8 @@ class LinuxHost:
             port=port,
             command=mask_command(start_script.shown_command(start, space, default_site)),
             antenv=antenv.is_dir(),
+            app=start.app or "",
+            causes=self._causes(folder, start),
         )
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 from ..http.messages import Say
 from ..processes import readiness
 from ..processes.child import Child
-from .diagnosis import Seen, Trouble, find_trouble, wrong_place
+from .diagnosis.listening import wrong_place
+from .diagnosis.probes import explain_response
+from .diagnosis.seen import Cause, Seen, Trouble
+from .diagnosis.trouble import find_trouble
 from .limits import Limits
 from .probe import Probed, front_end_source, probe
 
@@ -31,7 +34,8 @@ _PROBE_SECONDS = 30.0
 class Launch:
     """How a container is started: program, variables, folder, and the port to listen on.
 
-    `command` is shown to users. `antenv`: the site has a virtual environment.
+    `command` is shown to users, `app` is the app that it names, if any. `antenv`: the site has a
+    virtual environment. `causes` are what lies in the site and can keep it from starting.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +44,8 @@ class Launch:
     port: int
     command: str
     antenv: bool = True
+    app: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 class WarmUp:
@@ -64,6 +70,7 @@ class WarmUp:
         self._release = release
         self._clock = clock
         self._source = front_end_source()
+        self._explained: set[str] = set()
 
     async def until_it_answers(
         self, child: Child, exited: asyncio.Task[int], began: float
@@ -85,7 +92,7 @@ class WarmUp:
                     continue
                 answer = self._refusal(found)
                 if not answer:
-                    self._tell_start(found.status, found.seconds, self._clock() - began)
+                    self._tell_start(child, found, self._clock() - began)
                     return None
             elif passed >= _PATIENCE and not told:
                 told = self._tell_wrong_place(child)
@@ -121,9 +128,10 @@ class WarmUp:
             self._say(self._label, f"({place}: the platform gets no response.)")
         return bool(place)
 
-    def _tell_start(self, status: int, seconds: float, took: float) -> None:
+    def _tell_start(self, child: Child, found: Probed, took: float) -> None:
+        status, launch = found.status, self._launch
         self._say(
-            self._label, f"GET {self._limits.warmup_path} {status} in {seconds * 1000:.0f} ms"
+            self._label, f"GET {self._limits.warmup_path} {status} in {found.seconds * 1000:.0f} ms"
         )
         self._say(self._label, f"(It responds, {took:.1f} s after its start.)")
         if status >= 500:
@@ -132,6 +140,10 @@ class WarmUp:
                 f"(Warning: the container counts as started also with status {status}; clients may "
                 "get the same.)",
             )
+        reason = explain_response(status, found.location, child.tail(), launch.causes, launch.app)
+        if reason and reason not in self._explained:  # an instance that is restarted says it once
+            self._explained.add(reason)
+            self._say(self._label, f"({reason})")
 
     def _find_trouble(
         self,
@@ -152,6 +164,7 @@ class WarmUp:
                 answer=answer,
                 has_file=lambda name: _is_file(launch.cwd, name),
                 antenv=launch.antenv,
+                causes=launch.causes,
             )
         )
 
