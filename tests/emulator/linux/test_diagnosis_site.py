@@ -78,6 +78,11 @@ CASES = [
         "deploy/env.sh has Windows line ends", "LF", id="crlf-in-another-script",
     ),
     pytest.param(
+        {"app.py": FLASK, "start.sh": "#!/bin/sh\r\ngunicorn app:app\r\n"}, "sh start.sh", {}, 4,
+        "Failed to find attribute 'app\\r' in 'app'.\n", "start.sh has Windows line ends", "LF",
+        id="crlf-in-an-argument",
+    ),
+    pytest.param(
         {"app.py": FLASK, "pre.sh": "echo\r\n"}, "", {"PRE_RUN_COMMAND": "sh pre.sh"}, 127,
         NOT_FOUND.format("x"), "pre.sh has Windows line ends", "LF", id="crlf-in-pre-run",
     ),

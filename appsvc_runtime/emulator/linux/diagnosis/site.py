@@ -40,7 +40,10 @@ _WORKER = re.compile(r"(?:^|\s)(?:-k|--worker-class|-c|--config)")
 # Folders that hold no project of the site's own.
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", names.VIRTUAL_ENVIRONMENT})
 _SERVE = re.compile(r"exec appsvc serve (?:--server \w+ )?([^`]+)`")
-_MISSING_PROGRAM = re.compile(r"not found|Syntax error|bad interpreter|Exec format|\r")
+# A line of a shell about a script: `start.sh: 2: ...`, `start.sh: line 2: ...`.
+_SHELL_SAYS = re.compile(r": (?:line )?\d+: |not found|bad interpreter|Exec format")
+# A CR that came into a program's argument, as it is or as programs show it.
+_CR = re.compile(r"\r(?!\n)|\\r['\"]")
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _line_ends(site: Site) -> Iterator[Cause]:
                 "each line's last word",
                 "Save it with Unix line ends (LF); `*.sh text eol=lf` in .gitattributes keeps "
                 "them.",
-                _is_bad_script,
+                lambda seen: _is_bad_script(seen) or bool(_CR.search(seen.output)),
             )
         if file.bom:
             yield Cause(
@@ -248,9 +251,7 @@ SHAPES: tuple[Callable[[Site], Iterator[Cause]], ...] = (
 
 def _is_bad_script(seen: Seen) -> bool:
     """Return whether a shell could not read a script."""
-    return seen.code in _BAD_SCRIPT and bool(
-        _MISSING_PROGRAM.search(seen.output) or not seen.output
-    )
+    return seen.code in _BAD_SCRIPT and bool(_SHELL_SAYS.search(seen.output) or not seen.output)
 
 
 def _has_missing(seen: Seen) -> bool:
