@@ -223,7 +223,8 @@ class LinuxHost:
             for warning in describe(start, self._causes(folder, start)):
                 self._say("plan", f"Warning: {warning}")
             if start.framework == "default":
-                self.remark = "This is the default site: no app was found."
+                hint = start.warnings[:1]
+                self.remark = " ".join(["This is the default site: no app was found.", *hint])
         return start
 
     def _causes(self, folder: Path, start: startup_plan.StartPlan) -> tuple[Cause, ...]:
