@@ -33,8 +33,9 @@ async def app(scope, receive, send):
     root, path = scope.get("root_path", ""), scope["path"]
     assert path.startswith(root)
     assert unquote(scope["raw_path"].decode()) == path
+    body = json.dumps([root, path[len(root):]]).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": json.dumps([root, path[len(root):]]).encode()})
+    await send({"type": "http.response.body", "body": body})
 """
 SERVERS = {
     "gunicorn": WSGI,

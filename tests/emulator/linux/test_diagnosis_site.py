@@ -23,6 +23,8 @@ NO_MODULE = "ModuleNotFoundError: No module named '{}'\n"
 SENT = "TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'\n"
 NOT_FOUND = "s.sh: 9: {}: not found\n"
 
+ASGI_SITE = {"app.py": FASTAPI}
+
 Files = Mapping[str, str]
 
 
@@ -178,9 +180,17 @@ def test_another_failure_is_not_explained_by_it(
     assert "ValueError: x" in found.why
 
 
-def test_each_shape_has_its_case() -> None:
+def test_each_shape_has_its_case(tmp_path: Path) -> None:
     """No row of the table is without a failing site here."""
-    assert len(SHAPES) == 9
+    sites = [one.values[:3] for one in CASES]
+    sites += [(ASGI_SITE, "gunicorn app:app", {}), ({}, "x", {"WEBSITES_PORT": "5000"})]
+    found = set()
+    for number, (files, command, settings) in enumerate(sites):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        lies = site(folder, files, command, settings)  # type: ignore[arg-type]
+        found |= {shape for shape in SHAPES if list(shape(lies))}
+    assert found == set(SHAPES)
 
 
 def test_websites_port(tmp_path: Path) -> None:
@@ -238,8 +248,6 @@ def test_real_shells(files: Files, command: str, why: str, tmp_path: Path) -> No
 
 
 # Probes
-
-ASGI_SITE = {"app.py": FASTAPI}
 
 
 def test_an_asgi_app_under_a_wsgi_worker(tmp_path: Path) -> None:
