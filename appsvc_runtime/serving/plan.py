@@ -98,10 +98,12 @@ def make_plan(
     """
     row = servers.choose(launch.server, environ, launch.default_server)
     site = os.path.abspath(launch.site)
-    choice = load.AppChoice("", "")
+    choice, unused = load.AppChoice("", ""), ""
     if not by_server:
         choice = load.choose_app(site, environ, launch.app)
-        row, choice = _fit(row, choice, site, named=_is_named(launch, environ))
+        first, (row, choice) = row, _fit(row, choice, site, named=_is_named(launch, environ))
+        if first is not row:
+            unused = first.unread_file(site, row.name)
     row.check()
     port = ports.choose_port(launch.port, environ, launch.port_sources)
     given = {
@@ -134,7 +136,7 @@ def make_plan(
         began=launch.began,
         own=own,
         may_change=not (by_server or _is_named(launch, environ) or "asgi" in row.interfaces),
-        warnings=(*row.holes(), *row.unused(environ, launch)),
+        warnings=(*row.holes(), *row.unused(environ, launch), *filter(None, [unused])),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,8 @@ class Server:
 
     - `module` must be importable for it; `install` is the command that installs it.
     - `runner` is our module whose `run` runs it by a plan; `settings` makes the server's own
-      settings from that plan. `config` is our module that finds the server's own configuration, ""
-      if it has none.
+      settings from that plan. `config` is our module that finds the server's own configuration, and
+      `own_file` the file that it reads beside an app; "" if it has none.
     - `interfaces` are `wsgi` and `asgi`. `reads` are the variables that affect this server, of all
       that affect any server. On `stop_signals` it finishes running requests.
     - `why` is the reason to choose it, as text for the user. `packages` are the distributions that
@@ -92,6 +93,7 @@ class Server:
     threads: int = 0
     one_process: Callable[[], bool] = _never
     config: str = ""
+    own_file: str = ""
     windows: bool = True
     own_access_line: bool = False
 
@@ -160,6 +162,12 @@ class Server:
             if (reason := self._reason_not_to_use(name)) is not None
         ]
 
+    def unread_file(self, site: str, other: str) -> str:
+        """Return a sentence if the site has this server's own file, which `other` does not read."""
+        if not self.own_file or not os.path.isfile(os.path.join(site, self.own_file)):
+            return ""
+        return f"{self.own_file} means nothing to {other} and is not used."
+
     def _reason_not_to_use(self, name: str) -> str | None:
         variable = _VARIABLES.get(name, name)
         if self.one_process() and variable in _WORKERS:
@@ -183,6 +191,7 @@ SERVERS: dict[str, Server] = {
             packages=("gunicorn",),
             threads=defaults.GUNICORN_THREADS,
             config="gunicorn.user_config",
+            own_file="gunicorn.conf.py",
             windows=False,
             own_access_line=True,
         ),

@@ -48,6 +48,15 @@ def test_the_server_that_is_installed(
         assert plan.reason.endswith("; an ASGI app")
 
 
+def test_gunicorns_own_file_is_not_used(site: str) -> None:
+    """A warning names it."""
+    Path(site, "gunicorn.conf.py").write_text("workers = 3\n")
+    assert any(
+        "gunicorn.conf.py means nothing to" in one for one in planned({}, site=site).warnings
+    )
+    assert not planned({}, container=False, site=site).warnings
+
+
 @BOTH
 def test_none_is_installed(container: bool, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, with what to install."""

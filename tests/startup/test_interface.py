@@ -69,6 +69,7 @@ CASES = [
     ("main:app", "from web import make\napp = make()\n", "asgi"),
     ("web.api:app", "", "asgi"),
     ("web.api.app", "", "asgi"),
+    ("web.api", "", "asgi"),
     ("web:app", "", "asgi"),
     ("django.core.asgi.get_asgi_application()", "", "asgi"),
     ("main:app", "from flask import Flask\napp = Flask(__name__)\n", "wsgi"),

@@ -55,6 +55,7 @@ class LinuxHost:
         # Needed by this run only; another emulator of the site has its own.
         self._run = run_folder.run_folder(plan.linux)
         self._instances: Instances | None = None
+        self._explained: set[str] = set()
         self._made = asyncio.Event()
         self._closed = False
 
@@ -278,6 +279,7 @@ class LinuxHost:
             antenv=antenv.is_dir(),
             app=start.app or "",
             causes=self._causes(folder, start),
+            explained=self._explained,
         )
 
 

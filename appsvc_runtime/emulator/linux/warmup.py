@@ -36,6 +36,7 @@ class Launch:
 
     `command` is shown to users, `app` is the app that it names, if any. `antenv`: the site has a
     virtual environment. `causes` are what lies in the site and can keep it from starting.
+    `explained` holds the sentences that were printed about responses, of all instances.
     """
 
     argv: tuple[str, ...]
@@ -46,6 +47,7 @@ class Launch:
     antenv: bool = True
     app: str = ""
     causes: tuple[Cause, ...] = ()
+    explained: set[str] = field(default_factory=set, compare=False)
 
 
 class WarmUp:
@@ -70,7 +72,6 @@ class WarmUp:
         self._release = release
         self._clock = clock
         self._source = front_end_source()
-        self._explained: set[str] = set()
 
     async def until_it_answers(
         self, child: Child, exited: asyncio.Task[int], began: float
@@ -141,8 +142,8 @@ class WarmUp:
                 "get the same.)",
             )
         reason = explain_response(status, found.location, child.tail(), launch.causes, launch.app)
-        if reason and reason not in self._explained:  # an instance that is restarted says it once
-            self._explained.add(reason)
+        if reason and reason not in launch.explained:
+            launch.explained.add(reason)
             self._say(self._label, f"({reason})")
 
     def _find_trouble(
