@@ -159,6 +159,8 @@ def _fit(
         return row, choice
     if named:
         problem, hint = kinds.describe_asgi(choice.name)
-        raise AppLoadError(f"The app {choice.name!r} {problem}", hint=hint)
+        error = AppLoadError(f"The app {choice.name!r} {problem}", hint=hint)
+        error.exit_code = row.no_app
+        raise error
     reason = f"{choice.reason}; an ASGI app"
     return servers.for_asgi(choice.name), load.AppChoice(choice.name, reason)

@@ -76,6 +76,7 @@ class Server:
       parse HTTP for it.
     - `threads` is the default number for each worker, 0 if the app gets no threads of its own.
       `one_process` returns whether the server always has one worker on this machine.
+    - `no_app` is the exit code for an app that cannot be loaded.
     - `windows`: it runs on Windows. `own_access_line`: it writes an access line for each request;
       otherwise the middleware can.
     """
@@ -94,6 +95,7 @@ class Server:
     one_process: Callable[[], bool] = _never
     config: str = ""
     own_file: str = ""
+    no_app: int = 1
     windows: bool = True
     own_access_line: bool = False
 
@@ -192,6 +194,7 @@ SERVERS: dict[str, Server] = {
             threads=defaults.GUNICORN_THREADS,
             config="gunicorn.user_config",
             own_file="gunicorn.conf.py",
+            no_app=4,
             windows=False,
             own_access_line=True,
         ),
