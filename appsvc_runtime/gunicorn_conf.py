@@ -26,6 +26,7 @@ from .middleware import drain
 from .serving import agents, defaults, exec_advice, handover, one_host, per_worker
 from .serving.gunicorn import ending, older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
+from .serving.gunicorn.change import Change
 from .serving.gunicorn.logger import StdoutLogger
 from .serving.launch import Launch
 from .serving.plan import LaunchPlan, make_plan
@@ -70,8 +71,8 @@ def post_worker_init(worker: Any) -> None:
 def worker_exit(server: Any, worker: Any) -> None:
     """Let a worker end in time, whatever threads the app has left."""
     try:
-        if _user_exit_hook is not None:
-            _user_exit_hook(server, worker)
+        if _user_worker_exit_hook is not None:
+            _user_worker_exit_hook(server, worker)
     finally:
         ending.finish()
 
@@ -88,12 +89,22 @@ def pre_exec(server: Any) -> None:
         _user_exec_hook(server)
 
 
+def on_exit(server: Any) -> None:
+    """Start another server in place of the master, if the app needs one."""
+    if _user_exit_hook is not None:
+        _user_exit_hook(server)
+    _change.follow()
+
+
 def _wrap_wsgi(worker: Any) -> None:
     if worker.age == 1:  # the list is empty if `appsvc serve` has printed the warnings
         for sentence in _plan.warnings:
             worker.log.warning(sentence)
     if isinstance(worker.wsgi, LazyApplication):
-        worker.wsgi = worker.wsgi.load(_plan.app or None)
+        try:
+            worker.wsgi = worker.wsgi.load(_plan.app or None)
+        except kinds.AsgiAppError as error:
+            _change.ask(worker, error)
     app = load.check_app(worker.wsgi, worker.app.app_uri)
     _report_per_worker(worker, app)
     worker.wsgi = faults.contain_wsgi(load.wrap(app))
@@ -198,8 +209,10 @@ def _user_settings() -> dict[str, Any]:
 _user_hook: Any = None
 _user_exec_hook: Any = None
 _user_exit_hook: Any = None
+_user_worker_exit_hook: Any = None
 _handed = handover.take()
 _plan = _find_plan(_handed)
+_change = Change(_plan)
 logger_class = StdoutLogger.made_for(_plan)
 worker_class = gunicorn_worker.name()
 # gunicorn reads this module's names. Ours are set first: the user's own file may import them.
@@ -210,5 +223,7 @@ _user_hook = None if _hook is post_worker_init else _hook
 _hook = _user.pop("pre_exec", None)
 _user_exec_hook = None if _hook is pre_exec else _hook
 _hook = _user.pop("worker_exit", None)
-_user_exit_hook = None if _hook is worker_exit else _hook
+_user_worker_exit_hook = None if _hook is worker_exit else _hook
+_hook = _user.pop("on_exit", None)
+_user_exit_hook = None if _hook is on_exit else _hook
 globals().update(_user)

@@ -11,16 +11,29 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from ..azure import names
+from ..errors import AppLoadError
 from ..middleware.asgi import AppServiceASGIMiddleware
 from ..middleware.frameworks import is_a
 from ..middleware.wsgi import AppServiceMiddleware
 
-__all__ = ["added_options", "is_asgi", "is_wrapped", "looks_like_app", "refuse"]
+__all__ = [
+    "AsgiAppError",
+    "added_options",
+    "describe_asgi",
+    "is_asgi",
+    "is_wrapped",
+    "looks_like_app",
+    "refuse",
+]
 
 # Frameworks whose apps only call this attribute of theirs. Users replace it to add a middleware.
 _CALLED = (("flask.app", "Flask", "wsgi_app"), ("quart.app", "Quart", "asgi_app"))
 # Where the `__call__` is that goes through all middlewares of a Starlette or FastAPI app.
 _OWN = ("starlette.applications", "fastapi.applications")
+
+
+class AsgiAppError(AppLoadError):
+    """An ASGI app where a server for WSGI apps was chosen."""
 
 
 def is_asgi(app: Any) -> bool:
@@ -66,12 +79,7 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
     `name` is the app's name as the user would write it; the advice quotes it.
     """
     if is_asgi(app):
-        return (
-            "is an ASGI app, which a WSGI server cannot run.",
-            f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn; as a "
-            "startup command, with `exec` before it), or with "
-            f"`gunicorn -k {names.FASTAPI_WORKER} {name}` (pip install gunicorn uvicorn-worker).",
-        )
+        return describe_asgi(name)
     if not callable(app) or (inspect.isclass(app) and not _is_wsgi_class(app)):
         kind = "class" if inspect.isclass(app) else type(app).__name__
         return f"is not a WSGI app but a {kind}.", "Name the app object, as in module:app."
@@ -81,6 +89,16 @@ def refuse(app: Any, name: str) -> tuple[str, str] | None:
             hint = f"If it makes the app, write `{name}()`."
         return "is not a WSGI app: it does not take environ and start_response.", hint
     return None
+
+
+def describe_asgi(name: str) -> tuple[str, str]:
+    """Return why an ASGI app cannot be run by a WSGI server, and what to do."""
+    return (
+        "is an ASGI app, which a WSGI server cannot run.",
+        f"Serve it with `appsvc serve --server uvicorn {name}` (pip install uvicorn; as a "
+        "startup command, with `exec` before it), or with "
+        f"`gunicorn -k {names.FASTAPI_WORKER} {name}` (pip install gunicorn uvicorn-worker).",
+    )
 
 
 def looks_like_app(value: Any) -> bool:

@@ -20,6 +20,7 @@ from ..errors import AppLoadError, AppServiceError, ConfigError
 from ..middleware.asgi import AppServiceASGIMiddleware
 from ..middleware.wsgi import AppServiceMiddleware
 from ..settings import options
+from ..startup import distributions
 from ..startup import plan as startup_plan
 from ..startup.python_files import FACTORIES
 from . import kinds
@@ -245,7 +246,10 @@ class _Resolver:
         """Return `app` if it can be a WSGI app, else raise AppLoadError."""
         refusal = self.inspect(kinds.refuse, app, self.location)
         if refusal is not None:
-            raise self.error(*refusal)
+            error = self.error(*refusal)
+            raise (
+                kinds.AsgiAppError(error.message, hint=error.hint) if kinds.is_asgi(app) else error
+            )
         return app  # type: ignore[no-any-return]
 
     def inspect(self, look: Callable[..., T], *values: Any) -> T:
@@ -287,12 +291,8 @@ class _Resolver:
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         hint = "The traceback shows where; correct it there."
         if isinstance(error, ModuleNotFoundError) and error.name:
-            package, _, inner = error.name.partition(".")
             hint = (
-                f"There is a {package!r}, but no {inner!r} in it; the traceback shows the import."
-                if inner and package in sys.modules
-                else f"If {package!r} is a package, add it to requirements.txt and install it; "
-                "the traceback shows the import."
+                f"{distributions.advise(error.name, sys.modules)}; the traceback shows the import."
             )
         return self.error(f"cannot be loaded: {doing} failed with {what}.", hint, _traceback(error))
 

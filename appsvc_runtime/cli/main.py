@@ -105,6 +105,7 @@ def explain(
         python_version=python_version,
         cores=process.cpu_count(),
     )
+    plan = _with_causes(plan, startup_command or "")
     paths = fixed_paths.find_in_text("The startup command", startup_command or "")
     told = fixed_paths.describe([*paths, *fixed_paths.find_paths(Path(site))])
     plan = dataclasses.replace(plan, warnings=(*plan.warnings, *told))
@@ -127,6 +128,14 @@ def explain(
         echo(f"Looked at:  {step}")
     for warning in plan.warnings:
         echo(f"Warning:    {warning}")
+
+
+def _with_causes(plan: startup_plan.StartPlan, startup_command: str) -> startup_plan.StartPlan:
+    """Return a plan with warnings for what lies in the site and keeps it from starting."""
+    from ..emulator.linux.diagnosis.site import Site, describe, find_causes
+
+    causes = find_causes(Site(Path(plan.site), startup_command, plan, os.environ))
+    return dataclasses.replace(plan, warnings=tuple(describe(plan, causes)))
 
 
 def _masked(plan: startup_plan.StartPlan) -> startup_plan.StartPlan:

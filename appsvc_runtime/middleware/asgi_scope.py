@@ -125,7 +125,8 @@ def _write(scope: Scope, environ: dict[str, Any]) -> None:
     client = (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT"))
     if client != (original["REMOTE_ADDR"], original["REMOTE_PORT"]):
         scope["client"] = (environ["REMOTE_ADDR"], info.client_port or 0)
-    _write_paths(scope, environ)
+    if "SCRIPT_NAME" in original:
+        _write_paths(scope, environ)
     changed = _changes(environ, original)
     headers = scope.get("headers", ())
     if changed or any(b"_" in name for name, _ in headers):

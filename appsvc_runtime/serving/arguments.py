@@ -25,7 +25,7 @@ def add_server_options(default_server: str) -> Callable[[Callable[..., Any]], Ca
             "--server",
             metavar="NAME",
             help=f"Server: {', '.join(servers.SERVERS)}. [default: APPSVC_SERVER, or "
-            f"{default_server}]",
+            f"{default_server}, for an ASGI app uvicorn or granian]",
         ),
         click.option(
             "--workers",

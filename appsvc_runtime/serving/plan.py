@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..apps import load
+from ..apps import kinds, load
 from ..azure import hosts, ports
+from ..errors import AppLoadError
 from ..settings import options
+from ..startup import interface
 from . import numbers, servers
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class LaunchPlan:
       server that writes its own.
     - `began` is a time on the machine's monotonic clock, which all of its processes share; None if
       no time is to be reported. `warnings` are sentences for the user.
+    - `may_change`: nobody has named the server, and it runs no ASGI apps: another one is started if
+      the app turns out to be one when it is imported.
     - `worker` is the number of the process that reads the plan, from 1; 0 for a process that
       replaces a dead one.
     """
@@ -60,6 +65,7 @@ class LaunchPlan:
     began: float | None
     own: servers.OwnConfig = field(default_factory=servers.OwnConfig)
     warnings: tuple[str, ...] = ()
+    may_change: bool = False
     worker: int = 1
 
     @property
@@ -96,6 +102,13 @@ def make_plan(
     AppLoadError if no app is found.
     """
     row = servers.choose(launch.server, environ, launch.default_server)
+    site = os.path.abspath(launch.site)
+    choice, unused = load.AppChoice("", ""), ""
+    if not by_server:
+        choice = load.choose_app(site, environ, launch.app)
+        first, (row, choice) = row, _fit(row, choice, site, named=_is_named(launch, environ))
+        if first is not row:
+            unused = first.unread_file(site, row.name)
     row.check()
     port = ports.choose_port(launch.port, environ, launch.port_sources)
     given = {
@@ -107,9 +120,7 @@ def make_plan(
     # first worker starts.
     values = {name: row.resolve(given.get(name), environ) for name, row in options.OPTIONS.items()}
     chosen = numbers.choose(row, values, environ, container=launch.container, cores=cores)
-    site = os.path.abspath(launch.site)
     own = row.find_config(site, environ, by_server=by_server)
-    choice = load.AppChoice("", "") if by_server else load.choose_app(site, environ, launch.app)
     if launch.container and not environ.get("APPSVC_ACCESS_LOG", "").strip():
         values["APPSVC_ACCESS_LOG"] = not row.own_access_line
     return LaunchPlan(
@@ -129,5 +140,32 @@ def make_plan(
         warmup_path=hosts.warmup_path(environ),
         began=launch.began,
         own=own,
-        warnings=(*row.holes(), *row.unused(environ, launch)),
+        may_change=not (by_server or _is_named(launch, environ) or "asgi" in row.interfaces),
+        warnings=(*row.holes(), *row.unused(environ, launch), *filter(None, [unused])),
     )
+
+
+def _is_named(launch: Launch, environ: Mapping[str, str]) -> bool:
+    """Return whether the user has named a server."""
+    return bool(options.resolve("APPSVC_SERVER", launch.server, environ))
+
+
+def _fit(
+    row: servers.Server, choice: load.AppChoice, site: str, *, named: bool
+) -> tuple[servers.Server, load.AppChoice]:
+    """Return a server that runs the app, and the choice with the reason for another server.
+
+    Only the app's text is read. Raises AppLoadError for an ASGI app if the user has named a server
+    for WSGI apps, ConfigError if no server for ASGI apps is installed.
+    """
+    if interface.ASGI in row.interfaces or (
+        interface.read_interface(choice.name, Path(site)) != interface.ASGI
+    ):
+        return row, choice
+    if named:
+        problem, hint = kinds.describe_asgi(choice.name)
+        error = AppLoadError(f"The app {choice.name!r} {problem}", hint=hint)
+        error.exit_code = row.no_app
+        raise error
+    reason = f"{choice.reason}; an ASGI app"
+    return servers.for_asgi(choice.name), load.AppChoice(choice.name, reason)

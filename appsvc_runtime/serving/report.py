@@ -12,7 +12,15 @@ from . import per_worker, servers
 if TYPE_CHECKING:
     from .plan import LaunchPlan
 
-__all__ = ["print_line", "print_per_worker", "print_ready", "print_serving", "print_warning"]
+__all__ = [
+    "describe_change",
+    "print_change",
+    "print_line",
+    "print_per_worker",
+    "print_ready",
+    "print_serving",
+    "print_warning",
+]
 
 
 def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
@@ -29,6 +37,16 @@ def print_serving(plan: LaunchPlan, port: int, *, ready: bool = True) -> None:
 
 def _count(workers: int) -> str:
     return f"{workers} worker{'s' if workers > 1 else ''}"
+
+
+def describe_change(plan: LaunchPlan, server: str) -> str:
+    """Return the sentence for an app that needs another server than the plan's."""
+    return f"The app {plan.app!r} is an ASGI app: {server} runs it in place of {plan.server}."
+
+
+def print_change(plan: LaunchPlan, server: str) -> None:
+    """Print that the app needs another server than the plan's."""
+    _print(describe_change(plan, server))
 
 
 def print_ready(plan: LaunchPlan) -> None:

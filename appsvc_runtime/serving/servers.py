@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from .launch import Launch
     from .plan import LaunchPlan
 
-__all__ = ["SERVERS", "OwnConfig", "Server", "choose"]
+__all__ = ["SERVERS", "OwnConfig", "Server", "choose", "for_asgi"]
 
 _WORKERS = ("APPSVC_WORKERS", "WEB_CONCURRENCY", names.CUSTOM_WORKERS)
 _THREADS = ("APPSVC_THREADS", names.CUSTOM_THREADS)
 _VARIABLES = {"--workers": "APPSVC_WORKERS", "--threads": "APPSVC_THREADS"}
 # Modules that an old release of a server imports and that no longer exist, and how to install them.
 _REMOVED: dict[str | None, str] = {"pkg_resources": 'pip install "setuptools<82"'}
+# The servers for an ASGI app, the first choice first.
+_FOR_ASGI = ("uvicorn", "granian")
 _GUNICORN = ("GUNICORN_CMD_ARGS", names.GUNICORN_CONFIG_PATH)
 
 
@@ -67,14 +70,15 @@ class Server:
 
     - `module` must be importable for it; `install` is the command that installs it.
     - `runner` is our module whose `run` runs it by a plan; `settings` makes the server's own
-      settings from that plan. `config` is our module that finds the server's own configuration, ""
-      if it has none.
+      settings from that plan. `config` is our module that finds the server's own configuration, and
+      `own_file` the file that it reads beside an app; "" if it has none.
     - `interfaces` are `wsgi` and `asgi`. `reads` are the variables that affect this server, of all
       that affect any server. On `stop_signals` it finishes running requests.
     - `why` is the reason to choose it, as text for the user. `packages` are the distributions that
       parse HTTP for it.
     - `threads` is the default number for each worker, 0 if the app gets no threads of its own.
       `one_process` returns whether the server always has one worker on this machine.
+    - `no_app` is the exit code for an app that cannot be loaded.
     - `windows`: it runs on Windows. `own_access_line`: it writes an access line for each request;
       otherwise the middleware can. `waits`: its main process waits for any child, as process 1 of a
       container must.
@@ -93,6 +97,8 @@ class Server:
     threads: int = 0
     one_process: Callable[[], bool] = _never
     config: str = ""
+    own_file: str = ""
+    no_app: int = 1
     windows: bool = True
     own_access_line: bool = False
     waits: bool = False
@@ -104,11 +110,15 @@ class Server:
                 f"The server {self.name} does not run on Windows.",
                 hint=f"Choose one of {_names(windows=True)}.",
             )
-        if importlib.util.find_spec(self.module) is None:
+        if not self.is_installed():
             raise ConfigError(
                 f"The server {self.name} is not installed for this Python.",
                 hint=f"Run `{self.install}`, and add it to requirements.txt.",
             )
+
+    def is_installed(self) -> bool:
+        """Return whether the server's module is there; it is not imported."""
+        return importlib.util.find_spec(self.module) is not None
 
     def load(self) -> Callable[[LaunchPlan], int]:
         """Return the function that runs a plan until it ends, and returns the exit code.
@@ -159,6 +169,12 @@ class Server:
             if (reason := self._reason_not_to_use(name)) is not None
         ]
 
+    def unread_file(self, site: str, other: str) -> str:
+        """Return a sentence if the site has this server's own file, which `other` does not read."""
+        if not self.own_file or not os.path.isfile(os.path.join(site, self.own_file)):
+            return ""
+        return f"{self.own_file} means nothing to {other} and is not used."
+
     def _reason_not_to_use(self, name: str) -> str | None:
         variable = _VARIABLES.get(name, name)
         if self.one_process() and variable in _WORKERS:
@@ -182,6 +198,8 @@ SERVERS: dict[str, Server] = {
             packages=("gunicorn",),
             threads=defaults.GUNICORN_THREADS,
             config="gunicorn.user_config",
+            own_file="gunicorn.conf.py",
+            no_app=4,
             windows=False,
             own_access_line=True,
             waits=True,
@@ -244,6 +262,21 @@ def choose(argument: str | None, environ: Mapping[str, str], default: str) -> Se
             hint=f"Choose one of {_names()}.",
         )
     return SERVERS[name]
+
+
+def for_asgi(app: str) -> Server:
+    """Return the server for the ASGI app with a name: uvicorn, else granian.
+
+    Raises ConfigError if neither is installed.
+    """
+    rows = [SERVERS[name] for name in _FOR_ASGI]
+    for row in rows:
+        if row.is_installed():
+            return row
+    raise ConfigError(
+        f"The app {app!r} is an ASGI app, and no server for such apps is installed.",
+        hint=f"Run `{rows[0].install}`, and add it to requirements.txt.",
+    )
 
 
 def _names(*, windows: bool = False) -> str:

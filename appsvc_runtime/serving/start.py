@@ -12,6 +12,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from ..apps.kinds import AsgiAppError
 from ..system import process_one
 from . import agents, exec_advice, plan, report, servers
 from .launch import enter
@@ -33,10 +34,23 @@ def serve(launch: Launch) -> int:
         enter(launch.site)
         launch = dataclasses.replace(launch, site=os.getcwd())
     made = plan.make_plan(launch, os.environ)
+    for sentence in exec_advice.advise():
+        report.print_warning(sentence)
+    try:
+        return _run(made)
+    except AsgiAppError:
+        if not made.may_change:
+            raise
+    row = servers.for_asgi(made.app)
+    report.print_change(made, row.name)
+    return _run(plan.make_plan(dataclasses.replace(launch, server=row.name), os.environ))
+
+
+def _run(made: plan.LaunchPlan) -> int:
     row = servers.SERVERS[made.server]
     run = row.load()
     if not row.waits:
         process_one.step_aside()
-    for sentence in [*made.warnings, *exec_advice.advise()]:
+    for sentence in made.warnings:
         report.print_warning(sentence)
     return run(made)

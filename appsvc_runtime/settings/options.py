@@ -188,7 +188,8 @@ OPTIONS: dict[str, Option] = {
             parse_text,
             "",
             "The server: `gunicorn`, `waitress`, `granian` or `uvicorn`. When not set, `appsvc "
-            "serve` uses gunicorn, `runserver` waitress.",
+            "serve` uses gunicorn, `runserver` waitress; for an ASGI app both use uvicorn, else "
+            "granian.",
         ),
         Option(
             "APPSVC_WORKERS",

@@ -5,6 +5,7 @@ Reads files, and imports or runs nothing. Must not know what the result is used 
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["AppFile", "misplaced_apps"]
 # A hint is not worth reading a whole disk.
 _MAX_FILES_READ = 200
 _MAX_FOUND = 3
+# Where projects keep their packages, so that none is imported by accident.
+_SOURCES = "src"
 _USUAL = ("main.py", *azure_names.FLASK_FILES, "__init__.py")
 
 
@@ -40,47 +43,62 @@ class AppFile:
 
 
 def misplaced_apps(entries: Iterable[os.DirEntry[str]]) -> Iterator[AppFile]:
-    """Yield up to three apps in other files of a site, or in folders directly in it."""
+    """Yield up to three apps in other files of a site, in its folders, or in packages of `src`."""
     found = 0
-    for path, is_package in _files(entries):
+    for path, site, prefix in itertools.islice(_files(entries), _MAX_FILES_READ):
         names = python_files.read_names(path)
         apps = names.made_apps()
         if not apps:
             continue
-        folder = path.parent.name if is_package is not None else ""
-        inside = f"{folder}." if is_package else ""
-        module = folder if path.name == "__init__.py" else f"{inside}{path.stem}"
+        module = prefix.rstrip(".") if path.name == "__init__.py" else f"{prefix}{path.stem}"
+        folders = [part for part in (site, prefix.rstrip(".")) if part]
         yield AppFile(
-            Path(folder) / path.name,
-            "" if is_package else folder,
-            f"{module}:{apps[0]}",
-            names.is_asgi(apps[0]),
+            Path(*folders) / path.name, site, f"{module}:{apps[0]}", names.is_asgi(apps[0])
         )
         found += 1
         if found == _MAX_FOUND:
             return
 
 
-def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, bool | None]]:
-    """Yield files that may have an app, and whether their folder is a package; None for the site.
+def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, str, str]]:
+    """Yield files that may have an app, each with the folder to start in and its package's name.
 
-    In the site itself each file is read, in a folder those with a usual name.
+    In the site itself each file is read, in a folder those with a usual name. The folder is "" for
+    the site's own, the package's name has a dot behind it or is "".
     """
     listed = list(entries)
     own = [Path(entry.path) for entry in listed if entry.name.endswith(".py")]
-    count = 0
     for path in sorted(
         own, key=lambda path: _USUAL.index(path.name) if path.name in _USUAL else 99
     ):
-        if is_file(path) and path.stem.isidentifier() and count < _MAX_FILES_READ:
-            count += 1
-            yield path, None
-    for folder in (entry for entry in listed if entry.is_dir(follow_symlinks=False)):
-        if not is_searched(folder):
-            continue
-        is_package = is_file(Path(folder.path) / "__init__.py") and folder.name.isidentifier()
-        for name in _USUAL:
-            path = Path(folder.path) / name
-            if (is_package or name != "__init__.py") and count < _MAX_FILES_READ and is_file(path):
-                count += 1
-                yield path, is_package
+        if is_file(path) and path.stem.isidentifier():
+            yield path, "", ""
+    for folder in _searched(listed):
+        yield from _in_folder(folder, "")
+        if folder.name == _SOURCES:
+            for inner in _searched(_entries(folder.path)):
+                if _is_package(inner):
+                    yield from _in_folder(inner, _SOURCES)
+
+
+def _in_folder(folder: os.DirEntry[str], site: str) -> Iterator[tuple[Path, str, str]]:
+    is_package = _is_package(folder)
+    for name in _USUAL:
+        path = Path(folder.path) / name
+        if (is_package or name != "__init__.py") and is_file(path):
+            yield path, site if is_package else folder.name, f"{folder.name}." if is_package else ""
+
+
+def _is_package(folder: os.DirEntry[str]) -> bool:
+    return is_file(Path(folder.path) / "__init__.py") and folder.name.isidentifier()
+
+
+def _searched(entries: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    return (one for one in entries if one.is_dir(follow_symlinks=False) and is_searched(one))
+
+
+def _entries(path: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(path), key=lambda entry: os.fsencode(entry.name))
+    except OSError:
+        return []

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["FACTORIES", "Names", "is_fastapi", "read_names"]
+__all__ = ["FACTORIES", "Names", "is_fastapi", "parse", "read_names", "statements", "targets"]
 
 # Longer than real files. A longer file is not parsed, so its names are unknown.
 _MAX_BYTES = 2_000_000
 _ASGI_CLASSES = frozenset({"FastAPI", "Starlette", "Quart", "AppServiceASGIMiddleware"})
 _APP_CLASSES = frozenset({"Flask", "Bottle", "AppServiceMiddleware"}) | _ASGI_CLASSES
 FACTORIES = frozenset({"create_app", "make_app", "get_wsgi_application"})
+_UNREADABLE = (OSError, SyntaxError, LookupError, ValueError, RecursionError, MemoryError)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -81,11 +82,8 @@ def read_names(path: Path) -> Names:
         data = _read(path)
         if len(data) > _MAX_BYTES:
             return Names({}, open_ended=True)
-        with warnings.catch_warnings():
-            # Do not show warnings about the app's code, nor raise them under `python -W error`.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(_decode(data))
-    except (OSError, SyntaxError, LookupError, ValueError, RecursionError, MemoryError) as error:
+        tree = _parse(data)
+    except _UNREADABLE as error:
         line = getattr(error, "lineno", None)
         # A MemoryError, which the parser raises for deep nesting, has no text.
         reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
@@ -93,11 +91,27 @@ def read_names(path: Path) -> Names:
     return _names_in(tree)
 
 
+def parse(path: Path) -> ast.Module | None:
+    """Return a file's syntax tree; None if it cannot be read or is too long. Never raises."""
+    try:
+        data = _read(path)
+        return _parse(data) if len(data) <= _MAX_BYTES else None
+    except _UNREADABLE:
+        return None
+
+
+def _parse(data: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        # Do not show warnings about the app's code, nor raise them under `python -W error`.
+        warnings.simplefilter("ignore")
+        return ast.parse(_decode(data))
+
+
 def _names_in(tree: ast.Module) -> Names:
     names: dict[str, str] = {}
     functions = set()
     open_ended = False
-    for node in _top_level(tree.body):
+    for node in statements(tree.body):
         if isinstance(node, _DEFINITIONS):
             names[node.name] = ""
             functions.add(node.name)
@@ -107,7 +121,7 @@ def _names_in(tree: ast.Module) -> Names:
             open_ended = open_ended or "*" in imported
             names.update((name, "") for name in imported if name != "*")
         else:
-            names.update(dict.fromkeys(_targets(node), _maker(node)))
+            names.update(dict.fromkeys(targets(node), _maker(node)))
     return Names(names, frozenset(functions), open_ended)
 
 
@@ -125,8 +139,8 @@ def _decode(data: bytes) -> str:
     return data.decode(encoding, "replace")
 
 
-def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that run in the module's own scope, in order.
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run in a module's or a function's own scope, in order.
 
     This includes those inside if, for, try, with and match. It is not recursive: a thousand `elif`
     are nested a thousand deep.
@@ -144,7 +158,8 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
         waiting += inner[::-1]
 
 
-def _targets(node: ast.stmt) -> Iterator[str]:
+def targets(node: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement assigns to."""
     for target in _target_nodes(node):
         for part in ast.walk(target):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):

@@ -109,8 +109,8 @@ def test_a_second_middleware_of_asgi_does_so_as_well(
             wrapped = AppServiceASGIMiddleware(wrapped, environ=site)
         scope = {
             "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
-                "root_path": "",
-            "headers": list(raw), "client": (FRONT_END, 40000), "server": ("0.0.0.0", 8000),
+            "root_path": "", "headers": list(raw), "client": (FRONT_END, 40000),
+            "server": ("0.0.0.0", 8000),
         }  # fmt: skip
         asyncio.run(wrapped(scope, None, None))
         assert scope["headers"] == raw
@@ -149,8 +149,7 @@ def test_what_stands_between_two_of_asgi_is_kept(
     raw = [(name.lower().encode(), value.encode()) for name, value in EVERYTHING.items()]
     scope = {
         "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http",
-                "root_path": "",
-        "headers": [*raw, (b"x-user", b"root")], "client": (FRONT_END, 40000),
+        "root_path": "", "headers": [*raw, (b"x-user", b"root")], "client": (FRONT_END, 40000),
         "server": ("0.0.0.0", 8000),
     }  # fmt: skip
     asyncio.run(whole(scope, None, None))

@@ -17,7 +17,7 @@ from ..processes import readiness
 from ..processes.child import Child
 from ..processes.exposure import Exposure
 from ..processes.repeats import Repeats
-from .diagnosis import Trouble
+from .diagnosis.seen import Trouble
 from .limits import Limits
 from .stopping import Stopping
 from .warmup import Launch, WarmUp

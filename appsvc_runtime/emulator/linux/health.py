@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .diagnosis.probes import RESPOND
 from .limits import HealthPlan
 from .probe import Probed
 
@@ -34,6 +35,7 @@ class Health:
         self.plan = plan
         self.states = [State() for _ in range(count)]
         self._replaced_at: float | None = None
+        self._advised = False
 
     def note(self, instance: int, found: Probed, now: float) -> str:
         """Record the result of a check; return the line to log, or "" if nothing changed."""
@@ -55,7 +57,14 @@ class Health:
                 if alone
                 else ". The instance is unhealthy"
             )
-        return f"{line}."
+        return f"{line}.{self._advice(found)}"
+
+    def _advice(self, found: Probed) -> str:
+        """Return, once, what to do if the app refuses or redirects checks; else ""."""
+        if self._advised or not (300 <= found.status <= 400):
+            return ""
+        self._advised = True
+        return f" To respond to checks, {RESPOND}."
 
     def is_replaced(self, instance: int, now: float) -> bool:
         """Return whether the platform replaces this instance now; if so, record it as replaced."""

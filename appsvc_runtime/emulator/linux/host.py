@@ -22,6 +22,8 @@ from . import booleans, environment, image, namespace, space
 from .app_path import make_app_path, remove_app_path
 from .container import Container
 from .deployment import Deployed, check_version, deploy
+from .diagnosis.seen import Cause
+from .diagnosis.site import Site, describe, find_causes
 from .image import Image
 from .image_folder import write_image_folder
 from .instances import Instances
@@ -91,7 +93,7 @@ class LinuxHost:
             used.add(port)
             label = "container" if count == 1 else f"container-{number + 1}"
             start = self._plan_start(deployed.folder, inside, made, port, tell=number == 0)
-            launch = launches.make(start, port, number)
+            launch = launches.make(start, port, number, self._causes(deployed.folder, start))
             containers.append(Container(label, launch, limits, say, exposure=exposure))
             ids.append(environment.instance_id(plan.site_name, number))
         self._instances = Instances(
@@ -207,11 +209,17 @@ class LinuxHost:
         )
         if tell:
             self._say("plan", f"{start.framework.capitalize()}: {start.rule}.")
-            for warning in start.warnings:
+            for warning in describe(start, self._causes(folder, start)):
                 self._say("plan", f"Warning: {warning}")
             if start.framework == "default":
-                self.remark = "This is the default site: no app was found."
+                hint = start.warnings[:1]
+                self.remark = " ".join(["This is the default site: no app was found.", *hint])
         return start
+
+    def _causes(self, folder: Path, start: startup_plan.StartPlan) -> tuple[Cause, ...]:
+        """Return what lies in the site and can keep it from starting."""
+        plan = self._plan
+        return find_causes(Site(folder, plan.options.startup_command or "", start, plan.settings))
 
 
 def _is_file(path: Path) -> bool:

@@ -18,7 +18,7 @@ from ..http.transfer import SilentError, UpstreamError
 from ..http.upstream import Upstream
 from .affinity import asked_instance, cookies_for
 from .container import Container
-from .diagnosis import Trouble
+from .diagnosis.seen import Trouble
 from .health import Health, in_rotation
 from .limits import HealthPlan
 from .probe import front_end_source, probe

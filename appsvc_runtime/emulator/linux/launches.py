@@ -15,6 +15,7 @@ from ...startup.plan import StartPlan
 from ..processes import run_folder
 from . import environment, start_script
 from .default_site import write_default_site
+from .diagnosis.seen import Cause
 from .image import Image
 from .layout import Layout
 from .mounts import written_layer
@@ -46,9 +47,15 @@ class Launches:
         self._space = space
         self._image = image
         self._environ = environ
+        self._explained: set[str] = set()
 
-    def make(self, start: StartPlan, port: int, number: int) -> Launch:
-        """Write the files that a container starts from, and return how it is started."""
+    def make(
+        self, start: StartPlan, port: int, number: int, causes: tuple[Cause, ...] = ()
+    ) -> Launch:
+        """Write the files that a container starts from, and return how it is started.
+
+        `causes` are what lies in the site and can keep it from starting.
+        """
         plan, space = self._plan, self._space
         if start.framework == "default":
             write_default_site(
@@ -84,4 +91,7 @@ class Launches:
             command=mask_command(space.inside(start.command)),
             antenv=antenv,
             written=written_layer(self._layout.stage) if space.fresh else None,
+            app=start.app or "",
+            causes=causes,
+            explained=self._explained,
         )

@@ -14,7 +14,10 @@ from pathlib import Path
 from ..http.messages import Say
 from ..processes import readiness
 from ..processes.child import Child
-from .diagnosis import Seen, Trouble, find_trouble, wrong_place
+from .diagnosis.listening import wrong_place
+from .diagnosis.probes import explain_response
+from .diagnosis.seen import Cause, Seen, Trouble
+from .diagnosis.trouble import find_trouble
 from .limits import Limits
 from .probe import Probed, front_end_source, probe
 
@@ -31,8 +34,10 @@ _PROBE_SECONDS = 30.0
 class Launch:
     """How a container is started: program, variables, folder, and the port to listen on.
 
-    `command` is shown to users. `antenv`: the site has a virtual environment. `written` is where
-    the container has what it writes into the site's folder, if that is dropped when it ends.
+    `command` is shown to users, `app` is the app that it names, if any. `antenv`: the site has a
+    virtual environment. `written` is where the container has what it writes into the site's folder,
+    if that is dropped when it ends. `causes` are what lies in the site and can keep it from
+    starting. `explained` holds the sentences that were printed about responses, of all instances.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +47,9 @@ class Launch:
     command: str
     antenv: bool = True
     written: Path | None = None
+    app: str = ""
+    causes: tuple[Cause, ...] = ()
+    explained: set[str] = field(default_factory=set, compare=False)
 
 
 class WarmUp:
@@ -87,7 +95,7 @@ class WarmUp:
                     continue
                 answer = self._refusal(found)
                 if not answer:
-                    self._tell_start(found.status, found.seconds, self._clock() - began)
+                    self._tell_start(child, found, self._clock() - began)
                     return None
             elif passed >= _PATIENCE and not told:
                 told = self._tell_wrong_place(child)
@@ -123,9 +131,10 @@ class WarmUp:
             self._say(self._label, f"({place}: the platform gets no response.)")
         return bool(place)
 
-    def _tell_start(self, status: int, seconds: float, took: float) -> None:
+    def _tell_start(self, child: Child, found: Probed, took: float) -> None:
+        status, launch = found.status, self._launch
         self._say(
-            self._label, f"GET {self._limits.warmup_path} {status} in {seconds * 1000:.0f} ms"
+            self._label, f"GET {self._limits.warmup_path} {status} in {found.seconds * 1000:.0f} ms"
         )
         self._say(self._label, f"(It responds, {took:.1f} s after its start.)")
         if status >= 500:
@@ -134,6 +143,10 @@ class WarmUp:
                 f"(Warning: the container counts as started also with status {status}; clients may "
                 "get the same.)",
             )
+        reason = explain_response(status, found.location, child.tail(), launch.causes, launch.app)
+        if reason and reason not in launch.explained:
+            launch.explained.add(reason)
+            self._say(self._label, f"({reason})")
 
     def _find_trouble(
         self,
@@ -154,6 +167,7 @@ class WarmUp:
                 answer=answer,
                 has_file=lambda name: _is_file(launch.cwd, name),
                 antenv=launch.antenv,
+                causes=launch.causes,
             )
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...apps import faults, load
+from ...apps.kinds import AsgiAppError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
 from .. import defaults, handover, report, stalled
@@ -29,8 +30,12 @@ def run(plan: LaunchPlan) -> int:
     # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
     app_signals = AppSignals()
-    with handover.access_lines(plan):
-        served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
+    try:
+        with handover.access_lines(plan):
+            served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
+    except AsgiAppError:  # another server may take its place, and the port
+        bound.close()
+        raise
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
     except OSError as error:  # two servers that started together may both have bound the port

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appsvc_runtime.emulator.linux.diagnosis import Seen, find_trouble, wrong_place
+from appsvc_runtime.emulator.linux.diagnosis.listening import wrong_place
+from appsvc_runtime.emulator.linux.diagnosis.seen import Seen
+from appsvc_runtime.emulator.linux.diagnosis.trouble import find_trouble
 
 TRACEBACK = """\
 [2026-11-26 10:00:00 +0000] [12] [ERROR] Exception in worker process
@@ -190,6 +192,38 @@ ENDED = [
         "the module 'flask_login.utils' is missing",
         "Add flask-login to requirements.txt",
         id="missing",
+    ),
+    *(
+        pytest.param(
+            3,
+            TRACEBACK.format(what=f"ModuleNotFoundError: No module named '{name}'"),
+            f"the module '{name}' left the standard library with Python {since}",
+            "an older Python, or newer releases",
+            id=f"removed-{name}",
+        )
+        for name, since in (("cgi", "3.13"), ("distutils.version", "3.12"), ("imp", "3.12"))
+    ),
+    *(
+        pytest.param(
+            3,
+            TRACEBACK.format(what=f"ModuleNotFoundError: No module named '{name}'"),
+            f"the module '{name}' is missing",
+            f"Add {package} to requirements.txt",
+            id=f"package-{name}",
+        )
+        for name, package in (
+            ("azure.storage.blob", "azure-storage-blob"),
+            ("azure.storage.blob.aio", "azure-storage-blob"),
+            ("pkg_resources", '"setuptools<82"'),
+            ("multipart", "python-multipart"),
+        )
+    ),
+    pytest.param(
+        1,
+        "/cache/image/bin/python: No module named appsvc\n",
+        "appsvc is not installed in it",
+        "Add appsvc-runtime to requirements.txt",
+        id="own-command-as-module",
     ),
     pytest.param(
         3,

@@ -88,3 +88,10 @@ def test_replacement() -> None:
     # Each is checked separately: the second waits for an hour, the healthy one is never replaced.
     assert replaced == [(1, 3700.0), (0, 7300.0)]
     assert all(state.healthy for state in health.states)
+
+
+def test_the_advice_about_refused_and_redirected_checks_is_said_once() -> None:
+    """However often a check fails; a failure of the app itself needs none."""
+    health = Health(PLAN, 1)
+    lines = [health.note(0, probed(status), 0.0) for status in (500, 307, 307, 400)]
+    assert [line.count('health=Health("/healthz")') for line in lines] == [0, 1, 0, 0]
