@@ -48,6 +48,9 @@ HTTP_PLATFORM = web_config(
 LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMENT=false")
 
 
+BUILT = ("--as", "linux", "--port", "0", "--instances", "2")
+
+
 @pytest.mark.parametrize(
     ("files", "command"),
     [
@@ -68,6 +71,11 @@ LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMEN
             {"server.py": SERVER},
             ("emulate", "site", *LINUX, "--startup-command", "python server.py"),
             id="linux",
+        ),
+        pytest.param(
+            {"server.py": SERVER, "requirements.txt": ""},
+            ("emulate", "site", *BUILT, "--startup-command", "python server.py"),
+            id="linux-built-two-instances",
         ),
         pytest.param(
             {"ServiceDefinition.csdef": csdef("W"), "W/worker.py": WAITS},
@@ -103,7 +111,9 @@ def test_nothing_is_left(
             stderr=output,
         )
     try:
-        wait_until(lambda: _sleeping(mark) == ["601", "602", "603"], "its start", 120)
+        each = 2 if "2" in command else 1
+        times = sorted(["601", "602", "603"] * each)
+        wait_until(lambda: _sleeping(mark) == times, "its start", 120)
         emulator.kill()
         emulator.wait()
         wait_until(lambda: not alive_with(mark), "the end of all of it, and of the guard")
