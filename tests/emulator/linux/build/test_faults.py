@@ -68,7 +68,7 @@ def build(python: Path, cache: Path) -> Build:
 
 
 def built(site: Path) -> Path:
-    return site.parent / ".appsvc" / site.name / "linux/home/site/wwwroot"
+    return site.parent / ".appsvc" / site.name / "linux/built"
 
 
 def installed(site: Path) -> Path:
