@@ -79,7 +79,7 @@ def make_django(folder: Path, static_root: str) -> Path:
 ELSEWHERE = [
     ("a link", 'BASE_DIR / "collected"', "collected"),
     ("a link below it", '"collected"', "collected/css"),
-    ("another folder", "BASE_DIR.parents[5] / 'mine'", ""),
+    ("another folder", "BASE_DIR.parents[3] / 'mine'", ""),
     ("an absolute path", "'{mine}'", ""),
 ]
 
