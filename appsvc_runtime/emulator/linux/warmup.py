@@ -17,6 +17,7 @@ from ..processes.child import Child
 from .diagnosis import Seen, Trouble, find_trouble, wrong_place
 from .limits import Limits
 from .probe import Probed, front_end_source, probe
+from .server_end import without_servers_end
 
 __all__ = ["Launch", "WarmUp"]
 
@@ -147,7 +148,7 @@ class WarmUp:
             Seen(
                 command=launch.command,
                 port=launch.port,
-                output=child.tail(),
+                output=without_servers_end(child.tail()),
                 code=code,
                 limit=self._limits.start,
                 listened=listened,
