@@ -71,8 +71,8 @@ _PORTS = {"iis": "8000", "linux": "8080"}
 @click.option(
     "--port",
     metavar="PORT",
-    help="Port to listen on; 0 picks a free one. [default: 8000; 8080 for a container; 0 "
-    "with --check]",
+    help="Port to listen on; 0 picks a free one. [default: 8000; 8080 for a container; if it is "
+    "taken, one of the next; 0 with --check]",
 )
 @click.option("--https", is_flag=True, help="Use TLS, with a new certificate.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="An app setting.")
@@ -207,6 +207,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
         backend.Serving(
             # Nobody types the address of a site that is only checked.
             port=options["port"] or ("0" if check is not None else _PORTS[kind]),
+            or_next=not options["port"] and check is None,
             https=options["https"],
             raw=options["raw"],
             request_limit=options["request_limit"],

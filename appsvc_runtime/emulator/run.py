@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from ..azure import ports
+from ..errors import ConfigError
 from ..system import signals, sockets
 from .check import check
 from .frontend.allowed_hosts import AllowedHosts, certificate_names
@@ -33,6 +34,8 @@ _HOST = "127.0.0.1"
 # Seconds for running requests once the host has stopped; a second Ctrl-C does not wait for them.
 _GRACE = 2.0
 _EMULATOR = "emulator"
+# If the default port is taken, so many ports are tried, itself included.
+_NEXT_PORTS = 20
 
 
 class Emulation:
@@ -82,7 +85,7 @@ class Emulation:
 
     async def _listen(self) -> int:
         names, serving = self._host.names, self._serving
-        main = _bind(ports.parse_port(serving.port, "--port", zero=True))
+        main = self._bind_main(ports.parse_port(serving.port, "--port", zero=True))
         plain = _bind(0) if serving.https else main
         number: int = main.getsockname()[1]
         try:
@@ -115,6 +118,21 @@ class Emulation:
         if serving.https:
             self._say(_EMULATOR, f"Plain http: http://{_HOST}:{plain.getsockname()[1]}")
         return number
+
+    def _bind_main(self, port: int) -> socket.socket:
+        """Return a socket that listens on the port, or on one of the next, which is reported."""
+        for number in range(port, port + _NEXT_PORTS if self._serving.or_next else port):
+            try:
+                bound = _bind(number)
+            except ConfigError:
+                continue
+            if number != port:
+                self._say(
+                    _EMULATOR,
+                    f"Port {port} is taken: the site is at {number}. --port names another.",
+                )
+            return bound
+        return _bind(port)
 
     def _certify(self) -> ssl.SSLContext:
         """Make the certificate, and write the authority's to a file for the user."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
-from .wsgi_search import is_searched
+from .wsgi_search import is_file, is_searched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -109,7 +109,7 @@ def _files(folder: Path, shown: str, depth: int, left: list[int]) -> Iterator[tu
         if entry.is_dir(follow_symlinks=False):
             if depth < _MAX_DEPTH and is_searched(entry):
                 folders.append(entry)
-        elif entry.name.endswith((".py", ".sh")) and left[0] > 0:
+        elif entry.name.endswith((".py", ".sh")) and left[0] > 0 and is_file(Path(entry.path)):
             left[0] -= 1
             yield Path(entry.path), shown + entry.name
     for inner in folders:
@@ -123,7 +123,7 @@ def _in_file(path: Path) -> Iterator[tuple[int, str, bool]]:
             data = file.read(_MAX_BYTES + 1)
     except OSError:
         return
-    if len(data) > _MAX_BYTES or not any(word in data for word in _WORDS):
+    if len(data) > _MAX_BYTES or not any(word in data.lower() for word in _WORDS):
         return
     if path.suffix == ".sh":
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):

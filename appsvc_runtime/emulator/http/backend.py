@@ -64,12 +64,14 @@ class Host(Protocol):
 class Serving:
     """How a site is served.
 
-    `port` is the port as the user wrote it (0 picks one); `check` is a path to request, or None.
-    `sign_in`: the pages of App Service authentication are served, below /.auth/. `allowed_hosts`:
-    names that requests may use in addition to the site's and this machine's.
+    `port` is the port as the user wrote it (0 picks one); `or_next`: if it is taken, one of the
+    next is used, as the user has named none. `check` is a path to request, or None. `sign_in`: the
+    pages of App Service authentication are served, below /.auth/. `allowed_hosts`: names that
+    requests may use in addition to the site's and this machine's.
     """
 
     port: str = "8000"
+    or_next: bool = False
     https: bool = False
     raw: bool = False
     request_limit: float = azure_names.REQUEST_LIMIT_SECONDS

@@ -20,6 +20,7 @@ from .diagnosis.seen import Cause, Seen, Trouble
 from .diagnosis.trouble import find_trouble
 from .limits import Limits
 from .probe import Probed, front_end_source, probe
+from .server_end import without_servers_end
 
 __all__ = ["Launch", "WarmUp"]
 
@@ -160,7 +161,7 @@ class WarmUp:
             Seen(
                 command=launch.command,
                 port=launch.port,
-                output=child.tail(),
+                output=without_servers_end(child.tail()),
                 code=code,
                 limit=self._limits.start,
                 listened=listened,

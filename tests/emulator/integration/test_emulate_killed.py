@@ -50,8 +50,7 @@ HTTP_PLATFORM = web_config(
     r'arguments="D:\home\site\wwwroot\server.py"/>'
 )
 LINUX = ("--as", "linux", "--port", "0", "--set", "SCM_DO_BUILD_DURING_DEPLOYMENT=false")
-
-
+BUILT = ("--as", "linux", "--port", "0", "--instances", "2")
 CASES = pytest.mark.parametrize(
     ("files", "command"),
     [
@@ -72,6 +71,11 @@ CASES = pytest.mark.parametrize(
             {"server.py": SERVER},
             ("emulate", "site", *LINUX, "--startup-command", "python server.py"),
             id="linux",
+        ),
+        pytest.param(
+            {"server.py": SERVER, "requirements.txt": ""},
+            ("emulate", "site", *BUILT, "--startup-command", "python server.py"),
+            id="linux-built-two-instances",
         ),
         pytest.param(
             {"ServiceDefinition.csdef": csdef("W"), "W/worker.py": WAITS},
@@ -134,7 +138,9 @@ def _run_and_end(
             stderr=output,
         )
     try:
-        wait_until(lambda: _sleeping(mark) == ["601", "602", "603"], "its start", 120)
+        each = 2 if "2" in command else 1
+        times = sorted(["601", "602", "603"] * each)
+        wait_until(lambda: _sleeping(mark) == times, "its start", 120)
         pids = daemons.started(folder / "pids")
         emulator.send_signal(number)
         emulator.wait(60)

@@ -41,7 +41,7 @@ def build(cache: Path) -> Build:
 
 
 def built(site: Path) -> Path:
-    return site.parent / ".appsvc" / site.name / "linux/home/site/wwwroot"
+    return site.parent / ".appsvc" / site.name / "linux/built"
 
 
 @posix_only

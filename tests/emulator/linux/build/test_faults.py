@@ -68,7 +68,7 @@ def build(python: Path, cache: Path) -> Build:
 
 
 def built(site: Path) -> Path:
-    return site.parent / ".appsvc" / site.name / "linux/home/site/wwwroot"
+    return site.parent / ".appsvc" / site.name / "linux/built"
 
 
 def installed(site: Path) -> Path:
@@ -249,7 +249,7 @@ def test_other_users_see_nothing(tmp_path: Path, build: Build) -> None:
     assert build(site).returncode == 0
     assert (tmp_path / ".appsvc").stat().st_mode & 0o777 == 0o700
     assert not (tmp_path / "precious").exists()
-    folders = [path for path in (tmp_path / ".appsvc").rglob("*") if path.name == "wwwroot"]
+    folders = [path for path in (tmp_path / ".appsvc").rglob("*") if path.name == "built"]
     assert [path.stat().st_mode & 0o777 for path in folders] == [0o700]
 
 
