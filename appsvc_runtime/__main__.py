@@ -7,7 +7,7 @@ if __name__ == "__main__" and sys.argv[1:2] == ["worker"]:
 
     look_here_last()  # queue.py in the current folder is the worker's, not the launcher's
 
-from .cli.main import entry_point
+from .cli.entry import entry_point
 
 if __name__ == "__main__":
     entry_point()

@@ -24,7 +24,7 @@ from .frontend.public_name import PublicName
 from .frontend.server import FrontEnd
 from .http.backend import Host, Serving
 from .http.messages import Say
-from .processes.background import cancel, until
+from .processes.background import INTERRUPTED, cancel, until
 from .processes.child import settle
 from .processes.guard import guarded
 
@@ -39,7 +39,10 @@ _NEXT_PORTS = 20
 
 
 class Emulation:
-    """The site of `host`, served until `close`. `url` is its address, once it listens."""
+    """The site of `host`, served until `close`. `url` is its address, once it listens.
+
+    `started`: whether the host has started, or has reported why it cannot.
+    """
 
     def __init__(self, host: Host, serving: Serving, say: Say, show: Callable[[str], None]) -> None:
         self.url = ""
@@ -48,6 +51,7 @@ class Emulation:
         self._serving = serving
         self._say = say
         self._show = show
+        self.started = False
         self._ready = False
         self._hurry = False
         self._front: FrontEnd | None = None
@@ -67,6 +71,7 @@ class Emulation:
         problem = await self._host.start(self._tell, port)
         if problem is not None:
             self._tell(problem)
+        self.started = True
         return problem or ""
 
     async def close(self) -> None:
@@ -178,8 +183,11 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
         await until(work, stops)
         if work.done():
             return work.result()
-        if serving.check is None:
+        if serving.check is None and emulation.started:
             return 0
+        if serving.check is None:
+            say(_EMULATOR, "Interrupted: the site has not started.")
+            return INTERRUPTED
         show(f"GET {serving.check} was interrupted")
         return 1
     finally:

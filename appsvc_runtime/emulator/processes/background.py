@@ -13,7 +13,11 @@ from typing import Any, Protocol
 from ...system import signals
 from .guard import guarded
 
-__all__ = ["Background", "run_background"]
+__all__ = ["INTERRUPTED", "Background", "cancel", "run_background", "until"]
+
+
+# The exit code that a shell reports for a program ended by Ctrl-C.
+INTERRUPTED = 130
 
 
 class Background(Protocol):

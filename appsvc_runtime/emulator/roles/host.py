@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from ..http.messages import Say
+from ..processes.background import INTERRUPTED
 from ..processes.child import Child
 from . import folders
 from .instance import Instance
@@ -33,7 +34,7 @@ class RoleHost:
     """
 
     def __init__(self, plan: RolePlan, say: Say, show: Callable[[str], None]) -> None:
-        self.interrupted = 0
+        self.interrupted = INTERRUPTED  # until all have started
         self._plan = plan
         self._say = say
         self._show = show
@@ -93,4 +94,5 @@ class RoleHost:
         self._started += 1
         count = len(self._plan.instances)
         if self._started == count:
+            self.interrupted = 0
             self._show(f"Ready {count} instance{'s' if count > 1 else ''}")

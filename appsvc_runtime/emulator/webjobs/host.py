@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from ...errors import AppServiceError, ConfigError
 from ...system import files, own_files
 from ..http.messages import Say
+from ..processes.background import INTERRUPTED
 from ..processes.run_folder import remove_old_runs
 from ..processes.watch import watch
 from .bare_python import make_bare_python
@@ -28,7 +29,6 @@ __all__ = ["WebJobs"]
 _HEALTHY_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _LONGEST_SLEEP = 60.0
-_INTERRUPTED = 130
 _JOBS = "app_data/jobs/"
 
 
@@ -48,8 +48,8 @@ class WebJobs:
         once: bool = False,
         replan: Callable[[], JobsPlan] | None = None,
     ) -> None:
-        # An interrupted run has not succeeded.
-        self.interrupted = _INTERRUPTED if once else 0
+        # An interrupted start or run has not succeeded.
+        self.interrupted = INTERRUPTED
         self._plan = plan
         self._jobs = {_key(job): job for job in plan.jobs}
         self._say = say
@@ -77,6 +77,7 @@ class WebJobs:
             )
         for job in self._jobs.values():
             self._start(job)
+        self.interrupted = 0
         self._show(f"Ready {running} job{'' if running == 1 else 's'}")
         watching = asyncio.create_task(watch(self._plan.site, self._changed, self._say))
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import AppServiceError, ConfigError
 from ....redaction.masking import mask_command
+from ....system import folders
 from ...processes.child import Child
 from .output_folder import python_of
 from .steps import Step, words
@@ -30,6 +32,7 @@ _MAX_CODE = 255
 _SHOWN_LINES = 12
 # Bytes: with less free space hardly a file can be written.
 _ROOM = 1_000_000
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Configured|Exit): \S")
 
 
@@ -49,10 +52,11 @@ class BuildError(AppServiceError):
 class Ended:
     """How a step has ended: its exit code, and the last lines of its output.
 
-    `full`: it failed, and its disk has no space left, which programs seldom report clearly.
+    `full`: it failed, and the disk of this folder has no space left, which programs seldom report
+    clearly; "" if that is not so.
     """
 
-    def __init__(self, code: int, tail: str, *, full: bool = False) -> None:
+    def __init__(self, code: int, tail: str, *, full: str = "") -> None:
         self.code = _SIGNALLED - code if code < 0 else code
         self.full = full
         self.tail = "\n".join(tail.splitlines()[-_SHOWN_LINES:])
@@ -76,7 +80,8 @@ async def run_step(
     child = await Child.start(argv, environ=environ, cwd=cwd, say=say, label=label)
     try:
         code = await child.wait()
-        ended = Ended(code, child.tail(), full=bool(code) and _is_full(cwd))
+        full = _full_disk(cwd, environ, child.tail()) if code else ""
+        ended = Ended(code, child.tail(), full=full)
     finally:
         child.kill()
         # Wait for its end, so that it no longer writes into the copy.
@@ -109,22 +114,43 @@ class Runner:
 
 def refuse_failure(step: Step, ended: Ended) -> None:
     """Raise BuildError for a step that failed."""
+    if ended.code and ended.full:
+        raise BuildError(
+            f"The disk of {ended.full} is full: the build's step {step.name} could not write there "
+            f"({mask_command(step.shown or ' '.join(step.argv))}).",
+            hint="Free space on that disk.",
+            exit_code=ended.code,
+        )
     if ended.code:
         said = last_words(ended.tail) or "it printed nothing."
         raise BuildError(
             f"The build's step {step.name} ended with exit code {ended.code} "
             f"({mask_command(step.shown or ' '.join(step.argv))}): {said}",
-            hint="Its disk is full: free space there." if ended.full else step.hint,
+            hint=step.hint,
             exit_code=ended.code,
             output=ended.tail,
         )
 
 
-def _is_full(folder: Path) -> bool:
+def _full_disk(folder: Path, environ: Mapping[str, str], tail: str) -> str:
+    """Return the folder whose disk is full, of those that a step writes into, or "".
+
+    A program that undoes what it wrote has made space again: then its words count.
+    """
+    temporary = environ.get("TMPDIR") or tempfile.gettempdir()
+    cache = folders.user_cache(environ, "")
+    places = [folder, Path(temporary), *([cache] if cache is not None else [])]
+    for place in places:
+        if _has_no_room(place):
+            return str(place)
+    return str(folder) if _NO_SPACE.search(tail) else ""
+
+
+def _has_no_room(folder: Path) -> bool:
     try:
         return shutil.disk_usage(folder).free < _ROOM
     except OSError:
-        return False
+        return False  # it does not exist
 
 
 def last_words(tail: str) -> str:

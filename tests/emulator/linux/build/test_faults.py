@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -313,3 +314,64 @@ def test_wheels_that_are_built_again(tmp_path: Path, cache: Path) -> None:
     assert show() == ["old"] * 4
     make("new", "1.1")
     assert show() == ["new"] * 4
+
+
+ON_TMPFS = """
+mount -t tmpfs -o size=$1 tmpfs "$2" && mkdir "$2/it" && shift 2 && exec "$@"
+"""
+
+
+def on_small_disk(size: str, disk: Path, *command: str, **variables: str) -> tuple[int, str, str]:
+    """Run a command with a small disk mounted at `disk`, which only the command sees."""
+    disk.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", ON_TMPFS, "-", size, str(disk), *command],
+        env=clean_environ(**variables), cwd=ROOT, capture_output=True, text=True, timeout=240,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def can_mount() -> bool:
+    """Return whether this user may mount a disk that others do not see."""
+    unshare = shutil.which("unshare")
+    if unshare is None or sys.platform != "linux":
+        return False
+    mount = "mount -t tmpfs tmpfs /mnt"
+    done = subprocess.run([unshare, "--mount", "sh", "-c", mount], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="only root may mount a disk")
+@pytest.mark.parametrize("size", ["600k", "8m"])
+def test_a_full_disk_while_antenv_is_made(tmp_path: Path, cache: Path, size: str) -> None:
+    """The error is one sentence that names the disk, and the next build starts where it should."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    disk = tmp_path / "disk"
+    build = (sys.executable, "-m", "appsvc_runtime", "build", str(site))
+    code, out, err = on_small_disk(
+        size, disk, *build, "--output", str(disk / "it"), XDG_CACHE_HOME=str(cache)
+    )
+    assert code == 1, out + err
+    assert err.startswith(
+        f"Error: The disk of {disk / 'it'} is full: the build's step antenv could"
+    )
+    assert err.count("\n") == 1
+    assert "Traceback" not in out
+    assert run(*build[1:], cwd=tmp_path, timeout=240, XDG_CACHE_HOME=str(cache)).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="only root may mount a disk")
+def test_no_room_for_temporary_files(tmp_path: Path, cache: Path) -> None:
+    """The disk of the temporary files is named, not that of the site."""
+    site = make_site(tmp_path / "site", {"app.py": ""})
+    disk = tmp_path / "disk"
+    code, out, err = on_small_disk(
+        "400k", disk, sys.executable, "-m", "appsvc_runtime", "build", str(site),
+        TMPDIR=str(disk / "it"), XDG_CACHE_HOME=str(cache),
+    )  # fmt: skip
+    assert code == 1, out + err
+    assert err.startswith(
+        f"Error: The disk of {disk / 'it'} is full: the build's step antenv could"
+    )
+    assert err.count("\n") == 1
