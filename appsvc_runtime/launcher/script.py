@@ -20,6 +20,7 @@ __all__ = [
     "check_module",
     "check_script",
     "find_interpreter",
+    "shortage",
     "start_error",
 ]
 
@@ -29,6 +30,8 @@ A_FOLDER = 67
 NOT_READABLE = 77
 SYNTAX_ERROR = 65
 NO_INTERPRETER = 69
+# Too many processes or files, too little memory: temporary errors.
+_FOR_NOW = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 _ZIP = b"PK\x03\x04"
 
 
@@ -122,15 +125,22 @@ def check_module(module: str, *, own_version: bool) -> None:
     )
 
 
-def start_error(python: str, name: str, error: OSError) -> AppServiceError:
+def shortage(error: OSError | MemoryError) -> str:
+    """Return what the machine lacks at the moment, or "" for another error."""
+    if isinstance(error, MemoryError):
+        return os.strerror(errno.ENOMEM)
+    return os.strerror(error.errno) if error.errno in _FOR_NOW else ""
+
+
+def start_error(python: str, name: str, error: OSError | MemoryError) -> AppServiceError:
     """Return the error for a worker, called `name`, that the system could not start."""
-    if error.errno == errno.E2BIG:
+    if getattr(error, "errno", None) == errno.E2BIG:
         return ConfigError(
             f"The arguments of {name}, or the variables, are too long for this system.",
             hint="Pass the longest in a file.",
         )
     return WorkerError(
-        f"The interpreter {python!r} cannot be started: {error.strerror}.",
+        f"The interpreter {python!r} cannot be started: {getattr(error, 'strerror', error)}.",
         hint="Name a python with --python.",
         exit_code=NO_INTERPRETER,
     )

@@ -102,13 +102,14 @@ class Singleton:
             return max(0.0, self._left()) if self._runs == (run, self._taken) else 0.0
 
     def close(self) -> None:
-        """Release the lease; call it when all processes of the run are gone."""
+        """Release the lease; call it when the run is over: nothing is left of it then."""
+        with self._lock:
+            guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.close()
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
 
     def _left(self) -> float:
         return self._until - _MARGIN - steady_time()

@@ -9,7 +9,6 @@ Everything happens in the main thread, as a worker on Linux ends with the thread
 from __future__ import annotations
 
 import contextlib
-import errno
 import queue
 import time
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from ..system.process_tree import Tree, can_find_by_mark
 from ..system.tree_guard import TreeGuard
 from .restarts import Restarts
 from .run import Run
-from .script import NO_INTERPRETER, start_error
+from .script import NO_INTERPRETER, shortage, start_error
 from .shutdown_file import ShutdownFile
 from .stop_file import StopFile
 from .worker_environ import worker_environ
@@ -43,8 +42,6 @@ _IDLE_SECONDS = 1.0
 # Seconds after SIGABRT for a Python to write its stack.
 _STACK_SECONDS = 2.0
 _GIVEN_TO_KILL = 0.5
-# Too many processes or files, too little memory: temporary errors.
-_FOR_NOW = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 class Launcher:
@@ -67,6 +64,7 @@ class Launcher:
         self._signals = 0
         self._shutdown_file = ShutdownFile(plan.shutdown_file, log)
         self._number = 0
+        self._remains: Tree | None = None  # of a run before, which may have left processes
         self._no_fault = False  # whether the last run ended without a fault of the worker's
         self._liveness: Heartbeat | HealthUrl | None = None
         self._restarts = Restarts(
@@ -169,6 +167,9 @@ class Launcher:
     def _start(self, environ: Mapping[str, str]) -> Run | None:
         """Start a run; return None if the machine currently lacks processes, files or memory."""
         self._number += 1
+        if not self._remains_are_gone():
+            self._log.say("It cannot be started now: the last run may not be over.", self._number)
+            return None
         tree, not_after = Tree(), None
         if self._singleton is not None:
             not_after = self._singleton.guard(tree, self._number)
@@ -185,17 +186,22 @@ class Launcher:
                 ended=lambda: self._wake.put(None),
                 not_after=not_after,
             )
-        except MemoryError:
-            self._log.say("It cannot be started now: memory is short.", self._number)
-            return None
-        except OSError as error:
-            if error.errno in _FOR_NOW:
-                self._log.say(f"It cannot be started now: {error.strerror}.", self._number)
+        except (OSError, MemoryError) as error:
+            if lacks := shortage(error):
+                self._log.say(f"It cannot be started now: {lacks}.", self._number)
                 return None
             raise start_error(self._plan.argv[0], self._plan.name, error) from None
         if self._liveness is not None:
             self._liveness.start()
         return run
+
+    def _remains_are_gone(self) -> bool:
+        if self._remains is not None:
+            left = self._remains.kill()
+            if left or not self._remains.complete:
+                return False
+            self._remains = None
+        return True
 
     def _report_start(self, pid: int) -> None:
         self._log.say(f"{self._plan.name} has started as process {pid}.", self._number)
@@ -266,6 +272,7 @@ class Launcher:
 
     def _finish(self, run: Run) -> None:
         left = run.finish()
+        self._remains = None if run.tree.complete else run.tree
         if left:
             numbers = ", ".join(map(str, left))
             self._log.say(f"Processes that cannot be ended: {numbers}.", run.number)

@@ -56,6 +56,7 @@ class Tree:
     def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
         self.mark = _checked(mark) if mark else secrets.token_hex(16)
+        self.complete = True  # False if the last look found the group at most: files were short
         self._started: int | None = None  # when the leader started, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
         self._over = False  # no process was left: another one may have the leader's id by now
@@ -210,7 +211,9 @@ class Tree:
             try:
                 everyone = {one.pid: one for one in procfs.processes()}
             except OSError:
+                self.complete = False
                 return None
+            self.complete = True
             known = [one for one in everyone.values() if self._is_known(one, everyone)]
             running = [one for one in _with_children(known, everyone) if one.running]
         self._seen = {one.pid: one.started for one in running}

@@ -41,7 +41,6 @@ __all__ = [
 PROC = "/proc"
 _LISTENING = "0A"
 _NOTHING_LEFT = "ZXx"  # a zombie, dead
-_STOPPED = "Tt"  # by a signal, by a debugger
 # Errors that say nothing about /proc.
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
@@ -55,7 +54,6 @@ class Process:
     session: int
     started: int
     running: bool  # False for a process that ended and is only waited for
-    stopped: bool = False  # it exists, but does nothing until it is continued
 
 
 def look(pid: int) -> Process | None:
@@ -66,8 +64,7 @@ def look(pid: int) -> Process | None:
     if len(fields) < 20:
         return None
     state = fields[0].decode("ascii", "replace")
-    parent, session, started = int(fields[1]), int(fields[3]), int(fields[19])
-    return Process(pid, parent, session, started, state not in _NOTHING_LEFT, state in _STOPPED)
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), state not in _NOTHING_LEFT)
 
 
 def processes() -> Iterator[Process]:

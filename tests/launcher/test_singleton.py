@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from appsvc_runtime.launcher import singleton
 from appsvc_runtime.system import process_tree
 from appsvc_runtime.system.process import steady_time
 from appsvc_runtime.system.process_tree import Tree
+from tests.launcher.test_worker_daemons import guard_of
 from tests.support.azurite import Azurite, azurite
-from tests.support.launching import is_alive, launching
+from tests.support.launching import is_alive, launching, wait_until
 from tests.support.pythons import only_on
 from tests.support.servers import clean_environ
 
@@ -80,6 +82,43 @@ def test_one_at_a_time(storage: Azurite, tmp_path: Path) -> None:
                 logs = [one.log() for one in (first, second, third)]
     assert not [log for log in logs if "TWO AT ONCE" in log]
     assert "The lease on worker.py is lost" in logs[1]
+
+
+@only_on(12)
+@needs_mark
+def test_guard_that_ends(storage: Azurite, tmp_path: Path) -> None:
+    """It is started again, and the worker goes on; while it cannot be, no worker runs for long.
+
+    The lease is kept all the time: another launcher waits until the stop, even if the guard is
+    stopped (SIGSTOP) then.
+    """
+    import resource
+
+    (tmp_path / "worker.py").write_text(textwrap.dedent(WORKER))
+    variables = {"AzureWebJobsStorage": storage.connection_string}
+    with launching(tmp_path, *OPTIONS, **variables) as first:
+        first.wait_for("out: running")
+        with launching(tmp_path, *OPTIONS, **variables) as second:
+            second.wait_for("Waiting: another instance")
+            pid = first.process.pid
+            before = guard_of(pid)
+            os.kill(before, signal.SIGKILL)
+            wait_until(lambda: guard_of(pid) not in (0, before), "the next guard")
+            assert len(first.pids()) == 1
+
+            limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+            os.kill(guard_of(pid), signal.SIGKILL)
+            log = first.wait_for("guards the lease has ended and cannot be started again.", 1)
+            assert "guards the lease has ended, and cannot be started again now." in log
+            assert "out: running" not in second.log()
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            first.wait_for("out: running", 2)
+
+            os.kill(guard_of(pid), signal.SIGSTOP)
+            assert first.stop() == 0
+            second.wait_for("out: running")
+            assert "TWO AT ONCE" not in first.log() + second.log()
 
 
 def test_webjob_that_is_a_singleton_by_its_settings(storage: Azurite, tmp_path: Path) -> None:
