@@ -61,8 +61,8 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request is there, not even a part."""
-        return not (self.is_busy or self.is_receiving or self.is_ending or self.incoming.data)
+        """Return whether no request is there, or not its whole head."""
+        return not (self.is_busy or self.is_ending or self.incoming.request is not None)
 
     def is_over(self, now: float) -> bool:
         """Return whether the client has had its time; start the next one if it makes progress."""
