@@ -150,11 +150,10 @@ class EventWorker(AppServiceWorker):
         except OSError:
             data = b""
         if not data:
-            # The order matters: a thread that finishes now looks at `at_end` after `is_busy`.
             connection.at_end = True
             connection.stop_reading(self.poller)
             if not connection.is_busy:
-                self._close(connection)
+                self._go_on(connection)
             return
         connection.moved += len(data)
         if connection.is_ending:
@@ -235,11 +234,15 @@ class EventWorker(AppServiceWorker):
         """Go on with a connection whose request a thread has handled."""
         if connection.is_busy or connection not in self._connections:
             return
-        if not connection.is_kept:
+        if connection.is_kept:
+            connection.read(self.poller, self._readable)
+            self._go_on(connection)
+        elif not connection.is_ending:
             self._end(connection)
-            return
-        connection.read(self.poller, self._readable)
-        if connection.incoming.data:
+
+    def _go_on(self, connection: Connection) -> None:
+        """Handle what was received before the last response, or close at the end."""
+        if connection.is_kept and not connection.is_ending and connection.incoming.data:
             self._advance(connection)
         elif connection.at_end:
             self._close(connection)

@@ -119,11 +119,11 @@ def connect(server: Server) -> socket.socket:
 def answers(client: socket.socket, count: int = 1) -> list[tuple[int, bytes]]:
     """Return the status and body of so many responses on a connection."""
     found = []
-    file = client.makefile("rb")
-    for _ in range(count):
-        response = http.client.HTTPResponse(_Readable(file))  # type: ignore[arg-type]
-        response.begin()
-        found.append((response.status, response.read()))
+    with client.makefile("rb") as file:
+        for _ in range(count):
+            response = http.client.HTTPResponse(_Readable(file))  # type: ignore[arg-type]
+            response.begin()
+            found.append((response.status, response.read()))
     return found
 
 
