@@ -35,7 +35,8 @@ class Connection:
         self.client = client
         self.server = server
         self.incoming = Incoming(worker.cfg, client)
-        self.deadline = time.monotonic() + worker.cfg.keepalive
+        # A user's keepalive may be short, or 0: it is for the time between two requests.
+        self.deadline = time.monotonic() + max(worker.cfg.keepalive, defaults.STALL_SECONDS)
         self.buffered = 0  # bytes of a request that is not complete, as the worker counts them
         self.moved = 0  # bytes since the loop looked at it last
         self.is_busy = False

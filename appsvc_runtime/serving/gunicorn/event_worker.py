@@ -210,25 +210,23 @@ class EventWorker(AppServiceWorker):
 
     def _handle(self, connection: Connection) -> None:
         """Run the app for a request, in a thread, and give the connection back to the loop."""
-        incoming, sock = connection.incoming, connection.sock
         is_kept = False
         try:
-            is_kept = respond(self, connection)
-            is_kept = is_kept and not connection.is_upgraded and incoming.finish()
+            is_kept = respond(self, connection) and not connection.is_upgraded
+            is_kept = is_kept and connection.incoming.finish()
         except (NoMoreData, ResponseBrokenError):
             self.log.debug("The request or its response was broken off.")
         except BaseException as error:
             # An app may call sys.exit(), or a library raise what is no Exception: that costs this
             # request and nothing else.
-            if sock.failure is None:
-                self._report(connection, error)
-            else:
-                self.log.debug("The client is gone: %s", sock.failure)
-        connection.is_kept = is_kept
-        connection.deadline = time.monotonic() + self.cfg.keepalive
-        connection.is_busy = False
-        if connection.at_end or connection.incoming.data or not (is_kept and connection.is_read):
-            self.method_queue.defer(self._take_back, connection)
+            self._report(connection, error)
+        finally:
+            connection.is_kept = is_kept
+            connection.deadline = time.monotonic() + self.cfg.keepalive
+            connection.is_busy = False
+            is_waited_for = is_kept and connection.is_read and not connection.at_end
+            if connection.incoming.data or not is_waited_for:
+                self.method_queue.defer(self._take_back, connection)
 
     def _take_back(self, connection: Connection) -> None:
         """Go on with a connection whose request a thread has handled."""
@@ -254,6 +252,10 @@ class EventWorker(AppServiceWorker):
         self._end(connection)
 
     def _report(self, connection: Connection, error: BaseException) -> None:
+        """Log an error and respond with its page, unless it is only that the client is gone."""
+        if connection.sock.failure is not None:
+            self.log.debug("The client is gone: %s", connection.sock.failure)
+            return
         request = connection.incoming.request
         self.handle_error(request, _Hasty(connection.sock), connection.client, error)
 
