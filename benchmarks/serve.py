@@ -1,8 +1,8 @@
 """Compare servers for one app: ``python -m benchmarks.serve``.
 
-Side A is what the platform runs by itself, one synchronous worker; every other side is shown as a
-ratio to it. Ratios depend less on the machine than times do, so all sides take turns in every
-round, each sample on a server started for it, and the median of the rounds is printed.
+Side A is what the platform runs by itself, 2N+1 synchronous workers for N cores; every other side
+is shown as a ratio to it. Ratios depend less on the machine than times do, so all sides take turns
+in every round, each sample on a server started for it, and the median of the rounds is printed.
 
   fast      requests/s of an app that responds at once, at 16 and 64 connections: the server's
             own cost per request, on all cores
@@ -10,8 +10,9 @@ round, each sample on a server started for it, and the median of the rounds is p
             server handles at once
   pinned    ``fast`` with the server on one core and the client on another: the same cost where
             more processes cannot help, as on a one-core plan
-  stalled   100 connections that fall silent (idle, half a header, half a body), then 100 other
-            clients with a timeout of 5 s: how many get a response, and after how long
+  stalled   100 connections that fall silent (idle, half a header, half a body, or that read
+            nothing), then 100 other clients with a timeout of 5 s: how many get a response, and
+            after how long
   memory    proportional memory of the process tree after ``fast`` traffic
 
 ``--side 'NAME=COMMAND'`` measures any other command; ``{python}``, ``{port}`` and ``{dir}`` in it
@@ -32,13 +33,13 @@ from statistics import median
 
 from ._apps import APPS, write_site
 from ._load import STALLS, client_name, drain, load, stalled, visit
-from ._sides import ServerFailedError, Side, running
+from ._sides import ServerFailedError, Side, platform_side, running
 
 _APPSVC = "--site {dir} --host 127.0.0.1 --port {port}"
 BUILT_IN: dict[str, Side] = {
     side.name[0]: side
     for side in (
-        Side.parse("A platform={python} -m gunicorn --timeout 600 --bind 127.0.0.1:{port} app:app"),
+        platform_side("A platform", "app:app"),
         Side.parse(f"B appsvc serve={{python}} -m appsvc_runtime serve app:app {_APPSVC}"),
         Side.parse(
             "C runserver={python} -m appsvc_runtime.runserver app:app --site {dir} --port {port}"

@@ -8,9 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import servers
+from benchmarks import servers, stalled
 from benchmarks._load import _latency
 from benchmarks._plot import draw
+from benchmarks._sides import Side
+from tests.support import promises
 
 PRINTED = """\
   Latency Distribution
@@ -75,3 +77,20 @@ def test_results_that_were_kept(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert servers.main(["--from", str(kept), "--output", str(output)]) == 0
     assert "| granian | 1 | 200 | 2.0 |" in capsys.readouterr().out
     assert output.read_text("utf-8").startswith("<svg")
+
+
+def test_the_platforms_number_of_workers(tmp_path: Path) -> None:
+    """It depends on the cores that the server gets."""
+    side = Side.parse("A=server --workers {workers} --bind :{port}")
+    assert side.command(80, tmp_path, 2) == ["server", "--workers", "5", "--bind", ":80"]
+    assert side.command(80, tmp_path, 1)[2] == "3"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", stalled.STALLS)
+def test_stalled_clients_do_not_stop_others(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """This is a short form of the benchmark: more of them than there are threads."""
+    promises.need("gunicorn", "Three hundred, which may also read nothing, do not stop others")
+    words = "--groups WSGI --rows gunicorn --others 20 --unanswered 0 --deadline 20 --kinds"
+    code = stalled.main([*words.split(), kind])
+    assert code == 0, capsys.readouterr().out

@@ -35,7 +35,8 @@ class Connection:
         self.client = client
         self.server = server
         self.incoming = Incoming(worker.cfg, client)
-        self.deadline = time.monotonic() + worker.cfg.keepalive
+        # A user's keepalive may be short, or 0: it is for the time between two requests.
+        self.deadline = time.monotonic() + max(worker.cfg.keepalive, defaults.STALL_SECONDS)
         self.buffered = 0  # bytes of a request that is not complete, as the worker counts them
         self.moved = 0  # bytes since the loop looked at it last
         self.is_busy = False
@@ -61,8 +62,8 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request is there, not even a part."""
-        return not (self.is_busy or self.is_receiving or self.is_ending or self.incoming.data)
+        """Return whether no request is there, or not its whole head."""
+        return not (self.is_busy or self.is_ending or self.incoming.request is not None)
 
     def is_over(self, now: float) -> bool:
         """Return whether the client has had its time; start the next one if it makes progress."""

@@ -29,10 +29,9 @@ __all__ = ["EventWorker"]
 _PIECE = 1 << 18
 _TICK_SECONDS = 1.0
 _STOPPING_TICK_SECONDS = 0.1
-# How long a connection is left to workers that have fewer, and how many are accepted when they have
-# not come for it: one may be busy.
+# How long connections are left to workers that have fewer; then any are accepted for as long, as
+# the others may be busy.
 _PAUSE_SECONDS = 0.01
-_AT_ONCE = 16
 # What is read ahead of a request that waits for its turn; the rest stays in the system's buffer.
 _AHEAD = 1 << 16
 # A client that sends on is heard out for as long and as much, or the system would throw away the
@@ -65,8 +64,8 @@ class EventWorker(AppServiceWorker):
         self._connections: set[Connection] = set()
         if not hasattr(EventWorker, "_shares"):  # in the master, before it forks
             EventWorker._shares = Shares()
-        self._pause_ends = 0.0  # while another worker may accept
-        self._taken_at_once = 0
+        self._pause_ends = 0.0  # until then another worker may accept, and then this one
+        self._is_paused = False
         self._buffered = 0  # bytes of requests that are not complete
         self._last_tick = 0.0
         self._stops_at = 0.0
@@ -84,6 +83,7 @@ class EventWorker(AppServiceWorker):
         self.set_accept_enabled(True)
         while self.alive:
             self._turn(_TICK_SECONDS)
+        self._is_paused = False
         self._shares.leave(self.age)
         self._stops_at = time.monotonic() + self.cfg.graceful_timeout
         self.set_accept_enabled(False)
@@ -94,13 +94,12 @@ class EventWorker(AppServiceWorker):
 
     def _turn(self, seconds: float) -> None:
         """Wait for events and handle them; look at the clock once in so many seconds."""
-        for key, _ in self.poller.select(_PAUSE_SECONDS if self._pause_ends else seconds):
+        for key, _ in self.poller.select(_PAUSE_SECONDS if self._is_paused else seconds):
             key.data(key.fileobj)
         now = time.monotonic()
-        if self._pause_ends and now >= self._pause_ends:
-            self._pause_ends = 0.0
-            self._taken_at_once = _AT_ONCE
-            self.set_accept_enabled(self.alive and self.nr_conns < self.worker_connections)
+        if self._is_paused and now >= self._pause_ends and self.alive:
+            self._is_paused = False
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
         if now < self._last_tick + seconds:
             return
         self._last_tick = now
@@ -112,16 +111,17 @@ class EventWorker(AppServiceWorker):
                 self._close(connection)
             elif not self.alive and connection.is_idle:
                 connection.deadline = min(connection.deadline, now + defaults.LINGER_SECONDS)
-        self._shares.write(self.age, self.nr_conns)
-        if self.alive and not self._pause_ends:
+        if self.alive:
+            self._shares.write(self.age, self.nr_conns)
+        if self.alive and not self._is_paused:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
 
     def accept(self, listener: Any) -> None:
         """Accept one connection, or leave it to another worker that has fewer, for a moment."""
-        if self._taken_at_once:
-            self._taken_at_once -= 1
-        elif self.alive and self._shares.has_fewer(self.nr_conns):
-            self._pause_ends = time.monotonic() + _PAUSE_SECONDS
+        now = time.monotonic()
+        may_pause = self.alive and now >= self._pause_ends + _PAUSE_SECONDS
+        if may_pause and self._shares.has_fewer(self.nr_conns) and not self.cfg.reuse_port:
+            self._is_paused, self._pause_ends = True, now + _PAUSE_SECONDS
             self.set_accept_enabled(False)
             return
         try:
@@ -150,11 +150,10 @@ class EventWorker(AppServiceWorker):
         except OSError:
             data = b""
         if not data:
-            # The order matters: a thread that finishes now looks at `at_end` after `is_busy`.
             connection.at_end = True
             connection.stop_reading(self.poller)
             if not connection.is_busy:
-                self._close(connection)
+                self._go_on(connection)
             return
         connection.moved += len(data)
         if connection.is_ending:
@@ -211,35 +210,37 @@ class EventWorker(AppServiceWorker):
 
     def _handle(self, connection: Connection) -> None:
         """Run the app for a request, in a thread, and give the connection back to the loop."""
-        incoming, sock = connection.incoming, connection.sock
         is_kept = False
         try:
-            is_kept = respond(self, connection)
-            is_kept = is_kept and not connection.is_upgraded and incoming.finish()
+            is_kept = respond(self, connection) and not connection.is_upgraded
+            is_kept = is_kept and connection.incoming.finish()
         except (NoMoreData, ResponseBrokenError):
             self.log.debug("The request or its response was broken off.")
         except BaseException as error:
             # An app may call sys.exit(), or a library raise what is no Exception: that costs this
             # request and nothing else.
-            if sock.failure is None:
-                self._report(connection, error)
-            else:
-                self.log.debug("The client is gone: %s", sock.failure)
-        connection.is_kept = is_kept
-        connection.deadline = time.monotonic() + self.cfg.keepalive
-        connection.is_busy = False
-        if connection.at_end or connection.incoming.data or not (is_kept and connection.is_read):
-            self.method_queue.defer(self._take_back, connection)
+            self._report(connection, error)
+        finally:
+            connection.is_kept = is_kept
+            connection.deadline = time.monotonic() + self.cfg.keepalive
+            connection.is_busy = False
+            is_waited_for = is_kept and connection.is_read and not connection.at_end
+            if connection.incoming.data or not is_waited_for:
+                self.method_queue.defer(self._take_back, connection)
 
     def _take_back(self, connection: Connection) -> None:
         """Go on with a connection whose request a thread has handled."""
         if connection.is_busy or connection not in self._connections:
             return
-        if not connection.is_kept:
+        if connection.is_kept:
+            connection.read(self.poller, self._readable)
+            self._go_on(connection)
+        elif not connection.is_ending:
             self._end(connection)
-            return
-        connection.read(self.poller, self._readable)
-        if connection.incoming.data:
+
+    def _go_on(self, connection: Connection) -> None:
+        """Handle what was received before the last response, or close at the end."""
+        if connection.is_kept and not connection.is_ending and connection.incoming.data:
             self._advance(connection)
         elif connection.at_end:
             self._close(connection)
@@ -251,6 +252,10 @@ class EventWorker(AppServiceWorker):
         self._end(connection)
 
     def _report(self, connection: Connection, error: BaseException) -> None:
+        """Log an error and respond with its page, unless it is only that the client is gone."""
+        if connection.sock.failure is not None:
+            self.log.debug("The client is gone: %s", connection.sock.failure)
+            return
         request = connection.incoming.request
         self.handle_error(request, _Hasty(connection.sock), connection.client, error)
 

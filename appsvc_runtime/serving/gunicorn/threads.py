@@ -27,7 +27,7 @@ _AT_ONCE = 16
 _LOOK_SECONDS = 0.03
 _LONGEST_LOOK = 0.12
 _LOOKS = 2
-_PATIENCE_SECONDS = 0.005
+_PATIENCE_SECONDS = 0.01
 # The part of a core in use above which more threads would only wait for each other, and fewer do as
 # much; and the same if the system has given the processor to other processes meanwhile.
 _BUSY = 0.85
@@ -47,16 +47,18 @@ class Threads:
         self._handle = handle
         self._most = most
         self._first = self._limit = min(_FIRST, most)
-        self._jobs: deque[Any] = deque()
+        self._jobs: deque[tuple[Any, float]] = deque()  # with the time at which it came
         self._lock = threading.Lock()
         self._idle: list[threading.Lock] = []
         self._active = self._waiting = self._count = self._taken = 0
+        self._longest_wait = 0.0  # since the last look, as the next one
+        self._most_jobs = 0
         self._pressed = threading.Event()
         self._watcher: threading.Thread | None = None
 
     def put(self, job: Any) -> None:
         """Take a job."""
-        self._jobs.append(job)
+        self._jobs.append((job, time.monotonic()))
         self._wake()
 
     def shutdown(self, wait: bool = False) -> None:
@@ -80,6 +82,7 @@ class Threads:
         """Have a thread take a job; return whether one more could be used."""
         with self._lock:
             is_full = self._active - self._waiting >= self._limit
+            self._most_jobs = max(self._most_jobs, len(self._jobs))
             if not is_full:
                 self._active += 1
                 if self._idle:
@@ -110,8 +113,9 @@ class Threads:
             with lock:
                 job = None
                 if jobs and self._active - self._waiting <= self._limit:
-                    job = jobs.popleft()
+                    job, came = jobs.popleft()
                     self._taken += 1
+                    self._longest_wait = max(self._longest_wait, time.monotonic() - came)
                 else:
                     self._active -= 1
                     self._idle.append(wakes)
@@ -140,11 +144,13 @@ class Threads:
             if looks >= _LOOKS:
                 self._grow()
             if not self._jobs:
-                self._pressed.clear()  # a job that comes now sets it again
+                self._pressed.clear()
                 looks, seconds = 0, _LOOK_SECONDS
+                if self._jobs:  # one that came between the two lines above
+                    self._pressed.set()
 
     def _grow(self) -> None:
-        count = min(len(self._jobs), _AT_ONCE, self._most - self._limit)
+        count = min(self._most_jobs, _AT_ONCE, self._most - self._limit)
         self._limit += max(0, count)
         while count > 0 and self._wake():
             count -= 1
@@ -152,6 +158,7 @@ class Threads:
     def _look(self, seconds: float) -> bool:
         """Return whether jobs wait for a thread, observed for a moment."""
         taken, used, began = self._taken, _use(), time.monotonic()
+        self._longest_wait, self._most_jobs = 0.0, len(self._jobs)
         time.sleep(seconds)
         taken = self._taken - taken
         passed = time.monotonic() - began
@@ -159,10 +166,10 @@ class Threads:
         load = (now_used[0] - used[0]) / passed
         is_preempted = now_used[1] > used[1]
         if taken and load > (_BUSY_AND_PREEMPTED if is_preempted else _BUSY):
-            self._limit = max(self._first, self._limit - self._limit // 8)
+            self._limit = max(self._first, self._limit - max(1, self._limit // 8))
             return False
         # If no job was taken at all, all threads may have long ones.
-        return len(self._jobs) * passed > taken * _PATIENCE_SECONDS
+        return self._longest_wait > _PATIENCE_SECONDS if taken else bool(self._jobs)
 
 
 def _use() -> tuple[float, int]:

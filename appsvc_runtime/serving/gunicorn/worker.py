@@ -7,10 +7,14 @@ the platform.
 from __future__ import annotations
 
 import functools
+import inspect
 import selectors
 import time
 from typing import Any
 
+from gunicorn.http import wsgi
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import Unreader
 from gunicorn.workers.gthread import ThreadWorker
 
 from .. import defaults
@@ -21,8 +25,14 @@ __all__ = ["READS_IN_LOOP", "AppServiceWorker", "name"]
 # ones close a connection whose client may be sending, and wait as long for idle connections as for
 # requests.
 _LINGERS = hasattr(ThreadWorker, "_cap_keepalive")
-# It is these newer ones whose parser fits our own loop, `event_worker`.
-READS_IN_LOOP = _LINGERS
+# Our own loop, `event_worker`, needs these names of their parser and response.
+READS_IN_LOOP = (
+    _LINGERS
+    and hasattr(Unreader, "take_buffered")
+    and hasattr(RequestParser, "finish_body")
+    and hasattr(wsgi.Response, "_emit_body")
+    and "response_class" in inspect.signature(wsgi.create).parameters
+)
 _TICK_SECONDS = 0.1
 
 
