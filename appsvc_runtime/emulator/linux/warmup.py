@@ -17,10 +17,10 @@ from ..processes.child import Child
 from .diagnosis.listening import wrong_place
 from .diagnosis.probes import explain_response
 from .diagnosis.seen import Cause, Seen, Trouble
+from .diagnosis.server_end import without_servers_end
 from .diagnosis.trouble import find_trouble
 from .limits import Limits
 from .probe import Probed, front_end_source, probe
-from .server_end import without_servers_end
 
 __all__ = ["Launch", "WarmUp"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appsvc_runtime.emulator.linux.diagnosis import Seen, find_trouble
-from appsvc_runtime.emulator.linux.server_end import without_servers_end
+from appsvc_runtime.emulator.linux.diagnosis.seen import Seen
+from appsvc_runtime.emulator.linux.diagnosis.server_end import without_servers_end
+from appsvc_runtime.emulator.linux.diagnosis.trouble import find_trouble
 from tests.support.processor_time import LONG, limit
 
 APP = """Traceback (most recent call last):
