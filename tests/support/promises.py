@@ -158,8 +158,8 @@ PROMISES: dict[str, Promise] = {
         "no | no | yes | yes | yes | yes | yes | yes | yes", f"{_HERE}the_table_knows_the_holes"
     ),
 }
-# Promises that are not in the table yet, as their tests come with other changes. A row moves up when
-# its test is there; `test_what_is_awaited` looks.
+# Promises that are not in the table yet, as their tests come with other changes. A row moves up
+# when its test is there; `test_what_is_awaited` looks.
 AWAITED: dict[str, Promise] = {
     "A log line names the request and the client that it belongs to": _promise(
         "by us", "integration/test_log_context.py::test_each_line_has_its_request"
