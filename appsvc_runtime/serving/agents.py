@@ -61,7 +61,7 @@ def find_order(path: Sequence[str], variable: str) -> Order:
     it starts in the server as well. Python searches its own site-packages last, behind PYTHONPATH:
     they are named in it, before the agent.
     """
-    named = [entry for entry in variable.split(os.pathsep) if entry]
+    named = variable.split(os.pathsep) if variable else []  # an empty entry is the current folder
     agents = list(dict.fromkeys(filter(_is_agents, [*named, *path])))
     others = [entry for entry in path if not _is_agents(entry)]
     front = [entry for entry in named if not _is_agents(entry)]

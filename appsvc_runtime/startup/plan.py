@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
 from ..errors import ConfigError
-from . import gunicorn, python_files
+from . import exec_check, gunicorn, python_files
 from .app_search import misplaced_apps
 from .command import (
     app_in,
@@ -115,6 +115,7 @@ class _Planner:
     def custom(self, startup_command: str) -> StartPlan:
         command, rule, warnings = read_command(startup_command, self.site)
         self.warnings.extend(warnings)
+        self.warnings.extend(filter(None, [exec_check.describe(command)]))
         # A timeout in the command line takes precedence, as for gunicorn.
         if timeout_in(command) is not None:
             self._check_timeout(command, "the startup command")

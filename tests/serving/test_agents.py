@@ -39,6 +39,13 @@ PACKAGES = "/opt/python/lib/python3.13/site-packages"
             id="packages-of-the-interpreter",
         ),
         pytest.param(
+            f":{AGENT}",
+            ["/x", "/now", AGENT],
+            f":{AGENT}",
+            ["/x", "/now", AGENT],
+            id="last-already",
+        ),
+        pytest.param(
             f"{AGENT}/hook:{AGENT}:{OWN}",
             ["/x", f"{AGENT}/hook", AGENT, OWN, *LIBRARY],
             f"{OWN}:{AGENT}/hook:{AGENT}",
