@@ -79,9 +79,15 @@ def find_causes(site: Site) -> tuple[Cause, ...]:
 
 
 def describe(plan: StartPlan, causes: Iterable[Cause]) -> list[str]:
-    """Return a plan's warnings and the causes, without those whose command a warning names."""
+    """Return a plan's warnings and the causes, without those that a warning names already."""
     named = set(_SERVE.findall(" ".join(plan.warnings)))
-    more = [str(one) for one in causes if not named.intersection(_SERVE.findall(one.hint))]
+    begun = tuple(warning.lower().partition(":")[0] for warning in plan.warnings)
+    more = [
+        str(one)
+        for one in causes
+        if not named.intersection(_SERVE.findall(one.hint))
+        and one.why.lower().partition(",")[0] not in begun
+    ]
     return list(dict.fromkeys((*plan.warnings, *more)))
 
 
