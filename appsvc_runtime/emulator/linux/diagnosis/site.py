@@ -92,7 +92,7 @@ def describe(plan: StartPlan, causes: Iterable[Cause]) -> list[str]:
 
 
 def _python_file(site: Site) -> Iterator[Cause]:
-    """A `.py` file as startup command."""
+    """Find a `.py` file as startup command."""
     name = site.startup_file()
     if not name.endswith(".py"):
         return
@@ -108,7 +108,7 @@ def _python_file(site: Site) -> Iterator[Cause]:
 
 
 def _first_line(site: Site) -> Iterator[Cause]:
-    """A startup file whose first line is a comment, or empty."""
+    """Find a startup file whose first line is a comment, or empty."""
     name = site.startup_file()
     if not name or name.endswith((".sh", ".py")):
         return
@@ -123,7 +123,7 @@ def _first_line(site: Site) -> Iterator[Cause]:
 
 
 def _line_ends(site: Site) -> Iterator[Cause]:
-    """Windows line ends, or a byte order mark, in a file that a shell reads."""
+    """Find Windows line ends, or a byte order mark, in a file that a shell reads."""
     for file in shell_files(site.folder, site.commands()):
         if file.crlf:
             yield Cause(
@@ -143,7 +143,7 @@ def _line_ends(site: Site) -> Iterator[Cause]:
 
 
 def _first_program(site: Site) -> Iterator[Cause]:
-    """A script that is run by its own name, and whose first line names no program."""
+    """Find a script that is run by its own name, and whose first line names no program."""
     for file in shell_files(site.folder, site.commands()):
         if not (file.by_shell or file.shebang):
             yield Cause(
@@ -155,7 +155,7 @@ def _first_program(site: Site) -> Iterator[Cause]:
 
 
 def _asgi(site: Site) -> Iterator[Cause]:
-    """An ASGI app under gunicorn's default worker, or under waitress."""
+    """Find an ASGI app under gunicorn's default worker, or under waitress."""
     app, words = site.plan.app, split(site.plan.command)
     programs = {word.rpartition("/")[2] for word in words} & {"gunicorn", "waitress-serve"}
     if not app or not programs or "appsvc" in words:
@@ -181,7 +181,7 @@ def asgi_cause(app: str, server: str = "") -> Cause:
 
 
 def _elsewhere(site: Site) -> Iterator[Cause]:
-    """No requirements at the top, but in a folder below it."""
+    """Find requirements in a folder, and none at the top."""
     if any(map(site.has, _PROJECT_FILES)) or site.settings.get(_REQUIREMENTS_PATH, "").strip():
         return
     for folder in _folders(site.folder):
@@ -197,7 +197,7 @@ def _elsewhere(site: Site) -> Iterator[Cause]:
 
 
 def _source_folder(site: Site) -> Iterator[Cause]:
-    """An app below `src` that is started without it."""
+    """Find an app below `src` that is started without it."""
     module = (site.plan.app or "").partition(":")[0].partition(".")[0]
     words = split(site.plan.command)
     if not module.isidentifier() or site.has(f"{module}.py") or site.has(f"{module}/__init__.py"):
@@ -214,7 +214,7 @@ def _source_folder(site: Site) -> Iterator[Cause]:
 
 
 def _other_file(site: Site) -> Iterator[Cause]:
-    """A startup command for a module that is not there, while another file has the app."""
+    """Find a startup command for a module that is not there, while another file has the app."""
     module, _, attribute = (site.plan.app or "").partition(":")
     if site.plan.framework != "custom" or not module.isidentifier() or not attribute:
         return
@@ -232,7 +232,7 @@ def _other_file(site: Site) -> Iterator[Cause]:
 
 
 def _websites_port(site: Site) -> Iterator[Cause]:
-    """`WEBSITES_PORT`, which is for images of one's own."""
+    """Find `WEBSITES_PORT`, which is for images of one's own."""
     if site.settings.get("WEBSITES_PORT", "").strip():
         yield Cause(
             "the setting WEBSITES_PORT is for images of your own and does nothing for the Python "
