@@ -42,6 +42,11 @@ _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", names.VIRT
 _SERVE = re.compile(r"exec appsvc serve (?:--server \w+ )?([^`]+)`")
 # A line of a shell about a script: `start.sh: 2: ...`, `start.sh: line 2: ...`.
 _SHELL_SAYS = re.compile(r": (?:line )?\d+: |not found|bad interpreter|Exec format")
+# What sh says of bash's own words, and the system of a file that no program reads.
+_NOT_SH = re.compile(
+    r"[Ss]yntax error|Bad substitution|Exec format"
+    r"|(?:\[\[|source|function|shopt|declare|pushd|popd|let): not found"
+)
 # A CR that came into a program's argument, as it is or as programs show it.
 _CR = re.compile(r"\r(?!\n)|\\r['\"]")
 
@@ -150,7 +155,7 @@ def _first_program(site: Site) -> Iterator[Cause]:
                 f"{file.name} has no first line such as #!/bin/bash, so that sh runs it, or "
                 "nothing can",
                 "Write #!/bin/bash, or #!/bin/sh, as its first line.",
-                _is_bad_script,
+                lambda seen: seen.code in _BAD_SCRIPT and bool(_NOT_SH.search(seen.output)),
             )
 
 
