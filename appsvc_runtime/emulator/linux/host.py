@@ -55,7 +55,7 @@ class LinuxHost:
         # Needed by this run only; another emulator of the site has its own.
         self._run = run_folder.run_folder(plan.linux)
         self._instances: Instances | None = None
-        self._explained: set[str] = set()
+        self._explained: dict[str, int] = {}
         self._made = asyncio.Event()
         self._closed = False
 
@@ -104,6 +104,8 @@ class LinuxHost:
         self._made.set()
         problem = await self._instances.start()
         exposure.tell()
+        failing = [reason for reason, status in self._explained.items() if status >= 500]
+        self.remark = self.remark or "".join(failing[:1])
         return problem
 
     async def ask(self, request: Request) -> Answer | Tunnel:
