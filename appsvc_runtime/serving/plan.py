@@ -102,14 +102,6 @@ def make_plan(
     AppLoadError if no app is found.
     """
     row = servers.choose(launch.server, environ, launch.default_server)
-    site = os.path.abspath(launch.site)
-    choice, unused = load.AppChoice("", ""), ""
-    if not by_server:
-        choice = load.choose_app(site, environ, launch.app)
-        first, (row, choice) = row, _fit(row, choice, site, named=_is_named(launch, environ))
-        if first is not row:
-            unused = first.unread_file(site, row.name)
-    row.check()
     port = ports.choose_port(launch.port, environ, launch.port_sources)
     given = {
         "APPSVC_WORKERS": launch.workers,
@@ -118,7 +110,15 @@ def make_plan(
     }
     # All options are resolved: a mistake in one that only a worker reads is reported before the
     # first worker starts.
-    values = {name: row.resolve(given.get(name), environ) for name, row in options.OPTIONS.items()}
+    values = {name: one.resolve(given.get(name), environ) for name, one in options.OPTIONS.items()}
+    site = os.path.abspath(launch.site)
+    choice, unused = load.AppChoice("", ""), ""
+    if not by_server:
+        choice = load.choose_app(site, environ, launch.app)
+        first, (row, choice) = row, _fit(row, choice, site, named=_is_named(launch, environ))
+        if first is not row:
+            unused = first.unread_file(site, row.name)
+    row.check()
     chosen = numbers.choose(row, values, environ, container=launch.container, cores=cores)
     own = row.find_config(site, environ, by_server=by_server)
     if launch.container and not environ.get("APPSVC_ACCESS_LOG", "").strip():

@@ -42,7 +42,9 @@ def site(tmp_path: Path) -> Path:
     """Return the folder of a Flask site with the usual startup files."""
     (tmp_path / "app.py").write_text("app = Flask(__name__)\n")
     (tmp_path / "start.txt").write_text("\ufeffgunicorn -t 601 y:app\nsecond\n", encoding="utf-8")
-    (tmp_path / "run.sh").write_text("exec gunicorn y:app\n")
+    (tmp_path / "run.sh").write_text("#!/bin/sh\nexec gunicorn y:app\n")
+    for name in ("x.py", "y.py"):  # what the startup commands name
+        (tmp_path / name).write_text("app = Flask(__name__)\n")
     (tmp_path / "empty.txt").touch()
     return tmp_path
 

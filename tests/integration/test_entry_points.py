@@ -153,7 +153,7 @@ ASGI = "async def app(scope, receive, send): ...\n"
             ["gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "app:app"], {}, id="conf"
         ),
         pytest.param(
-            ["appsvc_runtime", "serve", "app:app"],
+            ["appsvc_runtime", "serve", "app:app", "--server", "gunicorn"],
             {"GUNICORN_CMD_ARGS": "-k asgi"},
             id="serve",
             marks=pytest.mark.skipif(release("gunicorn") < (24,), reason="it has no such worker"),
@@ -234,6 +234,8 @@ def test_an_app_that_does_not_load(door: str, source: str, app: str, said: str, 
     """The message is printed once; the command ends with an error, and no traceback of our code."""
     (site / "app.py").write_text(source)
     words = ["appsvc_runtime", "serve"] if door == "serve" else ["appsvc_runtime.runserver"]
+    if "async" in source:  # without a named server it would be served
+        words += ["--server", "gunicorn" if door == "serve" else "waitress"]
     result = run("-m", *words, app, "--port", str(free_port()), cwd=site)
     assert result.returncode == (4 if door == "serve" else 1)
     assert result.stderr.count("Error: The app") == 1, result.stderr

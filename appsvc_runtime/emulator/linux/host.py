@@ -109,6 +109,8 @@ class LinuxHost:
         self._made.set()
         problem = await self._instances.start()
         exposure.tell()
+        failing = [reason for reason, status in launches.explained.items() if status >= 500]
+        self.remark = self.remark or "".join(failing[:1])
         return problem
 
     async def ask(self, request: Request) -> Answer | Tunnel:

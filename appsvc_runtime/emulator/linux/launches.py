@@ -29,7 +29,8 @@ __all__ = ["Launches"]
 class Launches:
     """The launches of one run, whose folder is `run`; `layout` has the containers' folders.
 
-    `environ` holds this process's own variables.
+    `environ` holds this process's own variables. `explained` are the sentences printed about
+    responses of any of them, with the status.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Launches:
         self._space = space
         self._image = image
         self._environ = environ
-        self._explained: set[str] = set()
+        self.explained: dict[str, int] = {}
 
     def make(
         self, start: StartPlan, port: int, number: int, causes: tuple[Cause, ...] = ()
@@ -93,5 +94,5 @@ class Launches:
             written=written_layer(self._layout.stage) if space.fresh else None,
             app=start.app or "",
             causes=causes,
-            explained=self._explained,
+            explained=self.explained,
         )

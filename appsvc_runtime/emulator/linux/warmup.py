@@ -38,7 +38,8 @@ class Launch:
     `command` is shown to users, `app` is the app that it names, if any. `antenv`: the site has a
     virtual environment. `written` is where the container has what it writes into the site's folder,
     if that is dropped when it ends. `causes` are what lies in the site and can keep it from
-    starting. `explained` holds the sentences that were printed about responses, of all instances.
+    starting. `explained` are the sentences printed about responses of any instance, with the
+    status.
     """
 
     argv: tuple[str, ...]
@@ -50,7 +51,7 @@ class Launch:
     written: Path | None = None
     app: str = ""
     causes: tuple[Cause, ...] = ()
-    explained: set[str] = field(default_factory=set, compare=False)
+    explained: dict[str, int] = field(default_factory=dict, compare=False)
 
 
 class WarmUp:
@@ -146,7 +147,7 @@ class WarmUp:
             )
         reason = explain_response(status, found.location, child.tail(), launch.causes, launch.app)
         if reason and reason not in launch.explained:
-            launch.explained.add(reason)
+            launch.explained[reason] = status
             self._say(self._label, f"({reason})")
 
     def _find_trouble(

@@ -65,6 +65,9 @@ def test_the_mistake_is_named(name: str, tmp_path: Path, cache: Path) -> None:
     done = check(site, command, cache)
     said = done.stdout + done.stderr
     assert sentence in said, said
+    if name != "redirect":  # the site serves requests, so that this is no failure
+        assert done.returncode == 1
+        assert sentence in said.rpartition("GET / ")[2], said
     explained = run(
         "-m", "appsvc_runtime", "explain", str(site), "--startup-command", command, cwd=tmp_path
     )

@@ -180,6 +180,14 @@ def test_another_failure_is_not_explained_by_it(
     assert "ValueError: x" in found.why
 
 
+def test_a_typo_in_a_script_without_a_first_line(tmp_path: Path) -> None:
+    """The command that is missing is the reason, as sh can read the script."""
+    lies = site(tmp_path, {"start.sh": "gunicron app:app\n"}, "start.sh")
+    output = "/x/start.sh: 1: gunicron: not found\n"
+    seen = Seen("", 8000, output, 127, has_file=lies.has, causes=find_causes(lies))
+    assert "there is no command 'gunicron'" in find_trouble(seen).why
+
+
 def test_each_shape_has_its_case(tmp_path: Path) -> None:
     """No row of the table is without a failing site here."""
     sites = [one.values[:3] for one in CASES]

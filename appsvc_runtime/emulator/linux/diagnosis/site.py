@@ -42,6 +42,11 @@ _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", names.VIRT
 _SERVE = re.compile(r"exec appsvc serve (?:--server \w+ )?([^`]+)`")
 # A line of a shell about a script: `start.sh: 2: ...`, `start.sh: line 2: ...`.
 _SHELL_SAYS = re.compile(r": (?:line )?\d+: |not found|bad interpreter|Exec format")
+# What sh says of bash's own words, and the system of a file that no program reads.
+_NOT_SH = re.compile(
+    r"[Ss]yntax error|Bad substitution|Exec format"
+    r"|(?:\[\[|source|function|shopt|declare|pushd|popd|let): not found"
+)
 # A CR that came into a program's argument, as it is or as programs show it.
 _CR = re.compile(r"\r(?!\n)|\\r['\"]")
 
@@ -79,14 +84,20 @@ def find_causes(site: Site) -> tuple[Cause, ...]:
 
 
 def describe(plan: StartPlan, causes: Iterable[Cause]) -> list[str]:
-    """Return a plan's warnings and the causes, without those whose command a warning names."""
+    """Return a plan's warnings and the causes, without those that a warning names already."""
     named = set(_SERVE.findall(" ".join(plan.warnings)))
-    more = [str(one) for one in causes if not named.intersection(_SERVE.findall(one.hint))]
+    begun = tuple(warning.lower().partition(":")[0] for warning in plan.warnings)
+    more = [
+        str(one)
+        for one in causes
+        if not named.intersection(_SERVE.findall(one.hint))
+        and one.why.lower().partition(",")[0] not in begun
+    ]
     return list(dict.fromkeys((*plan.warnings, *more)))
 
 
 def _python_file(site: Site) -> Iterator[Cause]:
-    """A `.py` file as startup command."""
+    """Find a `.py` file as startup command."""
     name = site.startup_file()
     if not name.endswith(".py"):
         return
@@ -102,7 +113,7 @@ def _python_file(site: Site) -> Iterator[Cause]:
 
 
 def _first_line(site: Site) -> Iterator[Cause]:
-    """A startup file whose first line is a comment, or empty."""
+    """Find a startup file whose first line is a comment, or empty."""
     name = site.startup_file()
     if not name or name.endswith((".sh", ".py")):
         return
@@ -117,7 +128,7 @@ def _first_line(site: Site) -> Iterator[Cause]:
 
 
 def _line_ends(site: Site) -> Iterator[Cause]:
-    """Windows line ends, or a byte order mark, in a file that a shell reads."""
+    """Find Windows line ends, or a byte order mark, in a file that a shell reads."""
     for file in shell_files(site.folder, site.commands()):
         if file.crlf:
             yield Cause(
@@ -137,19 +148,19 @@ def _line_ends(site: Site) -> Iterator[Cause]:
 
 
 def _first_program(site: Site) -> Iterator[Cause]:
-    """A script that is run by its own name, and whose first line names no program."""
+    """Find a script that is run by its own name, and whose first line names no program."""
     for file in shell_files(site.folder, site.commands()):
         if not (file.by_shell or file.shebang):
             yield Cause(
                 f"{file.name} has no first line such as #!/bin/bash, so that sh runs it, or "
                 "nothing can",
                 "Write #!/bin/bash, or #!/bin/sh, as its first line.",
-                _is_bad_script,
+                lambda seen: seen.code in _BAD_SCRIPT and bool(_NOT_SH.search(seen.output)),
             )
 
 
 def _asgi(site: Site) -> Iterator[Cause]:
-    """An ASGI app under gunicorn's default worker, or under waitress."""
+    """Find an ASGI app under gunicorn's default worker, or under waitress."""
     app, words = site.plan.app, split(site.plan.command)
     programs = {word.rpartition("/")[2] for word in words} & {"gunicorn", "waitress-serve"}
     if not app or not programs or "appsvc" in words:
@@ -175,7 +186,7 @@ def asgi_cause(app: str, server: str = "") -> Cause:
 
 
 def _elsewhere(site: Site) -> Iterator[Cause]:
-    """No requirements at the top, but in a folder below it."""
+    """Find requirements in a folder, and none at the top."""
     if any(map(site.has, _PROJECT_FILES)) or site.settings.get(_REQUIREMENTS_PATH, "").strip():
         return
     for folder in _folders(site.folder):
@@ -191,7 +202,7 @@ def _elsewhere(site: Site) -> Iterator[Cause]:
 
 
 def _source_folder(site: Site) -> Iterator[Cause]:
-    """An app below `src` that is started without it."""
+    """Find an app below `src` that is started without it."""
     module = (site.plan.app or "").partition(":")[0].partition(".")[0]
     words = split(site.plan.command)
     if not module.isidentifier() or site.has(f"{module}.py") or site.has(f"{module}/__init__.py"):
@@ -208,7 +219,7 @@ def _source_folder(site: Site) -> Iterator[Cause]:
 
 
 def _other_file(site: Site) -> Iterator[Cause]:
-    """A startup command for a module that is not there, while another file has the app."""
+    """Find a startup command for a module that is not there, while another file has the app."""
     module, _, attribute = (site.plan.app or "").partition(":")
     if site.plan.framework != "custom" or not module.isidentifier() or not attribute:
         return
@@ -226,7 +237,7 @@ def _other_file(site: Site) -> Iterator[Cause]:
 
 
 def _websites_port(site: Site) -> Iterator[Cause]:
-    """`WEBSITES_PORT`, which is for images of one's own."""
+    """Find `WEBSITES_PORT`, which is for images of one's own."""
     if site.settings.get("WEBSITES_PORT", "").strip():
         yield Cause(
             "the setting WEBSITES_PORT is for images of your own and does nothing for the Python "
