@@ -44,17 +44,17 @@ class Reader:
 READERS: Mapping[Program, Reader] = {
     "go": Reader(
         "start script (Go)",
-        "`1` `t` `T` `TRUE` `true` `True`",
-        "other than `0` `f` `F` `FALSE` `false` `False`: the start ends with an error",
+        "`1`, `t`, `T`, `TRUE`, `true` and `True`",
+        "other than `0`, `f`, `F`, `FALSE`, `false` and `False`: the start ends with an error",
     ),
-    "viper": Reader("start script (viper)", "`1` `t` `T` `TRUE` `true` `True`", "off"),
+    "viper": Reader("start script (viper)", "`1`, `t`, `T`, `TRUE`, `true` and `True`", "off"),
     "dotnet": Reader(
         "`oryx build` (.NET)",
-        "`true` in any case, blanks around it",
+        "`true` in any case, also with blanks around it",
         "other than `false`: the build ends with an error",
     ),
-    "bash": Reader("build script (bash)", "`true`, nothing else", "off"),
-    "kudu": Reader("Kudu", "`1`, `true` in any case", "off"),
+    "bash": Reader("build script (bash)", "only `true` in lower case", "off"),
+    "kudu": Reader("Kudu", "only `1`, and `true` in any case", "off"),
 }
 
 
@@ -114,7 +114,7 @@ _ALL = (
 )  # fmt: skip
 SWITCHES: Mapping[str, Switch] = {switch.name: switch for switch in _ALL}
 
-# What people mean by a value, whoever reads it.
+# What a value is meant to be, for every program.
 _MEANT = {
     **dict.fromkeys(("1", "t", "true", "y", "yes", "on"), True),
     **dict.fromkeys(("0", "f", "false", "n", "no", "off"), False),
@@ -157,11 +157,11 @@ def find_surprises(settings: Mapping[str, str], programs: tuple[Program, ...]) -
     """Return a sentence for each setting whose value does not count as it is meant."""
     found = []
     for switch in _ALL:
-        text = settings.get(switch.name, "")
+        text, reader = settings.get(switch.name, ""), READERS[switch.program]
         meant, read = _MEANT.get(text.strip().lower()), switch.read(text)
         if text and switch.program in programs and read is not None and meant not in (None, read):
             found.append(
-                f"{switch.name} is {'on' if read else 'off'}: {READERS[switch.program].title} "
-                f"takes only {READERS[switch.program].true.replace('`', '')} for true."
+                f"{switch.name} is {'on' if read else 'off'}: the platform's {reader.title} takes "
+                f"{reader.true} for true.".replace("`", "")
             )
     return found

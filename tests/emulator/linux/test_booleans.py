@@ -99,11 +99,21 @@ def test_bash_itself() -> None:
 
 
 SURPRISES = [
-    pytest.param("PYTHON_FAST_BUILD_ENABLED", "True", "is off: build script (bash)", id="bash"),
+    pytest.param(
+        "PYTHON_FAST_BUILD_ENABLED",
+        "True",
+        "(bash) takes only true in lower case",
+        id="bash",
+    ),
     pytest.param("PYTHON_FAST_BUILD_ENABLED", "false", "", id="as-meant"),
-    pytest.param("SCM_DO_BUILD_DURING_DEPLOYMENT", "yes", "is off: Kudu", id="kudu"),
+    pytest.param(
+        "SCM_DO_BUILD_DURING_DEPLOYMENT",
+        "yes",
+        "Kudu takes only 1, and true in any case",
+        id="kudu",
+    ),
     pytest.param("SCM_DO_BUILD_DURING_DEPLOYMENT", "maybe", "", id="no-meaning"),
-    pytest.param("ENABLE_DYNAMIC_INSTALL", "yes", "is off: start script (viper)", id="viper"),
+    pytest.param("ENABLE_DYNAMIC_INSTALL", "yes", "start script (viper)", id="viper"),
     pytest.param("DISABLE_COLLECTSTATIC", "1", "", id="an-error-instead"),
     pytest.param("PYTHON_FAST_BUILD_ENABLED", "", "", id="empty"),
 ]
