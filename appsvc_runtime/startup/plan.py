@@ -228,7 +228,8 @@ class _Planner:
             extra + (app or azure_names.DEFAULT_SITE_APP), arguments
         )
         environment = {"GUNICORN_CMD_ARGS": arguments}
-        self.notes.extend(gunicorn.notes(self.settings, self.cores))
+        if app is not None:
+            self.notes.extend(gunicorn.notes(self.settings, self.cores))
         self.warnings.extend(gunicorn.refused(self.settings))
         if self._has_gunicorn_config():
             self.warnings.extend(gunicorn.not_read(self.settings))

@@ -192,6 +192,15 @@ def test_the_sites_own_gunicorn_configuration(explain: Any, site: Path) -> None:
     assert not custom["warnings"]
 
 
+def test_paths_that_a_built_site_does_not_have(explain: Any, site: Path) -> None:
+    """They are named, in the startup command and in files, as are databases that are lost."""
+    (site / "views.py").write_text('DB = "sqlite:///shop.db"\nDATA = "/home/site/wwwroot/x"\n')
+    warnings = explain(site, "--startup-command", "bash /home/site/wwwroot/run.sh")["warnings"]
+    assert [text.partition(": ")[0] for text in warnings] == [
+        "The startup command", "views.py, line 1", "views.py, line 2",
+    ]  # fmt: skip
+
+
 def test_the_app_settings_shape_the_command(
     explain: Any, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ for, and the manifest's names); for read-only folders AD, deploy-run-package.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def write_wwwroot(folder: Path, app_path: str, version: str, *, empty: bool) -> 
     `app_path` is the folder that the archive is unpacked to, `version` that of Python. `empty`
     removes what an app has written there, as a deployment may do.
     """
-    if empty:
-        own_files.remove_path(folder)
     own_files.make_folders(folder)
+    if empty:
+        # Not the folder itself: another emulator of the site may have it in its container.
+        for name in os.listdir(folder):
+            own_files.remove_path(folder / name)
     told = {
         "CompressDestinationDir": "true",
         "PlatformName": "python",

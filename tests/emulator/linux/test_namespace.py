@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,9 +155,12 @@ def test_an_ordinary_user(point: Path) -> None:
     folder, user = Path(tempfile.mkdtemp(dir="/tmp")), 65534
     try:
         layout = lay_out(folder, point)
+        needs_namespace(space(layout))  # also imports what the other user may not read
         for path in (point, folder, *folder.rglob("*")):
             os.chown(path, user, user)
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of other tests' threads
+            child = os.fork()
         if not child:  # a process of its own: nothing of this one may become another user
             os._exit(_as_user(user, layout))
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -29,8 +29,12 @@ def test_what_an_app_has_written(tmp_path: Path) -> None:
     write_wwwroot(tmp_path, "/tmp/2", "3.12", empty=False)
     assert sorted(os.listdir(tmp_path)) == ["app.db", *FILES]
     assert "/tmp/2" in (tmp_path / FILES[0]).read_text()
+    same = tmp_path.stat().st_ino
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path.parent)
     write_wwwroot(tmp_path, "/tmp/3", "3.12", empty=True)
     assert sorted(os.listdir(tmp_path)) == FILES
+    assert tmp_path.stat().st_ino == same  # another emulator may have mounted it
 
 
 @pytest.mark.parametrize(
