@@ -114,7 +114,7 @@ _ALL = (
 )  # fmt: skip
 SWITCHES: Mapping[str, Switch] = {switch.name: switch for switch in _ALL}
 
-# What people mean by a value, whoever reads it.
+# What a value is meant to be, for every program.
 _MEANT = {
     **dict.fromkeys(("1", "t", "true", "y", "yes", "on"), True),
     **dict.fromkeys(("0", "f", "false", "n", "no", "off"), False),
