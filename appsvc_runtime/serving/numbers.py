@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..azure import names
+from ..azure import booleans, names
 from ..errors import ConfigError
 from ..settings import option_parsers
 from ..system import process
@@ -117,7 +117,7 @@ def _graceful_seconds(
 
 def _multiworkers(environ: Mapping[str, str]) -> bool:
     """Return whether the setting is on that makes the platform's numbers count."""
-    return environ.get(names.ENABLE_MULTIWORKERS, "").strip().lower() == "true"
+    return booleans.parse_go(environ.get(names.ENABLE_MULTIWORKERS, "")) is True
 
 
 def _count(name: str, environ: Mapping[str, str]) -> int | None:

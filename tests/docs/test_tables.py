@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from appsvc_runtime.emulator.linux.booleans import READERS, SWITCHES
 from appsvc_runtime.errors import AppLoadError, AppServiceError, ConfigError
 from appsvc_runtime.launcher import script
 from appsvc_runtime.launcher.options import WORKER_OPTIONS
@@ -56,6 +57,24 @@ def test_servers() -> None:
             assert (name, install, why) == (f"`{row.name}`", f"`{row.install}`", row.why), page
             assert apps.lower().split(" and ") == list(row.interfaces), page
             assert ("Windows" in systems) is row.windows, page
+
+
+def test_switches() -> None:
+    """Each setting that is on or off: who reads it, its default, what it does there and here."""
+    here = {"emulated": "as there", "reported": "told", "none": "no effect"}
+    (rows,) = tables("appsvc_runtime.emulator.linux.booleans").values()
+    assert rows == [
+        [f"`{one.name}`", READERS[one.program].title, "yes" if one.unset else "no", one.what,
+         here[one.effect]]
+        for one in SWITCHES.values()
+    ]  # fmt: skip
+    page = (ROOT / "docs/build.md").read_text("utf-8")
+    lacking = [
+        line
+        for one in READERS.values()
+        if (line := f"| {one.title} | {one.true} | {one.otherwise} |") not in page
+    ]
+    assert not lacking
 
 
 def test_the_help_names_every_setting() -> None:

@@ -116,9 +116,11 @@ ALL = {MULTI: "true", WORKERS: "7", THREADS: "9"}
     ("environ", "workers", "threads"),
     [
         pytest.param({**ALL}, 7, 9, id="platform"),
-        pytest.param({**ALL, MULTI: " TRUE "}, 7, 9, id="switch-in-any-case"),
+        pytest.param({**ALL, MULTI: "TRUE"}, 7, 9, id="switch-in-capitals"),
         pytest.param({**ALL, MULTI: "false"}, None, None, id="switched-off"),
-        pytest.param({**ALL, MULTI: "1"}, None, None, id="switch-is-the-word-true"),
+        pytest.param({**ALL, MULTI: "1"}, 7, 9, id="switch-is-one-of-gos-booleans"),
+        pytest.param({**ALL, MULTI: "t"}, 7, 9, id="switch-is-a-letter"),
+        pytest.param({**ALL, MULTI: "yes"}, None, None, id="switch-is-no-boolean"),
         pytest.param({WORKERS: "7", THREADS: "9"}, None, None, id="no-switch"),
         pytest.param({WORKERS: "x", THREADS: "x"}, None, None, id="no-switch-not-even-read"),
         pytest.param({MULTI: "true"}, 2 * 3 + 1, None, id="platform-formula"),

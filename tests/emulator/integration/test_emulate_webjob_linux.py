@@ -24,7 +24,7 @@ UNKNOWN = "Whether the platform's finds them is documented nowhere"
 
 
 def with_antenv(site: Path) -> Path:
-    """Give a site a virtual environment `antenv` with the module `of_the_site`."""
+    """Add a virtual environment `antenv` with the module `of_the_site` to a site; return that."""
     venv.create(site / "antenv")
     (packages,) = (site / "antenv").glob("lib/python*/site-packages")
     (packages / "of_the_site.py").write_text("")

@@ -80,3 +80,15 @@ def test_ctrl_c_in_the_first_moments(
         whole = run(*command, cwd=site, timeout=240, **variables)
         assert whole.returncode == 0, whole.stdout + whole.stderr
         assert json.loads((tmp_path / STATE).read_text())["finished"]
+
+
+def test_ctrl_c_that_is_ignored(tmp_path: Path) -> None:
+    """In a background job of a shell it stays ignored."""
+    site = make_site(tmp_path / "shop", {"app.py": ""})
+    script = f"trap '' INT; {sys.executable} -m appsvc_runtime explain & kill -INT $!; wait $!"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=site, env=clean_environ(), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Because:" in done.stdout

@@ -178,12 +178,13 @@ class Installer:
     async def _find_uv(self, variables: Mapping[str, str]) -> tuple[str, ...]:
         """Install uv in an environment of its own, as the build image has it beside antenv."""
         tools = cache_folder(self._environ) / f"uv-{self._version[0]}.{self._version[1]}"
-        program = python_of(tools, "").with_name("uv")
+        python = python_of(tools, "")
+        program = python.with_name(f"uv{python.suffix}")  # on Windows both end with .exe
 
         async def make() -> None:
             for argv in (
                 (self._python, "-m", "venv", str(tools)),
-                (str(python_of(tools, "")), "-m", "pip", "install", "--quiet", "uv"),
+                (str(python), "-m", "pip", "install", "--quiet", "uv"),
             ):
                 step = steps.Step("uv", argv, "Install uv by hand to see what is wrong.")
                 refuse_failure(step, await self._runner.do(step, variables))
