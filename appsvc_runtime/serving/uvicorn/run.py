@@ -83,6 +83,7 @@ def _make(plan: LaunchPlan) -> Any:
                 signals.on_stop_signal(lambda: os._exit(_NO_APP))
                 time.sleep(_OTHERS_WAIT)
             complain(error)
+            process_end.Ending(0).finish_with_child()
             raise SystemExit(_NO_APP) from None
     ending = process_end.Ending(*process_end.beyond(plan.graceful_seconds))
     ending.finish_with_child()

@@ -28,7 +28,7 @@ def run(plan: LaunchPlan) -> int:
     bound = sockets.bind(plan.address, plan.port)
     # A stop while the app is imported need not wait: no client is being served yet.
     signals.on_stop_signal(lambda: os._exit(0))
-    with handover.access_lines(plan):
+    with handover.access_lines(plan), process_end.finishing_on_error():
         served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
