@@ -24,7 +24,7 @@ from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
 from .serving import agents, defaults, exec_advice, handover, one_host, per_worker
-from .serving.gunicorn import ending, older, user_config
+from .serving.gunicorn import ending, older, short_bodies, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.change import Change
 from .serving.gunicorn.logger import StdoutLogger
@@ -66,6 +66,7 @@ def post_worker_init(worker: Any) -> None:
     drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
+    ending.expect_requests()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -107,7 +108,7 @@ def _wrap_wsgi(worker: Any) -> None:
             _change.ask(worker, error)
     app = load.check_app(worker.wsgi, worker.app.app_uri)
     _report_per_worker(worker, app)
-    worker.wsgi = faults.contain_wsgi(load.wrap(app))
+    worker.wsgi = short_bodies.closing(faults.contain_wsgi(load.wrap(app)))
     if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
         worker.wsgi = _alone(worker.wsgi)
     older.adapt(worker)

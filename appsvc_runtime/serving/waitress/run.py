@@ -12,7 +12,7 @@ from ...apps import faults, load
 from ...apps.kinds import AsgiAppError
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, report, stalled
+from .. import defaults, handover, process_end, report, stalled
 from ..app_signals import AppSignals
 from ..stop_time import StopTime
 from .graceful import GracefulServer
@@ -30,10 +30,12 @@ def run(plan: LaunchPlan) -> int:
     # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
     app_signals = AppSignals()
+    # Another server may take its place, and the port, if it is an ASGI app.
+    changing = AsgiAppError if plan.may_change else ()
     try:
-        with handover.access_lines(plan):
+        with handover.access_lines(plan), process_end.finishing_on_error(unless=changing):
             served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
-    except AsgiAppError:  # another server may take its place, and the port
+    except AsgiAppError:
         bound.close()
         raise
     try:
