@@ -23,7 +23,7 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import defaults, handover, one_host
+from .serving import defaults, handover, numbers, one_host
 from .serving.gunicorn import ending, older, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
@@ -62,6 +62,7 @@ def post_worker_init(worker: Any) -> None:
     if worker.age <= worker.cfg.workers:  # a worker that replaces a dead one reports nothing
         worker.log.info(_plan.ready())
     ending.install(worker)
+    drain.limit(numbers.most_drain(worker.cfg.graceful_timeout))
     drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)

@@ -44,7 +44,7 @@ def test_the_parts_fit_into_the_platforms_limit(limit: int | None) -> None:
 
 
 @pytest.mark.integration
-@rows("waitress", "granian", "granian-asgi", "uvicorn")
+@rows()
 def test_a_long_drain_and_hanging_requests_end_in_time(row: Row, tmp_path: Path) -> None:
     """A drain that is longer than the limit is shortened, and a request that hangs is cut."""
     kind = "asgi" if "scope" in row.source else "wsgi"
