@@ -63,8 +63,10 @@ STALL_BYTES = 15_000
 # of 128 KB reports that the client has read from it only when half of it is free.
 WRITE_STALL_SECONDS = 300.0
 # A body of this length is read before the app is called, so that a slow client holds no thread; of
-# a longer one so much, and the rest as the app reads it.
+# a longer one so much, and the rest as the app reads it. A worker keeps about UNFINISHED_BYTES of
+# requests that are not complete.
 BODY_BYTES = 1 << 20
+UNFINISHED_BYTES = 1 << 26
 # When a server stops, idle connections stay open for so long: a client may be sending.
 LINGER_SECONDS = 1.0
 BACKLOG = 2_048
