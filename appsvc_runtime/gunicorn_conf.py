@@ -24,7 +24,7 @@ from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
 from .serving import defaults, handover, numbers, one_host
-from .serving.gunicorn import ending, older, user_config
+from .serving.gunicorn import ending, older, short_bodies, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.logger import StdoutLogger
 from .serving.launch import Launch
@@ -96,7 +96,7 @@ def _wrap_wsgi(worker: Any) -> None:
     if isinstance(worker.wsgi, LazyApplication):
         worker.wsgi = worker.wsgi.load(_plan.app or None)
     app = load.wrap(load.check_app(worker.wsgi, worker.app.app_uri))
-    worker.wsgi = faults.contain_wsgi(app)
+    worker.wsgi = short_bodies.closing(faults.contain_wsgi(app))
     if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
         worker.wsgi = _alone(worker.wsgi)
     older.adapt(worker)

@@ -8,6 +8,7 @@ for it, starts beside the call. Must not know which server runs the loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import warnings
@@ -49,6 +50,7 @@ def contain(loop: asyncio.AbstractEventLoop) -> None:
                     raise
                 if not _is_of_a_task(error):
                     _log(loop, error)
+                _free(error)
 
     run_until_complete.contained = True  # type: ignore[attr-defined]
     loop.run_until_complete = run_until_complete  # type: ignore[method-assign]
@@ -83,7 +85,18 @@ def _log(loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
     """Log an error of a callback, as asyncio logs other errors there."""
     message = f"The app raised {type(error).__name__} in a callback of the event loop."
     context: Any = {"message": message, "exception": error}
-    loop.call_exception_handler(context)
+    try:
+        loop.call_exception_handler(context)
+    except BaseException:  # the app's own handler ends the process, too
+        loop.default_exception_handler(context)
+
+
+def _free(error: BaseException) -> None:
+    """Free what the loop's own functions hold: a task that nothing awaits is logged at its end."""
+    for frame in faults.frames(error):
+        if _package(frame) == "asyncio":
+            with contextlib.suppress(RuntimeError):  # it still runs
+                frame.clear()
 
 
 def _find_callback(error: BaseException) -> FrameType | None:
