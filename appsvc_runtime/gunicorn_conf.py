@@ -66,6 +66,7 @@ def post_worker_init(worker: Any) -> None:
     drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)
+    ending.expect_requests()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -46,7 +46,11 @@ def contain(loop: asyncio.AbstractEventLoop) -> None:
             try:
                 return run(main)
             except (SystemExit, KeyboardInterrupt) as error:
-                if main.done() or faults.is_of_the_process(error) or _is_of_the_loop(error, loop):
+                if main.done():
+                    if main is not future and not main.cancelled():
+                        main.exception()  # it is raised here, and need not be logged
+                    raise
+                if faults.is_of_the_process(error) or _is_of_the_loop(error, loop):
                     raise
                 if not _is_of_a_task(error):
                     _log(loop, error)

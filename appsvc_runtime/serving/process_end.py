@@ -21,10 +21,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ..errors import AppServiceError
 
-__all__ = ["Ending", "before_a_kill", "beyond"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Ending", "before_a_kill", "beyond", "finishing_on_error"]
 
 # The limit for handlers of `atexit` and for the logs, once the process is to end.
 _LAST_SECONDS = 0.5
@@ -51,6 +53,16 @@ def beyond(seconds: float) -> tuple[float, float]:
     return seconds + _LAST_SECONDS, _LAST_SECONDS
 
 
+@contextlib.contextmanager
+def finishing_on_error() -> Iterator[None]:
+    """Let this process end if an error leaves the block, although the app has started threads."""
+    try:
+        yield
+    except AppServiceError as error:
+        Ending(_LAST_SECONDS).finish(error.exit_code)
+        raise
+
+
 class Ending:
     """The end of this process; made when the app is loaded and before it gets a request.
 
@@ -60,12 +72,17 @@ class Ending:
     def __init__(self, seconds: float, last: float = _LAST_SECONDS) -> None:
         self._seconds = seconds
         self._last = last
-        self._services = frozenset(threading.enumerate())
+        self._services: frozenset[threading.Thread] = frozenset()
+        self.expect_requests()
         self._until = float("inf")
         self._code = 0
         self._is_served = False
         self._is_exiting = False
         self._pid = 0  # of the process that watches; a child that the app forks watches nothing
+
+    def expect_requests(self) -> None:
+        """Wait for no thread that runs now. Call this again if the start has gone on."""
+        self._services = frozenset(threading.enumerate())
 
     def begin(self, seconds: float | None = None) -> None:
         """Start the time limit, at a stop signal; a second one can only shorten it.

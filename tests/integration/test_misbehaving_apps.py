@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from tests.support import misbehaving, misbehaving_asgi, misbehaving_wsgi
 from tests.support.misbehaving import OTHERS, wait_for
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, run, serving
 
 pytestmark = pytest.mark.integration
 
@@ -113,3 +114,64 @@ def _other_worker(server: Server, pid: int) -> bool:
         return misbehaving.worker(server) != pid
     except OSError:
         return False
+
+
+def test_a_stop_of_the_server_is_not_the_apps(tmp_path: Path) -> None:
+    """gunicorn raises SystemExit in the request of a sync worker that it ends."""
+    shutil.copy(str(WSGI.__file__), tmp_path / "app.py")
+    command = (*GUNICORN, "-k", "sync", "--timeout", "1", "--workers", "1")
+    with serving(*command, cwd=tmp_path) as server:
+        pid = misbehaving.worker(server)
+        with ThreadPoolExecutor(1) as pool:
+            request = pool.submit(misbehaving.request, server, "/never-returns", "GET", "500")
+            server.wait_for_log("WORKER TIMEOUT", 60)
+            request.result()
+        assert wait_for(lambda: _other_worker(server, pid), 60), server.log()
+        with ThreadPoolExecutor(1) as pool:
+            request = pool.submit(misbehaving.request, server, "/never-returns", "GET", "500")
+            server.wait_until_taken()
+            assert server.stop(signal.SIGINT) == 0, server.log()
+            request.result()
+        assert "AppExitError" not in server.log()
+
+
+CONFIGURATION = """
+import threading, time
+
+def forever():
+    while True:
+        time.sleep(1)
+
+def post_worker_init(worker):
+    threading.Thread(target=forever, name="image").start()
+
+def worker_exit(server, worker):
+    open("exited", "w").close()
+    raise RuntimeError("the hook")
+"""
+
+
+def test_a_thread_of_gunicorns_configuration(tmp_path: Path) -> None:
+    """The platform's own file starts one in each worker; hooks of such a file are called."""
+    (tmp_path / "conf.py").write_text(CONFIGURATION)
+    shutil.copy(str(WSGI.__file__), tmp_path / "app.py")
+    name = "PYTHON_USE_GUNICORN_CONFIG_FROM_PATH"
+    with serving(
+        *GUNICORN, cwd=tmp_path, APPSVC_GRACEFUL_TIMEOUT="60", **{name: "conf.py"}
+    ) as server:
+        misbehaving.worker(server)
+        assert server.stop(timeout=30) == 0, server.log()
+        assert "these threads run: image, service." in server.log()
+    assert (tmp_path / "exited").exists()
+    assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize("name", ["waitress", "gunicorn", "granian", "uvicorn"])
+def test_an_app_that_cannot_be_loaded_may_have_started_a_thread(name: str, tmp_path: Path) -> None:
+    """The start fails at once all the same."""
+    service = "import threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\n"
+    (tmp_path / "app.py").write_text(f"{service}raise RuntimeError('the import')\n")
+    words = [word.replace("{port}", "0") for word in (*SERVE, "--server", name)]
+    result = run(*words, cwd=tmp_path, timeout=60, APPSVC_WORKERS="1")
+    assert result.returncode in (1, 4), result.stderr
+    assert "the import" in result.stderr

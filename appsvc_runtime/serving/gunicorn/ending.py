@@ -15,7 +15,7 @@ from .. import process_end
 if TYPE_CHECKING:
     from ..one_host import App, Receive, Scope, Send
 
-__all__ = ["at_lifespan", "finish", "install"]
+__all__ = ["at_lifespan", "expect_requests", "finish", "install"]
 
 # gunicorn's master kills a worker two seconds after SIGINT or SIGQUIT.
 _QUICK_SECONDS = 1.0
@@ -41,6 +41,12 @@ def install(worker: Any) -> None:
         event_loop.contain(loop)
     else:
         _begin_on_signals()
+
+
+def expect_requests() -> None:
+    """Wait for no thread that runs now. Call this when the worker is ready."""
+    if _ending is not None:
+        _ending.expect_requests()
 
 
 def at_lifespan(app: App) -> App:

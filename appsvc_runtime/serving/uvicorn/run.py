@@ -17,7 +17,7 @@ from ...apps import event_loop
 from ...errors import AppServiceError
 from ...system import signals, sockets
 from ...system.console import complain
-from .. import defaults, handover, numbers, report, stalled
+from .. import defaults, handover, numbers, process_end, report, stalled
 from ..app_signals import AppSignals
 from ..launch import enter, hide_main
 from ..stop_time import StopTime
@@ -96,6 +96,7 @@ def _make(plan: LaunchPlan) -> Any:
             signals.on_stop_signal(lambda: os._exit(_NO_APP))
             time.sleep(_OTHERS_WAIT)
         complain(error)
+        process_end.Ending(0).finish_with_child()
         raise SystemExit(_NO_APP) from None
     stop_time = StopTime(plan.graceful_seconds)
     stop_time.end_with_child()

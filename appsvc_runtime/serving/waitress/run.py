@@ -11,7 +11,7 @@ import click
 from ...apps import faults, load
 from ...middleware import access_log, drain
 from ...system import signals, sockets
-from .. import defaults, handover, report, stalled
+from .. import defaults, handover, process_end, report, stalled
 from ..app_signals import AppSignals
 from ..stop_time import StopTime
 from .graceful import GracefulServer
@@ -29,7 +29,7 @@ def run(plan: LaunchPlan) -> int:
     # server that cannot respond.
     bound = sockets.bind(plan.address, plan.port)
     app_signals = AppSignals()
-    with handover.access_lines(plan):
+    with handover.access_lines(plan), process_end.finishing_on_error():
         served = faults.contain_wsgi(load.wrap(load.load_app(plan.app, plan.site)))
     try:
         server = GracefulServer(served, bound, defaults.waitress_settings(plan))
