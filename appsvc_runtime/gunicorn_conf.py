@@ -23,7 +23,7 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import agents, defaults, exec_advice, handover, one_host, per_worker
+from .serving import agents, defaults, exec_advice, handover, numbers, one_host, per_worker
 from .serving.gunicorn import ending, older, short_bodies, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.change import Change
@@ -63,6 +63,7 @@ def post_worker_init(worker: Any) -> None:
     if worker.age <= worker.cfg.workers:  # a worker that replaces a dead one reports nothing
         worker.log.info(_plan.ready())
     ending.install(worker)
+    drain.limit(numbers.most_drain(worker.cfg.graceful_timeout))
     drain.install()  # for an app that was loaded before the worker started, as with preload_app
     if _user_hook is not None:
         _user_hook(worker)

@@ -130,7 +130,10 @@ def _started(side: Side, port: int, folder: Path) -> Iterator[Child]:
             process.kill_group()
 
 
-def measure(side: Side, folder: Path, restarts: int, clients: int, requests: int) -> Counter[str]:
+def measure(
+    side: Side, folder: Path, restarts: int, clients: int, requests: int,
+    patience: float = _KILL_SECONDS,
+) -> Counter[str]:  # fmt: skip
     """Return how many requests were answered, refused and lost, and how often it was killed."""
     port = _free_port()
     killed = 0
@@ -139,7 +142,7 @@ def measure(side: Side, folder: Path, restarts: int, clients: int, requests: int
             with _started(side, port, folder) as process:
                 load.wait_for(requests)
                 process.send_signal(signal.SIGTERM)
-                if not process.ends_within(_KILL_SECONDS):
+                if not process.ends_within(patience):
                     killed += 1
         # What comes next is answered by the next server, not lost at the last one's end.
         with _started(side, port, folder):

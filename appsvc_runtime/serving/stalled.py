@@ -1,7 +1,7 @@
 """Cuts connections whose clients do not read a response.
 
 Such a client holds memory, and a thread or a task of the app. Servers see that a connection cannot
-be written to, but not whether its client reads slowly or not at all: the system reports room in a
+be written to, but not whether its client reads slowly or not at all: the system reports space in a
 connection's buffer only when a third of it, perhaps a megabyte, is free. So the system's count of
 what the client has received is used. Knows connections, and nothing of servers.
 """
@@ -55,7 +55,12 @@ class StalledReaders:
 
 
 def watch(port: int) -> None:
-    """Cut the stalled clients of this process's connections to `port`, in a thread of its own."""
+    """Cut the stalled clients of this process's connections to `port`, in a thread of its own.
+
+    Do nothing where the system does not show connections.
+    """
+    if not tcp.are_visible():
+        return
     readers = StalledReaders(port)
 
     def run() -> None:

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["acknowledged", "connections", "find_listener", "hold_off", "unacknowledged", "waiting"]
+__all__ = [
+    "acknowledged",
+    "are_visible",
+    "connections",
+    "find_listener",
+    "hold_off",
+    "unacknowledged",
+    "waiting",
+]
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _FOLDER = "/proc/self/fd"
@@ -35,6 +43,11 @@ _DROP_NEW = (
     (0x06, 0, 0, 0),  # drop the packet
     (0x06, 0, 0, 0xFFFFFFFF),  # keep it
 )
+
+
+def are_visible() -> bool:
+    """Return whether this module can see sockets on this system."""
+    return sys.platform == "linux"
 
 
 def find_listener(port: int) -> socket.socket | None:
@@ -92,7 +105,7 @@ def waiting(listener: socket.socket) -> int:
 
 def _sockets(port: int) -> Iterator[socket.socket]:
     """Yield duplicates of this process's TCP sockets with the local `port`, and close them."""
-    if sys.platform != "linux":
+    if not are_visible():
         return
     for name in os.listdir(_FOLDER):
         with contextlib.suppress(OSError):

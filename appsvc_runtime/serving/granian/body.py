@@ -38,6 +38,8 @@ class Body(io.RawIOBase):
     response yet.
     """
 
+    arriving = 0  # bytes of the bodies in `arrive`, which runs in the event loop alone
+
     def __init__(self, protocol: Any, loop: LoopThread, *, expects: bool) -> None:
         self._protocol = protocol
         self._loop = loop
@@ -65,17 +67,20 @@ class Body(io.RawIOBase):
         return True
 
     async def arrive(self) -> None:
-        """Wait in the event loop until `has_arrived` would return True, or nothing more comes."""
-        with contextlib.suppress(ClientGoneError):
-            while self._wants_more():
-                awaitable, self._pending = self._pending or self._protocol.receive(), None
-                began = time.monotonic()
-                try:
-                    message = await asyncio.wait_for(outcome(awaitable), self._pace.seconds_left())
-                except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
-                    self.late = True
-                    self._give_up(_LATE)
-                self._take(message, time.monotonic() - began)
+        """Wait in the event loop until `has_arrived` would return True, or nothing more comes.
+
+        Or until all bodies that are waited for hold too much memory: then the app gets the request,
+        and its thread waits for the rest.
+        """
+        Body.arriving += self._held
+        try:
+            with contextlib.suppress(ClientGoneError):
+                while self._wants_more() and Body.arriving < defaults.UNFINISHED_BYTES:
+                    before = self._held
+                    await self._arrive_further()
+                    Body.arriving += self._held - before
+        finally:
+            Body.arriving -= self._held
 
     def leave(self) -> None:
         """Read and drop what the app has not read, within limits.
@@ -88,7 +93,7 @@ class Body(io.RawIOBase):
         left, until = _LEFT_BYTES, time.monotonic() + _LEFT_SECONDS
         with contextlib.suppress(OSError):  # the client has disconnected, or is too slow
             while not self.ended and left > 0 and (seconds := until - time.monotonic()) > 0:
-                self._take(self._loop.wait(self._protocol.receive(), seconds))
+                self._take(self._loop.wait(self._next(), seconds))
                 left -= sum(map(len, self._parts))
                 self._parts.clear()
 
@@ -105,7 +110,7 @@ class Body(io.RawIOBase):
             self._expects = False
             began = time.monotonic()
             try:
-                message = self._loop.wait(self._protocol.receive(), self._pace.seconds_left())
+                message = self._loop.wait(self._next(), self._pace.seconds_left())
             except TimeoutError:
                 self._give_up(_LATE)
             self._take(message, time.monotonic() - began)
@@ -118,6 +123,21 @@ class Body(io.RawIOBase):
         if size < len(part):
             self._parts.appendleft(part[size:])
         return size
+
+    def _next(self) -> Awaitable[Any]:
+        """Return granian's awaitable of the next message; one that is pending goes first."""
+        awaitable, self._pending = self._pending, None
+        return awaitable or self._protocol.receive()
+
+    async def _arrive_further(self) -> None:
+        awaitable = self._next()
+        began = time.monotonic()
+        try:
+            message = await asyncio.wait_for(outcome(awaitable), self._pace.seconds_left())
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+            self.late = True
+            self._give_up(_LATE)
+        self._take(message, time.monotonic() - began)
 
     def _wants_more(self) -> bool:
         return not (self.ended or self._expects or self._held >= defaults.BODY_BYTES)

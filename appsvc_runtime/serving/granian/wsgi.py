@@ -160,6 +160,7 @@ def serve(
             refusal = _Response(protocol, loop, is_head, None, last=True)
             _refuse("408 Request Timeout", _TOO_SLOW, refusal)
             return None
+        body.check()
         environ["wsgi.input"] = io.BufferedReader(body, _CHUNK)
     else:
         environ["wsgi.input"] = io.BytesIO()

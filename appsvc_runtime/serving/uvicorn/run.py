@@ -21,7 +21,7 @@ from .. import defaults, handover, numbers, process_end, report, stalled
 from ..app_signals import AppSignals
 from ..launch import enter, hide_main
 from ..stop_time import StopTime
-from . import factory, graceful
+from . import factory, graceful, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ def _make(plan: LaunchPlan) -> Any:
     stop_time = StopTime(plan.graceful_seconds)
     stop_time.end_with_child()
     graceful.install(stop_time.left)
+    idle.install()
     stalled.watch(plan.port)
     app_signals.hand_over(functools.partial(_restore, servers, stop_time))
     report.print_ready(plan)
