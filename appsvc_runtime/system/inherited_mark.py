@@ -8,7 +8,7 @@ text of a tree's mark; the numbers of two random marks are the same once in 2**6
 
 PR_SET_CHILD_SUBREAPER was the alternative. It makes orphans children of the process that sets it,
 but only as long as that process lives: when it is killed, nothing distinguishes its orphans from
-others. And what they leave must be waited for, without taking an exit code that someone else
+others. And what they leave must be waited for, without taking an exit code that other code
 waits for.
 
 Must not know what the mark is for. Sources: setrlimit(2), proc(5) for /proc/PID/limits.
@@ -44,8 +44,9 @@ def setter(mark: str, outer: str = "") -> Callable[[], None]:
         return lambda: None
     import resource
 
-    limits = resource.getrlimit(_RLIMIT_LOCKS)[1]
-    hard = limits if limits != resource.RLIM_INFINITY else _number(_OUTER, outer or mark)
+    hard = resource.getrlimit(_RLIMIT_LOCKS)[1]
+    if hard == resource.RLIM_INFINITY:
+        hard = _number(_OUTER, outer or mark)
     soft = _number(_INNER, mark)
     set_limit = resource.setrlimit
 

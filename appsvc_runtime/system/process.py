@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -84,6 +83,8 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if stream is not None:  # it was closed before we started
             stream.flush()
     if WINDOWS:
+        import subprocess
+
         return subprocess.run(argv, env=environ, check=False).returncode
     os.execve(argv[0], list(argv), environ)
     raise AssertionError("execve returned")  # it never does; this tells the type checker

@@ -1,8 +1,8 @@
 """Process 1 of a container: it passes signals on, and waits for processes that have no parent left.
 
 Linux makes process 1 the parent of all orphans. What does not wait for them collects zombies, until
-no process can be started. But a program that waits for any child takes the exit code away from
-whoever started that child: a library, or the app. So this process stays behind as process 1 and
+no process can be started. But a program that waits for any child takes its exit code away from
+what started it: a library, or the app. So this process stays behind as process 1 and
 does nothing else, and the program continues in a child of it, which has no foreign children. That
 is what `docker run --init` does; nothing happens if it does already.
 

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -43,6 +41,7 @@ MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
 # All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
+_CREATE_NEW_PROCESS_GROUP = 0x200  # as in subprocess, on Windows only
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -55,7 +54,7 @@ class Tree:
 
     def __init__(self, mark: str = "") -> None:
         self.pid: int | None = None
-        self.mark = _checked(mark) if mark else secrets.token_hex(16)
+        self.mark = _checked(mark) if mark else os.urandom(16).hex()
         self.complete = True  # False if the last look found the group at most: files were short
         self._started: int | None = None  # when the leader started, on Linux
         self._seen: dict[int, int] = {}  # members on Linux, and when they started
@@ -79,7 +78,7 @@ class Tree:
         """
         if process.WINDOWS:
             # Otherwise CTRL+BREAK would reach this process as well.
-            return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
+            return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
             set_mark = inherited_mark.setter(self.mark, within.mark if within else "")

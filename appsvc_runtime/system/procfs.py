@@ -19,8 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,8 +44,7 @@ _NOTHING_LEFT = "ZXx"  # a zombie, dead
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """One process; `started`, in clock ticks since the system's start, distinguishes successors."""
 
     pid: int

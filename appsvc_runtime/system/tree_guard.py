@@ -25,12 +25,15 @@ import math
 import os
 import select
 import signal
-import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from .process import steady_time
 from .process_tree import Tree
 from .spare_descriptors import released
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["TreeGuard", "main"]
 
@@ -38,6 +41,15 @@ __all__ = ["TreeGuard", "main"]
 _AGAIN_SECONDS, _AGAIN_TIMES = 0.5, 3
 # Seconds between attempts to start a guard.
 _RETRY_SECONDS = 1.0
+# `python -m` would load the whole package, which takes three times the memory.
+_PROGRAM = """
+import sys, types
+sys.modules["appsvc_runtime"] = package = types.ModuleType("appsvc_runtime")
+package.__path__ = [{package!r}]
+from {module} import main
+sys.exit(main())
+"""
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Seconds for a guard to end its tree when it is closed; then this process does it.
 _CLOSE_SECONDS = 4.0
 
@@ -83,10 +95,9 @@ class TreeGuard:
         self._tried = steady_time()
         self._end_process()
         try:
-            self._process = _start()
-        except (OSError, MemoryError, subprocess.SubprocessError):
+            self._process = _start(self._line())
+        except (OSError, MemoryError):
             return False
-        self._tell()
         return True
 
     def allow(self, mark: str, until: float = math.inf) -> None:
@@ -106,8 +117,7 @@ class TreeGuard:
         self._closed = True
         if works and self._process is not None:
             _close_input(self._process)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                works = self._process.wait(_CLOSE_SECONDS) == 0
+            works = _wait(self._process) == 0
         self._end_process()
         if self._mark and not works:
             Tree(self._mark).kill()
@@ -117,25 +127,29 @@ class TreeGuard:
         # It has ended, or it is stopped and its pipe full: see `lives`.
         with contextlib.suppress(OSError):
             if pipe is not None and not pipe.closed:
-                os.write(pipe.fileno(), f"{self._until!r} {self._mark}\n".encode())
+                os.write(pipe.fileno(), self._line().encode())
+
+    def _line(self) -> str:
+        return f"{self._until!r} {self._mark}\n"
 
     def _end_process(self) -> None:
         """Kill the guard, if it has not ended; it ends nothing then."""
         if self._process is not None:
             self._process.kill()
             _close_input(self._process)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_CLOSE_SECONDS)
+            _wait(self._process)
 
 
-def _start() -> subprocess.Popen[bytes]:
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+def _start(line: str) -> subprocess.Popen[bytes]:
+    """Start a guard with its first line, which it knows even if this process is killed now."""
+    import subprocess  # the guard itself does not need it
+
+    program = _PROGRAM.format(package=_PACKAGE, module=__name__)
     with released():
         started: subprocess.Popen[bytes] = subprocess.Popen(
-            # -S: it needs no installed package, nor what a sitecustomize does.
-            [sys.executable, "-S", "-m", __name__],
-            env={**os.environ, "PYTHONPATH": package},
-            cwd=package,  # python -m searches the current folder first: not one of the user's
+            # -I -S: nothing of the user's runs in it.
+            [sys.executable, "-I", "-S", "-c", program, line],
+            cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             bufsize=0,
@@ -144,6 +158,15 @@ def _start() -> subprocess.Popen[bytes]:
     if started.stdin is not None:
         os.set_blocking(started.stdin.fileno(), False)  # a stopped guard reads nothing
     return started
+
+
+def _wait(started: subprocess.Popen[bytes]) -> int | None:
+    """Return the exit code of a guard, or None if it does not end in time."""
+    import subprocess
+
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return started.wait(_CLOSE_SECONDS)
+    return None
 
 
 def _close_input(started: subprocess.Popen[bytes]) -> None:
@@ -157,7 +180,8 @@ def main() -> int:
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)  # the other process handles them
     source = sys.stdin.fileno()
-    mark, until, times, rest = "", math.inf, 0, b""
+    until, mark = _parsed(sys.argv[1])
+    times, rest = 1 + _AGAIN_TIMES, b""
     while True:
         if not select.select([source], [], [], _patience(mark, until))[0]:
             Tree(mark).kill()
@@ -169,19 +193,20 @@ def main() -> int:
             break
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            time, _, new = line.decode().strip().partition(" ")
+            until, new = _parsed(line.decode())
             if mark and new and new != mark:
                 Tree(mark).kill()
-            mark, until, times = new, float(time), 1 + _AGAIN_TIMES
+            mark, times = new, 1 + _AGAIN_TIMES
     if mark:
         Tree(mark).kill()
     return 0
 
 
+def _parsed(line: str) -> tuple[float, str]:
+    time, _, mark = line.strip().partition(" ")
+    return float(time), mark
+
+
 def _patience(mark: str, until: float) -> float | None:
     """Return how long to wait for the next line, or None for any time."""
     return max(0.0, until - steady_time()) if mark and until < math.inf else None
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
