@@ -162,7 +162,7 @@ class EventWorker(AppServiceWorker):
             return
         connection.incoming.data += data
         if not connection.is_busy:
-            self._advance(connection)
+            self._go_on(connection)
         elif len(connection.incoming.data) > _AHEAD:
             connection.stop_reading(self.poller)
 

@@ -177,6 +177,20 @@ def test_what_is_sent_is_answered(
         assert [body for _, body in answers(client, len(expected))] == expected
 
 
+def test_nothing_follows_a_close(server: Server) -> None:
+    """What a client sends after a request with `Connection: close` is no request."""
+    for _ in range(50):
+        with connect(server) as client:
+            client.sendall(LINES[:-2] + b"Connection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                client.sendall(LINES)
+            received = b""
+            with contextlib.suppress(ConnectionError):
+                while data := client.recv(1_000):
+                    received += data
+            assert received.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_client_that_waits_for_100_continue(server: Server) -> None:
     """It is told so before it sends the body, with a length and in chunks."""
     for head, body in ((POST % (b"echo", 3), b"abc"), (CHUNKED, b"3\r\nabc\r\n0\r\n\r\n")):
