@@ -77,7 +77,7 @@ def app(environ, start_response):
         client.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n")
         while data := client.recv(100):
             client.sendall(data.upper())
-        return []
+        raise StopIteration
     else:
         body = json.dumps([path, os.getpid(), read().decode()]).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -269,7 +269,7 @@ def test_pieces_are_sent_as_they_come(server: Server) -> None:
 
 
 def test_an_app_that_reads_from_the_socket_itself(server: Server) -> None:
-    """Libraries for WebSockets do so."""
+    """Libraries for WebSockets do so, and end the request by StopIteration."""
     with connect(server) as client:
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         client.sendall((GET % b"socket")[:-2] + upgrade)
@@ -277,6 +277,9 @@ def test_an_app_that_reads_from_the_socket_itself(server: Server) -> None:
         for word in (b"one", b"two"):
             client.sendall(word)
             assert client.recv(100) == word.upper()
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    assert "Error handling request GET /socket" not in server.log()
 
 
 UPLOADS = {
