@@ -64,7 +64,7 @@ WRITE_STALL_SECONDS = 300.0
 # a longer one so much, and the rest as the app reads it. A worker keeps about UNFINISHED_BYTES of
 # requests that are not complete.
 BODY_BYTES = 1 << 20
-UNFINISHED_BYTES = 1 << 26
+UNFINISHED_BYTES = 1 << 25
 # When a server stops, idle connections stay open for so long: a client may be sending.
 LINGER_SECONDS = 1.0
 BACKLOG = 2_048

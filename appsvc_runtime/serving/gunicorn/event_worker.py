@@ -162,7 +162,7 @@ class EventWorker(AppServiceWorker):
             return
         connection.incoming.data += data
         if not connection.is_busy:
-            self._advance(connection)
+            self._go_on(connection)
         elif len(connection.incoming.data) > _AHEAD:
             connection.stop_reading(self.poller)
 
@@ -218,8 +218,9 @@ class EventWorker(AppServiceWorker):
             self.log.debug("The request or its response was broken off.")
         except BaseException as error:
             # An app may call sys.exit(), or a library raise what is no Exception: that costs this
-            # request and nothing else.
-            self._report(connection, error)
+            # request and nothing else. WebSocket libraries end a request by StopIteration.
+            if not (connection.is_upgraded and isinstance(error, StopIteration)):
+                self._report(connection, error)
         finally:
             connection.is_kept = is_kept
             connection.deadline = time.monotonic() + self.cfg.keepalive

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ResponseBrokenError", "respond"]
 
+# A longer piece of a body is sent by itself: it would take longer to copy it behind the head.
+_COPIED = 1 << 16
+
 
 class ResponseBrokenError(Exception):
     """The app failed in the middle of its response, which cannot be completed."""
@@ -43,9 +46,12 @@ class _Response(wsgi.Response):  # type: ignore[misc]
     def _emit_body(self, data: bytes) -> None:
         if self.chunked:
             data = b"%X\r\n%b\r\n" % (len(data), data)
-        if self._head:
-            data, self._head = self._head + data, b""
-        self.sock.sendall(data)
+        if len(data) > _COPIED:
+            self._flush()
+            self.sock.sendall(data)
+        else:
+            self._head += data
+            self._flush()
 
     def sendfile(self, respiter: Any) -> bool:
         """Send a file, if the app returned one of the system, and the head before it."""

@@ -21,7 +21,7 @@ __all__ = ["Threads"]
 # interpreter's lock from each other: with 128, the slowest of a hundred responses of a fast app
 # took 62 ms at 64 connections.
 _FIRST = 2
-_AT_ONCE = 16
+_AT_ONCE = 32
 # The interval of checks for waiting requests, in which the system lets every process run; how many
 # checks in a row must find some; how long a request may wait.
 _LOOK_SECONDS = 0.03
@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 0.01
 # The part of a core in use above which more threads would only wait for each other, and fewer do as
 # much; and the same if the system has given the processor to other processes meanwhile.
 _BUSY = 0.85
-_BUSY_AND_PREEMPTED = 0.4
+_BUSY_AND_PREEMPTED = 0.6
 # Threads that wait for a client do not count, as the app does not run in them; up to this number.
 _MOST_WAITING = 1_000
 

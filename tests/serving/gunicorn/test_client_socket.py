@@ -90,7 +90,7 @@ def test_a_client_that_reads_slowly_is_not_cut(pair: Pair) -> None:
 
     thread = threading.Thread(target=send)
     thread.start()
-    last = time.monotonic() + 4
+    last = time.monotonic() + 3
     got = 0
     while time.monotonic() < last and not ended.is_set():
         got += len(client.recv(2048))
@@ -104,7 +104,7 @@ def test_a_client_that_reads_slowly_is_not_cut(pair: Pair) -> None:
 def test_a_client_that_sends_slowly_is_not_cut(pair: Pair) -> None:
     """It sends for several times as long as one may send nothing."""
     server, client = pair
-    server.read_seconds, server.read_bytes = 0.5, 5
+    server.read_seconds, server.read_bytes = 1.0, 5
     got = b""
     for _ in range(40):
         timer = threading.Timer(0.04, client.sendall, [b"ab"])

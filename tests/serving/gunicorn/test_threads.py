@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 pytest.importorskip("gunicorn")
 
+from appsvc_runtime.serving.gunicorn import threads as threads_module  # noqa: E402
 from appsvc_runtime.serving.gunicorn.threads import Threads  # noqa: E402
 
 
@@ -63,6 +64,39 @@ def test_blocked_jobs_get_threads_up_to_the_limit(most: int) -> None:
     blocking.go_on.set()
     wait_for(lambda: len(blocking.done) == most + 20, "not all were done")
     assert blocking.most == most
+
+
+@pytest.mark.parametrize(
+    ("load", "preempted", "grows"),
+    [(0.1, 0, True), (0.7, 0, True), (1.0, 0, False), (0.8, 1, False), (0.4, 1, True)],
+)
+def test_more_threads_only_help_if_the_processor_is_not_busy(
+    load: float, preempted: int, grows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other processes take of the processor counts as well."""
+    times = iter(range(1_000_000))
+
+    def use() -> tuple[float, int]:
+        return time.monotonic() * load, next(times) * preempted
+
+    monkeypatch.setattr(threads_module, "_use", use)
+    lock, running, most, done = threading.Lock(), 0, 0, 0
+
+    def handle(_job: int) -> None:
+        nonlocal running, most, done
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.001)
+        with lock:
+            running -= 1
+            done += 1
+
+    threads = Threads(handle, 50)
+    for number in range(1_000):
+        threads.put(number)
+    wait_for(lambda: done == 1_000, "not all were done")
+    assert (most > 2) is grows
 
 
 def test_jobs_that_wait_for_a_client_do_not_count() -> None:
