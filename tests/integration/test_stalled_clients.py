@@ -1,4 +1,4 @@
-"""Clients that stall do not stop others, and slow ones are served: waitress, granian, uvicorn."""
+"""Clients that stall do not stop others, and slow ones are served, on every server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks._apps import write_stallable
 from benchmarks._load import STALLS, stalled, visit
+from tests.support.promises import need
 from tests.support.pythons import only_on
 from tests.support.servers import Server, serving
 
@@ -24,15 +25,16 @@ CLIENTS = 300
 OTHERS = 20
 SERVE = ("-m", "appsvc_runtime", "serve", "--host", "127.0.0.1", "--port", "{port}", "--server")
 ROWS = {
+    "gunicorn": (*SERVE, "gunicorn", "app:app"),
     "waitress": (*SERVE, "waitress", "app:app"),
     "runserver": ("-m", "appsvc_runtime.runserver", "--port", "{port}", "app:app"),
     "granian": (*SERVE, "granian", "app:app"),
     "granian-asgi": (*SERVE, "granian", "asgi_app:app"),
     "uvicorn": (*SERVE, "uvicorn", "asgi_app:app"),
 }
-rows = pytest.mark.parametrize(
-    "command", [pytest.param(command, id=name) for name, command in ROWS.items()]
-)
+rows = pytest.mark.parametrize("name", ROWS)
+BESIDE_STALLED = "Three hundred, which may also read nothing, do not stop others"
+NEVER_CUT = "A client that moves at least 1 KB/s is never cut, and one that stalls is"
 # What a server does in minutes, in seconds. Put before the app, as every worker imports it.
 SHORT = """\
 from appsvc_runtime.serving import defaults
@@ -65,13 +67,13 @@ async def app(scope, receive, send):
 
 @only_on(12)
 @rows
-def test_others_are_answered_beside_stalled_clients(
-    command: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_others_are_answered_beside_stalled_clients(name: str, tmp_path: Path) -> None:
     """All four kinds at once, and then all of them are gone again.
 
     Each kind alone would take all threads, or all connections that plain servers accept.
     """
+    need("waitress" if name == "runserver" else name, BESIDE_STALLED)
+    command = ROWS[name]
     with serving(*command, cwd=write_stallable(tmp_path)) as server, contextlib.ExitStack() as all_:
         for kind in STALLS:
             all_.enter_context(stalled(server.port, kind, CLIENTS))
@@ -82,8 +84,9 @@ def test_others_are_answered_beside_stalled_clients(
 
 @only_on(14)
 @rows
-def test_a_system_that_allows_1024_files(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_system_that_allows_1024_files(name: str, tmp_path: Path) -> None:
     """The server cannot raise its limit, and has 300 idle clients."""
+    need("waitress" if name == "runserver" else name, BESIDE_STALLED)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     start = (
         "import os, resource, sys\n"
@@ -93,7 +96,7 @@ def test_a_system_that_allows_1024_files(command: tuple[str, ...], tmp_path: Pat
     assert hard == resource.RLIM_INFINITY or hard >= 1024 <= soft
     folder = write_stallable(tmp_path)
     with (
-        serving("-c", start, *command, cwd=folder) as server,
+        serving("-c", start, *ROWS[name], cwd=folder) as server,
         stalled(server.port, "idle", CLIENTS),
         stalled(server.port, "reads nothing", CLIENTS // 4),
     ):
@@ -163,21 +166,27 @@ def is_connected(port: int, client: int) -> bool:
 
 @only_on(10)
 @pytest.mark.parametrize(
-    ("server", "source", "clients"),
+    ("name", "source", "clients"),
     [
+        pytest.param(
+            "gunicorn", WSGI, (send_slowly, read_slowly, read_nothing, send_half), id="gunicorn"
+        ),
         pytest.param("waitress", WSGI, (send_slowly, read_slowly, read_nothing), id="waitress"),
         pytest.param(
             "granian", WSGI, (send_slowly, read_slowly, read_nothing, send_half), id="granian"
         ),
         # Nobody but the app knows how long it may wait for a body.
-        pytest.param("granian", ASGI, (send_slowly, read_slowly, read_nothing), id="granian-asgi"),
+        pytest.param(
+            "granian-asgi", ASGI, (send_slowly, read_slowly, read_nothing), id="granian-asgi"
+        ),
         pytest.param("uvicorn", ASGI, (send_slowly, read_slowly, read_nothing), id="uvicorn"),
     ],
 )
 def test_slow_clients_are_served_and_stalled_ones_are_cut(
-    server: str, source: str, clients: tuple[Callable[[Server], None], ...], tmp_path: Path
+    name: str, source: str, clients: tuple[Callable[[Server], None], ...], tmp_path: Path
 ) -> None:
     """A client that moves 1 KB/s is never cut, in either direction."""
+    need(name, NEVER_CUT)
     (tmp_path / "app.py").write_text(SHORT + source)
     failed: list[BaseException] = []
 
@@ -187,7 +196,7 @@ def test_slow_clients_are_served_and_stalled_ones_are_cut(
         except BaseException as error:
             failed.append(error)
 
-    with serving(*SERVE, server, "app:app", cwd=tmp_path) as running:
+    with serving(*SERVE, name.partition("-")[0], "app:app", cwd=tmp_path) as running:
         threads = [threading.Thread(target=run, args=(one, running)) for one in clients]
         for thread in threads:
             thread.start()

@@ -51,15 +51,12 @@ def test_the_table_begins_with_the_lowest_release() -> None:
 
 
 def test_the_documentation_shows_the_table() -> None:
-    """Its text says what an empty cell means, and which promises have no row yet."""
+    """Its text says what an empty cell means."""
     page = (ROOT / "docs" / "servers.md").read_text("utf-8")
     section = page.partition("## What each release promises")[2]
     assert promises.render() in section, f"the right table is:\n{promises.render()}"
     empty = any(NONE in promise.cells for promise in PROMISES.values())
     assert (f'"{NONE}"' in section) is empty
-    assert ("- Not in the table yet: " in section) is bool(promises.AWAITED)
-    for text in promises.AWAITED:
-        assert text in " ".join(section.split()), text
 
 
 @functools.cache
@@ -115,15 +112,6 @@ def test_each_cell_has_its_test(text: str) -> None:
 def test_cases_of_a_row(row: str, cases: list[str], shown: bool) -> None:
     """Otherwise the test above could not fail."""
     assert shows(row, cases) is shown
-
-
-@pytest.mark.parametrize("text", promises.AWAITED)
-def test_what_is_awaited(text: str) -> None:
-    """If the file of its test exists, so does the test: the promise can move into the table."""
-    assert len(promises.AWAITED[text].cells) == len(COLUMNS)
-    file, _, function = promises.AWAITED[text].test.partition("::")
-    if (ROOT / file).exists():
-        assert f"def {function}(" in (ROOT / file).read_text("utf-8")
 
 
 WSGI_BODIES = """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ....azure import names
@@ -58,7 +58,7 @@ class Site:
     folder: Path
     startup_command: str
     plan: StartPlan
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
 
     def startup_file(self) -> str:
         """Return the file that the startup command names, "" if it names none."""
