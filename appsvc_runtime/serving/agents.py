@@ -81,10 +81,10 @@ def put_last() -> None:
         return
     variable = os.environ.get("PYTHONPATH", "")
     order = find_order(sys.path, variable)
-    if not order.agents or (order.path == sys.path and order.variable == variable):
+    if not order.agents:
         return
     stale = _loaded_in_place_of(order)
-    if not again:
+    if not again and (stale or order.variable != variable):  # else another one has moved it
         report.print_line(_describe(order, stale))
     if stale and not again:
         argv = [sys.executable, *sys.orig_argv[1:]]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulator import emulating, make_site
+from tests.support.pythons import only_on
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
 # Longer than the front end alone waits for running requests, and within the container's limit.
@@ -37,6 +38,7 @@ APP = """
 GUNICORN = "gunicorn --bind 0.0.0.0:$PORT app:app"
 
 
+@only_on(12)
 @pytest.mark.parametrize("path", ["/slow", "/parts"])
 @pytest.mark.parametrize(
     ("command", "said"),

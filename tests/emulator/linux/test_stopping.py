@@ -13,6 +13,7 @@ import pytest
 
 from appsvc_runtime.emulator.linux.stopping import Stopping
 from appsvc_runtime.emulator.processes.child import Child
+from tests.support.pythons import only_on
 
 pytestmark = [
     pytest.mark.integration,
@@ -82,6 +83,7 @@ def test_a_shell_keeps_the_signal(inner: bool, tmp_path: Path) -> None:
     assert time.monotonic() - began < 20
 
 
+@only_on(12)
 @pytest.mark.parametrize("keeps", [KEEPS, ""], ids=["keeps", "ended"])
 def test_a_client_that_waits(keeps: str, tmp_path: Path) -> None:
     """The program goes on until the client has its response, or to the limit."""
