@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_every_kind_of_app(command: tuple[str, ...], kind: str, tmp_path: Path) 
     """It is served by uvicorn, whatever shows that it is an ASGI app, and stops in order."""
     name = write(tmp_path, kind)
     with serving(*command, name, cwd=tmp_path, APPSVC_WORKERS="2", **PLATFORM) as server:
-        server.wait_for_log("is ready")
+        server.wait_for_log("is ready", 60)
         assert asked(server, {"X-Forwarded-Proto": "https"})["scheme"] == "https"
         log = server.log()
         assert log.count("with uvicorn.") == 1, log
@@ -197,9 +198,8 @@ def test_options_and_hooks_survive_the_change(tmp_path: Path) -> None:
     with serving(
         *SERVE, name, "--workers", "3", "--graceful-timeout", "4", cwd=tmp_path, **PLATFORM
     ) as server:
-        server.wait_for_log("own hook")
-        for _ in range(3):
-            server.wait_for_log("is ready")
+        server.wait_for_log("own hook", 60)
+        server.wait_for_match(re.compile(r"is ready[\s\S]*?is ready[\s\S]*?is ready"))
         assert server.log().count("Serving ") == 2
         assert server.stop() == 0
         assert server.log().count("is ready") == 3
