@@ -226,3 +226,13 @@ def test_handler_that_names_the_door_is_passed_over(
     """Under wfastcgi WSGI_HANDLER names this entry point itself: the app is detected."""
     monkeypatch.setenv("WSGI_HANDLER", "appsvc_runtime.wsgi.application")
     assert ask(LazyApplication()) == (["200 OK"], b"hello")
+
+
+def test_an_app_that_exits_ends_its_request_only(site: Path) -> None:
+    """wfastcgi would end the process; the error names what was raised."""
+    (site / "app.py").write_text("import sys\ndef app(environ, start_response):\n    sys.exit(3)\n")
+    sys.modules.pop("app", None)
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    with pytest.raises(RuntimeError, match=r"The app raised SystemExit\(3\) in a request"):
+        LazyApplication()(environ, lambda *_: lambda _data: None)

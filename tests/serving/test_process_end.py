@@ -114,7 +114,7 @@ def test_a_second_signal_shortens_the_time() -> None:
 
 
 def test_what_does_not_end_at_exit_is_cut_off() -> None:
-    """The logs are flushed all the same, by Python or by an `Ending`."""
+    """The logs are flushed all the same, in either thread that runs the handlers."""
     for threads in ("", "threading.Thread(target=forever).start()"):
         result = run(f"""
             atexit.register(forever)  # called first
