@@ -51,13 +51,19 @@ class Closing:
         """Return an ASGI app that sends `Connection: close` once the end has begun."""
 
         async def last(scope: Any, receive: Any, send: Any) -> None:
-            async def close(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    headers = [*message.get("headers", ()), CLOSE]
-                    message = {**message, "headers": headers}
-                await send(message)
-
-            ends = self.begun and scope["type"] == "http"
-            await app(scope, receive, close if ends else send)
+            if self.begun and scope["type"] == "http":
+                send = _closing(send)
+            await app(scope, receive, send)
 
         return last
+
+
+def _closing(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Return a `send` for a response with `Connection: close`."""
+
+    async def close(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
+        await send(message)
+
+    return close
