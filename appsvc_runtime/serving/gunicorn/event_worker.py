@@ -29,9 +29,10 @@ __all__ = ["EventWorker"]
 _PIECE = 1 << 18
 _TICK_SECONDS = 1.0
 _STOPPING_TICK_SECONDS = 0.1
-# How long connections are left to workers that have fewer; then any are accepted for as long, as
-# the others may be busy.
+# How long connections are left to workers that have fewer, and how many are accepted before the
+# next pause if those do not come for them: they may be busy.
 _PAUSE_SECONDS = 0.01
+_AT_ONCE = 8
 # What is read ahead of a request that waits for its turn; the rest stays in the system's buffer.
 _AHEAD = 1 << 16
 # A client that sends on is heard out for as long and as much, or the system would throw away the
@@ -66,6 +67,7 @@ class EventWorker(AppServiceWorker):
             EventWorker._shares = Shares()
         self._pause_ends = 0.0  # until then another worker may accept, and then this one
         self._is_paused = False
+        self._unshared = 0
         self._buffered = 0  # bytes of requests that are not complete
         self._last_tick = 0.0
         self._stops_at = 0.0
@@ -118,12 +120,13 @@ class EventWorker(AppServiceWorker):
 
     def accept(self, listener: Any) -> None:
         """Accept one connection, or leave it to another worker that has fewer, for a moment."""
-        now = time.monotonic()
-        may_pause = self.alive and now >= self._pause_ends + _PAUSE_SECONDS
-        if may_pause and self._shares.has_fewer(self.nr_conns) and not self.cfg.reuse_port:
-            self._is_paused, self._pause_ends = True, now + _PAUSE_SECONDS
-            self.set_accept_enabled(False)
-            return
+        if self.alive and self._shares.has_fewer(self.nr_conns) and not self.cfg.reuse_port:
+            if not self._unshared:
+                self._unshared = _AT_ONCE
+                self._is_paused, self._pause_ends = True, time.monotonic() + _PAUSE_SECONDS
+                self.set_accept_enabled(False)
+                return
+            self._unshared -= 1
         try:
             client_socket, client = listener.accept()
         except OSError as error:

@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 0.01
 # The part of a core in use above which more threads would only wait for each other, and fewer do as
 # much; and the same if the system has given the processor to other processes meanwhile.
 _BUSY = 0.85
-_BUSY_AND_PREEMPTED = 0.6
+_BUSY_AND_PREEMPTED = 0.4
 # Threads that wait for a client do not count, as the app does not run in them; up to this number.
 _MOST_WAITING = 1_000
 

@@ -68,7 +68,7 @@ def test_blocked_jobs_get_threads_up_to_the_limit(most: int) -> None:
 
 @pytest.mark.parametrize(
     ("load", "preempted", "grows"),
-    [(0.1, 0, True), (0.7, 0, True), (1.0, 0, False), (0.8, 1, False), (0.4, 1, True)],
+    [(0.1, 0, True), (0.7, 0, True), (1.0, 0, False), (0.6, 1, False), (0.2, 1, True)],
 )
 def test_more_threads_only_help_if_the_processor_is_not_busy(
     load: float, preempted: int, grows: bool, monkeypatch: pytest.MonkeyPatch
