@@ -54,6 +54,7 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
     """Return a WSGI app that raises AppExitError for what would end the process.
 
     `StopIteration` too: gunicorn takes it for the end of the connection, and does not respond.
+    Libraries for WebSockets raise it for that, so it passes where the client has asked for one.
     """
     home = os.getpid()
 
@@ -62,6 +63,8 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         try:
             body = app(environ, start_response)
         except BaseException as error:
+            if isinstance(error, StopIteration) and _asks_for_websocket(environ):
+                raise
             if (ended := _exit_error(error, home)) is not None:
                 raise ended from None
             raise
@@ -177,6 +180,10 @@ def _is_closed(error: BaseException) -> bool:
     """
     trace = error.__traceback__
     return isinstance(error, GeneratorExit) and trace is not None and trace.tb_next is None
+
+
+def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
+    return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
 def _exit_error(error: BaseException, home: int) -> AppExitError | None:

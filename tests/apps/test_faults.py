@@ -377,3 +377,15 @@ def test_frames_begin_with_the_one_that_caught() -> None:
 
 def run_frame() -> None:
     raise ValueError
+
+
+def test_the_end_of_a_websocket() -> None:
+    """Libraries for WebSockets raise StopIteration under gunicorn; other requests may not."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise StopIteration
+
+    with pytest.raises(StopIteration):
+        contain_wsgi(app)({"HTTP_UPGRADE": "WebSocket"}, None)  # type: ignore[arg-type]
+    with pytest.raises(AppExitError):
+        contain_wsgi(app)({}, None)  # type: ignore[arg-type]

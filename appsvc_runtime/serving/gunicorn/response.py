@@ -30,6 +30,11 @@ class _Response(wsgi.Response):  # type: ignore[misc]
     headers_sent: bool
     _head = b""
 
+    @property
+    def is_begun(self) -> bool:
+        """Return whether the client may have got something of it."""
+        return self.headers_sent and not self._head
+
     def send_headers(self) -> None:
         """Keep the head until there is a piece of the body, or the end."""
         if not self.headers_sent:
@@ -100,12 +105,12 @@ def respond(worker: Any, connection: Connection) -> bool:
                         response.write(piece)
                 response.close()
             finally:
-                if response.headers_sent:
+                if response.is_begun:
                     worker.log.access(response, request, environ, datetime.now() - began)
                 if hasattr(body, "close"):
                     body.close()
         except BaseException as error:
-            if sock.failure is None and response.headers_sent:
+            if sock.failure is None and response.is_begun:
                 worker.log.exception("Error handling request")
                 raise ResponseBrokenError from error
             raise
