@@ -25,6 +25,7 @@ from ..errors import AppServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 __all__ = ["Ending", "before_a_kill", "beyond", "finishing_on_error"]
 
@@ -128,7 +129,13 @@ class Ending:
 
     def finish_with_child(self) -> None:
         """Call `finish` when the function of this child of multiprocessing has returned."""
-        multiprocessing.util.Finalize(None, self.finish, exitpriority=0)
+        # Up to Python 3.13 finalizers run before threads are waited for, from 3.14 on after it.
+        multiprocessing.util.Finalize(None, self._finish_child, exitpriority=0)
+        threading._register_atexit(self._finish_child)  # type: ignore[attr-defined]
+
+    def _finish_child(self) -> None:
+        if not self._is_served:
+            self.finish(_code_of_child())
 
     def _beginning(
         self, handler: Callable[[int, Any], Any], seconds: float | None
@@ -186,6 +193,16 @@ class Ending:
             with contextlib.suppress(Exception):
                 stream.flush()
         done.set()
+
+
+def _code_of_child() -> int | None:
+    """Return the exit code that multiprocessing has found for this child, if it has found one."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_bootstrap" and "exitcode" in frame.f_locals:
+            return int(frame.f_locals["exitcode"])
+        frame = frame.f_back
+    return None
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -70,7 +70,7 @@ def test_a_thread_of_a_request_may_finish() -> None:
         ending = Ending(500)
         def work():
             time.sleep(1)
-            print("worked", flush=True)
+            print("worked\\n", end="", flush=True)  # whole: two threads print at once
         threading.Thread(target=work).start()
         ThreadPoolExecutor().submit(work)
         sys.exit(ending.finish(0))
