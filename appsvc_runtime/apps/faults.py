@@ -65,8 +65,7 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         except BaseException as error:
             if isinstance(error, StopIteration) and _asks_for_websocket(environ):
                 raise
-            if (ended := _exit_error(error, home)) is not None:
-                raise ended from None
+            _raise_exit(error, home)
             raise
         # Servers send these in a way of their own, and to read them runs no code of the app.
         kind = type(body)
@@ -102,8 +101,7 @@ class _Body:
         except StopIteration:
             raise
         except BaseException as error:
-            if (ended := _exit_error(error, self._home)) is not None:
-                raise ended from None
+            _raise_exit(error, self._home)
             raise
 
     def close(self) -> None:
@@ -114,8 +112,7 @@ class _Body:
         try:
             close()
         except BaseException as error:
-            if (ended := _exit_error(error, self._home)) is not None:
-                raise ended from None
+            _raise_exit(error, self._home)
             raise
 
 
@@ -143,8 +140,8 @@ def contain_asgi(app: ASGIApp) -> ASGIApp:
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:
-            if not _is_closed(error) and (ended := _exit_error(error, home)) is not None:
-                raise ended from None
+            if not _is_closed(error):
+                _raise_exit(error, home)
             raise
 
     return contained
@@ -165,11 +162,12 @@ async def _run_lifespan(app: ASGIApp, scope: Scope, receive: Receive, send: Send
     except BaseException as error:
         if _is_closed(error) or is_of_the_process(error):
             raise
-        ended = AppExitError.of(error, "its lifespan")
         if not started:
+            ended = AppExitError.of(error, "its lifespan")
             message = "".join(traceback.format_exception(ended))
+            del ended
             await send({"type": "lifespan.startup.failed", "message": message})
-        raise ended from None
+        raise AppExitError.of(error, "its lifespan") from None
 
 
 def _is_closed(error: BaseException) -> bool:
@@ -186,17 +184,20 @@ def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
     return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
-def _exit_error(error: BaseException, home: int) -> AppExitError | None:
-    """Return the error to raise in place of an app's; None for one that may go on.
+def _raise_exit(error: BaseException, home: int) -> None:
+    """Raise AppExitError in place of an app's error, or return if that one may go on.
 
     `home` is the id of the process that serves. In a process that the app has forked, SystemExit
     ends that process: it must not go on as a second server on the same connections.
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return None
+        return
     if os.getpid() != home:
         _end_child(error)
-    return None if is_of_the_process(error) else AppExitError.of(error, "a request")
+    if not is_of_the_process(error):
+        # In no variable: a frame that held it, and that it holds, would keep the request's
+        # connection open until the garbage collector comes.
+        raise AppExitError.of(error, "a request") from None
 
 
 def _end_child(error: BaseException) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import logging
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -389,3 +391,25 @@ def test_the_end_of_a_websocket() -> None:
         contain_wsgi(app)({"HTTP_UPGRADE": "WebSocket"}, None)  # type: ignore[arg-type]
     with pytest.raises(AppExitError):
         contain_wsgi(app)({}, None)  # type: ignore[arg-type]
+
+
+def test_an_error_keeps_nothing_alive() -> None:
+    """A cycle of error and frames would keep a connection open until the garbage collector comes."""
+
+    class Connection:
+        pass
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise SystemExit(3)
+
+    async def call() -> weakref.ref[Connection]:
+        connection = Connection()
+        with contextlib.suppress(AppExitError):
+            await contain_asgi(app)({"type": "http", "of": connection}, None, None)  # type: ignore[arg-type]
+        return weakref.ref(connection)
+
+    gc.disable()
+    try:
+        assert asyncio.run(call())() is None
+    finally:
+        gc.enable()
