@@ -394,7 +394,7 @@ def test_the_end_of_a_websocket() -> None:
 
 
 def test_an_error_keeps_nothing_alive() -> None:
-    """A cycle of error and frames would keep a connection open until the garbage collector comes."""
+    """A cycle of error and frames would keep a connection open for long."""
 
     class Connection:
         pass
