@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -19,8 +20,14 @@ settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
-    """Disable pip's compilation of what it installs: tests import only a small part of it."""
+    """Set what the children of tests inherit.
+
+    pip does not compile what it installs, of which tests import only a small part. Ctrl-C counts: a
+    shell ignores it for what it starts in the background, and children would inherit that.
+    """
     os.environ.setdefault("PIP_NO_COMPILE", "1")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
