@@ -101,8 +101,14 @@ class Ending:
         self._until = min(self._until, time.monotonic() + limit)
         if self._pid != os.getpid():
             self._pid = os.getpid()
+            # Both now: Python 3.12 starts no thread while it ends. And with `_thread`, as
             # `Thread.start` takes a lock that the interrupted code may hold.
-            _thread.start_new_thread(self._watch, ())
+            may_tidy = _thread.allocate_lock()
+            may_tidy.acquire()
+            is_tidy = _thread.allocate_lock()
+            is_tidy.acquire()
+            _thread.start_new_thread(self._tidy, (may_tidy, is_tidy))
+            _thread.start_new_thread(self._watch, (may_tidy, is_tidy))
 
     def on_signals(self, *names: str, seconds: float | None = None) -> None:
         """Call `begin` on these signals, before the handlers that are set now. In the main thread.
@@ -149,7 +155,7 @@ class Ending:
     def _exit(self) -> None:
         self._is_exiting = True
 
-    def _watch(self) -> None:
+    def _watch(self, may_tidy: _thread.LockType, is_tidy: _thread.LockType) -> None:
         """End the process at the time limit, or if it only waits for threads of the app's start."""
         idle_since: float | None = None
         while (now := time.monotonic()) < self._until:
@@ -160,7 +166,10 @@ class Ending:
             elif now - idle_since > _PATIENCE_SECONDS:
                 break
             time.sleep(_TICK_SECONDS)
-        self._end()
+        # What Python would do at its end, and then the end.
+        may_tidy.release()
+        is_tidy.acquire(timeout=max(self._last, self._until - time.monotonic()))
+        os._exit(self._code)
 
     def _left(self) -> list[threading.Thread]:
         """Return the threads for which Python would wait."""
@@ -170,14 +179,8 @@ class Ending:
     def _has_work(self) -> bool:
         return not self._services.issuperset(self._left())
 
-    def _end(self) -> None:
-        """End the process, after what Python would do at its end."""
-        done = threading.Event()
-        _thread.start_new_thread(self._tidy, (done,))
-        done.wait(max(self._last, self._until - time.monotonic()))
-        os._exit(self._code)
-
-    def _tidy(self, done: threading.Event) -> None:
+    def _tidy(self, may_tidy: _thread.LockType, is_tidy: _thread.LockType) -> None:
+        may_tidy.acquire()
         if self._is_exiting:  # Python runs the handlers already, and one of them may not end
             time.sleep(self._last / 2)  # it may have ended in the same moment
         else:
@@ -192,7 +195,7 @@ class Ending:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        done.set()
+        is_tidy.release()
 
 
 def _code_of_child() -> int | None:
