@@ -148,7 +148,7 @@ def test_every_kind_of_app(command: tuple[str, ...], kind: str, tmp_path: Path) 
         server.wait_for_log("is ready", 60)
         assert asked(server, {"X-Forwarded-Proto": "https"})["scheme"] == "https"
         log = server.log()
-        assert log.count("with uvicorn.") == 1, log
+        assert log.count("with uvicorn, 2 workers.") == 1, log
         if WRAPPED[kind][2]:
             assert "; an ASGI app) on http://127.0.0.1:" in log
             assert "gunicorn" not in log

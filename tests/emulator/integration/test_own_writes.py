@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime.emulator.frontend.certificates import Certificates
-from appsvc_runtime.emulator.linux import namespace
+from appsvc_runtime.emulator.linux import mounts
 from appsvc_runtime.emulator.processes import workspace
 from appsvc_runtime.emulator.processes.output import ChildOutput
 from appsvc_runtime.emulator.roles import folders
@@ -134,11 +134,11 @@ def test_local_storage_that_was_moved_away(tmp_path: Path) -> None:
 def test_points_to_mount_on(tmp_path: Path) -> None:
     """No file is made through a link in the folder that becomes /home."""
     (tmp_path / "link").symlink_to(tmp_path / "new")
-    assert not namespace._make_point(tmp_path / "link", is_folder=False)
-    assert not namespace._make_point(tmp_path / "link", is_folder=True)
+    assert not mounts._make_point(tmp_path / "link", is_folder=False)
+    assert not mounts._make_point(tmp_path / "link", is_folder=True)
     assert not (tmp_path / "new").exists()
-    assert namespace._make_point(tmp_path / "file", is_folder=False)
-    assert namespace._make_point(tmp_path / "folder", is_folder=True)
+    assert mounts._make_point(tmp_path / "file", is_folder=False)
+    assert mounts._make_point(tmp_path / "folder", is_folder=True)
 
 
 def test_anothers_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
