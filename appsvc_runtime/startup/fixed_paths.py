@@ -37,6 +37,8 @@ _DATABASE = re.compile(
 )
 # Without one of these words a file has nothing to be found, and is not parsed.
 _WORDS = (azure_names.SITE_FOLDER.encode(), b".db", b".sqlite")
+# Python's names of modules, such as Django's "django.db.backends.sqlite3", end like files.
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){2,}")
 _NOT_APPS = re.compile(r"tests?|test_.*|.*_test\.py|conftest\.py|migrations|docs|examples")
 
 
@@ -176,6 +178,6 @@ def _database(text: str) -> str:
     path = match["path"]
     name = path.rpartition("/")[2]
     outside = path.startswith("/") and path.count("/") > 1 and not path.startswith(f"{_HOME}/")
-    if outside or " " in name or name.lower() == "thumbs.db":
+    if outside or " " in name or _MODULE.fullmatch(text) or name.lower() == "thumbs.db":
         return ""
     return path if path.startswith(f"{_HOME}/") else path.lstrip("/")  # a part of an f-string

@@ -119,7 +119,7 @@ def _other_worker(server: Server, pid: int) -> bool:
 def test_a_stop_of_the_server_is_not_the_apps(tmp_path: Path) -> None:
     """gunicorn raises SystemExit in the request of a sync worker that it ends."""
     shutil.copy(str(WSGI.__file__), tmp_path / "app.py")
-    command = (*GUNICORN, "-k", "sync", "--timeout", "1", "--workers", "1")
+    command = (*GUNICORN, "-k", "sync", "--threads", "1", "--timeout", "1", "--workers", "1")
     with serving(*command, cwd=tmp_path) as server:
         pid = misbehaving.worker(server)
         with ThreadPoolExecutor(1) as pool:

@@ -31,6 +31,8 @@ TEXTS = [
     pytest.param('N = ".db"', "", False, id="suffix"),
     pytest.param('N = "cannot open the file app.db"', "", False, id="sentence"),
     pytest.param('N = "Thumbs.db"', "", False, id="thumbs"),
+    pytest.param('ENGINE = "django.db.backends.sqlite3"', "", False, id="engine"),
+    pytest.param('N = "backup.2.sqlite3"', "backup.2.sqlite3", True, id="dots"),
     pytest.param(f'N = "{HERE}2/x"', "", False, id="longer-name"),
     pytest.param(f'N = "/mnt{HERE}/x"', "", False, id="deeper"),
     pytest.param(f"# {HERE}/x", "", False, id="comment"),
