@@ -53,7 +53,8 @@ class AppExitError(RuntimeError):
 def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
     """Return a WSGI app that raises AppExitError for what would end the process.
 
-    `StopIteration` too: gunicorn takes it for the end of the connection, and does not respond.
+    `StopIteration` too: gunicorn takes it for the end of the connection, and does not respond. That
+    is what a library for WebSockets wants, which has used gunicorn's socket itself.
     """
     home = os.getpid()
 
@@ -62,6 +63,8 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         try:
             body = app(environ, start_response)
         except BaseException as error:
+            if isinstance(error, StopIteration) and _is_websocket(environ):
+                raise
             if (ended := _exit_error(error, home)) is not None:
                 raise ended from None
             raise
@@ -72,6 +75,12 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         return (_SizedBody if hasattr(body, "__len__") else _Body)(body, home)
 
     return contained
+
+
+def _is_websocket(environ: WSGIEnvironment) -> bool:
+    """Return whether a client asks for a WebSocket, and the app can use gunicorn's socket."""
+    wanted = environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+    return wanted and "gunicorn.socket" in environ
 
 
 def _is_of_a_file(body: Any) -> bool:
