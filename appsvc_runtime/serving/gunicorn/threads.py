@@ -130,8 +130,11 @@ class Threads:
             if self._watcher is not None or self._most <= self._first:
                 return
             self._watcher = threading.Thread(target=self._watch, name="threads", daemon=True)
-        with contextlib.suppress(RuntimeError):
+        try:
             self._watcher.start()
+        except RuntimeError:  # the system allows no more threads now: try again at the next job
+            self._watcher = None
+            self._pressed.clear()
 
     def _watch(self) -> None:
         """Let more threads run while jobs wait for one, unless the processor is busy."""
