@@ -292,6 +292,17 @@ def test_an_app_that_reads_from_the_socket_itself(server: Server) -> None:
     assert "Error handling request GET /socket" not in server.log()
 
 
+def test_a_client_that_does_not_wait_for_answers(server: Server) -> None:
+    """What it sends ahead stays in the system's buffers, however many requests are answered."""
+    with connect(server) as client:
+        client.settimeout(3)
+        with pytest.raises(TimeoutError):
+            client.sendall(LINES * (64 * MIB // len(LINES)))
+    with connect(server) as client:  # as many as fit, all of which are answered
+        client.sendall(LINES * 10_000)
+        assert answers(client, 10_000)[-1] == (200, b"[]")
+
+
 @pytest.mark.parametrize("path", ["closes", "closes-late"])
 @pytest.mark.parametrize("size", [0, 2 * MIB])
 def test_an_app_that_closes_its_socket(server: Server, path: str, size: int) -> None:
