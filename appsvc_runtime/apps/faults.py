@@ -63,7 +63,7 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         try:
             body = app(environ, start_response)
         except BaseException as error:
-            if isinstance(error, StopIteration) and _asks_for_websocket(environ):
+            if isinstance(error, StopIteration) and _is_websocket(environ):
                 raise
             _raise_exit(error, home)
             raise
@@ -74,6 +74,12 @@ def contain_wsgi(app: WSGIApplication) -> WSGIApplication:
         return (_SizedBody if hasattr(body, "__len__") else _Body)(body, home)
 
     return contained
+
+
+def _is_websocket(environ: WSGIEnvironment) -> bool:
+    """Return whether a client asks for a WebSocket, and the app can use gunicorn's socket."""
+    wanted = environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+    return wanted and "gunicorn.socket" in environ
 
 
 def _is_of_a_file(body: Any) -> bool:
@@ -178,10 +184,6 @@ def _is_closed(error: BaseException) -> bool:
     """
     trace = error.__traceback__
     return isinstance(error, GeneratorExit) and trace is not None and trace.tb_next is None
-
-
-def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
-    return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
 
 def _raise_exit(error: BaseException, home: int) -> None:

@@ -388,9 +388,9 @@ def test_the_end_of_a_websocket() -> None:
         raise StopIteration
 
     with pytest.raises(StopIteration):
-        contain_wsgi(app)({"HTTP_UPGRADE": "WebSocket"}, None)  # type: ignore[arg-type]
+        contain_wsgi(app)({"HTTP_UPGRADE": "WebSocket", "gunicorn.socket": None}, None)  # type: ignore[arg-type]
     with pytest.raises(AppExitError):
-        contain_wsgi(app)({}, None)  # type: ignore[arg-type]
+        contain_wsgi(app)({"HTTP_UPGRADE": "websocket"}, None)  # type: ignore[arg-type]
 
 
 def test_an_error_keeps_nothing_alive() -> None:

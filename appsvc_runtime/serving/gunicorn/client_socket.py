@@ -57,10 +57,14 @@ class ClientSocket(socket.socket):
             return 0
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send a part of `data`, as `socket.send` does on a blocking socket."""
+        """Send a part of `data`, as `socket.send` does on a blocking socket.
+
+        An app may have made the socket blocking: the system would wait without our limit, and
+        `waiting` would not be entered.
+        """
         while True:
             try:
-                return super().send(data, flags)
+                return super().send(data, flags | socket.MSG_DONTWAIT)
             except (BlockingIOError, InterruptedError):
                 self._wait_until_writable()
             except OSError as error:
@@ -81,7 +85,10 @@ class ClientSocket(socket.socket):
         while count is None or sent < count:
             wanted = _FILE_PIECE if count is None else min(_FILE_PIECE, count - sent)
             try:
-                moved = os.sendfile(self.fileno(), source, offset + sent, wanted)
+                if self.getblocking():  # `os.sendfile` would wait as long as the client likes
+                    moved = self._send_piece(source, offset + sent, wanted)
+                else:
+                    moved = os.sendfile(self.fileno(), source, offset + sent, wanted)
             except (BlockingIOError, InterruptedError):
                 self._wait_until_writable()
                 continue

@@ -7,6 +7,7 @@ looks at `is_busy`: so one of the two goes on.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import selectors
 import time
@@ -51,13 +52,22 @@ class Connection:
         """Have the loop call `readable` when there is something to read."""
         if not self.is_read and not self.at_end:
             callback = functools.partial(_call, readable, self)
-            poller.register(self.sock, selectors.EVENT_READ, callback)
+            try:
+                poller.register(self.sock, selectors.EVENT_READ, callback)
+            except KeyError:  # this socket has the number of one that an app has closed itself
+                poller.unregister(self.sock)
+                poller.register(self.sock, selectors.EVENT_READ, callback)
+            except ValueError:  # an app has closed this one
+                self.at_end = True
+                return
             self.is_read = True
 
     def stop_reading(self, poller: selectors.BaseSelector) -> None:
         """Leave what the client sends to a thread, or to the system's buffer."""
         if self.is_read:
-            poller.unregister(self.sock)
+            # If an app has closed the socket, another one may have its number by now.
+            with contextlib.suppress(KeyError, ValueError):
+                poller.unregister(self.sock)
             self.is_read = False
 
     @property

@@ -203,6 +203,7 @@ class EventWorker(AppServiceWorker):
         if not connection.is_receiving:
             connection.is_receiving, connection.moved = True, 0
             connection.deadline = time.monotonic() + defaults.STALL_SECONDS
+        connection.read(self.poller, self._readable)
         if incoming.request is not None and incoming.request._expected_100_continue:
             incoming.request._expected_100_continue = False
             connection.sock.send_now(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -237,7 +238,8 @@ class EventWorker(AppServiceWorker):
         if connection.is_busy or connection not in self._connections:
             return
         if connection.is_kept:
-            connection.read(self.poller, self._readable)
+            if len(connection.incoming.data) <= _AHEAD:  # else it would grow with each request
+                connection.read(self.poller, self._readable)
             self._go_on(connection)
         elif not connection.is_ending:
             self._end(connection)

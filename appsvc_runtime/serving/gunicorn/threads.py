@@ -9,6 +9,7 @@ import contextlib
 import resource
 import threading
 import time
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,10 @@ class Threads:
             if job is None:
                 wakes.acquire()
                 continue
-            self._handle(job)
+            try:
+                self._handle(job)
+            except BaseException:  # the user's own logger may raise: the thread must go on
+                traceback.print_exc()
             del job  # frees the request while this thread waits for another
 
     def _watch_now(self) -> None:
@@ -130,8 +134,11 @@ class Threads:
             if self._watcher is not None or self._most <= self._first:
                 return
             self._watcher = threading.Thread(target=self._watch, name="threads", daemon=True)
-        with contextlib.suppress(RuntimeError):
+        try:
             self._watcher.start()
+        except RuntimeError:  # the system allows no more threads now: try again at the next job
+            self._watcher = None
+            self._pressed.clear()
 
     def _watch(self) -> None:
         """Let more threads run while jobs wait for one, unless the processor is busy."""

@@ -78,6 +78,36 @@ def test_a_client_that_does_not_read_is_cut(pair: Pair) -> None:
     assert isinstance(server.failure, ClientStalledError)
 
 
+def test_a_blocking_socket_waits_in_the_same_way(pair: Pair, tmp_path: Path) -> None:
+    """A client may ask for a WebSocket, and then read nothing of a page or of a file."""
+    server, _client = pair
+    server.setblocking(True)
+    server.write_seconds = 0.3
+    entered: list[str] = []
+
+    @contextlib.contextmanager
+    def waiting() -> Iterator[None]:
+        entered.append("")
+        yield
+
+    server.waiting = waiting
+    (tmp_path / "file").write_bytes(BIG)
+
+    def send() -> None:
+        with (tmp_path / "file").open("rb") as file:
+            with pytest.raises(ClientStalledError):
+                server.sendfile(file)
+            with pytest.raises(ClientStalledError):
+                server.sendall(BIG)
+        entered.append("done")
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert entered[-1:] == ["done"]
+    assert len(entered) == 3
+
+
 def test_a_client_that_reads_slowly_is_not_cut(pair: Pair) -> None:
     """It takes several times as long as one may read nothing; the system's buffer stays full."""
     server, client = pair

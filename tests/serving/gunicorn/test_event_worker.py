@@ -78,6 +78,16 @@ def app(environ, start_response):
         while data := client.recv(100):
             client.sendall(data.upper())
         raise StopIteration
+    elif path == "closes":
+        environ["gunicorn.socket"].close()
+        time.sleep(0.3)  # others get its number
+        body = b""
+    elif path == "closes-late":
+        class Late(list):
+            def close(self):
+                environ["gunicorn.socket"].close()
+        start_response("200 OK", [("Content-Length", "1")])
+        return Late([b"x"])
     else:
         body = json.dumps([path, os.getpid(), read().decode()]).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -280,6 +290,33 @@ def test_an_app_that_reads_from_the_socket_itself(server: Server) -> None:
         client.shutdown(socket.SHUT_WR)
         assert client.recv(100) == b""
     assert "Error handling request GET /socket" not in server.log()
+
+
+def test_a_client_that_does_not_wait_for_answers(server: Server) -> None:
+    """What it sends ahead stays in the system's buffers, however many requests are answered."""
+    with connect(server) as client:
+        client.settimeout(3)
+        with pytest.raises(TimeoutError):
+            client.sendall(LINES * (64 * MIB // len(LINES)))
+    with connect(server) as client:  # as many as fit, all of which are answered
+        client.sendall(LINES * 10_000)
+        assert answers(client, 10_000)[-1] == (200, b"[]")
+
+
+@pytest.mark.parametrize("path", ["closes", "closes-late"])
+@pytest.mark.parametrize("size", [0, 2 * MIB])
+def test_an_app_that_closes_its_socket(server: Server, path: str, size: int) -> None:
+    """The worker goes on, and what gets the number of that socket is served."""
+    before = json.loads(server.request("/")[2])[1]
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(connect(server))
+            client.sendall(POST % (path.encode(), size) + b"x" * size)
+        for _ in range(30):
+            with connect(server) as other:
+                other.sendall(LINES)
+                assert answers(other) == [(200, b"[]")]
+    assert json.loads(server.request("/")[2])[1] == before
 
 
 UPLOADS = {

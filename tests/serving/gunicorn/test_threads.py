@@ -140,6 +140,27 @@ def test_one_thread_stays_one() -> None:
     assert blocking.most == 1
 
 
+def test_more_threads_run_although_the_first_try_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that is out of threads for a moment has them again later."""
+    started, refused = threading.Thread.start, []
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "threads" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    blocking = Blocking()
+    threads = Threads(blocking, 5)
+    for number in range(4):
+        threads.put(number)
+    wait_for(lambda: blocking.running == 4, f"only {blocking.running} run")
+    assert refused
+    blocking.go_on.set()
+    wait_for(lambda: len(blocking.done) == 4, "not all were done")
+
+
 def test_a_system_without_threads_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     """The existing threads do the work."""
     started = threading.Thread.start
