@@ -23,6 +23,8 @@ __all__ = ["ClientSocket", "ClientStalledError"]
 
 _PIECE = 1 << 18
 _LOOK_SECONDS = 5.0
+# How long a client may do nothing if a thousand others are waited for, and no thread is to spare.
+_CROWDED_SECONDS = 2.0
 # A file is sent in pieces, so that progress can be seen.
 _FILE_PIECE = 1 << 20
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -35,7 +37,7 @@ class ClientStalledError(TimeoutError):
 class ClientSocket(socket.socket):
     """A connection to a client; `waiting` is entered while a thread waits for the client."""
 
-    waiting: Callable[[], AbstractContextManager[None]]
+    waiting: Callable[[], AbstractContextManager[bool]]
     # The error that ended the connection; what the app makes of it may look different.
     failure: OSError | None = None
     read_seconds = 30.0
@@ -127,11 +129,14 @@ class ClientSocket(socket.socket):
         """Wait until the client has sent something. Only the time of waiting counts for it."""
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
-        with self.waiting():
+        with self.waiting() as is_spare:
             while True:
                 began = time.monotonic()
-                is_there = poll.poll(max(0.0, self.read_seconds - self._waited) * 1000)
+                most = max(0.0, self.read_seconds - self._waited)
+                is_there = poll.poll((most if is_spare else min(most, _CROWDED_SECONDS)) * 1000)
                 self._waited += time.monotonic() - began
+                if not (is_there or is_spare):
+                    self._fail(ClientStalledError("the client stopped sending its request"))
                 if self._waited >= self.read_seconds:
                     if self._received < self.read_bytes and not is_there:
                         self._fail(ClientStalledError("the client stopped sending its request"))
@@ -147,12 +152,14 @@ class ClientSocket(socket.socket):
         """
         poll = select.poll()
         poll.register(self.fileno(), select.POLLOUT)
-        left, last = self._unsent(), time.monotonic() + self.write_seconds
-        with self.waiting():
-            while not poll.poll(_LOOK_SECONDS * 1000):
+        left = self._unsent()
+        with self.waiting() as is_spare:
+            seconds = self.write_seconds if is_spare else min(self.write_seconds, _CROWDED_SECONDS)
+            last = time.monotonic() + seconds
+            while not poll.poll(min(_LOOK_SECONDS, seconds) * 1000):
                 unsent, now = self._unsent(), time.monotonic()
                 if unsent < left or unsent < 0:
-                    left, last = unsent, now + self.write_seconds
+                    left, last = unsent, now + seconds
                 elif now >= last:
                     self._fail(ClientStalledError("the client does not read its response"))
 

@@ -66,15 +66,19 @@ class Threads:
         """Do nothing: threads end with the process. gunicorn calls this."""
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Let another thread run while this one waits for a client."""
+    def waiting(self) -> Iterator[bool]:
+        """Let another thread run while this one waits for a client.
+
+        Gives False if no other may: so many wait already that the client is not to be waited for
+        for long.
+        """
         with self._lock:
             counts = self._most > 1 and self._waiting < _MOST_WAITING
             self._waiting += counts
         try:
             if counts and self._jobs:
                 self._wake()
-            yield
+            yield counts or self._most <= 1
         finally:
             with self._lock:
                 self._waiting -= counts

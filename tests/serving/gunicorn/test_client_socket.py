@@ -37,7 +37,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         taken = listener.accept()[0]
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         server = ClientSocket.of(taken)
-        server.waiting = contextlib.nullcontext
+        server.waiting = lambda: contextlib.nullcontext(True)
         with server:
             yield server, client
 
@@ -78,6 +78,20 @@ def test_a_client_that_does_not_read_is_cut(pair: Pair) -> None:
     assert isinstance(server.failure, ClientStalledError)
 
 
+def test_where_no_thread_is_to_spare(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does nothing is cut soon, although its own limits are minutes."""
+    monkeypatch.setattr(client_socket, "_CROWDED_SECONDS", 0.2)
+    server, client = pair
+    server.read_seconds = server.write_seconds = 600.0
+    server.waiting = lambda: contextlib.nullcontext(False)
+    client.sendall(b"x")
+    assert server.receive(10) == b"x"
+    with pytest.raises(ClientStalledError, match="stopped sending"):
+        server.receive(10)
+    with pytest.raises(ClientStalledError, match="does not read"):
+        server.sendall(BIG)
+
+
 def test_a_blocking_socket_waits_in_the_same_way(pair: Pair, tmp_path: Path) -> None:
     """A client may ask for a WebSocket, and then read nothing of a page or of a file."""
     server, _client = pair
@@ -86,9 +100,9 @@ def test_a_blocking_socket_waits_in_the_same_way(pair: Pair, tmp_path: Path) -> 
     entered: list[str] = []
 
     @contextlib.contextmanager
-    def waiting() -> Iterator[None]:
+    def waiting() -> Iterator[bool]:
         entered.append("")
-        yield
+        yield True
 
     server.waiting = waiting
     (tmp_path / "file").write_bytes(BIG)
