@@ -33,19 +33,24 @@ def advise() -> list[str]:
 def describe(shells: Sequence[init_shell.Shell], argv: Sequence[str], site: str) -> str:
     """Return the sentence for a process with the command line `argv` below these shells.
 
-    The last of them is process 1, and runs the startup command in the folder `site`; another one
-    runs a script that the startup command names.
+    The last of them is process 1, and runs the startup command in the folder `site`, or a script of
+    the site in its place; another one runs a script that the startup command names.
     """
     command = f"exec {_shown(argv)}"
+    first = shells[-1]
     scripts = [one for one in shells[:-1] if one.script and not _is_images(one.script)]
+    replaced = _shown_script(first.script, site) if _is_in(first.script, site) else ""
     if scripts:
         name = _shown_script(scripts[0].script, site)
         outer = f"exec {scripts[0].name} {shlex.quote(name)}"
-        advice = f"write `{command}` in {name}, and set the startup command to `{outer}`"
+        then = f"`{outer}` in {replaced}" if replaced else f"set the startup command to `{outer}`"
+        advice = f"write `{command}` in {name}, and {then}"
+    elif replaced:
+        advice = f"write `{command}` in {replaced}"
     else:
         advice = f"set the startup command to `{command}` (behind others: `... && {command}`)"
     return (
-        f"This server runs below a shell ({shells[-1].name}) that is process 1 of the container "
+        f"This server runs below a shell ({first.name}) that is process 1 of the container "
         "and does not pass SIGTERM on: a stop does not reach the server, which is killed with its "
         f"running requests. To let it finish them, {advice}."
     )
@@ -58,7 +63,12 @@ def _is_images(script: str) -> bool:
 def _shown_script(script: str, site: str) -> str:
     """Return a script's path as a startup command names it, relative to the site if possible."""
     path = os.path.normpath(os.path.join(site, script))
-    return os.path.relpath(path, site) if path.startswith(f"{site}/") else path
+    return os.path.relpath(path, site) if _is_in(script, site) else path
+
+
+def _is_in(script: str, site: str) -> bool:
+    """Return whether a script is one of the site, which is the folder that it is relative to."""
+    return bool(script) and os.path.normpath(os.path.join(site, script)).startswith(f"{site}/")
 
 
 def _shown(argv: Sequence[str]) -> str:

@@ -166,7 +166,7 @@ def _missing(name: str, reader: Reader, near: Found | None = None) -> Finding:
     """Return the finding for a setting that is not set; `near` is the same name in any case."""
     hint = (
         "Add it to the app settings; on your own machine to .env, or under `appsvc emulate` with "
-        f"--set {name}=...."
+        f"--set {name}=VALUE."
     )
     if near and near.value.strip():
         hint = f"There is {near.name}: names are case-sensitive here."

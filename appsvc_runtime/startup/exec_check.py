@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
 
-__all__ = ["describe", "with_exec"]
+__all__ = ["Script", "describe", "script_in", "with_exec"]
 
 # The last command of a line, and what stands before it; `;` and the like in quotes leave a quote
 # open in either part, which is found when the part is split.
@@ -18,6 +19,52 @@ _SERVERS = frozenset({"granian", "gunicorn", "hypercorn", "uvicorn", "waitress-s
 _MODULES = frozenset({"appsvc_runtime", "appsvc_runtime.runserver", *_SERVERS})
 _OWN_SERVERS = frozenset({"serve", "runserver"})
 _PYTHON = re.compile(r"python[0-9.]*")
+_SHELLS = frozenset({"ash", "bash", "dash", "sh"})
+
+
+@dataclass(frozen=True)
+class Script:
+    """The script that a startup command runs by its last command.
+
+    `before` is what stands before that command, `arguments` what follows the script's name, and
+    `shell` the command of the shell that runs it, "" if none is named.
+    """
+
+    name: str
+    shell: str
+    before: str
+    arguments: str
+    has_exec: bool
+
+    def with_exec(self, shell: str = "sh") -> str:
+        """Return the startup command with `exec`; `shell` runs the script if none is named."""
+        words = (self.shell or shell, shlex.quote(self.name), self.arguments)
+        return f"{self.before}exec {' '.join(filter(None, words))}"
+
+
+def script_in(command: str) -> Script | None:
+    """Return the shell script that a startup command runs by its last command, or None."""
+    parts = _split_last(command)
+    if parts is None:
+        return None
+    before, _, words = parts
+    has_exec = words[:1] == ["exec"]
+    words = words[1:] if has_exec else words
+    at = 0
+    if words and words[0].rpartition("/")[2] in _SHELLS:
+        at = next((i for i, word in enumerate(words) if i and word[0:1] not in ("-", "+")), 0)
+        # With `-c`, the commands are in the line itself.
+        if not at or any("c" in word and word[:2] != "--" for word in words[1:at]):
+            return None
+    elif not (words and words[0].endswith(".sh")):
+        return None
+    return Script(
+        words[at].removeprefix("./"),
+        shlex.join(words[:at]),
+        before,
+        shlex.join(words[at + 1 :]),
+        has_exec,
+    )
 
 
 def with_exec(command: str) -> str:
@@ -25,20 +72,11 @@ def with_exec(command: str) -> str:
 
     Return "" if it has it, or starts no server in the foreground by its last command.
     """
-    found = _LAST.fullmatch(command.rstrip().rstrip(";"))
-    if found is None:
+    parts = _split_last(command)
+    if parts is None or not _starts_server(parts[2]):
         return ""
-    variables = _VARIABLES.match(found["last"])
-    start = variables.end() if variables else 0
-    program = found["last"][start:]
-    try:
-        words = shlex.split(program)
-        shlex.split(found["before"])
-    except ValueError:
-        return ""
-    if not _starts_server(words):
-        return ""
-    return f"{found['before']}{found['last'][:start]}exec {program}".strip()
+    before, program, _ = parts
+    return f"{before}exec {program}".strip()
 
 
 def describe(command: str) -> str:
@@ -53,6 +91,25 @@ def describe(command: str) -> str:
         "The server runs below a shell that does not pass SIGTERM on, and is killed at each stop: "
         f"write `{right}`."
     )
+
+
+def _split_last(command: str) -> tuple[str, str, list[str]] | None:
+    """Return what stands before the last program of a command line, that program, and its words.
+
+    Return None if it does not end with a program that runs in the foreground.
+    """
+    found = _LAST.fullmatch(command.rstrip().rstrip(";"))
+    if found is None:
+        return None
+    variables = _VARIABLES.match(found["last"])
+    start = variables.end() if variables else 0
+    program = found["last"][start:]
+    try:
+        words = shlex.split(program)
+        shlex.split(found["before"])
+    except ValueError:
+        return None
+    return f"{found['before']}{found['last'][:start]}".lstrip(), program, words
 
 
 def _starts_server(words: list[str]) -> bool:

@@ -57,6 +57,18 @@ SITE = "/home/site/wwwroot"
             "`exec sh '/home/start it.sh'`.",
             id="script-elsewhere",
         ),
+        pytest.param(
+            [Shell("sh", "start.sh")],
+            APPSVC,
+            "finish them, write `exec appsvc serve` in start.sh.",
+            id="script-in-the-place-of-process-1",
+        ),
+        pytest.param(
+            [Shell("bash", "serve.sh"), Shell("sh", f"{SITE}/start.sh")],
+            APPSVC,
+            "write `exec appsvc serve` in serve.sh, and `exec bash serve.sh` in start.sh.",
+            id="script-below-it",
+        ),
     ],
 )
 def test_sentence(shells: list[Shell], argv: list[str], advice: str) -> None:
@@ -97,13 +109,15 @@ def post_worker_init(worker):
 @pytest.mark.parametrize("replaces", [False, True], ids=["below", "exec"])
 def test_entry_points(command: str, replaces: bool, tmp_path: Path) -> None:
     """They print it below process 1, once, and not in the place of process 1."""
-    (tmp_path / "app.py").write_text(WSGI)
-    (tmp_path / "hook.py").write_text(HOOK)
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "app.py").write_text(WSGI)
+    (site / "hook.py").write_text(HOOK)
     script = tmp_path / "startup.sh"
     script.write_text(f"true{' && exec' if replaces else ';'} {sys.executable} {command}\ntrue\n")
     done = subprocess.run(
         [*prefix(), "sh", str(script)], capture_output=True, text=True, check=False, timeout=40,
-        env=clean_environ(PYTHON_USE_GUNICORN_CONFIG_FROM_PATH="hook.py"), cwd=tmp_path,
+        env=clean_environ(PYTHON_USE_GUNICORN_CONFIG_FROM_PATH="hook.py"), cwd=site,
     )  # fmt: skip
     said = done.stdout + done.stderr
     lines = [line for line in said.splitlines() if "does not pass SIGTERM on" in line]

@@ -76,7 +76,7 @@ def test_missing() -> None:
     assert error.findings[0].code == "missing"
     assert "The setting X is missing: expected a duration such as 30s" in str(error)
     assert "X is empty, which counts as not set" in str(error)
-    advice = "to .env, or under `appsvc emulate` with --set X=..."  # which reads no .env
+    advice = "to .env, or under `appsvc emulate` with --set X=VALUE."  # which reads no .env
     assert advice in str(fail(lambda: read_value(make({}), "X", timedelta)))
 
 

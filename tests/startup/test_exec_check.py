@@ -64,6 +64,50 @@ def test_nothing_to_change(command: str) -> None:
     assert exec_check.describe(command) == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "right"),
+    [
+        ("startup.sh", "exec sh startup.sh"),
+        ("./bin/startup.sh", "exec sh bin/startup.sh"),
+        ("exec ./startup.sh", "exec sh startup.sh"),
+        ("bash startup.sh", "exec bash startup.sh"),
+        ("/bin/bash -e 'start it' a 'b c'", "exec /bin/bash -e 'start it' a 'b c'"),
+        (
+            "python manage.py migrate && A=1 start.sh;",
+            "python manage.py migrate && A=1 exec sh start.sh",
+        ),
+    ],
+)
+def test_a_script(command: str, right: str) -> None:
+    """`exec` and its shell go directly before the script."""
+    script = exec_check.script_in(command)
+    assert script is not None
+    assert script.has_exec is command.startswith("exec ")
+    assert script.with_exec() == right
+    again = exec_check.script_in(right)
+    assert again is not None
+    assert again.has_exec
+    assert again.with_exec() == right
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "exec",
+        "gunicorn app:app",
+        "sh",
+        "sh -c 'a'",
+        "bash -ec x",
+        "start.sh &",
+        "start.sh 'a",
+    ],
+)
+def test_no_script(command: str) -> None:
+    """The line itself has the commands, or its script does not run in the foreground."""
+    assert exec_check.script_in(command) is None
+
+
 def test_the_plan_says_it(tmp_path: Path) -> None:
     """So do `appsvc explain` and the emulator, also for the first line of a startup file."""
     site = make_site(tmp_path, {"startup.txt": "appsvc serve app:app\n"})

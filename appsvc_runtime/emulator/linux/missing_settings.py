@@ -50,7 +50,7 @@ def missing_settings(output: str) -> list[str]:
 
 def set_hint(names: list[str]) -> str:
     """Return what to do about missing settings, as a sentence."""
-    options = " ".join(f"--set {name}=..." for name in names)
+    options = " ".join(f"--set {name}=VALUE" for name in names)
     return (
         f"Give it with {options}, and on Azure as an app setting."
         if len(names) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from appsvc_runtime.emulator.linux.diagnosis.binding import listen_on
 from appsvc_runtime.emulator.linux.diagnosis.listening import wrong_place
 from appsvc_runtime.emulator.linux.diagnosis.seen import Seen
 from appsvc_runtime.emulator.linux.diagnosis.trouble import find_trouble
@@ -50,6 +51,45 @@ ENDED = [
     pytest.param(
         126, "s.sh: 11: ./static: Permission denied\n", "permission denied", ".sh", id="denied"
     ),
+    *(
+        pytest.param(
+            code,
+            text,
+            "start.sh is not executable",
+            "Write `exec sh start.sh`, or run `chmod +x start.sh` (in Git `git update-index "
+            "--chmod=+x start.sh`).",
+            id=f"not-executable-{name}",
+        )
+        for name, code, text in (
+            ("dash", 126, "s.sh: 11: ./start.sh: Permission denied\n"),
+            ("dash-path", 127, "s.sh: 11: start.sh: Permission denied\n"),
+            ("dash-exec", 126, "/x/s.sh: 11: exec: start.sh: Permission denied\n"),
+            ("dash-exec-path", 126, "s.sh: 11: exec: ./start.sh: Permission denied\n"),
+            ("bash", 126, "s.sh: line 2: ./start.sh: Permission denied\n"),
+            (
+                "bash-exec",
+                126,
+                "s.sh: line 2: exec: ./start.sh: cannot execute: Permission denied\n",
+            ),
+            ("env", 126, "env: \u2018./start.sh\u2019: Permission denied\n"),
+            ("nohup", 126, "nohup: failed to run command './start.sh': Permission denied\n"),
+            ("whole-path", 126, "s.sh: 9: /home/site/wwwroot/start.sh: Permission denied\n"),
+        )
+    ),
+    pytest.param(
+        126,
+        "s.sh: 3: exec: ./app.py: Permission denied\n",
+        "app.py is not executable",
+        "Write `exec python app.py`, or run `chmod +x app.py`",
+        id="not-executable-python",
+    ),
+    pytest.param(
+        126,
+        "s.sh: 3: ./serve: Permission denied\n",
+        "serve is not executable",
+        "Run `chmod +x serve` (",
+        id="not-executable-program",
+    ),
     pytest.param(
         4,
         "Failed to find attribute 'app' in 'app'.\n",
@@ -62,7 +102,7 @@ ENDED = [
         TRACEBACK.format(what="KeyError: 'SECRET_KEY'"),
         "the app needs the setting SECRET_KEY "
         "(KeyError: 'SECRET_KEY', at /home/site/wwwroot/mysite/settings.py, line 7)",
-        "Give it with --set SECRET_KEY=..., and on Azure as an app setting.",
+        "Give it with --set SECRET_KEY=VALUE, and on Azure as an app setting.",
         id="setting",
     ),
     pytest.param(
@@ -89,14 +129,14 @@ ENDED = [
             "mail.host\n  Field required [type=missing, input_value={}, input_type=dict]"
         ),
         "the app needs the setting API_KEY and MAIL__HOST (pydantic_core.",
-        "--set API_KEY=... --set MAIL__HOST=...",
+        "--set API_KEY=VALUE --set MAIL__HOST=VALUE",
         id="setting-pydantic",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what="decouple.UndefinedValueError: KEY not found. Declare it as envvar"),
         "the setting KEY",
-        "--set KEY=...",
+        "--set KEY=VALUE",
         id="setting-decouple",
     ),
     pytest.param(
@@ -105,14 +145,14 @@ ENDED = [
             what="django.core.exceptions.ImproperlyConfigured: Set the KEY environment variable"
         ),
         "the setting KEY",
-        "--set KEY=...",
+        "--set KEY=VALUE",
         id="setting-django-environ",
     ),
     pytest.param(
         3,
         TRACEBACK.format(what='environs.exceptions.EnvError: Environment variable "KEY" not set'),
         "the setting KEY",
-        "--set KEY=...",
+        "--set KEY=VALUE",
         id="setting-environs",
     ),
     pytest.param(
@@ -122,7 +162,7 @@ ENDED = [
             "text."
         ),
         "the setting KEY",
-        "--set KEY=...",
+        "--set KEY=VALUE",
         id="setting-ours",
     ),
     pytest.param(
@@ -130,8 +170,23 @@ ENDED = [
         "Error: 2 settings cannot be used:\n  - The setting A is missing: expected a text.\n"
         "  - The setting B is missing: expected a text.\n[INFO] Shutting down\n",
         "code 2: 2 settings cannot be used:\n  - The setting A is missing: expected a text.\n  - ",
-        "--set A=... --set B=...",
+        "--set A=VALUE --set B=VALUE",
         id="settings-error-line",
+    ),
+    pytest.param(
+        1,
+        "Error: 1 setting cannot be used:\n  - The setting A is missing: expected a text. Write "
+        "--set A=VALUE.\n",
+        "expected a text. Write --set A=VALUE.",
+        "",
+        id="setting-with-its-advice",
+    ),
+    pytest.param(
+        1,
+        "Error: It waits...\n",
+        "code 1: It waits...",
+        "",
+        id="error-line-with-three-dots",
     ),
     pytest.param(
         1,
@@ -152,7 +207,7 @@ ENDED = [
         "Error: The app 'a' cannot be loaded: importing 'a' failed with KeyError: 'KEY'.\n\n"
         + TRACEBACK.format(what="KeyError: 'KEY'"),
         "the app needs the setting KEY",
-        "--set KEY=...",
+        "--set KEY=VALUE",
         id="error-line-before-its-traceback",
     ),
     *(
@@ -261,7 +316,7 @@ ENDED = [
 
 
 def has_file(name: str) -> bool:
-    return name in ("start.sh", "shop/__init__.py")
+    return name in ("start.sh", "shop/__init__.py", "app.py", "serve")
 
 
 @pytest.mark.parametrize(("code", "output", "why", "hint"), ENDED)
@@ -327,3 +382,52 @@ def test_a_container_that_never_answered(
     assert why in found.why
     assert "within 230 s (WEBSITES_CONTAINER_START_TIME_LIMIT)" in found.why
     assert hint in found.hint
+
+
+HOST_AND_PORT = ": --host 0.0.0.0 --port $PORT."
+BIND = ": --bind 0.0.0.0:$PORT."
+RUN = 'pass host="0.0.0.0" and port=int(os.environ["PORT"]) to its run().'
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"),
+    [
+        ("gunicorn -k uvicorn_worker.UvicornWorker m:app", BIND),
+        ("exec /opt/antenv/bin/gunicorn m:app 2>&1 | tee log", BIND),
+        ("python3.12 -m hypercorn m:app", BIND),
+        ("uvicorn m:app", HOST_AND_PORT),
+        ("pip install gunicorn && A='x y' exec python -m uvicorn m:app", HOST_AND_PORT),
+        ("uvicorn m:app > log 2>&1 & wait", HOST_AND_PORT),
+        ("granian --interface wsgi m:app", HOST_AND_PORT),
+        ("appsvc serve --host 127.0.0.1", HOST_AND_PORT),
+        ("flask run", HOST_AND_PORT),
+        ("python -m flask --app shop run", HOST_AND_PORT),
+        ("fastapi dev main.py", HOST_AND_PORT),
+        ("waitress-serve m:app", ": --listen=*:$PORT."),
+        ("python -m waitress m:app", ": --listen=*:$PORT."),
+        ("daphne m.asgi:application", ": -b 0.0.0.0 -p $PORT."),
+        ("python manage.py runserver", ": python manage.py runserver 0.0.0.0:$PORT."),
+        ("python app.py", f": in app.py, {RUN}"),
+        ("exec python3 -u src/app.py --debug", f": in src/app.py, {RUN}"),
+        ("flask db upgrade && python app.py", f": in app.py, {RUN}"),
+        ("python seed.py && ./start.sh", "PORT."),
+        ("python manage.py serve_it", "PORT."),
+        ("python -m shop --file a.py", "PORT."),
+        ("flask --app shop", "PORT."),
+        ("./server", "PORT."),
+        ("'open", "PORT."),
+        ("", "PORT."),
+    ],
+)
+def test_how_a_server_is_told_where_to_listen(command: str, ends: str) -> None:
+    """By its own options; a program that is not known gets no option of another one."""
+    start = "Have it listen on 0.0.0.0 and the port in PORT"
+    assert listen_on(command) == start + ends.removeprefix("PORT")
+    hints = [
+        find_trouble(Seen(command, 8000, listened=[("127.0.0.1", 8000)])).hint,
+        find_trouble(Seen(command, 8000, listened=[("0.0.0.0", 5000)])).hint,
+        find_trouble(Seen(command, 8000, "OSError: Address already in use\n", 1)).hint,
+    ]
+    assert [hint.startswith(start) for hint in hints[:2]] == [True, True]
+    assert all(hint.endswith(ends) or ends == "PORT." for hint in hints[:2])
+    assert ", which is 8000" in hints[1]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from appsvc_runtime.emulator.linux.stopping import Stopping
+from appsvc_runtime.emulator.linux.stopping import Stopping, advise
 from appsvc_runtime.emulator.processes.child import Child
+from appsvc_runtime.system.init_shell import Shell
 from tests.support.pythons import only_on
 
 pytestmark = [
@@ -106,3 +107,56 @@ def test_a_script_that_passes_the_signal_on(tmp_path: Path) -> None:
     script = f"{RUN} &\npid=$!\ntrap 'kill -TERM $pid' TERM\nwait\nwait $pid\n"
     assert "SIGTERM ended it after" in stop(tmp_path, script, idle, command=script)
     assert (tmp_path / "received").exists()
+
+
+PLATFORM = Shell("sh", "/x/startup-0.sh")
+INNER, OUTER = "`exec` before the last command in start.sh", "the startup command `exec {}`"
+WITH_WORDS = "bash -e start.sh 'a b'"
+END = "running requests end"
+
+
+@pytest.mark.parametrize(
+    ("command", "shells", "advice"),
+    [
+        pytest.param(
+            "gunicorn app:app", [PLATFORM],
+            f"a startup command that begins with `exec` lets {END}", id="command",
+        ),
+        pytest.param(
+            "start.sh", [PLATFORM, Shell("sh", "/home/site/wwwroot/start.sh")],
+            f"{INNER} and {OUTER.format('sh start.sh')} let {END}", id="script",
+        ),
+        pytest.param(
+            "./start.sh", [PLATFORM, Shell("bash", "./start.sh")],
+            f"{INNER} and {OUTER.format('bash start.sh')} let {END}", id="script-of-bash",
+        ),
+        pytest.param(
+            WITH_WORDS, [PLATFORM, Shell("bash", "start.sh")],
+            f"{INNER} and {OUTER.format(WITH_WORDS)} let {END}", id="by-bash",
+        ),
+        pytest.param(
+            "start.sh", [PLATFORM], f"{OUTER.format('sh start.sh')} lets {END}",
+            id="script-has-exec",
+        ),
+        pytest.param(
+            "exec sh start.sh", [Shell("sh", "start.sh")], f"{INNER} lets {END}",
+            id="startup-command-has-exec",
+        ),
+        pytest.param(
+            "exec sh start.sh", [Shell("sh", "other.sh"), None],
+            f"`exec` before the last command in each script lets {END}", id="another-script",
+        ),
+    ],
+)  # fmt: skip
+def test_where_exec_is_missing(command: str, shells: list[Shell | None], advice: str) -> None:
+    """A script needs it in the startup command and in itself, and hears only of what is missing."""
+    assert advise(command, shells) == advice
+
+
+@pytest.mark.parametrize("replaces", [False, True], ids=["below", "exec"])
+def test_a_script_that_the_command_names(replaces: bool, tmp_path: Path) -> None:
+    """The shell of a script that has `exec` is not there any more."""
+    (tmp_path / "inner.sh").write_text(f"{'exec ' if replaces else ''}{RUN}\n: end\n")
+    said = stop(tmp_path, f"{KEEPS}sh inner.sh\n: end\n", idle, command="sh inner.sh")
+    assert ("before the last command in inner.sh and" in said) is not replaces
+    assert "the startup command `exec sh inner.sh` let" in said

@@ -31,10 +31,10 @@ def find_exception(output: str) -> tuple[str, str] | None:
     where = f", at {place}" if place else ""
     settings = missing_settings(output[max(output.rfind(_TRACEBACK), 0) :])
     if settings:
-        reason = what.partition(": ")[0] if "validation error" in what else what.rstrip(".")
+        reason = what.partition(": ")[0] if "validation error" in what else what.removesuffix(".")
         named = " and ".join(settings)
         return f"the app needs the setting {named} ({reason}{where})", set_hint(settings)
-    return f"the app raised {what.rstrip('.')}{where}", "Fix that, and start again."
+    return f"the app raised {what.removesuffix('.')}{where}", "Fix that, and start again."
 
 
 def find_error_line(output: str) -> tuple[str, str] | None:
@@ -42,7 +42,7 @@ def find_error_line(output: str) -> tuple[str, str] | None:
     found = list(_ERROR_LINE.finditer(output))
     if not found:
         return None
-    said = found[-1]["said"].rstrip(".")
+    said = found[-1]["said"].removesuffix(".")
     settings = missing_settings(said)
     return said, set_hint(settings) if settings and "--set" not in said else ""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 
 from ....azure import names
 from .modules import find_missing, is_own, not_installed
@@ -21,7 +23,13 @@ _NOT_RUN_AS_MODULE = re.compile(
     r"ModuleNotFoundError: )?No module named '?(?P<name>[\w.]+)",
     re.MULTILINE,
 )
-_DENIED = re.compile(r"^.*?\d+: (?P<word>[^:\n]+): Permission denied$", re.MULTILINE)
+_DENIED = re.compile(
+    r"^(?:.*?\d+: (?:exec: )?|(?:/usr/bin/)?(?:env: |nohup: failed to run command )['\u2018])"
+    r"(?P<word>[^:\n]+?)['\u2019]?: (?:cannot execute: )?Permission denied$",
+    re.MULTILINE,
+)
+# What runs a file that is not executable, by the end of its name.
+_RUN_BY = {".sh": "sh", ".bash": "bash", ".py": "python"}
 # Commands that neither the image nor a shell has, but packages install.
 _OTHERS_COMMANDS = frozenset("flask daphne hypercorn granian waitress-serve".split())
 
@@ -47,9 +55,21 @@ def find_program(seen: Seen) -> tuple[str, str] | None:
             hint = f"Add the package that installs {word} to requirements.txt."
         return f"there is no command {word!r} in it", hint
     denied = _DENIED.search(seen.output)
-    if seen.code == NOT_EXECUTABLE and denied:
+    # dash ends with 127 if it has found the file by PATH.
+    if seen.code in (NOT_EXECUTABLE, NOT_FOUND) and denied:
+        name = denied["word"].removeprefix(f"{names.SITE_FOLDER}/").removeprefix("./")
+        if seen.has_file(name):
+            return f"{name} is not executable", _make_executable(name)
         return (
             f"{denied['word']} cannot be run, permission denied",
             "A startup command is a command, or a file that ends in .sh.",
         )
     return None
+
+
+def _make_executable(name: str) -> str:
+    """Return what to do about a file of the site that is not executable, as a sentence."""
+    file = shlex.quote(name)
+    run_by = _RUN_BY.get(posixpath.splitext(name)[1])
+    start = f"Write `exec {run_by} {file}`, or run" if run_by else "Run"
+    return f"{start} `chmod +x {file}` (in Git `git update-index --chmod=+x {file}`)."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from . import exceptions, modules
+from .binding import listen_on
 from .listening import wrong_place
 from .programs import find_program
 from .seen import Seen, Trouble
@@ -16,7 +17,6 @@ from .seen import Seen, Trouble
 __all__ = ["find_trouble"]
 
 _SIGKILL = 9
-_ON_PORT = "bind to 0.0.0.0 and the port in PORT"
 _NO_ATTRIBUTE = re.compile(r"Failed to find attribute '(?P<name>[^']+)' in '(?P<module>[^']+)'")
 _NO_APP = re.compile(r"Error loading ASGI app\. (?P<said>.*)")
 _IN_USE = re.compile(r"(?:Address|Connection|address) (?:already )?in use", re.IGNORECASE)
@@ -35,9 +35,9 @@ def _still_running(seen: Seen) -> tuple[str, str]:
     elsewhere = wrong_place(seen.listened, seen.port)
     if elsewhere:
         loopback = any(number == seen.port for _, number in seen.listened)
-        hint = f"Have it {_ON_PORT}" if loopback else f"Have it {_ON_PORT}, which is {seen.port}"
+        hint = listen_on(seen.command, "" if loopback else f", which is {seen.port}")
         more = [str(cause) for cause in seen.causes if cause.explains(seen)]
-        hint = " ".join([f"{hint}: --bind 0.0.0.0:$PORT.", *more])
+        hint = " ".join([hint, *more])
         return f"{elsewhere}: no response came {limit}.", hint
     if seen.listened:
         said = f" ({seen.answer})" if seen.answer else ""
@@ -92,7 +92,7 @@ def _application(seen: Seen) -> tuple[str, str] | None:
     asgi = _NO_APP.search(seen.output)
     if asgi:
         return (
-            f"the server does not find the app ({asgi['said'].rstrip('.')})",
+            f"the server does not find the app ({asgi['said'].removesuffix('.')})",
             "Name the module and the app in it: uvicorn MODULE:NAME.",
         )
     return None
@@ -111,6 +111,6 @@ def _port(seen: Seen) -> tuple[str, str] | None:
     if _IN_USE.search(seen.output):
         return (
             "the port that it binds to is taken",
-            f"Have it {_ON_PORT}, which is {seen.port} here: --bind 0.0.0.0:$PORT.",
+            listen_on(seen.command, f", which is {seen.port} here"),
         )
     return None
