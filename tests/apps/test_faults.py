@@ -219,7 +219,12 @@ def run_asgi(error: BaseException, scope: dict[str, Any], *, begun: bool = False
         except BaseException as raised:
             sent.append(raised)
 
-    asyncio.run(main())
+    # Python 3.10 sets none for a loop, and with Python's own a KeyboardInterrupt is a Ctrl-C.
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # as servers do
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGINT, before)
     return sent
 
 

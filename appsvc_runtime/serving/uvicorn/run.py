@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import multiprocessing
 import os
 import signal
 import time
@@ -25,6 +26,7 @@ from . import factory, graceful, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from ..plan import LaunchPlan
 
@@ -58,7 +60,7 @@ def run(plan: LaunchPlan) -> int:
     bound = sockets.bind(plan.address, plan.port)
     plan = dataclasses.replace(plan, port=bound.getsockname()[1])
     config = _Config(
-        functools.partial(_make, plan),
+        functools.partial(_make, plan, None),
         factory=True,
         log_config=_LOGGING,
         **defaults.uvicorn_settings(plan),
@@ -81,8 +83,11 @@ def run(plan: LaunchPlan) -> int:
     return supervisor.failed
 
 
-def _make(plan: LaunchPlan) -> Any:
-    """Return the app for a worker of uvicorn; print why and end the worker if loading fails."""
+def _make(plan: LaunchPlan, ready: Connection | None) -> Any:
+    """Return the app for a worker of uvicorn; print why and end the worker if loading fails.
+
+    `ready` gets the worker's process id when it can be stopped in order.
+    """
     # Uvicorn's own handlers, which it sets before, do nothing until it serves.
     servers = signals.current_handlers()
     app_signals = AppSignals()
@@ -104,6 +109,9 @@ def _make(plan: LaunchPlan) -> Any:
     idle.install()
     stalled.watch(plan.port)
     app_signals.hand_over(functools.partial(_restore, servers, stop_time))
+    if ready is not None:
+        ready.send_bytes(str(os.getpid()).encode())
+        ready.close()
     report.print_ready(plan)
     if plan.worker == 1:
         report.print_per_worker(plan, app.app)
@@ -154,6 +162,10 @@ class _Supervisor(Multiprocess):
     plan: LaunchPlan
     failed = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._started, self._ready = multiprocessing.get_context("spawn").Pipe(duplex=False)
+
     def init_processes(self) -> None:
         """Start the workers, and hand each the plan with its number."""
         wanted, self.processes_num = self.processes_num, 1
@@ -168,13 +180,22 @@ class _Supervisor(Multiprocess):
     def _hand_over(self, **changes: Any) -> None:
         # Processes that uvicorn starts later get the configuration as it is at that time.
         plan = dataclasses.replace(self.plan, **changes)
-        self.config.app = functools.partial(_make, plan)
+        self.config.app = functools.partial(_make, plan, self._ready)
 
     def terminate_all(self) -> None:
-        """Stop listening here, and stop the workers.
+        """Stop listening here, and stop the workers; those that have not started yet at once.
 
-        While this process listens, connections wait in a queue that nobody empties.
+        While a process that accepts nothing listens, connections wait in a queue that nobody
+        empties, and are lost when it ends.
         """
+        ready = set()
+        while self._started.poll():
+            ready.add(int(self._started.recv_bytes()))
+        starting = [one.process for one in self.processes if one.process.pid not in ready]
+        for process in starting:
+            process.kill()
+        for process in starting:
+            process.join()
         for one in self.sockets:
             one.close()
         super().terminate_all()

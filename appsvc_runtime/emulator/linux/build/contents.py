@@ -40,25 +40,26 @@ class Counted:
     """The content of what requirements name on this disk.
 
     `archives` is the digest of wheels and other archives, `sources` that of folders of sources
-    outside the folder that is built. `uncached`: for the same name, pip or uv would take an old
-    wheel from its cache.
+    outside the folder that is built. `uncached`: for the same name, pip would take an old wheel
+    from its cache; `uncached_by_uv`: uv would.
     """
 
     archives: str
     sources: str
     uncached: bool
+    uncached_by_uv: bool
 
 
 def count(local: LocalSources, folder: Path) -> Counted:
     """Read what the requirements name, for a build in `folder`."""
     placed, archives = _places_digest(local.places)
-    # uv caches what it finds in folders of `--find-links` by name alone, wheels too.
-    named = [*local.files, *local.folders]
+    named = [*archives, *local.files, *local.folders]
     return Counted(
         archives=f"{_files_digest(local.files)} {placed}",
         sources=_trees_digest(local.folders - local.inside(folder)),
-        uncached=bool(archives)
-        or any(path.suffix != ".whl" and _CACHED.search(path.name) for path in named),
+        # uv caches what it finds in folders of `--find-links` by name alone, wheels too.
+        uncached_by_uv=bool(archives),
+        uncached=any(path.suffix != ".whl" and _CACHED.search(path.name) for path in named),
     )
 
 

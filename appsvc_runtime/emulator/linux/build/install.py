@@ -121,8 +121,8 @@ class Installer:
     async def _pip_options(
         self, packages: Packages, source: Path | None, variables: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Return more options for pip, among them the place of a wheel of this very package."""
-        more = ("--no-cache-dir",) if packages.uncached else ()  # uv knows it as well
+        """Return more options for pip and uv, among them the place of a wheel of this package."""
+        more: tuple[str, ...] = ()
         if source is None:
             return more
         folder, say = self._runner.folder, self._runner.say
@@ -145,10 +145,12 @@ class Installer:
         say = self._runner.say
         for line in packages.before:
             say("packages", line)
-        last = await self._run(_with(packages.steps, more), variables, bool(packages.fallback))
+        last = await self._run(
+            _with(packages, packages.steps, more), variables, bool(packages.fallback)
+        )
         if last is not None and last[1].code and packages.fallback:
             say("packages", packages.retry.format(code=last[1].code))
-            last = await self._run(_with(packages.fallback, more), variables, False)
+            last = await self._run(_with(packages, packages.fallback, more), variables, False)
         if last is not None:
             refuse_failure(*last)
 
@@ -211,11 +213,18 @@ class Installer:
         return digest([*told, tools])
 
 
-def _with(todo: Iterable[steps.Step], more: tuple[str, ...]) -> list[steps.Step]:
+def _with(
+    packages: Packages, todo: Iterable[steps.Step], more: tuple[str, ...]
+) -> list[steps.Step]:
     """Return steps, those that install with pip or uv with more options; what is shown stays."""
-    return [
-        replace(step, argv=(*step.argv, *more), shown=" ".join(step.argv))
-        if more and (step.argv[:4] == pip_install or step.argv[:3] == uv_install)
-        else step
-        for step in todo
-    ]
+    made = []
+    for step in todo:
+        by_uv = step.argv[:3] == uv_install
+        options = more if by_uv or step.argv[:4] == pip_install else ()
+        uncached = packages.uncached_by_uv if by_uv else packages.uncached
+        if uncached and (by_uv or step.argv[:4] == pip_install):
+            options = ("--no-cache-dir", *options)
+        if options:
+            step = replace(step, argv=(*step.argv, *options), shown=" ".join(step.argv))
+        made.append(step)
+    return made

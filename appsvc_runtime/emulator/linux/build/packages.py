@@ -36,10 +36,11 @@ class Packages:
 
     `digest`: covers all that decides what is installed. `fixed`: the same digest means the same
     packages, as long as `sources`, the digest of folders elsewhere, is the same. `uncached`: pip
-    must not use or keep wheels of earlier builds. `fallback` are the steps to try if the last of
-    `steps` fails; `retry` is then printed, with {code} for its exit code. `before` is printed
-    first. `by_uv`: uv makes the virtual environment. `repeated`: the steps are run in each build.
-    `requirements` are what was read of the requirements file, if it exists.
+    must not use or keep wheels of earlier builds, `uncached_by_uv`: nor must uv. `fallback` are the
+    steps to try if the last of `steps` fails; `retry` is then printed, with {code} for its exit
+    code. `before` is printed first. `by_uv`: uv makes the virtual environment. `repeated`: the
+    steps are run in each build. `requirements` are what was read of the requirements file, if it
+    exists.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Packages:
     sources: str = ""
     fixed: bool = False
     uncached: bool = False
+    uncached_by_uv: bool = False
     names_own: bool = False
     fallback: tuple[Step, ...] = ()
     retry: str = ""
@@ -81,6 +83,7 @@ def choose_packages(
         digest=f"{packages.digest} {counted.archives}",
         sources=counted.sources,
         uncached=counted.uncached,
+        uncached_by_uv=counted.uncached or counted.uncached_by_uv,
     )
 
 
