@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 from ..errors import ConfigError
 from . import process
 
-__all__ = ["bind", "max_connections", "own_address", "port_error"]
+__all__ = ["bind", "max_connections", "own_address", "port_error", "reserve"]
 
 
 _MAX_CONNECTIONS = 4_000
@@ -40,6 +41,23 @@ def max_connections() -> int:
     if soft == resource.RLIM_INFINITY:
         return _MAX_CONNECTIONS
     return min(_MAX_CONNECTIONS, max(soft - _SPARE_FILES, soft // 2))
+
+
+def reserve(port: int) -> socket.socket | None:
+    """Return a socket whose life keeps others from reserving `port`; None if one has reserved it.
+
+    It does not listen there: that is for a child, which starts later. Only callers of this function
+    look, and on Linux only; elsewhere nothing is kept.
+    """
+    if sys.platform != "linux":
+        return socket.socket()
+    kept = socket.socket(socket.AF_UNIX)
+    try:
+        kept.bind(f"\0appsvc-runtime-port-{port}")  # no file, and gone with the process
+    except OSError:
+        kept.close()
+        return None
+    return kept
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ platform, nor know of the front end.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class LinuxHost:
         # Needed by this run only; another emulator of the site has its own.
         self._run = run_folder.run_folder(plan.linux)
         self._instances: Instances | None = None
+        self._reserved: socket.socket | None = None
         self._made = asyncio.Event()
         self._closed = False
 
@@ -146,6 +148,8 @@ class LinuxHost:
         self._clean_up()
 
     def _clean_up(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
         remove_app_path(self._run)
         own_files.discard(self._run)
 
@@ -175,7 +179,9 @@ class LinuxHost:
             port = readiness.free_port(used)
             why = "there are several instances on this machine"
         else:
-            if wanted not in used and _is_free(wanted):
+            # Another emulator may have seen that the port is free, and be starting its container.
+            self._reserved = None if wanted in used else sockets.reserve(wanted)
+            if self._reserved and _is_free(wanted):
                 return wanted
             port = readiness.free_port(used)
             why = f"{wanted} is taken on this machine"

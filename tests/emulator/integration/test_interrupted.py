@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc"),
 ]
 JOB = "App_Data/jobs/continuous/queue/run.py"
-STATE = ".appsvc/shop/linux/home/site/wwwroot/.appsvc-build.json"
+STATE = ".appsvc/shop/linux/built/.appsvc-build.json"
 # The arguments, how often in 0.6 s, and what is printed once the command has done its work: from
 # then on Ctrl-C is its normal end.
 COMMANDS = [

@@ -201,8 +201,8 @@ def test_another_number_of_workers(tmp_path: Path, cache: Path, setting: str, wo
     site = make_site(tmp_path / "site", {"app.py": APP})
     with container(site, cache, "--no-build", "--set", setting) as server:
         server.wait_for_match(re.compile(rf"(Booting worker.*\n[^$]*){{{workers}}}"))
-        assert server.stop() == 0
         assert server.log().count("Booting worker") == workers
+        assert server.stop() == 0
 
 
 def test_a_setting_at_which_the_start_ends(tmp_path: Path) -> None:
