@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promises import release
 from tests.support.serverapps import PLATFORM, ROWS, Row, asked, rows
 from tests.support.servers import free_port, run, serving
 
@@ -91,7 +92,9 @@ def test_an_app_that_cannot_be_loaded(row: Row, source: str, said: str, tmp_path
     (tmp_path / "app.py").write_text(source)
     words = [word.replace("{port}", str(free_port())) for word in row.serve]
     result = run(*words, cwd=tmp_path, APPSVC_WORKERS="2")
-    assert result.returncode == row.no_app, result.stderr
+    # gunicorn before 27 ends with 1 if a worker ends while it starts the next one, without us too.
+    before = row.server == "gunicorn" and release("gunicorn") < (27,)
+    assert result.returncode in ({row.no_app, 1} if before else {row.no_app}), result.stderr
     assert result.stderr.count("Error: The app 'app:app'") == 1, result.stderr
     assert said in result.stderr
 
