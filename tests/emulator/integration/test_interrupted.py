@@ -61,7 +61,17 @@ def test_ctrl_c_in_the_first_moments(
             started.wait(0.6 * point / (points - 1))
         except subprocess.TimeoutExpired:
             started.send_signal(signal.SIGINT)
-        printed, errors = started.communicate(timeout=60)
+        try:
+            printed, errors = started.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            # Python drops a Ctrl-C that comes in the middle of its import of a module, about once
+            # in 150 times, and says so: then the user presses it again.
+            started.send_signal(signal.SIGINT)
+            printed, errors = started.communicate(timeout=60)
+            assert "Exception ignored in" in errors, (point, printed, errors)
+            continue
+        finally:
+            started.kill()
         told = f"{point}: {started.returncode}\n{printed}\n{errors}"
         # Before Python itself listens, the signal ends it: for a shell that is 130 too. While it
         # starts, it reports Ctrl-C itself.
