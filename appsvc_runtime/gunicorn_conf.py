@@ -109,10 +109,11 @@ def _wrap_wsgi(worker: Any) -> None:
             _change.ask(worker, error)
     app = load.check_app(worker.wsgi, worker.app.app_uri)
     _report_per_worker(worker, app)
-    worker.wsgi = short_bodies.closing(faults.contain_wsgi(load.wrap(app)))
+    worker.wsgi = faults.contain_wsgi(load.wrap(app))
     if isinstance(worker, ThreadWorker) and worker.cfg.threads == 1:
         worker.wsgi = _alone(worker.wsgi)
     older.adapt(worker)
+    worker.wsgi = short_bodies.closing(worker.wsgi)  # the outermost: it needs gunicorn's response
 
 
 def _wrap_other(worker: Any) -> None:

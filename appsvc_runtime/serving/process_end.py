@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["Ending", "before_a_kill", "beyond", "finishing_on_error"]
+__all__ = ["Ending", "before_a_kill", "finishing_on_error"]
 
 # The limit for handlers of `atexit` and for the logs, once the process is to end.
 _LAST_SECONDS = 0.5
@@ -43,15 +43,6 @@ def before_a_kill(seconds: float) -> tuple[float, float]:
     """
     last = min(_LAST_SECONDS, seconds / 10)
     return seconds - last, last
-
-
-def beyond(seconds: float) -> tuple[float, float]:
-    """Return limits for a process that itself ends its requests after `seconds`.
-
-    It gets a moment more for what is left, such as the end of an app's lifespan. Both limits
-    together are the second by which the graceful time is shorter than the platform's.
-    """
-    return seconds + _LAST_SECONDS, _LAST_SECONDS
 
 
 @contextlib.contextmanager
