@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import misbehaving, misbehaving_asgi, misbehaving_wsgi
 from tests.support.misbehaving import OTHERS, wait_for
+from tests.support.promises import release
 from tests.support.servers import Server, run, serving
 
 pytestmark = pytest.mark.integration
@@ -79,6 +80,8 @@ def test_misbehaving_apps(row: str, tmp_path: Path) -> None:
             name: case
             for name, case in module.CASES.items()
             if not (case.holds and row == "gunicorn-sync")
+            # 2.8.0 ends a response that is broken off as if it were whole, or not at all.
+            if not (row == "granian" and "cut" in case.outcome and release("granian") < (2, 8, 9))
         }
         misbehaving.answered(server)
         pid = misbehaving.worker(server)
