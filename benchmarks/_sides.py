@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 HOST = "127.0.0.1"
-START_DEADLINE = 20.0
+START_DEADLINE = 60.0
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _DROPPED = ("WEBSITE_", "APPSVC_", "GUNICORN_", "PYTHON_GUNICORN_", "WSGI_")
 _DROPPED_NAMES = frozenset({"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SERVER_PORT"})

@@ -37,20 +37,26 @@ _ROWS = {
         "{python} -m granian --interface asgi --workers 2 --log-level warning",
     ),
     "granian": ("app:app", "{python} -m granian --interface wsgi --workers 2 --log-level warning"),
+    "gunicorn": (
+        "app:app",
+        "{python} -m gunicorn --workers 2 --worker-class gthread --threads 8 --log-level warning",
+    ),
     "waitress": ("app:app", f"{{python}} -m waitress --listen {HOST}:{{port}}"),
 }
+_WHERE = {"waitress": "", "gunicorn": f" --bind {HOST}:{{port}}"}
 _COLUMNS = ("answered", "refused", "lost", "killed")
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _END = b"hello, world"
-# A system tries to connect again after one second and after three.
-_CONNECT_SECONDS = 8.0
+# A system tries to connect again after one second, three, seven and so on. A server that listens
+# and imports its app still, on a slow machine, loses nothing.
+_CLIENT_SECONDS = 60.0
 _KILL_SECONDS = 5.0
 
 
 def sides(row: str) -> tuple[Side, Side]:
     """Return a server started by itself, and by ``appsvc serve``."""
     app, plain = _ROWS[row]
-    where = "" if row == "waitress" else f" --host {HOST} --port {{port}}"
+    where = _WHERE.get(row, f" --host {HOST} --port {{port}}")
     ours = f"{_OURS.replace('APP', app)} --server {row.partition('-')[0]}"
     if row != "waitress":
         ours += " --workers 2"
@@ -77,7 +83,7 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
-    def wait_for(self, answers: int, seconds: float = 20.0) -> None:
+    def wait_for(self, answers: int, seconds: float = 60.0) -> None:
         """Wait for so many more responses."""
         wanted = self.counts["answered"] + answers
         until = time.monotonic() + seconds
@@ -96,7 +102,7 @@ class Clients:
 
     def _request(self) -> str:
         try:
-            connection = socket.create_connection((HOST, self._port), _CONNECT_SECONDS)
+            connection = socket.create_connection((HOST, self._port), _CLIENT_SECONDS)
         except ConnectionRefusedError:
             return "refused"
         except OSError:  # reset, or no response: accepted by the system, or dropped

@@ -83,10 +83,15 @@ def unacknowledged(connection: socket.socket) -> int:
 def hold_off(listener: socket.socket) -> None:
     """Let no new connection enter a listening socket's queue; those on their way still do.
 
-    The client's system tries again a second later, when another process may listen.
+    The client's system tries again a second later, when another process may listen. This holds for
+    all processes that share the socket, until the last one has closed it.
     """
-    import ctypes
-
+    if not are_visible():
+        return
+    try:
+        import ctypes
+    except ImportError:  # a Python that was built without it
+        return
     code = b"".join(struct.pack("HBBI", *one) for one in _DROP_NEW)
     memory = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HP", len(_DROP_NEW), ctypes.addressof(memory))

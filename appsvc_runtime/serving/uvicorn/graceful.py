@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from ...system import tcp
 from .. import defaults
 
 if TYPE_CHECKING:
@@ -25,16 +26,21 @@ _TICK_SECONDS = 0.05
 _CLOSE = (b"connection", b"close")
 
 
-def install(seconds_left: Callable[[], float]) -> None:
+def install(seconds_left: Callable[[], float], all_stop: Callable[[], bool]) -> None:
     """Make the server of this process stop without losing a connection.
 
-    `seconds_left` returns how long running requests may still take when the stop begins. The server
-    exists already, and is made by uvicorn itself: the class is changed.
+    `seconds_left` returns how long running requests may still take when the stop begins, `all_stop`
+    whether every process that listens on the same sockets stops. The server exists already, and is
+    made by uvicorn itself: the class is changed.
     """
     plain = uvicorn.Server.shutdown
 
     async def shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
         until = time.monotonic() + seconds_left()
+        if all_stop():
+            # Else connections that come after a worker's last look at the queue would be lost.
+            for one in sockets or []:
+                tcp.hold_off(one)
         await _take_waiting(server, sockets or [])
         state = server.server_state
         state.default_headers = [*state.default_headers, _CLOSE]
@@ -48,18 +54,26 @@ def install(seconds_left: Callable[[], float]) -> None:
 
 
 async def _take_waiting(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
-    """Stop accepting in the loop, accept what waits in the queues, and close the sockets."""
+    """Stop accepting in the loop, accept what waits in the queues, and close the sockets.
+
+    Meanwhile no request is served: clients that get a response connect again, and a busy site's
+    queue would never be empty.
+    """
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(_TICK_SECONDS)  # for connections that are on their way
     queues = [one.dup() for one in sockets]
     for listening in server.servers:
         listening.close()
     for one in sockets:
         one.close()
+    taken: list[socket.socket] = []
     for queue in queues:
         queue.setblocking(False)
         with queue:
-            while (taken := _accept(queue)) is not None:
-                await loop.connect_accepted_socket(lambda: _protocol(server), taken)
+            while (connection := _accept(queue)) is not None:
+                taken.append(connection)
+    for connection in taken:
+        await loop.connect_accepted_socket(lambda: _protocol(server), connection)
 
 
 def _accept(queue: socket.socket) -> socket.socket | None:

@@ -83,10 +83,11 @@ def run(plan: LaunchPlan) -> int:
     return supervisor.failed
 
 
-def _make(plan: LaunchPlan, ready: Connection | None) -> Any:
+def _make(plan: LaunchPlan, supervisor: tuple[Connection, Connection] | None) -> Any:
     """Return the app for a worker of uvicorn; print why and end the worker if loading fails.
 
-    `ready` gets the worker's process id when it can be stopped in order.
+    Of the connections to the supervisor, the first gets the worker's process id when the worker can
+    be stopped in order; on the second, something arrives when all workers are stopped.
     """
     # Uvicorn's own handlers, which it sets before, do nothing until it serves.
     servers = signals.current_handlers()
@@ -105,17 +106,26 @@ def _make(plan: LaunchPlan, ready: Connection | None) -> Any:
         raise SystemExit(_NO_APP) from None
     stop_time = StopTime(plan.graceful_seconds)
     stop_time.end_with_child()
-    graceful.install(stop_time.left)
+    graceful.install(stop_time.left, functools.partial(_all_stop, supervisor))
     idle.install()
     stalled.watch(plan.port)
     app_signals.hand_over(functools.partial(_restore, servers, stop_time))
-    if ready is not None:
+    if supervisor is not None:
+        ready = supervisor[0]
         ready.send_bytes(str(os.getpid()).encode())
         ready.close()
     report.print_ready(plan)
     if plan.worker == 1:
         report.print_per_worker(plan, app.app)
     return app
+
+
+def _all_stop(supervisor: tuple[Connection, Connection] | None) -> bool:
+    """Return whether all workers are stopped, and not only this one."""
+    try:
+        return supervisor is not None and supervisor[1].poll()
+    except OSError:  # the supervisor is gone
+        return True
 
 
 def _restore(servers: dict[int, Any], stop_time: StopTime, then: Callable[[int], None]) -> None:
@@ -164,7 +174,15 @@ class _Supervisor(Multiprocess):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._started, self._ready = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the connections to the workers."""
+        pipe = functools.partial(multiprocessing.get_context("spawn").Pipe, duplex=False)
+        self._started, ready = pipe()
+        # Nobody reads what comes here: a worker only looks whether something has come.
+        stopping, self._stops = pipe()
+        self._for_workers = (ready, stopping)
 
     def init_processes(self) -> None:
         """Start the workers, and hand each the plan with its number."""
@@ -180,7 +198,7 @@ class _Supervisor(Multiprocess):
     def _hand_over(self, **changes: Any) -> None:
         # Processes that uvicorn starts later get the configuration as it is at that time.
         plan = dataclasses.replace(self.plan, **changes)
-        self.config.app = functools.partial(_make, plan, self._ready)
+        self.config.app = functools.partial(_make, plan, self._for_workers)
 
     def terminate_all(self) -> None:
         """Stop listening here, and stop the workers; those that have not started yet at once.
@@ -188,6 +206,7 @@ class _Supervisor(Multiprocess):
         While a process that accepts nothing listens, connections wait in a queue that nobody
         empties, and are lost when it ends.
         """
+        self._stops.send_bytes(b"all")
         ready = set()
         while self._started.poll():
             ready.add(int(self._started.recv_bytes()))

@@ -18,6 +18,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ...system import tcp
 from .. import defaults
 from .dispatcher import Dispatcher
 
@@ -158,13 +159,15 @@ class GracefulServer:
             self._turn(1.0)
         self._stop_listening()
         started = time.monotonic()
+        lingered = False
         while seconds_left() > 0:
-            lingered = time.monotonic() - started >= defaults.LINGER_SECONDS
             for channel in self._channels():
                 if lingered and not channel.at_work:
                     channel.will_close = True
             if not self._channels():
                 break
+            # Before the turn, which reads what has come: this process may have been held up.
+            lingered = time.monotonic() - started >= defaults.LINGER_SECONDS
             self._turn(_TICK_SECONDS)
         cut = sum(channel.at_work for channel in self._channels())
         self._threads.end()  # without waiting: their time is over
@@ -184,6 +187,8 @@ class GracefulServer:
 
     def _stop_listening(self) -> None:
         """Accept the connections that wait already, then close the listening socket."""
+        tcp.hold_off(self._server.socket)
+        self._turn(_TICK_SECONDS)  # for connections that are on their way
         before = -1
         while len(self._server.active_channels) > before:
             before = len(self._server.active_channels)
