@@ -24,7 +24,7 @@ from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
 from .serving import agents, defaults, exec_advice, handover, numbers, one_host, per_worker
-from .serving.gunicorn import ending, older, short_bodies, user_config
+from .serving.gunicorn import ending, older, short_bodies, spawning, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.change import Change
 from .serving.gunicorn.logger import StdoutLogger
@@ -34,7 +34,7 @@ from .settings import options
 from .wsgi import LazyApplication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -44,6 +44,20 @@ _FIRST_WORKER_SECONDS = 10.0
 _OLDER = "GUNICORN_PID"
 # uvicorn's worker and gunicorn's own ASGI worker call their app differently.
 _WSGI_WORKERS = (SyncWorker, ThreadWorker, AsyncWorker)
+
+
+def on_starting(server: Any) -> None:
+    """Let no stop signal be lost that comes while a worker starts."""
+    spawning.hold_signals(server)
+    if _user_starting_hook is not None:
+        _user_starting_hook(server)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the worker handle the signals that came while it started."""
+    spawning.let_signals_in(worker)
+    if _user_fork_hook is not None:
+        _user_fork_hook(server, worker)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -209,6 +223,14 @@ def _user_settings() -> dict[str, Any]:
     return user_config.read_config(_plan.own)
 
 
+def _take_hook(ours: Callable[..., None]) -> Any:
+    """Return the user's hook of this name, which ours calls, or None."""
+    hook = _user.pop(ours.__name__, None)
+    return None if hook is ours else hook
+
+
+_user_starting_hook: Any = None
+_user_fork_hook: Any = None
 _user_hook: Any = None
 _user_exec_hook: Any = None
 _user_exit_hook: Any = None
@@ -221,12 +243,10 @@ worker_class = gunicorn_worker.name()
 # gunicorn reads this module's names. Ours are set first: the user's own file may import them.
 globals().update(defaults.gunicorn_settings(_plan))
 _user = _user_settings()
-_hook = _user.pop("post_worker_init", None)
-_user_hook = None if _hook is post_worker_init else _hook
-_hook = _user.pop("pre_exec", None)
-_user_exec_hook = None if _hook is pre_exec else _hook
-_hook = _user.pop("worker_exit", None)
-_user_worker_exit_hook = None if _hook is worker_exit else _hook
-_hook = _user.pop("on_exit", None)
-_user_exit_hook = None if _hook is on_exit else _hook
+_user_starting_hook = _take_hook(on_starting)
+_user_fork_hook = _take_hook(post_fork)
+_user_hook = _take_hook(post_worker_init)
+_user_exec_hook = _take_hook(pre_exec)
+_user_exit_hook = _take_hook(on_exit)
+_user_worker_exit_hook = _take_hook(worker_exit)
 globals().update(_user)

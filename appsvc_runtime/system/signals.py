@@ -88,14 +88,14 @@ def _stop_numbers() -> list[int]:
 def holding_stop_signals() -> Iterator[None]:
     """Block stop signals within the block, also for processes that are started in it.
 
-    Each of these processes calls `let_stop_signals_in` when it can handle them. On Windows this
-    does nothing.
+    Each of these processes calls `let_stop_signals_in` when it can handle them. SIGQUIT, with which
+    gunicorn stops its workers quickly, is one of them here. On Windows this does nothing.
     """
     mask = getattr(signal, "pthread_sigmask", None)
     if mask is None:
         yield
         return
-    mask(signal.SIG_BLOCK, _stop_numbers())
+    mask(signal.SIG_BLOCK, _held_numbers())
     try:
         yield
     finally:
@@ -106,7 +106,11 @@ def let_stop_signals_in() -> None:
     """Unblock the stop signals that were held."""
     mask = getattr(signal, "pthread_sigmask", None)
     if mask is not None:
-        mask(signal.SIG_UNBLOCK, _stop_numbers())
+        mask(signal.SIG_UNBLOCK, _held_numbers())
+
+
+def _held_numbers() -> list[int]:
+    return [*_stop_numbers(), signal.SIGQUIT]
 
 
 def on_loop_stop(
