@@ -97,6 +97,7 @@ class WarmUp:
                     continue
                 answer = self._refusal(found)
                 if not answer:
+                    await child.catch_up()
                     self._tell_start(child, found, self._clock() - began)
                     return None
             elif passed >= _PATIENCE and not told:

@@ -30,6 +30,8 @@ __all__ = ["Child", "settle"]
 _LAST_WORDS = 0.25
 # Seconds until a killed process is gone. Only the system itself can hold it longer.
 _GONE = 5.0
+# Turns of the event loop in which what is in a pipe is read and passed on; on Linux it takes three.
+_TURNS = 8
 
 
 _running: weakref.WeakSet[Child] = weakref.WeakSet()
@@ -109,6 +111,11 @@ class Child(asyncio.SubprocessProtocol):
         await self._exited.wait()
         await _within(self._silent, _LAST_WORDS)
         return cast("int", self.returncode)
+
+    async def catch_up(self) -> None:
+        """Pass on what the program has printed so far, so that it comes before what follows."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     async def stop(self, grace: float) -> bool:
         """Ask the program to stop, wait `grace` seconds, kill what is left.

@@ -115,6 +115,25 @@ def test_folder_and_variables_are_those_given(tmp_path: Path) -> None:
     run(check)
 
 
+def test_what_was_printed_before_comes_before(tmp_path: Path) -> None:
+    """It may still be in the pipe, such as of a program that has just responded."""
+
+    async def check(log: Log) -> None:
+        child = await start(
+            log, f"print('up', flush=True); open({str(tmp_path / 'done')!r}, 'w')\n{SLEEP}"
+        )
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "done").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # the event loop reads nothing meanwhile
+        assert not log.texts()
+        await child.catch_up()
+        assert log.texts()[0] == "up"
+        child.kill()
+
+    run(check)
+
+
 def test_child_that_stops_when_asked() -> None:
     """It is logged, and nothing is killed."""
 

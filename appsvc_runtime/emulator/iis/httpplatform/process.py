@@ -197,6 +197,7 @@ class PlatformProcess:
             shared.ports.add(port)
             exited = asyncio.create_task(child.wait())
             failure = await self._until_it_listens(child, port, exited)
+            await child.catch_up()
         except AppServiceError as error:
             return Failure(error.message, error.hint, error=error)
         except BaseException:
