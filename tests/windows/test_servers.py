@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import ctrl_c
 from tests.support.emulator import FASTCGI, web_config
 from tests.support.serverapps import ROWS, Row
 from tests.support.servers import free_port
@@ -235,3 +236,11 @@ def test_other_pythons(
         status, _ = served.get_during(served.process.press_ctrl_c)
         assert status == 200, served.process.text
         assert served.process.wait() == 0, served.process.text
+
+
+@pytest.mark.parametrize("name", ctrl_c.SERVERS)
+def test_ctrl_c_under_load(name: str, windows: WindowsPython) -> None:
+    """Every request that the app has begun is answered: a short form of benchmarks/ctrl_c.py."""
+    stopped = ctrl_c.stop(windows, name)
+    assert stopped.lost == set(), stopped.printed
+    assert stopped.is_clean, (stopped.code, stopped.printed)
