@@ -18,7 +18,6 @@ Sources: setsid(2), pidfd_open(2), credentials(7); see also before_exec, job_obj
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -98,7 +97,10 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was running.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was asked.
+
+        It was not if it is not running, and on Windows if this process has no console to send
+        CTRL+BREAK through: then it needs another way to be asked, or goes on until it is killed.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -173,12 +175,10 @@ class Tree:
         return [self.pid] if self.pid and self._signal_group(_SIGKILL) else []
 
     def _send_break(self) -> bool:
-        if self.pid not in (self._job.pids() if self._job else []):
-            return False
-        with contextlib.suppress(OSError):  # no console to send it through
-            os.kill(self.pid or 0, getattr(signal, "CTRL_BREAK_EVENT", 1))
-            return True
-        return False
+        from .console_break import send_break
+
+        # The job holds the program's handle, so no other program has got its id.
+        return self.pid in self.alive() and send_break(self.pid or 0)
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
         """Signal the program's group, if nothing better is known; return whether it exists."""

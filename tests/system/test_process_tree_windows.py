@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from appsvc_runtime.system import job_object, process, process_tree
+from appsvc_runtime.system import console_break, job_object, process, process_tree
 from appsvc_runtime.system.process_tree import MARK, Tree
 
 PID = 4711
@@ -57,6 +56,14 @@ class Kernel32:
     def names(self) -> list[str]:
         """Return the names of the calls, in order."""
         return [name for name, _ in self.calls]
+
+    def breaks(self) -> list[tuple[Any, ...]]:
+        """Return the console's events that were sent, each with its group."""
+        return [sent for name, sent in self.calls if name == "GenerateConsoleCtrlEvent"]
+
+    def on_GenerateConsoleCtrlEvent(self, event: int, group: int) -> int:  # noqa: N802
+        """Send an event, if this process has a console."""
+        return int(self.refuses != "GenerateConsoleCtrlEvent")
 
     def on_OpenProcess(self, access: int, inherit: bool, pid: int) -> int:  # noqa: N802
         """Return the process's handle."""
@@ -118,16 +125,9 @@ def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
     monkeypatch.delattr(os, "killpg", raising=False)
-    monkeypatch.setattr(signal, "CTRL_BREAK_EVENT", BREAK, raising=False)
+    # It would end the program where CTRL+BREAK cannot be sent.
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("os.kill was called"))
     return found
-
-
-@pytest.fixture
-def breaks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The calls of os.kill."""
-    sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
-    return sent
 
 
 @pytest.fixture
@@ -175,21 +175,20 @@ def test_all_in_the_job_are_killed(adopted: Tree, kernel32: Kernel32) -> None:
     assert adopted.alive() == []
 
 
-def test_program_is_asked_by_break(
-    adopted: Tree, kernel32: Kernel32, breaks: list[tuple[int, int]]
-) -> None:
+def test_program_is_asked_by_break(adopted: Tree, kernel32: Kernel32) -> None:
     """It reaches the group that the program leads; not after the program has ended."""
     assert adopted.ask_to_stop()
-    assert breaks == [(PID, BREAK)]
+    assert kernel32.breaks() == [(BREAK, PID)]
     kernel32.members = [PID + 1]
     assert not adopted.ask_to_stop()
-    assert breaks == [(PID, BREAK)]
+    assert kernel32.breaks() == [(BREAK, PID)]
 
 
-def test_no_signal_shows_a_stack(adopted: Tree, breaks: list[tuple[int, int]]) -> None:
+def test_no_signal_shows_a_stack(adopted: Tree, kernel32: Kernel32) -> None:
     """Windows has no such signal: the program is neither signalled nor ended."""
     assert not adopted.abort()
-    assert breaks == []
+    assert adopted.alive() == [PID, PID + 1]
+    assert kernel32.breaks() == []
 
 
 def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
@@ -198,14 +197,17 @@ def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
     assert Tree().popen_options(not_after=0.0) == Tree().popen_options()
 
 
-def test_no_console_to_send_a_break_through(adopted: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a service: the program cannot be asked."""
-
-    def refuse(*_: int) -> None:
-        raise OSError(6, "The handle is invalid")
-
-    monkeypatch.setattr(os, "kill", refuse)
+def test_no_console_to_send_a_break_through(adopted: Tree, kernel32: Kernel32) -> None:
+    """As in a service: the program cannot be asked, and goes on."""
+    kernel32.refuses = "GenerateConsoleCtrlEvent"
     assert not adopted.ask_to_stop()
+    assert adopted.alive() == [PID, PID + 1]
+
+
+def test_no_break_is_sent_to_every_process_of_the_console(kernel32: Kernel32) -> None:
+    """Group 0 would be all of them, this process included."""
+    assert not console_break.send_break(0)
+    assert kernel32.breaks() == []
 
 
 def test_closing_lets_both_handles_go_once(adopted: Tree, kernel32: Kernel32) -> None:
@@ -248,11 +250,10 @@ def test_program_that_is_gone_already(kernel32: Kernel32) -> None:
     assert kernel32.names() == ["OpenProcess"]
 
 
-def test_before_the_start(kernel32: Kernel32, breaks: list[tuple[int, int]]) -> None:
+def test_before_the_start(kernel32: Kernel32) -> None:
     """No signal that only other systems have is used."""
     tree = Tree()
     call: Callable[[], object]
     for call in (tree.alive, tree.kill, tree.ask_to_stop, tree.close):
         assert not call()
-    assert breaks == []
     assert kernel32.calls == []

@@ -24,11 +24,7 @@ _guarding: ContextVar[tuple[TreeGuard, Tree] | None] = ContextVar("guarding", de
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """End what children start while the block runs, if this process is killed, and at its end.
-
-    XX
-        it.
-    """
+    """End what children start while the block runs, if this process is killed, and at its end."""
     process_one.step_aside()
     spare_descriptors.hold()
     if not can_find_by_mark():
