@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..system import files
 from ..system.process import describe_end, exit_code
 from ..system.process_tree import Tree, can_find_by_mark
-from ..system.tree_guard import TreeGuard
+from ..system.tree_guard import TreeGuard, bound_to_this_process
 from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, shortage, start_error
@@ -93,7 +93,8 @@ class Launcher:
         if self._singleton is None and can_find_by_mark():
             self._guard = TreeGuard()
         try:
-            return self._run(stop_file)
+            with bound_to_this_process():
+                return self._run(stop_file)
         finally:
             for one in (self._liveness, self._singleton, self._guard, stop_file):
                 if one is not None:

@@ -40,7 +40,7 @@ MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
 # All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
-_CREATE_NEW_PROCESS_GROUP = 0x200  # as in subprocess, on Windows only
+_CREATE_NEW_PROCESS_GROUP, _CREATE_SUSPENDED = 0x200, 0x4  # of CreateProcessW
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -76,8 +76,8 @@ class Tree:
         `can_find_by_mark`.
         """
         if process.WINDOWS:
-            # Otherwise CTRL+BREAK would reach this process as well.
-            return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
+            # A group: else CTRL+BREAK would reach this process too. It runs when `adopt` lets it.
+            return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_SUSPENDED}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
             set_mark = inherited_mark.setter(self.mark, within.mark if within else "")
@@ -85,7 +85,7 @@ class Tree:
         return options
 
     def adopt(self, pid: int) -> None:
-        """Add the started program, right after its start and before it is waited for."""
+        """Add the program right after its start, before it is waited for; Windows runs it then."""
         self.pid = pid
         if process.WINDOWS:
             from .job_object import Job

@@ -12,9 +12,11 @@ import pytest
 
 from appsvc_runtime.system import console_break, job_object, process, process_tree
 from appsvc_runtime.system.process_tree import MARK, Tree
+from appsvc_runtime.system.tree_guard import bound_to_this_process
 
 PID = 4711
 JOB, PROCESS = 0x1_0000_0001, 0x1_0000_0002  # handles that a C int would truncate
+OWN = 2**64 - 1
 BREAK = 1
 
 
@@ -38,13 +40,14 @@ class Function:
 
 
 class Kernel32:
-    """The part of it that a job object needs."""
+    """The part of it, and of ntdll, that a job object needs."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.members = [PID, PID + 1]
         self.limits = 0
         self.refuses: str = ""
+        self.runs = False
         self.functions: dict[str, Function] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -68,6 +71,16 @@ class Kernel32:
     def on_OpenProcess(self, access: int, inherit: bool, pid: int) -> int:  # noqa: N802
         """Return the process's handle."""
         return 0 if self.refuses == "OpenProcess" else PROCESS
+
+    def on_NtResumeProcess(self, handle: int) -> int:  # noqa: N802
+        """Let the process run."""
+        assert handle == PROCESS
+        self.runs = True
+        return 0
+
+    def on_GetCurrentProcess(self) -> int:  # noqa: N802
+        """Return what stands for this process itself."""
+        return OWN
 
     def on_CreateJobObjectW(self, *_: Any) -> int:  # noqa: N802
         """Return a new job."""
@@ -119,7 +132,8 @@ def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
     found = Kernel32()
 
     def load(name: str, use_last_error: bool) -> Kernel32:
-        assert (name, use_last_error) == ("kernel32", True)
+        assert name in ("kernel32", "ntdll")
+        assert use_last_error
         return found
 
     monkeypatch.setattr(process, "WINDOWS", True)
@@ -142,13 +156,15 @@ def test_program_is_put_into_a_job_that_ends_with_us(adopted: Tree, kernel32: Ke
     """The limit is set before the program is put in, and the handles have their full width."""
     assert kernel32.names() == [
         "OpenProcess", "CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject",
+        "NtResumeProcess",
     ]  # fmt: skip
     access, inherit, pid = kernel32.calls[0][1]
     assert access & 0x0001  # PROCESS_TERMINATE
     assert access & 0x0100  # PROCESS_SET_QUOTA: assigning needs both
+    assert access & 0x0800  # PROCESS_SUSPEND_RESUME
     assert (inherit, pid) == (False, PID)
     assert kernel32.limits == 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-    assert kernel32.calls[-1][1] == (JOB, PROCESS)
+    assert kernel32.calls[-2][1] == (JOB, PROCESS)
     assert kernel32.OpenProcess.restype is ctypes.c_void_p
     assert kernel32.CreateJobObjectW.restype is ctypes.c_void_p
 
@@ -162,8 +178,8 @@ def test_structures_are_as_large_as_those_of_windows() -> None:
 
 
 def test_options_of_the_start(kernel32: Kernel32) -> None:
-    """A group of its own, for CTRL+BREAK; no option of other systems."""
-    assert Tree().popen_options() == {"creationflags": 0x200}  # CREATE_NEW_PROCESS_GROUP
+    """A group of its own, for CTRL+BREAK, and suspended; no option of other systems."""
+    assert Tree().popen_options() == {"creationflags": 0x200 | 0x4}
     assert len(Tree().environ({})[MARK]) == 32
 
 
@@ -234,6 +250,7 @@ def test_without_a_job_the_program_alone_is_ended(
     kernel32.refuses = refuses
     tree = Tree()
     tree.adopt(PID)
+    assert kernel32.runs
     assert [arguments for name, arguments in kernel32.calls if name == "CloseHandle"] == closed
     assert tree.alive() == [PID]
     assert tree.kill() == []
@@ -257,3 +274,21 @@ def test_before_the_start(kernel32: Kernel32) -> None:
     for call in (tree.alive, tree.kill, tree.ask_to_stop, tree.close):
         assert not call()
     assert kernel32.calls == []
+
+
+def test_own_job_ends_with_this_process_until_it_is_released(kernel32: Kernel32) -> None:
+    """This process is put in, for what it starts is in it too then; without a limit it goes on."""
+    with bound_to_this_process():
+        assert kernel32.calls[-1] == ("AssignProcessToJobObject", (JOB, OWN))
+        assert kernel32.limits == 0x2000
+    assert kernel32.limits == 0
+    assert kernel32.calls[-1] == ("CloseHandle", (JOB,))
+
+
+@pytest.mark.parametrize("refuses", ["CreateJobObjectW", "AssignProcessToJobObject"])
+def test_without_an_own_job_the_block_runs(kernel32: Kernel32, refuses: str) -> None:
+    """Inside a job that allows no other one; nothing is released that was not made."""
+    kernel32.refuses = refuses
+    with bound_to_this_process():
+        closed = kernel32.names().count("CloseHandle")
+    assert kernel32.names().count("CloseHandle") == closed
