@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HealthUrl", "Heartbeat"]
+    from .plan import WorkerPlan
+
+__all__ = ["HealthUrl", "Heartbeat", "make_liveness"]
 
 _MOST_OFTEN, _LEAST_OFTEN = 0.2, 15.0
 # This process lacks files or memory, which says nothing about the worker.
@@ -110,3 +112,10 @@ class HealthUrl:
                     self._answered = time.monotonic()
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()  # it holds the connection
+
+
+def make_liveness(plan: WorkerPlan) -> HealthUrl | Heartbeat:
+    """Return the check for whether the worker of a plan hangs; the plan must be `watched`."""
+    if plan.heartbeat_file:
+        return Heartbeat(plan.heartbeat_file, plan.liveness)
+    return HealthUrl(plan.health_url, plan.liveness)

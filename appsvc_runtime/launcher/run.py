@@ -102,9 +102,12 @@ class Run:
         late = self._not_after is not None and steady_time() >= self._not_after
         return late and self.returncode == TOO_LATE
 
-    def ask_to_stop(self) -> None:
-        """Ask the worker's own process to stop; it is responsible for its children."""
-        self.tree.ask_to_stop()
+    def ask_to_stop(self) -> bool:
+        """Ask the worker's own process to stop; it is responsible for its children.
+
+        Return whether it was asked, as `Tree.ask_to_stop` does.
+        """
+        return self.tree.ask_to_stop()
 
     def finish(self) -> list[int]:
         """Kill what is left and read the last output; return processes that cannot be killed."""

@@ -39,6 +39,12 @@ class StopFile:
             with contextlib.suppress(OSError), open(self.path, "wb"):
                 pass
 
+    def remove(self) -> None:
+        """Remove the file: the next worker is not to stop."""
+        if self.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+
     def close(self) -> None:
         """Remove the folder."""
         if self._folder:

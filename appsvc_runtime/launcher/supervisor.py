@@ -9,14 +9,15 @@ Everything happens in the main thread, as a worker on Linux ends with the thread
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import time
 from typing import TYPE_CHECKING
 
 from ..system import files
-from ..system.process import exit_code
+from ..system.process import describe_end, exit_code
 from ..system.process_tree import Tree, can_find_by_mark
-from ..system.tree_guard import TreeGuard
+from ..system.tree_guard import TreeGuard, bound_to_this_process
 from .restarts import Restarts
 from .run import Run
 from .script import NO_INTERPRETER, shortage, start_error
@@ -42,6 +43,7 @@ _IDLE_SECONDS = 1.0
 # Seconds after SIGABRT for a Python to write its stack.
 _STACK_SECONDS = 2.0
 _GIVEN_TO_KILL = 0.5
+_NOT_SIGNALLED = "; without a console only stop_requested() in its loop can tell it to stop"
 
 
 class Launcher:
@@ -91,7 +93,8 @@ class Launcher:
         if self._singleton is None and can_find_by_mark():
             self._guard = TreeGuard()
         try:
-            return self._run(stop_file)
+            with bound_to_this_process():
+                return self._run(stop_file)
         finally:
             for one in (self._liveness, self._singleton, self._guard, stop_file):
                 if one is not None:
@@ -101,7 +104,10 @@ class Launcher:
 
     def _run(self, stop_file: StopFile) -> int:
         environ = worker_environ(self._environ, self._plan, stop_file.path)
-        self._liveness = self._make_liveness()
+        if self._plan.watched:
+            from .liveness import make_liveness  # few need it
+
+            self._liveness = make_liveness(self._plan)
         while self._wait_for_the_lease():
             ended = self._run_once(environ, stop_file)
             code = self._wait_for_next(*ended) if ended is not None else None
@@ -120,7 +126,7 @@ class Launcher:
         run = self._start(environ)
         if run is None:
             return -1.0, NO_INTERPRETER  # shorter than any run: even --healthy-after 0 waits
-        problem = self._watch(run)
+        problem = self._watch(run, stop_file)
         if self.stopping:
             self._end(run, stop_file)
             return None
@@ -152,17 +158,6 @@ class Launcher:
     def stopping(self) -> bool:
         """Whether a stop is requested."""
         return self._signals > 0 or self._shutdown_file.seen
-
-    def _make_liveness(self) -> HealthUrl | Heartbeat | None:
-        """Return the check for whether the worker hangs, or None if it is not configured."""
-        plan = self._plan
-        if not plan.watched:
-            return None
-        from . import liveness
-
-        if plan.heartbeat_file:
-            return liveness.Heartbeat(plan.heartbeat_file, plan.liveness)
-        return liveness.HealthUrl(plan.health_url, plan.liveness)
 
     def _start(self, environ: Mapping[str, str]) -> Run | None:
         """Start a run; return None if the machine currently lacks processes, files or memory."""
@@ -206,7 +201,7 @@ class Launcher:
     def _report_start(self, pid: int) -> None:
         self._log.say(f"{self._plan.name} has started as process {pid}.", self._number)
 
-    def _watch(self, run: Run) -> str:
+    def _watch(self, run: Run, stop_file: StopFile) -> str:
         """Wait until a run is over or must end; end what is left of it unless a stop is requested.
 
         Return why it was ended, or "" if it ended by itself or a stop is requested.
@@ -220,7 +215,7 @@ class Launcher:
                 self._abort(run)
                 return problem
             if self._singleton is not None and (why := self._singleton.problem(run.number)):
-                self._end_for_lease(run)
+                self._end_for_lease(run, stop_file)
                 self._no_fault = True
                 return why
             if self._guard is not None:
@@ -239,36 +234,43 @@ class Launcher:
                 self._sleep(deadline - time.monotonic())
         self._finish(run)
 
-    def _end_for_lease(self, run: Run) -> None:
+    def _end_for_lease(self, run: Run, stop_file: StopFile) -> None:
         """End a worker whose lease runs out: in order, as long as the lease is still held."""
-        run.ask_to_stop()
-        while run.returncode is None and self._singleton is not None:
-            left = self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL
-            if left <= 0 or self._signals > 1:
-                break
-            self._sleep(min(left, _LOOK_SECONDS))
+        self._ask_and_wait(run, stop_file)
         self._finish(run)
+        stop_file.remove()  # the next run is not to stop
 
     def _end(self, run: Run, stop_file: StopFile) -> None:
         """Stop a run in order: ask, wait for the grace time, kill all that is left."""
+        problem = ""
         if run.returncode is None:
-            self._log.say(
-                f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
-            )
-            stop_file.create()
-            run.ask_to_stop()
-            deadline = time.monotonic() + self._plan.grace
-            while run.returncode is None and self._signals < 2:
-                left = deadline - time.monotonic()
-                if self._singleton is not None:
-                    left = min(left, self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL)
-                if left <= 0:
-                    break
-                self._sleep(min(left, _LOOK_SECONDS))
+            name, grace = self._plan.name, self._plan.grace
+            self._log.say(f"{name} is asked to stop; it has {grace:g} s.", run.number)
+            problem = f"it did not stop within {grace:g} s and was killed"
+            if not self._ask_and_wait(run, stop_file, grace):
+                problem += _NOT_SIGNALLED
+            if self._signals > 1:
+                problem = "stopped at once"
         by_itself = run.returncode is not None
         self._finish(run)
-        grace = f"it did not stop within {self._plan.grace:g} s and was killed"
-        self._tell_end(run, "" if by_itself else "stopped at once" if self._signals > 1 else grace)
+        self._tell_end(run, "" if by_itself else problem)
+
+    def _ask_and_wait(self, run: Run, stop_file: StopFile, seconds: float = math.inf) -> bool:
+        """Ask a worker to stop and wait for its end: so long, and no longer than the lease is held.
+
+        Return whether it was signalled; it is always asked by the file.
+        """
+        deadline = time.monotonic() + seconds
+        stop_file.create()
+        signalled = run.ask_to_stop()
+        while run.returncode is None and self._signals < 2:
+            left = deadline - time.monotonic()
+            if self._singleton is not None:
+                left = min(left, self._singleton.seconds_left(run.number) - _GIVEN_TO_KILL)
+            if left <= 0:
+                break
+            self._sleep(min(left, _LOOK_SECONDS))
+        return signalled
 
     def _finish(self, run: Run) -> None:
         left = run.finish()
@@ -279,8 +281,7 @@ class Launcher:
 
     def _tell_end(self, run: Run, problem: str) -> None:
         """Log the line that sums up a run."""
-        code = run.returncode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        how = describe_end(run.returncode or 0)
         if problem:
             how = f"{how}: {problem}"
         elif self.stopping:

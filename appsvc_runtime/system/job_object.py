@@ -1,10 +1,12 @@
 """A Windows job object: one process and all that it starts, ended together.
 
-Works on Windows only, and must be imported only there. Must not know of anything else. Processes
-started before the first one was put into the job, a moment after its start, are not in the job.
+Works on Windows only, and must be imported only there. Must not know of anything else. Start the
+process with CREATE_SUSPENDED: it runs once it is in the job, so that it has started nothing before.
+In a virtual environment python.exe starts another one at once.
 
 Sources: CreateJobObjectW, SetInformationJobObject, AssignProcessToJobObject, TerminateJobObject,
-QueryInformationJobObject and their structures in the Windows API reference.
+QueryInformationJobObject and their structures, and Nested Jobs, in the Windows API reference.
+NtResumeProcess is not in it; psutil uses it too, as subprocess keeps no handle of the thread.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-__all__ = ["Job"]
+__all__ = ["Job", "OwnJob"]
 
 _EXTENDED_LIMIT_INFORMATION = 9
 _BASIC_PROCESS_ID_LIST = 3
 _KILL_ON_JOB_CLOSE = 0x2000
-_PROCESS_TERMINATE, _PROCESS_SET_QUOTA, _SYNCHRONIZE = 0x0001, 0x0100, 0x0010_0000
+_PROCESS_TERMINATE, _PROCESS_SET_QUOTA = 0x0001, 0x0100
+_PROCESS_SUSPEND_RESUME, _SYNCHRONIZE = 0x0800, 0x0010_0000
 _WAIT_TIMEOUT = 0x102
 _MOST_PROCESSES = 1024
 # The exit code of a killed process.
@@ -60,20 +63,22 @@ class _ProcessIds(ctypes.Structure):
 class Job:
     """Holds a process, which must not have been waited for yet, and what it starts from now on.
 
+    The process runs on if it was started suspended.
+
     The system ends all processes in the job when the job's last handle is closed, as happens when
     this process ends in any way. If no job can be made (inside a job that allows no nesting), only
     the process itself is held. Raises nothing: a process that is gone counts as ended.
     """
 
     def __init__(self, pid: int) -> None:
-        windows: Any = ctypes
         self.pid = pid
-        self._kernel32 = _declared(windows.WinDLL("kernel32", use_last_error=True))
+        self._kernel32 = _declared("kernel32", _KERNEL32)
         # As long as this handle is open, no other process gets the same id.
-        self._process = self._kernel32.OpenProcess(
-            _PROCESS_TERMINATE | _PROCESS_SET_QUOTA | _SYNCHRONIZE, False, pid
-        )
-        self._job = self._put_into_job() if self._process else None
+        access = _PROCESS_TERMINATE | _PROCESS_SET_QUOTA | _PROCESS_SUSPEND_RESUME | _SYNCHRONIZE
+        self._process = self._kernel32.OpenProcess(access, False, pid)
+        self._job = _job_of(self._kernel32, self._process) if self._process else None
+        if self._process:
+            _declared("ntdll", _NTDLL).NtResumeProcess(self._process)
 
     def pids(self) -> list[int]:
         """Return the ids of processes that have not ended, at most the first thousand."""
@@ -102,35 +107,74 @@ class Job:
             self._kernel32.CloseHandle(handle)
         self._job = self._process = None
 
-    def _put_into_job(self) -> Any:
-        job = self._kernel32.CreateJobObjectW(None, None)
-        if not job:
-            return None
-        limits = _ExtendedLimits()
-        limits.BasicLimitInformation.LimitFlags = _KILL_ON_JOB_CLOSE
-        if self._kernel32.SetInformationJobObject(
-            job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
-        ) and self._kernel32.AssignProcessToJobObject(job, self._process):
-            return job
-        self._kernel32.CloseHandle(job)
+
+class OwnJob:
+    """Holds this process and all that it starts from now on, which ends when this process ends.
+
+    It also ends what is started at that moment and in no `Job` yet. If no job can be made, nothing
+    is held.
+    """
+
+    def __init__(self) -> None:
+        self._kernel32 = _declared("kernel32", _KERNEL32)
+        self._job = _job_of(self._kernel32, self._kernel32.GetCurrentProcess())
+
+    def release(self) -> None:
+        """Let what is in the job go on when this process ends; call it once."""
+        if self._job:
+            _limit(self._kernel32, self._job, 0)  # else closing it would end this process
+            self._kernel32.CloseHandle(self._job)
+            self._job = None
+
+
+def _job_of(kernel32: Any, process: Any) -> Any:
+    """Return a new job with a process, which ends with the job's last handle, or None."""
+    job = kernel32.CreateJobObjectW(None, None)
+    if not job:
         return None
+    if _limit(kernel32, job, _KILL_ON_JOB_CLOSE) and kernel32.AssignProcessToJobObject(
+        job, process
+    ):
+        return job
+    kernel32.CloseHandle(job)
+    return None
 
 
-def _declared(kernel32: Any) -> Any:
-    """Declare how wide handles are: a C int, the default, would truncate them."""
-    handle, number, pointer = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
-    for name, result, arguments in (
-        ("CreateJobObjectW", handle, [pointer, ctypes.c_wchar_p]),
-        ("SetInformationJobObject", ctypes.c_int, [handle, ctypes.c_int, pointer, number]),
-        ("QueryInformationJobObject", ctypes.c_int, [handle, ctypes.c_int, pointer, number, pointer]),  # noqa: E501
-        ("AssignProcessToJobObject", ctypes.c_int, [handle, handle]),
-        ("TerminateJobObject", ctypes.c_int, [handle, number]),
-        ("TerminateProcess", ctypes.c_int, [handle, number]),
-        ("OpenProcess", handle, [number, ctypes.c_int, number]),
-        ("WaitForSingleObject", number, [handle, number]),
-        ("CloseHandle", ctypes.c_int, [handle]),
-    ):  # fmt: skip
-        function = getattr(kernel32, name)
-        function.restype = result
-        function.argtypes = arguments
-    return kernel32
+def _limit(kernel32: Any, job: Any, flags: int) -> bool:
+    limits = _ExtendedLimits()
+    limits.BasicLimitInformation.LimitFlags = flags
+    done: int = kernel32.SetInformationJobObject(
+        job, _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
+    )
+    return bool(done)
+
+
+# Functions, with the types of their results and arguments: a C int, the default, would truncate a
+# handle.
+_HANDLE, _NUMBER, _POINTER = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p
+_KERNEL32: dict[str, tuple[Any, list[Any]]] = {
+    "CreateJobObjectW": (_HANDLE, [_POINTER, ctypes.c_wchar_p]),
+    "SetInformationJobObject": (ctypes.c_int, [_HANDLE, ctypes.c_int, _POINTER, _NUMBER]),
+    "QueryInformationJobObject": (
+        ctypes.c_int,
+        [_HANDLE, ctypes.c_int, _POINTER, _NUMBER, _POINTER],
+    ),
+    "AssignProcessToJobObject": (ctypes.c_int, [_HANDLE, _HANDLE]),
+    "TerminateJobObject": (ctypes.c_int, [_HANDLE, _NUMBER]),
+    "TerminateProcess": (ctypes.c_int, [_HANDLE, _NUMBER]),
+    "GetCurrentProcess": (_HANDLE, []),
+    "OpenProcess": (_HANDLE, [_NUMBER, ctypes.c_int, _NUMBER]),
+    "WaitForSingleObject": (_NUMBER, [_HANDLE, _NUMBER]),
+    "CloseHandle": (ctypes.c_int, [_HANDLE]),
+}
+_NTDLL: dict[str, tuple[Any, list[Any]]] = {"NtResumeProcess": (_NUMBER, [_HANDLE])}
+
+
+def _declared(library: str, functions: dict[str, tuple[Any, list[Any]]]) -> Any:
+    """Return a library of Windows with these functions declared."""
+    windows: Any = ctypes
+    loaded = windows.WinDLL(library, use_last_error=True)
+    for name, (result, arguments) in functions.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded

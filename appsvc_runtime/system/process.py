@@ -19,6 +19,7 @@ __all__ = [
     "MAC",
     "WINDOWS",
     "cpu_count",
+    "describe_end",
     "exit_code",
     "is_foreign",
     "is_running",
@@ -85,7 +86,7 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if WINDOWS:
         import subprocess
 
-        return subprocess.run(argv, env=environ, check=False).returncode
+        return exit_code(subprocess.run(argv, env=environ, check=False).returncode)
     os.execve(argv[0], list(argv), environ)
     raise AssertionError("execve returned")  # it never does; this tells the type checker
 
@@ -115,5 +116,20 @@ def steady_time() -> float:
 
 
 def exit_code(code: int) -> int:
-    """Return the exit code for a child's return code, as a shell does: 128+n for a signal."""
+    """Return the exit code for a child's return code, as a shell does: 128+n for a signal.
+
+    On Windows it is the same code as a signed number: of a larger one SystemExit makes -1.
+    """
+    if WINDOWS:
+        return code - 2**32 if code >= 2**31 else code
     return 128 - code if code < 0 else code
+
+
+def describe_end(code: int) -> str:
+    """Return a child's return code in words: `exit code 3`, `signal 9`.
+
+    On Windows the code of a crash is also shown as Windows itself names it, such as 0xC0000005.
+    """
+    if WINDOWS and code >= 2**31:
+        return f"exit code {exit_code(code)} (0x{code:08X})"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -14,8 +14,8 @@ for each change, with a time and the mark of what may run until then, if anythin
 when another mark takes its place, and when the input ends, all processes with the mark are ended.
 
 Only if a tree can be found by its mark (`process_tree.can_find_by_mark`). On Windows a job ends
-with the process that made it, but not when that process is suspended. If a machine is suspended as
-a whole, so is all on it: what it runs is ended as soon as it continues.
+with the process that made it (`bound_to_this_process`), but not when that process is suspended. If
+a machine is suspended as a whole, so is all on it: what it runs is ended as soon as it continues.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from . import process
 from .process import steady_time
 from .process_tree import Tree
 from .spare_descriptors import released
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
-__all__ = ["TreeGuard", "main"]
+__all__ = ["TreeGuard", "bound_to_this_process", "main"]
 
 # Kill again after the first time, as a process may just have been starting.
 _AGAIN_SECONDS, _AGAIN_TIMES = 0.5, 3
@@ -138,6 +140,24 @@ class TreeGuard:
             self._process.kill()
             _close_input(self._process)
             _wait(self._process)
+
+
+@contextlib.contextmanager
+def bound_to_this_process() -> Iterator[None]:
+    """Let all that is started in the block end with this process, whatever ends that.
+
+    Only on Windows, which has a job for that; does nothing elsewhere: see `TreeGuard`.
+    """
+    if not process.WINDOWS:
+        yield
+        return
+    from .job_object import OwnJob
+
+    job = OwnJob()
+    try:
+        yield
+    finally:
+        job.release()
 
 
 def _start(line: str) -> subprocess.Popen[bytes]:

@@ -16,6 +16,17 @@ from appsvc_runtime.launcher.output import WorkerLog
 from appsvc_runtime.launcher.plan import make_worker_plan
 from appsvc_runtime.launcher.script import WorkerError
 from appsvc_runtime.launcher.supervisor import Launcher
+from appsvc_runtime.system.process_tree import Tree
+
+LISTENS = """
+from appsvc_runtime.worker import stop_requested, wait_for_stop
+
+print("up", flush=True)
+while not stop_requested():
+    wait_for_stop(60)
+print("stopped in order", flush=True)
+"""
+DEAF = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 
 
 class Kept:
@@ -116,3 +127,84 @@ def test_no_thread_to_listen_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert code == 3
     assert log.count("It cannot be started now: ") == 1
     assert "run=2 out: ran" in log
+
+
+def without_console(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str, **given: Any) -> str:
+    """Run a worker that no signal reaches, as in a Windows service; stop it and return the log.
+
+    The stop comes when `ups` of its runs (1) have printed `up`. `singleton` stands for a lease.
+    """
+    (folder / "worker.py").write_text(code)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(Tree, "ask_to_stop", lambda *_, **__: False)
+    ups, singleton = given.pop("ups", 1), given.pop("singleton", None)
+    named = {f"APPSVC_WORKER_{name}": value for name, value in given.items()}
+    plan = make_worker_plan(["worker.py"], {}, module=False, given=named)
+
+    class Stopping(Kept):
+        """A target that stops the launcher."""
+
+        def append(self, data: bytes) -> None:
+            super().append(data)
+            if b" out: up" in data and self.data.count(b" out: up") == ups:
+                launcher.stop()
+
+    kept = Stopping()
+    log = WorkerLog([kept])
+    launcher = Launcher(plan, os.environ, log, singleton)
+    try:
+        assert launcher.run() == 0
+    finally:
+        log.close()
+    return kept.data.decode()
+
+
+def test_worker_that_gets_no_signal_stops_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher's file asks it, and it has its time."""
+    log = without_console(tmp_path, monkeypatch, LISTENS, GRACE="120")
+    assert "out: stopped in order" in log
+    assert "with exit code 0: it was asked to stop." in log
+
+
+def test_worker_that_cannot_be_asked_is_killed_and_the_log_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at no file, and no signal reaches it."""
+    log = without_console(tmp_path, monkeypatch, DEAF, GRACE="0.1")
+    assert "it did not stop within 0.1 s and was killed; without a console only" in log
+
+
+class Lease:
+    """A lease that runs out in the first run, as `Singleton` shows it."""
+
+    def may_start(self) -> bool:
+        """Return that it is held."""
+        return True
+
+    def guard(self, tree: Tree, run: int) -> None:
+        """Guard nothing."""
+
+    def problem(self, run: int) -> str:
+        """Return what is wrong in the first run, once its worker is up."""
+        return "the lease is running out" if run == 1 and Path("up").exists() else ""
+
+    def seconds_left(self, run: int) -> float:
+        """Return a long time."""
+        return 120.0
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_worker_without_lease_gets_the_file_and_the_next_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first stops in order when its lease runs out; the second goes on until the stop."""
+    code = LISTENS.replace("while not", "open('up', 'w').close()\nwhile not")
+    log = without_console(tmp_path, monkeypatch, code, ups=2, singleton=Lease())
+    assert "run=1 out: stopped in order" in log
+    assert "with exit code 0: the lease is running out." in log
+    assert "run=2 out: stopped in order" in log
+    assert "run=3" not in log

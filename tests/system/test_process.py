@@ -231,6 +231,28 @@ def test_windows_waits_and_passes_the_exit_code_on(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
+    ("windows", "returned", "code", "words"),
+    [
+        (False, 0, 0, "exit code 0"),
+        (False, 255, 255, "exit code 255"),
+        (False, -9, 137, "signal 9"),
+        (True, 0, 0, "exit code 0"),
+        (True, 3, 3, "exit code 3"),
+        (True, 0x7FFFFFFF, 0x7FFFFFFF, "exit code 2147483647"),
+        (True, 0xC0000005, -1073741819, "exit code -1073741819 (0xC0000005)"),
+        (True, 0xFFFFFFFF, -1, "exit code -1 (0xFFFFFFFF)"),
+    ],
+)
+def test_code_of_a_child(
+    monkeypatch: pytest.MonkeyPatch, windows: bool, returned: int, code: int, words: str
+) -> None:
+    """It is one that this process can end with: SystemExit takes a signed number on Windows."""
+    monkeypatch.setattr(process, "WINDOWS", windows)
+    assert process.exit_code(returned) == code
+    assert process.describe_end(returned) == words
+
+
+@pytest.mark.parametrize(
     ("windows", "writable", "folder"),
     [
         pytest.param(False, True, "/dev/shm", id="posix"),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from appsvc_runtime.system import job_object, process, process_tree
+from appsvc_runtime.system import console_break, job_object, process, process_tree
 from appsvc_runtime.system.process_tree import MARK, Tree
+from appsvc_runtime.system.tree_guard import bound_to_this_process
 
 PID = 4711
 JOB, PROCESS = 0x1_0000_0001, 0x1_0000_0002  # handles that a C int would truncate
+OWN = 2**64 - 1
 BREAK = 1
 
 
@@ -39,13 +40,14 @@ class Function:
 
 
 class Kernel32:
-    """The part of it that a job object needs."""
+    """The part of it, and of ntdll, that a job object needs."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.members = [PID, PID + 1]
         self.limits = 0
         self.refuses: str = ""
+        self.runs = False
         self.functions: dict[str, Function] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -58,9 +60,27 @@ class Kernel32:
         """Return the names of the calls, in order."""
         return [name for name, _ in self.calls]
 
+    def breaks(self) -> list[tuple[Any, ...]]:
+        """Return the console's events that were sent, each with its group."""
+        return [sent for name, sent in self.calls if name == "GenerateConsoleCtrlEvent"]
+
+    def on_GenerateConsoleCtrlEvent(self, event: int, group: int) -> int:  # noqa: N802
+        """Send an event, if this process has a console."""
+        return int(self.refuses != "GenerateConsoleCtrlEvent")
+
     def on_OpenProcess(self, access: int, inherit: bool, pid: int) -> int:  # noqa: N802
         """Return the process's handle."""
         return 0 if self.refuses == "OpenProcess" else PROCESS
+
+    def on_NtResumeProcess(self, handle: int) -> int:  # noqa: N802
+        """Let the process run."""
+        assert handle == PROCESS
+        self.runs = True
+        return 0
+
+    def on_GetCurrentProcess(self) -> int:  # noqa: N802
+        """Return what stands for this process itself."""
+        return OWN
 
     def on_CreateJobObjectW(self, *_: Any) -> int:  # noqa: N802
         """Return a new job."""
@@ -112,22 +132,16 @@ def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
     found = Kernel32()
 
     def load(name: str, use_last_error: bool) -> Kernel32:
-        assert (name, use_last_error) == ("kernel32", True)
+        assert name in ("kernel32", "ntdll")
+        assert use_last_error
         return found
 
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
     monkeypatch.delattr(os, "killpg", raising=False)
-    monkeypatch.setattr(signal, "CTRL_BREAK_EVENT", BREAK, raising=False)
+    # It would end the program where CTRL+BREAK cannot be sent.
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("os.kill was called"))
     return found
-
-
-@pytest.fixture
-def breaks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The calls of os.kill."""
-    sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
-    return sent
 
 
 @pytest.fixture
@@ -142,13 +156,15 @@ def test_program_is_put_into_a_job_that_ends_with_us(adopted: Tree, kernel32: Ke
     """The limit is set before the program is put in, and the handles have their full width."""
     assert kernel32.names() == [
         "OpenProcess", "CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject",
+        "NtResumeProcess",
     ]  # fmt: skip
     access, inherit, pid = kernel32.calls[0][1]
     assert access & 0x0001  # PROCESS_TERMINATE
     assert access & 0x0100  # PROCESS_SET_QUOTA: assigning needs both
+    assert access & 0x0800  # PROCESS_SUSPEND_RESUME
     assert (inherit, pid) == (False, PID)
     assert kernel32.limits == 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-    assert kernel32.calls[-1][1] == (JOB, PROCESS)
+    assert kernel32.calls[-2][1] == (JOB, PROCESS)
     assert kernel32.OpenProcess.restype is ctypes.c_void_p
     assert kernel32.CreateJobObjectW.restype is ctypes.c_void_p
 
@@ -162,8 +178,8 @@ def test_structures_are_as_large_as_those_of_windows() -> None:
 
 
 def test_options_of_the_start(kernel32: Kernel32) -> None:
-    """A group of its own, for CTRL+BREAK; no option of other systems."""
-    assert Tree().popen_options() == {"creationflags": 0x200}  # CREATE_NEW_PROCESS_GROUP
+    """A group of its own, for CTRL+BREAK, and suspended; no option of other systems."""
+    assert Tree().popen_options() == {"creationflags": 0x200 | 0x4}
     assert len(Tree().environ({})[MARK]) == 32
 
 
@@ -175,21 +191,20 @@ def test_all_in_the_job_are_killed(adopted: Tree, kernel32: Kernel32) -> None:
     assert adopted.alive() == []
 
 
-def test_program_is_asked_by_break(
-    adopted: Tree, kernel32: Kernel32, breaks: list[tuple[int, int]]
-) -> None:
+def test_program_is_asked_by_break(adopted: Tree, kernel32: Kernel32) -> None:
     """It reaches the group that the program leads; not after the program has ended."""
     assert adopted.ask_to_stop()
-    assert breaks == [(PID, BREAK)]
+    assert kernel32.breaks() == [(BREAK, PID)]
     kernel32.members = [PID + 1]
     assert not adopted.ask_to_stop()
-    assert breaks == [(PID, BREAK)]
+    assert kernel32.breaks() == [(BREAK, PID)]
 
 
-def test_no_signal_shows_a_stack(adopted: Tree, breaks: list[tuple[int, int]]) -> None:
+def test_no_signal_shows_a_stack(adopted: Tree, kernel32: Kernel32) -> None:
     """Windows has no such signal: the program is neither signalled nor ended."""
     assert not adopted.abort()
-    assert breaks == []
+    assert adopted.alive() == [PID, PID + 1]
+    assert kernel32.breaks() == []
 
 
 def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
@@ -198,14 +213,17 @@ def test_trees_are_found_by_their_job_alone(kernel32: Kernel32) -> None:
     assert Tree().popen_options(not_after=0.0) == Tree().popen_options()
 
 
-def test_no_console_to_send_a_break_through(adopted: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a service: the program cannot be asked."""
-
-    def refuse(*_: int) -> None:
-        raise OSError(6, "The handle is invalid")
-
-    monkeypatch.setattr(os, "kill", refuse)
+def test_no_console_to_send_a_break_through(adopted: Tree, kernel32: Kernel32) -> None:
+    """As in a service: the program cannot be asked, and goes on."""
+    kernel32.refuses = "GenerateConsoleCtrlEvent"
     assert not adopted.ask_to_stop()
+    assert adopted.alive() == [PID, PID + 1]
+
+
+def test_no_break_is_sent_to_every_process_of_the_console(kernel32: Kernel32) -> None:
+    """Group 0 would be all of them, this process included."""
+    assert not console_break.send_break(0)
+    assert kernel32.breaks() == []
 
 
 def test_closing_lets_both_handles_go_once(adopted: Tree, kernel32: Kernel32) -> None:
@@ -232,6 +250,7 @@ def test_without_a_job_the_program_alone_is_ended(
     kernel32.refuses = refuses
     tree = Tree()
     tree.adopt(PID)
+    assert kernel32.runs
     assert [arguments for name, arguments in kernel32.calls if name == "CloseHandle"] == closed
     assert tree.alive() == [PID]
     assert tree.kill() == []
@@ -248,11 +267,28 @@ def test_program_that_is_gone_already(kernel32: Kernel32) -> None:
     assert kernel32.names() == ["OpenProcess"]
 
 
-def test_before_the_start(kernel32: Kernel32, breaks: list[tuple[int, int]]) -> None:
+def test_before_the_start(kernel32: Kernel32) -> None:
     """No signal that only other systems have is used."""
     tree = Tree()
     call: Callable[[], object]
     for call in (tree.alive, tree.kill, tree.ask_to_stop, tree.close):
         assert not call()
-    assert breaks == []
     assert kernel32.calls == []
+
+
+def test_own_job_ends_with_this_process_until_it_is_released(kernel32: Kernel32) -> None:
+    """This process is put in, for what it starts is in it too then; without a limit it goes on."""
+    with bound_to_this_process():
+        assert kernel32.calls[-1] == ("AssignProcessToJobObject", (JOB, OWN))
+        assert kernel32.limits == 0x2000
+    assert kernel32.limits == 0
+    assert kernel32.calls[-1] == ("CloseHandle", (JOB,))
+
+
+@pytest.mark.parametrize("refuses", ["CreateJobObjectW", "AssignProcessToJobObject"])
+def test_without_an_own_job_the_block_runs(kernel32: Kernel32, refuses: str) -> None:
+    """Inside a job that allows no other one; nothing is released that was not made."""
+    kernel32.refuses = refuses
+    with bound_to_this_process():
+        closed = kernel32.names().count("CloseHandle")
+    assert kernel32.names().count("CloseHandle") == closed

@@ -120,21 +120,22 @@ class Child(asyncio.SubprocessProtocol):
     async def stop(self, grace: float) -> bool:
         """Ask the program to stop, wait `grace` seconds, kill what is left.
 
-        Return whether the program ended by itself. On cancellation, all of its processes are killed
-        at once.
+        Do not wait for a program that cannot be asked. Return whether the program ended by itself.
+        On cancellation, all of its processes are killed at once.
         """
         try:
             by_itself = self.returncode is not None
             if not by_itself:
-                self.tree.ask_to_stop()
+                told = "(It has stopped.)"
+                failed = f"(It did not stop within {grace:g} s and is killed.)"
+                if not self.tree.ask_to_stop() and self.pid in self.tree.alive():
+                    grace, failed = (
+                        0.0,
+                        "(Without a console it cannot be asked to stop; it is killed.)",
+                    )
                 await _within(self._exited, grace)
                 by_itself = self.returncode is not None
-                self._say(
-                    self.label,
-                    "(It has stopped.)"
-                    if by_itself
-                    else f"(It did not stop within {grace:g} s and is killed.)",
-                )
+                self._say(self.label, told if by_itself else failed)
             await self._kill_patiently()
             return by_itself
         finally:

@@ -2,7 +2,8 @@
 
 After SIGKILL the emulator cannot end them itself. On Linux the system then ends each child, but not
 the children's children; the guard does, because all of them have the mark of the block's tree. On
-Windows a job object ends them, on other systems nothing does. Must not know what is started.
+Windows a job ends them, in which the emulator itself is; on other systems nothing does. Must not
+know what is started.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextvars import ContextVar
 
 from ...system import process_one, spare_descriptors
 from ...system.process_tree import Tree, can_find_by_mark
-from ...system.tree_guard import TreeGuard
+from ...system.tree_guard import TreeGuard, bound_to_this_process
 
 __all__ = ["enclosing", "guarded", "mark_variables"]
 
@@ -24,15 +25,12 @@ _guarding: ContextVar[tuple[TreeGuard, Tree] | None] = ContextVar("guarding", de
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """End what children start while the block runs, if this process is killed, and at its end.
-
-    XX
-        it.
-    """
+    """End what children start while the block runs, if this process is killed, and at its end."""
     process_one.step_aside()
     spare_descriptors.hold()
     if not can_find_by_mark():
-        yield
+        with bound_to_this_process():
+            yield
         return
     guard, tree = TreeGuard(), Tree()
     guard.allow(tree.mark)

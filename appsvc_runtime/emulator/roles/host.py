@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from ...system.process import describe_end
 from ..http.messages import Say
 from ..processes.background import INTERRUPTED
 from ..processes.child import Child
@@ -79,7 +80,7 @@ class RoleHost:
             lasted = time.monotonic() - began
             if lasted >= _GOOD_RUN:
                 pause = _FIRST_PAUSE
-            how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            how = describe_end(code)
             self._say(
                 instance.label,
                 f"The entry point has ended after {lasted:.1f} s ({how}, which {_LOG} does not "

@@ -130,8 +130,8 @@ class JobRun:
                     own_files.make_folders(self._shutdown_file.parent)
                     now = datetime.now(timezone.utc).ctime()
                     own_files.write_file(self._shutdown_file, now.encode())
-            else:
-                child.tree.ask_to_stop()
+            elif not child.tree.ask_to_stop() and child.pid in child.tree.alive():
+                wait = 0.0  # without a console it cannot be asked
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(child.wait(), wait)
             if child.returncode is not None:

@@ -20,6 +20,7 @@ from appsvc_runtime.emulator.processes.child import Child
 from appsvc_runtime.emulator.processes.output import MAX_LINE, TAIL_CHARACTERS, ChildOutput
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import procfs
+from appsvc_runtime.system.process_tree import Tree
 from tests.support.servers import clean_environ
 
 Result = TypeVar("Result")
@@ -159,6 +160,20 @@ def test_child_that_does_not_stop_is_killed() -> None:
         assert child.returncode == -signal.SIGKILL
         assert "(It did not stop within 0.05 s and is killed.)" in log.texts()
 
+    run(check)
+
+
+def test_child_that_cannot_be_asked_is_killed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, without a console: to wait would be in vain."""
+
+    async def check(log: Log) -> None:
+        child = await start(log, SLEEP)
+        await log.wait_for("up")
+        assert not await asyncio.wait_for(child.stop(600), 60)
+        assert child.returncode == -signal.SIGKILL
+        assert log.texts()[-1].startswith("(Without a console it cannot be asked to stop")
+
+    monkeypatch.setattr(Tree, "ask_to_stop", lambda *_, **__: False)
     run(check)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ....errors import AppServiceError
+from ....system.process import describe_end
 from ...processes import readiness
 from ...processes.child import Child
 from ...processes.exposure import Exposure, reachable
@@ -293,7 +294,7 @@ def _own_port(command: Command, port: int) -> int:
 def _ending(code: int) -> str:
     if code < 0:
         return f"was ended by signal {-code}"
-    return f"ended with exit code {code}"
+    return f"ended with {describe_end(code)}"
 
 
 async def _end(child: Child) -> None:
