@@ -126,3 +126,14 @@ def test_listeners(family: socket.AddressFamily, address: str) -> None:
         assert place not in procfs.listeners([os.getppid()])
         assert procfs.is_listened_on(place[1]) == (family == socket.AF_INET)
     assert procfs.is_listened_on(place[1]) is False
+
+
+def test_another_system_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder /proc may be anything there."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    own = os.getpid()
+    assert procfs.look(own) is None
+    assert not [*procfs.processes(), *procfs.words(own), *procfs.listeners([own])]
+    assert procfs.limit(own, "Max open files") == ("", "")
+    assert procfs.is_listened_on(80) is None
+    assert not procfs.shows_own_namespace()
