@@ -26,6 +26,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from . import process
 
+# Not where they are needed: a log may be opened while the interpreter shuts down, when no module
+# can be imported any more.
+if process.WINDOWS:
+    from . import windows_files
+else:
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -72,8 +79,6 @@ def open_append(
     if process.WINDOWS:
         if not follow and os.path.islink(path):
             raise OSError(errno.ELOOP, "it is a link", path)
-        from . import windows_files
-
         return _patiently(lambda: windows_files.open_append(path), seconds)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     # O_NONBLOCK has no effect on ordinary files; a terminal must not become this process's own.
@@ -184,12 +189,8 @@ def unlock(descriptor: int) -> None:
     """Release the lock and close the file."""
     with contextlib.suppress(OSError):  # needed if a child process has it too
         if process.WINDOWS:
-            from . import windows_files
-
             windows_files.unlock(descriptor)
         else:
-            import fcntl
-
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     _held.discard(descriptor)
     with contextlib.suppress(OSError):
@@ -263,19 +264,16 @@ def _keep(descriptor: int) -> int | None:
 def _lock_open(descriptor: int) -> bool:
     """Lock an open file; return False if it is locked. Raise OSError."""
     if process.WINDOWS:
-        from . import windows_files
-
         return windows_files.lock(descriptor)
-    import fcntl
-
-    try:
-        # Not lockf: that lock is lost when any code in this process closes the file.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD_BY_OTHERS:
-            return False
-        raise
-    return True
+    else:  # noqa: RET505 - so that the type checker skips it on Windows
+        try:
+            # Not lockf: that lock is lost when any code in this process closes the file.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD_BY_OTHERS:
+                return False
+            raise
+        return True
 
 
 def _forget_locks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from appsvc_runtime import system
 from appsvc_runtime.system import files, process
 
 INVALID_HANDLE = ctypes.c_void_p(-1).value
@@ -93,10 +93,11 @@ def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Iterator[Windows]:
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
     monkeypatch.delitem(sys.modules, "appsvc_runtime.system.windows_files", raising=False)
-    monkeypatch.delattr(system, "windows_files", raising=False)
     monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
     monkeypatch.setattr(ctypes, "get_last_error", lambda: found.error, raising=False)
     monkeypatch.setattr(ctypes, "WinError", lambda code: os_error(errno.EACCES, code), False)
+    module = importlib.import_module("appsvc_runtime.system.windows_files")
+    monkeypatch.setattr(files, "windows_files", module, raising=False)
     yield found
     sys.modules.pop("appsvc_runtime.system.windows_files", None)  # it knows the stand-ins
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ....azure import names
 from ....startup.command import split
+from ....system import exact_names
 
 __all__ = ["ShellFile", "shell_files"]
 
@@ -81,8 +82,5 @@ def _named(site: Path, text: str) -> Iterator[tuple[str, bool]]:
 def _in_site(site: Path, word: str) -> str:
     """Return a file's name in the site, or "" if it is elsewhere or not a file."""
     name = os.path.normpath(word.removeprefix(f"{names.SITE_FOLDER}/"))
-    try:
-        is_inside = not os.path.isabs(name) and not name.startswith("..")
-        return name if is_inside and (site / name).is_file() else ""
-    except (OSError, ValueError):
-        return ""
+    is_inside = not os.path.isabs(name) and not name.startswith("..")
+    return name if is_inside and exact_names.is_file(site, name) else ""
