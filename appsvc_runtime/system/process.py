@@ -100,7 +100,9 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def is_running(pid: int) -> bool:
     """Return whether a process with that id exists; True if that is unknown."""
     if WINDOWS:
-        return True  # there, os.kill would end it
+        from . import windows_process
+
+        return windows_process.is_running(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

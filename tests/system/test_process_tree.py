@@ -16,6 +16,7 @@ import pytest
 
 from appsvc_runtime.system import process, process_tree, procfs
 from appsvc_runtime.system.process_tree import MARK, Tree
+from tests.support.processes import is_running
 from tests.support.servers import clean_environ
 
 needs_proc = pytest.mark.skipif(
@@ -94,17 +95,6 @@ def wait_for(call: Callable[[], Any], seconds: float = 20) -> Any:
             return result
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.01)
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process has not ended; a zombie has."""
-    if os.path.exists("/proc/self/stat"):
-        found = procfs.look(pid)
-        return found is not None and found.running
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
 
 
 Start = Callable[..., Program]
