@@ -13,7 +13,7 @@ import pytest
 
 from appsvc_runtime.system import procfs
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux")
 
 STAT = "{pid} ({name}) {state} {parent} 70 {session} 0 -1 4194304" + " 1" * 12 + " {started} 9 9\n"
 
