@@ -91,11 +91,10 @@ def holding_stop_signals() -> Iterator[None]:
     Each of these processes calls `let_stop_signals_in` when it can handle them. SIGQUIT, with which
     gunicorn stops its workers quickly, is one of them here. On Windows this does nothing.
     """
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is None:
+    if process.WINDOWS:
         yield
         return
-    mask(signal.SIG_BLOCK, _held_numbers())
+    signal.pthread_sigmask(signal.SIG_BLOCK, _held_numbers())
     try:
         yield
     finally:
@@ -103,10 +102,9 @@ def holding_stop_signals() -> Iterator[None]:
 
 
 def let_stop_signals_in() -> None:
-    """Unblock the stop signals that were held."""
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is not None:
-        mask(signal.SIG_UNBLOCK, _held_numbers())
+    """Unblock the stop signals that were held. On Windows none are."""
+    if not process.WINDOWS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _held_numbers())
 
 
 def _held_numbers() -> list[int]:

@@ -26,7 +26,6 @@ from . import factory, graceful, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
     from ..plan import LaunchPlan
 
@@ -85,8 +84,8 @@ def run(plan: LaunchPlan) -> int:
 
 def _make(
     plan: LaunchPlan,
-    supervisor: tuple[Connection, Connection] | None,
-    stop: Connection | None,
+    supervisor: tuple[Any, Any] | None,
+    stop: Any,
 ) -> Any:
     """Return the app for a worker of uvicorn; print why and end the worker if loading fails.
 
@@ -126,7 +125,7 @@ def _make(
     return app
 
 
-def _all_stop(supervisor: tuple[Connection, Connection] | None) -> bool:
+def _all_stop(supervisor: tuple[Any, Any] | None) -> bool:
     """Return whether all workers are stopped, and not only this one."""
     try:
         return supervisor is not None and supervisor[1].poll()
