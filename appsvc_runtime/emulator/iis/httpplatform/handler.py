@@ -163,8 +163,9 @@ class HttpPlatformHandler:
 class _LogNames:
     """The log files of one application: no two processes get the same.
 
-    IIS opens none for a second process that starts within the same second. Here it gets the name of
-    the next second that is free, so that no output is lost.
+    A name ends with the second, and the modules share a file with no other writer (CreateFile in
+    SetupStdHandles). Here a second process of the same second gets the name of the next second, so
+    that no output is lost.
     """
 
     def __init__(self, path: Path, version: int, utc: Callable[[], time.struct_time]) -> None:

@@ -83,6 +83,9 @@ def check(
     handler = python_handler(config.handlers)
     _check_handlers(config, handler, found)
     if handler is None:
+        if config.http_platform is not None:
+            platform = config.http_platform
+            _check_server(platform.process_path, platform.arguments, platform.place, found)
         return tuple(found.findings)
     _check_unused(config, found)
     if not is_http_platform(handler):
