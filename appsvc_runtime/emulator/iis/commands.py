@@ -8,14 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from ...azure import names
 from ...errors import ConfigError
-from .webconfig.model import HttpPlatform
+from ..processes.surroundings import find_wfastcgi
+from .webconfig.interpreters import is_wfastcgi, split_processor
+from .webconfig.model import Handler, HttpPlatform
 from .windows_paths import PathMap, expand, split_command_line
 
-__all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
+if TYPE_CHECKING:
+    from ..processes.interpreter import Interpreter
+
+__all__ = [
+    "Command",
+    "make_command",
+    "make_fastcgi_command",
+    "make_wfastcgi_config",
+    "with_variables",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,32 @@ def make_command(
         )
     words = split_command_line(expand(settings.arguments, known))
     return Command((program, *map(paths.argument, words)), made, paths.site)
+
+
+def make_fastcgi_command(
+    handler: Handler, paths: PathMap, windows: Mapping[str, str], interpreter: Interpreter
+) -> list[str]:
+    """Return the command of a FastCGI handler's scriptProcessor, with this machine's wfastcgi.
+
+    Raises ConfigError if its program or wfastcgi does not exist on this machine.
+    """
+    full_path, arguments = split_processor(handler.script_processor)
+    program = paths.program(expand(full_path, windows))
+    if program is None:
+        raise ConfigError(
+            f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
+            hint=r"Name its folder with --map 'D:\folder=DIR'.",
+        )
+    words = split_command_line(expand(arguments, windows))
+    if [word.lower() for word in words[:2]] == ["-m", "wfastcgi"]:
+        words[:2] = ["wfastcgi.py"]
+    return [
+        program,
+        *(
+            find_wfastcgi(interpreter) if is_wfastcgi(word) else paths.argument(word)
+            for word in words
+        ),
+    ]
 
 
 def make_wfastcgi_config(

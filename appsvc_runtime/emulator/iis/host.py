@@ -94,8 +94,8 @@ class IisHost:
         configs = [name for name in names if name.rpartition("/")[2].lower() in read]
         if configs:
             self._restart(f"{', '.join(configs)} has changed")
-        elif self._workers.recycles():
-            self._restart(f"{names[0]} has changed (recycleOnFileChange)")
+        elif listed := self._workers.recycled_by(names):
+            self._restart(f"{listed} has changed (recycleOnFileChange)")
         else:
             # wfastcgi watches files itself.
             self._workers.changed([name.replace("/", "\\") for name in names])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding, errors
+from ...startup.interface import ASGI, read_interface
 from ...system.plain_file import read_plain
 from ..processes import requirement, site_folder, surroundings
 from ..processes.environment import make_environ, windows_variables
@@ -104,6 +105,7 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         environ_names=windows,
         exists=lambda path: paths.program(windows_paths.expand(path, windows)) is not None,
         source=lambda path: _source(paths, windows_paths.expand(path, windows)),
+        is_asgi=lambda name: read_interface(name, folder) == ASGI,
     )
     checked += compile_rules(config.rules).findings
     if errors(checked):

@@ -13,20 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError
 from ..frontend.headers import httpplatform_headers
 from ..http import error_pages
 from ..http.messages import Answer, Request, Say, Tunnel
-from ..processes.surroundings import find_wfastcgi
 from . import handlers
-from .commands import Command, make_command, make_wfastcgi_config, with_variables
+from .commands import (
+    Command,
+    make_command,
+    make_fastcgi_command,
+    make_wfastcgi_config,
+    with_variables,
+)
 from .fastcgi.launch import Launcher
 from .fastcgi.params import make_params, site_params
 from .fastcgi.pool import Pool
 from .httpplatform.handler import HttpPlatformHandler
-from .webconfig.interpreters import application_of, split_processor
+from .httpplatform.recycle import RecycleFiles
+from .webconfig.interpreters import application_of
 from .webconfig.model import Config, FastCgiApplication, Handler, HttpPlatform
-from .windows_paths import expand, split_command_line
+from .windows_paths import expand
 
 if TYPE_CHECKING:
     from .pipeline import Mapped
@@ -46,6 +51,7 @@ class _Generation:
     def __init__(self) -> None:
         self.platforms: dict[HttpPlatform, HttpPlatformHandler] = {}
         self.pools: dict[FastCgiApplication, tuple[Pool, Launcher]] = {}
+        self.recycle: list[RecycleFiles] = []
         self._asked = 0
         self._none = asyncio.Event()
         self._none.set()
@@ -105,7 +111,7 @@ class Workers:
         self._ending: set[asyncio.Task[None]] = set()
         self._token = str(uuid.uuid4())
         self._fixed = site_params(plan.site.folder)
-        self._unheard: set[str] = set()
+        self._reported: set[str] = set()
         self._started = 0  # numbers are not reused, so that each process can be told apart
 
     async def warm_up(self, config: Config, kind: str) -> str:
@@ -136,7 +142,13 @@ class Workers:
         params = make_params(
             request, self._plan.site.folder, path=mapped.path, script=mapped.script
         )
-        answering = pool.ask(params, request.body, request.length, request=request)
+        answering = pool.ask(
+            params,
+            request.body,
+            request.length,
+            limit=mapped.handler.response_buffer_limit,
+            request=request,
+        )
         return await self._now.ask(answering)
 
     def restart(self, why: str) -> None:
@@ -153,9 +165,9 @@ class Workers:
             pool.changed(names)
             launcher.changed(names)
 
-    def recycles(self) -> bool:
-        """Return whether any changed file restarts the site (recycleOnFileChange, version 2)."""
-        return any(settings.recycle_on_file_change for settings in self._now.platforms)
+    def recycled_by(self, names: list[str]) -> str:
+        """Return the first of these changed files that <recycleOnFileChange> lists, or ""."""
+        return next(filter(None, (each.first(names) for each in self._now.recycle)), "")
 
     async def close(self) -> None:
         """End every process, or kill them if this is cancelled."""
@@ -214,20 +226,31 @@ class Workers:
             first=self._started + 1,
         )
         self._started += settings.processes_per_application
+        files = RecycleFiles(settings, plan.paths, plan.windows)
+        self._now.recycle.append(files)
+        for name in files.outside:
+            self._report(
+                f"{settings.place}: recycleOnFileChange lists {name!r}, which is not in the site's "
+                "folder: its changes are not noticed."
+            )
         return made
 
     def _log_file(self, settings: HttpPlatform) -> Path | None:
         if not settings.stdout_log_enabled:
             return None
         found = self._plan.paths.local(expand(settings.stdout_log_file, self._plan.windows))
-        if found is None and settings.stdout_log_file not in self._unheard:
-            self._unheard.add(settings.stdout_log_file)
-            self._say(
-                "iis",
+        if found is None:
+            self._report(
                 f"{settings.place}: stdoutLogFile {settings.stdout_log_file!r} is nowhere on this "
-                r"machine, and is not written. Name its folder with --map 'D:\folder=DIR'.",
+                r"machine, and is not written. Name its folder with --map 'D:\folder=DIR'."
             )
         return found
+
+    def _report(self, text: str) -> None:
+        """Log a sentence, once for all restarts."""
+        if text not in self._reported:
+            self._reported.add(text)
+            self._say("iis", text)
 
     # FastCGI.
 
@@ -243,7 +266,7 @@ class Workers:
         # wfastcgi reads the site's own file, whatever path is requested.
         settings = plan.site.config("/")[0].app_settings
         launcher = Launcher(
-            self._fastcgi_command(handler),
+            make_fastcgi_command(handler, plan.paths, plan.windows, plan.python.interpreter),
             application,
             self._say,
             environ=environ,
@@ -251,30 +274,19 @@ class Workers:
             config=make_wfastcgi_config(settings, {**plan.windows, **environ}, plan.paths),
             number=self._number,
         )
-        pool = Pool(application, launcher.start, self._say, params=self._fixed)
+        pool = Pool(
+            application,
+            launcher.start,
+            self._say,
+            params=self._fixed,
+            rapid_fails_per_minute=application.rapid_fails_per_minute,
+        )
         self._now.pools[application] = (pool, launcher)
         return pool, launcher
 
     def _number(self) -> int:
         self._started += 1
         return self._started
-
-    def _fastcgi_command(self, handler: Handler) -> list[str]:
-        paths, windows = self._plan.paths, self._plan.windows
-        full_path, arguments = split_processor(handler.script_processor)
-        program = paths.program(expand(full_path, windows))
-        if program is None:
-            raise ConfigError(
-                f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
-                hint=r"Name its folder with --map 'D:\folder=DIR'.",
-            )
-        words = split_command_line(expand(arguments, windows))
-        return [program, *map(self._word, words)]
-
-    def _word(self, word: str) -> str:
-        if word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py":
-            return find_wfastcgi(self._plan.python.interpreter)
-        return self._plan.paths.argument(word)
 
 
 class _Counted:

@@ -12,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appsvc_runtime.azure import hosts
-from appsvc_runtime.emulator.iis.commands import make_command, make_wfastcgi_config, with_variables
-from appsvc_runtime.emulator.iis.webconfig.model import HttpPlatform
+from appsvc_runtime.emulator.iis.commands import (
+    make_command,
+    make_fastcgi_command,
+    make_wfastcgi_config,
+    with_variables,
+)
+from appsvc_runtime.emulator.iis.webconfig.model import Handler, HttpPlatform
 from appsvc_runtime.emulator.iis.windows_paths import PathMap
 from appsvc_runtime.emulator.processes.environment import make_environ, parse_setting
+from appsvc_runtime.emulator.processes.interpreter import Interpreter
 from appsvc_runtime.emulator.xml.place import Place
 from appsvc_runtime.errors import ConfigError
 
@@ -46,6 +52,24 @@ def test_a_program_that_is_not_here(paths: PathMap) -> None:
     settings = HttpPlatform(process_path=r"D:\Java\java.exe", place=Place("web.config", 7))
     with pytest.raises(ConfigError, match=r"^web.config:7: processPath 'D:\\\\Java\\\\java.exe'"):
         make_command(settings, 1, {}, paths, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(r"D:\home\Python\wfastcgi.py", ["W"], id="source"),
+        pytest.param(r"C:\Python27\Lib\site-packages\wfastcgi.pyc", ["W"], id="compiled"),
+        pytest.param(r'"C:\Program Files\Python\WFastCGI.PYC"', ["W"], id="quoted-in-capitals"),
+        pytest.param("-m wfastcgi", ["W"], id="module"),
+        pytest.param("-u wfastcgi.py --x", ["-u", "W", "--x"], id="between"),
+        pytest.param("wfastcgi.pyo", ["wfastcgi.pyo"], id="other-file"),
+    ],
+)
+def test_the_command_of_fastcgi(paths: PathMap, arguments: str, expected: list[str]) -> None:
+    """Every spelling of wfastcgi is this machine's file."""
+    found = Interpreter(sys.executable, (3, 11, 0), "p", "p", "", "W", "")
+    handler = Handler("p", "*", "*", "FastCgiModule", rf"C:\Python\python.exe|{arguments}")
+    assert make_fastcgi_command(handler, paths, {}, found) == [sys.executable, *expected]
 
 
 def test_variables_build_on_one_another(paths: PathMap) -> None:

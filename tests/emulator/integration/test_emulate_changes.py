@@ -114,6 +114,32 @@ def test_an_answer_in_hand_is_finished(tmp_path: Path, kind: str) -> None:
         connection.close()
 
 
+def test_a_file_of_recycle_on_file_change(tmp_path: Path) -> None:
+    """A change of it restarts the site, whose processes watch no files themselves."""
+    folder = site(tmp_path, "httpplatform")
+    text = config("httpplatform").replace(
+        "</httpPlatform>",
+        '<recycleOnFileChange><file path=".\\Restart.txt"/></recycleOnFileChange></httpPlatform>',
+    )
+    (folder / "web.config").write_text(text, "utf-8")
+    with emulating(folder) as server:
+
+        def pid() -> str:
+            return server.request("/")[1]["x-pid"]
+
+        first = pid()
+        (folder / "other.txt").write_text("x")
+
+        def changed() -> bool:
+            (folder / "restart.txt").write_text("x")  # again, in case nothing is watched yet
+            return pid() != first
+
+        wait_for(changed, server)
+        log = server.log()
+    assert "Restarting: restart.txt has changed (recycleOnFileChange)." in log
+    assert "other.txt has changed" not in log
+
+
 def test_from_one_kind_to_the_other(tmp_path: Path) -> None:
     """A web.config may change to the other kind, and back."""
     folder = site(tmp_path, "httpplatform")

@@ -156,6 +156,40 @@ def test_version_2_of_the_module(tmp_path: Path) -> None:
     assert found["MS-ASPNETCORE-TOKEN"] == found["token"]
 
 
+# As the app of PTVS's own test: it goes on when another request has been served.
+STREAMING = """
+    import os, time
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/go":
+            open("go.txt", "w").close()
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        yield b"data: one\\n\\n"
+        until = time.monotonic() + 20
+        while not os.path.exists("go.txt") and time.monotonic() < until:
+            time.sleep(0.01)
+        yield b"data: two\\n\\n" if os.path.exists("go.txt") else b"data: too late\\n\\n"
+"""
+
+
+def test_events_of_a_handler_that_holds_nothing_back(tmp_path: Path) -> None:
+    """With responseBufferLimit="0" they come as they are sent."""
+    handlers = FASTCGI.replace("requireAccess=", 'responseBufferLimit="0" requireAccess=')
+    config = web_config(handlers, '<add key="WSGI_HANDLER" value="app.application"/>')
+    site = make_site(tmp_path / "site", {"web.config": config, "app.py": STREAMING})
+
+    async def talk(port: int) -> None:
+        origin = f"http://127.0.0.1:{port}"
+        async with aiohttp.ClientSession() as client, client.get(f"{origin}/") as events:
+            assert await events.content.readuntil(b"\n\n") == b"data: one\n\n"
+            async with client.get(f"{origin}/go") as went:
+                assert await went.text() == "data: one\n\ndata: two\n\n"
+            assert await events.content.readuntil(b"\n\n") == b"data: two\n\n"
+
+    with emulating(site) as server:
+        asyncio.run(talk(server.port))
+
+
 def test_processes_for_requests_at_once(tmp_path: Path) -> None:
     """Two parallel requests get two processes; with at most one process they wait."""
     site = fastcgi_site(tmp_path, maxInstances="2")

@@ -113,6 +113,8 @@ class FastCgiConnection(Connection, Carrier):
             self._break(error)
             return
         transport.write(exchange.message)
+        # A connection that the process has closed takes nothing, and closes on this side at once.
+        exchange.written = not transport.is_closing()
         if not exchange.sent:
             self._sender = self._loop.create_task(self._send(exchange, transport))
         if self._timer is None:
@@ -219,7 +221,7 @@ class FastCgiConnection(Connection, Carrier):
         self._exchange = None
         if self._paused:
             self._unpause()
-        self.doubtful = self.ending = self.served == 1 and exchange.has_errors
+        self.doubtful = self.served == 1 and exchange.has_errors
         if self._parser.surplus:
             self._break(FastCgiError("The application sent bytes that belong to no request."))
         elif not exchange.sent:

@@ -15,7 +15,10 @@ class FastCgiExitError(FastCgiError):
 
     `returncode` is its exit code, negative for a signal, None if unknown; `output` is its last
     output. `clean`: it ended by itself with exit code 0, as wfastcgi does when a file has changed.
+    `not_repeated`: the request could not be sent to another process, as it may have had an effect.
     """
+
+    not_repeated = False
 
     def __init__(
         self, message: str, *, returncode: int | None = None, output: str = "", clean: bool = False

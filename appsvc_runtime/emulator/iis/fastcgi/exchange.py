@@ -22,6 +22,12 @@ __all__ = ["RESPONSE_BUFFER", "Carrier", "Exchange", "Response", "ResponseStream
 RESPONSE_BUFFER = 4 * 1024 * 1024
 _MAX_STDERR = 64 * 1024
 _HIGH = 256 * 1024  # unsent bytes above which reading stops
+# Methods whose requests may be sent again whatever the app has done (RFC 9110, 9.2.1).
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# How often a request is sent at most, and how often to a process that has had no other request.
+# When a file has changed, every process that has loaded the app ends: one request may meet several
+# of these. A process that ends at its first request is likely to end at the next one's too.
+_MOST, _MOST_FRESH = 12, 3
 
 
 @dataclass
@@ -38,7 +44,7 @@ class Response:
 class Carrier:
     """What an exchange calls on the connection that carries it."""
 
-    ending = False  # it is likely to end instead of responding
+    served = 0  # the requests that it has had, with the one in progress
 
     def pause(self, exchange: Exchange) -> None:
         """Stop reading the response for now."""
@@ -126,12 +132,14 @@ class Exchange:
     """One request: `message` opens it; `body` follows if part of it was not read yet.
 
     `future` returns the Response, or raises. `touched`: some of `body` has been consumed, so that
-    the request cannot be repeated.
+    the request cannot be repeated. `written`: the process may have received some of the request.
     """
 
     # Class-level defaults, so that a request sets only the attributes that it needs.
     began = 0.0
-    retried = touched = False
+    tries = fresh_tries = 0
+    touched = False
+    written = True
     carrier: Carrier | None = None
     _parser: HeadParser | None = None
     _head: Head | None = None
@@ -147,8 +155,10 @@ class Exchange:
         length: int | None = 0,
         *,
         limit: int = RESPONSE_BUFFER,
+        method: str = "GET",
     ) -> None:
         self.message = message
+        self.method = method
         self.body = body
         self.length = length
         self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -171,18 +181,26 @@ class Exchange:
                 self.carrier.abandon(self)
             raise
 
+    @property
+    def repeatable(self) -> bool:
+        """Return whether it does no harm if the app has served the request already."""
+        return self.method in _SAFE or not self.written
+
     def again(self) -> Exchange | None:
-        """Return a copy of the request, to repeat it; None if it is a repeat, or parts are used up.
+        """Return a copy of the request, to send it again; None if that is not safe, or in vain.
 
         The part of a response that is held back does not count, as no client has seen it: wfastcgi
         sends a response in several pieces, and its watcher may end the process between any two.
-        Only one repeat is allowed; a try on a process that was about to end does not count.
         """
-        once_more = not self.retried or (self.carrier is not None and self.carrier.ending)
-        if not once_more or self.touched or self._stream is not None or self._stderr:
+        tries = self.tries + 1
+        fresh = self.carrier is not None and self.carrier.served <= 1
+        fresh_tries = self.fresh_tries + fresh
+        if tries >= _MOST or fresh_tries >= _MOST_FRESH or not self.repeatable:
             return None
-        anew = Exchange(self.message, self.body, self.length, limit=self._limit)
-        anew.retried = True
+        if self.touched or self._stream is not None or self._stderr:
+            return None
+        anew = Exchange(self.message, self.body, self.length, limit=self._limit, method=self.method)
+        anew.tries, anew.fresh_tries = tries, fresh_tries
         return anew
 
     def stdout(self, data: bytes) -> None:

@@ -82,6 +82,10 @@ def page(error: FastCgiError | CgiHeadError, label: str, request: Request | None
         details = "IIS responds with 500.0 and error code 0x80070102, and ends the process."
     elif isinstance(error, FastCgiExitError):
         details = 'IIS responds with 500.0: "The FastCGI process exited unexpectedly".'
+        if error.not_repeated:
+            details += (
+                "\nThe request is not sent again, because the app may have served it already."
+            )
     elif isinstance(error, CgiHeadError):
         title = "The app's response cannot be passed on"
     if isinstance(error, FastCgiExitError):

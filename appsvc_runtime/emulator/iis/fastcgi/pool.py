@@ -20,6 +20,7 @@ from ...http.messages import Answer, Request, Say
 from ..rapid_fails import RapidFails
 from ..webconfig.model import FastCgiApplication
 from .cgi_head import CgiHeadError
+from .errors import FastCgiExitError
 from .exchange import RESPONSE_BUFFER, Exchange
 from .pages import RefusedError, page, pass_on, queue_is_full, rapid_failure, stopping
 from .process import FastCgiProcess
@@ -111,8 +112,9 @@ class Pool:
                 message, body = message + STDIN_END, None
             else:
                 message, body = await open_request(message, body, length)
-            exchange: Exchange | None = Exchange(message, body, length, limit=limit)
-            while exchange is not None:
+            method = params.get("REQUEST_METHOD", "")
+            exchange = Exchange(message, body, length, limit=limit, method=method)
+            while True:
                 self._hand_over(exchange)
                 try:
                     response = await exchange.response()
@@ -120,13 +122,12 @@ class Pool:
                     return pass_on(response, label)
                 except (FastCgiError, CgiHeadError) as error:
                     label = _label(exchange)
-                    again = exchange.again() if getattr(error, "clean", False) else None
+                    again = _again(exchange, error)
                     if again is None:
                         raise
                     exchange = again
         except (FastCgiError, CgiHeadError) as error:
             return page(error, label, request)
-        raise AssertionError("not reached")
 
     async def close(self) -> None:
         """End every process. Waiting requests fail with the page for a stopping emulator."""
@@ -153,7 +154,7 @@ class Pool:
             raise rapid_failure(self._fails.limit)
         if len(self._waiting) >= self._application.queue_length:
             raise queue_is_full(self._application.queue_length)
-        if exchange.retried:
+        if exchange.tries:
             self._waiting.appendleft(exchange)
         else:
             self._waiting.append(exchange)
@@ -298,6 +299,14 @@ class Pool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _again(exchange: Exchange, error: AppServiceError) -> Exchange | None:
+    """Return the request to send again after an error, or None."""
+    if not isinstance(error, FastCgiExitError) or (exchange.written and not error.clean):
+        return None
+    error.not_repeated = not exchange.repeatable
+    return exchange.again()
 
 
 def _label(exchange: Exchange) -> str:

@@ -14,6 +14,7 @@ our choice.
 from __future__ import annotations
 
 import asyncio
+import calendar
 import contextlib
 import itertools
 import os
@@ -72,7 +73,7 @@ class HttpPlatformHandler:
             version,
             RapidFails(settings.rapid_fails_per_minute, clock),
             set(),
-            None if log_file is None else lambda pid: log_name(log_file, version, utc()),
+            None if log_file is None else _LogNames(log_file, version, utc),
             clock,
         )
         self._closed = False
@@ -157,6 +158,26 @@ class HttpPlatformHandler:
         elif isinstance(error, SilentError):
             why = f"{why} (requestTimeout)"
         return error_pages.answer(request, 502, 3, "Bad Gateway", why, output=output)
+
+
+class _LogNames:
+    """The log files of one application: no two processes get the same.
+
+    A name ends with the second, and the modules share a file with no other writer (CreateFile in
+    SetupStdHandles). Here a second process of the same second gets the name of the next second, so
+    that no output is lost.
+    """
+
+    def __init__(self, path: Path, version: int, utc: Callable[[], time.struct_time]) -> None:
+        self._path = path
+        self._version = version
+        self._utc = utc
+        self._last = 0
+
+    def __call__(self, _pid: int) -> str:
+        """Return the file for a process that starts now."""
+        self._last = max(calendar.timegm(self._utc()), self._last + 1)
+        return log_name(self._path, self._version, time.gmtime(self._last))
 
 
 def log_name(path: Path, version: int, now: time.struct_time) -> str:

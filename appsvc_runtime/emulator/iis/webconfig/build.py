@@ -38,12 +38,15 @@ class _Reader:
         self._schema = schema
         self.node = node
 
-    def __call__(self, name: str) -> Any:
+    def __call__(self, name: str, otherwise: Any = None) -> Any:
+        """Return a value; `otherwise`: for an attribute that not every version has."""
         value = self.node.values.get(name)
-        return self._schema.attributes[name].default if value is None else value
+        known = self._schema.attributes.get(name)
+        return (known.default if known else otherwise) if value is None else value
 
     def child(self, name: str) -> _Reader:
-        return _Reader(self._schema.elements[name], self.node.children.get(name) or Node())
+        schema = self._schema.elements.get(name) or Schema.of(name)
+        return _Reader(schema, self.node.children.get(name) or Node())
 
     def items(self) -> list[tuple[_Reader, Entry]]:
         collection = self._schema.collection
@@ -70,6 +73,7 @@ def _handlers(read: _Reader) -> tuple[Handler, ...]:
             script_processor=item("scriptProcessor"),
             resource_type=item("resourceType"),
             require_access=item("requireAccess"),
+            response_buffer_limit=item("responseBufferLimit"),
             place=item.node.place,
         )
         for item, _ in read.items()
@@ -77,18 +81,24 @@ def _handlers(read: _Reader) -> tuple[Handler, ...]:
 
 
 def _http_platform(read: _Reader) -> HttpPlatform:
+    settings = _pairs(read.child("handlerSettings"))
+    # Version 2 drops the output of its processes if this setting is the word "false".
+    redirected = dict(settings).get("enableOutOfProcessConsoleRedirection", "").lower() != "false"
     return HttpPlatform(
         process_path=read("processPath"),
         arguments=read("arguments"),
         startup_time_limit=read("startupTimeLimit"),
-        startup_retry_count=read("startupRetryCount"),
+        startup_retry_count=read("startupRetryCount", 0),
         rapid_fails_per_minute=read("rapidFailsPerMinute"),
         request_timeout=read("requestTimeout"),
-        stdout_log_enabled=read("stdoutLogEnabled"),
+        stdout_log_enabled=read("stdoutLogEnabled") and redirected,
         stdout_log_file=read("stdoutLogFile"),
         processes_per_application=read("processesPerApplication"),
         forward_windows_auth_token=read("forwardWindowsAuthToken"),
-        recycle_on_file_change=bool(read.node.values.get("recycleOnFileChange", False)),
+        recycle_on_file_change=tuple(
+            item("path") for item, _ in read.child("recycleOnFileChange").items()
+        ),
+        handler_settings=settings,
         environment_variables=_pairs(read.child("environmentVariables")),
         place=read.node.place,
     )
@@ -107,6 +117,7 @@ def _fast_cgi(read: _Reader) -> tuple[FastCgiApplication, ...]:
             instance_max_requests=item("instanceMaxRequests"),
             signal_before_terminate_seconds=item("signalBeforeTerminateSeconds"),
             queue_length=item("queueLength"),
+            rapid_fails_per_minute=item("rapidFailsPerMinute"),
             environment_variables=_pairs(item.child("environmentVariables")),
             place=item.node.place,
         )

@@ -7,7 +7,7 @@ report whether a path exists and which variables are set. Mistakes of syntax are
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from ....findings import Finding
@@ -23,7 +23,9 @@ from .interpreters import (
 )
 from .model import Config, Handler, HttpPlatform
 from .port_check import PORT, port_problem
+from .unix_servers import unix_server
 from .windows_variables import is_windows_variable, names_in
+from .wsgi_handler import wsgi_handler_problem
 
 __all__ = ["check", "kind"]
 
@@ -37,7 +39,16 @@ _PATH = re.compile(
     r"(?:[A-Za-z]:|%[^%]+%|\.{1,2})?[\\/]|[^:%{\s]+[\\/][^:%{]*$|[^:]+\.(?:log|txt)$", re.IGNORECASE
 )
 
+# What version 2 reads of its handlerSettings (config_utility.h, lextudio/httpplatformhandlerv2).
+_HANDLER_SETTINGS = (
+    "enableOutOfProcessConsoleRedirection",
+    "forwardResponseConnectionHeader",
+    "debugFile",
+    "debugLevel",
+)
+
 Names = Callable[[str], bool] | Collection[str]
+Level = Literal["error", "warning"]
 
 
 def kind(config: Config) -> Literal["httpplatform", "fastcgi", ""]:
@@ -54,24 +65,32 @@ def check(
     environ_names: Names = (),
     exists: Callable[[str], bool] | None = None,
     source: Callable[[str], str | None] | None = None,
+    is_asgi: Callable[[str], bool] | None = None,
 ) -> tuple[Finding, ...]:
     """Check the configuration of the site's root; return findings in the order of their kinds.
 
     `environ_names`: the variables that the site has besides those of Windows itself, as names in
-    any case or as a function that takes a name in capitals. `exists` takes the path of a program as
-    written and returns whether it exists; `source` returns the text of a script, or None if it is
-    missing. Without these functions neither is checked. Codes: `no-handler`, `other-language`,
-    `no-platform`, `no-processor`, `no-program`, `variable`, `no-port`, `server-port`, `shared-log`,
-    `no-wsgi-handler`, `no-wsgi-log`. With an error, no page of the site is shown.
+    any case, as a mapping of them, or as a function that takes a name in capitals. `exists` takes
+    the path of a program as written and returns whether it exists; `source` returns the text of a
+    script, or None if it is missing; `is_asgi` returns whether a name certainly means an ASGI app.
+    Without these functions neither is checked. Codes: `no-handler`, `other-language`,
+    `no-platform`, `no-processor`, `no-program`, `not-windows`, `unused`, `variable`, `no-port`,
+    `server-port`, `shared-log`, `no-wsgi-handler`, `wsgi-handler`, `no-wsgi-log`. With an error, no
+    page of the site is shown.
     """
     known = _known(environ_names)
     found = _Found()
     handler = python_handler(config.handlers)
     _check_handlers(config, handler, found)
     if handler is None:
+        if config.http_platform is not None:
+            platform = config.http_platform
+            _check_server(platform.process_path, platform.arguments, platform.place, found)
         return tuple(found.findings)
+    _check_unused(config, found)
     if not is_http_platform(handler):
         _check_fastcgi(config, handler, known, exists, found)
+        _check_wsgi_handler(config, handler, environ_names, (source, is_asgi), found)
     elif config.http_platform is not None:
         _check_platform(config.http_platform, known, exists, found)
         problem = port_problem(config.http_platform, source)
@@ -95,10 +114,13 @@ class _Found:
         self.findings: list[Finding] = []
 
     def error(self, code: str, place: Place, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(code, "error", str(place), message, hint))
+        self.add(code, "error", place, message, hint)
 
     def warning(self, code: str, place: Place, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(code, "warning", str(place), message, hint))
+        self.add(code, "warning", place, message, hint)
+
+    def add(self, code: str, level: Level, place: Place, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(code, level, str(place), message, hint))
 
     def variables(self, place: Place, where: str, text: str, known: Callable[[str], bool]) -> bool:
         """Report variables of `text` that are not set; return whether there are any."""
@@ -125,6 +147,24 @@ def _check_handlers(config: Config, python: Handler | None, found: _Found) -> No
             found.error("no-platform", handler.place, message, hint)
     if python is None and not found.findings:
         _report_no_python(config, found)
+
+
+def _check_unused(config: Config, found: _Found) -> None:
+    """Report a part of the file that no handler of it uses."""
+    platforms = [each for each in config.handlers if is_http_platform(each)]
+    scripts = [each for each in config.handlers if is_fastcgi_python(each)]
+    if config.http_platform is not None and not platforms:
+        message = (
+            f"<httpPlatform> is not used: the handler {scripts[0].name!r} has modules="
+            f'"{scripts[0].modules[:60]}".'
+        )
+        hint = 'Write modules="httpPlatformHandler" there, or delete <httpPlatform>.'
+        found.warning("unused", config.http_platform.place, message, hint)
+    if config.app_settings and not scripts and config.http_platform is not None:
+        names = ", ".join(name[:60] for name in config.app_settings)
+        message = f"The process of <httpPlatform> does not get the appSettings: {names[:200]}."
+        hint = "Write them as environmentVariables of <httpPlatform>, or as app settings."
+        found.warning("unused", config.http_platform.place, message, hint)
 
 
 def _check_handler(handler: Handler, level: Callable[..., None], found: _Found) -> None:
@@ -173,14 +213,20 @@ def _check_platform(
         found.variables(place, where, text, knows)
     if not unset:
         _check_program(platform.process_path, place, exists, found)
-    if platform.stdout_log_enabled and platform.processes_per_application > 1:
-        message = (
-            f"{platform.processes_per_application} processes write to one stdoutLogFile, "
-            "over each other."
-        )
-        hint = "Set processesPerApplication to 1, or log to a file from within the app."
-        found.warning("shared-log", place, message, hint)
+    _check_server(platform.process_path, platform.arguments, place, found)
     _check_variables_for_logs(platform, found)
+    for name, _ in platform.handler_settings:
+        if name not in _HANDLER_SETTINGS:
+            message = f"HttpPlatformHandler has no handlerSetting {name[:60]!r}, and ignores it."
+            hint = f"It has {', '.join(_HANDLER_SETTINGS)}."
+            found.warning("unused", place, message, hint)
+
+
+def _check_server(program: str, arguments: str, place: Place, found: _Found) -> None:
+    server = unix_server(program, arguments)
+    if server is not None:
+        message = f"{server[0]} does not run on Windows, so the process never listens under IIS."
+        found.error("not-windows", place, message, f"Let python.exe run {server[1]}.")
 
 
 def _check_variables_for_logs(platform: HttpPlatform, found: _Found) -> None:
@@ -224,8 +270,9 @@ def _check_fastcgi(
     def knows(name: str) -> bool:
         return name.upper() in values or known(name)
 
-    program, _ = split_processor(handler.script_processor)
+    program, arguments = split_processor(handler.script_processor)
     processor = handler.script_processor
+    _check_server(program, arguments, handler.place, found)
     if not found.variables(handler.place, "scriptProcessor", processor, known):
         _check_program(program, handler.place, exists, found)
     for name, value in config.app_settings.items():
@@ -244,3 +291,23 @@ def _check_fastcgi(
         message = f"{application.max_instances} processes write to one WSGI_LOG."
         hint = "Set maxInstances to 1, or log to a file for each process from within the app."
         found.warning("shared-log", application.place, message, hint)
+
+
+def _check_wsgi_handler(
+    config: Config,
+    handler: Handler,
+    environ: Names,
+    readers: tuple[Callable[[str], str | None] | None, Callable[[str], bool] | None],
+    found: _Found,
+) -> None:
+    """Report a WSGI_HANDLER that wfastcgi cannot use, wherever it is set."""
+    pairs = list(environ.items()) if isinstance(environ, Mapping) else []
+    # wfastcgi.py lets the appSettings override the variables.
+    pairs += (
+        *application_of(config, handler).environment_variables,
+        *config.app_settings.items(),
+    )
+    value = {name.strip().upper(): text for name, text in pairs}.get("WSGI_HANDLER")
+    problem = wsgi_handler_problem(value, *readers) if value else None
+    if problem is not None:
+        found.add("wsgi-handler", problem.level, handler.place, problem.message, problem.hint)

@@ -1,7 +1,7 @@
 """One web.config file: its sections, by the path to which they apply, and its mistakes.
 
 Takes bytes and returns a `Document`; never raises. Must not know of other files. Sections that are
-not emulated stay in the tree, and each is reported once.
+not emulated stay in the tree, and are reported together.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from .sections import GROUPS, sections
 
 __all__ = ["Document", "Scope", "parse"]
 
-_DOT_NET = "It is read by .NET only; a Python app has no use for it."
 _HINTS = {
     "connectionStrings": "Python apps never see them: they come as environment variables, from the "
     "connection strings that are set for the site itself.",
-    "configSections": _DOT_NET,
-    "runtime": _DOT_NET,
-    "startup": _DOT_NET,
-    "system.codedom": _DOT_NET,
-    "system.diagnostics": _DOT_NET,
-    "system.serviceModel": _DOT_NET,
-    "system.web": _DOT_NET,
     "system.webServer/aspNetCore": "It starts .NET apps.",
     "system.webServer/iisnode": "It starts Node.js apps.",
     "system.webServer/rewrite/globalRules": "IIS takes them from applicationHost.config alone.",
 }
+# Sections of IIS that act on .NET code only. Outside of system.webServer all sections are .NET's.
+_DOT_NET = frozenset(
+    {"system.webServer/asp", "system.webServer/modules", "system.webServer/validation"}
+)
 _APP_HOST_ONLY = (
     "IIS takes fastCgi from applicationHost.config only, and responds with 500.19 if a web.config "
     "has it; the emulator uses it.",
@@ -72,6 +68,7 @@ def parse(data: bytes, file: str, *, httpplatform_version: int = 1) -> Document:
         return Document(file, findings=findings)
     reader = _Reader(Report(file), httpplatform_version)
     scopes = reader.read(root)
+    reader.report.close()
     ordered = sorted(reader.report.findings, key=lambda finding: _line(finding.where))
     return Document(file, root, scopes, (*findings, *ordered))
 
@@ -162,4 +159,6 @@ class _Reader:
             message = f"Unknown section: {path} (IIS responds with 500.19)."
             self.report.error("unknown", element.line, message, hint)
         else:
-            self.report.not_emulated(path[:120], element.line, _HINTS.get(path, ""))
+            dot_net = path in _DOT_NET or not path.startswith("system.webServer")
+            hint = _HINTS.get(path, "")
+            self.report.not_emulated(path[:120], element.line, hint, dot_net=dot_net)

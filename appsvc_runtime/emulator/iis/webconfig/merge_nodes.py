@@ -46,7 +46,13 @@ def _merge(
     say: Say,
 ) -> tuple[Entry, ...]:
     if not collection.key:
-        return base + tuple(replace(entry, folder=folder) for entry in top if entry.kind == "add")
+        kept = list(base)
+        for entry in top:
+            if entry.kind == "clear":
+                kept.clear()
+            else:
+                kept.append(replace(entry, folder=folder))
+        return tuple(kept)
     merging = _Merging(schema, collection, base, say)
     for entry in top:
         if entry.kind == "clear":

@@ -47,6 +47,7 @@ class Handler:
     script_processor: str = ""  # for FastCgiModule: full path, a bar, arguments
     resource_type: str = "Unspecified"  # File, Directory, Either, Unspecified
     require_access: str = "Script"  # None, Read, Write, Script, Execute
+    response_buffer_limit: int = 4 * 1024 * 1024  # bytes that are held back; 0: none
     place: Place = field(default=Place(), compare=False)
 
 
@@ -57,14 +58,15 @@ class HttpPlatform:
     process_path: str = ""
     arguments: str = ""
     startup_time_limit: float = 10
-    startup_retry_count: int = 10
+    startup_retry_count: int = 10  # version 1 only
     rapid_fails_per_minute: int = 10
     request_timeout: float = 120
     stdout_log_enabled: bool = False
     stdout_log_file: str = "httpplatform-stdout"
     processes_per_application: int = 1
     forward_windows_auth_token: bool = False  # read, but not emulated
-    recycle_on_file_change: bool = False  # version 2 only
+    recycle_on_file_change: tuple[str, ...] = ()  # files as written, unexpanded
+    handler_settings: tuple[tuple[str, str], ...] = ()  # version 2 only
     # In the order of the file, unexpanded.
     environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     place: Place = field(default=Place(), compare=False)
@@ -83,6 +85,7 @@ class FastCgiApplication:
     instance_max_requests: int = 200
     signal_before_terminate_seconds: int = 0
     queue_length: int = 1000
+    rapid_fails_per_minute: int = 10
     environment_variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_instances_set: bool = field(default=False, compare=False)  # False: IIS chooses the number
     place: Place = field(default=Place(), compare=False)

@@ -13,6 +13,7 @@ from typing import Literal
 from ....findings import Finding
 from ...xml.place import Place
 from ...xml.tree import Element
+from .not_emulated import NotEmulated
 from .schema import Attribute, Collection, Schema, Value, Wrong, read_value
 
 __all__ = ["Entry", "Key", "Node", "Report", "read_node"]
@@ -28,7 +29,10 @@ _LOCKS = frozenset(
 _HINTS = {
     "configSource": "Put the section into the web.config itself.",
     "configProtectionProvider": "Only the Windows server that encrypted a section can read it.",
-    "recycleOnFileChange": "Version 2 of HttpPlatformHandler has it: --httpplatform-version 2.",
+    "recycleOnFileChange": "It is an element, which lists files: "
+    '<recycleOnFileChange><file path="app.py"/></recycleOnFileChange>.',
+    "startupRetryCount": "Only version 1 of HttpPlatformHandler has it: leave it out.",
+    "<handlerSettings>": "Version 2 of HttpPlatformHandler has it: --httpplatform-version 2.",
 }
 
 
@@ -56,12 +60,12 @@ class Entry:
 
 
 class Report:
-    """Collects the findings of one file; each name that is not emulated is reported once."""
+    """Collects the findings of one file; what is not emulated is reported by `close`, together."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.findings: list[Finding] = []
-        self._said: set[str] = set()
+        self._not_emulated = NotEmulated()
 
     def error(self, code: str, line: int, message: str, hint: str = "") -> None:
         """Add a finding for what IIS refuses."""
@@ -71,11 +75,14 @@ class Report:
         """Add a finding for what IIS accepts but the user should know about."""
         self.findings.append(Finding(code, "warning", self.where(line), message, hint))
 
-    def not_emulated(self, name: str, line: int, hint: str = "") -> None:
-        """Add a finding that `name` has no effect here, once for each `name`."""
-        if name not in self._said:
-            self._said.add(name)
-            self.warning("not-emulated", line, f"{name} is not emulated.", hint)
+    def not_emulated(self, name: str, line: int, hint: str = "", *, dot_net: bool = False) -> None:
+        """Note that `name` has no effect here; `dot_net`: it has none on any Python app."""
+        self._not_emulated.add(name, line, hint, dot_net=dot_net)
+
+    def close(self) -> None:
+        """Add the findings for all that is not emulated."""
+        for each in self._not_emulated.findings():
+            self.warning("not-emulated", each.line, each.message, each.hint)
 
     def unknown(self, what: str, name: str, line: int, known: Mapping[str, object]) -> None:
         """Add a finding that IIS has no element or attribute of this name there."""

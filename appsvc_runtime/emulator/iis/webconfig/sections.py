@@ -69,7 +69,8 @@ HANDLERS = Schema.of(
             _enum("resourceType", "File Directory Either Unspecified", "Unspecified"),
             _enum("requireAccess", "None Read Write Script Execute", "Script"),
             _flag("allowPathInfo", False, emulated=False),
-            *_ignored("type", "preCondition", "responseBufferLimit"),
+            _uint("responseBufferLimit", 4_194_304),
+            *_ignored("type", "preCondition"),
         ),
         key=("name",),
         append=False,
@@ -86,8 +87,32 @@ _VARIABLES = Schema.of(
 )
 
 
+def _module_list(name: str, *attributes: Attribute, add: str, key: str = "") -> Schema:
+    """Return the schema of a list in HttpPlatformHandler's own schema files.
+
+    In them no list has a <remove> or a unique key. The module itself keeps the last variable of a
+    name: version 2 (GetMap of its ConfigurationSection), and the first AspNetCoreModule, which was
+    made from version 1 (Populate of ASPNETCORE_CONFIG).
+    """
+    return Schema.of(
+        name,
+        collection=Collection(
+            Schema.of(add, *attributes),
+            add=add,
+            remove="",
+            key=(key,) if key else (),
+            override=bool(key),
+        ),
+    )
+
+
 def _http_platform(version: int) -> Schema:
-    """Return the schema of <httpPlatform>: HPH for version 1, HttpPlatformHandler v2 for 2."""
+    """Return the schema of <httpPlatform>: HPH for version 1, HttpPlatformHandler v2 for 2.
+
+    The lists are those of httpplatform_schema.xml: for version 1 as the ASP.NET documentation for
+    Nano Server has it, for version 2 from the module's repository.
+    """
+    pair = _text("name", **_KEY), _text("value", required=True)
     first = version == 1
     timeout = (
         Attribute("requestTimeout", "time", 120, high=2_592_000, step=60)
@@ -100,15 +125,22 @@ def _http_platform(version: int) -> Schema:
         _text("arguments"),
         _uint("startupTimeLimit", 10 if first else 120, 0, 3600),
         # Version 2 does not count retries: only rapidFailsPerMinute limits them.
-        _uint("startupRetryCount", 10 if first else 0, 0, 100),
+        *((_uint("startupRetryCount", 10, 0, 100),) if first else ()),
         _uint("rapidFailsPerMinute", 10, 0, 100),
         timeout,
         _flag("stdoutLogEnabled", False),
         _text("stdoutLogFile", default="httpplatform-stdout"),
         _uint("processesPerApplication", 1, 1, 100),
-        _flag("forwardWindowsAuthToken", False, emulated=False),
-        *(() if first else (_flag("recycleOnFileChange", False),)),
-        elements=(_VARIABLES,),
+        _flag("forwardWindowsAuthToken", not first, emulated=False),
+        elements=(
+            _module_list("environmentVariables", *pair, add="environmentVariable", key="name"),
+            _module_list("recycleOnFileChange", _text("path", **_KEY), add="file"),
+            *(
+                ()
+                if first
+                else (_module_list("handlerSettings", *pair, add="handlerSetting", key="name"),)
+            ),
+        ),
     )
 
 
@@ -127,8 +159,16 @@ FAST_CGI = Schema.of(
             _uint("instanceMaxRequests", 200, 1, 10_000_000),
             _uint("signalBeforeTerminateSeconds", 0, 0, 60),
             _uint("queueLength", 1000, 1, 100_000_000),
-            *_ignored("monitorChangesTo", "stderrMode", "protocol", "flushNamedPipe"),
-            *_ignored("rapidFailsPerMinute"),
+            _uint("rapidFailsPerMinute", 10),
+            *_ignored("monitorChangesTo"),
+            _enum(
+                "stderrMode",
+                "ReturnStdErrIn500 ReturnGeneric500 IgnoreAndReturn200 TerminateProcess",
+                "ReturnStdErrIn500",
+                emulated=False,
+            ),
+            _enum("protocol", "NamedPipe Tcp", "NamedPipe", emulated=False),
+            _flag("flushNamedPipe", False, emulated=False),
             elements=(_VARIABLES,),
         ),
         add="application",

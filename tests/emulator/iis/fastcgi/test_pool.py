@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -233,8 +236,8 @@ def test_a_broken_site_shows_its_error_to_everyone(tmp_path: Path) -> None:
     run_pool(launcher, tmp_path, log, work, max_instances=2)
 
 
-def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
-    """This happens if wfastcgi ends for a changed file; the second time it is a 502."""
+def test_a_clean_end_under_a_request_is_made_good(tmp_path: Path) -> None:
+    """This happens if wfastcgi ends for a changed file. A program that always ends is a 502."""
     log = Log()
     launcher = Varying(tmp_path, log, ["exit=0"], ["fine", "exit=0"], ["exit=0"])
 
@@ -242,9 +245,63 @@ def test_a_clean_end_under_a_request_is_made_good_once(tmp_path: Path) -> None:
         assert await running.text() == "fine"
         answer = await running.get()
         assert answer.status == 502
-        assert len(launcher.made) == 3
+        # The second process had served a request; three others had not.
+        assert log.text.count("last words") == 1 + 1 + 3
 
     run_pool(launcher, tmp_path, log, work)
+
+
+def test_a_request_that_meets_one_ending_process_after_another(tmp_path: Path) -> None:
+    """All processes that have loaded the app end when a file changes; a new one responds."""
+    log = Log()
+    launcher = Varying(tmp_path, log, *[["slow=2", "exit=0"]] * 4, ["fine"])
+
+    async def work(running: Running) -> None:
+        await asyncio.gather(*(running.get() for _ in range(4)))
+        await until(lambda: len(running.pool._idle) == 4, "four processes")
+        assert await running.text() == "fine"
+        assert log.text.count("last words") == 4
+
+    run_pool(launcher, tmp_path, log, work, max_instances=4)
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("HEAD", 200), ("OPTIONS", 200), ("POST", 502), ("PUT", 502), ("DELETE", 502), ("get", 502)],
+)
+def test_only_a_safe_request_is_sent_again(tmp_path: Path, method: str, status: int) -> None:
+    """The app may have served it before its process ended; the page of another one tells."""
+    log = Log()
+    launcher = Varying(tmp_path, log, ["fine", "exit=0"], ["fine"])
+
+    async def work(running: Running) -> None:
+        assert await running.text() == "fine"
+        sent = params(tmp_path, method=method)
+        answer = await running.pool.ask(sent, pieces(10), 10)
+        assert answer.status == status
+        if status == 502:
+            assert b"not sent again" in await body_of(answer)
+        assert await running.text() == "fine"
+
+    run_pool(launcher, tmp_path, log, work)
+
+
+def test_what_no_process_has_received_is_sent_again(tmp_path: Path) -> None:
+    """A process that has just died takes nothing of a request, of whatever method."""
+    log = Log()
+
+    async def work(running: Running) -> None:
+        assert await running.text() == "fine"
+        [process] = running.pool._processes
+        os.kill(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # its status is collected already
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        # The event loop has not run since, so the pool takes the process for alive.
+        answer = await running.pool.ask(params(tmp_path, method="POST"), pieces(10), 10)
+        assert (answer.status, await body_of(answer)) == (200, b"fine")
+        assert "signal" in log.text or "exit code -9" in log.text
+
+    run_pool(fake(tmp_path, log, "fine"), tmp_path, log, work)
 
 
 @pytest.mark.parametrize("size", [3, 30, 50, 56], ids=lambda size: f"{size}-bytes")

@@ -69,7 +69,9 @@ class Platform:
         self.lines: list[str] = []
         self.variables: dict[str, str] = {}
         own = {
-            name: options.pop(name) for name in ("version", "clock", "log_file") if name in options
+            name: options.pop(name)
+            for name in ("version", "clock", "log_file", "utc")
+            if name in options
         }
         settings = HttpPlatform(**{"startup_time_limit": 30, **options})
         self.handler = HttpPlatformHandler(settings, self._command, self._say, **own)
@@ -616,6 +618,22 @@ def test_output_is_copied_to_the_log_file(tmp_path: Path, version: int) -> None:
             await made.pid()
         [file] = folder.glob("python.log_*.log")
         assert file.read_text() == "started\n"
+
+    run(check)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_each_process_has_a_log_file_of_its_own(tmp_path: Path, version: int) -> None:
+    """Even if all of them start within the same second."""
+
+    async def check() -> None:
+        moment = time.gmtime(0)
+        options = {"version": version, "log_file": tmp_path / "out", "utc": lambda: moment}
+        code = "import os; print(os.getpid(), flush=True)\n" + WELL
+        async with platform(code, processes_per_application=3, **options) as made:
+            pids = {await made.pid() for _ in range(3)}
+        assert {int(file.read_text()) for file in tmp_path.glob("out_*.log")} == pids
+        assert len(pids) == 3
 
     run(check)
 

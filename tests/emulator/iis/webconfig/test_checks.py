@@ -58,9 +58,7 @@ GOOD = 'processPath="python.exe" arguments="run.py %HTTP_PLATFORM_PORT%"'
 @pytest.mark.parametrize(
     ("name", "expected", "found"),
     [
-        pytest.param(
-            "article.httpplatform", "httpplatform", [("shared-log", "warning")], id="httpplatform"
-        ),
+        pytest.param("article.httpplatform", "httpplatform", [], id="httpplatform"),
         pytest.param("article.fastcgi", "fastcgi", [], id="fastcgi"),
         pytest.param("vs.django", "fastcgi", [], id="visual-studio"),
         pytest.param(
@@ -77,14 +75,6 @@ def test_real_files(name: str, expected: str, found: list[tuple[str, str]]) -> N
     config = merge([Level("", document)], "")
     assert kind(config) == expected
     assert codes(check(config, exists=lambda path: True)) == found
-
-
-def test_article_names_the_sixteen_processes() -> None:
-    """All sixteen processes write to one log."""
-    document = parse((DATA / "article.httpplatform.config").read_bytes(), "web.config")
-    (found,) = check(merge([Level("", document)], ""))
-    assert found.where == "web.config:7"
-    assert found.message.startswith("16 processes")
 
 
 @pytest.mark.parametrize(
@@ -164,10 +154,10 @@ def test_handlers(body: str, expected: str, found: list[tuple[str, str]]) -> Non
             f'{GOOD} stdoutLogFile="%NONE%" stdoutLogEnabled="true"', "", ["variable"], id="log"
         ),
         pytest.param(
-            f'{GOOD} stdoutLogEnabled="true" processesPerApplication="2"', "", ["shared-log"],
-            id="two-processes-one-log",
+            # Each process has a file of its own: the name gets an id and the time.
+            f'{GOOD} stdoutLogEnabled="true" processesPerApplication="16"', "", [],
+            id="a-log-for-each-process",
         ),
-        pytest.param(f'{GOOD} processesPerApplication="2"', "", [], id="two-processes-no-log"),
         *(
             pytest.param(f'{GOOD} processesPerApplication="2"', f"{name}={value}", [code], id=name)
             for code, name, value in [
@@ -207,7 +197,7 @@ def test_program_named_by_a_variable_that_nothing_sets(path: str) -> None:
     """The variable is one error; the missing program is not a second one."""
     config = platform(GOOD.replace("python.exe", path))
     assert codes(check(config, exists=lambda path: False)) == [("variable", "error")]
-    local = site(CGI.format(f"{path}|wfastcgi.py"), "WSGI_HANDLER=a WSGI_LOG=b")
+    local = site(CGI.format(f"{path}|wfastcgi.py"), "WSGI_HANDLER=a.b WSGI_LOG=b")
     assert codes(check(local, exists=lambda path: False)) == [("variable", "error")]
     assert codes(check(local, environ_names=["none"], exists=lambda path: False)) == [
         ("no-program", "error")
@@ -296,13 +286,13 @@ def test_program_that_is_nowhere(body: str, settings: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "environ", "found"),
     [
-        pytest.param("WSGI_HANDLER=a WSGI_LOG=b", (), [], id="settings"),
-        pytest.param("wsgi_handler=a Wsgi_Log=b", (), [], id="case-of-windows"),
+        pytest.param("WSGI_HANDLER=a.b WSGI_LOG=b", (), [], id="settings"),
+        pytest.param("wsgi_handler=a.b Wsgi_Log=b", (), [], id="case-of-windows"),
         pytest.param("", ("WSGI_HANDLER", "WSGI_LOG"), [], id="environment"),
-        pytest.param("WSGI_HANDLER=a", (), [("no-wsgi-log", "warning")], id="no-log"),
+        pytest.param("WSGI_HANDLER=a.b", (), [("no-wsgi-log", "warning")], id="no-log"),
         pytest.param("WSGI_LOG=a", (), [("no-wsgi-handler", "error")], id="no-handler"),
         pytest.param(
-            "WSGI_HANDLER=a WSGI_LOG=b PYTHONPATH=%NONE%;%A%;%HOME% A=1 B=%NONE%", (),
+            "WSGI_HANDLER=a.b WSGI_LOG=b PYTHONPATH=%NONE%;%A%;%HOME% A=1 B=%NONE%", (),
             [("variable", "warning")], id="pythonpath",
         ),
     ],
@@ -334,8 +324,108 @@ def test_log_of_fastcgi(instances: str, settings: str, variables: str, found: li
         f"{attribute}><environmentVariables>{variable}</environmentVariables></application>"
         "</fastCgi>"
     )
-    config = site(body, f"WSGI_HANDLER=a {settings}")
+    config = site(body, f"WSGI_HANDLER=a.b {settings}")
     assert codes(check(config)) == [(code, "warning") for code in found]
+
+
+UNUSED = [("unused", "warning")]
+PLATFORM = f"<httpPlatform {GOOD}/>"
+
+
+@pytest.mark.parametrize(
+    ("body", "settings", "found", "named"),
+    [
+        pytest.param(
+            CGI.format(WFASTCGI) + PLATFORM, "WSGI_HANDLER=a.b WSGI_LOG=c", UNUSED,
+            "'Python'", id="section-without-its-handler",
+        ),
+        pytest.param(
+            CGI.format(WFASTCGI).replace("</handlers>", PYTHON[len("<handlers>") :]).replace(
+                '"Python"', '"One"', 1
+            )
+            + PLATFORM,
+            "WSGI_HANDLER=a.b WSGI_LOG=c", [], "", id="both",
+        ),
+        pytest.param(PYTHON + PLATFORM, "WSGI_HANDLER=a.b B=s3cret", UNUSED, "WSGI_HANDLER, B",
+                     id="app-settings"),
+        pytest.param(PYTHON + PLATFORM, "", [], "", id="no-app-settings"),
+    ],
+)  # fmt: skip
+def test_parts_that_nothing_uses(
+    body: str, settings: str, found: list[tuple[str, str]], named: str
+) -> None:
+    """A section whose module no handler has, and appSettings, which wfastcgi.py alone reads."""
+    told = check(site(body, settings))
+    assert codes(told) == found
+    assert all(named in each.message and "s3cret" not in str(each) for each in told)
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "server", "instead"),
+    [
+        pytest.param(
+            "python.exe", "-m gunicorn app.main:app --bind 0.0.0.0:%HTTP_PLATFORM_PORT% -w 4",
+            "gunicorn", "-m appsvc_runtime.runserver app.main:app --port", id="module",
+        ),
+        pytest.param(
+            "python", "-m Gunicorn -b localhost:8000", "gunicorn",
+            "-m appsvc_runtime.runserver --port", id="no-app",
+        ),
+        pytest.param(
+            r"D:\home\site\wwwroot\env\Scripts\gunicorn.exe", "app:create_app()", "gunicorn",
+            "runserver app:create_app() --port", id="program",
+        ),
+        pytest.param("uwsgi", "--http :80", "uWSGI", "appsvc_runtime.runserver --port", id="uwsgi"),
+        pytest.param("python.exe", "-m uvicorn app:app --port 80", "", "", id="uvicorn"),
+        pytest.param(
+            "python.exe", r"D:\gunicorn\run.py --port %HTTP_PLATFORM_PORT%", "", "", id="folder"
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("module", ["httpPlatformHandler", "FastCgiModule"])
+def test_servers_that_windows_has_not(
+    module: str, program: str, arguments: str, server: str, instead: str
+) -> None:
+    """The error names the server and the arguments that do the same."""
+    if module == "FastCgiModule":
+        config = site(CGI.format(f"{program}|{arguments} wfastcgi.py"), "WSGI_HANDLER=a.b")
+    else:
+        config = platform(f'processPath="{program}" arguments="{arguments}"')
+    found = [each for each in check(config) if each.code == "not-windows"]
+    assert len(found) == bool(server)
+    for each in found:
+        assert each.level == "error"
+        assert each.message.startswith(f"{server} does not run on Windows")
+        assert instead in each.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ"),
+    [
+        pytest.param("WSGI_HANDLER=app:app WSGI_LOG=b", {"WSGI_HANDLER": "a.b"}, id="web.config"),
+        pytest.param("WSGI_LOG=b", {"wsgi_handler": "app:app"}, id="app-setting"),
+    ],
+)
+def test_a_wsgi_handler_with_a_colon(settings: str, environ: dict[str, str]) -> None:
+    """web.config goes before the site's own setting, as in wfastcgi."""
+    (found,) = check(site(CGI.format(WFASTCGI), settings), environ_names=environ)
+    assert (found.code, found.level, found.where) == ("wsgi-handler", "error", "web.config:2")
+    assert found.hint == "Write WSGI_HANDLER=app.app."
+
+
+def test_handler_settings_that_the_module_has_not() -> None:
+    """Version 2 reads four names; another one is copied from somewhere, and has no effect."""
+    text = (
+        f"<configuration><system.webServer>{PYTHON}<httpPlatform {GOOD}><handlerSettings>"
+        '<handlerSetting name="responseBufferLimit" value="0"/>'
+        '<handlerSetting name="debugLevel" value="file"/>'
+        "</handlerSettings></httpPlatform></system.webServer></configuration>"
+    )
+    document = parse(text.encode(), "web.config", httpplatform_version=2)
+    assert not document.findings
+    (found,) = check(merge([Level("", document)], "", httpplatform_version=2))
+    assert (found.code, found.level) == ("unused", "warning")
+    assert "'responseBufferLimit'" in found.message
 
 
 def test_modules_with_blanks() -> None:
@@ -349,7 +439,7 @@ def test_fastcgi_application_has_variables() -> None:
     program, script = WFASTCGI.upper().split("|")
     body = (
         f'{CGI.format(WFASTCGI)}<fastCgi><application fullPath="{program}" arguments="{script}">'
-        '<environmentVariables><environmentVariable name="WSGI_HANDLER" value="a"/>'
+        '<environmentVariables><environmentVariable name="WSGI_HANDLER" value="a.b"/>'
         '<environmentVariable name="WSGI_LOG" value="a"/></environmentVariables></application>'
         "</fastCgi>"
     )

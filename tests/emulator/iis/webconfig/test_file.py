@@ -94,7 +94,7 @@ def test_article_fastcgi() -> None:
 def test_visual_studio_template() -> None:
     """The rules of its Django template, one of which has neither match nor action."""
     document = parse((DATA / "vs.django.config").read_bytes(), "web.config")
-    assert codes(document) == [("not-emulated", "warning")] * 2
+    assert codes(document) == [("not-emulated", "warning")]
     rules = merge([Level("", document)], "").rules
     assert [each.name for each in rules] == ["Static Files", "Configure Python"]
     assert rules[0].conditions[0].input == "true"
@@ -185,11 +185,13 @@ def test_every_section() -> None:
 
 
 def test_defaults_are_those_of_the_model() -> None:
-    """Unset values are IIS's defaults; version 2 of the module has two other defaults."""
+    """Unset values are IIS's defaults; version 2 of the module has three other defaults."""
     document = server("<httpPlatform processPath='p'/>")
     one, two = (config(document, version=version).http_platform for version in (1, 2))
     assert one == HttpPlatform("p")
-    assert two == HttpPlatform("p", startup_time_limit=120, startup_retry_count=0)
+    assert two == HttpPlatform(
+        "p", startup_time_limit=120, startup_retry_count=0, forward_windows_auth_token=True
+    )
     cgi = merge([Level("", server(f"<fastCgi>{CGI.format('')}</fastCgi>"))], "").fast_cgi
     assert cgi == (FastCgiApplication("p"),)
     rule = config(server(RULE.format("<match url='a'/>"))).rules
@@ -251,14 +253,84 @@ def test_times_are_read(text: str, seconds: int) -> None:
 
 
 def test_ranges_of_version_2() -> None:
-    """requestTimeout is in whole seconds, up to 15 days; only version 2 has recycleOnFileChange."""
-    seconds = PLATFORM.format('requestTimeout="00:01:30" recycleOnFileChange="true"')
-    assert codes(server(seconds)) == [("range", "error"), ("unknown", "error")]
+    """requestTimeout is in whole seconds, up to 15 days."""
+    seconds = PLATFORM.format('requestTimeout="00:01:30"')
+    assert codes(server(seconds)) == [("range", "error")]
     found = config(server(seconds, version=2), version=2).http_platform
     assert found is not None
-    assert (found.request_timeout, found.recycle_on_file_change) == (90, True)
+    assert found.request_timeout == 90
     long = PLATFORM.format('requestTimeout="16.00:00:00"')
     assert (codes(server(long)), codes(server(long, version=2))) == ([], [("range", "error")])
+
+
+LISTS = (
+    '<httpPlatform processPath="p">\n<environmentVariables>{}</environmentVariables>\n'
+    "<recycleOnFileChange>{}</recycleOnFileChange>{}</httpPlatform>"
+)
+VARIABLE = '<environmentVariable name="{}" value="{}"/>'
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_lists_of_the_modules_own_schema(version: int) -> None:
+    """A variable may be given twice, and the last one counts; files are elements, in any number."""
+    document = server(
+        LISTS.format(
+            VARIABLE.format("A", "1") + VARIABLE.format("B", "2") + VARIABLE.format("a", "3"),
+            '<file path="app.py"/><clear/><file path="x.py"/><file path="x.py"/>',
+            "",
+        ),
+        version=version,
+    )
+    (twice,) = document.findings
+    assert (twice.code, twice.level, twice.where) == ("duplicate", "warning", "web.config:2")
+    assert twice.hint == "The last one counts."
+    platform = merge([Level("", document)], "", httpplatform_version=version).http_platform
+    assert platform is not None
+    assert platform.environment_variables == (("a", "3"), ("B", "2"))
+    assert platform.recycle_on_file_change == ("x.py", "x.py")
+
+
+@pytest.mark.parametrize(
+    ("lists", "version", "code"),
+    [
+        pytest.param(('<remove name="A"/>', "", ""), 2, "unknown", id="no-remove"),
+        pytest.param(('<environmentVariable name="A"/>', "", ""), 2, "missing", id="value"),
+        pytest.param(("", '<add path="x"/>', ""), 1, "unknown", id="add"),
+        pytest.param(("", "<file/>", ""), 2, "missing", id="path"),
+        pytest.param(("", "", "<handlerSettings/>"), 1, "unknown", id="settings-in-version-1"),
+        pytest.param(("", "", "<handlerSettings><add/></handlerSettings>"), 2, "unknown", id="x"),
+    ],
+)
+def test_what_the_modules_own_schema_has_not(
+    lists: tuple[str, str, str], version: int, code: str
+) -> None:
+    """IIS responds with 500.19."""
+    assert codes(server(LISTS.format(*lists), version=version)) == [(code, "error")]
+
+
+def test_variables_of_fastcgi_are_unique() -> None:
+    """There IIS's own schema has a unique key."""
+    pair = VARIABLE.format("A", "1") * 2
+    body = f'<application fullPath="p"><environmentVariables>{pair}</environmentVariables>'
+    document = server(f"<fastCgi>{body}</application></fastCgi>")
+    assert sorted(codes(document)) == [("app-host-only", "warning"), ("duplicate", "error")]
+
+
+@pytest.mark.parametrize(("value", "written"), [("FALSE", False), ("0", True), ("true", True)])
+def test_a_handler_setting_that_drops_the_output(value: str, written: bool) -> None:
+    """Version 2 then writes no stdoutLogFile: only the word false counts."""
+    setting = f'<handlerSetting name="enableOutOfProcessConsoleRedirection" value="{value}"/>'
+    body = LISTS.format("", "", f"<handlerSettings>{setting}</handlerSettings>")
+    body = body.replace("<httpPlatform", '<httpPlatform stdoutLogEnabled="true"')
+    found = config(server(body, version=2), version=2).http_platform
+    assert found is not None
+    assert found.stdout_log_enabled is written
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", 4_194_304), ('responseBufferLimit="0"', 0)])
+def test_how_much_of_a_response_is_held_back(text: str, limit: int) -> None:
+    """The handler sets it, in bytes."""
+    assert config(server(HANDLER.format(text))).handlers[0].response_buffer_limit == limit
 
 
 def test_fastcgi_belongs_to_applicationhost() -> None:
@@ -298,7 +370,8 @@ def test_findings_are_in_the_order_of_the_lines() -> None:
         '\n<fastCgi>\n<application fullPath="p" protocol="Tcp"/></fastCgi>\n<x/>'
         '\n<httpPlatform b=""/>'
     )
-    assert [each.where for each in document.findings] == [f"web.config:{n}" for n in (2, 3, 4, 5)]
+    assert [each.where for each in document.findings] == [f"web.config:{n}" for n in (2, 3, 5)]
+    assert "(line 4)" in document.findings[1].message
 
 
 @pytest.mark.parametrize(

@@ -310,13 +310,50 @@ def test_same_section_twice() -> None:
     ]
 
 
-def test_an_attribute_of_the_other_version() -> None:
-    """The finding of version 1 names the version that has the attribute."""
-    text = (
-        b'<configuration><system.webServer><httpPlatform processPath="p" '
-        b'recycleOnFileChange="true"/></system.webServer></configuration>'
-    )
-    (found,) = parse(text, "web.config").findings
+@pytest.mark.parametrize(
+    ("text", "version", "hint"),
+    [
+        pytest.param('recycleOnFileChange="true"', 1, "<file path=", id="element-1"),
+        pytest.param('recycleOnFileChange="true"', 2, "<file path=", id="element-2"),
+        pytest.param('startupRetryCount="3"', 2, "Only version 1", id="retries"),
+    ],
+)
+def test_an_attribute_that_the_module_has_not(text: str, version: int, hint: str) -> None:
+    """The finding names the element, or the version that has the attribute."""
+    (found,) = server(PLATFORM.format(text), version=version).findings
+    assert (found.code, found.level) == ("unknown", "error")
+    assert hint in found.hint
+    assert server(PLATFORM.format('startupRetryCount="3"')).findings == ()
+
+
+def test_an_element_of_the_other_version() -> None:
+    """The finding names the version that has the element."""
+    body = '<httpPlatform processPath="p"><handlerSettings/></httpPlatform>'
+    (found,) = server(body).findings
     assert (found.code, found.level) == ("unknown", "error")
     assert "--httpplatform-version 2" in found.hint
-    assert parse(text, "web.config", httpplatform_version=2).findings == ()
+    assert server(body, version=2).findings == ()
+
+
+def test_what_is_not_emulated_is_said_together() -> None:
+    """A long file has two such findings: what .NET reads, and the rest, with its lines."""
+    document = read(
+        "<configSections/><system.web/>\n<elmah/><system.web/>\n<system.webServer>"
+        '<modules/><httpErrors/><webSocket enabled="false"/></system.webServer>\n'
+        '<location path="a" overrideMode="Deny"><system.webServer><httpErrors/></system.webServer>'
+        "</location><connectionStrings/>"
+    )
+    assert [(each.code, each.where, each.message) for each in document.findings] == [
+        (
+            "not-emulated", "web.config:1",
+            "configSections, system.web, elmah (line 2) and system.webServer/modules (line 3) are "
+            "not emulated.",
+        ),
+        (
+            "not-emulated", "web.config:3",
+            "system.webServer/httpErrors, system.webServer/webSocket and the attribute "
+            "overrideMode of <location> (line 4) are not emulated.",
+        ),
+        ("not-emulated", "web.config:4", "connectionStrings is not emulated."),
+    ]  # fmt: skip
+    assert document.findings[0].hint.startswith("They are read by .NET only")
