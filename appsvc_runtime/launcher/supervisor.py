@@ -253,7 +253,7 @@ class Launcher:
         """Stop a run in order: ask, wait for the grace time, kill all that is left."""
         if run.returncode is None:
             self._log.say(
-                f"{self._plan.name} is asked to stop; it has {self._plan.grace:g} s.", run.number
+                f"{self._plan.name} is asked to stop; it has {self._plan.grace:.10g} s.", run.number
             )
             stop_file.create()
             run.ask_to_stop()
@@ -267,7 +267,7 @@ class Launcher:
                 self._sleep(min(left, _LOOK_SECONDS))
         by_itself = run.returncode is not None
         self._finish(run)
-        grace = f"it did not stop within {self._plan.grace:g} s and was killed"
+        grace = f"it did not stop within {self._plan.grace:.10g} s and was killed"
         self._tell_end(run, "" if by_itself else "stopped at once" if self._signals > 1 else grace)
 
     def _finish(self, run: Run) -> None:
