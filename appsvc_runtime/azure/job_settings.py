@@ -49,7 +49,7 @@ def read_job_settings(data: bytes, where: str) -> tuple[JobSettings, tuple[Findi
     """Parse `data`; findings name `where`, the file as it is to be shown.
 
     Codes: `malformed` if it is not a JSON object, `wrong-type` for one value, `wrong-name` for a
-    name in another case; all are warnings.
+    name in another spelling; all are warnings.
     """
     try:
         read = read_json(_decode(data))
@@ -84,12 +84,10 @@ def _take(
     """Put one value into `found`, or add a finding that says why it is not used."""
     value = values.get(name)
     if value is None:  # also for null
-        other = next((one for one in values if one != name and one.lower() == name), None)
+        other = next((one for one in values if _letters(one) == _letters(name)), None)
         if other is not None and name not in values:
             message = f"{other[:40]!r} is not {name}: the default is used."
-            findings.append(
-                Finding("wrong-name", "warning", where, message, "Write it in lower case.")
-            )
+            findings.append(Finding("wrong-name", "warning", where, message, f"Write {name}."))
         return
     parsed = parse(value)
     if parsed is not None:
@@ -97,6 +95,11 @@ def _take(
         return
     message = f"{name} is not {wanted}: the default is used."
     findings.append(Finding("wrong-type", "warning", where, message, f"Make it {wanted}."))
+
+
+def _letters(name: str) -> str:
+    """Return a name without what tells stopping_wait_time from StoppingWaitTime."""
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _decode(data: bytes) -> str:

@@ -53,6 +53,8 @@ def test_what_is_said(text: str, expected: JobSettings) -> None:
         (b"\xff\xfe{}", "malformed", "It is not JSON in line 1"),
         (b'{"is_singleton": true\n"schedule": "x"}', "malformed", "It is not JSON in line 2"),
         (b'{"Is_Singleton": true}', "wrong-name", "'Is_Singleton' is not is_singleton"),
+        (b'{"stoppingWaitTime": 60}', "wrong-name", "is not stopping_wait_time"),
+        (b'{"is-in-place": true}', "wrong-name", "'is-in-place' is not is_in_place"),
         (b'{"is_singleton": "true"}', "wrong-type", "is_singleton is not true or false"),
         (b'{"is_singleton": 1}', "wrong-type", "is_singleton is not true or false"),
         (b'{"stopping_wait_time": "60"}', "wrong-type", "is not a whole number"),

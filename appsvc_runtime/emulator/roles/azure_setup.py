@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from .powershell import split_words
 from .windows_variables import expand
 
-__all__ = ["FILE", "AzureSetup", "read_azure_setup"]
+__all__ = ["FILE", "SCRIPT", "AzureSetup", "read_azure_setup"]
 
 FILE = "AzureSetup.cfg"
-_COMMAND, _FOLDER, _SCRIPT = "worker_command", "worker_directory", "worker.py"
+SCRIPT = "worker.py"
+_COMMAND, _FOLDER = "worker_command", "worker_directory"
 _PATH, _PATH_VARIABLE = "python_path", "python_path_variable"
 
 
@@ -29,8 +30,8 @@ class AzureSetup:
     lists of Windows paths.
     """
 
-    words: tuple[str, ...] = field(default=(_SCRIPT,), repr=False)
-    shown: tuple[str, ...] = (_SCRIPT,)
+    words: tuple[str, ...] = field(default=(SCRIPT,), repr=False)
+    shown: tuple[str, ...] = (SCRIPT,)
     folder: str = "."
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -42,7 +43,7 @@ def read_azure_setup(text: str, variables: Mapping[str, str]) -> AzureSetup:
         found = re.findall(rf"{name}=(.+)", text)
         return found[-1].strip() if found else default
 
-    command = value(_COMMAND, _SCRIPT)
+    command = value(_COMMAND, SCRIPT)
     return AzureSetup(
         tuple(split_words(expand(command, variables), variables)),
         tuple(split_words(command, None)),

@@ -24,6 +24,7 @@ from .definition import DEFINITION
 from .entry_point import read_entry_point
 from .instance import Instance, plan_instance
 from .model import Role, RoleConfiguration
+from .worker_command import template_command
 
 __all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 
@@ -31,7 +32,6 @@ __all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 CONFIGURATIONS = ("ServiceConfiguration.Local.cscfg", "ServiceConfiguration.cscfg",
                   "ServiceConfiguration.Cloud.cscfg")  # fmt: skip
 _SCRIPT = "worker.py"
-_LAUNCHER = "LaunchWorker.ps1"
 _END = "31 March 2027"
 
 
@@ -163,28 +163,20 @@ def _read_configurations(
 
 def _bare_role(site: Path) -> Role:
     """Return the role of a folder without a definition, as in the templates."""
-    if not (site / _SCRIPT).is_file():
+    command = template_command(site)
+    if command.endswith(_SCRIPT) and not (site / _SCRIPT).is_file():
         raise ConfigError(
             f"There is no {DEFINITION} in {site}, and no {_SCRIPT}, which would make it a role.",
             hint="Name the project's folder, or the role's.",
         )
-    return Role(
-        name=site.name,
-        command_line=rf"bin\ps.cmd {_LAUNCHER} {_SCRIPT}",
-        ready_on_start=True,
-        variables=(),
-        settings=(),
-        storage=(),
-        endpoints=(),
-        startup=(),
-        line=0,
-    )
+    return Role(name=site.name, command_line=command, ready_on_start=True)
 
 
 def _role_root(site: Path, role: Role) -> Path:
     """Return the folder that becomes approot: one with the role's name, or the project's."""
-    for folder in (site / role.name, site.parent / role.name):
-        if folder.is_dir():
+    for above in (site, site.parent):
+        folder = folders.find(above, role.name)
+        if folder is not None and folder.is_dir():
             return folder
     return site
 

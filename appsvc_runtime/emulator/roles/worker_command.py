@@ -19,7 +19,7 @@ from .launch_script import LaunchScript, read_launch_script
 from .model import Role
 from .windows_variables import expand
 
-__all__ = ["WorkerCommand", "find_worker_command"]
+__all__ = ["WorkerCommand", "find_worker_command", "template_command"]
 
 _BIN = "bin"
 _SCRIPT = "LaunchWorker.ps1"
@@ -53,6 +53,18 @@ def find_worker_command(role: Role, root: Path, variables: Mapping[str, str]) ->
     return found.run() if entry.script else found.command(entry.words)
 
 
+def template_command(root: Path) -> str:
+    """Return the entry point that belongs to a role's files, as the templates have it."""
+    plain = rf"{_BIN}\ps.cmd {_SCRIPT}"
+    bin_folder = folders.find(root, _BIN)
+    script = _read(bin_folder, _SCRIPT)
+    if script is None:
+        has_setup = _read(bin_folder, azure_setup.FILE) is not None
+    else:
+        has_setup = read_launch_script(script, {}).runs in ("setup", "command")
+    return plain if has_setup else f"{plain} {azure_setup.SCRIPT}"
+
+
 class _Search:
     """Looks for the command behind an entry point, and collects findings."""
 
@@ -71,7 +83,7 @@ class _Search:
 
     def run(self) -> WorkerCommand:
         """Return what LaunchWorker.ps1 runs."""
-        text = self._text(_SCRIPT)
+        text = _read(self._bin, _SCRIPT)
         script = LaunchScript("unknown")
         if text is not None:
             script = read_launch_script(text, self._variables)
@@ -133,7 +145,7 @@ class _Search:
 
     def _setup(self, *, is_needed: bool) -> WorkerCommand:
         """Return the command of AzureSetup.cfg, else worker.py."""
-        text = self._text(azure_setup.FILE)
+        text = _read(self._bin, azure_setup.FILE)
         if text is None:
             if is_needed:
                 self._warn(
@@ -176,15 +188,17 @@ class _Search:
 
     def _log(self) -> str:
         """Return the name of the log files: ps.cmd of the templates writes `%~n1.txt`."""
-        text = self._text("ps.cmd") or ""
+        text = _read(self._bin, "ps.cmd") or ""
         return Path(_SCRIPT).stem if "%~n1" in text.lower() else _SCRIPT
-
-    def _text(self, name: str) -> str | None:
-        file = folders.find(self._bin, name) if self._bin else None
-        return folders.read_text(file) if file is not None and file.is_file() else None
 
     def _warn(self, code: str, where: str, message: str, hint: str = "") -> None:
         self._findings.append(Finding(code, "warning", where, message, hint))
+
+
+def _read(folder: Path | None, name: str) -> str | None:
+    """Return the text of a file in a folder, by its name in any letter case; None without it."""
+    file = folders.find(folder, name) if folder else None
+    return folders.read_text(file) if file is not None and file.is_file() else None
 
 
 def _nothing(role: Role, why: str) -> ConfigError:

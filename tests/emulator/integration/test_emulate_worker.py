@@ -201,6 +201,19 @@ def test_role_folder_without_a_definition(tmp_path: Path) -> None:
         assert emulator.stop() == 0
 
 
+def test_role_folder_with_a_set_up(tmp_path: Path) -> None:
+    """The command of AzureSetup.cfg takes the place of worker.py, and nothing is dropped."""
+    site = make_site(
+        tmp_path / "Worker1",
+        {"main.py": SHOW, "bin/AzureSetup.cfg": "worker_command=main.py two"},
+    )
+    with emulating(site, "--as", "worker") as emulator:
+        log = emulator.wait_for("a word of warning")
+        assert "argv ['two'] in Worker1" in log
+        assert log.count("Warning: ") == 1  # the end of Cloud Services
+        assert emulator.stop() == 0
+
+
 def test_entry_point_that_ends_is_recycled(tmp_path: Path) -> None:
     """LaunchWorker.ps1 does not restart it; the fabric does, and the emulator reports that."""
     site = make_site(tmp_path / "W", {"worker.py": "raise SystemExit(3)"})

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from appsvc_runtime.emulator.roles.model import Role
-from appsvc_runtime.emulator.roles.worker_command import WorkerCommand, find_worker_command
+from appsvc_runtime.emulator.roles.worker_command import (
+    WorkerCommand,
+    find_worker_command,
+    template_command,
+)
 from appsvc_runtime.errors import ConfigError
 from tests.emulator.roles.test_launch_script import ARTICLE, PASSES, PASSES_IN_ROOT, SETUP
 from tests.support.emulator import make_site
@@ -114,9 +118,7 @@ def test_arguments_that_are_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", [PASSES, PASSES_IN_ROOT, "cd ..\n& $python $args"])
 def test_nothing_to_run(tmp_path: Path, script: str) -> None:
     """A script that passes its arguments on needs some."""
-    with pytest.raises(
-        ConfigError, match=r"nothing to run: Role.bin.LaunchWorker\.ps1"
-    ):
+    with pytest.raises(ConfigError, match=r"nothing to run: Role.bin.LaunchWorker\.ps1"):
         find(tmp_path, {"bin/LaunchWorker.ps1": script})
 
 
@@ -170,6 +172,27 @@ def test_folder_of_the_setup_that_is_missing(tmp_path: Path) -> None:
 def test_names_of_logs(tmp_path: Path, files: dict[str, str], name: str) -> None:
     """As the role's ps.cmd names them."""
     assert find(tmp_path, files).log == name
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, f"{PLAIN} worker.py"),
+        ({"bin/LaunchWorker.ps1": PASSES}, f"{PLAIN} worker.py"),
+        ({"bin/LaunchWorker.ps1": "node x.js"}, f"{PLAIN} worker.py"),
+        ({"bin/LaunchWorker.ps1": ARTICLE}, PLAIN),
+        ({"bin/LaunchWorker.ps1": SETUP}, PLAIN),
+        ({"Bin/azuresetup.cfg": "worker_command=main.py"}, PLAIN),
+        (
+            {"bin/LaunchWorker.ps1": PASSES, "bin/AzureSetup.cfg": "worker_command=main.py"},
+            f"{PLAIN} worker.py",
+        ),
+    ],
+    ids=["none", "2017", "unknown", "article", "tools-2", "setup", "2017-with-setup"],
+)
+def test_entry_point_of_a_folder(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    """A folder without a definition has the entry point that came with its script."""
+    assert template_command(make_site(tmp_path, {"worker.py": "", **files})) == expected
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
