@@ -3,24 +3,33 @@
 Never an error: for a value that it cannot read, Kudu silently uses the default. This module does
 the same, and reports it. Names must match exactly and nothing is converted: `"true"` is not a
 boolean, `"60"` not a number. Pure and light, as the launcher loads it.
-Source: Kudu.Contracts/Jobs/JobSettings.cs.
+Sources: Kudu.Contracts/Jobs/JobSettings.cs; Kudu.Core/Jobs, JobsManagerBase.cs (GetJobSettings) and
+ContinuousJobRunner.cs (StopJob).
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
+from .newtonsoft import MalformedError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["JobSettings", "read_job_settings"]
 
-# No job needs longer to stop: a larger number is a mistake.
-_LONGEST = 24 * 3600
+# Kudu waits in Thread.Join, which takes so many milliseconds of 32 bits.
+_LONGEST = (2**31 - 1) // 1000
+# Byte-order marks, as .NET's StreamReader knows them; the longer ones first.
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\0\0", "utf-32-le"),
+    (b"\0\0\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,23 +49,22 @@ def read_job_settings(data: bytes, where: str) -> tuple[JobSettings, tuple[Findi
     """Parse `data`; findings name `where`, the file as it is to be shown.
 
     Codes: `malformed` if it is not a JSON object, `wrong-type` for one value, `wrong-name` for a
-    name in another case; all are warnings.
+    name in another spelling; all are warnings.
     """
     try:
-        read = json.loads(data.decode("utf-8-sig"))
-    except RecursionError:
-        return JobSettings(), (_malformed(where, "It is nested too deeply"),)
-    except ValueError as error:
-        line = getattr(error, "lineno", None)
-        reason = "It is not JSON" if line is None else f"It is not JSON in line {line}"
+        read = read_json(_decode(data))
+    except MalformedError as error:
+        reason = f"It is not JSON in line {error.line}"
         return JobSettings(), (_malformed(where, reason),)
+    if read is None:  # empty, or null
+        return JobSettings(), ()
     if not isinstance(read, dict):
         return JobSettings(), (_malformed(where, "It is not a JSON object"),)
     found: dict[str, Any] = {}
     findings: list[Finding] = []
     for name, parse, wanted in (
         ("is_singleton", _boolean, "true or false"),
-        ("stopping_wait_time", _seconds, "a whole number of seconds"),
+        ("stopping_wait_time", _seconds, f"a whole number of seconds from 0 to {_LONGEST}"),
         ("is_in_place", _boolean, "true or false"),
         ("schedule", _text, "a text"),
     ):
@@ -76,12 +84,10 @@ def _take(
     """Put one value into `found`, or add a finding that says why it is not used."""
     value = values.get(name)
     if value is None:  # also for null
-        other = next((one for one in values if one != name and one.lower() == name), None)
+        other = next((one for one in values if _letters(one) == _letters(name)), None)
         if other is not None and name not in values:
             message = f"{other[:40]!r} is not {name}: the default is used."
-            findings.append(
-                Finding("wrong-name", "warning", where, message, "Write it in lower case.")
-            )
+            findings.append(Finding("wrong-name", "warning", where, message, f"Write {name}."))
         return
     parsed = parse(value)
     if parsed is not None:
@@ -89,6 +95,18 @@ def _take(
         return
     message = f"{name} is not {wanted}: the default is used."
     findings.append(Finding("wrong-type", "warning", where, message, f"Make it {wanted}."))
+
+
+def _letters(name: str) -> str:
+    """Return a name without what tells stopping_wait_time from StoppingWaitTime."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _decode(data: bytes) -> str:
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace")
+    return data.decode("utf-8", "replace")
 
 
 def _boolean(value: object) -> bool | None:

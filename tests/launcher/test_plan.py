@@ -47,10 +47,12 @@ def test_defaults() -> None:
         ('{"stopping_wait_time": 30}', 29.0),
         ('{"stopping_wait_time": 1}', 0.5),
         ('{"stopping_wait_time": 0}', 0.0),
+        ('{"stopping_wait_time": 172800}', 172799.0),
+        ("{stopping_wait_time: 30, /* seconds */}", 29.0),
         ('{"stopping_wait_time": "soon"}', 4.0),
         ("[]", 4.0),
     ],
-    ids=["none", "30", "1", "0", "wrong-type", "no-object"],
+    ids=["none", "30", "1", "0", "two-days", "comment", "wrong-type", "no-object"],
 )
 def test_grace(folder: Path, settings: str | None, grace: float) -> None:
     """In a WebJob it follows settings.job; an explicit value wins, unchanged."""

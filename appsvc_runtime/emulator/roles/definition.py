@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ...findings import Finding
 from ..xml.place import Place
 from ..xml.tree import Element, read_tree
-from .entry_point import python_arguments
+from .entry_point import read_entry_point
 from .model import Endpoint, LocalStorage, Role, RoleConfiguration, StartupTask, Variable
 
 __all__ = ["DEFINITION", "read_configuration", "read_definition"]
@@ -165,7 +165,7 @@ class _Reader:
                 "In Runtime/EntryPoint, write "
                 r'<ProgramEntryPoint commandLine="bin\ps.cmd LaunchWorker.ps1 worker.py"/>.',
             )  # fmt: skip
-        elif python_arguments(command) is None:
+        elif read_entry_point(command) is None:
             # The command line is not shown: arguments may be keys and passwords.
             self.warn(
                 "not-python", programs[0], f"The entry point of {name!r} does not run Python.",

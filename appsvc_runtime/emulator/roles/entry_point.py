@@ -7,45 +7,69 @@ LaunchWorker.ps1.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-__all__ = ["python_arguments"]
+__all__ = ["EntryPoint", "is_python", "python_arguments", "read_entry_point"]
 
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _PYTHON = re.compile(r"python(w|[0-9.]+)?(\.exe)?")
 _PY_SWITCH = re.compile(r"-[23V].*")
-_SHELLS = frozenset(
-    {"ps.cmd", "powershell", "powershell.exe", "pwsh", "pwsh.exe", "cmd", "cmd.exe"}
-)
+_PS = "ps.cmd"
+_SHELLS = frozenset({_PS, "powershell", "powershell.exe", "pwsh", "pwsh.exe", "cmd", "cmd.exe"})
 _LAUNCHER = "launchworker.ps1"
 
 
-def python_arguments(command_line: str) -> list[str] | None:
-    r"""Return what an entry point runs with Python: `worker.py ARG`, `-m module ARG`.
+@dataclass(frozen=True)
+class EntryPoint:
+    """The words of an entry point: Python's arguments or, with `script`, LaunchWorker.ps1's.
+
+    `from_bin`: ps.cmd has made `bin` the current folder.
+    """
+
+    words: tuple[str, ...]
+    script: bool = False
+    from_bin: bool = False
+
+
+def read_entry_point(command_line: str) -> EntryPoint | None:
+    r"""Return what an entry point runs with Python, or None if it runs another program.
 
     `command_line` is `bin\ps.cmd LaunchWorker.ps1 …`, PowerShell with that script, or a Python
-    itself. Return None if it runs another program; [] if Python gets no arguments.
+    itself.
     """
-    words = [word.replace('"', "") for word in _WORD.findall(command_line)]
+    return _read([word.replace('"', "") for word in _WORD.findall(command_line)])
+
+
+def is_python(program: str) -> bool:
+    """Return whether a program's path names a Python or the launcher `py`."""
+    name = _base(program)
+    return name in ("py", "py.exe") or _PYTHON.fullmatch(name) is not None
+
+
+def _read(words: list[str], *, from_bin: bool = False) -> EntryPoint | None:
     if not words:
         return None
     program, rest = _base(words[0]), words[1:]
-    if program in ("py", "py.exe"):
+    if is_python(program):
+        return EntryPoint(tuple(python_arguments(words)))
+    if program not in _SHELLS:
+        return None
+    from_bin = from_bin or program == _PS
+    for at, word in enumerate(rest):
+        if _base(word) == _LAUNCHER:
+            return EntryPoint(tuple(rest[at + 1 :]), script=True, from_bin=from_bin)
+        if _base(word) == _PS:
+            return _read(rest[at:])
+    return None
+
+
+def python_arguments(words: list[str]) -> list[str]:
+    """Return the arguments of a Python's command line, without those for the launcher `py`."""
+    rest = words[1:]
+    if _base(words[0]) in ("py", "py.exe"):
         while rest and _PY_SWITCH.fullmatch(rest[0]):
             rest = rest[1:]
-        return rest
-    if _PYTHON.fullmatch(program):
-        return rest
-    return _behind_launcher(rest) if program in _SHELLS else None
-
-
-def _behind_launcher(words: list[str]) -> list[str] | None:
-    """Return the words after the templates' script in a shell's arguments, or None without it."""
-    for at, word in enumerate(words):
-        if _base(word) == _LAUNCHER:
-            return words[at + 1 :]
-        if _base(word) == "ps.cmd":
-            return python_arguments(" ".join(f'"{part}"' for part in words[at:]))
-    return None
+    return rest
 
 
 def _base(path: str) -> str:

@@ -15,7 +15,9 @@ from ...system.plain_file import read_plain
 from ..processes import workspace
 from .model import Role
 
-__all__ = ["empty", "find", "make_folders", "read"]
+__all__ = ["empty", "find", "make_folders", "read", "read_text"]
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
@@ -76,3 +78,12 @@ def read(file: Path) -> bytes:
         raise ConfigError(
             f"{file} cannot be read: {error.strerror}.", hint="Let this user read it."
         ) from None
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a script, by its byte-order mark; raise ConfigError as `read` does."""
+    data = read(file)
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace")
+    return data.decode("utf-8", "replace")

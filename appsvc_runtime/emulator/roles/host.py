@@ -25,7 +25,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _GOOD_RUN = 60.0
 # Seconds for a role's processes to end by themselves.
 _GRACE = 5.0
-_LOG = "LaunchWorker.ps1"
+_SCRIPT = "LaunchWorker.ps1"
 
 
 class RoleHost:
@@ -67,11 +67,11 @@ class RoleHost:
             child = await Child.start(
                 instance.argv,
                 environ=instance.environ,
-                cwd=instance.root,
+                cwd=instance.folder,
                 say=self._say,
                 label=instance.label,
-                log_file=str(instance.log_folder / f"{_LOG}.txt"),
-                error_file=str(instance.log_folder / f"{_LOG}.err.txt"),
+                log_file=str(instance.log_folder / f"{instance.log_name}.txt"),
+                error_file=str(instance.log_folder / f"{instance.log_name}.err.txt"),
             )
             self._children[instance.label] = child
             self._tell_ready()
@@ -83,7 +83,7 @@ class RoleHost:
             how = describe_end(code)
             self._say(
                 instance.label,
-                f"The entry point has ended after {lasted:.1f} s ({how}, which {_LOG} does not "
+                f"The entry point has ended after {lasted:.1f} s ({how}, which {_SCRIPT} does not "
                 f"pass on); the fabric recycles the instance, here in {pause:g} s.",
             )
             for folder in instance.cleaned:

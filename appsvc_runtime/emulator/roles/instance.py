@@ -7,25 +7,22 @@ XML or of other roles.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import ConfigError
 from ...findings import Finding
 from ..processes import requirement
 from ..processes.environment import plain_environ
 from ..processes.project_python import ProjectPython
 from . import folders
 from .definition import DEFINITION
-from .entry_point import python_arguments
 from .model import Role
+from .worker_command import find_worker_command
 from .xpath import InstanceFacts, resolve_xpath
 
 __all__ = ["Instance", "plan_instance"]
 
-_VARIABLE = re.compile(r"%([^%=]+)%")
 # Fault and update domains of the fabric: the least numbers.
 _FAULT_DOMAINS, _UPDATE_DOMAINS = 2, 5
 
@@ -34,17 +31,18 @@ _FAULT_DOMAINS, _UPDATE_DOMAINS = 2, 5
 class Instance:
     """One instance of a role: a command line, its variables, its folders.
 
-    `shown` is the command line of the definition, in which variables are not replaced: they may be
-    secrets. `root` is the role root, in which the command runs, `log_folder` is where ps.cmd
-    writes, `cleaned` are the folders that are emptied when the instance is recycled.
+    `shown` is the command line as it is written, in which variables are not replaced: they may be
+    secrets. It runs in `folder`. ps.cmd writes its output into files in `log_folder`, whose names
+    begin with `log_name`. `cleaned` are emptied when the instance is recycled.
     """
 
     label: str
     argv: tuple[str, ...]
     shown: str
     environ: Mapping[str, str] = field(repr=False)
-    root: Path = Path()
+    folder: Path = Path()
     log_folder: Path = Path()
+    log_name: str = ""
     cleaned: tuple[Path, ...] = ()
 
 
@@ -78,36 +76,28 @@ def plan_instance(
         **dict(own_variables),
         "PYTHON": python.path,
     }
-    words = _words(role)
-    arguments = [_local(_expand(word, variables), root) for word in words]
+    command = find_worker_command(role, root, variables)
+    variables |= command.variables
     requirement.need_runtime(
-        python.interpreter, role.name, requirement.runtime_in(arguments), root, variables
+        python.interpreter,
+        role.name,
+        requirement.runtime_in(command.arguments),
+        command.folder,
+        variables,
     )
-    if arguments[0].endswith(".py") and not (root / arguments[0]).is_file():
-        message = f"The script {words[0]} of the entry point is not in {root}."
-        findings.append(Finding("no-script", "warning", role.name, message))
     return (
         Instance(
             label=label,
-            argv=(python.path, *arguments),
-            shown=f"python {' '.join(words)}",
+            argv=(python.path, *command.arguments),
+            shown=f"python {' '.join(command.shown)}",
             environ=variables,
-            root=root,
+            folder=command.folder,
+            log_name=command.log,
             log_folder=own / "DiagnosticStore" / "LogFiles",
             cleaned=tuple(Path(storage[one.name]) for one in role.storage if one.clean),
         ),
-        findings,
+        [*findings, *command.findings],
     )
-
-
-def _words(role: Role) -> list[str]:
-    words = python_arguments(role.command_line)
-    if not words:
-        raise ConfigError(
-            f"The entry point of {role.name} gives Python nothing to run.",
-            hint=r"Write it as bin\ps.cmd LaunchWorker.ps1 worker.py.",
-        )
-    return words
 
 
 def _facts(
@@ -169,15 +159,3 @@ def _given_variables(
         else:
             variables[variable.name] = value
     return variables, findings
-
-
-def _expand(word: str, variables: Mapping[str, str]) -> str:
-    """Replace %NAME% as cmd does, in any letter case; unknown names stay."""
-    upper = {name.upper(): value for name, value in variables.items()}
-    return _VARIABLE.sub(lambda found: upper.get(found[1].upper(), found[0]), word)
-
-
-def _local(word: str, root: Path) -> str:
-    """Return a Windows path as a local one, if there is such a file."""
-    other = word.replace("\\", os.sep)
-    return other if other != word and (root / other).exists() else word

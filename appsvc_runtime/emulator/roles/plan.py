@@ -21,9 +21,10 @@ from ..processes.project_python import ProjectPython, choose_python
 from . import definition as roles_definition
 from . import folders
 from .definition import DEFINITION
-from .entry_point import python_arguments
+from .entry_point import read_entry_point
 from .instance import Instance, plan_instance
 from .model import Role, RoleConfiguration
+from .worker_command import template_command
 
 __all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 
@@ -31,7 +32,7 @@ __all__ = ["RoleOptions", "RolePlan", "find_definition", "make_role_plan"]
 CONFIGURATIONS = ("ServiceConfiguration.Local.cscfg", "ServiceConfiguration.cscfg",
                   "ServiceConfiguration.Cloud.cscfg")  # fmt: skip
 _SCRIPT = "worker.py"
-_LAUNCHER = "LaunchWorker.ps1"
+_END = "31 March 2027"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def make_role_plan(options: RoleOptions, environ: Mapping[str, str]) -> RolePlan
             )
             instances.append(made)
             told += more if number == 0 else []
-    return RolePlan(tuple(instances), (*findings, *told), python)
+    return RolePlan(tuple(instances), (*findings, *told, _end(definition or site)), python)
 
 
 def _check_folder(site: Path) -> None:
@@ -127,7 +128,7 @@ def _read(
     roles, findings = roles_definition.read_definition(folders.read(definition), definition.name)
     configurations, more = _read_configurations(site, definition, roles)
     findings = (*findings, *more)
-    fit = tuple(role for role in roles if python_arguments(role.command_line or "") is not None)
+    fit = tuple(role for role in roles if read_entry_point(role.command_line) is not None)
     if not fit:
         wrong = list(errors(findings) or findings)
         why = "; ".join(f"{finding.where}: {finding.message}" for finding in wrong)
@@ -162,30 +163,28 @@ def _read_configurations(
 
 def _bare_role(site: Path) -> Role:
     """Return the role of a folder without a definition, as in the templates."""
-    if not (site / _SCRIPT).is_file():
+    command = template_command(site)
+    if command.endswith(_SCRIPT) and not (site / _SCRIPT).is_file():
         raise ConfigError(
             f"There is no {DEFINITION} in {site}, and no {_SCRIPT}, which would make it a role.",
             hint="Name the project's folder, or the role's.",
         )
-    return Role(
-        name=site.name,
-        command_line=rf"bin\ps.cmd {_LAUNCHER} {_SCRIPT}",
-        ready_on_start=True,
-        variables=(),
-        settings=(),
-        storage=(),
-        endpoints=(),
-        startup=(),
-        line=0,
-    )
+    return Role(name=site.name, command_line=command, ready_on_start=True)
 
 
 def _role_root(site: Path, role: Role) -> Path:
     """Return the folder that becomes approot: one with the role's name, or the project's."""
-    for folder in (site / role.name, site.parent / role.name):
-        if folder.is_dir():
+    for above in (site, site.parent):
+        folder = folders.find(above, role.name)
+        if folder is not None and folder.is_dir():
             return folder
     return site
+
+
+def _end(file: Path) -> Finding:
+    """Return the finding that this host comes to an end, once for a project."""
+    message = f"Microsoft's date for the end of Cloud Services (extended support) is {_END}."
+    return Finding("end", "warning", file.name, message, "Plan to move this worker to a WebJob.")
 
 
 def _told(role: Role, definition: Path | None) -> list[Finding]:

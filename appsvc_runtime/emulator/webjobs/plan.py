@@ -198,9 +198,14 @@ def _problems(job: Job, script: Path) -> list[Finding]:
 
 
 def _schedule(job: Job) -> tuple[Schedule | None, Sequence[Finding]]:
-    if not job.settings.schedule or job.kind != "triggered":
+    where = f"{job.kind}/{job.name}/settings.job"
+    if not job.settings.schedule:
         return None, ()
-    return read_schedule(job.settings.schedule, f"{job.kind}/{job.name}/settings.job")
+    if job.kind == "continuous":
+        message = "A continuous job has no use for a schedule: it runs all the time."
+        hint = "Move its folder to App_Data/jobs/triggered."
+        return None, (Finding("schedule", "warning", where, message, hint),)
+    return read_schedule(job.settings.schedule, where)
 
 
 def _choose(found: Sequence[Job], trigger: str) -> list[Job]:

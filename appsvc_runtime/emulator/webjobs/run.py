@@ -125,7 +125,7 @@ class JobRun:
             wait = _CONTINUOUS_WAIT if self._continuous else _TRIGGERED_WAIT
         try:
             if self._shutdown_file is not None:
-                self._say(self._label, f"WEBJOBS_SHUTDOWN_FILE is written; {wait:g} s are left.")
+                self._say(self._label, f"WEBJOBS_SHUTDOWN_FILE is written; {wait:.10g} s are left.")
                 with contextlib.suppress(OSError):
                     own_files.make_folders(self._shutdown_file.parent)
                     now = datetime.now(timezone.utc).ctime()
@@ -137,7 +137,7 @@ class JobRun:
             if child.returncode is not None:
                 self._say(self._label, "(It has stopped.)")
             else:
-                self._say(self._label, f"(It did not stop within {wait:g} s and is killed.)")
+                self._say(self._label, f"(It did not stop within {wait:.10g} s and is killed.)")
         finally:
             self.kill()
             await child.wait()

@@ -24,6 +24,16 @@ _NAMES = {
 }
 _PART = re.compile(r"(?:\*|([0-9a-z]{1,9})(?:-([0-9a-z]{1,9}))?)(?:/([0-9]{1,9}))?")
 _HINT = "Write it as {second} {minute} {hour} {day} {month} {day of the week}: 0 */15 * * * *."
+# What other programs read as a schedule, and Kudu does not.
+_MACROS = {
+    "@yearly": "0 0 0 1 1 *",
+    "@annually": "0 0 0 1 1 *",
+    "@monthly": "0 0 0 1 * *",
+    "@weekly": "0 0 0 * * 0",
+    "@daily": "0 0 0 * * *",
+    "@midnight": "0 0 0 * * *",
+    "@hourly": "0 0 * * * *",
+}
 _LONGEST = 400
 # A 29 February on a given day of the week comes after 40 years at the latest.
 _YEARS = 41
@@ -84,7 +94,9 @@ def read_schedule(text: str, where: str) -> tuple[Schedule | None, tuple[Finding
     """
     fields, problem = _read(text)
     if problem:
-        return None, (Finding("schedule", "error", where, f"The schedule {problem}.", _HINT),)
+        meant = _meant(text)
+        hint = f'Write "schedule": "{meant}".' if meant else _HINT
+        return None, (Finding("schedule", "error", where, f"The schedule {problem}.", hint),)
     schedule = Schedule(" ".join(text.split()), fields)
     if schedule.next_after(datetime(2000, 1, 1)) is None:
         message = "The schedule never comes due."
@@ -98,7 +110,8 @@ def _read(text: str) -> tuple[list[set[int]], str]:
     if len(text) > _LONGEST:
         return [], f"is longer than {_LONGEST} characters"
     if len(words) != len(_FIELDS):
-        return [], f"{text[:60]!r} has {len(words)} fields, not {len(_FIELDS)}"
+        count = f"{len(words)} field{'' if len(words) == 1 else 's'}, not {len(_FIELDS)}"
+        return [], f"{text[:60]!r} has {count} (seconds come first)"
     fields = []
     for number, word in enumerate(words):
         values: set[int] = set()
@@ -109,6 +122,21 @@ def _read(text: str) -> tuple[list[set[int]], str]:
             values |= found
         fields.append(values)
     return fields, ""
+
+
+def _meant(text: str) -> str:
+    """Return the six fields for an expression as cron has it, or "" if it is none of cron's."""
+    words = text.split()
+    if len(words) == 1:
+        return _MACROS.get(words[0].lower(), "")
+    if len(words) == len(_FIELDS) - 1:
+        words.insert(0, "0")
+    if len(words) == len(_FIELDS):
+        words[3:] = ["*" if word == "?" else word for word in words[3:]]
+        if re.fullmatch("0?7", words[5]):
+            words[5] = "0"  # Sunday
+    meant = " ".join(words)
+    return "" if _read(meant)[1] else meant
 
 
 def _values(part: str, number: int) -> set[int]:

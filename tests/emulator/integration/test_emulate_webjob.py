@@ -149,7 +149,7 @@ def test_triggered_by_its_schedule(tmp_path: Path) -> None:
         tmp_path / "mysite",
         {
             f"{TRIGGERED}tick/run.py": code,
-            f"{TRIGGERED}tick/settings.job": '{"schedule": "* * * * * *"}',
+            f"{TRIGGERED}tick/settings.job": "{schedule: '* * * * * *', // as Kudu reads it\n}",
             f"{TRIGGERED}never/run.py": code,
             f"{TRIGGERED}wrong/run.py": code,
             f"{TRIGGERED}wrong/settings.job": '{"schedule": "* * * * *"}',
@@ -159,6 +159,7 @@ def test_triggered_by_its_schedule(tmp_path: Path) -> None:
         log = emulator.wait_for(r"tick +run \d{18}", times=2)
         assert "never        Triggered, without a schedule: --trigger never runs it." in log
         assert "Error: triggered/wrong/settings.job: The schedule '* * * * *' has 5 fields" in log
+        assert 'Write "schedule": "0 * * * * *".' in log
         ids = re.findall(r"run (\d{18})", log)
         assert len(set(ids)) == len(ids)
         assert emulator.stop() == 0

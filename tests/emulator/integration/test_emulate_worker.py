@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,6 +149,33 @@ def test_role_of_a_definition(tmp_path: Path) -> None:
     assert alive_with(str(site)) == []
 
 
+def test_entry_point_without_arguments(tmp_path: Path) -> None:
+    """What Visual Studio has written runs: its command, folder and path, and ps.cmd's log names."""
+    site = make_site(
+        tmp_path / "S",
+        {
+            "ServiceDefinition.csdef": csdef("W", r"bin\ps.cmd LaunchWorker.ps1"),
+            "ServiceConfiguration.cscfg": CSCFG,
+            "W/bin/LaunchWorker.ps1": '$c = Get-Content bin\\AzureSetup.cfg\niex "py $command"',
+            "W/bin/ps.cmd": 'powershell.exe -File %* >> "%DiagnosticStore%\\LogFiles\\%~n1.txt"',
+            "W/bin/AzureSetup.cfg": 'worker_command="app\\main.py" one %MY_TEXT%\n'
+            "worker_directory=src\npython_path=%RootDir%\\lib",
+            "W/src/app/main.py": "import helper\n" + textwrap.dedent(SHOW),
+            "W/lib/helper.py": "",
+        },
+    )
+    with emulating(site) as emulator:
+        log = emulator.wait_for("a word of warning", times=2)
+        assert r"$ python app\main.py one %MY_TEXT%" in log
+        assert "argv ['one', 'a', 'b'] in src" in log
+        assert f"PYTHONPATH={site / 'W/lib'}\n" in log
+        assert log.count("31 March 2027") == 1
+        for store in set(re.findall(r"DiagnosticStore=(.*)", log)):
+            names = {file.name for file in (Path(store) / "LogFiles").iterdir()}
+            assert names == {"LaunchWorker.txt", "LaunchWorker.err.txt"}
+        assert emulator.stop() == 0
+
+
 def test_settings_and_instances_from_the_command_line(tmp_path: Path) -> None:
     """They override the configuration."""
     site = make_site(
@@ -169,6 +197,19 @@ def test_role_folder_without_a_definition(tmp_path: Path) -> None:
         log = emulator.wait_for("a word of warning")
         assert "argv [] in Worker1" in log
         assert "EMULATED=true" in log
+        assert emulator.stop() == 0
+
+
+def test_role_folder_with_a_set_up(tmp_path: Path) -> None:
+    """The command of AzureSetup.cfg takes the place of worker.py, and nothing is dropped."""
+    site = make_site(
+        tmp_path / "Worker1",
+        {"main.py": SHOW, "bin/AzureSetup.cfg": "worker_command=main.py two"},
+    )
+    with emulating(site, "--as", "worker") as emulator:
+        log = emulator.wait_for("a word of warning")
+        assert "argv ['two'] in Worker1" in log
+        assert log.count("Warning: ") == 1  # the end of Cloud Services
         assert emulator.stop() == 0
 
 
@@ -253,9 +294,12 @@ def test_local_storage_and_a_second_emulator(tmp_path: Path) -> None:
             "has no program entry point",
         ),
         (
-            {"ServiceDefinition.csdef": csdef("W", r"bin\ps.cmd LaunchWorker.ps1")},
+            {
+                "ServiceDefinition.csdef": csdef("W", r"bin\ps.cmd LaunchWorker.ps1"),
+                "W/bin/LaunchWorker.ps1": "& $python $args",
+            },
             [],
-            "gives Python nothing to run",
+            r"gives Python nothing to run: W\bin\LaunchWorker.ps1 passes its arguments on",
         ),
         ({"worker.py": ""}, ["--as", "worker", "--port", "1"], "--port means nothing to a worker"),
         ({"worker.py": ""}, ["--as", "worker", "--trigger", "x"], "--trigger means nothing to a"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appsvc_runtime.emulator.roles.entry_point import python_arguments
+from appsvc_runtime.emulator.roles.entry_point import EntryPoint, read_entry_point
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,27 @@ from appsvc_runtime.emulator.roles.entry_point import python_arguments
 )
 def test_command_line(command: str, expected: list[str] | None) -> None:
     """Command lines as the templates and users write them."""
-    assert python_arguments(command) == expected
+    found = read_entry_point(command)
+    assert (None if found is None else list(found.words)) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (r"bin\ps.cmd LaunchWorker.ps1", EntryPoint((), script=True, from_bin=True)),
+        (r"cmd /c bin\ps.cmd LaunchWorker.ps1 w", EntryPoint(("w",), script=True, from_bin=True)),
+        (r"powershell -File bin\LaunchWorker.ps1 w", EntryPoint(("w",), script=True)),
+        (r"py -3 w", EntryPoint(("w",))),
+    ],
+    ids=str,
+)
+def test_way_to_python(command: str, expected: EntryPoint) -> None:
+    """Whether LaunchWorker.ps1 is between, and whether ps.cmd has changed the folder."""
+    assert read_entry_point(command) == expected
 
 
 @given(command=st.text(st.sampled_from('py"cmd .\\/LaunchWorkers1-%'), max_size=60))
 def test_any_text_is_read(command: str) -> None:
     """No text raises an exception, and no word contains a quotation mark."""
-    found = python_arguments(command)
-    assert found is None or all('"' not in word for word in found)
+    found = read_entry_point(command)
+    assert found is None or all('"' not in word for word in found.words)

@@ -99,6 +99,48 @@ def test_what_kudu_does_not_read(text: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("*/5 * * * *", "0 */5 * * * *"),
+        ("  30 9 * * mon-fri ", "0 30 9 * * mon-fri"),
+        ("0 9 * * 7", "0 0 9 * * 0"),
+        ("0 0 9 * * 07", "0 0 9 * * 0"),
+        ("0\t0 0 * * *", "0 0 0 * * *"),
+        ("0 0 9 ? * 1", "0 0 9 * * 1"),
+        ("0 0 9 1 * ?", "0 0 9 1 * *"),
+        ("@daily", "0 0 0 * * *"),
+        ("@Hourly", "0 0 * * * *"),
+        ("@weekly", "0 0 0 * * 0"),
+        # Not to be guessed.
+        ("61 * * * *", ""),
+        ("@reboot", ""),
+        ("0 0 0 L * *", ""),
+        ("0 0 6 * * * 2026", ""),
+        ("5", ""),
+        ("", ""),
+    ],
+    ids=str,
+)
+def test_the_line_to_write(text: str, meant: str) -> None:
+    """What cron and others read gets the six fields for Kudu; they mean the same, and are read."""
+    _, (finding,) = read_schedule(text, "x")
+    if not meant:
+        assert "{second} {minute}" in finding.hint
+        return
+    assert finding.hint == f'Write "schedule": "{meant}".'
+    assert read_schedule(meant, "x")[1] == ()
+
+
+def test_five_fields_are_named() -> None:
+    """One sentence says what is wrong, one what to write."""
+    _, (finding,) = read_schedule("*/5 * * * *", "x")
+    assert str(finding) == (
+        "The schedule '*/5 * * * *' has 5 fields, not 6 (seconds come first). "
+        'Write "schedule": "0 */5 * * * *".'
+    )
+
+
 FIELD = st.text(st.sampled_from("0123456789*/,-LW#?janmofri"), max_size=6)
 
 

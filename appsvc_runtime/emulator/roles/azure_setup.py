@@ -1,0 +1,52 @@
+r"""`bin\AzureSetup.cfg`, which Python Tools for Visual Studio write for a role: `NAME=VALUE`.
+
+Takes text, returns values. Must not know of files. Read as LaunchWorker.ps1 reads it: a name may
+stand anywhere in a line, the last line with it is used. Sources: PTVS, WorkerRoleProject's
+LaunchWorker.ps1 (`read_value`), and Microsoft.PythonTools.Worker.targets, which writes the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .powershell import split_words
+from .windows_variables import expand
+
+__all__ = ["FILE", "SCRIPT", "AzureSetup", "read_azure_setup"]
+
+FILE = "AzureSetup.cfg"
+SCRIPT = "worker.py"
+_COMMAND, _FOLDER = "worker_command", "worker_directory"
+_PATH, _PATH_VARIABLE = "python_path", "python_path_variable"
+
+
+@dataclass(frozen=True)
+class AzureSetup:
+    r"""A role's set-up: Python's arguments `words`, in the Windows path `folder` of the role root.
+
+    `shown` are the words as they are written. `variables` are set for the worker; their values are
+    lists of Windows paths.
+    """
+
+    words: tuple[str, ...] = field(default=(SCRIPT,), repr=False)
+    shown: tuple[str, ...] = (SCRIPT,)
+    folder: str = "."
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_azure_setup(text: str, variables: Mapping[str, str]) -> AzureSetup:
+    """Return the set-up; `%NAME%` is replaced with these variables."""
+
+    def value(name: str, default: str) -> str:
+        found = re.findall(rf"{name}=(.+)", text)
+        return found[-1].strip() if found else default
+
+    command = value(_COMMAND, SCRIPT)
+    return AzureSetup(
+        tuple(split_words(expand(command, variables), variables)),
+        tuple(split_words(command, None)),
+        expand(value(_FOLDER, "."), variables),
+        {value(_PATH_VARIABLE, "PYTHONPATH"): expand(value(_PATH, ""), variables)},
+    )
