@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 __all__ = ["AppLoadError", "AppServiceError", "ConfigError"]
 
 
+def show_backslashes(text: str) -> str:
+    r"""Return a message in which the `repr` of a Windows path is shown as the user writes it.
+
+    `'D:\\shop'` becomes `'D:\shop'`. What else has backslashes in quotes stays: an escaped control
+    character, a path that is not a `repr`.
+    """
+    if "\\\\" not in text:
+        return text
+    return "'".join(map(_undouble, text.split("'")))
+
+
+def _undouble(part: str) -> str:
+    plain = part.replace("\\\\", "\0")
+    return part if "\\" in plain else plain.replace("\0", "\\")
+
+
 class AppServiceError(Exception):
     """The root of every error this package raises on purpose.
 
@@ -28,8 +44,8 @@ class AppServiceError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = show_backslashes(message)
+        self.hint = show_backslashes(hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import ConfigError
+from .errors import ConfigError, show_backslashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Finding:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        return show_backslashes(f"{self.message} {self.hint}" if self.hint else self.message)
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -187,6 +187,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             '`pipx install "appsvc-runtime[emulator]"` and run that command without an active '
             "environment.",
         ) from None
+    site_folder.check_quote(site)
     site_folder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)
     kind = _kind(folder, options)
@@ -236,7 +237,14 @@ def _kind(folder: Path, options: dict[str, Any]) -> str:
         return "iis"
     if plan.find_definition(folder) is not None:
         return "worker"
-    return "linux" if capabilities.can_fork() else "iis"
+    if not capabilities.can_fork():
+        raise ConfigError(
+            f"{os.path.abspath(folder)} holds no web.config, without which IIS does not know how "
+            "to start Python, and the Linux container cannot be emulated on Windows.",
+            hint="Run this in WSL, or add a web.config (examples/flask_app has both forms), or "
+            "name the site's folder.",
+        )
+    return "linux"
 
 
 def _refuse(context: click.Context, kind: str) -> None:

@@ -24,7 +24,7 @@ from .frontend.public_name import PublicName
 from .frontend.server import FrontEnd
 from .http.backend import Host, Serving
 from .http.messages import Say
-from .processes.background import INTERRUPTED, cancel, until
+from .processes.background import INTERRUPTED, cancel, raise_failure, until
 from .processes.child import settle
 from .processes.guard import guarded
 
@@ -196,6 +196,7 @@ async def _run(host: Host, serving: Serving, say: Say, show: Callable[[str], Non
         await until(ending, stops)
         await cancel(ending)
         await settle()
+        raise_failure(ending)
 
 
 async def _work(emulation: Emulation, serving: Serving, show: Callable[[str], None]) -> int:

@@ -108,7 +108,7 @@ class Server:
         if not (capabilities.can_fork() or self.windows):
             raise ConfigError(
                 f"The server {self.name} does not run on Windows.",
-                hint=f"Choose one of {_names(windows=True)}.",
+                hint=f"Choose one of {_names(windows=True)}: --server NAME, or APPSVC_SERVER=NAME.",
             )
         if not self.is_installed():
             raise ConfigError(

@@ -9,9 +9,9 @@ from . import process
 
 __all__ = [
     "can_fork",
+    "has_quotes_in_names",
     "keeps_connections_alive",
     "links_freely",
-    "names_locales",
     "polls_sockets",
     "runs_batch_files",
     "shares_listening_sockets",
@@ -24,6 +24,11 @@ def can_fork() -> bool:
     return not process.WINDOWS
 
 
+def has_quotes_in_names() -> bool:
+    """Return whether the name of a file may have a quotation mark."""
+    return not process.WINDOWS
+
+
 def keeps_connections_alive() -> bool:
     """Return whether aiohttp can switch TCP keep-alive on for a connection."""
     return not process.WINDOWS
@@ -31,11 +36,6 @@ def keeps_connections_alive() -> bool:
 
 def links_freely() -> bool:
     """Return whether symbolic links need no special right."""
-    return not process.WINDOWS
-
-
-def names_locales() -> bool:
-    """Return whether LANG names the encoding of text, as in `C.UTF-8`."""
     return not process.WINDOWS
 
 

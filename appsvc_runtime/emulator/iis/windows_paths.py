@@ -1,4 +1,4 @@
-"""Converts the Windows paths, command lines and `%VAR%` of a web.config to those of this machine.
+"""Converts the Windows paths and `%VAR%` of a web.config to those of this machine.
 
 Pure, except that it looks whether files exist. Must not know of web.config or of processes.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import ConfigError
+from ..processes.command_line import split_command_line
 from .windows_names import entry
 
 __all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
@@ -24,8 +25,6 @@ _SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
 _HOME = re.compile(r"[cd]:\\home(?=\\|$)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _PYTHON = re.compile(r"python[w0-9.]*?(\.exe)?", re.IGNORECASE)
-# Groups: backslashes and quotes after them; blanks; other text, including lone backslashes.
-_COMMAND_LINE = re.compile(r"""(\\*)("+)|([ \t]+)|(\\+|[^\\" \t]+)""")
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
@@ -39,44 +38,6 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda found: names.get(found[1].upper(), found[0]), text)
 
 
-def split_command_line(text: str) -> list[str]:
-    r"""Split a command line into arguments as the C runtime of Windows programs does.
-
-    Blanks and tabs separate arguments, and quotes hold them together. 2n backslashes before a quote
-    are n backslashes; 2n+1 are n backslashes and a literal quote. Two quotes inside quotes are one
-    (learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments).
-    """
-    words: list[str] = []
-    word: str | None = None
-    quoted = False
-    for match in _COMMAND_LINE.finditer(text):
-        slashes, quotes, blanks, plain = match.groups()
-        if blanks and not quoted:
-            words += [word] if word is not None else []
-            word = None
-        elif quotes:
-            added, quoted = _read_quotes(slashes, quotes, quoted)
-            word = (word or "") + added
-        else:
-            word = (word or "") + (blanks or plain)
-    return [*words, word] if word is not None else words
-
-
-def _read_quotes(slashes: str, quotes: str, quoted: bool) -> tuple[str, bool]:
-    """Return the text that backslashes and quotes stand for, and whether quotes are then open."""
-    text = slashes[: len(slashes) // 2]
-    at = len(slashes) % 2
-    text += '"' * at
-    while at < len(quotes):
-        if quoted and quotes.startswith('""', at):
-            text += '"'
-            at += 2
-        else:
-            quoted = not quoted
-            at += 1
-    return text, quoted
-
-
 def is_home(windows: str) -> bool:
     r"""Return whether a Windows path is the home of a site on App Service, `D:\home`."""
     found = _HOME.match(windows)
@@ -85,11 +46,13 @@ def is_home(windows: str) -> bool:
 
 def parse_map(text: str) -> tuple[str, Path]:
     r"""Parse `D:\data=DIR`, a Windows path and its folder on this machine. Raises ConfigError."""
+    if len(text) > 1 and text[0] == text[-1] == "'":  # cmd.exe passes these quotes on
+        text = text[1:-1]
     windows, sign, folder = text.partition("=")
     if not sign or not _ABSOLUTE.match(windows) or not folder:
         raise ConfigError(
             f"--map {text!r} is not a Windows path, an equals sign and a folder.",
-            hint=r"Write it as --map 'D:\data=/home/you/data'.",
+            hint=r"Write it as --map 'D:\data=DIR'.",
         )
     # Shells do not expand a ~ after an equals sign.
     return ntpath.normpath(windows), Path(os.path.expanduser(folder)).absolute()
@@ -140,7 +103,7 @@ class PathMap:
             if found:
                 return _below(base, path[found.end() :])
         here = Path(text)
-        return here if os.path.isabs(text) and here.exists() else None
+        return here if os.path.isabs(text) and _can_exist(here) else None
 
     def argument(self, word: str) -> str:
         r"""Return one argument of a program with its Windows path, if any, converted.
@@ -204,6 +167,12 @@ def _rest(path: str, prefix: str) -> str | None:
     if path.lower().startswith(prefix.lower() + "\\"):
         return path[len(prefix) :]
     return None
+
+
+def _can_exist(path: Path) -> bool:
+    """Return whether a path of this machine exists, or may be made in a folder that exists."""
+    above = path.parent
+    return path.exists() or (above.is_dir() and above != above.parent)
 
 
 def _below(base: Path, rest: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ...system import signals
 from .guard import guarded
 
-__all__ = ["INTERRUPTED", "Background", "cancel", "run_background", "until"]
+__all__ = ["INTERRUPTED", "Background", "cancel", "raise_failure", "run_background", "until"]
 
 
 # The exit code that a shell reports for a program ended by Ctrl-C.
@@ -65,6 +65,7 @@ async def _run(background: Background) -> int:
         await cancel(ending)
         if hurry:
             await background.kill()
+        raise_failure(ending)
 
 
 async def until(task: asyncio.Task[Any], stops: asyncio.Queue[None]) -> None:
@@ -79,3 +80,9 @@ async def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task
+
+
+def raise_failure(task: asyncio.Task[Any]) -> None:
+    """Raise what a task that is done has raised, unless it was cancelled."""
+    if not task.cancelled():
+        task.result()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import ConfigError
 from ...system.process_tree import Tree
+from ...system.variables import for_child
 from . import guard
 from .output import ChildOutput
 
@@ -88,7 +89,7 @@ class Child(asyncio.SubprocessProtocol):
         if pass_fds:
             options["pass_fds"] = tuple(pass_fds)
         try:
-            variables = child.tree.environ(guard.mark_variables(environ))
+            variables = for_child(child.tree.environ(guard.mark_variables(environ)))
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: child, *argv, env=variables, cwd=cwd,
                 stdin=subprocess.DEVNULL if stdin is None else stdin.fileno(), **options,

@@ -3,7 +3,8 @@
 If the system reports the owner of a socket (Linux), the process itself or one that it started must
 own it, with IPv4, as HttpPlatformHandler requires: PostStartCheck and CheckIfServerIsUp of
 serverprocess.cpp (lextudio/httpplatformhandlerv2) read the table of IPv4 listeners with their
-owners. On other systems, try a connection. Must not know of requests.
+owners. On other systems, try a connection: the Python of a virtual environment on Windows starts
+another one, which may not be in the tree. Must not know of requests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...azure.ports import with_port
 from ...errors import ConfigError
-from ...system import procfs, sockets
+from ...system import listeners, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,12 +53,12 @@ def free_port(taken: Iterable[int] = ()) -> int:
 
 async def is_ready(tree: Tree, port: int) -> bool:
     """Return whether the tree listens on 127.0.0.1:`port`."""
-    listened_on = procfs.is_listened_on(port)
+    listened_on = listeners.is_listened_on(port)
     if listened_on is None:
         return await _takes_connections(port)
     if not listened_on:
         return False
-    own = procfs.listeners(tree.alive())
+    own = listeners.listeners(tree.alive())
     return any((address, port) in own for address in _REACHES_LOOPBACK)
 
 
@@ -66,24 +67,24 @@ async def is_open(tree: Tree, port: int) -> bool:
 
     If the system does not report owners of sockets, try a connection from this machine.
     """
-    if procfs.is_listened_on(port) is None:
+    if listeners.is_listened_on(port) is None:
         return await _takes_connections(port)
     return any(
         number == port and not ipaddress.ip_address(address).is_loopback
-        for address, number in procfs.listeners(tree.alive())
+        for address, number in listeners.listeners(tree.alive())
     )
 
 
 def listened_on(tree: Tree) -> list[tuple[str, int]]:
     """Return the addresses and ports where the tree listens, if the system reports them."""
-    return procfs.listeners(tree.alive())
+    return listeners.listeners(tree.alive())
 
 
 def listens_elsewhere(tree: Tree, port: int) -> str:
     """Return a sentence about where the tree listens instead, or "" if nowhere or unknown."""
     # Called first: a listener that starts between the two calls belongs to the tree.
-    taken = procfs.is_listened_on(port)
-    own = procfs.listeners(tree.alive())
+    taken = listeners.is_listened_on(port)
+    own = listeners.listeners(tree.alive())
     if not own and taken:
         return f"Another program listens on port {port}, which was free before."
     wrong = [place for place in own if place not in [(a, port) for a in _REACHES_LOOPBACK]]

@@ -18,9 +18,10 @@ from ...system import capabilities, own_files
 from ...system.process import exit_code
 from ..http.messages import Say
 from ..processes.child import Child
+from ..processes.command_line import split_command_line
 from ..processes.run_folder import mark_variables
 from .copy import JobCopy
-from .files import command_for
+from .files import Hosting, command_for
 from .log import MAX_LINES, JobLog, write_status
 from .plan import JobPlan, JobsPlan
 
@@ -74,7 +75,9 @@ class JobRun:
                 hint="Fix that, or set is_in_place in its settings.job.",
             ) from None
         script = folder / self._job.script.relative_to(self._job.job.folder)
-        arguments = _words(self._plan.environ.get("WEBJOBS_COMMAND_ARGUMENTS", ""))
+        arguments = _words(
+            self._plan.environ.get("WEBJOBS_COMMAND_ARGUMENTS", ""), self._plan.hosting
+        )
         argv = command_for(
             script,
             self._plan.python,
@@ -192,8 +195,10 @@ class JobRun:
             write_status(self._folder / "status_emulat", Status=status)
 
 
-def _words(text: str) -> list[str]:
-    """Split arguments as a command line does; if that fails, at blanks."""
+def _words(text: str, hosting: Hosting) -> list[str]:
+    """Split arguments as a command line of the site's system does; if that fails, at blanks."""
+    if hosting == "windows":
+        return split_command_line(text)
     try:
         return shlex.split(text)
     except ValueError:

@@ -15,7 +15,8 @@ from typing import Any
 
 import click
 
-from ....system import signals
+from ....errors import ConfigError
+from ....system import capabilities, signals
 from ....system.console import echo, say
 from ...processes import site_folder
 
@@ -42,6 +43,13 @@ def build(site: str, output: str | None, python: str, settings: Sequence[str], c
     packages of requirements.txt (or setup.py, uv.lock, Poetry), Django's collectstatic, post-build.
     SITE itself is only read. Ends with the exit code of the step that failed.
     """
+    if not capabilities.can_fork():
+        raise ConfigError(
+            "The container's site cannot be built on Windows, where pip installs the packages of "
+            "Windows.",
+            hint="Run this in WSL, or let the platform build it: set "
+            "SCM_DO_BUILD_DURING_DEPLOYMENT=true as an app setting.",
+        )
     from ...processes import environment, workspace
     from ...processes.guard import guarded
     from ...processes.project_python import choose_python

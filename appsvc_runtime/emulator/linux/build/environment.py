@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ....azure import names
-from ....system import capabilities
 
 __all__ = ["app_setting_variables", "machine_variables", "step_environ"]
 
@@ -86,7 +85,7 @@ def step_environ(
 ) -> dict[str, str]:
     """Return the variables of every step; `source` is the folder that is built."""
     home = environ.get("HOME") or os.path.expanduser("~")
-    made = {
+    return {
         **machine_variables(environ),
         "HOME": home,  # where pip keeps its downloads
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -96,7 +95,5 @@ def step_environ(
         "SOURCE_DIR": str(source),
         "DESTINATION_DIR": str(source),
         **app_setting_variables(settings),
+        "LANG": "C.UTF-8",
     }
-    if capabilities.names_locales():
-        made["LANG"] = "C.UTF-8"
-    return made
