@@ -1,4 +1,4 @@
-r"""The launcher on Windows: restarts, exit codes, output, stops, and what is left when it is killed.
+"""The worker-role launcher on a Windows Python: restarts, exit codes, output, stops, jobs.
 
 In Wine no CTRL+BREAK can be sent, as in a Windows service: the launcher's file asks the worker.
 """
