@@ -99,8 +99,7 @@ class Tree:
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
         """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was asked.
 
-        It was not if it is not running, and on Windows if this process has no console to send
-        CTRL+BREAK through: then it needs another way to be asked, or goes on until it is killed.
+        It was not if it is not running, and on Windows if this process has no console.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -266,10 +265,7 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused.
-
-    Always False on Windows, where a job's handle keeps the id.
-    """
+    """Return whether it is a child that was not waited for (on Windows, a job keeps the id)."""
     if process.WINDOWS:
         return False
     try:

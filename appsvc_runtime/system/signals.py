@@ -108,7 +108,9 @@ def let_stop_signals_in() -> None:
 
 
 def _held_numbers() -> list[int]:
-    return _stop_numbers() if process.WINDOWS else [*_stop_numbers(), signal.SIGQUIT]
+    if process.WINDOWS:
+        return _stop_numbers()
+    return [*_stop_numbers(), signal.SIGQUIT]
 
 
 def on_loop_stop(

@@ -50,7 +50,7 @@ def test_the_command_of_the_article(paths: PathMap) -> None:
 def test_a_program_that_is_not_here(paths: PathMap) -> None:
     """The error is one sentence, with the line of web.config."""
     settings = HttpPlatform(process_path=r"D:\Java\java.exe", place=Place("web.config", 7))
-    with pytest.raises(ConfigError, match=r"^web.config:7: processPath 'D:\\\\Java\\\\java.exe'"):
+    with pytest.raises(ConfigError, match=r"^web.config:7: processPath 'D:\\Java\\java.exe'"):
         make_command(settings, 1, {}, paths, {})
 
 
