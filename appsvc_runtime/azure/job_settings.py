@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
+from . import dotnet_text
 from .newtonsoft import MalformedError, read_json
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ __all__ = ["JobSettings", "read_job_settings"]
 
 # Kudu waits in Thread.Join, which takes so many milliseconds of 32 bits.
 _LONGEST = (2**31 - 1) // 1000
-# Byte-order marks, as .NET's StreamReader knows them; the longer ones first.
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe\0\0", "utf-32-le"),
-    (b"\0\0\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ def read_job_settings(data: bytes, where: str) -> tuple[JobSettings, tuple[Findi
     name in another spelling; all are warnings.
     """
     try:
-        read = read_json(_decode(data))
+        read = read_json(dotnet_text.decode(data))
     except MalformedError as error:
         reason = f"It is not JSON in line {error.line}"
         return JobSettings(), (_malformed(where, reason),)
@@ -100,13 +93,6 @@ def _take(
 def _letters(name: str) -> str:
     """Return a name without what tells stopping_wait_time from StoppingWaitTime."""
     return name.replace("_", "").replace("-", "").lower()
-
-
-def _decode(data: bytes) -> str:
-    for mark, codec in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(codec, "replace")
-    return data.decode("utf-8", "replace")
 
 
 def _boolean(value: object) -> bool | None:

@@ -20,6 +20,7 @@ FILE = "AzureSetup.cfg"
 SCRIPT = "worker.py"
 _COMMAND, _FOLDER = "worker_command", "worker_directory"
 _PATH, _PATH_VARIABLE = "python_path", "python_path_variable"
+_DEFAULT_PATH_VARIABLE = "PYTHONPATH"
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ def read_azure_setup(text: str, variables: Mapping[str, str]) -> AzureSetup:
         return found[-1].strip() if found else default
 
     command = value(_COMMAND, SCRIPT)
+    variable = value(_PATH_VARIABLE, _DEFAULT_PATH_VARIABLE)
+    if "=" in variable:  # no variable can have it in its name
+        variable = _DEFAULT_PATH_VARIABLE
     return AzureSetup(
         tuple(split_words(expand(command, variables), variables)),
         tuple(split_words(command, None)),
         expand(value(_FOLDER, "."), variables),
-        {value(_PATH_VARIABLE, "PYTHONPATH"): expand(value(_PATH, ""), variables)},
+        {variable: expand(value(_PATH, ""), variables)},
     )

@@ -9,6 +9,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from ...azure import dotnet_text
 from ...errors import ConfigError
 from ...system import capabilities, files, own_files
 from ...system.plain_file import read_plain
@@ -16,8 +17,6 @@ from ..processes import workspace
 from .model import Role
 
 __all__ = ["empty", "find", "make_folders", "read", "read_text"]
-
-_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 def make_folders(site: Path, name: str, root: Path, role: Role) -> Path:
@@ -81,9 +80,8 @@ def read(file: Path) -> bytes:
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a script, by its byte-order mark; raise ConfigError as `read` does."""
-    data = read(file)
-    for mark, codec in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(codec, "replace")
-    return data.decode("utf-8", "replace")
+    """Return the text of a script, by its byte-order mark; raise ConfigError as `read` does.
+
+    Null characters are left out: no argument and no variable can have one.
+    """
+    return dotnet_text.decode(read(file)).replace("\0", "")

@@ -143,10 +143,11 @@ def test_values_of_variables_are_not_shown() -> None:
          ["-m", "appsvc_runtime.worker", "worker.py"], ".", {"PYTHONPATH": ""}),
         ("python_path=%RootDir%\\lib;%RootDir%\\more\npython_path_variable=IRONPYTHONPATH",
          ["worker.py"], ".", {"IRONPYTHONPATH": r"/app\lib;/app\more"}),
+        ("python_path_variable=A=B", ["worker.py"], ".", {"PYTHONPATH": ""}),
         ("Worker_Command=a.py", ["worker.py"], ".", {"PYTHONPATH": ""}),
         ('worker_command="%NAME% x.py"', ["n x.py"], ".", {"PYTHONPATH": ""}),
     ],
-    ids=["empty", "written", "last", "blank", "launcher", "path", "case", "variable"],
+    ids=["empty", "written", "last", "blank", "launcher", "path", "no-name", "case", "variable"],
 )  # fmt: skip
 def test_azure_setup(text: str, words: list[str], folder: str, variables: dict[str, str]) -> None:
     """As PowerShell reads it: the last line with a name, in exact case, anywhere in the line."""

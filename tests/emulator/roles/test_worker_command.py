@@ -204,6 +204,12 @@ def test_encodings(tmp_path: Path, codec: str) -> None:
     assert find(tmp_path, {"wörker.py": ""}).arguments == ("wörker.py",)
 
 
+def test_null_characters(tmp_path: Path) -> None:
+    """No argument can have one: a file in UTF-16 without a mark is read without them."""
+    setup = "worker_command=worker.py a\n".encode("utf-16-le").decode("latin-1")
+    assert find(tmp_path, {"bin/AzureSetup.cfg": setup}).arguments == ("worker.py", "a")
+
+
 def test_script_that_cannot_be_read(tmp_path: Path) -> None:
     """A folder, a pipe or a broken link in its place is as none, and waits for nobody."""
     bin_folder = tmp_path / "Role/bin"
