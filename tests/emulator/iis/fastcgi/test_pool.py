@@ -287,7 +287,7 @@ def test_only_a_safe_request_is_sent_again(tmp_path: Path, method: str, status: 
 
 
 def test_waiting_requests_go_to_the_pool_that_replaces_it(tmp_path: Path) -> None:
-    """Whoever runs the pools sends them there; a body that was read already stays with this one."""
+    """The host sends them there; one whose body was read already stays with this pool."""
     log = Log()
 
     async def work(running: Running) -> None:
