@@ -161,7 +161,7 @@ async def body_of(answer: Answer | Response) -> bytes:
     return b"".join([piece async for piece in answer.body])
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     """Wait until a condition is true, and fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

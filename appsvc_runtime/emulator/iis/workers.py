@@ -83,6 +83,8 @@ class _Generation:
         """
         for platform in self.platforms.values():
             platform.give_up()
+        for pool, _ in self.pools.values():
+            pool.give_up()
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._none.wait(), _PATIENCE)

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from .cgi_head import CgiHeadError, Head, HeadParser
+from .errors import FastCgiExitError
 
 __all__ = ["RESPONSE_BUFFER", "Carrier", "Exchange", "Response", "ResponseStream"]
 
@@ -186,12 +187,16 @@ class Exchange:
         """Return whether it does no harm if the app has served the request already."""
         return self.method in _SAFE or not self.written
 
-    def again(self) -> Exchange | None:
+    def again(self, error: Exception) -> Exchange | None:
         """Return a copy of the request, to send it again; None if that is not safe, or in vain.
 
-        The part of a response that is held back does not count, as no client has seen it: wfastcgi
-        sends a response in several pieces, and its watcher may end the process between any two.
+        It is sent again if its process has ended by itself, or has received nothing of it. The part
+        of a response that is held back does not count, as no client has seen it: wfastcgi sends a
+        response in several pieces, and its watcher may end the process between any two.
         """
+        if not isinstance(error, FastCgiExitError) or (self.written and not error.clean):
+            return None
+        error.not_repeated = not self.repeatable
         tries = self.tries + 1
         fresh = self.carrier is not None and self.carrier.served <= 1
         fresh_tries = self.fresh_tries + fresh

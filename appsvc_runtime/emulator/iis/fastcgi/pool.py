@@ -16,11 +16,10 @@ from typing import Any
 
 from ....errors import AppServiceError
 from ....system import process as system
-from ...http.messages import Answer, Request, Say
+from ...http.messages import Answer, Request, Say, StoppedError
 from ..rapid_fails import RapidFails
 from ..webconfig.model import FastCgiApplication
 from .cgi_head import CgiHeadError
-from .errors import FastCgiExitError
 from .exchange import RESPONSE_BUFFER, Exchange
 from .pages import RefusedError, page, pass_on, queue_is_full, rapid_failure, stopping
 from .process import FastCgiProcess
@@ -66,7 +65,7 @@ class Pool:
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closed = self._replaced = False
         self._change = ""
         self._change_until = 0.0
 
@@ -103,7 +102,8 @@ class Pool:
 
         `length` None: a body of unknown length. `limit`: how much of a response is held back before
         it is sent on (the handler's responseBufferLimit). `request` is for the error page. Raises
-        what `body` raises; a streamed response body raises FastCgiError if the process fails later.
+        what `body` raises, and StoppedError after `give_up`; a streamed response body raises
+        FastCgiError if the process fails later.
         """
         label = ""
         try:
@@ -122,12 +122,20 @@ class Pool:
                     return pass_on(response, label)
                 except (FastCgiError, CgiHeadError) as error:
                     label = _label(exchange)
-                    again = _again(exchange, error)
+                    again = exchange.again(error)
                     if again is None:
                         raise
                     exchange = again
         except (FastCgiError, CgiHeadError) as error:
             return page(error, label, request)
+
+    def give_up(self) -> None:
+        """Hand back the waiting requests that have no body: another pool has replaced this one."""
+        self._replaced = True
+        for exchange in self._waiting:
+            if exchange.length == 0:
+                exchange.fail(_replaced())
+        self._waiting = deque(each for each in self._waiting if each.length != 0)
 
     async def close(self) -> None:
         """End every process. Waiting requests fail with the page for a stopping emulator."""
@@ -143,6 +151,8 @@ class Pool:
 
     def _hand_over(self, exchange: Exchange) -> None:
         """Pass a request to an idle process, or put it into the queue. Raises RefusedError."""
+        if self._replaced and exchange.length == 0:
+            raise _replaced()
         if self._closed:
             raise stopping()
         while self._idle:
@@ -301,12 +311,8 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
 
-def _again(exchange: Exchange, error: AppServiceError) -> Exchange | None:
-    """Return the request to send again after an error, or None."""
-    if not isinstance(error, FastCgiExitError) or (exchange.written and not error.clean):
-        return None
-    error.not_repeated = not exchange.repeatable
-    return exchange.again()
+def _replaced() -> StoppedError:
+    return StoppedError("The application has been replaced.")
 
 
 def _label(exchange: Exchange) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import select
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from multidict import CIMultiDict
 
-from appsvc_runtime.emulator.http.messages import Answer, Request
+from appsvc_runtime.emulator.http.messages import Answer, Request, StoppedError
 from appsvc_runtime.emulator.iis.fastcgi.launch import Launcher
 from appsvc_runtime.emulator.iis.fastcgi.pool import Pool
 from appsvc_runtime.errors import ConfigError
@@ -286,6 +286,30 @@ def test_only_a_safe_request_is_sent_again(tmp_path: Path, method: str, status: 
     run_pool(launcher, tmp_path, log, work)
 
 
+def test_waiting_requests_go_to_the_pool_that_replaces_it(tmp_path: Path) -> None:
+    """The host sends them there; one whose body was read already stays with this pool."""
+    log = Log()
+
+    async def work(running: Running) -> None:
+        first = asyncio.create_task(running.get())
+        form = asyncio.create_task(
+            running.pool.ask(params(tmp_path, method="POST"), pieces(10), 10)
+        )
+        waiting = [asyncio.create_task(running.get()) for _ in range(2)]
+        await until(lambda: len(running.pool._waiting) == 3, "that they wait")
+        running.pool.give_up()
+        for each in (*waiting, asyncio.create_task(running.get())):
+            with pytest.raises(StoppedError):
+                await each
+        assert [(await each).status for each in (first, form)] == [200, 200]
+        log("test", "all went well")
+
+    launcher = fake(tmp_path, log, "slow", "fine")
+    with pytest.raises(StoppedError):  # run_pool asks once more, after the end
+        run_pool(launcher, tmp_path, log, work, max_instances=1)
+    assert "all went well" in log.text
+
+
 def test_what_no_process_has_received_is_sent_again(tmp_path: Path) -> None:
     """A process that has just died takes nothing of a request, of whatever method."""
     log = Log()
@@ -293,9 +317,10 @@ def test_what_no_process_has_received_is_sent_again(tmp_path: Path) -> None:
     async def work(running: Running) -> None:
         assert await running.text() == "fine"
         [process] = running.pool._processes
+        assert process._transport is not None
+        connection = process._transport.get_extra_info("socket")
         os.kill(process.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):  # its status is collected already
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert select.select([connection.fileno()], [], [], 30)[0], "its end"
         # The event loop has not run since, so the pool takes the process for alive.
         answer = await running.pool.ask(params(tmp_path, method="POST"), pieces(10), 10)
         assert (answer.status, await body_of(answer)) == (200, b"fine")
