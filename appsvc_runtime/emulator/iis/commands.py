@@ -5,17 +5,24 @@ Pure, except that it looks whether files exist. Must not know of requests or run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from ...azure import names
 from ...errors import ConfigError
-from .webconfig.model import HttpPlatform
+from .webconfig.interpreters import split_processor
+from .webconfig.model import Handler, HttpPlatform
 from .windows_paths import PathMap, expand, split_command_line
 
-__all__ = ["Command", "make_command", "make_wfastcgi_config", "with_variables"]
+__all__ = [
+    "Command",
+    "make_command",
+    "make_fastcgi_command",
+    "make_wfastcgi_config",
+    "with_variables",
+]
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,34 @@ def make_command(
             hint=r"Name its folder with --map 'D:\folder=DIR'.",
         )
     words = split_command_line(expand(settings.arguments, known))
-    return Command((program, *map(paths.argument, words)), made, paths.site)
+    return Command((program, *map(paths.argument, words)), made, paths.folder)
+
+
+def make_fastcgi_command(
+    handler: Handler, paths: PathMap, windows: Mapping[str, str], wfastcgi: Callable[[], str]
+) -> list[str]:
+    """Return the command that IIS starts for a FastCGI handler.
+
+    `wfastcgi` returns the path of the file to run for every `wfastcgi.py`. Raises ConfigError if
+    the program of scriptProcessor does not exist on this machine.
+    """
+    full_path, arguments = split_processor(handler.script_processor)
+    program = paths.program(expand(full_path, windows))
+    if program is None:
+        raise ConfigError(
+            f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
+            hint=r"Name its folder with --map 'D:\folder=DIR'.",
+        )
+    words = split_command_line(expand(arguments, windows))
+    return [
+        program,
+        *(wfastcgi() if _is_wfastcgi(word) else paths.argument(word) for word in words),
+    ]
+
+
+def _is_wfastcgi(word: str) -> bool:
+    """Return whether a word of a command line is the path of wfastcgi.py."""
+    return word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py"
 
 
 def make_wfastcgi_config(

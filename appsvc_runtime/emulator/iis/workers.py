@@ -1,4 +1,4 @@
-"""The workers of one site: the processes of its web.config, started when they are first needed.
+"""The workers of one application: the processes of its web.config, started when first needed.
 
 Knows how the settings of a handler become processes. Must not know how a request gets a handler.
 """
@@ -13,20 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError
 from ..frontend.headers import httpplatform_headers
 from ..http import error_pages
 from ..http.messages import Answer, Request, Say, Tunnel
 from ..processes.surroundings import find_wfastcgi
 from . import handlers
-from .commands import Command, make_command, make_wfastcgi_config, with_variables
+from .commands import (
+    Command,
+    make_command,
+    make_fastcgi_command,
+    make_wfastcgi_config,
+    with_variables,
+)
 from .fastcgi.launch import Launcher
 from .fastcgi.params import make_params, site_params
 from .fastcgi.pool import Pool
 from .httpplatform.handler import HttpPlatformHandler
-from .webconfig.interpreters import application_of, split_processor
+from .webconfig.interpreters import application_of
 from .webconfig.model import Config, FastCgiApplication, Handler, HttpPlatform
-from .windows_paths import expand, split_command_line
+from .windows_paths import expand
 
 if TYPE_CHECKING:
     from .pipeline import Mapped
@@ -96,7 +101,7 @@ class _Generation:
 
 
 class Workers:
-    """All processes of the site that `plan` describes, by the settings that start them."""
+    """All processes of the application that `plan` describes, by the settings that start them."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self._plan = plan
@@ -104,7 +109,10 @@ class Workers:
         self._now = _Generation()
         self._ending: set[asyncio.Task[None]] = set()
         self._token = str(uuid.uuid4())
-        self._fixed = site_params(plan.site.folder)
+        self._folder = plan.application.folder
+        self._fixed = site_params(self._folder, plan.application.path, plan.site.folder)
+        # The processes of an application are named for it, those of the site's own for Python.
+        self._label = plan.application.path.strip("/") or "python"
         self._unheard: set[str] = set()
         self._started = 0  # numbers are not reused, so that each process can be told apart
 
@@ -133,15 +141,17 @@ class Workers:
         if mapped.kind == "httpplatform":
             return await self._ask_platform(request, mapped.config)
         pool, _ = self._pool(mapped.config, mapped.handler)
+        above = len(mapped.path) - len(self._plan.site.locate(mapped.path).below)
         params = make_params(
-            request, self._plan.site.folder, path=mapped.path, script=mapped.script
+            request, self._folder, path=mapped.path, script=mapped.script, above=above
         )
         answering = pool.ask(params, request.body, request.length, request=request)
         return await self._now.ask(answering)
 
     def restart(self, why: str) -> None:
         """Start new processes for new requests; end the old ones after their requests."""
-        self._say("iis", f"Restarting: {why}.")
+        path = self._plan.application.path
+        self._say("iis", f"Restarting{f' {path}' if path else ''}: {why}.")
         old, self._now = self._now, _Generation()
         task = asyncio.create_task(old.replace())
         self._ending.add(task)
@@ -154,7 +164,7 @@ class Workers:
             launcher.changed(names)
 
     def recycles(self) -> bool:
-        """Return whether any changed file restarts the site (recycleOnFileChange, version 2)."""
+        """Return whether any changed file restarts it (recycleOnFileChange, version 2)."""
         return any(settings.recycle_on_file_change for settings in self._now.platforms)
 
     async def close(self) -> None:
@@ -199,7 +209,7 @@ class Workers:
         plan = self._plan
         environ = dict(plan.environ)
         if plan.options.httpplatform_version > 1:
-            environ["HTTP_PLATFORM_APPL_PATH"] = "/"
+            environ["HTTP_PLATFORM_APPL_PATH"] = plan.application.called
             environ["HTTP_PLATFORM_TOKEN"] = self._token
 
         def command(port: int) -> Command:
@@ -211,6 +221,7 @@ class Workers:
             self._say,
             version=plan.options.httpplatform_version,
             log_file=self._log_file(settings),
+            label=self._label,
             first=self._started + 1,
         )
         self._started += settings.processes_per_application
@@ -233,48 +244,42 @@ class Workers:
 
     def _pool(self, config: Config, handler: Handler) -> tuple[Pool, Launcher]:
         application = application_of(config, handler)
-        known = self._now.pools.get(application)
+        program, arguments = application.key
+        key = replace(application, full_path=program, arguments=arguments)
+        known = self._now.pools.get(key)
         if known is not None:
             return known
         plan = self._plan
         environ = with_variables(
             plan.environ, application.environment_variables, plan.paths, plan.windows
         )
-        # wfastcgi reads the site's own file, whatever path is requested.
-        settings = plan.site.config("/")[0].app_settings
         launcher = Launcher(
-            self._fastcgi_command(handler),
+            self._command(handler),
             application,
             self._say,
             environ=environ,
-            folder=plan.site.folder,
-            config=make_wfastcgi_config(settings, {**plan.windows, **environ}, plan.paths),
+            folder=self._folder,
+            # wfastcgi reads the application's own file, whatever path is requested.
+            config=make_wfastcgi_config(
+                plan.wfastcgi_settings, {**plan.windows, **environ}, plan.paths
+            ),
+            label=self._label,
             number=self._number,
         )
         pool = Pool(application, launcher.start, self._say, params=self._fixed)
-        self._now.pools[application] = (pool, launcher)
+        self._now.pools[key] = (pool, launcher)
         return pool, launcher
 
     def _number(self) -> int:
         self._started += 1
         return self._started
 
-    def _fastcgi_command(self, handler: Handler) -> list[str]:
-        paths, windows = self._plan.paths, self._plan.windows
-        full_path, arguments = split_processor(handler.script_processor)
-        program = paths.program(expand(full_path, windows))
-        if program is None:
-            raise ConfigError(
-                f"{handler.place}: scriptProcessor {full_path!r} is nowhere on this machine.",
-                hint=r"Name its folder with --map 'D:\folder=DIR'.",
-            )
-        words = split_command_line(expand(arguments, windows))
-        return [program, *map(self._word, words)]
-
-    def _word(self, word: str) -> str:
-        if word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py":
-            return find_wfastcgi(self._plan.python.interpreter)
-        return self._plan.paths.argument(word)
+    def _command(self, handler: Handler) -> list[str]:
+        plan = self._plan
+        python = plan.python.interpreter
+        return make_fastcgi_command(
+            handler, plan.paths, plan.windows, wfastcgi=lambda: find_wfastcgi(python)
+        )
 
 
 class _Counted:

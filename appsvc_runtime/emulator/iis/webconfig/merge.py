@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....findings import Finding
+from ..windows_names import folded
 from .build import BUILDERS
 from .defaults import DEFAULTS
 from .file import Document
@@ -42,38 +43,46 @@ class Merged:
     findings: tuple[Finding, ...] = ()
 
 
-def matching_scopes(levels: Sequence[Level], path: str) -> tuple[tuple[int, int], ...]:
+def matching_scopes(
+    levels: Sequence[Level], path: str, application: str = ""
+) -> tuple[tuple[int, int], ...]:
     """Return the scopes of `levels` that apply to `path`, outermost first.
 
     Each scope is a pair: the index of its level, and its own index in the level's document. Paths
     with the same pairs have the same configuration. `path` is the URL's path, decoded and relative
     to the site; it is matched without regard to case, as on Windows. Levels of other folders are
-    skipped.
+    skipped, and settings that the application at the path `application` does not inherit.
     """
-    wanted = _parts(path.lower())
+    wanted = _parts(folded(path))
+    depth = len(_parts(application))
     found = []
     for number, level in enumerate(levels):
         for place, scope in enumerate(level.document.scopes):
             parts = _parts(level.folder) + _parts(scope.path)
-            if [part.lower() for part in parts] == wanted[: len(parts)]:
+            if not scope.inherited and len(parts) < depth:
+                continue
+            if [folded(part) for part in parts] == wanted[: len(parts)]:
                 # In one folder, the outer file's location comes first.
                 found.append((len(parts), number, place))
     return tuple((number, place) for _, number, place in sorted(found))
 
 
-def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Merged:
+def resolve(
+    levels: Sequence[Level], path: str, *, application: str = "", httpplatform_version: int = 1
+) -> Merged:
     """Merge `levels`, outermost first, for `path`, over IIS's own defaults. Never raises.
 
-    `path` is as in `matching_scopes`. The errors among the findings are those for which IIS
-    responds with 500.19: a handler, MIME type, rule … whose name is inherited and was not removed
-    (`duplicate`), or an httpPlatform without processPath (`missing`). Merging then continues with
+    `path` and `application` are as in `matching_scopes`. The errors among the findings are those
+    for which IIS responds with 500.19: a handler, MIME type, rule … whose name is inherited and was
+    not removed (`duplicate`), or an httpPlatform without processPath (`missing`). Merging then
+    continues with
     the inner entry.
     """
     version = httpplatform_version if httpplatform_version in VERSIONS else VERSIONS[-1]
     known = sections(version)
     nodes: dict[str, Node] = {}
     say = _Findings()
-    for number, place in matching_scopes(levels, path):
+    for number, place in matching_scopes(levels, path, application):
         level = levels[number]
         for name, node in level.document.scopes[place].sections.items():
             base = nodes.get(name) or DEFAULTS.get(name) or Node()
