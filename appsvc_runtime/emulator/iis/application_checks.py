@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_all"]
 
+_PATH_SETTING = "APPSVC_APPLICATION_PATH"
+
 
 def check_all(plans: Sequence[Plan]) -> list[Finding]:
     """Return the findings about all applications of a site, its own first."""
@@ -40,7 +42,7 @@ def _check(plan: Plan, *, needs_python: bool) -> list[Finding]:
         exists=lambda path: paths.program(expand(path, windows)) is not None,
         source=lambda path: paths.source(expand(path, windows)),
     )
-    return [*(_explain(plan, finding) for finding in checked), *rules]
+    return [*(_explain(plan, finding) for finding in checked), *_check_path(plan), *rules]
 
 
 def _explain(plan: Plan, finding: Finding) -> Finding:
@@ -59,6 +61,19 @@ def _without_python(plan: Plan) -> list[Finding]:
         return []
     message = "No handler sends requests to Python: IIS serves this application's files itself."
     return [Finding("no-handler", "warning", plan.application.path, message)]
+
+
+def _check_path(plan: Plan) -> list[Finding]:
+    """Report a process that is not told the path below which it is served."""
+    settings, path = plan.config.http_platform, plan.application.path
+    if not path or plan.kind != "httpplatform" or settings is None:
+        return []
+    given = {*plan.environ, *(name.upper() for name, _ in settings.environment_variables)}
+    if plan.options.httpplatform_version > 1 or _PATH_SETTING in given:
+        return []
+    message = f"The processes of {path} get whole paths, and only version 2 tells them {path}."
+    hint = f"With appsvc-runtime, add the environmentVariable {_PATH_SETTING}, value {path}."
+    return [Finding("application-path", "warning", str(settings.place), message, hint)]
 
 
 def _check_shared(plans: Sequence[Plan]) -> list[Finding]:
