@@ -271,7 +271,7 @@ def _choose(
         note = Finding(
             "other-file",
             "warning",
-            other.name,
+            f"{last.shown}/{other.name}" if last.shown else other.name,
             f"{name} is of another kind: {other.name} is read in its place.",
         )
         return replace(last, root=other), options.kind, [note]

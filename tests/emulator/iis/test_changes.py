@@ -57,7 +57,7 @@ def test_what_is_watched(site: Site, tmp_path: Path) -> None:
 def test_whom_a_file_concerns(
     site: Site, tmp_path: Path, folder: str, name: str, configured: set[str], has_file: set[str]
 ) -> None:
-    """Settings are inherited by URL; a file is watched by each application whose folder it is in."""
+    """Settings are inherited by URL; all applications whose folder holds a file watch it."""
     changes = changed_for(site, tmp_path / folder, [name])
     assert {path for path, change in changes.items() if change.configs} == configured
     assert {path for path, change in changes.items() if change.files} == has_file
