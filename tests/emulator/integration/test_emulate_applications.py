@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, emulating, make_site, web_config
+from tests.support.pythons import only_on
 from tests.support.servers import Server, run
 
 FLASK = """
@@ -127,7 +128,7 @@ def make(folder: Path, kind: str, *, asgi: bool = False) -> list[str]:
     return options
 
 
-KINDS = ["fastcgi", "version-1", "version-2"]
+KINDS = ["fastcgi", pytest.param("version-1", marks=only_on(12)), "version-2"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,6 +182,7 @@ def wait_for(true: Callable[[], bool], server: Server, seconds: float = 60) -> N
         time.sleep(0.05)
 
 
+@only_on(12)
 @pytest.mark.parametrize("kind", ["fastcgi", "version-2"])
 def test_a_changed_file_restarts_what_it_concerns(tmp_path: Path, kind: str) -> None:
     """That of /shop restarts it and the application below it, that of the site all of them."""
