@@ -3,7 +3,8 @@
 IIS passes whole paths: HttpPlatformHandler in the request line, FastCGI in PATH_INFO. Version 2 of
 the handler names the application's path in a variable of the process, FastCGI in one of each
 request (`APPL_MD_PATH`: the IIS server variables reference on learn.microsoft.com). Changes an
-environ. Must not know of headers, or who is trusted.
+environ. Loaded by a middleware that gets a request of such an application, or one of FastCGI. Must
+not know of headers, or who is trusted.
 """
 
 from __future__ import annotations
@@ -12,20 +13,11 @@ from ..azure import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["enter", "of_process"]
+__all__ = ["enter"]
 
 _ROOT = "/root"
-
-
-def of_process(environ: Mapping[str, str]) -> str | None:
-    """Return the path that HttpPlatformHandler gives a process, "" for the root, None if none."""
-    path = environ.get(names.HTTP_PLATFORM_APPL_PATH, "")
-    if not path.startswith("/") or not environ.get(names.HTTP_PLATFORM_PORT):
-        return None
-    return path.rstrip("/")
 
 
 def enter(environ: dict[str, Any], original: dict[str, Any], path: str | None) -> None:

@@ -11,7 +11,6 @@ import os
 from ..azure import hosts, names
 from ..errors import ConfigError
 from ..settings import options
-from . import application_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class MiddlewareOptions:
         # "" for the root, None if a request of FastCGI may name it.
         named: str | None = resolve("application_path")
         self.application_path: Final[str | None] = (
-            application_path.of_process(environ) if named is None else named
+            hosts.application_path(environ) if named is None else named
         )
         arr_ssl = resolve("arr_ssl")
         self.arr_ssl: Final[bool] = self.on_app_service if arr_ssl is None else bool(arr_ssl)

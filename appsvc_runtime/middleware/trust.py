@@ -9,7 +9,7 @@ that parse addresses are imported when a policy needs them. Must not know of app
 from __future__ import annotations
 
 from ..azure import names
-from . import agreement, application_path, notices
+from . import agreement, notices
 from .request_info import RequestInfo
 
 TYPE_CHECKING = False
@@ -122,6 +122,8 @@ class TrustPolicy:
         """Move the path of an IIS application from PATH_INFO to SCRIPT_NAME."""
         if _WFASTCGI_MARK in environ and not self._inert and self.trusts(environ):
             self._iis.repair_path(environ, original)
+        from . import application_path
+
         application_path.enter(environ, original, self._application)
 
     def trusts(self, environ: dict[str, Any]) -> bool:

@@ -5,16 +5,21 @@ Pure, except that it looks whether files exist. Must not know of requests or run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from ...azure import names
 from ...errors import ConfigError
-from .webconfig.interpreters import split_processor
+from ..processes.surroundings import find_wfastcgi
+from .webconfig.interpreters import is_wfastcgi, split_processor
 from .webconfig.model import Handler, HttpPlatform
 from .windows_paths import PathMap, expand, split_command_line
+
+if TYPE_CHECKING:
+    from ..processes.interpreter import Interpreter
 
 __all__ = [
     "Command",
@@ -83,12 +88,11 @@ def make_command(
 
 
 def make_fastcgi_command(
-    handler: Handler, paths: PathMap, windows: Mapping[str, str], wfastcgi: Callable[[], str]
+    handler: Handler, paths: PathMap, windows: Mapping[str, str], interpreter: Interpreter
 ) -> list[str]:
-    """Return the command that IIS starts for a FastCGI handler.
+    """Return the command of a FastCGI handler's scriptProcessor, with this machine's wfastcgi.
 
-    `wfastcgi` returns the path of the file to run for every `wfastcgi.py`. Raises ConfigError if
-    the program of scriptProcessor does not exist on this machine.
+    Raises ConfigError if its program or wfastcgi does not exist on this machine.
     """
     full_path, arguments = split_processor(handler.script_processor)
     program = paths.program(expand(full_path, windows))
@@ -98,15 +102,15 @@ def make_fastcgi_command(
             hint=r"Name its folder with --map 'D:\folder=DIR'.",
         )
     words = split_command_line(expand(arguments, windows))
+    if [word.lower() for word in words[:2]] == ["-m", "wfastcgi"]:
+        words[:2] = ["wfastcgi.py"]
     return [
         program,
-        *(wfastcgi() if _is_wfastcgi(word) else paths.argument(word) for word in words),
+        *(
+            find_wfastcgi(interpreter) if is_wfastcgi(word) else paths.argument(word)
+            for word in words
+        ),
     ]
-
-
-def _is_wfastcgi(word: str) -> bool:
-    """Return whether a word of a command line is the path of wfastcgi.py."""
-    return word.replace("/", "\\").rpartition("\\")[2].lower() == "wfastcgi.py"
 
 
 def make_wfastcgi_config(

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from ..frontend.headers import httpplatform_headers
 from ..http import error_pages
 from ..http.messages import Answer, Request, Say, Tunnel
-from ..processes.surroundings import find_wfastcgi
 from . import handlers
 from .commands import (
     Command,
@@ -254,7 +253,7 @@ class Workers:
             plan.environ, application.environment_variables, plan.paths, plan.windows
         )
         launcher = Launcher(
-            self._command(handler),
+            make_fastcgi_command(handler, plan.paths, plan.windows, plan.python.interpreter),
             application,
             self._say,
             environ=environ,
@@ -273,13 +272,6 @@ class Workers:
     def _number(self) -> int:
         self._started += 1
         return self._started
-
-    def _command(self, handler: Handler) -> list[str]:
-        plan = self._plan
-        python = plan.python.interpreter
-        return make_fastcgi_command(
-            handler, plan.paths, plan.windows, wfastcgi=lambda: find_wfastcgi(python)
-        )
 
 
 class _Counted:

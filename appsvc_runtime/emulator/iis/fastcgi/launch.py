@@ -15,6 +15,7 @@ from pathlib import Path
 from ....errors import ConfigError
 from ...http.messages import Say
 from ...processes.child import Child
+from ..webconfig.interpreters import is_wfastcgi
 from ..webconfig.model import FastCgiApplication
 from .channel import Wire
 from .process import FastCgiProcess
@@ -135,7 +136,7 @@ def _with_shim(
     The second value is None if `argv` has no wfastcgi.py: then no options may be added.
     """
     for at, word in enumerate(argv):
-        if at and word.replace("\\", "/").rpartition("/")[2].lower() == "wfastcgi.py":
+        if at and is_wfastcgi(word):
             before = (*argv[:at], str(_SHIM), "--wfastcgi", word, *options)
             return before, ("--", *argv[at + 1 :])
     return tuple(argv), None

@@ -16,6 +16,7 @@ __all__ = [
     "is_fastcgi",
     "is_fastcgi_python",
     "is_http_platform",
+    "is_wfastcgi",
     "language_of",
     "modules_of",
     "python_handler",
@@ -94,6 +95,15 @@ def is_fastcgi_python(handler: Handler) -> bool:
     program, arguments = split_processor(handler.script_processor)
     name = program.replace("\\", "/").rpartition("/")[2].lower()
     return name.startswith(("python", "pypy")) or "wfastcgi" in (program + arguments).lower()
+
+
+def is_wfastcgi(word: str) -> bool:
+    """Return whether an argument of Python names wfastcgi: its source, or what was compiled of it.
+
+    Azure's own pages for Python 2.7 have `wfastcgi.pyc`.
+    """
+    name = word.replace("\\", "/").rpartition("/")[2].lower()
+    return name in ("wfastcgi.py", "wfastcgi.pyc")
 
 
 def python_handler(handlers: Iterable[Handler]) -> Handler | None:

@@ -10,7 +10,7 @@ same way: by path, not by file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ....findings import Finding
@@ -81,7 +81,7 @@ def resolve(
     version = httpplatform_version if httpplatform_version in VERSIONS else VERSIONS[-1]
     known = sections(version)
     nodes: dict[str, Node] = {}
-    say = _Findings()
+    say = _Findings(application)
     for number, place in matching_scopes(levels, path, application):
         level = levels[number]
         for name, node in level.document.scopes[place].sections.items():
@@ -104,10 +104,17 @@ def _parts(path: str) -> list[str]:
 
 
 class _Findings:
-    """Turns the conflicts between keys that `merge_nodes` reports into findings."""
+    """Turns the conflicts between keys that `merge_nodes` reports into findings.
 
-    def __init__(self) -> None:
+    All keys that a section adds again are one finding: two sites often have a section in common,
+    and then one is made an application of the other. `application` is the path of that.
+    """
+
+    def __init__(self, application: str) -> None:
         self.findings: list[Finding] = []
+        self._depth = len(_parts(application))
+        # By element and files: the index of the finding, its first part, the number of others.
+        self._groups: dict[tuple[str, str, str], tuple[int, str, int]] = {}
 
     def __call__(self, code: str, schema: Schema, entry: Entry, met: Entry) -> None:
         where = str(entry.node.place)
@@ -132,8 +139,27 @@ class _Findings:
                 f"{hint} Otherwise IIS responds with 500.19.",
             )
             return
-        message = f"<{schema.name}> adds {key} {shown}, which {met.node.place} has already."
-        self._add("duplicate", "error", where, message, f"{hint} IIS responds with 500.19.")
+        self._duplicate(f"<{schema.name}> adds {key} {shown}", entry, met, hint)
+
+    def _duplicate(self, added: str, entry: Entry, met: Entry, hint: str) -> None:
+        """Report a key that a file adds although it inherits it, with others of that element."""
+        there = met.node.place
+        if len(_parts(met.folder)) < self._depth:
+            hint = (
+                f"{hint[:-1]}, or what {there.file} has for itself into "
+                '<location path="." inheritInChildApplications="false">.'
+            )
+        hint = f"{hint} IIS responds with 500.19."
+        element = added.partition(">")[0], entry.node.place.file, there.file
+        if element not in self._groups:
+            self._groups[element] = (len(self.findings), added, 0)
+            message = f"{added}, which {there} has already."
+            self._add("duplicate", "error", str(entry.node.place), message, hint)
+            return
+        index, first, others = self._groups[element]
+        self._groups[element] = (index, first, others + 1)
+        message = f"{first} and {others + 1} more, which {there.file} has already."
+        self.findings[index] = replace(self.findings[index], message=message)
 
     def missing(self, platform: Node) -> None:
         """Report that httpPlatform names no program to start."""
