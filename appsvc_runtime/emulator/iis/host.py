@@ -150,7 +150,7 @@ class _Running:
             self._restart(f"{files[0]} has changed (recycleOnFileChange)")
         else:
             # wfastcgi watches files itself.
-            self.workers.changed([name.replace("/", "\\") for name in files])
+            self.workers.changed(files)
 
     async def stop_warming(self) -> None:
         """Stop waiting for new workers."""

@@ -210,6 +210,12 @@ def test_a_changed_file_restarts_what_it_concerns(tmp_path: Path, kind: str) -> 
         wait_for(lambda: seen("/shop")[1] not in ("", shop[1]), server)
         assert "Restarting /shop: " in server.log()
         assert before
+        if kind == "fastcgi":  # wfastcgi watches the files of its application, in all folders
+            site, shop = seen(""), seen("/shop")
+            (tmp_path / "shop" / "static" / "new.py").write_text("x = 1\n", "utf-8")
+            wait_for(lambda: seen("/shop")[1] not in ("", shop[1]), server)
+            assert seen("") == site
+            assert "as static/new.py has changed" in server.log()
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
