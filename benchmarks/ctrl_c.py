@@ -111,8 +111,6 @@ def stop(python: WindowsPython, name: str, clients: int = 8, after: float = 0.5)
             python.command(*words), cwd=folder, HTTP_PLATFORM_PORT=str(load.port)
         ) as process:
             process.wait_for("ready after")
-            with suppress(OSError, http.client.HTTPException):
-                http.client.HTTPConnection("127.0.0.1", load.port, timeout=60).connect()
             for thread in threads:
                 thread.start()
             process.wait_until(lambda: len(load.answered) >= clients, "the first responses")
