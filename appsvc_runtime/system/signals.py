@@ -91,11 +91,10 @@ def holding_stop_signals() -> Iterator[None]:
     Each of these processes calls `let_stop_signals_in` when it can handle them. On Windows this
     does nothing.
     """
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is None:
+    if process.WINDOWS:
         yield
         return
-    mask(signal.SIG_BLOCK, _stop_numbers())
+    signal.pthread_sigmask(signal.SIG_BLOCK, _stop_numbers())
     try:
         yield
     finally:
@@ -103,10 +102,9 @@ def holding_stop_signals() -> Iterator[None]:
 
 
 def let_stop_signals_in() -> None:
-    """Unblock the stop signals that were held."""
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is not None:
-        mask(signal.SIG_UNBLOCK, _stop_numbers())
+    """Unblock the stop signals that were held. On Windows none are."""
+    if not process.WINDOWS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _stop_numbers())
 
 
 def on_loop_stop(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import process, signals
 
@@ -26,7 +26,7 @@ class StopPipe:
     def __init__(self) -> None:
         import multiprocessing
 
-        self.reader: Connection
+        self.reader: Any  # a Connection, or a PipeConnection on Windows
         self.reader, self._writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
 
     def stop_workers(self) -> None:

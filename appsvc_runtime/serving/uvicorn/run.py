@@ -26,7 +26,6 @@ from . import factory, graceful, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
     from ..plan import LaunchPlan
 
@@ -83,11 +82,11 @@ def run(plan: LaunchPlan) -> int:
     return supervisor.failed
 
 
-def _make(plan: LaunchPlan, ready: Connection | None, stop: Connection | None) -> Any:
+def _make(plan: LaunchPlan, ready: Any, stop: Any) -> Any:
     """Return the app for a worker of uvicorn; print why and end the worker if loading fails.
 
-    `ready` gets the worker's process id when it can be stopped in order. `stop` is the end of a
-    StopPipe.
+    `ready`, one end of a pipe or None, gets the worker's process id when it can be stopped in
+    order. `stop` is the end of a StopPipe, or None.
     """
     # Uvicorn's own handlers, which it sets before, do nothing until it serves.
     servers = signals.current_handlers()
