@@ -28,7 +28,7 @@ from pathlib import Path
 from benchmarks.restarts import ASGI, WSGI
 from tests.support.servers import free_port
 from tests.windows.machine import WindowsPython, session
-from tests.windows.make_python import make
+from tests.windows.make_python import MakeError, make
 
 __all__ = ["SERVERS", "Stop", "stop"]
 
@@ -147,7 +147,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     worst = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
         folder = Path(os.environ.get("APPSVC_WINDOWS_PYTHON") or made).absolute()
-        [python] = make(folder, (given.version,))
+        try:
+            [python] = make(folder, (given.version,))
+        except MakeError as error:
+            sys.exit(str(error))
         print(f"Windows Python {given.version} under Wine, {given.clients} clients")
         print(
             "| Server | Ctrl-C | running | lost | sent before and lost | not clean | slowest, s |"
