@@ -182,7 +182,7 @@ class Tree:
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
         """Signal the program's group, if nothing better is known; return whether it exists."""
-        if self.pid is None or self._over or self.pid == os.getpid():
+        if process.WINDOWS or self.pid is None or self._over or self.pid == os.getpid():
             return False
         if _linux() and not _is_own_child(self.pid):  # no other way to recognize it now
             return False
@@ -266,7 +266,12 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused."""
+    """Return whether a process is a child that was not waited for: its id is not reused.
+
+    Always False on Windows, where a job's handle keeps the id.
+    """
+    if process.WINDOWS:
+        return False
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     except ChildProcessError:
