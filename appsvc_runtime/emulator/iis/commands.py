@@ -84,7 +84,7 @@ def make_command(
             hint=r"Name its folder with --map 'D:\folder=DIR'.",
         )
     words = split_command_line(expand(settings.arguments, known))
-    return Command((program, *map(paths.argument, words)), made, paths.folder)
+    return Command((program, *map(paths.argument, words)), made, paths.site)
 
 
 def make_fastcgi_command(

@@ -213,7 +213,7 @@ def _need_runtime(plan: Plan) -> None:
     else:
         return
     interpreter = plan.python.interpreter
-    requirement.need_runtime(interpreter, where, what, paths.folder, {**environ, **known})
+    requirement.need_runtime(interpreter, where, what, paths.site, {**environ, **known})
 
 
 def _own_config(folder: Path, options: Options) -> Path | None:

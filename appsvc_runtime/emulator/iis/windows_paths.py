@@ -115,8 +115,8 @@ class PathMap:
         folder: Path | None = None,
         others: Mapping[str, Path] | None = None,
     ) -> None:
-        self.site = site
-        self.folder = site if folder is None else folder
+        # The folder of the application, which is the site's own for most.
+        self.site = site if folder is None else folder
         folders = {**(others or {}), "wwwroot": site}
         self._folders = {rf"site\{ntpath.normpath(name)}": at for name, at in folders.items()}
         self.home = home
@@ -140,7 +140,7 @@ class PathMap:
         if os.path.isabs(text):
             first, _, others = text.partition("\\")
             return _below(Path(first), others)
-        return _below(self.folder, path)
+        return _below(self.site, path)
 
     def _in_home(self, path: str) -> Path | None:
         r"""Return the place of a path below `D:\home`, if it is in an application's folder."""
@@ -175,7 +175,7 @@ class PathMap:
         if _is_absolute(after):
             found = self.local(after)
         else:
-            found = _below(self.folder, ntpath.normpath(after))
+            found = _below(self.site, ntpath.normpath(after))
             if not found.exists():
                 found = None
         return f"{before}{sign}{found}" if found is not None else word

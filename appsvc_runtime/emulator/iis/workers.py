@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..frontend.headers import httpplatform_headers
 from ..http import error_pages
@@ -24,6 +24,7 @@ from .commands import (
     make_wfastcgi_config,
     with_variables,
 )
+from .counted_body import CountedBody
 from .fastcgi.launch import Launcher
 from .fastcgi.params import make_params, site_params
 from .fastcgi.pool import Pool
@@ -62,7 +63,7 @@ class _Generation:
         try:
             answer = await answering
             if isinstance(answer, Answer) and not isinstance(answer.body, bytes):
-                answer.body = _Counted(answer.body, self._done)
+                answer.body = CountedBody(answer.body, self._done)
                 streams = True
             return answer
         finally:
@@ -272,27 +273,3 @@ class Workers:
     def _number(self) -> int:
         self._started += 1
         return self._started
-
-
-class _Counted:
-    """A body that calls `done` once when it is closed, whether it was sent completely or not."""
-
-    def __init__(self, body: AsyncIterator[bytes], done: Any) -> None:
-        self._body = body
-        self._done = done
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        return await self._body.__anext__()
-
-    async def aclose(self) -> None:
-        """Close the body, and call `done` once."""
-        done, self._done = self._done, lambda: None
-        try:
-            close: Any = getattr(self._body, "aclose", None)
-            if close is not None:
-                await close()
-        finally:
-            done()
