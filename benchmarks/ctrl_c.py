@@ -28,7 +28,7 @@ from pathlib import Path
 from benchmarks.restarts import ASGI, WSGI
 from tests.support.servers import free_port
 from tests.windows.machine import WindowsPython, session
-from tests.windows.make_python import make
+from tests.windows.make_python import MakeError, make
 
 __all__ = ["SERVERS", "Stop", "stop"]
 
@@ -111,8 +111,6 @@ def stop(python: WindowsPython, name: str, clients: int = 8, after: float = 0.5)
             python.command(*words), cwd=folder, HTTP_PLATFORM_PORT=str(load.port)
         ) as process:
             process.wait_for("ready after")
-            with suppress(OSError, http.client.HTTPException):
-                http.client.HTTPConnection("127.0.0.1", load.port, timeout=60).connect()
             for thread in threads:
                 thread.start()
             process.wait_until(lambda: len(load.answered) >= clients, "the first responses")
@@ -149,7 +147,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     worst = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
         folder = Path(os.environ.get("APPSVC_WINDOWS_PYTHON") or made).absolute()
-        [python] = make(folder, (given.version,))
+        try:
+            [python] = make(folder, (given.version,))
+        except MakeError as error:
+            sys.exit(str(error))
         print(f"Windows Python {given.version} under Wine, {given.clients} clients")
         print(
             "| Server | Ctrl-C | running | lost | sent before and lost | not clean | slowest, s |"

@@ -39,6 +39,17 @@ def under_http_platform_v2(environ: Mapping[str, str]) -> bool:
     return under_http_platform(environ) and any(environ.get(n) for n in names.HTTP_PLATFORM_V2)
 
 
+def application_path(environ: Mapping[str, str]) -> str | None:
+    """Return the URL path of the application that HttpPlatformHandler starts a process for.
+
+    "" for the site's own; None if the process is not told it.
+    """
+    path = environ.get(names.HTTP_PLATFORM_APPL_PATH, "")
+    if not path.startswith("/") or not environ.get(names.HTTP_PLATFORM_PORT):
+        return None
+    return path.rstrip("/")
+
+
 def on_windows(environ: Mapping[str, str]) -> bool:
     """Return whether `environ` is that of a Windows process, even if only a copy of it is here.
 

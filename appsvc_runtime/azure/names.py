@@ -54,12 +54,15 @@ CONNECTOR_SERVICES = {
 HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
 # Version 2 of the module sets these as well; only this version appends to X-Forwarded-* (HPHv2:
 # github.com/lextudio/httpplatformhandlerv2).
-HTTP_PLATFORM_V2 = ("HTTP_PLATFORM_TOKEN", "HTTP_PLATFORM_APPL_PATH")
+HTTP_PLATFORM_APPL_PATH = "HTTP_PLATFORM_APPL_PATH"
+HTTP_PLATFORM_V2 = ("HTTP_PLATFORM_TOKEN", HTTP_PLATFORM_APPL_PATH)
 
 # wfastcgi keeps the undecoded value of PATH_INFO under this key of every request's environ, and no
 # other server does: the key shows that a request came through IIS (wfastcgi.py, RAW_VALUE_NAMES).
 # A client cannot set it: header names become HTTP_*.
 WFASTCGI_MARK = "wsgi.path_info"
+# IIS's variable for an application: /LM/W3SVC/1/ROOT for the site's own, else with its path.
+APPL_MD_PATH = "APPL_MD_PATH"
 
 # The front end reaches the app from inside the data centre: loopback under IIS, link-local in the
 # Linux container, private addresses elsewhere (169.254.x.x in AD: configure-language-python).

@@ -34,6 +34,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "request_limit": _FRONT_END,
     "maps": _FRONT_END,
     "config": ("iis",),
+    "applications": ("iis",),
     "httpplatform_version": ("iis",),
     "startup_command": ("linux",),
     "python_version": ("linux",),
@@ -46,7 +47,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "trigger": ("webjob",),
     "job_os": ("webjob",),
 }
-_WRITTEN = {"build": "--no-build", "maps": "--map"}
+_WRITTEN = {"build": "--no-build", "maps": "--map", "applications": "--application"}
 _CALLED = {
     "iis": "IIS",
     "linux": "the Linux container",
@@ -118,6 +119,14 @@ _PORTS = {"iis": "8000", "linux": "8080"}
     "apple, x), out at /.auth/logout.",
 )
 @click.option("--config", type=click.Path(), help="IIS: a file to read in place of web.config.")
+@click.option(
+    "--application",
+    "applications",
+    multiple=True,
+    metavar="PATH=DIR",
+    help="IIS: serve the folder DIR as an application of its own below PATH, as in /shop=DIR: "
+    "repeatable.",
+)
 @click.option(
     "--httpplatform-version",
     type=click.IntRange(1, 2),
@@ -229,7 +238,7 @@ def _kind(folder: Path, options: dict[str, Any]) -> str:
     kind: str = options["kind"]
     if kind in ("linux", "worker", "webjob"):
         return kind
-    if kind != "auto" or options["config"] is not None:
+    if kind != "auto" or options["config"] is not None or options["applications"]:
         return "iis"
     if options["trigger"] is not None:
         return "webjob"

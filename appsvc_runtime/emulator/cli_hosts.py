@@ -74,8 +74,8 @@ def run_webjob(folder: Path, options: dict[str, Any]) -> int:
 
 def make_iis_host(folder: Path, options: dict[str, Any]) -> Host:
     """Return IIS with the site of a folder; raise ConfigError if it cannot be run."""
+    from .iis import applications, plan, windows_paths
     from .iis import host as iis_host
-    from .iis import plan, windows_paths
     from .processes import environment
 
     made = plan.make_plan(
@@ -88,10 +88,14 @@ def make_iis_host(folder: Path, options: dict[str, Any]) -> Host:
             maps=[windows_paths.parse_map(text) for text in options["maps"]],
             public_name=options["public_name"],
             httpplatform_version=options["httpplatform_version"],
+            applications=[applications.parse_application(text) for text in options["applications"]],
         ),
         os.environ,
     )
     _tell(made.python, made.findings)
+    for other in made.others:
+        if other.python != made.python:
+            echo(f"{other.application.path}: {other.python.lines[0]}")
     return iis_host.IisHost(made, say)
 
 

@@ -56,6 +56,7 @@ class AppServiceASGIMiddleware:
         host_header: str | None = None,
         client_header: str | None = None,
         path_prefix: bool | None = None,
+        application_path: str | None = None,
         arr_ssl: bool | None = None,
         require_login: str | None = None,
         https_only: bool | None = None,

@@ -142,7 +142,10 @@ def _write_paths(scope: Scope, environ: Mapping[str, Any]) -> None:
     if raw is not None and path != before:
         from .path_prefix import quoted
 
-        if path.endswith(before):
+        if root and path.count("/") == before.count("/"):  # an application, in another case
+            pieces = raw.split(b"/", root.count("/") + 1)
+            raw = b"/".join([quoted(_latin(root)).encode(), *pieces[root.count("/") + 1 :]])
+        elif path.endswith(before):
             raw = quoted(_latin(path[: len(path) - len(before)])).encode() + raw
         else:
             raw = raw.removeprefix(quoted(_latin(before[: len(before) - len(path)])).encode())

@@ -30,6 +30,7 @@ VARIABLES = {
     "host_header": "APPSVC_HOST_HEADER",
     "client_header": "APPSVC_CLIENT_HEADER",
     "path_prefix": "APPSVC_PATH_PREFIX",
+    "application_path": "APPSVC_APPLICATION_PATH",
     "arr_ssl": "APPSVC_ARR_SSL",
     "fastcgi_identity": "APPSVC_FASTCGI_IDENTITY",
     "remote_user": "APPSVC_REMOTE_USER",
@@ -76,6 +77,11 @@ class MiddlewareOptions:
         self.host_key: Final[str] = _key(resolve("host_header"))
         self.client_key: Final[str] = _key(resolve("client_header"))
         self.path_prefix: Final[bool] = bool(resolve("path_prefix"))
+        # "" for the root, None if a request of FastCGI may name it.
+        named: str | None = resolve("application_path")
+        self.application_path: Final[str | None] = (
+            hosts.application_path(environ) if named is None else named
+        )
         arr_ssl = resolve("arr_ssl")
         self.arr_ssl: Final[bool] = self.on_app_service if arr_ssl is None else bool(arr_ssl)
         self.fastcgi_identity: Final[bool] = bool(resolve("fastcgi_identity"))
@@ -102,6 +108,7 @@ class MiddlewareOptions:
             self.inert, self.on_app_service, self.trusted, self.hops, self.front_door_id,
             self.host_key, self.client_key, self.arr_ssl, self.fastcgi_identity,
             self.authentication, self.remote_user, self.path_prefix,
+            self.application_path,
         )  # fmt: skip
 
 

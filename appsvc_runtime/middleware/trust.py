@@ -62,6 +62,7 @@ class TrustPolicy:
         self._inert = options.inert
         self._hops = options.hops
         self._client_key = options.client_key
+        self._application = options.application_path
         self._names_host = bool(options.front_door_id or options.host_key)
         self._server_seen = self._mixes_names = False
         self._peers: dict[str, bool] = {}
@@ -101,6 +102,8 @@ class TrustPolicy:
         if before is not None:
             original = {**environ[ORIGINAL_KEY], **original}
         environ[ORIGINAL_KEY] = original
+        if self._application or (self._application is None and _WFASTCGI_MARK in environ):
+            self._enter_application(environ, original)
         if self._inert:
             # Off the platform there is no App Service authentication.
             _remove(headers.identity, environ, original)
@@ -114,6 +117,14 @@ class TrustPolicy:
             environ["wsgi.url_scheme"] = scheme
             environ["HTTPS"] = "on" if scheme == "https" else "off"
             self._describe(environ)
+
+    def _enter_application(self, environ: dict[str, Any], original: dict[str, Any]) -> None:
+        """Move the path of an IIS application from PATH_INFO to SCRIPT_NAME."""
+        if _WFASTCGI_MARK in environ and not self._inert and self.trusts(environ):
+            self._iis.repair_path(environ, original)
+        from . import application_path
+
+        application_path.enter(environ, original, self._application)
 
     def trusts(self, environ: dict[str, Any]) -> bool:
         """Return whether the peer that sent a request is trusted."""

@@ -52,6 +52,8 @@ class AppServiceMiddleware:
     - `client_header` (`APPSVC_CLIENT_HEADER`): the header in which a CDN names the client.
     - `path_prefix` (`APPSVC_PATH_PREFIX`): whether the gateway's `X-Forwarded-Prefix` is the path
       below which clients see the app.
+    - `application_path` (`APPSVC_APPLICATION_PATH`): the path of the app's application in IIS, such
+      as `/shop`; by default the one that IIS reports.
     - `arr_ssl` (`APPSVC_ARR_SSL`): whether `X-ARR-SSL` is a sign of https.
     - `fastcgi_identity` (`APPSVC_FASTCGI_IDENTITY`): whether the signed-in user is read under
       wfastcgi. Safe only if web.config refuses header names with underscores.
@@ -80,6 +82,7 @@ class AppServiceMiddleware:
         host_header: str | None = None,
         client_header: str | None = None,
         path_prefix: bool | None = None,
+        application_path: str | None = None,
         arr_ssl: bool | None = None,
         fastcgi_identity: bool | None = None,
         remote_user: bool | str | None = None,

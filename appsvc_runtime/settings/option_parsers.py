@@ -7,6 +7,7 @@ setting uses which parser.
 from __future__ import annotations
 
 __all__ = [
+    "parse_application_path",
     "parse_bool",
     "parse_bytes",
     "parse_count",
@@ -165,6 +166,20 @@ def parse_login(text: str) -> str:
     if word != "401" and any(name.isdigit() for name in names):
         raise ValueError("expected 401 alone, or names of providers such as aad,google")
     return ",".join(names)
+
+
+def parse_application_path(text: str) -> str:
+    """Read the URL path of an application, `/shop`, without a slash at its end; "" for `/`.
+
+    Raises ValueError for anything else.
+    """
+    path = text.strip().rstrip("/")
+    if not path and text.strip():
+        return ""
+    plain = path.startswith("/") and path.isprintable() and not set(path) & set('\\?#%"<>|*:')
+    if not plain or {"", ".", ".."} & set(path.split("/")[1:]):
+        raise ValueError("expected a path such as /shop, not encoded, or / for none")
+    return path
 
 
 def parse_prefix_switch(text: str) -> bool:

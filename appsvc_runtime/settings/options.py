@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..errors import ConfigError
 from .option_parsers import (
+    parse_application_path,
     parse_bool,
     parse_bytes,
     parse_count,
@@ -138,6 +139,14 @@ OPTIONS: dict[str, Option] = {
             "Read `X-Forwarded-Prefix`, the path below which your gateway publishes the site, so "
             "that the app's links begin with it. Only for a site that cannot be reached without "
             "the gateway.",
+        ),
+        Option(
+            "APPSVC_APPLICATION_PATH",
+            parse_application_path,
+            None,
+            "The path of an application below the root of its IIS site, such as `/shop`, so that "
+            "the app's links begin with it. When not set, the path that FastCGI or version 2 of "
+            "HttpPlatformHandler reports; `/` ignores that.",
         ),
         Option(
             "APPSVC_ALLOWED_HOSTS",

@@ -20,6 +20,7 @@ ROWS: list[Any] = [
     ("host_header", "X-A", "X-B", "host_key", "HTTP_X_A", "HTTP_X_B"),
     ("client_header", "X-A", "X-B", "client_key", "HTTP_X_A", "HTTP_X_B"),
     ("path_prefix", False, "true", "path_prefix", False, True),
+    ("application_path", "/a", "/b", "application_path", "/a", "/b"),
     ("arr_ssl", False, "true", "arr_ssl", False, True),
     ("fastcgi_identity", False, "true", "fastcgi_identity", False, True),
     ("remote_user", False, "name", "remote_user", "", "name"),

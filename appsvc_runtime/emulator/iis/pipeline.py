@@ -22,6 +22,7 @@ from .rewrite import rules
 
 if TYPE_CHECKING:
     from ...findings import Finding
+    from .applications import Application
     from .site import Site
     from .webconfig.model import Config, Handler
 
@@ -41,8 +42,12 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Mapped:
-    """The facts for a worker: the configuration of the path, its handler, the decoded path."""
+    """The facts for a worker: the configuration of the path, its handler, the decoded path.
 
+    `application` is the one that the path leads to, whose processes respond.
+    """
+
+    application: Application
     config: Config
     handler: Handler
     kind: handlers.Kind
@@ -61,7 +66,10 @@ class Iis:
     ) -> None:
         self._site = site
         self._work = work
-        self._is_file, self._is_directory = site_files.exists_as(site.folder)
+        folders = dict.fromkeys(each.folder for each in site.applications.all)
+        looks = [site_files.exists_as(folder) for folder in folders]
+        self._is_file = _any_of([is_file for is_file, _ in looks])
+        self._is_directory = _any_of([is_directory for _, is_directory in looks])
         # By id(): the site returns the same configuration object until its `forget` is called.
         self._rules: dict[int, tuple[Config, rules.CompiledRules]] = {}
 
@@ -123,18 +131,21 @@ class Iis:
         mapped = self._map(request, path, config)
         if not isinstance(mapped, Mapped):
             return mapped
+        located = self._site.locate(path)
+        folder, below = located.application.folder, located.below
+        above = path[: len(path) - len(below)]
         if mapped.kind == "static" and path.endswith("/"):
             # Another handler may take a folder's default document: index.py, for example.
             try:
-                document = static_files.default_document(self._site.folder, path, config)
+                document = static_files.default_document(folder, below, config)
             except OSError:
                 document = None
             if document is not None:
-                mapped = self._map(request, document, config)
+                mapped = self._map(request, above + document, config)
                 if not isinstance(mapped, Mapped):
                     return mapped
         if mapped.kind == "static":
-            return await static_files.serve(self._site.folder, path, config, request)
+            return await static_files.serve(folder, below, config, request, above=above)
         return await self._work(request, mapped)
 
     def _map(self, request: Request, path: str, config: Config) -> Mapped | Answer:
@@ -155,11 +166,12 @@ class Iis:
                     f"{choice.handler.modules!r}, which is not emulated.",
                 ),
             )
-        return Mapped(config, choice.handler, kind, path, choice.script)
+        application = self._site.locate(path).application
+        return Mapped(application, config, choice.handler, kind, path, choice.script)
 
     async def _rewrite(self, request: Request, path: str, config: Config) -> rules.Outcome | Answer:
         """Apply the rules; return their outcome, or the response if they end the request."""
-        compiled = self._compile(config)
+        compiled = self._compile(config, self._site.locate(path).application)
         wrong = errors(compiled.findings)
         if wrong:
             return _broken(request, wrong)
@@ -174,12 +186,13 @@ class Iis:
             request.target = url_paths.encode_path(outcome.path) + query
         return outcome
 
-    def _compile(self, config: Config) -> rules.CompiledRules:
+    def _compile(self, config: Config, application: Application) -> rules.CompiledRules:
         known = self._rules.get(id(config))
         if known is None:
             if len(self._rules) >= _COMPILED:
                 self._rules.clear()
-            known = self._rules[id(config)] = (config, rules.compile_rules(config.rules))
+            compiled = rules.compile_rules(config.rules, application.path)
+            known = self._rules[id(config)] = (config, compiled)
         return known[1]
 
     def _facts(self, request: Request, path: str) -> rules.Facts:
@@ -195,20 +208,26 @@ class Iis:
             remote_addr=request.client,
             remote_port=request.client_port,
             server_port=443 if request.secure else 80,
-            site=str(self._site.folder),
+            site=str(self._site.locate(path).application.folder),
             physical=self._physical,
             is_file=self._is_file,
             is_directory=self._is_directory,
         )
 
     def _physical(self, path: str) -> str:
-        return site_files.physical_path(self._site.folder, path)
+        located = self._site.locate(path)
+        return site_files.physical_path(located.application.folder, located.below)
 
     def _file_at(self, path: str) -> bool:
         return self._is_file(self._physical(path))
 
     def _directory_at(self, path: str) -> bool:
         return self._is_directory(self._physical(path))
+
+
+def _any_of(looks: list[Callable[[str], bool]]) -> Callable[[str], bool]:
+    """Return a function that returns whether any of these does for a file path."""
+    return looks[0] if len(looks) == 1 else lambda path: any(look(path) for look in looks)
 
 
 def _refuse(request: Request, refusal: request_filtering.Refusal) -> Answer:

@@ -6,20 +6,18 @@ Looks at files and creates the site's folder for logs; starts nothing. Must not 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import ConfigError
 from ...findings import Finding, errors
-from ...startup.interface import ASGI, read_interface
-from ...system.plain_file import read_plain
 from ..processes import requirement, site_folder, surroundings
 from ..processes.environment import make_environ, windows_variables
 from ..processes.interpreter import app_environ
 from ..processes.project_python import ProjectPython, choose_python
-from . import handlers, windows_paths
-from .rewrite.rules import compile_rules
+from . import application_checks, handlers, windows_paths
+from .applications import Application, Applications, read_applications
 from .site import Site, find_config
 from .webconfig import checks, interpreters
 from .webconfig.model import Config, Handler
@@ -33,8 +31,9 @@ _OLDEST = (3, 8)  # the oldest Python that runs wfastcgi_child
 class Options:
     """The user's options; all but the folder have a default.
 
-    `config` is a file to read in place of the site's own web.config. `app_settings` and `maps` are
-    parsed already (`environment.parse_setting`, `windows_paths.parse_map`).
+    `config` is a file to read in place of the site's own web.config. `app_settings`, `maps` and
+    `applications` are parsed already (`environment.parse_setting`, `windows_paths.parse_map`,
+    `applications.parse_application`).
     """
 
     folder: Path
@@ -45,19 +44,22 @@ class Options:
     maps: Sequence[tuple[str, Path]] = ()
     public_name: str = ""
     httpplatform_version: int = 1
+    applications: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A site that can be emulated; `findings` are its warnings and notes, without errors.
+    """An application that can be emulated; `findings` are its warnings and notes, without errors.
 
-    `environ` are the variables of its processes. `windows` are more variables, with which the
-    `%VAR%` of web.config are expanded; processes do not get them, as they mean nothing here.
-    `default_name` is the host name under azurewebsites.net, `public_name` the host name that
-    clients use.
+    That of the site's own application has the plans of the site's `others`, and all findings.
+    `kind` is "" for an application without Python. `environ` are the variables of its processes.
+    `windows` are more variables, with which the `%VAR%` of web.config are expanded; processes do
+    not get them, as they mean nothing here. `default_name` is the host name under
+    azurewebsites.net, `public_name` the host name that clients use.
     """
 
     site: Site
+    application: Application
     kind: str
     config: Config
     environ: Mapping[str, str] = field(repr=False)
@@ -69,6 +71,17 @@ class Plan:
     findings: tuple[Finding, ...]
     options: Options
     python: ProjectPython
+    others: tuple[Plan, ...] = ()
+
+    @property
+    def all(self) -> tuple[Plan, ...]:
+        """The plans of all applications of the site, its own first."""
+        return (self, *self.others)
+
+    @property
+    def wfastcgi_settings(self) -> Mapping[str, str]:
+        """The appSettings that wfastcgi reads: it opens its application's own file, no parent's."""
+        return self.site.own_config(self.application).app_settings
 
 
 def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
@@ -79,52 +92,70 @@ def make_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     """
     folder = Path(os.path.abspath(options.folder))
     _check_folder(folder, options.folder)
-    own = _own_config(folder, options)
+    own = Application("", folder, _own_config(folder, options))
+    others = read_applications(options.applications, environ)
     python = choose_python(folder, options.python, environ)
-    root, kind, notes = _choose(folder, own, options)
-    site = Site(folder, root, httpplatform_version=options.httpplatform_version)
-    config, found = site.config("/")
+    site, chosen = _choose_roots(own, others, options)
     names = surroundings.names(folder, dict(options.app_settings), options.public_name)
+    where = site.root or folder
+    read = {each: site.config(each.called) for each in chosen}
+    found = [finding for _, findings in read.values() for finding in findings]
     if errors(found):
-        raise _refusal(errors(found), root)
-    if kind == "fastcgi":
-        _check_fastcgi(python)
+        raise _refusal(errors(found), where)
     home = _make_home(folder, options, environ)
     maps = [pair for pair in options.maps if not windows_paths.is_home(pair[0])]
-    paths = windows_paths.PathMap(folder, home, python.path, maps)
-    variables = make_environ(
-        app_environ(environ, python.interpreter),
-        site_name=names[0],
-        public_name=names[1],
-        home=home,
-        app_settings=[(name, paths.variable(name, value)) for name, value in options.app_settings],
-    )
-    windows = {**windows_variables(), **variables}
-    checked = checks.check(
-        config,
-        environ_names=windows,
-        exists=lambda path: paths.program(windows_paths.expand(path, windows)) is not None,
-        source=lambda path: _source(paths, windows_paths.expand(path, windows)),
-        is_asgi=lambda name: read_interface(name, folder) == ASGI,
-    )
-    checked += compile_rules(config.rules).findings
+    plans = []
+    for each, (kind, notes) in chosen.items():
+        own_python = choose_python(each.folder, options.python, environ, default=python)
+        if kind == "fastcgi":
+            _check_fastcgi(own_python)
+        paths = windows_paths.PathMap(
+            folder, home, own_python.path, maps, folder=each.folder, others=_beside(own, others)
+        )
+        variables = make_environ(
+            app_environ(environ, own_python.interpreter),
+            site_name=names[0],
+            public_name=names[1],
+            home=home,
+            app_settings=[
+                (name, paths.variable(name, text)) for name, text in options.app_settings
+            ],
+        )
+        plans.append(
+            Plan(
+                site=site,
+                application=each,
+                kind=kind,
+                config=read[each][0],
+                environ=variables,
+                windows={**windows_variables(), **variables},
+                paths=paths,
+                site_name=names[0],
+                default_name=names[1],
+                public_name=names[2],
+                findings=(*notes, *read[each][1]),
+                options=options,
+                python=own_python,
+            )
+        )
+    checked = application_checks.check_all(plans)
     if errors(checked):
-        raise _refusal(errors(checked), root)
-    _need_runtime(python, config, kind, paths, {**windows, **dict(options.app_settings)})
-    return Plan(
-        site=site,
-        kind=kind,
-        config=config,
-        environ=variables,
-        windows=windows,
-        paths=paths,
-        site_name=names[0],
-        default_name=names[1],
-        public_name=names[2],
-        findings=(*notes, *found, *checked),
-        options=options,
-        python=python,
-    )
+        raise _refusal(errors(checked), where)
+    for plan in plans:
+        _need_runtime(plan)
+    findings = dict.fromkeys([*(each for plan in plans for each in plan.findings), *checked])
+    return replace(plans[0], findings=tuple(findings), others=tuple(plans[1:]))
+
+
+def _beside(own: Application, others: Iterable[Application]) -> dict[str, Path]:
+    r"""Return the folders of applications outside the site's, by their names in `D:\home\site`."""
+    found: dict[str, Path] = {}
+    for each in others:
+        if not each.folder.is_relative_to(own.folder):
+            inside = each.folder.is_relative_to(own.folder.parent)
+            name = each.folder.relative_to(own.folder.parent) if inside else each.folder.name
+            found.setdefault(str(name), each.folder)
+    return found
 
 
 def _check_folder(folder: Path, named: Path) -> None:
@@ -159,33 +190,33 @@ def _make_home(folder: Path, options: Options, environ: Mapping[str, str]) -> Pa
     return surroundings.make_home(folder, homes[-1])
 
 
-def _need_runtime(
-    python: ProjectPython,
-    config: Config,
-    kind: str,
-    paths: windows_paths.PathMap,
-    environ: Mapping[str, str],
-) -> None:
-    """Raise ConfigError if web.config starts this package and the site's Python lacks it."""
-    settings = config.http_platform
-    if kind == "fastcgi":
-        pairs = [pair for one in config.fast_cgi for pair in one.environment_variables]
-        pairs += config.app_settings.items()  # these take precedence in wfastcgi
+def _need_runtime(plan: Plan) -> None:
+    """Raise ConfigError if web.config starts this package and the application's Python lacks it."""
+    settings, paths = plan.config.http_platform, plan.paths
+    environ = {**plan.windows, **dict(plan.options.app_settings)}
+    if plan.kind == "fastcgi":
+        pairs = [pair for one in plan.config.fast_cgi for pair in one.environment_variables]
+        pairs += plan.wfastcgi_settings.items()  # these take precedence in wfastcgi
         known = {name.strip().upper(): text for name, text in pairs}
         handler = known.get("WSGI_HANDLER", environ.get("WSGI_HANDLER", "")).strip()
         what = f"WSGI_HANDLER={handler}" if handler.startswith("appsvc_runtime.") else ""
         where = "web.config"
-    elif settings is not None and paths.program(settings.process_path) == python.path:
+    elif (
+        plan.kind
+        and settings is not None
+        and paths.program(settings.process_path) == plan.python.path
+    ):
         known = {name.upper(): text for name, text in settings.environment_variables}
         words = windows_paths.split_command_line(windows_paths.expand(settings.arguments, environ))
-        what = requirement.runtime_in(words, _source(paths, words[0]) if words else None)
+        what = requirement.runtime_in(words, paths.source(words[0]) if words else None)
         where = str(settings.place)
     else:
         return
-    requirement.need_runtime(python.interpreter, where, what, paths.site, {**environ, **known})
+    interpreter = plan.python.interpreter
+    requirement.need_runtime(interpreter, where, what, paths.site, {**environ, **known})
 
 
-def _own_config(folder: Path, options: Options) -> Path:
+def _own_config(folder: Path, options: Options) -> Path | None:
     if options.config is not None:
         named = Path(os.path.abspath(options.config))
         if not named.is_file():
@@ -194,7 +225,7 @@ def _own_config(folder: Path, options: Options) -> Path:
             )
         return named
     own = find_config(folder)
-    if own is None:
+    if own is None and not options.applications:
         raise ConfigError(
             f"{folder} holds no web.config, without which IIS does not know how to start Python.",
             hint="Add one (examples/flask_app has both forms), or name the site's folder.",
@@ -202,27 +233,52 @@ def _own_config(folder: Path, options: Options) -> Path:
     return own
 
 
-def _choose(folder: Path, own: Path, options: Options) -> tuple[Path, str, list[Finding]]:
-    """Return the file to read, its kind, and a note if it is not the site's own web.config."""
-    config, found = Site(folder, own).config("/")
+_Chosen = dict[Application, tuple[str, list[Finding]]]
+
+
+def _choose_roots(
+    own: Application, others: Iterable[Application], options: Options
+) -> tuple[Site, _Chosen]:
+    """Return the site, and the kind of each application, with a note if `--as` changes its file."""
+    chosen: _Chosen = {}
+    for application in Applications(own, others).all:
+        found, kind, notes = _choose([*chosen, application], options)
+        chosen[found] = (kind, notes)
+    return _site([*chosen], options), chosen
+
+
+def _site(applications: Sequence[Application], options: Options) -> Site:
+    own, *others = applications
+    version = options.httpplatform_version
+    return Site(own.folder, own.root, httpplatform_version=version, applications=others)
+
+
+def _choose(
+    applications: Sequence[Application], options: Options
+) -> tuple[Application, str, list[Finding]]:
+    """Return the last application with the file to read for it, its kind, and a note about that."""
+    last = applications[-1]
+    config, found = _site(applications, options).config(last.called)
     kind = checks.kind(config)
     if options.kind in ("auto", kind):
-        return own, kind, []
+        return last, kind, []
     if any(_runs(handler, options.kind) for handler in config.handlers):
-        return own, options.kind, []
-    other = folder / f"web.{options.kind}.config"
-    if options.config is None and other.is_file():
+        return last, options.kind, []
+    other = last.folder / f"web.{options.kind}.config"
+    own = last.root or find_config(last.folder)
+    if (options.config is None or last.path) and other.is_file():
+        name = own.name if own else f"The inherited web.config of {last.called}"
         note = Finding(
             "other-file",
             "warning",
-            other.name,
-            f"{own.name} is of another kind: {other.name} is read in its place.",
+            f"{last.shown}/{other.name}" if last.shown else other.name,
+            f"{name} is of another kind: {other.name} is read in its place.",
         )
-        return other, options.kind, [note]
+        return replace(last, root=other), options.kind, [note]
     if not kind or errors(found):
-        return own, kind, []  # its errors are reported together with all others
+        return last, kind, []  # its errors are reported together with all others
     raise ConfigError(
-        f"{own} has no handler for {options.kind}: its handler is for {kind}.",
+        f"{own or last.folder} has no handler for {options.kind}: its handler is for {kind}.",
         hint="Leave out --as, or name another file with --config.",
     )
 
@@ -230,15 +286,6 @@ def _choose(folder: Path, own: Path, options: Options) -> tuple[Path, str, list[
 def _runs(handler: Handler, kind: str) -> bool:
     """Return whether a handler runs Python in the way of this kind."""
     return interpreters.python_handler([handler]) is not None and handlers.kind(handler) == kind
-
-
-def _source(paths: windows_paths.PathMap, path: str) -> str | None:
-    """Return the text of a script that web.config names, or None if it cannot be read."""
-    found = paths.local(path)
-    try:
-        return None if found is None else read_plain(found).decode("utf-8", "replace")
-    except (OSError, ValueError):
-        return None
 
 
 def _refusal(found: Sequence[Finding], root: Path) -> ConfigError:

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from ...errors import AppServiceError
 from ..http import url_paths
+from .windows_names import folded
 
 if TYPE_CHECKING:
     from .webconfig.model import RequestFiltering
@@ -82,9 +83,9 @@ def refuse_path(filtering: RequestFiltering, path: str) -> Refusal | None:
     """
     segments = [segment for segment in path.split("/") if segment]
     names = [_name(segment) for segment in segments]
-    hidden = {segment.casefold() for segment in filtering.hidden_segments}
+    hidden = {folded(segment) for segment in filtering.hidden_segments}
     for segment, name in zip(segments, names, strict=True):
-        if name in hidden or segment.casefold() in hidden:
+        if name in hidden or folded(segment) in hidden:
             return Refusal(404, 8, f"hiddenSegments hides every URL with the segment {name[:80]}.")
         if url_paths.is_web_config(segment):
             return Refusal(404, 8, "IIS never serves web.config.")
@@ -161,7 +162,7 @@ def _is_double_escaped(path: str) -> bool:
 
 def _name(segment: str) -> str:
     """Return a segment as filtering compares it: no stream, trailing dots and blanks, or case."""
-    return url_paths.windows_name(segment.partition(":")[0]).casefold()
+    return folded(url_paths.windows_name(segment.partition(":")[0]))
 
 
 def _size(text: str) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..http.url_paths import is_file_name, is_web_config, windows_name
-from .windows_names import entry
+from .windows_names import entry, folded
 
 __all__ = ["Found", "exists_as", "find", "open_found", "physical_path"]
 
@@ -122,7 +122,8 @@ def exists_as(site: Path) -> tuple[Callable[[str], bool], Callable[[str], bool]]
 
     def look(physical: str) -> Found | None:
         path = os.path.normpath(physical.replace("\\", os.sep).replace("/", os.sep))
-        if not _is_inside(path, root):
+        # A rule may have changed the case of the whole path, as {ToLower:…} does.
+        if not _is_inside(folded(path[: len(root)]) + path[len(root) :], folded(root)):
             return None
         try:
             return find(site, "/" + path[len(root) :].replace(os.sep, "/").lstrip("/"))

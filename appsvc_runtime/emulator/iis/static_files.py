@@ -35,8 +35,13 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999; some file systems store late
 _EPOCH_AS_FILETIME = 116_444_736_000_000_000  # 1 January 1970, in 100 ns since 1601
 
 
-async def serve(site: Path, path: str, config: Config, request: Request) -> Answer:
+async def serve(
+    site: Path, path: str, config: Config, request: Request, *, above: str = ""
+) -> Answer:
     """Return the response to a request for the file or folder at `path`, decoded, with first slash.
+
+    `site` is the folder of an application, and `above` the part of the URL's path that leads to it;
+    `path` is the part below, "" for the application's path without a slash at its end.
 
     Never raises for any path, request or file. Reading the body may raise OSError, if the file
     became shorter. Request filtering is not done here, but web.config is never served.
@@ -47,9 +52,9 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
     if request.method == "TRACE":
         return error_pages.answer(request, 501, 0, "Not implemented", "IIS has TRACE switched off.")
     try:
-        return _serve(site, path, config, request)
+        return _serve(site, path, config, request, above)
     except FileNotFoundError:  # it was deleted in the meantime
-        return _not_found(request, path)
+        return _not_found(request, above + path)
     except PermissionError:
         return error_pages.answer(
             request,
@@ -65,12 +70,12 @@ async def serve(site: Path, path: str, config: Config, request: Request) -> Answ
         )
 
 
-def _serve(site: Path, path: str, config: Config, request: Request) -> Answer:
+def _serve(site: Path, path: str, config: Config, request: Request, above: str) -> Answer:
     if any(is_web_config(segment) for segment in path.split("/")):
         return error_pages.answer(request, 404, 8, "Not found", "IIS never serves web.config.")
     found = find(site, path)
     if found is None:
-        return _not_found(request, path)
+        return _not_found(request, above + path)
     if request.method not in ("GET", "HEAD"):
         return error_pages.answer(
             request,
@@ -82,7 +87,7 @@ def _serve(site: Path, path: str, config: Config, request: Request) -> Answer:
             headers={"Allow": FILE_METHODS},
         )
     if found.is_folder:
-        return _serve_folder(site, path, config, request)
+        return _serve_folder(site, path, config, request, above)
     return _serve_file(found, config, request)
 
 
@@ -113,12 +118,14 @@ def etag(modified_ns: int) -> str:
     return f'"{digits}:0"'
 
 
-def _serve_folder(site: Path, path: str, config: Config, request: Request) -> Answer:
+def _serve_folder(site: Path, path: str, config: Config, request: Request, above: str) -> Answer:
     if not path.endswith("/"):
         _, query = split_target(request.target)
         host = request.headers.get("Host", "")
         origin = f"{'https' if request.secure else 'http'}://{host}" if host else ""
-        location = f"{origin}{encode_path(path)}/" + (f"?{clean_url(query)}" if query else "")
+        location = f"{origin}{encode_path(above + path)}/" + (
+            f"?{clean_url(query)}" if query else ""
+        )
         headers = CIMultiDict({"Location": location, "Content-Length": "0"})
         return Answer(301, headers, note="a folder's URL ends with a slash")
     document = default_document(site, path, config)

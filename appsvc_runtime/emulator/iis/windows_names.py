@@ -10,9 +10,17 @@ import os
 import unicodedata
 from pathlib import Path
 
-__all__ = ["Folders", "entry"]
+__all__ = ["Folders", "entry", "folded"]
 
 _REMEMBERED = 1024
+
+
+def folded(name: str) -> str:
+    """Return a name or path as Windows and IIS compare it: without regard to case.
+
+    A letter with an accent is one character or two, as on the disks of macOS.
+    """
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def entry(folder: str, name: str) -> str | None:
@@ -28,49 +36,44 @@ def entry(folder: str, name: str) -> str | None:
         return None
     if name in names:
         return name
-    wanted = _fold(name)
-    return next((each for each in sorted(names) if _fold(each) == wanted), None)
+    wanted = folded(name)
+    return next((each for each in sorted(names) if folded(each) == wanted), None)
 
 
 class Folders:
     """The names in folders, cached until a folder changes."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, tuple[int, dict[str, str]]] = {}
+        self._names: dict[Path, tuple[int, frozenset[str], dict[str, str]]] = {}
 
     def child(self, folder: Path, name: str) -> Path | None:
         """Return the entry called `name` in a folder, the exact name first, or None.
 
-        Return None also for a name that no file can have on Windows or here.
+        It is spelled as the folder lists it, also on disks that ignore case. Return None also for a
+        name that no file can have on Windows or here.
         """
         if not name or name in (".", "..") or any(mark in name for mark in "/\\:\0"):
             return None
         try:
-            found = self._spellings(folder).get(_fold(name))
-            if found is None:
-                return None
-            exact = folder / name
-            return exact if found == name or exact.exists() else folder / found
+            exact, spellings = self._listing(folder)
+            found = name if name in exact else spellings.get(folded(name))
+            return None if found is None else folder / found
         except (OSError, ValueError):
             return None
 
-    def _spellings(self, folder: Path) -> dict[str, str]:
-        """Return the names in a folder by their case-folded form."""
+    def _listing(self, folder: Path) -> tuple[frozenset[str], dict[str, str]]:
+        """Return the names in a folder, and the same by their folded form."""
         changed = os.stat(folder).st_mtime_ns
         known = self._names.get(folder)
         if known is None or known[0] != changed:
             names = sorted(os.listdir(folder), reverse=True)
             # Of names that differ only in case, the first in sorted order is kept.
-            known = (changed, {_fold(each): each for each in names})
+            known = (changed, frozenset(names), {folded(each): each for each in names})
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
             self._names[folder] = known
-        return known[1]
+        return known[1], known[2]
 
     def forget(self) -> None:
         """Drop the cache: a change within a clock tick may not have changed the folder's time."""
         self._names.clear()
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).lower()

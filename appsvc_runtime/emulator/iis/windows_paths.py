@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import ConfigError
+from ...system.plain_file import read_plain
 from ..processes.command_line import split_command_line
 from .windows_names import entry
 
@@ -21,7 +22,6 @@ __all__ = ["PathMap", "expand", "is_home", "parse_map", "split_command_line"]
 _FOLDER_LISTS = frozenset({"PYTHONPATH", "PATH"})
 _VARIABLE = re.compile("%([^%=]+)%")
 # App Service has the site's home on either drive (facts: D:, and C: on newer workers).
-_SITE = re.compile(r"[cd]:\\home\\site\\wwwroot(?=\\|$)", re.IGNORECASE)
 _HOME = re.compile(r"[cd]:\\home(?=\\|$)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _PYTHON = re.compile(r"python[w0-9.]*?(\.exe)?", re.IGNORECASE)
@@ -63,13 +63,25 @@ class PathMap:
 
     `site` is its folder (`D:\home\site\wwwroot`), `home` stands for the rest of `D:\home`, and
     `python` is the interpreter for every `python.exe`. `maps` (`--map`) take precedence over these,
-    the longest path first.
+    the longest path first. `folder` is that of one of its applications, by default the site's own:
+    the current folder of its processes. `others` are the folders of applications beside the site's
+    folder, by their names in `D:\home\site`.
     """
 
     def __init__(
-        self, site: Path, home: Path, python: str, maps: Sequence[tuple[str, Path]] = ()
+        self,
+        site: Path,
+        home: Path,
+        python: str,
+        maps: Sequence[tuple[str, Path]] = (),
+        *,
+        folder: Path | None = None,
+        others: Mapping[str, Path] | None = None,
     ) -> None:
-        self.site = site
+        # The folder of the application, which is the site's own for most.
+        self.site = site if folder is None else folder
+        folders = {**(others or {}), "wwwroot": site}
+        self._folders = {rf"site\{ntpath.normpath(name)}": at for name, at in folders.items()}
         self.home = home
         self.python = python
         self._maps = sorted(maps, key=lambda pair: len(pair[0]), reverse=True)
@@ -77,14 +89,15 @@ class PathMap:
     def local(self, text: str) -> Path | None:
         """Return this machine's path for a path of web.config, or None if it has none here.
 
-        A relative path is below the site, which is the current folder on the platform.
+        A relative path is below the application's folder, the current one on the platform.
         """
         text = text[4:] if text.startswith("\\\\?\\") else text
         path = ntpath.normpath(text)
         # `%HOME%\site\wwwroot`, if the variable held a path of this machine.
-        inside = _rest(path, ntpath.normpath(f"{self.home}/site/wwwroot"))
-        if inside is not None:
-            return _below(self.site, inside)
+        inside = _rest(path, ntpath.normpath(str(self.home)))
+        found = None if inside is None else self._in_home(inside)
+        if found is not None:
+            return found
         if _ABSOLUTE.match(path):
             return self._mapped(text, path)
         if os.path.isabs(text):
@@ -92,16 +105,24 @@ class PathMap:
             return _below(Path(first), others)
         return _below(self.site, path)
 
+    def _in_home(self, path: str) -> Path | None:
+        r"""Return the place of a path below `D:\home`, if it is in an application's folder."""
+        for name, folder in self._folders.items():
+            rest = _rest(path.lstrip("\\"), name)
+            if rest is not None:
+                return _below(folder, rest)
+        return None
+
     def _mapped(self, text: str, path: str) -> Path | None:
         """Return the path for an absolute Windows path: by --map, else as on the platform."""
         for windows, folder in self._maps:
             rest = _rest(path, windows)
             if rest is not None:
                 return _below(folder, rest)
-        for pattern, base in ((_SITE, self.site), (_HOME, self.home)):
-            found = pattern.match(path)
-            if found:
-                return _below(base, path[found.end() :])
+        home = _HOME.match(path)
+        if home:
+            inside = path[home.end() :]
+            return self._in_home(inside) or _below(self.home, inside)
         here = Path(text)
         return here if os.path.isabs(text) and _can_exist(here) else None
 
@@ -134,6 +155,14 @@ class PathMap:
         """Return the value of the variable `name` with its paths and separators converted."""
         value = self.value(text)
         return value.replace(";", os.pathsep) if name.upper() in _FOLDER_LISTS else value
+
+    def source(self, text: str) -> str | None:
+        """Return the text of a script that web.config names, or None if it cannot be read."""
+        found = self.local(text)
+        try:
+            return None if found is None else read_plain(found).decode("utf-8", "replace")
+        except (OSError, ValueError):
+            return None
 
     def program(self, text: str) -> str | None:
         r"""Return this machine's program for a processPath, or None if there is none.

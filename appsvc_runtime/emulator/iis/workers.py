@@ -1,4 +1,4 @@
-"""The workers of one site: the processes of its web.config, started when they are first needed.
+"""The workers of one application: the processes of its web.config, started when first needed.
 
 Knows how the settings of a handler become processes. Must not know how a request gets a handler.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..frontend.headers import httpplatform_headers
 from ..http import error_pages
@@ -24,6 +24,7 @@ from .commands import (
     make_wfastcgi_config,
     with_variables,
 )
+from .counted_body import CountedBody
 from .fastcgi.launch import Launcher
 from .fastcgi.params import make_params, site_params
 from .fastcgi.pool import Pool
@@ -64,7 +65,7 @@ class _Generation:
         try:
             answer = await answering
             if isinstance(answer, Answer) and not isinstance(answer.body, bytes):
-                answer.body = _Counted(answer.body, self._done)
+                answer.body = CountedBody(answer.body, self._done)
                 streams = True
             return answer
         finally:
@@ -104,7 +105,7 @@ class _Generation:
 
 
 class Workers:
-    """All processes of the site that `plan` describes, by the settings that start them."""
+    """All processes of the application that `plan` describes, by the settings that start them."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self._plan = plan
@@ -112,7 +113,10 @@ class Workers:
         self._now = _Generation()
         self._ending: set[asyncio.Task[None]] = set()
         self._token = str(uuid.uuid4())
-        self._fixed = site_params(plan.site.folder)
+        self._folder = plan.application.folder
+        self._fixed = site_params(self._folder, plan.application.path, plan.site.folder)
+        # The processes of an application are named for it, those of the site's own for Python.
+        self._label = plan.application.path.strip("/") or "python"
         self._reported: set[str] = set()
         self._started = 0  # numbers are not reused, so that each process can be told apart
 
@@ -141,8 +145,9 @@ class Workers:
         if mapped.kind == "httpplatform":
             return await self._ask_platform(request, mapped.config)
         pool, _ = self._pool(mapped.config, mapped.handler)
+        above = len(mapped.path) - len(self._plan.site.locate(mapped.path).below)
         params = make_params(
-            request, self._plan.site.folder, path=mapped.path, script=mapped.script
+            request, self._folder, path=mapped.path, script=mapped.script, above=above
         )
         answering = pool.ask(
             params,
@@ -155,7 +160,8 @@ class Workers:
 
     def restart(self, why: str) -> None:
         """Start new processes for new requests; end the old ones after their requests."""
-        self._say("iis", f"Restarting: {why}.")
+        path = self._plan.application.path
+        self._say("iis", f"Restarting{f' {path}' if path else ''}: {why}.")
         old, self._now = self._now, _Generation()
         task = asyncio.create_task(old.replace())
         self._ending.add(task)
@@ -213,7 +219,7 @@ class Workers:
         plan = self._plan
         environ = dict(plan.environ)
         if plan.options.httpplatform_version > 1:
-            environ["HTTP_PLATFORM_APPL_PATH"] = "/"
+            environ["HTTP_PLATFORM_APPL_PATH"] = plan.application.called
             environ["HTTP_PLATFORM_TOKEN"] = self._token
 
         def command(port: int) -> Command:
@@ -225,6 +231,7 @@ class Workers:
             self._say,
             version=plan.options.httpplatform_version,
             log_file=self._log_file(settings),
+            label=self._label,
             first=self._started + 1,
         )
         self._started += settings.processes_per_application
@@ -258,22 +265,26 @@ class Workers:
 
     def _pool(self, config: Config, handler: Handler) -> tuple[Pool, Launcher]:
         application = application_of(config, handler)
-        known = self._now.pools.get(application)
+        program, arguments = application.key
+        key = replace(application, full_path=program, arguments=arguments)
+        known = self._now.pools.get(key)
         if known is not None:
             return known
         plan = self._plan
         environ = with_variables(
             plan.environ, application.environment_variables, plan.paths, plan.windows
         )
-        # wfastcgi reads the site's own file, whatever path is requested.
-        settings = plan.site.config("/")[0].app_settings
         launcher = Launcher(
             make_fastcgi_command(handler, plan.paths, plan.windows, plan.python.interpreter),
             application,
             self._say,
             environ=environ,
-            folder=plan.site.folder,
-            config=make_wfastcgi_config(settings, {**plan.windows, **environ}, plan.paths),
+            folder=self._folder,
+            # wfastcgi reads the application's own file, whatever path is requested.
+            config=make_wfastcgi_config(
+                plan.wfastcgi_settings, {**plan.windows, **environ}, plan.paths
+            ),
+            label=self._label,
             number=self._number,
         )
         pool = Pool(
@@ -283,33 +294,9 @@ class Workers:
             params=self._fixed,
             rapid_fails_per_minute=application.rapid_fails_per_minute,
         )
-        self._now.pools[application] = (pool, launcher)
+        self._now.pools[key] = (pool, launcher)
         return pool, launcher
 
     def _number(self) -> int:
         self._started += 1
         return self._started
-
-
-class _Counted:
-    """A body that calls `done` once when it is closed, whether it was sent completely or not."""
-
-    def __init__(self, body: AsyncIterator[bytes], done: Any) -> None:
-        self._body = body
-        self._done = done
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        return await self._body.__anext__()
-
-    async def aclose(self) -> None:
-        """Close the body, and call `done` once."""
-        done, self._done = self._done, lambda: None
-        try:
-            close: Any = getattr(self._body, "aclose", None)
-            if close is not None:
-                await close()
-        finally:
-            done()

@@ -55,12 +55,14 @@ def choose_python(
     *,
     runs_app: bool = True,
     version: tuple[int, int] | None = None,
+    default: ProjectPython | None = None,
 ) -> ProjectPython:
     """Choose the Python of a site; `python` is the value of `--python`, or "".
 
     A broken environment of the project is an error if the app runs in it (`runs_app`), because
     another would lack the app's packages; if only its version counts, it is a note. With `version`,
-    skip environments of another version. Raise ConfigError if no Python can be used.
+    skip environments of another version. `default` is used in place of this command's own Python
+    if the project has no environment. Raise ConfigError if no Python can be used.
     """
     notes = [_NOT_PASSED] if runs_app and environ.get("PYTHONPATH") else []
     if python:
@@ -70,6 +72,8 @@ def choose_python(
     for found, called in _usable(site, environ, None if runs_app else broken):
         if version is None or found.minor == version:
             return ProjectPython(found, called, (*notes, *broken))
+    if default is not None and not broken:
+        return default
     found, reason = _own(_OWN_INSTEAD if broken else _OWN, version)
     return ProjectPython(found, reason, (*notes, *broken))
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from ...errors import ConfigError
 from ...system import capabilities
 
-__all__ = ["check_output", "check_quote", "check_site", "home_folders"]
+__all__ = ["check_output", "check_quote", "check_site", "describe_whole", "home_folders"]
 
 _SAME, _HOLDS = "is", "holds"
 
@@ -24,7 +24,7 @@ def check_site(named: str | os.PathLike[str], environ: Mapping[str, str], comman
     Links and `..` are followed. `command` is what the user ran, for the message; `environ` holds
     this process's own variables.
     """
-    what = _describe(named, environ)
+    what = describe_whole(named, environ)
     if what:
         raise ConfigError(
             f"The site {_shown(named)} {what}, and {command} copies or watches the whole site and "
@@ -45,7 +45,7 @@ def check_output(
 
     `option` is the command-line option that names it. `may_hold_site`: it may be above the site.
     """
-    what = _describe(named, environ)
+    what = describe_whole(named, environ)
     relation = _relation(named, [site])
     if not what and relation and not (may_hold_site and relation == _HOLDS):
         what = "holds the site itself"
@@ -80,7 +80,7 @@ def home_folders(environ: Mapping[str, str]) -> list[Path]:
     return [Path(each) for each in found if os.path.isabs(each)]
 
 
-def _describe(named: str | os.PathLike[str], environ: Mapping[str, str]) -> str:
+def describe_whole(named: str | os.PathLike[str], environ: Mapping[str, str]) -> str:
     """Return why a folder must not be used as a whole, or ""."""
     if any(_is_root(path) for path in _forms(named)):
         return "is the root of a disk"

@@ -182,3 +182,116 @@ def test_what_the_projects_python_lacks(tmp_path: Path, settings: str) -> None:
             plan(folder)
     else:
         assert plan(folder).python.path == str(python)
+
+
+RUN = r'<httpPlatform processPath="D:\home\Python\python.exe" arguments="run.py"/>'
+INHERIT_NOT = '<location path="." inheritInChildApplications="false"><system.webServer>'
+
+
+def applied(folder: Path, own: str, other: str, **options: Any) -> Plan:
+    """Return the plan of a site with the application /shop beside it, by their web.config files."""
+    files = {"site/web.config": own, "shop/web.config": other, "site/x": "", "shop/x": ""}
+    made = make_site(
+        folder, {name: text for name, text in files.items() if text or name[-1] == "x"}
+    )
+    named = [("/shop", str(made / "shop"))]
+    return plan(made / "site", applications=named, **options)
+
+
+def test_an_application_beside_the_site(tmp_path: Path) -> None:
+    """It has a folder, a kind, and processes of its own; settings and home are the site's."""
+    made = applied(
+        tmp_path,
+        web_config(HTTPPLATFORM + RUN),
+        web_config(
+            FASTCGI.replace("<handlers>", '<handlers><remove name="PythonHandler"/>'), HANDLER
+        ),
+        app_settings=[("A", r"D:\home\site\shop;D:\home\site\wwwroot")],
+    )
+    (shop,) = made.others
+    assert (made.kind, shop.kind) == ("httpplatform", "fastcgi")
+    assert made.environ == shop.environ
+    assert made.environ["A"] == f"{tmp_path / 'shop'};{tmp_path / 'site'}"
+    assert shop.paths.home == made.paths.home
+    assert shop.paths.local("run.py") == tmp_path / "shop" / "run.py"
+    assert shop.paths.local(r"%HOME%\site\shop\x") != tmp_path / "shop" / "x"  # not expanded
+    for drive in ("C:", "d:", made.environ["HOME"].replace("/", "\\")):
+        home = drive if len(drive) > 2 else rf"{drive}\home"
+        assert made.paths.local(rf"{home}\site\Shop\x") == tmp_path / "shop" / "x"
+        assert shop.paths.local(rf"{home}\site\wwwroot\x") == tmp_path / "site" / "x"
+
+
+def test_what_an_application_gets_from_its_parent(tmp_path: Path) -> None:
+    """Handlers and all the rest; wfastcgi does not inherit, as it reads one file alone."""
+    made = applied(tmp_path, web_config(HTTPPLATFORM + RUN), "")
+    assert made.others[0].kind == "httpplatform"
+    with pytest.raises(ConfigError, match=r"not in the web\.config of /shop itself"):
+        applied(tmp_path / "b", web_config(FASTCGI, HANDLER), "")
+    made = applied(tmp_path / "c", web_config(FASTCGI, HANDLER), "", app_settings=[
+        ("WSGI_HANDLER", "app.app")])  # fmt: skip
+    assert made.others[0].kind == "fastcgi"
+    with pytest.raises(ConfigError, match=r"adds name 'PythonHandler'.*has already"):
+        applied(tmp_path / "d", web_config(HTTPPLATFORM + RUN), web_config(HTTPPLATFORM + RUN))
+    own = web_config(HTTPPLATFORM + RUN).replace("<system.webServer>", INHERIT_NOT)
+    own = own.replace("</system.webServer>", "</system.webServer></location>")
+    made = applied(tmp_path / "e", own, web_config(HTTPPLATFORM + RUN))
+    assert made.others[0].kind == "httpplatform"
+
+
+def test_applications_without_python(tmp_path: Path) -> None:
+    """A site of files may have an application in Python, and the other way round; not neither."""
+    made = applied(tmp_path, "", web_config(HTTPPLATFORM + RUN))
+    assert (made.kind, made.others[0].kind) == ("", "httpplatform")
+    own = web_config(HTTPPLATFORM + RUN).replace("<system.webServer>", INHERIT_NOT)
+    own = own.replace("</system.webServer>", "</system.webServer></location>")
+    made = applied(tmp_path / "b", own, "")
+    assert made.others[0].kind == ""
+    assert [each.where for each in made.findings if each.code == "no-handler"] == ["/shop"]
+    with pytest.raises(ConfigError, match="No handler sends requests to Python"):
+        applied(tmp_path / "c", "", web_config(""))
+
+
+def test_processes_that_iis_would_share(tmp_path: Path) -> None:
+    """The same scriptProcessor in both is reported, in any case; other arguments are not."""
+    inner = FASTCGI.replace("PythonHandler", "Inner").replace("python.exe", "Python.EXE")
+    inner = inner.replace("<handlers>", '<handlers><remove name="PythonHandler"/>')
+    own = web_config(FASTCGI, HANDLER)
+    made = applied(tmp_path, own, web_config(inner, HANDLER))
+    (found,) = [each for each in made.findings if each.code == "shared-processes"]
+    assert found.message.startswith("/ and /shop start the same scriptProcessor.")
+    other = inner.replace("wfastcgi.py", "wfastcgi.py shop")
+    made = applied(tmp_path / "b", own, web_config(other, HANDLER))
+    assert "shared-processes" not in codes(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "reported"),
+    [
+        ({}, "", True),
+        ({"httpplatform_version": 2}, "", False),
+        ({"app_settings": [("APPSVC_APPLICATION_PATH", "/shop")]}, "", False),
+        ({}, '<environmentVariable name="appsvc_application_path" value="/shop"/>', False),
+    ],
+)
+def test_processes_that_do_not_know_their_path(
+    tmp_path: Path, options: dict[str, Any], variable: str, *, reported: bool
+) -> None:
+    """Version 1 does not pass it on: the variable has to be set."""
+    run = RUN.replace(
+        "/>", f"><environmentVariables>{variable}</environmentVariables></httpPlatform>"
+    )
+    made = applied(tmp_path, "", web_config(HTTPPLATFORM + run), **options)
+    assert ("application-path" in codes(made)) is reported
+
+
+def test_another_file_for_each_application(tmp_path: Path) -> None:
+    """--as reads web.fastcgi.config of each application whose web.config is of another kind."""
+    remove = '<handlers><remove name="PythonHandler"/>'
+    fastcgi = web_config(FASTCGI.replace("<handlers>", remove), HANDLER)
+    for name in ("site", "shop"):
+        make_site(tmp_path / name, {"web.fastcgi.config": fastcgi})
+    own = web_config(HTTPPLATFORM + RUN)
+    made = applied(tmp_path, own, own.replace("<handlers>", remove), kind="fastcgi")
+    assert [each.kind for each in made.all] == ["fastcgi", "fastcgi"]
+    found = [each.where for each in made.findings if each.code == "other-file"]
+    assert found == ["web.fastcgi.config", f"{tmp_path / 'shop'}/web.fastcgi.config"]

@@ -64,3 +64,12 @@ def test_what_is_no_folder_has_nothing(folder: Path) -> None:
 def test_names_that_are_none(folder: Path, name: str) -> None:
     """Names that no file can have lead nowhere."""
     assert Folders().child(folder, name) is None
+
+
+@pytest.mark.parametrize("name", ["sub", "SUB", "Sub"])
+def test_a_disk_that_ignores_case(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A name is spelled as listed, also where every other spelling exists too."""
+    monkeypatch.setattr(Path, "exists", lambda _path, **_: True)
+    found = Folders().child(folder, name)
+    assert found is not None
+    assert found.name == "Sub"

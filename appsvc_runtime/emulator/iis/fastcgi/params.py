@@ -25,13 +25,17 @@ _EMPTY = """AUTH_PASSWORD AUTH_TYPE AUTH_USER CERT_COOKIE CERT_FLAGS CERT_ISSUER
     LOGON_USER REMOTE_USER""".split()
 
 
-def site_params(folder: Path) -> dict[str, str]:
-    """Return the parameters that every request of the site in `folder` has, as Latin-1 texts."""
+def site_params(folder: Path, application: str = "", site: Path | None = None) -> dict[str, str]:
+    """Return the parameters that every request of an application has, as Latin-1 texts.
+
+    `folder` is its folder, and `application` its URL path: "" for the site's own, else "/shop".
+    `site` is the folder of the site, by default the same.
+    """
     return {
         **dict.fromkeys(_EMPTY, ""),
-        "APPL_MD_PATH": "/LM/W3SVC/1/ROOT",
+        "APPL_MD_PATH": f"/LM/W3SVC/1/ROOT{_text(application)}",
         "APPL_PHYSICAL_PATH": _file_name(os.path.join(folder, "")),
-        "DOCUMENT_ROOT": _file_name(str(folder)),
+        "DOCUMENT_ROOT": _file_name(str(site or folder)),
         "GATEWAY_INTERFACE": "CGI/1.1",
         "INSTANCE_ID": "1",
         "INSTANCE_META_PATH": "/LM/W3SVC/1",
@@ -43,9 +47,17 @@ def site_params(folder: Path) -> dict[str, str]:
 
 
 def make_params(
-    request: Request, folder: Path, *, path: str | None = None, script: str | None = None
+    request: Request,
+    folder: Path,
+    *,
+    path: str | None = None,
+    script: str | None = None,
+    above: int = 0,
 ) -> dict[str, str]:
     """Return the parameters of one request, as Latin-1 texts (PEP 3333).
+
+    `folder` is that of the application, whose URL path has the length `above`: IIS counts that path
+    to PATH_INFO and SCRIPT_NAME as well.
 
     `path` is the whole decoded path, by default that of the request's target; `script` is the part
     of it that the handler takes for its script, by default all. PATH_INFO is the whole path too:
@@ -54,9 +66,10 @@ def make_params(
     """
     target, _, query = request.target.partition("?")
     whole = unquote_to_bytes(_raw(target)).decode("latin-1") if path is None else _text(path)
+    below = whole if script is None else _text(script[above:])
     script = whole if script is None else _text(script)
     name, port = _split_host(request.headers.get("Host", ""))
-    file = _file_name(str(folder)) + script.replace("/", os.sep)
+    file = _file_name(str(folder)) + below.replace("/", os.sep)
     params = {
         "REQUEST_METHOD": _text(request.method),
         "REQUEST_URI": _text(request.target),

@@ -20,7 +20,7 @@ __all__ = ["RecycleFiles"]
 
 
 class RecycleFiles:
-    """The files of one `httpPlatform` element; `outside` are those that are not below the site."""
+    """The files of one `httpPlatform` element; `outside`: those not below the application."""
 
     def __init__(self, settings: HttpPlatform, paths: PathMap, windows: Mapping[str, str]) -> None:
         self.outside: list[str] = []
@@ -35,6 +35,6 @@ class RecycleFiles:
     def first(self, names: Iterable[str]) -> str:
         """Return the first of these changed files that is listed, or "".
 
-        `names` are relative to the site, with slashes.
+        `names` are relative to the application's folder, with slashes.
         """
         return next((n for n in names if os.path.normcase(n).lower() in self._names), "")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ...http.url_paths import BadPathError, clean_url, decode_path, encode_path
+from ..windows_names import folded
 from . import server_variables
 from .compile import ReadCondition, ReadRule, read_rule
 from .patterns import Captures, TooSlowError
@@ -170,16 +171,17 @@ class CompiledRules:
     def _below(self, path: str) -> str:
         """Return the text that rules match: the path below their folder, without a first slash."""
         prefix = f"/{self.folder}/" if self.folder else "/"
-        if path[: len(prefix)].casefold() == prefix.casefold():
+        if folded(path[: len(prefix)]) == folded(prefix):
             return path[len(prefix) :]
-        return "" if path.casefold() == prefix[:-1].casefold() else path[1:]
+        return "" if folded(path) == folded(prefix[:-1]) else path[1:]
 
 
-def compile_rules(rules: Sequence[Rule]) -> CompiledRules:
+def compile_rules(rules: Sequence[Rule], application: str = "") -> CompiledRules:
     """Compile rules; a rule that cannot be compiled is reported as a finding and left out.
 
-    URLs are matched below the deepest folder that defines any of the rules: inherited rules run
-    together with those of the folder's own configuration.
+    URLs are matched below the deepest folder that defines any of the rules, or the path of the
+    `application` if that is deeper: inherited rules run together with those of the folder's own
+    configuration.
     """
     compiled: list[ReadRule] = []
     findings: list[Finding] = []
@@ -187,7 +189,8 @@ def compile_rules(rules: Sequence[Rule]) -> CompiledRules:
         read = read_rule(rule, findings)
         if read is not None:
             compiled.append(read)
-    folder = max((rule.folder.strip("/") for rule in rules), key=len, default="")
+    folders = (application, *(rule.folder for rule in rules))
+    folder = max((each.strip("/") for each in folders), key=len)
     return CompiledRules(tuple(compiled), tuple(findings), folder)
 
 

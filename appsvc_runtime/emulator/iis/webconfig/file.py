@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ....findings import Finding
 from ...xml.tree import Element, read_tree
+from ..windows_names import folded
 from .nodes import Node, Report, read_node
 from .sections import GROUPS, sections
 
@@ -32,17 +33,26 @@ _APP_HOST_ONLY = (
     "has it; the emulator uses it.",
     "On App Service set it in an applicationHost.xdt.",
 )
-_LOCATION = frozenset({"path", "inheritInChildApplications", "allowOverride", "overrideMode"})
+_INHERIT = "inheritInChildApplications"
+_LOCATION = frozenset({"path", _INHERIT, "allowOverride", "overrideMode"})
 # Characters that IIS refuses in the path of a location.
 _BAD_PATH = frozenset('\\?:*"<>|')
+
+# A location's path, folded, and whether applications below it inherit its settings.
+_Key = tuple[str, bool]
+_ROOT: _Key = ("", True)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The sections for one path below the file's folder: "" for the folder itself, else "a/b"."""
+    """The sections for one path below the file's folder: "" for the folder itself, else "a/b".
+
+    `inherited`: they also apply to applications below the path (inheritInChildApplications).
+    """
 
     path: str
     sections: Mapping[str, Node]  # by path: "system.webServer/handlers"
+    inherited: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,14 +103,17 @@ class _Reader:
     def __init__(self, report: Report, version: int) -> None:
         self.report = report
         self._known = sections(version)
-        self._scopes: dict[str, dict[str, Node]] = {"": {}}
-        self._spelled: dict[str, str] = {"": ""}
+        self._scopes: dict[_Key, dict[str, Node]] = {_ROOT: {}}
+        self._spelled: dict[_Key, str] = {_ROOT: ""}
 
     def read(self, root: Element) -> tuple[Scope, ...]:
-        self._sections(root, "")
-        return tuple(Scope(self._spelled[key], found) for key, found in self._scopes.items())
+        self._sections(root, _ROOT)
+        return tuple(
+            Scope(self._spelled[key], found, inherited=key[1])
+            for key, found in self._scopes.items()
+        )
 
-    def _sections(self, top: Element, key: str) -> None:
+    def _sections(self, top: Element, key: _Key) -> None:
         """Read the sections below `top`, which is the root or a <location> element."""
         waiting = [(child, "") for child in reversed(top.children)]
         while waiting:
@@ -115,7 +128,7 @@ class _Reader:
             else:
                 self._other(element, path)
 
-    def _section(self, element: Element, path: str, key: str) -> None:
+    def _section(self, element: Element, path: str, key: _Key) -> None:
         found = self._scopes[key]
         if path in found:
             message = f"The section {path} appears more than once for the same path."
@@ -146,10 +159,18 @@ class _Reader:
                 self.report.not_emulated(f"The attribute {name} of <location>", element.line)
         # A location may name the folder itself. It is a separate scope, so its sections are not
         # duplicates of the sections outside it.
-        key = spelled.lower() or "."
+        key = folded(spelled) or ".", self._is_inherited(element)
         self._scopes.setdefault(key, {})
         self._spelled.setdefault(key, spelled)
         self._sections(element, key)
+
+    def _is_inherited(self, element: Element) -> bool:
+        """Return whether the settings of a <location> apply to applications below it too."""
+        text = element.attributes.get(_INHERIT, "true")
+        if text.lower() not in ("true", "false"):
+            message = f"{_INHERIT} of <location> is {text[:60]!r}, neither true nor false."
+            self.report.error("bad-value", element.line, message)
+        return text.lower() != "false"
 
     def _other(self, element: Element, path: str) -> None:
         known = {*self._known, *GROUPS, "location"}

@@ -71,12 +71,8 @@ def application_of(config: Config, handler: Handler) -> FastCgiApplication:
     count.
     """
     program, arguments = split_processor(handler.script_processor)
-    wanted = program.lower(), arguments.lower()
-    for application in config.fast_cgi:
-        path, words = application.full_path.strip(), application.arguments.strip()
-        if (path.lower(), words.lower()) == wanted:
-            return application
-    return FastCgiApplication(program, arguments, place=handler.place)
+    made = FastCgiApplication(program, arguments, place=handler.place)
+    return next((each for each in config.fast_cgi if each.key == made.key), made)
 
 
 def is_http_platform(handler: Handler) -> bool:

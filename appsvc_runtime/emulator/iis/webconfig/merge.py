@@ -10,10 +10,11 @@ same way: by path, not by file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ....findings import Finding
+from ..windows_names import folded
 from .build import BUILDERS
 from .defaults import DEFAULTS
 from .file import Document
@@ -42,38 +43,46 @@ class Merged:
     findings: tuple[Finding, ...] = ()
 
 
-def matching_scopes(levels: Sequence[Level], path: str) -> tuple[tuple[int, int], ...]:
+def matching_scopes(
+    levels: Sequence[Level], path: str, application: str = ""
+) -> tuple[tuple[int, int], ...]:
     """Return the scopes of `levels` that apply to `path`, outermost first.
 
     Each scope is a pair: the index of its level, and its own index in the level's document. Paths
     with the same pairs have the same configuration. `path` is the URL's path, decoded and relative
     to the site; it is matched without regard to case, as on Windows. Levels of other folders are
-    skipped.
+    skipped, and settings that the application at the path `application` does not inherit.
     """
-    wanted = _parts(path.lower())
+    wanted = _parts(folded(path))
+    depth = len(_parts(application))
     found = []
     for number, level in enumerate(levels):
         for place, scope in enumerate(level.document.scopes):
             parts = _parts(level.folder) + _parts(scope.path)
-            if [part.lower() for part in parts] == wanted[: len(parts)]:
+            if not scope.inherited and len(parts) < depth:
+                continue
+            if [folded(part) for part in parts] == wanted[: len(parts)]:
                 # In one folder, the outer file's location comes first.
                 found.append((len(parts), number, place))
     return tuple((number, place) for _, number, place in sorted(found))
 
 
-def resolve(levels: Sequence[Level], path: str, *, httpplatform_version: int = 1) -> Merged:
+def resolve(
+    levels: Sequence[Level], path: str, *, application: str = "", httpplatform_version: int = 1
+) -> Merged:
     """Merge `levels`, outermost first, for `path`, over IIS's own defaults. Never raises.
 
-    `path` is as in `matching_scopes`. The errors among the findings are those for which IIS
-    responds with 500.19: a handler, MIME type, rule … whose name is inherited and was not removed
-    (`duplicate`), or an httpPlatform without processPath (`missing`). Merging then continues with
+    `path` and `application` are as in `matching_scopes`. The errors among the findings are those
+    for which IIS responds with 500.19: a handler, MIME type, rule … whose name is inherited and was
+    not removed (`duplicate`), or an httpPlatform without processPath (`missing`). Merging then
+    continues with
     the inner entry.
     """
     version = httpplatform_version if httpplatform_version in VERSIONS else VERSIONS[-1]
     known = sections(version)
     nodes: dict[str, Node] = {}
-    say = _Findings()
-    for number, place in matching_scopes(levels, path):
+    say = _Findings(application)
+    for number, place in matching_scopes(levels, path, application):
         level = levels[number]
         for name, node in level.document.scopes[place].sections.items():
             base = nodes.get(name) or DEFAULTS.get(name) or Node()
@@ -95,10 +104,17 @@ def _parts(path: str) -> list[str]:
 
 
 class _Findings:
-    """Turns the conflicts between keys that `merge_nodes` reports into findings."""
+    """Turns the conflicts between keys that `merge_nodes` reports into findings.
 
-    def __init__(self) -> None:
+    All keys that a section adds again are one finding: two sites often have a section in common,
+    and then one is made an application of the other. `application` is the path of that.
+    """
+
+    def __init__(self, application: str) -> None:
         self.findings: list[Finding] = []
+        self._depth = len(_parts(application))
+        # By element and files: the index of the finding, its first part, the number of others.
+        self._groups: dict[tuple[str, str, str], tuple[int, str, int]] = {}
 
     def __call__(self, code: str, schema: Schema, entry: Entry, met: Entry) -> None:
         where = str(entry.node.place)
@@ -123,8 +139,27 @@ class _Findings:
                 f"{hint} Otherwise IIS responds with 500.19.",
             )
             return
-        message = f"<{schema.name}> adds {key} {shown}, which {met.node.place} has already."
-        self._add("duplicate", "error", where, message, f"{hint} IIS responds with 500.19.")
+        self._duplicate(f"<{schema.name}> adds {key} {shown}", entry, met, hint)
+
+    def _duplicate(self, added: str, entry: Entry, met: Entry, hint: str) -> None:
+        """Report a key that a file adds although it inherits it, with others of that element."""
+        there = met.node.place
+        if len(_parts(met.folder)) < self._depth:
+            hint = (
+                f"{hint[:-1]}, or what {there.file} has for itself into "
+                '<location path="." inheritInChildApplications="false">.'
+            )
+        hint = f"{hint} IIS responds with 500.19."
+        element = added.partition(">")[0], entry.node.place.file, there.file
+        if element not in self._groups:
+            self._groups[element] = (len(self.findings), added, 0)
+            message = f"{added}, which {there} has already."
+            self._add("duplicate", "error", str(entry.node.place), message, hint)
+            return
+        index, first, others = self._groups[element]
+        self._groups[element] = (index, first, others + 1)
+        message = f"{first} and {others + 1} more, which {there.file} has already."
+        self.findings[index] = replace(self.findings[index], message=message)
 
     def missing(self, platform: Node) -> None:
         """Report that httpPlatform names no program to start."""

@@ -90,6 +90,11 @@ class FastCgiApplication:
     max_instances_set: bool = field(default=False, compare=False)  # False: IIS chooses the number
     place: Place = field(default=Place(), compare=False)
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it: path and arguments, without regard to case or outer blanks."""
+        return self.full_path.strip().lower(), self.arguments.strip().lower()
+
 
 @dataclass(frozen=True)
 class Condition:

@@ -143,3 +143,17 @@ def test_folders_in_any_language(name: str) -> None:
 def test_anything_can_be_sent(path: str, headers: list[tuple[str, str]]) -> None:
     """Every request that the front end passes on becomes parameters that can be written."""
     assert encode_params(made("/" + path, headers=headers))
+
+
+def test_an_application_below_the_root() -> None:
+    """IIS names it in APPL_MD_PATH; paths are whole, and files are those of its folder."""
+    folder = FOLDER.parent / "shop"
+    params = site_params(folder, "/shop", FOLDER)
+    assert params["APPL_MD_PATH"] == "/LM/W3SVC/1/ROOT/shop"
+    assert params["APPL_PHYSICAL_PATH"] == os.path.join(folder, "")
+    assert params["DOCUMENT_ROOT"] == str(FOLDER)
+    request = Request("GET", "/Shop/a/b?c", CIMultiDict(Host="www.example.com"))
+    params = make_params(request, folder, path="/Shop/a/b", script="/Shop/a", above=len("/Shop"))
+    assert params["PATH_INFO"] == params["URL"] == "/Shop/a/b"
+    assert params["SCRIPT_NAME"] == "/Shop/a"
+    assert params["SCRIPT_FILENAME"] == params["PATH_TRANSLATED"] == os.path.join(folder, "a")

@@ -328,3 +328,48 @@ def test_config_cannot_be_changed() -> None:
     for mapping in (found.app_settings, found.static_content.types):
         with pytest.raises(TypeError):
             mapping["a"] = "b"  # type: ignore[index]
+
+
+def test_keys_that_two_files_have_in_common_are_one_finding() -> None:
+    """A site with a long list that becomes an application of another is told once for each list."""
+    levels = [
+        server("", handlers("a", "b", "c") + rules(rule("x"))),
+        server("shop", handlers("a", "new", "b", "c") + rules(rule("x"))),
+        server("shop/sub", handlers("new", "a")),
+    ]
+    findings = resolve(levels, "shop/sub/x", application="shop").findings
+    assert [str(each.where) for each in findings] == [
+        "shop/web.config:1", "shop/web.config:1", "shop/sub/web.config:1",
+    ]  # fmt: skip
+    assert [each.message for each in findings] == [
+        "<handlers> adds name 'a' and 2 more, which web.config has already.",
+        "<rules> adds name 'x', which web.config:1 has already.",
+        "<handlers> adds name 'new' and 1 more, which shop/web.config has already.",
+    ]
+    hints = ["inheritInChildApplications" in each.hint for each in findings]
+    assert hints == [True, True, False]  # within one application it stops nothing
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("true", ["a"]), ("True", ["a"]), ("false", []), ("FALSE", [])],
+)
+def test_settings_that_applications_do_not_inherit(value: str, expected: list[str]) -> None:
+    """They are for all folders of the application itself."""
+    body = location(".", handlers("a")).replace(
+        "<location", f'<location inheritInChildApplications="{value}"'
+    )
+    levels = [level("", body)]
+    for path, application, found in [
+        ("", "", ["a"]), ("shop/x", "", ["a"]), ("shop/x", "shop", expected),
+    ]:  # fmt: skip
+        merged = resolve(levels, path, application=application)
+        assert names(merged.config) == [*found, *ROOT_NAMES]
+
+
+def test_an_inheritance_that_is_neither() -> None:
+    """IIS refuses the file."""
+    text = '<configuration><location inheritInChildApplications="no"/></configuration>'
+    (found,) = parse(text.encode(), "web.config").findings
+    assert (found.code, found.level) == ("bad-value", "error")
+    assert "'no', neither true nor false" in found.message
