@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def run(
-    *arguments: str, cwd: Path | None = None, timeout: float = 30, **variables: str
+    *arguments: str, cwd: Path | None = None, timeout: float = 60, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `python ARGUMENTS` to its end."""
     if arguments[:3] == ("-m", "appsvc_runtime", "build") and "--help" not in arguments:
