@@ -9,13 +9,14 @@ app is put behind the middleware.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.errors import AppImportError
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
@@ -23,7 +24,15 @@ from gunicorn.workers.sync import SyncWorker
 from .apps import faults, kinds, load
 from .errors import AppServiceError, ConfigError
 from .middleware import drain
-from .serving import agents, defaults, exec_advice, handover, numbers, one_host, per_worker
+from .serving import (
+    agents,
+    defaults,
+    exec_advice,
+    handover,
+    numbers,
+    one_host,
+    per_worker,
+)
 from .serving.gunicorn import ending, older, short_bodies, spawning, user_config
 from .serving.gunicorn import worker as gunicorn_worker
 from .serving.gunicorn.change import Change
@@ -31,6 +40,7 @@ from .serving.gunicorn.logger import StdoutLogger
 from .serving.launch import Launch
 from .serving.plan import LaunchPlan, make_plan
 from .settings import options
+from .system import streams
 from .wsgi import LazyApplication
 
 if TYPE_CHECKING:
@@ -63,8 +73,7 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Put the worker's app behind the middleware; if it is `wsgi.application`, load the app first.
 
-    Raises gunicorn's AppImportError, which ends gunicorn with the message and without gunicorn's
-    own traceback.
+    Raises SystemExit for an app that cannot be loaded, with the code by which gunicorn ends.
     """
     try:
         if isinstance(worker, _WSGI_WORKERS):
@@ -73,7 +82,11 @@ def post_worker_init(worker: Any) -> None:
             _wrap_other(worker)
     except AppServiceError as error:
         _leave_it_to_the_first(worker)
-        raise AppImportError(f"Error: {error}") from None
+        # gunicorn would print it, and start workers without an end if the reader has gone.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.flush()
+        raise SystemExit(Arbiter.APP_LOAD_ERROR) from None
     if worker.age <= worker.cfg.workers:  # a worker that replaces a dead one reports nothing
         worker.log.info(_plan.ready())
     ending.install(worker)
@@ -90,6 +103,7 @@ def worker_exit(server: Any, worker: Any) -> None:
         if _user_worker_exit_hook is not None:
             _user_worker_exit_hook(server, worker)
     finally:
+        streams.drop_broken()
         ending.finish()
 
 
@@ -110,6 +124,7 @@ def on_exit(server: Any) -> None:
     if _user_exit_hook is not None:
         _user_exit_hook(server)
     _change.follow()
+    streams.drop_broken()
 
 
 def _wrap_wsgi(worker: Any) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import AppServiceError
+from . import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +55,15 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def complain(error: Exception) -> None:
-    """Print an error on standard error; file names in it may contain terminal control codes."""
-    for line in f"Error: {error}".split("\n"):
-        echo(line, err=True)
+    """Print an error on standard error; file names in it may contain terminal control codes.
+
+    Nothing is raised if the reader has gone, as then the exit code still says that there was one.
+    """
+    try:
+        for line in f"Error: {error}".split("\n"):
+            echo(line, err=True)
+    except OSError:
+        streams.drop_broken()
 
 
 def say(label: str, text: str) -> None:
@@ -79,6 +86,12 @@ def run_command(
     Return the exit code: 0, that of an AppServiceError, 2 for a wrong option. A user's mistake
     never shows a traceback.
     """
+    code = _run(command, argv, prog_name)
+    streams.drop_broken()
+    return code
+
+
+def _run(command: click.Command, argv: Sequence[str] | None, prog_name: str | None) -> int:
     arguments = None if argv is None else list(argv)
     try:
         code = command.main(args=arguments, prog_name=prog_name, standalone_mode=False)
@@ -94,7 +107,8 @@ def run_command(
         return 130
     except OSError as error:  # printing itself failed: the disk is full, or the reader has gone
         if sys.stderr is not None:
-            click.echo(f"Error: {_sentence(error)}", err=True)
+            with contextlib.suppress(OSError):
+                click.echo(f"Error: {_sentence(error)}", err=True)
         return 1
     return code if isinstance(code, int) else 0
 

@@ -89,7 +89,8 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # it was closed before we started
-            stream.flush()
+            with contextlib.suppress(OSError):  # the reader has gone, the log's disk is full
+                stream.flush()
     if WINDOWS:
         import subprocess
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.child import Child
 from tests.support.promises import release
 from tests.support.serverapps import PLATFORM, ROWS, Row, asked, rows
-from tests.support.servers import free_port, run, serving
+from tests.support.servers import clean_environ, free_port, run, serving
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +104,31 @@ def test_an_app_that_cannot_be_loaded(row: Row, source: str, said: str, tmp_path
         result.stderr
     )
     assert said in result.stderr
+
+
+@rows()
+@pytest.mark.parametrize(
+    "unbuffered", [pytest.param("1", id="unbuffered"), pytest.param("", id="buffered")]
+)
+def test_an_app_that_cannot_be_loaded_ends_it_if_nobody_reads(
+    row: Row, unbuffered: str, tmp_path: Path
+) -> None:
+    """As of `appsvc serve 2>&1 | head -1`: the code is the same, and no worker is started again."""
+    words = [word.replace("{port}", str(free_port())) for word in row.serve]
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = Child(
+        [sys.executable, *words], cwd=tmp_path, start_new_session=True,
+        env=clean_environ(APPSVC_WORKERS="2", PYTHONUNBUFFERED=unbuffered),
+        stdin=subprocess.DEVNULL, stdout=writes, stderr=writes,
+    )  # fmt: skip
+    os.close(writes)
+    try:
+        assert process.ends_within(60)
+        before = row.server == "gunicorn" and release("gunicorn") < (27,)
+        assert process.returncode in ({row.no_app, 1} if before else {row.no_app})
+    finally:
+        process.kill_group()
 
 
 @rows()

@@ -98,13 +98,13 @@ def test_what_does_not_finish_is_cut(row: Row, tmp_path: Path) -> None:
 @rows()
 def test_an_idle_connection_does_not_hold_a_stop_up(row: Row, tmp_path: Path) -> None:
     """It is closed well before the time limit for running requests."""
-    command = (*row.serve, "--graceful-timeout", "15")
+    command = (*row.serve, "--graceful-timeout", "60")
     with serving(*command, cwd=row.site(tmp_path)) as server:
         wait_for_processes(server, row.processes)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("GET", "/")
         connection.getresponse().read()
-        assert server.stop(timeout=10) == 0
+        assert server.stop(timeout=45) == 0
         connection.close()
 
 

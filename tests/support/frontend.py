@@ -37,7 +37,7 @@ def run(main: Callable[[], Awaitable[T]], timeout: float = 30) -> T:
     return result
 
 
-async def until(condition: Callable[[], object], timeout: float = 10) -> None:
+async def until(condition: Callable[[], object], timeout: float = 60) -> None:
     """Wait until a condition is true."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not condition():
@@ -95,7 +95,7 @@ class Client:
         self.send(f"{method} {target} HTTP/1.1", *host, *lines, body=body)
         return await self.answer(head=method == "HEAD")
 
-    async def ended(self, timeout: float = 10) -> bytes:
+    async def ended(self, timeout: float = 60) -> bytes:
         """Read to the end of the connection; a reset ends it as well."""
         try:
             return await asyncio.wait_for(self.reader.read(), timeout)

@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def run(
-    *arguments: str, cwd: Path | None = None, timeout: float = 30, **variables: str
+    *arguments: str, cwd: Path | None = None, timeout: float = 60, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `python ARGUMENTS` to its end."""
     if arguments[:3] == ("-m", "appsvc_runtime", "build") and "--help" not in arguments:
@@ -101,7 +101,7 @@ class Server:
         finally:
             connection.close()
 
-    def wait_for_log(self, text: str, timeout: float = 15) -> None:
+    def wait_for_log(self, text: str, timeout: float = 60) -> None:
         """Wait until the child has printed `text`."""
         deadline = time.monotonic() + timeout
         while text not in self.log():
@@ -114,7 +114,7 @@ class Server:
             self._tick(deadline, f"did not print {pattern.pattern!r}")
         return found
 
-    def wait_until_it_listens(self, timeout: float = 30) -> None:
+    def wait_until_it_listens(self, timeout: float = 60) -> None:
         """Wait until the server accepts a connection."""
         deadline = time.monotonic() + timeout
         while True:
@@ -122,7 +122,7 @@ class Server:
                 return
             self._tick(deadline, "did not listen")
 
-    def wait_until_taken(self, timeout: float = 10) -> None:
+    def wait_until_taken(self, timeout: float = 60) -> None:
         """Wait until the server has read all that was sent to it: no data is queued in the kernel.
 
         The queues of both sides count: on a busy machine, data may still be in a client's send

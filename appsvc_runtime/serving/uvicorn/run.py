@@ -16,7 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ...apps import event_loop
 from ...errors import AppServiceError
-from ...system import signals, sockets, stop_pipe
+from ...system import signals, sockets, stop_pipe, streams
 from ...system.console import complain
 from .. import defaults, handover, numbers, process_end, report, stalled
 from ..app_signals import AppSignals
@@ -107,6 +107,7 @@ def _make(
             signals.on_stop_signal(lambda: os._exit(_NO_APP))
             time.sleep(_OTHERS_WAIT)
         complain(error)
+        streams.drop_broken()
         process_end.Ending(0).finish_with_child()
         raise SystemExit(_NO_APP) from None
     stop_time = StopTime(plan.graceful_seconds)
@@ -184,6 +185,7 @@ class _Supervisor(Multiprocess):
     def _connect(self) -> None:
         """Make the connections to the workers."""
         pipe = functools.partial(multiprocessing.get_context("spawn").Pipe, duplex=False)
+        self._begun: set[int] = set()
         self._started, ready = pipe()
         # Nobody reads what comes here: a worker only looks whether something has come.
         stopping, self._stops = pipe()
@@ -214,10 +216,7 @@ class _Supervisor(Multiprocess):
         empties, and are lost when it ends.
         """
         self._stops.send_bytes(b"all")
-        ready = set()
-        while self._started.poll():
-            ready.add(int(self._started.recv_bytes()))
-        starting = [one.process for one in self.processes if one.process.pid not in ready]
+        starting = self._starting()
         for process in starting:
             process.kill()
         for process in starting:
@@ -228,6 +227,12 @@ class _Supervisor(Multiprocess):
             self._stop.stop_workers()
         else:
             super().terminate_all()
+
+    def _starting(self) -> list[Any]:
+        """Return the processes of the workers that have not told yet that they can be stopped."""
+        while self._started.poll():
+            self._begun.add(int(self._started.recv_bytes()))
+        return [one.process for one in self.processes if one.process.pid not in self._begun]
 
     def join_all(self) -> None:
         """Wait for the workers, and kill those that do not end in time."""
@@ -241,7 +246,11 @@ class _Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         """Restart dead workers, unless a worker ended because its app cannot be loaded."""
         workers = list(self.processes)
-        if not _is_without_app(workers):
+        # Uvicorn waits up to five seconds for a sign of life, and then kills the worker. One that
+        # starts, on a slow machine, gives none yet.
+        starting = any(process.is_alive() for process in self._starting())
+        is_due = not starting or not all(one.process.is_alive() for one in workers)
+        if is_due and not _is_without_app(workers):
             with signals.holding_stop_signals():
                 super().keep_subprocess_alive()
         # Checked again, as a worker may have ended in between. Uvicorn then replaces it, or, from

@@ -43,7 +43,7 @@ def test_connections_come_from_the_source(source: str, seen: str) -> None:
 
     async def check() -> None:
         async with raw(tell_peer, source) as (upstream, port, _):
-            assert await read(await upstream.forward(request(), port, timeout=5)) == seen.encode()
+            assert await read(await upstream.forward(request(), port, timeout=60)) == seen.encode()
             assert upstream.tunnel(request(), port).source == (source if seen == source else "")
 
     run(check)
@@ -78,7 +78,7 @@ def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatc
 
     async def check() -> None:
         async with raw(serve) as (upstream, port, told):
-            await upstream.forward(request(), port, timeout=5)
+            await upstream.forward(request(), port, timeout=60)
             await asyncio.wait_for(told.ended.wait(), 10)
 
     run(check)
@@ -144,7 +144,7 @@ def test_bytes_of_a_head_and_a_body_are_sent_as_they_are(length: int | None) -> 
             asked = request(
                 "POST", f"/{text[:1]}", ("X-Bytes", text), body=pieces(body), length=length
             )
-            assert (await upstream.forward(asked, port, timeout=5)).body == b"ok"
+            assert (await upstream.forward(asked, port, timeout=60)).body == b"ok"
             assert told.heads[0].startswith(b"POST /\xc3\xa9 HTTP/1.1\r\n")
             assert b"\r\nX-Bytes: \xc3\xa9 \xe9\xff\r\n" in told.heads[0]
             assert told.bodies == [body if length else b"5\r\n" + body]
@@ -168,7 +168,7 @@ def test_heads_may_be_large(count: int, size: int) -> None:
 
     async def check() -> None:
         async with raw(serve) as (upstream, port, told):
-            answer = await upstream.forward(request("GET", "/", *lines), port, timeout=5)
+            answer = await upstream.forward(request("GET", "/", *lines), port, timeout=60)
             assert list(answer.headers.items())[1:] == lines
             assert told.heads[0].count(b"\r\nX-") == count
 
@@ -182,7 +182,7 @@ def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def check() -> None:
         async with raw(sender(OK)) as (upstream, port, told):
-            assert (await upstream.forward(request(), port, timeout=5)).body == b"ok"
+            assert (await upstream.forward(request(), port, timeout=60)).body == b"ok"
             assert told.heads == [b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n"]
 
     run(check)
@@ -201,8 +201,8 @@ def test_request_that_was_the_end_of_the_server() -> None:
 
     async def check() -> None:
         async with raw(once_again) as (upstream, port, told):
-            await upstream.forward(request(), port, timeout=5)
-            task = asyncio.ensure_future(upstream.forward(request(), port, timeout=5))
+            await upstream.forward(request(), port, timeout=60)
+            task = asyncio.ensure_future(upstream.forward(request(), port, timeout=60))
             while len(told.heads) < 2:
                 await asyncio.sleep(0.005)
             assert told.server is not None
@@ -221,6 +221,6 @@ def test_a_bound_socket_that_cannot_be_bound_is_closed() -> None:
         async with raw(sender(OK), SOURCE) as (upstream, port, _):
             upstream.source = "192.0.2.1"
             with pytest.raises(NotListeningError, match="cannot be reached"):
-                await upstream.forward(request(), port, timeout=5)
+                await upstream.forward(request(), port, timeout=60)
 
     run(check)

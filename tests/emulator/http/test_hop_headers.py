@@ -51,7 +51,7 @@ def test_framing_is_what_the_body_will_be(
         body = pieces(b"12345" if length != 0 else b"")
         asked = request(method, "/", *headers, body=body, length=length)
         async with raw(serve) as (upstream, port, told):
-            assert (await upstream.forward(asked, port, timeout=5)).status == 200
+            assert (await upstream.forward(asked, port, timeout=60)).status == 200
             lines = told.heads[0].decode().split("\r\n")
             assert lines == [f"{method} / HTTP/1.1", "Host: app.example", *framing, "", ""]
 

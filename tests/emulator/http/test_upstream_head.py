@@ -59,10 +59,10 @@ def test_what_follows_a_head_is_nobodys(pieces: list[bytes]) -> None:
         port = server.sockets[0].getsockname()[1]
         upstream = Upstream()
         for _ in range(3):
-            answer = await upstream.forward(request("HEAD"), port, timeout=5)
+            answer = await upstream.forward(request("HEAD"), port, timeout=60)
             assert (answer.status, answer.headers["X-Of"]) == (200, "head")
             assert await read(answer) == b""
-            answer = await upstream.forward(request(), port, timeout=5)
+            answer = await upstream.forward(request(), port, timeout=60)
             assert await read(answer) == b"good"
         await upstream.close()
         server.close()
@@ -79,7 +79,7 @@ def test_other_connections_are_used_again() -> None:
         port = server.sockets[0].getsockname()[1]
         upstream = Upstream()
         for _ in range(3):
-            assert await read(await upstream.forward(request(), port, timeout=5)) == b"good"
+            assert await read(await upstream.forward(request(), port, timeout=60)) == b"good"
         assert len(made) == 1
         await upstream.close()
         server.close()
@@ -96,7 +96,7 @@ def test_a_head_without_an_end() -> None:
         port = server.sockets[0].getsockname()[1]
         upstream = Upstream()
         with pytest.raises(BadAnswerError):
-            await upstream.forward(request("HEAD"), port, timeout=5)
+            await upstream.forward(request("HEAD"), port, timeout=60)
         await upstream.close()
         server.close()
         await server.wait_closed()

@@ -80,7 +80,7 @@ COUNTED = """
         if environ["PATH_INFO"] == "/meet":
             # Answered once two processes are in here at the same time.
             open(f"here-{os.getpid()}", "w").close()
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while len([n for n in os.listdir(".") if n.startswith("here-")]) < 2:
                 if time.monotonic() > until:
                     break

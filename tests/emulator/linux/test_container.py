@@ -75,7 +75,7 @@ class Made:
                 await asyncio.sleep(0)
 
         asyncio.run(run())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while alive_with(self.mark):
             assert time.monotonic() < deadline, "processes are left"
 
@@ -85,7 +85,7 @@ class Made:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition is true."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 35
         while not condition():
             assert time.monotonic() < deadline, self.log()
             await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 async def changed(running: Running, app: str, expected: str) -> None:
     """Write a new version of the app and wait until it responds."""
     (running.folder / "site_app.py").write_text(app)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while await running.text() != expected:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
