@@ -266,17 +266,12 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused.
-
-    Always False on Windows, where a job's handle keeps the id.
-    """
-    if process.WINDOWS:
-        return False
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
+    """Return whether a process is a child that was not waited for: its id is not reused."""
+    if not process.WINDOWS:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            return True
+    return False
 
 
 def _is_there(one: procfs.Process) -> bool:

@@ -11,9 +11,10 @@ Sources: CreateFileW, LockFile and UnlockFile in the Windows API reference.
 from __future__ import annotations
 
 import ctypes
-import msvcrt
 import os
 from typing import Any
+
+from . import process
 
 __all__ = ["lock", "open_append", "unlock"]
 
@@ -28,7 +29,11 @@ _LOCKED = (0x7FFF_FFF0, 0, 1, 0)  # offset and length, each as low and high half
 _LOCK_VIOLATION = 33
 
 _ctypes: Any = ctypes
-_msvcrt: Any = msvcrt
+_msvcrt: Any = None
+if process.WINDOWS:  # here and not in a function: see `files.py`
+    import msvcrt
+
+    _msvcrt = msvcrt
 
 
 def open_append(path: str) -> int:
