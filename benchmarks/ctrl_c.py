@@ -107,10 +107,10 @@ def stop(python: WindowsPython, name: str, clients: int = 8, after: float = 0.5)
     words = ("-m", "appsvc_runtime.runserver", "app:app", "--server", server)
     threads = [threading.Thread(target=load.run, args=(one,)) for one in range(clients)]
     try:
-        with python.console(
-            python.command(*words), cwd=folder, HTTP_PLATFORM_PORT=str(load.port)
-        ) as process:
-            process.wait_for("ready after")
+        # One worker: Wine's appends of several processes to one file overwrite each other.
+        variables = {"HTTP_PLATFORM_PORT": str(load.port), "APPSVC_WORKERS": "1"}
+        with python.console(python.command(*words), cwd=folder, **variables) as process:
+            process.wait_for("ready")
             for thread in threads:
                 thread.start()
             process.wait_until(lambda: len(load.answered) >= clients, "the first responses")

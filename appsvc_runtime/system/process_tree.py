@@ -18,6 +18,7 @@ Sources: setsid(2), pidfd_open(2), credentials(7); see also before_exec, job_obj
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
 # All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
-_CREATE_NEW_PROCESS_GROUP, _CREATE_SUSPENDED = 0x200, 0x4  # of CreateProcessW
+_CREATE_NEW_PROCESS_GROUP = 0x200  # as in subprocess, on Windows only
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -76,8 +77,8 @@ class Tree:
         `can_find_by_mark`.
         """
         if process.WINDOWS:
-            # A group: else CTRL+BREAK would reach this process too. It runs when `adopt` lets it.
-            return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_SUSPENDED}
+            # Otherwise CTRL+BREAK would reach this process as well.
+            return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
             set_mark = inherited_mark.setter(self.mark, within.mark if within else "")
@@ -85,7 +86,7 @@ class Tree:
         return options
 
     def adopt(self, pid: int) -> None:
-        """Add the program right after its start, before it is waited for; Windows runs it then."""
+        """Add the started program, right after its start and before it is waited for."""
         self.pid = pid
         if process.WINDOWS:
             from .job_object import Job
@@ -97,9 +98,7 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was asked.
-
-        It was not if it is not running, and on Windows if this process has no console.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was running.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -174,10 +173,12 @@ class Tree:
         return [self.pid] if self.pid and self._signal_group(_SIGKILL) else []
 
     def _send_break(self) -> bool:
-        from .console_break import send_break
-
-        # The job holds the program's handle, so no other program has got its id.
-        return self.pid in self.alive() and send_break(self.pid or 0)
+        if self.pid not in (self._job.pids() if self._job else []):
+            return False
+        with contextlib.suppress(OSError):  # no console to send it through
+            os.kill(self.pid or 0, getattr(signal, "CTRL_BREAK_EVENT", 1))
+            return True
+        return False
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
         """Signal the program's group, if nothing better is known; return whether it exists."""
@@ -265,14 +266,12 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether it is a child that was not waited for (on Windows, a job keeps the id)."""
-    if process.WINDOWS:
-        return False
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
+    """Return whether a process is a child that was not waited for: its id is not reused."""
+    if not process.WINDOWS:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            return True
+    return False
 
 
 def _is_there(one: procfs.Process) -> bool:

@@ -11,9 +11,10 @@ Sources: CreateFileW, LockFile and UnlockFile in the Windows API reference.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 from typing import Any
+
+from . import process
 
 __all__ = ["lock", "open_append", "unlock"]
 
@@ -28,6 +29,11 @@ _LOCKED = (0x7FFF_FFF0, 0, 1, 0)  # offset and length, each as low and high half
 _LOCK_VIOLATION = 33
 
 _ctypes: Any = ctypes
+_msvcrt: Any = None
+if process.WINDOWS:  # here and not in a function: see `files.py`
+    import msvcrt
+
+    _msvcrt = msvcrt
 
 
 def open_append(path: str) -> int:
@@ -45,7 +51,7 @@ def open_append(path: str) -> int:
         raise _ctypes.WinError(_ctypes.get_last_error())
     try:
         flags = os.O_APPEND | getattr(os, "O_NOINHERIT", 0)
-        descriptor: int = _msvcrt().open_osfhandle(handle, flags)
+        descriptor: int = _msvcrt.open_osfhandle(handle, flags)
     except OSError:
         kernel32.CloseHandle(handle)
         raise
@@ -57,7 +63,7 @@ def lock(descriptor: int) -> bool:
 
     Raise OSError for any other reason.
     """
-    if _kernel32().LockFile(_msvcrt().get_osfhandle(descriptor), *_LOCKED):
+    if _kernel32().LockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED):
         return True
     error = _ctypes.get_last_error()
     if error == _LOCK_VIOLATION:
@@ -67,11 +73,7 @@ def lock(descriptor: int) -> bool:
 
 def unlock(descriptor: int) -> None:
     """Release the lock of `lock`, if the descriptor holds it."""
-    _kernel32().UnlockFile(_msvcrt().get_osfhandle(descriptor), *_LOCKED)
-
-
-def _msvcrt() -> Any:
-    return importlib.import_module("msvcrt")  # there on Windows only
+    _kernel32().UnlockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED)
 
 
 def _kernel32() -> Any:

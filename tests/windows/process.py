@@ -52,12 +52,12 @@ class _Running:
         """Return the output so far as text, with one line feed at the end of a line."""
         return self.output().decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, timeout: float = 60) -> str:
+    def wait_for(self, text: str, timeout: float = 120) -> str:
         """Wait until the output contains a text, and return the output."""
         self.wait_until(lambda: text in self.text, f"{text!r} in the output", timeout)
         return self.text
 
-    def wait_until(self, call: Callable[[], Any], what: str, timeout: float = 60) -> Any:
+    def wait_until(self, call: Callable[[], Any], what: str, timeout: float = 120) -> Any:
         """Wait until a call returns a true value, and return it; fail if the process has ended."""
         deadline = time.monotonic() + timeout
         while True:
@@ -70,7 +70,7 @@ class _Running:
             assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}:\n{self.text}"
             time.sleep(0.02)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 120) -> int:
         """Wait for the end of the process and of its output, and return the exit code."""
         try:
             code = self.process.wait(timeout)

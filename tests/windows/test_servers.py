@@ -85,7 +85,7 @@ def serving(
     windows: WindowsPython,
     folder: Path,
     *command: str,
-    ready: str = "ready after",
+    ready: str = "ready",
     **variables: str,
 ) -> Iterator[Served]:
     """Run a server in a console; `{port}` is a free port in its arguments and variables."""
