@@ -164,7 +164,9 @@ def test_shutdown_file(windows: WindowsPython, folder: Path, listens: bool) -> N
         assert "with exit code 0: it was asked to stop." in log
     else:
         assert "worker.py is asked to stop; it has 0.5 s." in log
-        assert "it did not stop within 0.5 s and was killed; without a console only" in log
+        assert (
+            "it did not stop within 0.5 s and was killed; no CTRL+BREAK could be sent: only" in log
+        )
     assert "Traceback" not in log
 
 
@@ -227,14 +229,23 @@ def test_remains_end_before_the_next_run(windows: WindowsPython, folder: Path) -
         assert running.process.tree() == []
 
 
-def test_run_cmd_of_a_webjob(windows: WindowsPython, folder: Path) -> None:
-    """cmd.exe runs the one line of the documentation; its log goes to the file that is named."""
+RUN_PY = """
+from appsvc_runtime.worker import main
+
+raise SystemExit(main(["worker.py"]))
+"""
+
+
+@pytest.mark.parametrize("run", ["run.cmd", "run.py"])
+def test_run_file_of_a_webjob(windows: WindowsPython, folder: Path, run: str) -> None:
+    """The lines of the documentation; the log goes to the file that is named."""
     (folder / "worker.py").write_text(code_of('print("up", flush=True)', LISTENS))
     (folder / "run.cmd").write_text("python -m appsvc_runtime.worker worker.py\r\n")
+    (folder / "run.py").write_text(RUN_PY)
     (folder / "settings.job").write_text('{"stopping_wait_time": 30}')
     log = folder / "logs" / "job.log"
     with windows.start_command(
-        windows.cmd("run.cmd"),
+        windows.cmd("run.cmd") if run == "run.cmd" else windows.command("run.py"),
         cwd=folder,
         WEBJOBS_NAME="queue",
         WEBJOBS_PATH=windows.path(folder),
