@@ -10,8 +10,9 @@ With `--windows`, all of it runs on the Windows Python below DIR, which is made 
 needs Wine). Else it runs on this Python, on Linux.
 
 Wine does not end a process with its job while it is still making the process (`terminate_job` in
-server/process.c), so the kill waits while it does. Now and then Wine cannot start a program: such a
-launcher is counted as not started, and another one is killed in its place.
+server/process.c). So the launcher is suspended first, and killed when no process is being made. Now
+and then Wine cannot start a program: such a launcher is counted as not started, and another one is
+killed in its place.
 """
 
 from __future__ import annotations
@@ -95,12 +96,15 @@ def _moments(times: int, longest: float) -> Iterator[tuple[str, Callable[[Proces
             yield "at any moment before", after(longest * number / times)
 
 
-def _is_being_made(pid: int) -> bool:
+def _is_being_made(pid: int, launcher: int) -> bool:
     """Return whether Wine is still making a process: its first thread is unknown to the server."""
     try:
         folder = Path(f"/proc/{pid}")
         command = (folder / "cmdline").read_bytes()
-        return b"python.exe" in command and b"ntdll.dll" not in (folder / "maps").read_bytes()
+        if b"python.exe" not in command:
+            return False
+        is_fork = pid != launcher and b"appsvc_runtime" in command
+        return is_fork or b"ntdll.dll" not in (folder / "maps").read_bytes()
     except OSError:  # it has ended
         return False
 
@@ -126,7 +130,7 @@ def _kill_one(
         with start(folder) as process:
             deadline = time.monotonic() + _DEADLINE
             while process.process.poll() is None and time.monotonic() < deadline:
-                if has_come(process, folder) and not any(map(_is_being_made, process.tree())):
+                if has_come(process, folder):
                     _kill(process, result)
                     break
                 time.sleep(0.002)
@@ -137,9 +141,15 @@ def _kill_one(
 
 
 def _kill(process: Process, result: Result) -> None:
+    launcher = process.process.pid
+    os.kill(launcher, signal.SIGSTOP)
+    deadline = time.monotonic() + _DEADLINE
+    while any(_is_being_made(pid, launcher) for pid in process.tree()):
+        assert time.monotonic() < deadline, _commands(process)
+        time.sleep(0.002)
     result.kills += 1
     result.seen += len(process.tree())
-    os.kill(process.process.pid, signal.SIGKILL)
+    os.kill(launcher, signal.SIGKILL)
     process.process.wait(_DEADLINE)
     deadline = time.monotonic() + _DEADLINE
     while (left := _commands(process)) and time.monotonic() < deadline:
