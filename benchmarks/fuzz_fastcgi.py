@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import resource
 import socket
 import struct
 import sys
@@ -210,9 +209,16 @@ def fuzz_connections(count: int, seed: int) -> Outcome:
     return outcome
 
 
+def peak() -> int:
+    """Return the process's peak memory in KB."""
+    import resource  # missing on Windows, where tests use the rest of this module
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def grown(before: int) -> float:
     """Return by how many MB the process's peak memory has grown."""
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (peak() - before) / 1024
 
 
 def main() -> int:
@@ -222,7 +228,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     fuzz_parsers(1000, seed=99)  # loads and caches what is needed once
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     failures = 0
     for name, fuzz, count in (
         ("parsers", fuzz_parsers, options.count),

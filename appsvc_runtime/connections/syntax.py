@@ -261,7 +261,8 @@ def _write_plain(form: Form, name: str, value: str) -> str:
 
 
 def _quote_libpq(value: str) -> str:
-    if value and not re.search(r"[\s'\\]", value):
+    # On Windows libpq asks the code page whether a byte is a blank: in `à` of UTF-8 one is.
+    if value and value.isascii() and not re.search(r"[\s'\\]", value):
         return value
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 

@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from ..logs.file import SharedFileHandler
+from ..system.local_time import offset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +208,7 @@ def stamp(form: str, stream: str, run: int, lines: bytes) -> bytes:
     at = (
         time.strftime("%Y-%m-%dT%H:%M:%S", seconds)
         + f".{int(when * 1000) % 1000:03d}"
-        + time.strftime("%z", seconds)
+        + offset(seconds)
     )
     if form != "json":
         head = (f"{at} run={run} {stream}: " if run else f"{at} {stream}: ").encode()

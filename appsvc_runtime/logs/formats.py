@@ -14,6 +14,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..system.local_time import offset
 from . import request_context
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Clock:
         if second != known:
             local = time.localtime(second)
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
-            zone = time.strftime("%z", local)
+            zone = offset(local)
             self._made = (second, stamp, zone)
         return f"{stamp}.{milliseconds:03d}{zone}"
 

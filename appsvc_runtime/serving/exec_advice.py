@@ -6,6 +6,7 @@ Must not know of any server, nor what a process is on this system.
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -62,20 +63,20 @@ def _is_images(script: str) -> bool:
 
 def _shown_script(script: str, site: str) -> str:
     """Return a script's path as a startup command names it, relative to the site if possible."""
-    path = os.path.normpath(os.path.join(site, script))
-    return os.path.relpath(path, site) if _is_in(script, site) else path
+    path = posixpath.normpath(posixpath.join(site, script))
+    return posixpath.relpath(path, site) if _is_in(script, site) else path
 
 
 def _is_in(script: str, site: str) -> bool:
     """Return whether a script is one of the site, which is the folder that it is relative to."""
-    return bool(script) and os.path.normpath(os.path.join(site, script)).startswith(f"{site}/")
+    return bool(script) and posixpath.normpath(posixpath.join(site, script)).startswith(f"{site}/")
 
 
 def _shown(argv: Sequence[str]) -> str:
     """Return a command line as a user would write it, without secrets."""
     words = list(argv[1:])
-    if words and os.path.basename(words[0]) in _SCRIPTS:
-        words[0] = os.path.basename(words[0])
+    if words and posixpath.basename(words[0]) in _SCRIPTS:
+        words[0] = posixpath.basename(words[0])
     else:
         words.insert(0, "python")
     return masking.mask_command(shlex.join(words))

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
+from ..system.exact_names import is_file
 from . import python_files
-from .wsgi_search import is_file, is_searched
+from .wsgi_search import is_searched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["AppFile", "misplaced_apps"]
+__all__ = ["AppFile", "misplaced_apps", "spelled_otherwise"]
 
 # A hint is not worth reading a whole disk.
 _MAX_FILES_READ = 200
@@ -60,6 +61,17 @@ def misplaced_apps(entries: Iterable[os.DirEntry[str]]) -> Iterator[AppFile]:
             return
 
 
+def spelled_otherwise(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
+    """Yield a sentence for each file that has the name of a Flask app in another case."""
+    for entry in entries:
+        name = entry.name.lower()
+        if name in azure_names.FLASK_FILES and name != entry.name:
+            yield (
+                f"{entry.name} is not {name} for the platform's Linux, where upper and lower case "
+                f"differ: rename the file to {name}."
+            )
+
+
 def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, str, str]]:
     """Yield files that may have an app, each with the folder to start in and its package's name.
 
@@ -71,7 +83,7 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, str, str
     for path in sorted(
         own, key=lambda path: _USUAL.index(path.name) if path.name in _USUAL else 99
     ):
-        if is_file(path) and path.stem.isidentifier():
+        if is_file(path.parent, path.name) and path.stem.isidentifier():
             yield path, "", ""
     for folder in _searched(listed):
         yield from _in_folder(folder, "")
@@ -84,13 +96,13 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, str, str
 def _in_folder(folder: os.DirEntry[str], site: str) -> Iterator[tuple[Path, str, str]]:
     is_package = _is_package(folder)
     for name in _USUAL:
-        path = Path(folder.path) / name
-        if (is_package or name != "__init__.py") and is_file(path):
+        if (is_package or name != "__init__.py") and is_file(Path(folder.path), name):
+            path = Path(folder.path) / name
             yield path, site if is_package else folder.name, f"{folder.name}." if is_package else ""
 
 
 def _is_package(folder: os.DirEntry[str]) -> bool:
-    return is_file(Path(folder.path) / "__init__.py") and folder.name.isidentifier()
+    return is_file(Path(folder.path), "__init__.py") and folder.name.isidentifier()
 
 
 def _searched(entries: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:

@@ -10,6 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ..azure import names
+from ..system.exact_names import is_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def read_command(text: str, site: Path) -> tuple[str, str, list[str]]:
     words = split(text)
     name = words[0].removeprefix(f"{names.SITE_FOLDER}/") if len(words) == 1 else ""
     path = site / name
-    if not name or not _is_file(path):
+    if not name or not is_file(site, name):
         rule = "the startup command is used as it is"
         if not path.suffix or "/" in name.strip("./"):
             return text, rule, []
@@ -122,10 +123,3 @@ def reads_gunicorn_config(command: str) -> bool:
     served = "appsvc" in programs and "serve" in programs and "--server" not in programs
     named = any(word == "--config" or word.startswith(("-c", "--config=")) for word in words)
     return (served or "gunicorn" in programs) and not named
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
-from .wsgi_search import is_file, is_searched
+from ..system.exact_names import is_file
+from .wsgi_search import is_searched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,7 +112,7 @@ def _files(folder: Path, shown: str, depth: int, left: list[int]) -> Iterator[tu
         if entry.is_dir(follow_symlinks=False):
             if depth < _MAX_DEPTH and is_searched(entry):
                 folders.append(entry)
-        elif entry.name.endswith((".py", ".sh")) and left[0] > 0 and is_file(Path(entry.path)):
+        elif entry.name.endswith((".py", ".sh")) and left[0] > 0 and is_file(folder, entry.name):
             left[0] -= 1
             yield Path(entry.path), shown + entry.name
     for inner in folders:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from ..azure import names as azure_names
 from ..errors import ConfigError
+from ..system.exact_names import is_file
 from . import exec_check, gunicorn, python_files
-from .app_search import misplaced_apps
+from .app_search import misplaced_apps, spelled_otherwise
 from .command import (
     app_in,
     read_command,
@@ -27,7 +28,7 @@ from .command import (
     serve_command,
     timeout_in,
 )
-from .wsgi_search import deeper_wsgi_files, is_file
+from .wsgi_search import deeper_wsgi_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,7 +134,7 @@ class _Planner:
                 follow_symlinks=False
             ):
                 continue
-            if is_file(self.site / entry.name / "wsgi.py"):
+            if is_file(self.site / entry.name, "wsgi.py"):
                 found.append(entry.name)
         if not found:
             self.looked_at.append("Django: no folder here holds a wsgi.py.")
@@ -164,7 +165,7 @@ class _Planner:
         is_fastapi = [
             name
             for name in azure_names.FASTAPI_FILES
-            if is_file(self.site / name) and python_files.is_fastapi(self.site / name)
+            if is_file(self.site, name) and python_files.is_fastapi(self.site / name)
         ]
         if self.version < azure_names.FASTAPI_SINCE:
             self.looked_at.append(f"FastAPI: not looked for before Python {since}.")
@@ -194,9 +195,10 @@ class _Planner:
         return None
 
     def flask(self) -> StartPlan | None:
-        found = [name for name in azure_names.FLASK_FILES if is_file(self.site / name)]
+        found = [name for name in azure_names.FLASK_FILES if is_file(self.site, name)]
         if not found:
             self.looked_at.append(f"Flask: none of {', '.join(azure_names.FLASK_FILES)} is here.")
+            self.warnings.extend(spelled_otherwise(self.entries))
             return None
         first, *others = found
         self.looked_at.append(f"Flask: found {first}.")
@@ -236,7 +238,7 @@ class _Planner:
         return self._plan(framework, app, command, rule, environment)
 
     def _has_gunicorn_config(self) -> bool:
-        return is_file(self.site / gunicorn.CONFIG)
+        return is_file(self.site, gunicorn.CONFIG)
 
     def _plan(
         self, framework: str, app: str | None, command: str, rule: str, environment: dict[str, str]

@@ -9,10 +9,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..system import exact_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["deeper_wsgi_files", "is_file", "is_searched"]
+__all__ = ["deeper_wsgi_files", "is_searched"]
 
 # Folders that contain no site. Only this search for hints skips them; the platform itself looks in
 # every folder except the virtual environment.
@@ -34,17 +36,9 @@ def deeper_wsgi_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[Path]:
             seen += 1
             if seen > _MAX_FOLDERS_SEARCHED or found == 3:
                 return
-            if is_searched(inner) and is_file(Path(inner.path) / "wsgi.py"):
+            if is_searched(inner) and exact_names.is_file(Path(inner.path), "wsgi.py"):
                 found += 1
                 yield Path(outer.name) / inner.name / "wsgi.py"
-
-
-def is_file(path: Path) -> bool:
-    """Return whether a path is a file; False if that cannot be read."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def is_searched(entry: os.DirEntry[str]) -> bool:

@@ -33,9 +33,10 @@ def before_exec(then: Callable[[], None], not_after: float | None = None) -> Cal
     import ctypes
 
     # Not CDLL: releasing the interpreter's lock between fork and exec could wait forever.
+    kill = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
     prctl = ctypes.PyDLL(None).prctl
     prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-    number, parent = int(signal.SIGKILL), os.getpid()
+    number, parent = int(kill), os.getpid()
 
     def call() -> None:
         prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)

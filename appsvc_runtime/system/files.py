@@ -6,8 +6,7 @@ On Windows an open file cannot be renamed unless every process that opened it al
 (FILE_SHARE_DELETE). Python's own `open` does not allow it. An open file cannot be replaced even
 then.
 
-Sources: open(2), flock(2), fifo(7); CreateFileW, LockFile and MoveFileExW in the Windows API
-reference.
+Sources: open(2), flock(2), fifo(7); MoveFileExW in the Windows API reference; `windows_files.py`.
 
 `lock_own` is for rare locks: a build, a job, a launcher. The library filelock was tried instead: it
 saves only these ten lines, as the log needs the rest. 4.3.1 takes 95 us for a lock and not 13, and
@@ -23,9 +22,16 @@ import errno
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import process
+
+# Not where they are needed: a log may be opened while the interpreter shuts down, when no module
+# can be imported any more.
+if process.WINDOWS:
+    from . import windows_files
+else:
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,16 +51,8 @@ __all__ = [
     "unlock",
 ]
 
-_GENERIC_READ = 0x80000000
-_FILE_APPEND_DATA = 0x0004
-_SYNCHRONIZE = 0x00100000
-_SHARE_ALL = 0x7  # read, write, delete
-_OPEN_ALWAYS = 4
-_FILE_ATTRIBUTE_NORMAL = 0x80
-# LockFile prevents reading and writing of what is locked: so lock a byte beyond any log.
-_LOCK_AT = 0x7FFF_FFF0
 _SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33
-_HELD_BY_OTHERS = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_HELD_BY_OTHERS = (errno.EAGAIN, errno.EACCES)  # the second from a file server (SMB)
 _MAX_LINKS = 40  # as in Linux's path_resolution(7)
 
 # The descriptors that `lock` has returned in this process.
@@ -81,7 +79,7 @@ def open_append(
     if process.WINDOWS:
         if not follow and os.path.islink(path):
             raise OSError(errno.ELOOP, "it is a link", path)
-        return _patiently(lambda: _open_append_windows(path), seconds)
+        return _patiently(lambda: windows_files.open_append(path), seconds)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     # O_NONBLOCK has no effect on ordinary files; a terminal must not become this process's own.
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -191,14 +189,8 @@ def unlock(descriptor: int) -> None:
     """Release the lock and close the file."""
     with contextlib.suppress(OSError):  # needed if a child process has it too
         if process.WINDOWS:
-            import msvcrt
-
-            windows: Any = msvcrt
-            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-            windows.locking(descriptor, windows.LK_UNLCK, 1)
+            windows_files.unlock(descriptor)
         else:
-            import fcntl
-
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     _held.discard(descriptor)
     with contextlib.suppress(OSError):
@@ -259,25 +251,29 @@ def _patiently(call: Callable[[], _Result], seconds: float) -> _Result:
 def _keep(descriptor: int) -> int | None:
     """Lock an open file; return its descriptor, or close it and return None if it is locked."""
     _held.add(descriptor)
+    locked = False
     try:
-        if process.WINDOWS:
-            import msvcrt
+        locked = _lock_open(descriptor)
+    finally:
+        if not locked:
+            _held.discard(descriptor)
+            os.close(descriptor)
+    return descriptor if locked else None
 
-            windows: Any = msvcrt
-            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-            windows.locking(descriptor, windows.LK_NBLCK, 1)
-        else:
-            import fcntl
 
+def _lock_open(descriptor: int) -> bool:
+    """Lock an open file; return False if it is locked. Raise OSError."""
+    if process.WINDOWS:
+        return windows_files.lock(descriptor)
+    else:  # noqa: RET505 - so that the type checker skips it on Windows
+        try:
             # Not lockf: that lock is lost when any code in this process closes the file.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        _held.discard(descriptor)
-        os.close(descriptor)
-        if error.errno in _HELD_BY_OTHERS:
-            return None
-        raise
-    return descriptor
+        except OSError as error:
+            if error.errno in _HELD_BY_OTHERS:
+                return False
+            raise
+        return True
 
 
 def _forget_locks() -> None:
@@ -285,35 +281,6 @@ def _forget_locks() -> None:
     while _held:
         with contextlib.suppress(OSError):
             os.close(_held.pop())
-
-
-def _open_append_windows(path: str) -> int:
-    import ctypes
-    import msvcrt
-
-    windows: Any = ctypes
-    runtime: Any = msvcrt
-    kernel32 = windows.WinDLL("kernel32", use_last_error=True)
-    kernel32.CreateFileW.restype = ctypes.c_void_p
-    kernel32.CreateFileW.argtypes = [
-        ctypes.c_wchar_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32,
-        ctypes.c_uint32, ctypes.c_void_p,
-    ]  # fmt: skip
-    kernel32.CloseHandle.argtypes = [ctypes.c_void_p]
-    # Without FILE_WRITE_DATA the system itself puts every write at the end.
-    handle = kernel32.CreateFileW(
-        path, _GENERIC_READ | _FILE_APPEND_DATA | _SYNCHRONIZE, _SHARE_ALL, None, _OPEN_ALWAYS,
-        _FILE_ATTRIBUTE_NORMAL, None,
-    )  # fmt: skip
-    if handle in (None, ctypes.c_void_p(-1).value):
-        raise windows.WinError(windows.get_last_error())
-    try:
-        flags = os.O_APPEND | getattr(os, "O_NOINHERIT", 0)
-        descriptor: int = runtime.open_osfhandle(handle, flags)
-    except OSError:
-        kernel32.CloseHandle(handle)
-        raise
-    return descriptor
 
 
 if hasattr(os, "register_at_fork"):

@@ -63,12 +63,12 @@ def user_cache(environ: Mapping[str, str], name: str) -> Path | None:
 
 def _account_home() -> Path:
     """Return the account's home folder, or a relative path if it is unknown."""
-    try:
-        import pwd  # missing on Windows
-
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except ImportError:
+    if process.WINDOWS:
         return Path(os.path.expanduser("~"))
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         return Path()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from . import process
+
 __all__ = ["total_bytes"]
 
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -15,9 +17,11 @@ _LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 def total_bytes() -> int | None:
     """Return the number of bytes, or None if the system does not report it."""
+    if process.WINDOWS:
+        return None
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
+    except (OSError, ValueError):
         return None
     try:
         limit = _LIMIT.read_text("ascii").strip()

@@ -26,6 +26,7 @@ __all__ = [
     "memory_folder",
     "open_standard_streams",
     "replace_process",
+    "set_nonblocking",
     "steady_time",
 ]
 
@@ -73,6 +74,12 @@ def open_standard_streams() -> None:
                 os.close(opened)
 
 
+def set_nonblocking(descriptor: int) -> None:
+    """Make reading and writing of a pipe's descriptor fail instead of wait. Not on Windows."""
+    if not WINDOWS:
+        os.set_blocking(descriptor, False)
+
+
 def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `argv` in place of this process, so that signals sent to its id reach the new program.
 
@@ -94,7 +101,9 @@ def replace_process(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def is_running(pid: int) -> bool:
     """Return whether a process with that id exists; True if that is unknown."""
     if WINDOWS:
-        return True  # there, os.kill would end it
+        from . import windows_process
+
+        return windows_process.is_running(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -110,9 +119,9 @@ def steady_time() -> float:
     If the system has such a clock, it includes the time that the machine slept.
     """
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
-    if boot_time is not None:
-        return time.clock_gettime(boot_time)
-    return time.monotonic()
+    if WINDOWS or boot_time is None:
+        return time.monotonic()
+    return time.clock_gettime(boot_time)
 
 
 def exit_code(code: int) -> int:

@@ -60,6 +60,8 @@ def step_aside() -> None:
 
 def _continue(mask: AbstractSet[Any]) -> int:
     """Return the id of a child that continues this program, or 0 in that child."""
+    if sys.platform != "linux":
+        raise OSError("not on this system")  # the type checker sees that Windows ends here
     if len(os.listdir("/proc/self/task")) == 1:
         return os.fork()
     argv = [sys.executable, *sys.orig_argv[1:]]
@@ -68,6 +70,8 @@ def _continue(mask: AbstractSet[Any]) -> int:
 
 def _serve(child: int, signals: AbstractSet[Any]) -> int:
     """Pass signals on to the child and wait for orphans until the child ends; return its code."""
+    if sys.platform != "linux":
+        raise OSError("not on this system")  # the type checker sees that Windows ends here
     terminals = _signals(_OF_TERMINALS)
     while True:
         taken = signal.sigwaitinfo(signals)
@@ -82,6 +86,8 @@ def _serve(child: int, signals: AbstractSet[Any]) -> int:
 
 def _wait_for_all(child: int) -> int | None:
     """Wait for all that have ended; return the exit code of `child` if it is among them."""
+    if sys.platform != "linux":
+        return None
     code = None
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:

@@ -108,7 +108,9 @@ class Tree:
         if self.pid is None:
             return False
         if process.WINDOWS:
-            return self._send_break()
+            from .console_break import send_break
+
+            return self.pid in self.alive() and send_break(self.pid)  # the job keeps the id
         members = self._members()
         if members is not None:
             asked = members if everyone else [one for one in members if one.pid == self.pid]
@@ -174,15 +176,9 @@ class Tree:
             return sorted(one.pid for one in members)
         return [self.pid] if self.pid and self._signal_group(_SIGKILL) else []
 
-    def _send_break(self) -> bool:
-        from .console_break import send_break
-
-        # The job holds the program's handle, so no other program has got its id.
-        return self.pid in self.alive() and send_break(self.pid or 0)
-
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
         """Signal the program's group, if nothing better is known; return whether it exists."""
-        if self.pid is None or self._over or self.pid == os.getpid():
+        if process.WINDOWS or self.pid is None or self._over or self.pid == os.getpid():
             return False
         if _linux() and not _is_own_child(self.pid):  # no other way to recognize it now
             return False
@@ -266,7 +262,12 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused."""
+    """Return whether a process is a child that was not waited for: its id is not reused.
+
+    Always False on Windows, where a job's handle keeps the id.
+    """
+    if process.WINDOWS:
+        return False
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     except ChildProcessError:

@@ -1,8 +1,9 @@
 """What Linux reports about processes in /proc: parents, sessions, variables, listening sockets.
 
-Reads only. Without /proc, or for a process that is gone or another user's, nothing is returned and
-nothing raised; only `processes` raises an error if files or memory are short. Must not know what
-the results are for, nor signal a process.
+Reads only, and on Linux only: elsewhere a folder of that name may be anything. Without /proc, or
+for a process that is gone or another user's, nothing is returned and nothing raised; only
+`processes` raises an error if files or memory are short. Must not know what the results are for,
+nor signal a process.
 
 Source: proc(5), of it stat, environ, limits, fd, net/tcp.
 
@@ -67,6 +68,8 @@ def look(pid: int) -> Process | None:
 
 def processes() -> Iterator[Process]:
     """Yield all processes. Raise OSError if files or memory are short: nothing is known then."""
+    if not _is_linux():
+        return
     try:
         names = os.listdir(PROC)
     except OSError as error:
@@ -148,6 +151,8 @@ def is_listened_on(port: int) -> bool | None:
 
 def _sockets(pid: int) -> Iterator[bytes]:
     """Yield the inodes of the sockets that a process has open."""
+    if not _is_linux():
+        return
     try:
         descriptors = os.listdir(f"{PROC}/{pid}/fd")
     except OSError:
@@ -169,7 +174,13 @@ def _address(text: str) -> tuple[str, int]:
     return str(ipaddress.ip_address(raw)), int(port, 16)
 
 
+def _is_linux() -> bool:
+    return sys.platform == "linux"
+
+
 def _link(path: str) -> str:
+    if not _is_linux():
+        return ""
     try:
         return os.readlink(path)
     except OSError:
@@ -177,6 +188,8 @@ def _link(path: str) -> str:
 
 
 def _read(path: str) -> bytes:
+    if not _is_linux():
+        return b""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -91,11 +91,10 @@ def holding_stop_signals() -> Iterator[None]:
     Each of these processes calls `let_stop_signals_in` when it can handle them. On Windows this
     does nothing.
     """
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is None:
+    if process.WINDOWS:
         yield
         return
-    mask(signal.SIG_BLOCK, _stop_numbers())
+    signal.pthread_sigmask(signal.SIG_BLOCK, _stop_numbers())
     try:
         yield
     finally:
@@ -103,10 +102,9 @@ def holding_stop_signals() -> Iterator[None]:
 
 
 def let_stop_signals_in() -> None:
-    """Unblock the stop signals that were held."""
-    mask = getattr(signal, "pthread_sigmask", None)
-    if mask is not None:
-        mask(signal.SIG_UNBLOCK, _stop_numbers())
+    """Unblock the stop signals that were held. On Windows none are."""
+    if not process.WINDOWS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _stop_numbers())
 
 
 def on_loop_stop(
@@ -134,7 +132,8 @@ def on_loop_stop(
 class SignalEvent(threading.Event):
     """An event whose `wait` ends, with False, when a signal has been handled.
 
-    The wait of `threading.Event` goes on after a handler. Make it, and wait, in the main thread.
+    The wait of `threading.Event` goes on after a handler, and on Windows handlers have to wait for
+    its end. Make it, and wait, in the main thread.
     """
 
     def __init__(self) -> None:
@@ -143,6 +142,12 @@ class SignalEvent(threading.Event):
         self._reads.setblocking(False)
         self._writes.setblocking(False)
         signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
+
+    def set(self) -> None:
+        """Set the event and end its `wait`, from any thread."""
+        super().set()
+        with contextlib.suppress(OSError):  # closed, or full: then `wait` ends all the same
+            self._writes.send(b"\0")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return whether the event is set, after a signal or `timeout` seconds at the latest."""

@@ -7,6 +7,7 @@ and `tcp.c`: TCP_INFO of a listening socket has the length of its accept queue i
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -74,7 +75,9 @@ def acknowledged(connection: socket.socket) -> int:
 
 def unacknowledged(connection: socket.socket) -> int:
     """Return how many bytes wait for the peer's system to receive them. Raises OSError."""
-    import fcntl  # missing on Windows
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    import fcntl
 
     answer = fcntl.ioctl(connection.fileno(), _SIOCOUTQ, struct.pack("i", 0))
     return int(struct.unpack("i", answer)[0])

@@ -29,7 +29,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import process
-from .process import steady_time
+from .process import set_nonblocking, steady_time
 from .process_tree import Tree
 from .spare_descriptors import released
 
@@ -79,7 +79,7 @@ class TreeGuard:
     def lives(self) -> bool:
         """Return whether the guard works; a user may have killed or stopped it."""
         started = self._process
-        if started is None or started.poll() is not None:
+        if sys.platform == "win32" or started is None or started.poll() is not None:
             return False
         # A child can be asked for without a descriptor, unlike /proc.
         stopped = os.waitid(os.P_PID, started.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG)
@@ -176,7 +176,7 @@ def _start(line: str) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     if started.stdin is not None:
-        os.set_blocking(started.stdin.fileno(), False)  # a stopped guard reads nothing
+        set_nonblocking(started.stdin.fileno())  # a stopped guard reads nothing
     return started
 
 

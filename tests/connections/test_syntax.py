@@ -260,3 +260,9 @@ def test_what_is_no_url(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         parse_url(text)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("value", ["à", "x\u2005y", "ąć", "\U00020000", "\x85"])
+def test_libpq_values_outside_ascii_are_quoted(value: str) -> None:
+    """On Windows libpq takes single bytes of their UTF-8 for blanks, by the code page."""
+    assert write("libpq", [("password", value)]) == f"password='{value}'"

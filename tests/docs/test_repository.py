@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import yaml
+
 from tests.docs.pages import README
 from tests.support.servers import ROOT
 
@@ -37,3 +39,22 @@ def test_ci_calls_the_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert re.search(rf"^{command[2]} ", script, re.MULTILINE)
     assert f"install --quiet --disable-pip-version-check {command[1]}" in script
+
+
+def test_the_workflow_runs_the_same_commands() -> None:
+    """It names each system, Pythons that are supported, and commands of this repository."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text("utf-8"))
+    jobs = workflow["jobs"]
+    assert workflow["permissions"] == {"contents": "read"}
+    matrix = jobs["fast"]["strategy"]["matrix"]
+    assert matrix["os"] == ["windows-latest", "macos-latest", "ubuntu-latest"]
+    setup = (ROOT / "setup.cfg").read_text("utf-8")
+    for version in matrix["python"]:
+        assert f"Programming Language :: Python :: {version}\n" in setup
+    commands = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+    assert ".ci/run" in commands
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    fast = [one for one in commands if "pytest" in one]
+    assert fast
+    for one in fast:
+        assert one.removeprefix("python -m ") in guide

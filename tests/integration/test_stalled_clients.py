@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from tests.support.pythons import only_on
 from tests.support.servers import Server, serving
 
 pytestmark = pytest.mark.integration
+resource = pytest.importorskip("resource", reason="POSIX has these limits")
 
 # Of one kind, as in `benchmarks.stalled`, which shows the figures of docs/servers.md.
 CLIENTS = 300

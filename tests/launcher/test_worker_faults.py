@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -30,6 +29,7 @@ from tests.support import daemons
 from tests.support.launching import Launched, launching, wait_until
 from tests.support.servers import clean_environ
 
+resource = pytest.importorskip("resource", reason="POSIX has these limits")
 needs_linux = pytest.mark.skipif(
     not process_tree.can_find_by_mark(), reason="limits of other processes, and /proc"
 )

@@ -51,7 +51,7 @@ def test_nothing_is_made_before_the_first_line(make: Make, log: Path) -> None:
     [
         pytest.param("Grüße, 你好 🎉", "Grüße, 你好 🎉", id="text"),
         pytest.param("half \ud83c", "half \\ud83c", id="lone-surrogate"),
-        pytest.param(os.fsdecode(b"no \xff\xfe"), "no \\udcff\\udcfe", id="invalid-utf8"),
+        pytest.param("no \udcff\udcfe", "no \\udcff\\udcfe", id="invalid-utf8"),
         pytest.param("x" * 1_000_000, "x" * 1_000_000, id="1-MB"),
         pytest.param("\ud800" * 200_000, "\\ud800" * 200_000, id="1-MB-escaped"),
         pytest.param("", "", id="nothing"),

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from appsvc_runtime.middleware import server_proxies
-from appsvc_runtime.serving.gunicorn import older
 from tests.support.serverapps import PLATFORM, Row, asked, rows
 from tests.support.servers import serving
 
+older = pytest.importorskip("appsvc_runtime.serving.gunicorn.older")
 ANY = {"FORWARDED_ALLOW_IPS": "*"}
 IIS = {"HTTP_PLATFORM_PORT": "1"}
 ASGI = """\

@@ -20,6 +20,7 @@ from appsvc_runtime.emulator.iis.fastcgi.params import make_params, site_params
 from appsvc_runtime.emulator.iis.fastcgi.pool import Pool
 from appsvc_runtime.emulator.iis.fastcgi.process import FastCgiProcess
 from appsvc_runtime.emulator.iis.webconfig.model import FastCgiApplication
+from tests.support.processes import exists
 
 __all__ = [
     "APP", "Log", "Running", "Varying", "application", "body_of", "fake", "gone", "params",
@@ -170,11 +171,7 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 10)
 
 def gone(pid: int) -> bool:
     """Return whether a process has ended and its exit status is collected."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
+    return not exists(pid)
 
 
 Work = Callable[[FastCgiProcess], Awaitable[None]]

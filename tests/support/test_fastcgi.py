@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.fastcgi import FastCgiError, FastCgiProcess, FastCgiResponse
+from tests.support.processes import exists
 
 pytestmark = [
     pytest.mark.integration,
@@ -82,14 +83,6 @@ def shown(response: FastCgiResponse) -> dict[str, Any]:
     environ = json.loads(response.body)
     assert isinstance(environ, dict)
     return environ
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_get_reaches_the_app_with_what_iis_sends(server: FastCgiProcess, site: Path) -> None:
@@ -165,7 +158,7 @@ def test_two_requests_reach_one_process_that_ends_by_itself(
     assert first["cwd"] == str(site)
     assert server.close() == 0
     assert server.close() == 0
-    assert not is_running(server.process.pid)
+    assert not exists(server.process.pid)
 
 
 def test_the_developers_variables_stay_outside(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +172,7 @@ def test_the_developers_variables_stay_outside(site: Path, monkeypatch: pytest.M
     assert not {"WEBSITE_SITE_NAME", "PYTHONPATH"} & seen.keys()
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are looked up in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are looked up in /proc")
 def test_watcher_thread_is_parked(server: FastCgiProcess) -> None:
     """The stand-in for ReadDirectoryChangesW blocks: it does not wake up during requests."""
     shown(server.request())  # this request starts the watcher
@@ -267,7 +260,7 @@ def test_close_kills_what_does_not_end_by_itself(site: Path) -> None:
     with FastCgiProcess(site, env={"WSGI_HANDLER": "stuck.application"}) as server:
         shown(server.request())
         assert server.close(timeout=0.2) == -signal.SIGKILL
-    assert not is_running(server.process.pid)
+    assert not exists(server.process.pid)
 
 
 def test_query_in_the_path_is_refused(server: FastCgiProcess) -> None:

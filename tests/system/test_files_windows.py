@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class Function:
     """A function of kernel32, which records its calls and returns given results, in turn."""
 
     restype: Any = None  # an int, unless declared otherwise
+    argtypes: Any = None
 
     def __init__(self, *results: Any) -> None:
         self.results = list(results)
@@ -50,8 +52,8 @@ class Windows:
         self.close_handle = Function(1)
         self.error = 0
         self.opened: list[tuple[int, int]] = []
-        self.locked: list[tuple[int, int, int]] = []
-        self.lock_errors: list[OSError] = []
+        self.lock_file = Function(1)
+        self.unlock_file = Function(1)
         self.open_error: OSError | None = None
 
     def open_osfhandle(self, handle: int, flags: int) -> int:
@@ -61,11 +63,10 @@ class Windows:
             raise self.open_error
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
-    def locking(self, descriptor: int, mode: int, size: int) -> None:
-        """Record where, how and how much."""
-        self.locked.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, size))
-        if self.lock_errors:
-            raise self.lock_errors.pop(0)
+    def get_osfhandle(self, descriptor: int) -> int:
+        """Return the handle of an open descriptor."""
+        os.fstat(descriptor)
+        return HANDLE
 
 
 @pytest.fixture
@@ -74,13 +75,16 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Windows:
+def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Iterator[Windows]:
     """Windows, as far as the module checks for it."""
     found = Windows(log)
-    kernel32 = SimpleNamespace(CreateFileW=found.create_file, CloseHandle=found.close_handle)
-    msvcrt = SimpleNamespace(
-        open_osfhandle=found.open_osfhandle, locking=found.locking, LK_NBLCK=2, LK_UNLCK=0
+    kernel32 = SimpleNamespace(
+        CreateFileW=found.create_file,
+        CloseHandle=found.close_handle,
+        LockFile=found.lock_file,
+        UnlockFile=found.unlock_file,
     )
+    msvcrt = SimpleNamespace(open_osfhandle=found.open_osfhandle, get_osfhandle=found.get_osfhandle)
 
     def load(name: str, use_last_error: bool) -> SimpleNamespace:
         assert (name, use_last_error) == ("kernel32", True)
@@ -88,10 +92,14 @@ def windows(monkeypatch: pytest.MonkeyPatch, log: Path) -> Windows:
 
     monkeypatch.setattr(process, "WINDOWS", True)
     monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.delitem(sys.modules, "appsvc_runtime.system.windows_files", raising=False)
     monkeypatch.setattr(ctypes, "WinDLL", load, raising=False)
     monkeypatch.setattr(ctypes, "get_last_error", lambda: found.error, raising=False)
     monkeypatch.setattr(ctypes, "WinError", lambda code: os_error(errno.EACCES, code), False)
-    return found
+    module = importlib.import_module("appsvc_runtime.system.windows_files")
+    monkeypatch.setattr(files, "windows_files", module, raising=False)
+    yield found
+    sys.modules.pop("appsvc_runtime.system.windows_files", None)  # it knows the stand-ins
 
 
 @pytest.fixture
@@ -169,10 +177,13 @@ def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
     locked = files.lock("app.log")
     assert locked is not None
     files.unlock(locked)
-    [(where, mode, size), (unlocked_where, unlocked_mode, unlocked_size)] = windows.locked
-    assert where == unlocked_where > 2_000_000_000
-    assert (mode, unlocked_mode) == (2, 0)  # LK_NBLCK, LK_UNLCK
-    assert size == unlocked_size == 1
+    assert windows.lock_file.calls == windows.unlock_file.calls
+    [(handle, low, high, size, size_high)] = windows.lock_file.calls
+    assert handle == HANDLE
+    assert low > 2_000_000_000
+    assert (high, size, size_high) == (0, 1, 0)
+    for function in (windows.lock_file, windows.unlock_file):
+        assert function.argtypes[0] is ctypes.c_void_p
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
         os.fstat(locked)
 
@@ -181,23 +192,24 @@ def test_windows_cannot_lock_a_folder(windows: Windows) -> None:
     """The caller continues with the lock of the file alone."""
     with pytest.raises(OSError, match=os.strerror(errno.ENOTSUP)):
         files.lock_folder("logs")
-    assert not windows.locked
+    assert not windows.lock_file.calls
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EDEADLK])
-def test_windows_lock_of_another(windows: Windows, number: int) -> None:
+def test_windows_lock_of_another(windows: Windows) -> None:
     """It is not waited for."""
-    windows.lock_errors = [os_error(number)]
+    windows.lock_file.results, windows.error = [0], 33
     assert files.lock("app.log") is None
-    assert len(windows.locked) == 1
+    assert len(windows.lock_file.calls) == 1
+    assert not files._held
 
 
 def test_other_errors_of_locking_are_raised(windows: Windows) -> None:
-    """They leave nothing open."""
-    windows.lock_errors = [os_error(errno.ENOLCK)]
+    """They name Windows' own number, and leave nothing open."""
+    windows.lock_file.results, windows.error = [0], 6
     before = files._held.copy()
-    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+    with pytest.raises(OSError) as caught:
         files.lock("app.log")
+    assert getattr(caught.value, "winerror", None) == 6
     assert files._held == before
 
 
@@ -205,7 +217,7 @@ def test_windows_unlocks_without_error(windows: Windows) -> None:
     """A file that cannot be unlocked is closed, which unlocks it."""
     locked = files.lock("app.log")
     assert locked is not None
-    windows.lock_errors = [os_error(errno.EACCES)]
+    windows.unlock_file.results, windows.error = [0], 158
     files.unlock(locked)
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
         os.fstat(locked)

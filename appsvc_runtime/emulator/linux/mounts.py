@@ -109,7 +109,8 @@ def _make_point(point: Path, is_folder: bool) -> bool:
         point.mkdir(exist_ok=True)
         return point.is_dir() and not any(os.scandir(point))
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(point, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        # O_EXCL follows no link.
+        os.close(os.open(point, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return point.is_file() and not point.stat().st_size
 
 

@@ -29,6 +29,9 @@ def look(awaitable: Awaitable[Any]) -> tuple[bool, Any]:
 
     If not, the awaitable can still be awaited.
     """
+    if isinstance(awaitable, asyncio.Future):
+        # On Windows granian's awaitables are asyncio's, which can be awaited only once.
+        return (True, awaitable.result()) if awaitable.done() else (False, None)
     try:
         next(awaitable.__await__())
     except StopIteration as done:

@@ -25,7 +25,7 @@ from ...apps import event_loop, faults
 from ...apps import load as apps_load
 from ...errors import AppServiceError
 from ...middleware import access_log, drain
-from ...system import signals, sockets
+from ...system import signals, sockets, stop_pipe
 from ...system.console import complain
 from .. import defaults, handover, numbers, one_host, report, stalled
 from ..app_signals import AppSignals
@@ -35,6 +35,7 @@ from .close import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from ..plan import LaunchPlan
 
@@ -64,17 +65,20 @@ def run(plan: LaunchPlan) -> int:
         interface=Interfaces(settings.pop("interface")),
         http=HTTPModes(settings.pop("http")),
         http1_settings=HTTP1Settings(header_read_timeout=defaults.KEEPALIVE_SECONDS * 1000),
-        workers_kill_timeout=numbers.kill_after(plan.graceful_seconds),  # type: ignore[arg-type]
+        workers_kill_timeout=numbers.kill_after(plan.graceful_seconds),
         log_level=LogLevels.warning,
         **settings,
     )
     server.plan = plan = dataclasses.replace(plan, port=number)
     report.print_serving(plan, number, ready=False)
     hide_main()
+    server.main_loop_interrupt = event = signals.SignalEvent()
     try:
-        server.serve(target_loader=functools.partial(_load, plan), wrap_loader=False)
+        server.serve(target_loader=server.loader(plan), wrap_loader=False)
     except SystemExit as ended:
         return int(ended.code or 0)
+    finally:
+        event.close()
     return 0
 
 
@@ -82,6 +86,36 @@ class _Server(MPServer):
     """Granian that restarts dead workers, except those whose app cannot be loaded."""
 
     plan: LaunchPlan
+    _is_without_app = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._stop = stop_pipe.make()
+
+    def loader(self, plan: LaunchPlan) -> Callable[[], Any]:
+        """Return the function that loads the app in a worker."""
+        return functools.partial(_load, plan, self._stop.reader if self._stop else None)
+
+    def signal_handler_interrupt(self, *_: Any) -> None:
+        """Stop; Ctrl-C reaches the workers too, and one may end before it is told to."""
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+        super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop the workers, and raise SystemExit if the app could not be loaded."""
+        if not self._is_without_app:
+            self.interrupt_children.clear()  # each makes the exit code 1
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+    def _stop_workers(self) -> None:
+        if self._stop:
+            for worker in self.wrks:
+                worker.interrupt_by_parent = True
+                # It would leave running requests no time.
+                worker.terminate = _nothing  # type: ignore[method-assign]
+            self._stop.stop_workers()
+        super()._stop_workers()  # type: ignore[no-untyped-call]
 
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
         with signals.holding_stop_signals():
@@ -91,24 +125,35 @@ class _Server(MPServer):
         self, workers: Any, spawn_target: Any, _first_loader: Any, delay: float = 0
     ) -> None:
         if any(self.wrks[index].inner.exitcode == _NO_APP for index in workers):
+            self._is_without_app = True
             self.interrupt_children.extend(workers)  # makes the exit code 1
             self.interrupt_signal = True
             self.main_loop_interrupt.set()
             return
         time.sleep(_RESPAWN_PAUSE)
-        loader = functools.partial(_load, dataclasses.replace(self.plan, began=None))
+        if self.interrupt_signal:
+            return
+        loader = self.loader(dataclasses.replace(self.plan, began=None))
         with signals.holding_stop_signals():
             super()._respawn_workers(workers, spawn_target, loader, delay)
         # Granian ends if a worker dies twice in a few seconds, which one client could bring about.
         self.respawned_wrks.clear()
 
 
-def _load(plan: LaunchPlan) -> Any:
-    """Return the ASGI app that granian's worker calls. Runs in the worker."""
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _load(plan: LaunchPlan, stop: Connection | None) -> Any:
+    """Return the ASGI app that granian's worker calls. Runs in the worker.
+
+    `stop` is the end of a StopPipe.
+    """
     # A forked worker has the parent's signal handlers, which do nothing here. Granian sets its own
     # with its loop.
     app_signals = AppSignals()
     signals.let_stop_signals_in()
+    stop_pipe.follow(stop)
     try:
         with handover.access_lines(plan):
             app, interface = apps_load.wrap_any(apps_load.load_any(plan.app, plan.site))

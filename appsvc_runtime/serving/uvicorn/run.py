@@ -16,7 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ...apps import event_loop
 from ...errors import AppServiceError
-from ...system import signals, sockets
+from ...system import signals, sockets, stop_pipe
 from ...system.console import complain
 from .. import defaults, handover, numbers, process_end, report, stalled
 from ..app_signals import AppSignals
@@ -26,7 +26,6 @@ from . import factory, graceful, idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
 
     from ..plan import LaunchPlan
 
@@ -60,7 +59,7 @@ def run(plan: LaunchPlan) -> int:
     bound = sockets.bind(plan.address, plan.port)
     plan = dataclasses.replace(plan, port=bound.getsockname()[1])
     config = _Config(
-        functools.partial(_make, plan, None),
+        functools.partial(_make, plan, None, None),
         factory=True,
         log_config=_LOGGING,
         **defaults.uvicorn_settings(plan),
@@ -83,15 +82,17 @@ def run(plan: LaunchPlan) -> int:
     return supervisor.failed
 
 
-def _make(plan: LaunchPlan, ready: Connection | None) -> Any:
+def _make(plan: LaunchPlan, ready: Any, stop: Any) -> Any:
     """Return the app for a worker of uvicorn; print why and end the worker if loading fails.
 
-    `ready` gets the worker's process id when it can be stopped in order.
+    `ready`, one end of a pipe or None, gets the worker's process id when it can be stopped in
+    order. `stop` is the end of a StopPipe, or None.
     """
     # Uvicorn's own handlers, which it sets before, do nothing until it serves.
     servers = signals.current_handlers()
     app_signals = AppSignals()
     signals.let_stop_signals_in()
+    stop_pipe.follow(stop)
     sockets.max_connections()  # raises the limit of open files
     try:
         with handover.access_lines(plan):
@@ -165,6 +166,7 @@ class _Supervisor(Multiprocess):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._started, self._ready = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self._stop = stop_pipe.make()
 
     def init_processes(self) -> None:
         """Start the workers, and hand each the plan with its number."""
@@ -180,7 +182,8 @@ class _Supervisor(Multiprocess):
     def _hand_over(self, **changes: Any) -> None:
         # Processes that uvicorn starts later get the configuration as it is at that time.
         plan = dataclasses.replace(self.plan, **changes)
-        self.config.app = functools.partial(_make, plan, self._ready)
+        stop = self._stop.reader if self._stop else None
+        self.config.app = functools.partial(_make, plan, self._ready, stop)
 
     def terminate_all(self) -> None:
         """Stop listening here, and stop the workers; those that have not started yet at once.
@@ -198,7 +201,10 @@ class _Supervisor(Multiprocess):
             process.join()
         for one in self.sockets:
             one.close()
-        super().terminate_all()
+        if self._stop:  # uvicorn sends CTRL+BREAK, which needs a console
+            self._stop.stop_workers()
+        else:
+            super().terminate_all()
 
     def join_all(self) -> None:
         """Wait for the workers, and kill those that do not end in time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,8 @@ UNKNOWN = "Whether the platform's finds them is documented nowhere"
 
 def with_antenv(site: Path) -> Path:
     """Add a virtual environment `antenv` with the module `of_the_site` to a site; return that."""
+    import venv  # a Python for embedding has none
+
     venv.create(site / "antenv")
     (packages,) = (site / "antenv").glob("lib/python*/site-packages")
     (packages / "of_the_site.py").write_text("")

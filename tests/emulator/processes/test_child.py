@@ -25,7 +25,7 @@ from tests.support.servers import clean_environ
 
 Result = TypeVar("Result")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="/proc shows who")
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="/proc shows who")
 IGNORE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 SLEEP = "import time; print('up', flush=True); time.sleep(120)\n"
 # A child of the child, in a session of its own, with the pipes open.

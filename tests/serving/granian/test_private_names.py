@@ -35,6 +35,10 @@ NAMES = [
         ["self", "workers", "spawn_target", "target_loader", "delay"],
     ),
     (RUN, "granian.server.mp", "MPServer._spawn_asgi_lifespan_worker", None),
+    (RUN, "granian.server.mp", "MPServer._stop_workers", ["self"]),
+    (RUN, "granian.server.mp", "MPServer.shutdown", ["self", "exit_code"]),
+    (RUN, "granian.server.mp", "MPServer.signal_handler_interrupt", ["self", "args", "kwargs"]),
+    (RUN, "granian.server.mp", "WorkerProcess.terminate", ["self"]),
     (THREADS, "granian._granian", "CallbackScheduler", None),
     (THREADS, "granian._granian", "CallbackScheduler._schedule_fn", None),
     (WSGI, "granian._granian", "ASGIHTTPProtocol.receive", None),
@@ -76,6 +80,8 @@ def test_workers_are_what_they_were() -> None:
     A function of the worker sets up signals and the scheduler.
     """
     assert "inner" in WorkerProcess._spawn.__code__.co_names, look_at(RUN, "WorkerProcess.inner")
+    used = WorkerProcess._watcher.__code__.co_names
+    assert "interrupt_by_parent" in used, look_at(RUN, "WorkerProcess.interrupt_by_parent")
     worker = inspect.unwrap(MPServer._spawn_asgi_lifespan_worker)
     used = {*worker.__code__.co_names, *worker.__code__.co_varnames}
     for name in ("_new_cbscheduler", "set_loop_signals"):  # found when a worker has loaded its app

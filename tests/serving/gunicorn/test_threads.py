@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run there")
-pytest.importorskip("gunicorn")
+pytest.importorskip("resource", reason="gunicorn does not run on Windows")
 
-from appsvc_runtime.serving.gunicorn import threads as threads_module  # noqa: E402
-from appsvc_runtime.serving.gunicorn.threads import Threads  # noqa: E402
+from appsvc_runtime.serving.gunicorn import threads as threads_module
+from appsvc_runtime.serving.gunicorn.threads import Threads
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

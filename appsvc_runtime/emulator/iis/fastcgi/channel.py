@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ....system import capabilities
+from ....system import capabilities, process
 
 __all__ = ["Connection", "Wire"]
 
@@ -124,7 +124,7 @@ class Wire:
             raise
         read, self._watch = os.pipe()
         self._theirs.append(read)
-        os.set_blocking(self._watch, False)
+        process.set_nonblocking(self._watch)
         self.pass_fds = (read,)
         self.arguments = ("--watch", str(read))
         if signal:
@@ -153,7 +153,8 @@ class Wire:
 def _kernel32() -> Any:
     import ctypes
 
-    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    windows: Any = ctypes
+    kernel32 = windows.windll.kernel32
     kernel32.CreateEventW.restype = ctypes.c_void_p
     kernel32.SetEvent.argtypes = kernel32.CloseHandle.argtypes = [ctypes.c_void_p]
     return kernel32

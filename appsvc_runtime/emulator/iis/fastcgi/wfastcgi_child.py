@@ -159,7 +159,8 @@ class WinDLL:
 
 def _open_event(name: str) -> int:
     """Return the handle of the named event, on Windows, or 0 if it cannot be opened."""
-    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    windows: Any = ctypes
+    kernel32: Any = windows.windll.kernel32
     kernel32.OpenEventW.restype = ctypes.c_void_p
     kernel32.OpenEventW.argtypes = [ctypes.c_uint32, ctypes.c_int, ctypes.c_wchar_p]
     return kernel32.OpenEventW(0x00100000, 0, name) or 0  # SYNCHRONIZE
@@ -177,7 +178,8 @@ def _prepare(watch: int, shutdown: str) -> None:
                 os.set_inheritable(number, False)  # the app's own children do not need it
         event = max(descriptor, 0)
         kernel32 = Kernel32(Changes(watch), descriptor)
-        ctypes.windll = WinDLL(kernel32)  # type: ignore[attr-defined]
+        windows: Any = ctypes
+        windows.windll = WinDLL(kernel32)
     os.environ.pop(_EVENT, None)
     if event:
         os.environ[_EVENT] = str(event)

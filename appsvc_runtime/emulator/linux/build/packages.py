@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ....redaction.masking import mask_command
+from ....system import exact_names
 from .. import booleans
 from .contents import count
 from .local_sources import PROJECT_FILES, LocalSources, in_project, in_variables
@@ -87,11 +88,15 @@ def choose_packages(
     )
 
 
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).exists() and exact_names.is_listed(folder, name)
+
+
 def _choose(
     folder: Path, settings: Mapping[str, str], variables: Mapping[str, str]
 ) -> tuple[Packages, LocalSources]:
     name = settings.get(CUSTOM_REQUIREMENTS) or REQUIREMENTS
-    found = (folder / name).exists()
+    found = _has(folder, name)
     if settings.get(CUSTOM_COMMAND, "").strip():
         return _by_command(folder, name if found else "", settings, variables)
     if found:
@@ -102,7 +107,7 @@ def _choose(
             f"{CUSTOM_REQUIREMENTS} names {name}, which does not exist: requirements.txt is not "
             "used in its place."
         )
-    if (folder / "setup.py").exists():
+    if _has(folder, "setup.py"):
         steps = (
             Step("packages", (*pip_install, "setuptools")),
             Step(
@@ -113,7 +118,7 @@ def _choose(
         )
         packages = Packages("setup.py", "setup.py", steps, warnings=tuple(warnings))
         return _by_project(folder, packages)
-    if (folder / "pyproject.toml").exists():
+    if _has(folder, "pyproject.toml"):
         return _by_project(folder, _by_pyproject(folder, settings, warnings))
     warnings.append(
         "The site has no requirements.txt, setup.py or pyproject.toml: no package is installed."
@@ -209,7 +214,7 @@ def _fast(packages: Packages, name: str, pip: Step, settings: Mapping[str, str])
 
 
 def _by_pyproject(folder: Path, settings: Mapping[str, str], warnings: list[str]) -> Packages:
-    if (folder / "uv.lock").exists():
+    if _has(folder, "uv.lock"):
         step = Step(
             "packages",
             ("uv", "sync", "--active", "--link-mode", "copy"),

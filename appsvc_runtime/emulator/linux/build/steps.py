@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....azure.names import VIRTUAL_ENVIRONMENT
-from ....system import own_files
+from ....system import exact_names, own_files
 from .. import booleans
 from .requirements import Requirements
 
@@ -45,7 +45,7 @@ def collect_static(
     """Return the step that collects Django's static files, or None; and a line to print."""
     if booleans.is_on(settings, booleans.DISABLE_COLLECTSTATIC):
         return None, f"collectstatic is not run, because of {booleans.DISABLE_COLLECTSTATIC}."
-    if not (folder / "manage.py").is_file():
+    if not exact_names.is_file(folder, "manage.py"):
         deeper = _deeper_manage_py(folder)
         done = any("collectstatic" in settings.get(name, "") for name in _POST_BUILD)
         if done or not deeper or read is None or not read.mentions_django:
@@ -91,7 +91,7 @@ def shell_step(when: str, folder: Path, settings: Mapping[str, str], shell: str)
         path = folder / text
         hint = f"Fix the command or script in {name}, or try it in the built folder."
         try:
-            if path.is_file():
+            if path.is_file() and exact_names.is_listed(folder, text):
                 # A file outside the copy is the user's own.
                 own_files.make_executable(folder, path)
                 quoted = shlex.quote(os.path.abspath(path))

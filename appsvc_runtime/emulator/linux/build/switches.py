@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ....errors import ConfigError
+from ....system import exact_names
 from .. import booleans
 
 __all__ = ["archive_name", "check_settings", "find_notes", "why_not_built"]
@@ -57,7 +58,7 @@ def find_notes(site: Path, settings: Mapping[str, str]) -> Iterator[str]:
     """Yield what a user should know about the switches of a build of this site."""
     for text in booleans.find_surprises(settings, ("kudu", "dotnet", "bash")):
         yield f"Warning: {text}"
-    others = sorted({what for name, what in _OTHERS.items() if (site / name).is_file()})
+    others = sorted({what for name, what in _OTHERS.items() if exact_names.is_file(site, name)})
     if others and not booleans.is_on(settings, booleans.SKIP_DETECTION):
         names = " and ".join(others)
         if booleans.is_on(settings, _MULTI):

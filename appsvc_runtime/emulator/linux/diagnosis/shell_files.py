@@ -6,7 +6,7 @@ outside of the site.
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ....azure import names
 from ....startup.command import split
+from ....system import exact_names
 
 __all__ = ["ShellFile", "shell_files"]
 
@@ -71,7 +72,7 @@ def _named(site: Path, text: str) -> Iterator[tuple[str, bool]]:
             words.pop(0)  # a variable, or a word before the command
         if not words:
             continue
-        by_shell = os.path.basename(words[0]) in _SHELLS
+        by_shell = posixpath.basename(words[0]) in _SHELLS
         files = [word for word in words[1:] if not word.startswith("-")] if by_shell else words
         name = _in_site(site, files[0]) if files else ""
         if name:
@@ -80,9 +81,6 @@ def _named(site: Path, text: str) -> Iterator[tuple[str, bool]]:
 
 def _in_site(site: Path, word: str) -> str:
     """Return a file's name in the site, or "" if it is elsewhere or not a file."""
-    name = os.path.normpath(word.removeprefix(f"{names.SITE_FOLDER}/"))
-    try:
-        is_inside = not os.path.isabs(name) and not name.startswith("..")
-        return name if is_inside and (site / name).is_file() else ""
-    except (OSError, ValueError):
-        return ""
+    name = posixpath.normpath(word.removeprefix(f"{names.SITE_FOLDER}/"))
+    is_inside = not posixpath.isabs(name) and not name.startswith("..")
+    return name if is_inside and exact_names.is_file(site, name) else ""

@@ -16,6 +16,7 @@ from ....azure import names
 from ....startup import interface, python_files
 from ....startup.command import serve_command, split
 from ....startup.plan import StartPlan
+from ....system import exact_names
 from . import modules
 from .listening import wrong_place
 from .programs import NOT_EXECUTABLE, NOT_FOUND
@@ -68,10 +69,7 @@ class Site:
 
     def has(self, name: str) -> bool:
         """Return whether the site has a file of this name."""
-        try:
-            return (self.folder / name).is_file()
-        except (OSError, ValueError):
-            return False
+        return exact_names.is_file(self.folder, name)
 
     def commands(self) -> list[str]:
         """Return the command lines that a shell runs for the site."""
@@ -223,7 +221,7 @@ def _other_file(site: Site) -> Iterator[Cause]:
     module, _, attribute = (site.plan.app or "").partition(":")
     if site.plan.framework != "custom" or not module.isidentifier() or not attribute:
         return
-    if site.has(f"{module}.py") or (site.folder / module).is_dir():
+    if site.has(f"{module}.py") or exact_names.is_folder(site.folder, module):
         return
     for name in dict.fromkeys(("main.py", *names.FLASK_FILES)):
         apps = python_files.read_names(site.folder / name).made_apps() if site.has(name) else []

@@ -24,11 +24,12 @@ from appsvc_runtime.emulator.iis.webconfig.model import HttpPlatform
 from appsvc_runtime.emulator.processes import readiness
 from appsvc_runtime.errors import ConfigError
 from appsvc_runtime.system import procfs
+from tests.support.processes import is_running
 from tests.support.servers import clean_environ, free_port
 
 pytestmark = pytest.mark.integration
 
-needs_proc = pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="/proc shows whose")
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="/proc shows whose")
 
 # Uses sockets only, because it is started often.
 SERVER = """
@@ -146,15 +147,6 @@ async def wait_for(call: Callable[[], Any], seconds: float = 20) -> None:
     while not call():
         assert time.monotonic() < deadline, "it did not come about in time"
         await asyncio.sleep(0.005)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    found = procfs.look(pid)
-    return found is None or found.running
 
 
 def text(answer: Answer) -> str:

@@ -65,7 +65,7 @@ NOT_OURS = [
     pytest.param(a_folder, "cannot be read", id="folder"),
     pytest.param(lambda path: path.symlink_to("/etc/hostname"), "it is a link", id="link"),
     pytest.param(lambda path: path.symlink_to("nowhere"), "it is a link", id="dangling"),
-    pytest.param(os.mkfifo, "cannot be read", id="pipe"),
+    pytest.param(lambda path: os.mkfifo(path), "cannot be read", id="pipe"),
 ]  # fmt: skip
 
 
