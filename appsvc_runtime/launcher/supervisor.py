@@ -43,7 +43,7 @@ _IDLE_SECONDS = 1.0
 # Seconds after SIGABRT for a Python to write its stack.
 _STACK_SECONDS = 2.0
 _GIVEN_TO_KILL = 0.5
-_NOT_SIGNALLED = "; without a console only stop_requested() in its loop can tell it to stop"
+_NOT_SIGNALLED = "; no CTRL+BREAK could be sent: only stop_requested() in its loop tells it to stop"
 
 
 class Launcher:

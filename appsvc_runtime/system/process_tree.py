@@ -18,7 +18,6 @@ Sources: setsid(2), pidfd_open(2), credentials(7); see also before_exec, job_obj
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -41,7 +40,7 @@ MARK = "APPSVC_TREE"
 _BETWEEN_MARKS = ":"
 # All processes with a mark are killed, so a mark must not occur elsewhere by chance.
 _SHORTEST_MARK = 32
-_CREATE_NEW_PROCESS_GROUP = 0x200  # as in subprocess, on Windows only
+_CREATE_NEW_PROCESS_GROUP, _CREATE_SUSPENDED = 0x200, 0x4  # of CreateProcessW
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -77,8 +76,8 @@ class Tree:
         `can_find_by_mark`.
         """
         if process.WINDOWS:
-            # Otherwise CTRL+BREAK would reach this process as well.
-            return {"creationflags": _CREATE_NEW_PROCESS_GROUP}
+            # A group: else CTRL+BREAK would reach this process too. It runs when `adopt` lets it.
+            return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_SUSPENDED}
         options: dict[str, Any] = {"start_new_session": True}
         if _linux():
             set_mark = inherited_mark.setter(self.mark, within.mark if within else "")
@@ -86,7 +85,7 @@ class Tree:
         return options
 
     def adopt(self, pid: int) -> None:
-        """Add the started program, right after its start and before it is waited for."""
+        """Add the program right after its start, before it is waited for; Windows runs it then."""
         self.pid = pid
         if process.WINDOWS:
             from .job_object import Job
@@ -98,7 +97,10 @@ class Tree:
             self._started = found.started if found else None
 
     def ask_to_stop(self, *, everyone: bool = False) -> bool:
-        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was running.
+        """Ask the program to end: SIGTERM, on Windows CTRL+BREAK. Return whether it was asked.
+
+        It was not if it is not running, and on Windows if this process has no console to send
+        CTRL+BREAK through: then it needs another way to be asked, or goes on until it is killed.
 
         `everyone`: its children too, for a shell that passes no signal on. On Windows all that
         share its console and group are always asked.
@@ -106,7 +108,9 @@ class Tree:
         if self.pid is None:
             return False
         if process.WINDOWS:
-            return self._send_break()
+            from .console_break import send_break
+
+            return self.pid in self.alive() and send_break(self.pid)  # the job keeps the id
         members = self._members()
         if members is not None:
             asked = members if everyone else [one for one in members if one.pid == self.pid]
@@ -171,14 +175,6 @@ class Tree:
                 _signal(one, _SIGKILL)
             return sorted(one.pid for one in members)
         return [self.pid] if self.pid and self._signal_group(_SIGKILL) else []
-
-    def _send_break(self) -> bool:
-        if self.pid not in (self._job.pids() if self._job else []):
-            return False
-        with contextlib.suppress(OSError):  # no console to send it through
-            os.kill(self.pid or 0, getattr(signal, "CTRL_BREAK_EVENT", 1))
-            return True
-        return False
 
     def _signal_group(self, number: int, *, leader_only: bool = False) -> bool:
         """Signal the program's group, if nothing better is known; return whether it exists."""
@@ -266,12 +262,17 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused."""
-    if not process.WINDOWS:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-            return True
-    return False
+    """Return whether a process is a child that was not waited for: its id is not reused.
+
+    Always False on Windows, where a job's handle keeps the id.
+    """
+    if process.WINDOWS:
+        return False
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _is_there(one: procfs.Process) -> bool:

@@ -173,7 +173,7 @@ def test_worker_that_cannot_be_asked_is_killed_and_the_log_says_why(
 ) -> None:
     """It looks at no file, and no signal reaches it."""
     log = without_console(tmp_path, monkeypatch, DEAF, GRACE="0.1")
-    assert "it did not stop within 0.1 s and was killed; without a console only" in log
+    assert "it did not stop within 0.1 s and was killed; no CTRL+BREAK could be sent: only" in log
 
 
 class Lease:

@@ -1,4 +1,4 @@
-"""The worker-role launcher on a Windows Python: restarts, exit codes, output, stops, jobs.
+r"""The launcher on Windows: restarts, exit codes, output, stops, and what a killed one leaves.
 
 In Wine no CTRL+BREAK can be sent, as in a Windows service: the launcher's file asks the worker.
 """
@@ -6,10 +6,8 @@ In Wine no CTRL+BREAK can be sent, as in a Windows service: the launcher's file 
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
-import signal
 import textwrap
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks import launcher_kills
 from tests.support.azurite import azurite
+from tests.support.launching import wait_until
 from tests.windows.machine import REPOSITORY, WindowsPython
 from tests.windows.process import Process
 
@@ -135,20 +135,18 @@ def test_restarts_pauses_codes_and_raw_bytes(windows: WindowsPython, folder: Pat
 def test_what_cannot_be_run(windows: WindowsPython, folder: Path) -> None:
     """One sentence on standard error, and an exit code for each cause."""
     (folder / "wrong.py").write_text("def :\n")
-    (folder / "check.cmd").write_text(
-        "@echo off\r\n"
-        + "".join(
-            f"python -m appsvc_runtime.worker {arguments}\r\necho %ERRORLEVEL%\r\n"
-            for arguments in ("missing.py", "wrong.py", r"--python D:\no\python.exe wrong.py")
-        )
-    )
+    causes = {
+        "missing.py": (b"66", "Error: The script 'missing.py' in D:"),
+        "wrong.py": (b"65", "Error: The script 'wrong.py' in D:"),
+        r"--python no.exe wrong.py": (b"69", "Error: The interpreter 'no.exe' does not exist."),
+    }
+    lines = (f"python -m appsvc_runtime.worker {one}\r\necho %ERRORLEVEL%\r\n" for one in causes)
+    (folder / "check.cmd").write_text("@echo off\r\n" + "".join(lines))
     done = windows.run_command(windows.cmd("check.cmd"), cwd=folder)
-    assert done.stdout.split() == [b"66", b"65", b"69"], done
+    assert done.stdout.split() == [code for code, _ in causes.values()], done
     errors = done.stderr.decode().splitlines()
-    assert "Traceback" not in done.stderr.decode()
-    assert [line for line in errors if line.startswith("Error: ")] == [
-        line for line in errors if "missing.py" in line or "wrong.py" in line or "no\\" in line
-    ], errors
+    for error, (_, start) in zip(errors, causes.values(), strict=True):
+        assert error.startswith(start)
 
 
 @pytest.mark.parametrize("listens", [True, False], ids=["listens", "deaf"])
@@ -166,7 +164,9 @@ def test_shutdown_file(windows: WindowsPython, folder: Path, listens: bool) -> N
         assert "with exit code 0: it was asked to stop." in log
     else:
         assert "worker.py is asked to stop; it has 0.5 s." in log
-        assert "it did not stop within 0.5 s and was killed; without a console only" in log
+        assert (
+            "it did not stop within 0.5 s and was killed; no CTRL+BREAK could be sent: only" in log
+        )
     assert "Traceback" not in log
 
 
@@ -198,21 +198,26 @@ def test_second_ctrl_c(windows: WindowsPython, folder: Path) -> None:
 
 
 def test_launcher_is_terminated(windows: WindowsPython, folder: Path) -> None:
-    """Worker, child and grandchild end with it, by the job that they are all in."""
-    with job(windows, folder, code=code_of(FAMILY, DEAF)) as running:
+    """As by Windows itself: worker, child and grandchild end with it, by the job they are in."""
+    code = code_of(FAMILY, 'print("launcher", os.getppid(), "end", flush=True)', DEAF)
+    with job(windows, folder, code=code) as running:
         process = running.process
-        process.wait_for("out: up")
+        log = process.wait_for(" end")
+        found = re.search(r"out: launcher (\d+) end", log)
+        assert found, log
         assert len(process.tree()) >= 4
-        os.kill(process.process.pid, signal.SIGKILL)
-        process.process.wait(20)
-        wait_for_nobody(process)
+        windows.run("-c", f"import os; os.kill({found[1]}, 9)")
+        assert process.wait() == 9
+        wait_until(lambda: not process.tree(), "the end of all that it started", 60)
 
 
-def wait_for_nobody(process: Process) -> None:
-    """Wait until a process that has ended has left none behind."""
-    from tests.support.launching import wait_until
-
-    wait_until(lambda: not process.tree(), "the end of all that it started", 60)
+def test_launcher_is_killed_at_any_moment(windows: WindowsPython, folder: Path) -> None:
+    """The short form of `python -m benchmarks.launcher_kills --windows DIR`."""
+    results = launcher_kills.kill_launchers(
+        lambda below: windows.start(*LAUNCHER, "worker.py", cwd=below), folder, 3
+    )
+    assert [line for result in results.values() for line in result.left] == []
+    assert sum(result.kills for result in results.values()) == 3
 
 
 def test_remains_end_before_the_next_run(windows: WindowsPython, folder: Path) -> None:
@@ -224,14 +229,23 @@ def test_remains_end_before_the_next_run(windows: WindowsPython, folder: Path) -
         assert running.process.tree() == []
 
 
-def test_run_cmd_of_a_webjob(windows: WindowsPython, folder: Path) -> None:
-    """cmd.exe runs the one line of the documentation; its log goes to the file that is named."""
+RUN_PY = """
+from appsvc_runtime.worker import main
+
+raise SystemExit(main(["worker.py"]))
+"""
+
+
+@pytest.mark.parametrize("run", ["run.cmd", "run.py"])
+def test_run_file_of_a_webjob(windows: WindowsPython, folder: Path, run: str) -> None:
+    """The lines of the documentation; the log goes to the file that is named."""
     (folder / "worker.py").write_text(code_of('print("up", flush=True)', LISTENS))
     (folder / "run.cmd").write_text("python -m appsvc_runtime.worker worker.py\r\n")
+    (folder / "run.py").write_text(RUN_PY)
     (folder / "settings.job").write_text('{"stopping_wait_time": 30}')
     log = folder / "logs" / "job.log"
     with windows.start_command(
-        windows.cmd("run.cmd"),
+        windows.cmd("run.cmd") if run == "run.cmd" else windows.command("run.py"),
         cwd=folder,
         WEBJOBS_NAME="queue",
         WEBJOBS_PATH=windows.path(folder),

@@ -130,10 +130,7 @@ class Child(asyncio.SubprocessProtocol):
                 told = "(It has stopped.)"
                 failed = f"(It did not stop within {grace:g} s and is killed.)"
                 if not self.tree.ask_to_stop() and self.pid in self.tree.alive():
-                    grace, failed = (
-                        0.0,
-                        "(Without a console it cannot be asked to stop; it is killed.)",
-                    )
+                    grace, failed = 0.0, "(No CTRL+BREAK can be sent to it; it is killed.)"
                 await _within(self._exited, grace)
                 by_itself = self.returncode is not None
                 self._say(self.label, told if by_itself else failed)

@@ -170,8 +170,8 @@ def test_child_that_cannot_be_asked_is_killed_at_once(monkeypatch: pytest.Monkey
         child = await start(log, SLEEP)
         await log.wait_for("up")
         assert not await asyncio.wait_for(child.stop(600), 60)
-        assert child.returncode == -signal.SIGKILL
-        assert log.texts()[-1].startswith("(Without a console it cannot be asked to stop")
+        assert child.returncode in (-9, 1)  # SIGKILL, or killed on Windows
+        assert log.texts()[-1].startswith("(No CTRL+BREAK can be sent")
 
     monkeypatch.setattr(Tree, "ask_to_stop", lambda *_, **__: False)
     run(check)
