@@ -25,7 +25,7 @@ def row(address: str, port: int, owner: int) -> bytes:
 
 
 class Iphlpapi:
-    """The only function of it; `tables` are the rows by family, `grows` makes the first too small."""
+    """Its function for tables: `tables` are the rows by family; `grows` adds one after a call."""
 
     def __init__(self, tables: dict[int, list[bytes]], *, grows: bool = False) -> None:
         self.tables = tables

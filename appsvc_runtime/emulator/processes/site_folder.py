@@ -58,9 +58,10 @@ def check_output(
 
 
 def check_quote(named: str) -> None:
-    r"""Raise ConfigError for `"C:\my shop\"` on Windows, where `\"` does not end the quotes.
+    r"""Raise ConfigError on Windows for a site written as `"C:\my shop\"`.
 
-    PowerShell completes names to this form. Whatever follows has become a part of the name.
+    There `\"` does not end the quotes, so whatever follows is a part of the name. PowerShell
+    completes names to this form.
     """
     if '"' in named and not capabilities.has_quotes_in_names():
         raise ConfigError(

@@ -304,12 +304,8 @@ def test_two_runs_of_a_triggered_job_never_at_once(tmp_path: Path) -> None:
 
 def test_arguments_are_split_as_on_a_command_line_and_not_shown(tmp_path: Path) -> None:
     """Each system has its own rules: on Windows a backslash is one. They may be secrets."""
-    site = make_site(
-        tmp_path / "mysite",
-        {
-            f"{TRIGGERED}a/run.py": "import sys\nprint(sys.argv[1:3], 'and', len(sys.argv) - 3, 'more')"
-        },
-    )
+    code = "import sys\nprint(sys.argv[1:3], 'and', len(sys.argv) - 3, 'more')"
+    site = make_site(tmp_path / "mysite", {f"{TRIGGERED}a/run.py": code})
     for system, text, words in (
         ("linux", "one 'two three' TOPSECRET", ["one", "two three"]),
         ("windows", r'D:\one "two three" TOPSECRET', [r"D:\one", "two three"]),

@@ -213,7 +213,7 @@ def test_homes_of_the_site_that_are_the_users(
 
 
 def test_quotation_mark_of_a_backslash(monkeypatch: pytest.MonkeyPatch) -> None:
-    r"""PowerShell completes `.\my shop\\`, whose last backslash makes the quote a part of the name."""
+    r"""PowerShell completes `'.\my shop\'`, which then reaches the command with a quote."""
     site_folder.check_quote('shop"')  # a possible name elsewhere
     monkeypatch.setattr(process, "WINDOWS", True)
     site_folder.check_quote("my shop")
