@@ -14,6 +14,8 @@ REFUSED = {
     "linux": (["emulate", "--as", "linux"], "cannot be emulated on Windows", "Run this in WSL."),
     "auto": (["emulate"], "holds no web.config", "Run this in WSL, or add a web.config"),
     "check": (["emulate", ".", "--check"], "holds no web.config", "Run this in WSL, or add"),
+    # PowerShell completes a name to '.\\my shop\\', whose last backslash keeps the quote.
+    "quote": (["emulate", 'my shop" --check'], "has a quotation mark", "Leave out the backslash"),
 }
 
 

@@ -10,7 +10,6 @@ import pytest
 from appsvc_runtime.cli.main import main
 from appsvc_runtime.emulator.processes import site_folder
 from appsvc_runtime.errors import ConfigError
-from appsvc_runtime.system import process
 from tests.support.emulator import HTTPPLATFORM, make_site, web_config
 from tests.support.servers import ROOT, run
 
@@ -210,13 +209,3 @@ def test_homes_of_the_site_that_are_the_users(
     assert main(["emulate", "--as", kind, "--map", f"{where}={to.format(home=home)}"]) == 2
     assert f"--map {where}=DIR" in capsys.readouterr().err
     assert tree(home.parent) == before
-
-
-def test_quotation_mark_of_a_backslash(monkeypatch: pytest.MonkeyPatch) -> None:
-    r"""PowerShell completes `'.\my shop\'`, which then reaches the command with a quote."""
-    site_folder.check_quote('shop"')  # a possible name elsewhere
-    monkeypatch.setattr(process, "WINDOWS", True)
-    site_folder.check_quote("my shop")
-    with pytest.raises(ConfigError, match="has a quotation mark") as caught:
-        site_folder.check_quote('.\\my shop" --check')
-    assert caught.value.hint == "Leave out the backslash at the end."
