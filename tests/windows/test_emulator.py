@@ -202,7 +202,7 @@ def test_virtual_environment_of_the_project(windows: WindowsPython, folder: Path
 
 JOB = r"""
 import os, sys, time
-print("arguments", sys.argv[1:], flush=True)
+print("arguments", sys.argv[1:], "for J\u00f6rg", flush=True)
 print("in", os.getcwd(), flush=True)
 while not os.path.exists(os.environ["WEBJOBS_SHUTDOWN_FILE"]):
     time.sleep(0.02)
@@ -246,6 +246,7 @@ def test_continuous_webjobs(windows: WindowsPython, folder: Path, jobs: Path) ->
         it.press_ctrl_c()
         assert it.wait(SECONDS) == 0, it.text
         assert "Traceback" not in it.text
+        assert "arguments [] for Jörg" in it.text  # not in UTF-8: as Windows' Python writes it
         assert re.search(r"queue +told\s*$", it.text, re.MULTILINE), it.text
         assert it.tree() == []
 
