@@ -196,7 +196,7 @@ def emulate(context: click.Context, /, **options: Any) -> int:
             '`pipx install "appsvc-runtime[emulator]"` and run that command without an active '
             "environment.",
         ) from None
-    site_folder.check_quote(site)
+    _check_quote(site)
     site_folder.check_site(site, os.environ, "appsvc emulate")
     folder = Path(site)
     kind = _kind(folder, options)
@@ -267,3 +267,17 @@ def _refuse(context: click.Context, kind: str) -> None:
                 f"{written} means nothing to {_CALLED[kind]}.",
                 hint=f"It is for {others}: leave it out, or choose another host with --as.",
             )
+
+
+def _check_quote(site: str) -> None:
+    r"""Raise ConfigError on Windows for a site written as `"C:\my shop\"`.
+
+    There `\"` does not end the quotes, so whatever follows is a part of the name. PowerShell
+    completes names to this form.
+    """
+    if '"' in site and not capabilities.has_quotes_in_names():
+        raise ConfigError(
+            f"The site's name {site!r} has a quotation mark: with a backslash before it, Windows "
+            "takes the closing one for a part of the name.",
+            hint="Leave out the backslash at the end.",
+        )

@@ -11,8 +11,10 @@ from pathlib import Path
 from tests.windows.machine import REPOSITORY
 from tests.windows.process import Console, Process
 
-__all__ = ["copy_example", "request", "wait_for_url", "write_files"]
+__all__ = ["SECONDS", "copy_example", "request", "wait_for_url", "write_files"]
 
+# Until what a test waits for: Wine takes a minute to start Python on a machine that is busy.
+SECONDS = 240
 _READY = re.compile(r"^Ready (https?://\S+)\s*$", re.MULTILINE)
 
 
@@ -33,14 +35,16 @@ def write_files(folder: Path, files: dict[str, str | bytes]) -> Path:
 
 def wait_for_url(process: Process | Console) -> str:
     """Wait until `appsvc emulate` is ready, and return its address."""
-    found: re.Match[str] = process.wait_until(lambda: _READY.search(process.text), "Ready URL")
+    found: re.Match[str] = process.wait_until(
+        lambda: _READY.search(process.text), "Ready URL", SECONDS
+    )
     return found[1]
 
 
 def request(url: str) -> tuple[int, str]:
     """Return status and body of a GET request; 0 if there is no response."""
     try:
-        with urllib.request.urlopen(url, timeout=60) as response:
+        with urllib.request.urlopen(url, timeout=SECONDS) as response:
             return response.status, response.read().decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:

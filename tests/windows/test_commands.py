@@ -12,7 +12,7 @@ import pytest
 
 from tests.windows.machine import WindowsPython
 from tests.windows.process import Process
-from tests.windows.sites import copy_example, request, write_files
+from tests.windows.sites import SECONDS, copy_example, request, write_files
 
 SERVED = "Serving app:app"
 
@@ -21,7 +21,7 @@ def run(
     windows: WindowsPython, folder: Path, *words: str, **variables: str
 ) -> tuple[int, str, str]:
     """Run `appsvc.exe` in a folder; return exit code, standard output and standard error."""
-    done = windows.run_command(windows.appsvc(*words), cwd=folder, **variables)
+    done = windows.run_command(windows.appsvc(*words), cwd=folder, timeout=SECONDS, **variables)
     texts = [text.decode().replace("\r\n", "\n") for text in (done.stdout, done.stderr)]
     return done.returncode, texts[0], texts[1]
 
@@ -116,7 +116,7 @@ def test_mistakes_are_told_in_a_sentence(windows: WindowsPython, folder: Path) -
     r"""Each ends with 2 and one line, in which a path is written as Windows writes it."""
     write_files(folder / "shop", {"app.py": "from flask import Flask\napp = Flask(__name__)\n"})
     commands = json.dumps([words for words, _ in MISTAKES.values()])
-    done = windows.run("-c", SCRIPT, commands, cwd=folder)
+    done = windows.run("-c", SCRIPT, commands, cwd=folder, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     for name, shown in zip(MISTAKES, json.loads(done.stdout), strict=True):
         code, out, err = shown
@@ -140,10 +140,10 @@ def test_console_script_serves(
     command = windows.appsvc(*words, "--site", "shop", "--host", "127.0.0.1")
     variables = {"PORT": port} if words[0] == "serve" else {"HTTP_PLATFORM_PORT": port}
     with windows.console(command, cwd=folder, **variables) as console:
-        console.wait_for(SERVED)
+        console.wait_for(SERVED, SECONDS)
         assert request(f"http://127.0.0.1:{port}/")[0] == 200
         console.press_ctrl_c()
-        assert console.wait() == 0, console.text
+        assert console.wait(SECONDS) == 0, console.text
         assert "Traceback" not in console.text
         assert console.tree() == []
 
@@ -182,10 +182,10 @@ def test_log_file_is_rotated_while_processes_have_it_open(
             for writer in writers:
                 assert writer.process.stdin
                 writer.process.stdin.write(f"{number}\n".encode())
-                writer.wait_for(f"written {number}\n")
+                writer.wait_for(f"written {number}\n", SECONDS)
         for writer in writers:
             writer.close_stdin()
-            assert writer.wait() == 0
+            assert writer.wait(SECONDS) == 0
             assert writer.stderr() == b""
     files = sorted((folder / "logs").glob("app.log*"))
     assert len(files) > PROCESSES * LINES * 100 // LIMIT // 2

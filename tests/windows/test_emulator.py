@@ -12,7 +12,7 @@ import pytest
 from tests.support.emulator import FASTCGI, HTTPPLATFORM, web_config
 from tests.windows.machine import WindowsPython
 from tests.windows.process import Console, Process
-from tests.windows.sites import copy_example, request, wait_for_url, write_files
+from tests.windows.sites import SECONDS, copy_example, request, wait_for_url, write_files
 
 # It responds with its process id, a value of a module below it, and variables.
 APP = r"""
@@ -82,7 +82,7 @@ def change_until(
         status, body = request(url)
         return body.split("|") if status == 200 and wanted in body else None
 
-    parts: list[str] = process.wait_until(changed, f"{wanted!r} from {url}")
+    parts: list[str] = process.wait_until(changed, f"{wanted!r} from {url}", SECONDS)
     return parts
 
 
@@ -92,7 +92,7 @@ def test_check_of_our_web_config(windows: WindowsPython, folder: Path, kind: str
     copy_example("flask_app", folder / "shop")
     command = windows.appsvc("emulate", "shop\\", "--as", kind, "--check")
     with windows.start_command(command, cwd=folder) as process:
-        assert process.wait() == 0, process.text
+        assert process.wait(SECONDS) == 0, process.text
         assert re.search(r"^GET / 200 OK in \d+ ms", process.text, re.MULTILINE), process.text
         assert process.tree() == []
     assert sorted(path.name for path in folder.iterdir()) == [".appsvc", "shop"]
@@ -126,7 +126,7 @@ def test_httpplatform(windows: WindowsPython, folder: Path) -> None:
         for name in ("note.txt.", "note.txt::$DATA", "nul", "Web.Config"):
             assert request(f"{url}/Static/{name}")[0] == 404, name
         console.press_ctrl_c()
-        assert console.wait() == 0, console.text
+        assert console.wait(SECONDS) == 0, console.text
         assert "Traceback" not in console.text
         assert console.tree() == []
 
@@ -146,6 +146,7 @@ def test_fastcgi(windows: WindowsPython, folder: Path) -> None:
             process.wait_until(
                 lambda: app.write_text(APP) and request(url)[1].split("|")[0] != second[0],
                 "another process after a change of app.py",
+                SECONDS,
             )
         assert first[0] != second[0]
         text = OF_FASTCGI.replace('value="1"', 'value="2"')
@@ -153,13 +154,13 @@ def test_fastcgi(windows: WindowsPython, folder: Path) -> None:
         assert (folder / ".appsvc" / site.name / "LogFiles" / "wfastcgi.log").stat().st_size
         assert len(process.tree()) >= 2
         process.process.kill()
-        process.process.wait(60)
+        process.process.wait(SECONDS)
         wait_until_nothing_is_left(process)
 
 
 def wait_until_nothing_is_left(process: Process | Console) -> None:
     """Wait until all that an ended process has started has ended too."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while left := process.tree():
         assert time.monotonic() < deadline, f"still running: {left}"
         time.sleep(0.02)
@@ -191,7 +192,9 @@ def test_virtual_environment_of_the_project(windows: WindowsPython, folder: Path
     scripts.mkdir()
     for name in ("python.exe", "python3.dll", "python311.dll", "python311.zip"):
         shutil.copy(windows.home / name, scripts)
-    done = windows.run_command(windows.appsvc("emulate", site.name, "--check"), cwd=folder)
+    done = windows.run_command(
+        windows.appsvc("emulate", site.name, "--check"), cwd=folder, timeout=SECONDS
+    )
     printed = done.stdout.decode()
     assert done.returncode == 0, printed
     assert "Python: .venv of the site (3.11.9)" in printed
@@ -199,7 +202,7 @@ def test_virtual_environment_of_the_project(windows: WindowsPython, folder: Path
 
 JOB = r"""
 import os, sys, time
-print("arguments", sys.argv[1:], flush=True)
+print("arguments", sys.argv[1:], "for J\u00f6rg", flush=True)
 print("in", os.getcwd(), flush=True)
 while not os.path.exists(os.environ["WEBJOBS_SHUTDOWN_FILE"]):
     time.sleep(0.02)
@@ -235,14 +238,15 @@ def jobs(folder: Path) -> Path:
 def test_continuous_webjobs(windows: WindowsPython, folder: Path, jobs: Path) -> None:
     """`run.cmd` and `run.py` run in copies; Ctrl-C writes their shutdown file, and they end."""
     with windows.console(windows.appsvc("emulate", jobs.name, "--as", "webjob"), cwd=folder) as it:
-        it.wait_for("batch batch in ")
-        it.wait_for("python " + windows.path(windows.home / "python.exe"))
-        it.wait_for("Ready 2 jobs")
+        it.wait_for("batch batch in ", SECONDS)
+        it.wait_for("python " + windows.path(windows.home / "python.exe"), SECONDS)
+        it.wait_for("Ready 2 jobs", SECONDS)
         temp = windows.path(folder / ".appsvc" / "shop" / "temp")
-        assert f"in {temp}" in it.wait_for("in D:")
+        assert f"in {temp}" in it.wait_for("in D:", SECONDS)
         it.press_ctrl_c()
-        assert it.wait() == 0, it.text
+        assert it.wait(SECONDS) == 0, it.text
         assert "Traceback" not in it.text
+        assert "arguments [] for Jörg" in it.text  # not in UTF-8: as Windows' Python writes it
         assert re.search(r"queue +told\s*$", it.text, re.MULTILINE), it.text
         assert it.tree() == []
 
@@ -251,6 +255,8 @@ def test_triggered_webjob(windows: WindowsPython, folder: Path, jobs: Path) -> N
     """Its arguments are split as Windows splits them, and its exit code is the command's."""
     arguments = r'WEBJOBS_COMMAND_ARGUMENTS=D:\data\new "a b"'
     options = ("--job-os", "windows", "--trigger", "report", "--set", arguments)
-    done = windows.run_command(windows.appsvc("emulate", jobs.name, *options), cwd=folder)
+    done = windows.run_command(
+        windows.appsvc("emulate", jobs.name, *options), cwd=folder, timeout=SECONDS
+    )
     assert done.returncode == 3, done.stderr
     assert r"['D:\\data\\new', 'a b']" in done.stdout.decode()

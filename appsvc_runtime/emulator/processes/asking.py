@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from ...system.output_text import decode_output
 from ...system.process_tree import Tree
 from . import guard
 
@@ -46,4 +47,4 @@ def ask_program(
             if started.returncode is None:
                 tree.kill()
             tree.close()
-    return None if started.returncode else printed.decode("utf-8", "replace")
+    return None if started.returncode else decode_output(printed)

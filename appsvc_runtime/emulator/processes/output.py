@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ...system import files
+from ...system.output_text import decode_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,10 +24,10 @@ TAIL_CHARACTERS = 8192
 
 
 class ChildOutput:
-    r"""The two output streams of one child.
+    """The two output streams of one child.
 
-    `line` is called with each line as text, without its end; bytes that are not UTF-8 are shown as
-    `\xNN`. An incomplete line is held back until its end comes, or the stream ends.
+    `line` is called with each line as text (`decode_output`), without its end. An incomplete line
+    is held back until its end comes, or the stream ends.
     """
 
     def __init__(self, line: Callable[[str], None]) -> None:
@@ -120,4 +121,4 @@ def _whole_characters(line: bytes) -> int:
 
 
 def _text(line: bytes) -> str:
-    return line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+    return decode_output(line.rstrip(b"\r"))

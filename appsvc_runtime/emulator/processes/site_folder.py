@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from ...errors import ConfigError
-from ...system import capabilities
 
-__all__ = ["check_output", "check_quote", "check_site", "describe_whole", "home_folders"]
+__all__ = ["check_output", "check_site", "describe_whole", "home_folders"]
 
 _SAME, _HOLDS = "is", "holds"
 
@@ -54,19 +53,6 @@ def check_output(
             f"{option} {_shown(named)} {what}, and its files would be replaced or mixed with "
             "those of the build.",
             hint="Name a folder that holds nothing else.",
-        )
-
-
-def check_quote(named: str) -> None:
-    r"""Raise ConfigError for `"C:\my shop\"` on Windows, where `\"` does not end the quotes.
-
-    PowerShell completes names to this form. Whatever follows has become a part of the name.
-    """
-    if '"' in named and not capabilities.has_quotes_in_names():
-        raise ConfigError(
-            f"The site's name {named!r} has a quotation mark: with a backslash before it, Windows "
-            "takes the closing one for a part of the name.",
-            hint="Leave out the backslash at the end.",
         )
 
 

@@ -50,6 +50,7 @@ _PROGRAMS = {
     ".fsx": ("fsi",),
 }
 _ARGUMENTS = {".ps1": ("-ExecutionPolicy", "RemoteSigned", "-File")}
+_OF_WSL = ("system32", "windowsapps")  # folders with the bash of WSL
 _SETTINGS = "settings.job"
 _DEEPEST = 32  # a link may lead back
 # Errors for a broken link, or one to itself: it counts as missing.
@@ -143,10 +144,23 @@ def program_for(
     if extension in _WINDOWS_ONLY:
         return [] if windows else None
     for program in _PROGRAMS.get(extension, ()):
-        found = shutil.which(program)
+        found = _windows_bash() if windows and program == "bash" else shutil.which(program)
         if found:
             return [found, *_ARGUMENTS.get(extension, ())]
     return None
+
+
+def _windows_bash() -> str | None:
+    r"""Return the bash of Git for Windows, as Kudu has it, also if only `git` is on the path.
+
+    The one in System32 is that of WSL, which finds no script by its Windows path.
+    """
+    found = shutil.which("bash")
+    if found and Path(found).parent.name.lower() not in _OF_WSL:
+        return found
+    git = shutil.which("git")
+    beside = Path(git).parent.parent / "bin" / "bash.exe" if git else None
+    return str(beside) if beside and beside.is_file() else None
 
 
 def command_for(

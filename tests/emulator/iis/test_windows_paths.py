@@ -134,7 +134,8 @@ def test_variables_between_percent_signs() -> None:
 
 def test_reading_a_map(tmp_path: Path) -> None:
     """A map is a Windows path, an equals sign and a folder; anything else is a clear error."""
-    assert parse_map(f"D:\\data\\={tmp_path}") == ("D:\\data", tmp_path)
+    for text in (f"D:\\data\\={tmp_path}", f"'D:\\data\\={tmp_path}'"):  # as in cmd.exe
+        assert parse_map(text) == ("D:\\data", tmp_path)
     for text in ("D:\\data", "data=x", "D:\\data=", "=x"):
         with pytest.raises(ConfigError, match="--map"):
             parse_map(text)

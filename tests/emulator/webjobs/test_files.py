@@ -13,6 +13,7 @@ from appsvc_runtime.emulator.webjobs.files import (
     command_for,
     find_jobs,
     guess_hosting,
+    program_for,
 )
 
 
@@ -211,3 +212,29 @@ def test_commands() -> None:
         None,
         [shutil.which("fsi"), "/x/run.fsx"],
     )
+
+
+@pytest.mark.parametrize(
+    ("on_the_path", "chosen"),
+    [
+        (["Git/cmd/git.exe", "Git/bin/bash.exe"], "Git/bin/bash.exe"),
+        (["System32/bash.exe", "Git/cmd/git.exe", "Git/bin/bash.exe"], "Git/bin/bash.exe"),
+        (["msys/bash.exe", "Git/cmd/git.exe", "Git/bin/bash.exe"], "msys/bash.exe"),
+        (["System32/bash.exe"], None),
+        (["WindowsApps/bash.exe", "Git/cmd/git.exe"], None),
+        ([], None),
+    ],
+)
+def test_bash_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_the_path: list[str], chosen: str | None
+) -> None:
+    """Git's runs a script; that of WSL cannot find it. Git puts only `cmd` on the path."""
+    for name in on_the_path:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    known = {Path(name).stem: name for name in reversed(on_the_path) if name != "Git/bin/bash.exe"}
+    monkeypatch.setattr(
+        shutil, "which", lambda name: str(tmp_path / known[name]) if name in known else None
+    )
+    found = program_for(".sh", "python", windows=True)
+    assert found == ([str(tmp_path / chosen)] if chosen else None)
