@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..system.console import PythonVersion, echo
 from .check import HOSTS, SEVERITIES
 from .formats import machine, text
 from .given import read_settings
+from .logs.read import read_log
 from .report import Report
 from .selection import Selection, read_baseline, read_selection, without_known, write_baseline
 from .site import Site
@@ -20,6 +22,8 @@ from .table import all_checks, find_check, run_checks
 
 __all__ = ["command"]
 
+# Of a longer log, the beginning: the first error is the cause of the others.
+_MAX_LINES = 200_000
 _PROFILES = (*(host for host in HOSTS if host != "any"), "full")
 
 
@@ -47,6 +51,8 @@ _PROFILES = (*(host for host in HOSTS if host != "any"), "full")
 @click.option("--format", "form", default="text", show_default=True,
               type=click.Choice(("text", "json", "sarif", "junit", "github")))  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show each check.")
+@click.option("--log", metavar="FILE|-",
+              help="Explain a log: of the stream, the container, a build, IIS.")  # fmt: skip
 @click.option("--explain", "explained", metavar="ID", help="Explain a check, and stop.")
 @click.option("--list", "lists", is_flag=True, help="List all checks, and stop.")
 def command(
@@ -62,6 +68,7 @@ def command(
     new_baseline: Path | None,
     form: str,
     verbose: bool,
+    log: str | None,
     explained: str | None,
     lists: bool,
 ) -> int:
@@ -78,6 +85,8 @@ def command(
         return 0
     if explained is not None:
         return _explain(explained)
+    if log is not None:
+        return _explain_log(log)
     folder = Path(site)
     if not folder.is_dir():
         raise ConfigError(
@@ -110,6 +119,22 @@ def _explain(id_: str) -> int:
     for line in text.explain(check):
         echo(line)
     return 0
+
+
+def _explain_log(name: str) -> int:
+    """Print what a log shows; return 1 if it shows a cause."""
+    try:
+        with click.open_file(name, errors="replace", encoding="utf-8-sig") as file:
+            lines = list(itertools.islice(file, _MAX_LINES))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"The log {name} cannot be read: {reason}.", hint="Name a file, or - for a pipe."
+        ) from None
+    seen = read_log(lines)
+    for line in text.describe_log(seen, len(lines)):
+        echo(line)
+    return int(any(one.shape.is_cause for one in seen))
 
 
 def _hosts(site: Site, profile: tuple[str, ...]) -> frozenset[str]:

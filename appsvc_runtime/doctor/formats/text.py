@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..check import Check
+from ..logs.read import Seen
 from ..report import Report
 
-__all__ = ["explain", "list_checks", "render"]
+__all__ = ["describe_log", "explain", "list_checks", "render"]
 
 _MARKS = {"error": ("31", "error"), "warning": ("33", "warning"), "note": ("36", "note")}
 
@@ -58,3 +59,20 @@ def list_checks(checks: tuple[Check, ...]) -> Iterator[str]:
     """Yield a line for each check."""
     for check in checks:
         yield f"{check.id:<9} {check.severity:<8} {check.host:<7} {check.title}"
+
+
+def describe_log(seen: Sequence[Seen], lines: int) -> Iterator[str]:
+    """Yield the causes that a log shows; what only follows from them if there is no cause."""
+    causes = [one for one in seen if one.shape.is_cause] or seen
+    for one in causes:
+        times = f" ({one.count} times)" if one.count > 1 else ""
+        yield f"Line {one.number}: {one.cause}{times}."
+        yield f"    {one.line}"
+        yield f"    {one.fix}"
+        if one.shape.check:
+            yield f"    More: appsvc doctor --explain {one.shape.check}"
+    if not causes:
+        yield (
+            f"None of {lines} lines has a shape that is known. Look for the first traceback or "
+            "error in them; a log of the container's start says more than one of requests."
+        )
