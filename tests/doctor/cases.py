@@ -35,10 +35,9 @@ def _flask(text: str = FLASK, **more: str | bytes) -> dict[str, str | bytes]:
 
 
 def _django(settings: str) -> dict[str, str | bytes]:
-    return {
-        "manage.py": "", "shop/wsgi.py": _WSGI, "shop/settings.py": settings,
-        "requirements.txt": "django==5.2\nwhitenoise==6.6\n",
-    }  # fmt: skip
+    needs = "django==5.2\nwhitenoise==6.6\n"
+    files: dict[str, str | bytes] = {"shop/wsgi.py": _WSGI, "shop/settings.py": settings}
+    return {**files, "manage.py": "", "requirements.txt": needs}
 
 
 def _pair(

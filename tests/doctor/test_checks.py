@@ -12,6 +12,7 @@ from appsvc_runtime.doctor.given import GivenSettings
 from appsvc_runtime.doctor.site import Site
 from appsvc_runtime.doctor.table import all_checks, find_check, run_checks
 
+from . import table
 from .cases import CASES, Case
 
 # Their sites need more than files: they have tests below.
@@ -76,3 +77,10 @@ def test_tracked_secrets(tmp_path: Path) -> None:
     subprocess.run([*git, "add", ".env"], check=True)
     [result] = run_checks(Site(tmp_path), [check], HOSTS)
     assert [found.file for found in result.found] == [".env"]
+
+
+def test_the_page_has_the_table() -> None:
+    """docs/reference/checks.md shows all checks as they are."""
+    text = table.PAGE.read_text("utf-8")
+    shown = text.partition(table.BEGIN)[2].partition(table.END)[0]
+    assert shown == table.render(), "run `python -m tests.doctor.table`"
