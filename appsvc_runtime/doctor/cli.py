@@ -19,6 +19,7 @@ from .report import Report
 from .selection import Selection, read_baseline, read_selection, without_known, write_baseline
 from .site import Site
 from .table import all_checks, find_check, run_checks
+from .trial import TrialOptions
 
 __all__ = ["command"]
 
@@ -40,6 +41,11 @@ _PROFILES = (*(host for host in HOSTS if host != "any"), "full")
 )
 @click.option("--startup-command", metavar="CMD", help="The site's startup command, '' for none.")
 @click.option("--python-version", type=PythonVersion(), help="The platform's Python.")
+@click.option("--run/--no-run", "runs", default=True,
+              help="Linux: build and run the site once in the emulator.")  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="An app setting for that run.")  # fmt: skip
+@click.option("--health-check", default="", metavar="PATH", help="The site's health path.")
 @click.option("--select", multiple=True, metavar="ID", help="Check this only: DB-04, or DB.")
 @click.option("--ignore", multiple=True, metavar="ID", help="Leave this out.")
 @click.option("--fail-on", type=click.Choice((*SEVERITIES, "never")),
@@ -61,6 +67,9 @@ def command(
     settings_file: Path | None,
     startup_command: str | None,
     python_version: tuple[int, int] | None,
+    runs: bool,
+    settings: tuple[str, ...],
+    health_check: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
@@ -74,8 +83,8 @@ def command(
 ) -> int:
     """Check SITE for what fails on the platform.
 
-    Reads its files; runs nothing of it. The app settings and the startup command are on the
-    platform: give them with --settings and --startup-command.
+    Reads its files, and runs it once in the emulator; --no-run leaves that out. The app settings
+    and the startup command are on the platform: give them with --settings and --startup-command.
 
     Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 cannot look.
     """
@@ -98,6 +107,10 @@ def command(
         startup_command,
         python_version,
     )
+    if runs:
+        looked.trial_options = TrialOptions(settings, health_check, looked.command, python_version)
+        if sys.stderr.isatty():
+            echo("Building and running the site in the emulator; --no-run leaves it out.", err=True)
     chosen = read_selection(looked.project, Selection(select, ignore), fail_on)
     hosts = _hosts(looked, profile)
     results = run_checks(looked, filter(chosen.takes, all_checks()), hosts)

@@ -23,6 +23,7 @@ from .given import GivenSettings
 from .python_sources import PythonSources
 from .requirements import Requirement, of_project, read_project, read_requirements
 from .tree import Tree, list_tree
+from .trial import Trial, TrialOptions, run_trial
 
 __all__ = ["Site", "read_profile"]
 
@@ -37,13 +38,14 @@ class Site:
     """A folder with what was given beside it.
 
     `startup_command` is None if it was not given, "" if the site has none. `python` is the version
-    on the platform, None if nobody said it.
+    on the platform, None if nobody said it. Without `trial_options` the site is not run.
     """
 
     folder: Path
     given: GivenSettings | None = field(default=None, repr=False)
     startup_command: str | None = None
     python: tuple[int, int] | None = None
+    trial_options: TrialOptions | None = None
 
     @cached_property
     def tree(self) -> Tree:
@@ -177,6 +179,24 @@ class Site:
         if self.has_command and re.search(r"\bappsvc(?:_runtime)?\b", self.plan.command):
             return True
         return any("appsvc_runtime" in text for _, text in self.sources.all_text())
+
+    @property
+    def trial(self) -> Trial:
+        """What one run of the site shows; it is run when the first check asks for it."""
+        if self.trial_options is None:
+            raise UnknownError("the site is not run (--no-run)")
+        seen = self._seen
+        if isinstance(seen, UnknownError):
+            raise seen
+        return seen
+
+    @cached_property
+    def _seen(self) -> Trial | UnknownError:
+        assert self.trial_options is not None
+        try:
+            return run_trial(self.folder, self.trial_options)
+        except UnknownError as error:
+            return error
 
     @cached_property
     def hosts(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from .checks import (
     operations,
     packages,
     pipeline,
+    run,
     scripts,
     start,
     telemetry,
@@ -29,7 +30,7 @@ __all__ = ["all_checks", "find_check", "run_checks"]
 
 _MODULES = (
     start, scripts, gunicorn, build, packages, versions, telemetry, app_settings, databases, django,
-    http, jobs, operations, iis, pipeline,
+    http, jobs, operations, iis, pipeline, run,
 )  # fmt: skip
 # One line in a hundred files is one fault.
 _MAX_FOUND = 20

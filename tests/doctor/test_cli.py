@@ -25,7 +25,7 @@ def site(tmp_path: Path) -> Path:
 
 def test_text(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Errors come first, with what to do; the last line counts."""
-    assert main(["doctor", str(site)]) == 1
+    assert main(["doctor", "--no-run", str(site)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         "START-03 error: app.py: app.py defines no `app`, which is what would be loaded."
@@ -40,14 +40,14 @@ def test_a_sound_site_is_one_line(site: Path, capsys: pytest.CaptureFixture[str]
     """Nothing is printed but the count."""
     (site / "app.py").write_text(APP.replace("server", "app"))
     (site / "requirements.txt").write_text("flask==3.1.0\n")
-    assert main(["doctor", str(site)]) == 0
+    assert main(["doctor", "--no-run", str(site)]) == 0
     [line] = capsys.readouterr().out.splitlines()
     assert "nothing found" in line
 
 
 def test_verbose(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each check has a line: found, fine, or why it was not made."""
-    main(["doctor", str(site), "-v"])
+    main(["doctor", "--no-run", str(site), "-v"])
     out = capsys.readouterr().out
     assert "START-03 The app's file has no `app`: found" in out
     assert "START-13 The app's file is not valid Python: fine" in out
@@ -59,19 +59,21 @@ def test_verbose(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_fail_on(site: Path, level: str, code: int) -> None:
     """The exit code follows the lowest level that counts."""
-    assert main(["doctor", str(site), "--fail-on", level]) == code
+    assert main(["doctor", "--no-run", str(site), "--fail-on", level]) == code
     (site / "app.py").write_text(APP.replace("server", "app"))
-    assert main(["doctor", str(site), "--fail-on", level]) == (1 if level == "note" else 0)
+    assert main(["doctor", "--no-run", str(site), "--fail-on", level]) == (
+        1 if level == "note" else 0
+    )
 
 
 def test_select_and_ignore(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By id and by group, on the command line and in pyproject.toml."""
-    assert main(["doctor", str(site), "--ignore", "start-03"]) == 0
-    assert main(["doctor", str(site), "--select", "BLD"]) == 0
+    assert main(["doctor", "--no-run", str(site), "--ignore", "start-03"]) == 0
+    assert main(["doctor", "--no-run", str(site), "--select", "BLD"]) == 0
     assert "START" not in capsys.readouterr().out
     (site / "pyproject.toml").write_text('[tool.appsvc.doctor]\nignore = ["START"]\n')
     pytest.importorskip("tomllib")
-    assert main(["doctor", str(site)]) == 0
+    assert main(["doctor", "--no-run", str(site)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_mistakes_in_the_project(
     """A wrong value in pyproject.toml is one sentence, and exit code 2."""
     pytest.importorskip("tomllib")
     (site / "pyproject.toml").write_text(f"[tool.appsvc.doctor]\n{text}\n")
-    assert main(["doctor", str(site)]) == 2
+    assert main(["doctor", "--no-run", str(site)]) == 2
     assert said in capsys.readouterr().err
 
 
@@ -108,7 +110,7 @@ def test_mistakes(
 ) -> None:  # fmt: skip
     """A user's mistake is one sentence, and exit code 2."""
     monkeypatch.chdir(site)
-    assert main(["doctor", *arguments]) == 2
+    assert main(["doctor", "--no-run", *arguments]) == 2
     err = capsys.readouterr().err
     assert said in err
     assert "Traceback" not in err
@@ -116,26 +118,26 @@ def test_mistakes(
 
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that is not there is a sentence."""
-    assert main(["doctor", str(tmp_path / "nothing")]) == 2
+    assert main(["doctor", "--no-run", str(tmp_path / "nothing")]) == 2
     assert "is not a folder" in capsys.readouterr().err
 
 
 def test_baseline(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is written as known is left out, also when its line moves; an old file stays."""
     known = tmp_path / "known.json"
-    assert main(["doctor", str(site), "--write-baseline", str(known)]) == 0
+    assert main(["doctor", "--no-run", str(site), "--write-baseline", str(known)]) == 0
     (site / "requirements.txt").write_text("\n\nflask\n")
     capsys.readouterr()
-    assert main(["doctor", str(site), "--baseline", str(known)]) == 0
+    assert main(["doctor", "--no-run", str(site), "--baseline", str(known)]) == 0
     assert "nothing found" in capsys.readouterr().out
-    assert main(["doctor", str(site), "--write-baseline", str(known)]) == 2
+    assert main(["doctor", "--no-run", str(site), "--write-baseline", str(known)]) == 2
     known.write_text("[]")
-    assert main(["doctor", str(site), "--baseline", str(known)]) == 2
+    assert main(["doctor", "--no-run", str(site), "--baseline", str(known)]) == 2
 
 
 def test_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All findings with their places, and all checks."""
-    main(["doctor", str(site), "--format", "json"])
+    main(["doctor", "--no-run", str(site), "--format", "json"])
     read = json.loads(capsys.readouterr().out)
     assert read["version"] == 1
     assert read["counts"] == {"error": 1, "warning": 0, "note": 1}
@@ -146,7 +148,7 @@ def test_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_sarif(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each result names a rule of the log, and a place."""
-    main(["doctor", str(site), "--format", "sarif"])
+    main(["doctor", "--no-run", str(site), "--format", "sarif"])
     [run] = json.loads(capsys.readouterr().out)["runs"]
     rules = run["tool"]["driver"]["rules"]
     for result in run["results"]:
@@ -159,7 +161,7 @@ def test_junit(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = site / "\x01<&\"'"
     folder.mkdir()
     (folder / "deploy.sh").write_text("az webapp up\n")
-    main(["doctor", str(site), "--format", "junit"])
+    main(["doctor", "--no-run", str(site), "--format", "junit"])
     suite = ET.fromstring(capsys.readouterr().out)
     assert len(suite.findall("testcase")) == int(suite.attrib["tests"])
     assert len(suite.findall("testcase[failure]")) == int(suite.attrib["failures"]) == 3
@@ -168,7 +170,7 @@ def test_junit(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_github(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An annotation for each finding; a file's name can forge none."""
     (site / "a\n::error::x.sh").write_text("az webapp up\n")
-    main(["doctor", str(site), "--format", "github"])
+    main(["doctor", "--no-run", str(site), "--format", "github"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("::error title=START-03 ")
     assert len(lines) == 3
@@ -195,5 +197,5 @@ def test_no_secret_is_shown(site: Path, tmp_path: Path, capsys: pytest.CaptureFi
     command = "API_KEY=hunter2 uvicorn app:app --reload"
     for form in ("text", "json", "sarif", "junit", "github"):
         arguments = ["--settings", str(settings), "--startup-command", command, "-v"]
-        assert main(["doctor", str(site), *arguments, "--format", form]) == 1
+        assert main(["doctor", "--no-run", str(site), *arguments, "--format", form]) == 1
         assert "hunter2" not in capsys.readouterr().out
