@@ -174,8 +174,9 @@ def set_08(site: Site) -> Iterator[Found]:
 def _tracked(site: Site, files: list[str]) -> list[str]:
     """Return the files that git has; [] if git cannot say."""
     try:
+        # A repository may name a program for its file monitor, and nothing of it is to run.
         done = subprocess.run(
-            ["git", "-C", str(site.folder), "ls-files", "-z", "--", *files],
+            ["git", "-C", str(site.folder), "-c", "core.fsmonitor=false", "ls-files", "-z", "--", *files],
             capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
