@@ -176,7 +176,8 @@ def _tracked(site: Site, files: list[str]) -> list[str]:
     try:
         # A repository may name a program for its file monitor, and nothing of it is to run.
         done = subprocess.run(
-            ["git", "-C", str(site.folder), "-c", "core.fsmonitor=false", "ls-files", "-z", "--", *files],
+            ["git", "-C", str(site.folder), "-c", "core.fsmonitor=false", "ls-files", "-z", "--",
+             *files],
             capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
