@@ -15,12 +15,14 @@ __all__ = ["Commands"]
 
 # The location of commands that are entry points of their own as well.
 _MODULES = {
+    "doctor": "appsvc_runtime.doctor.cli:command",
     "runserver": "appsvc_runtime.runserver:command",
     "worker": "appsvc_runtime.launcher.command:command",
 }
 # Summaries for `appsvc --help`, which therefore loads no command.
 _SUMMARIES = {
     "build": "Build SITE on a copy, as a deployment does.",
+    "doctor": "Check SITE for what fails on the platform.",
     "emulate": "Run SITE on this machine as App Service would.",
     "explain": "Show what the Linux container would run for SITE, and why.",
     "runserver": "Serve APP for IIS's HttpPlatformHandler.",

@@ -18,7 +18,9 @@ from appsvc_runtime.launcher.options import WORKER_OPTIONS
 from appsvc_runtime.settings.options import OPTIONS
 from tests.support.servers import clean_environ, free_port, run
 
-COMMANDS = ["build", "emulate", "explain", "runserver", "serve", "settings", "worker"]
+COMMANDS = [
+    "build", "doctor", "emulate", "explain", "runserver", "serve", "settings", "worker",
+]  # fmt: skip
 LINES = 24
 COLUMNS = 80
 

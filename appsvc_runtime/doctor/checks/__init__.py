@@ -1,0 +1,1 @@
+"""The checks of `appsvc doctor`, a file for each group of ids."""

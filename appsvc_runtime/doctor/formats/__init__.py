@@ -1,0 +1,1 @@
+"""What `appsvc doctor` prints, a file for each form."""

@@ -1,0 +1,56 @@
+"""Find the known shapes in a log: its causes first, each with the line that shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...redaction.masking import mask_command
+from . import build, imports, requests, start
+from .shape import Shape
+
+__all__ = ["SHAPES", "Seen", "read_log"]
+
+SHAPES: tuple[Shape, ...] = (*imports.SHAPES, *start.SHAPES, *requests.SHAPES, *build.SHAPES)
+# What a terminal, Docker, Kudu and gunicorn put before a line's own text.
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# A line that is longer is data.
+_MAX_LINE = 4_000
+_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A shape that was seen: its texts, the first line that shows it, its number, how often."""
+
+    shape: Shape
+    cause: str
+    fix: str
+    line: str
+    number: int
+    count: int = 1
+
+
+def read_log(lines: Iterable[str]) -> list[Seen]:
+    """Return what was seen: causes before lines that only follow from them, in the log's order.
+
+    A line counts for the first shape that it has; of two equal causes the first line is kept.
+    """
+    found: dict[tuple[str, str], Seen] = {}
+    for number, raw in enumerate(lines, 1):
+        line = _CONTROL.sub("", raw[:_MAX_LINE]).rstrip()
+        for one in SHAPES:
+            match = one.pattern.search(line)
+            if match is None:
+                continue
+            cause = one.filled(one.cause, match).strip()
+            key = (one.name, cause)
+            old = found.get(key)
+            if old is None:
+                shown = mask_command(line.strip()[:_SHOWN])
+                found[key] = Seen(one, cause, one.filled(one.fix, match), shown, number)
+            else:
+                found[key] = Seen(one, cause, old.fix, old.line, old.number, old.count + 1)
+            break
+    return sorted(found.values(), key=lambda seen: (not seen.shape.is_cause, seen.number))
