@@ -29,6 +29,7 @@ from benchmarks.restarts import ASGI, WSGI
 from tests.support.servers import free_port
 from tests.windows.machine import WindowsPython, session
 from tests.windows.make_python import MakeError, make
+from tests.windows.process import errors_in
 
 __all__ = ["SERVERS", "Stop", "stop"]
 
@@ -55,8 +56,7 @@ class Stop:
     @property
     def is_clean(self) -> bool:
         """Return whether the server ended with 0 and reported no error."""
-        words = ("Traceback", "Unexpected", "ERROR")
-        return self.code == 0 and not any(word in self.printed for word in words)
+        return self.code == 0 and not errors_in(self.printed)
 
 
 @dataclass

@@ -18,13 +18,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Console", "Process"]
+__all__ = ["Console", "Process", "errors_in"]
 
 # Wine gives a child process the variables of its parent, and no process group.
 _MARK = "APPSVC_TEST_PROCESS"
 _ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[=>])")
+# If two threads wake an event loop of asyncio at a time, Wine refuses one of the two bytes, and
+# Python reports that. The loop wakes all the same, by the other byte.
+_WAKE_UP = re.compile(
+    r"Exception ignored when trying to send to the signal wakeup fd:\s.*?BlockingIOError[^\n]*\n",
+    re.DOTALL,
+)
+_ERRORS = ("Traceback", "Unexpected", "[ERROR]")
 # So wide that no line is broken.
 _ROWS, _COLUMNS = 500, 1000
+
+
+def errors_in(text: str) -> list[str]:
+    """Return the words of a server's output that show an error, without what is Wine's."""
+    text = _WAKE_UP.sub("", text)
+    return [word for word in _ERRORS if word in text]
 
 
 class _Running:

@@ -20,7 +20,7 @@ from tests.support.emulator import FASTCGI, web_config
 from tests.support.serverapps import ROWS, Row
 from tests.support.servers import free_port
 from tests.windows.machine import WindowsPython
-from tests.windows.process import Console
+from tests.windows.process import Console, errors_in
 
 NAMES = ["waitress", "granian", "granian-asgi", "uvicorn"]
 # The app makes a file when a request has begun, so that Ctrl-C comes while it runs.
@@ -91,6 +91,8 @@ def serving(
     """Run a server in a console; `{port}` is a free port in its arguments and variables."""
     port = free_port()
     given = {name: value.replace("{port}", str(port)) for name, value in variables.items()}
+    # Of several, one may still start when Ctrl-C is pressed, and end with KeyboardInterrupt.
+    given["APPSVC_WORKERS"] = "1"
     words = [word.replace("{port}", str(port)) for word in command]
     with windows.console(windows.command(*words), cwd=folder, **given) as process:
         served = Served(process, port, folder)
@@ -150,8 +152,7 @@ def test_serves_and_ends_with_ctrl_c(
         status, body = served.get_during(served.process.press_ctrl_c)
         assert (status, b"pid" in body) == (200, True)
         assert served.process.wait() == 0, served.process.text
-        assert "Traceback" not in served.process.text
-        assert "Unexpected" not in served.process.text
+        assert errors_in(served.process.text) == [], served.process.text
     assert not is_open(served.port)
 
 
