@@ -27,6 +27,14 @@ def os_error(number: int, windows: int | None = None) -> OSError:
     return error
 
 
+def is_closed(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return True
+    return False
+
+
 class Function:
     """A function of kernel32, which records its calls and returns given results, in turn."""
 
@@ -184,8 +192,7 @@ def test_windows_locks_a_byte_where_no_log_is(windows: Windows) -> None:
     assert (high, size, size_high) == (0, 1, 0)
     for function in (windows.lock_file, windows.unlock_file):
         assert function.argtypes[0] is ctypes.c_void_p
-    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        os.fstat(locked)
+    assert is_closed(locked)
 
 
 def test_windows_cannot_lock_a_folder(windows: Windows) -> None:
@@ -219,8 +226,7 @@ def test_windows_unlocks_without_error(windows: Windows) -> None:
     assert locked is not None
     windows.unlock_file.results, windows.error = [0], 158
     files.unlock(locked)
-    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        os.fstat(locked)
+    assert is_closed(locked)
 
 
 def test_windows_puts_aside_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
