@@ -245,8 +245,8 @@ class Launcher:
         problem = ""
         if run.returncode is None:
             name, grace = self._plan.name, self._plan.grace
-            self._log.say(f"{name} is asked to stop; it has {grace:g} s.", run.number)
-            problem = f"it did not stop within {grace:g} s and was killed"
+            self._log.say(f"{name} is asked to stop; it has {grace:.10g} s.", run.number)
+            problem = f"it did not stop within {grace:.10g} s and was killed"
             if not self._ask_and_wait(run, stop_file, grace):
                 problem += _NOT_SIGNALLED
             if self._signals > 1:
