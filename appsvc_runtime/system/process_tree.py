@@ -18,6 +18,7 @@ Sources: setsid(2), pidfd_open(2), credentials(7); see also before_exec, job_obj
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -110,7 +111,8 @@ class Tree:
         if process.WINDOWS:
             from .console_break import send_break
 
-            return self.pid in self.alive() and send_break(self.pid)  # the job keeps the id
+            # The job holds the program's handle, so no other program has got its id.
+            return self.pid in self.alive() and send_break(self.pid)
         members = self._members()
         if members is not None:
             asked = members if everyone else [one for one in members if one.pid == self.pid]
@@ -262,17 +264,12 @@ def _with_children(
 
 
 def _is_own_child(pid: int) -> bool:
-    """Return whether a process is a child that was not waited for: its id is not reused.
-
-    Always False on Windows, where a job's handle keeps the id.
-    """
-    if process.WINDOWS:
-        return False
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
+    """Return whether a process is a child that was not waited for: its id is not reused."""
+    if not process.WINDOWS:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            return True
+    return False
 
 
 def _is_there(one: procfs.Process) -> bool:

@@ -25,6 +25,7 @@ from tests.support.servers import clean_environ
 
 Result = TypeVar("Result")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGTERM and SIGKILL")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="/proc shows who")
 IGNORE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 SLEEP = "import time; print('up', flush=True); time.sleep(120)\n"
@@ -135,6 +136,7 @@ def test_what_was_printed_before_comes_before(tmp_path: Path) -> None:
     run(check)
 
 
+@needs_signals
 def test_child_that_stops_when_asked() -> None:
     """It is logged, and nothing is killed."""
 
@@ -150,6 +152,7 @@ def test_child_that_stops_when_asked() -> None:
     run(check)
 
 
+@needs_signals
 def test_child_that_does_not_stop_is_killed() -> None:
     """After the time it was given it is killed, and that is logged."""
 
