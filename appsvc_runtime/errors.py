@@ -25,7 +25,10 @@ def show_backslashes(text: str) -> str:
     """
     if "\\\\" not in text:
         return text
-    return "'".join(map(_undouble, text.split("'")))
+    first, *quoted = text.split("'")
+    last = quoted.pop() if quoted else None
+    shown = [first, *map(_undouble, quoted), last]
+    return "'".join(part for part in shown if part is not None)
 
 
 def _undouble(part: str) -> str:
