@@ -25,7 +25,11 @@ def show_backslashes(text: str) -> str:
     """
     if "\\\\" not in text:
         return text
-    return "'".join(map(_undouble, text.split("'")))
+    parts = text.split("'")
+    for at in range(1, len(parts) - 1):
+        if not parts[at - 1][-1:].isalnum():  # else it is an apostrophe, or ends the quotes
+            parts[at] = _undouble(parts[at])
+    return "'".join(parts)
 
 
 def _undouble(part: str) -> str:

@@ -18,6 +18,8 @@ SHOWN = {
     "A name " + repr("D:\\a\x1b"): r"A name 'D:\\a\x1b'",
     r"Write it as --map 'D:\data=DIR'.": r"Write it as --map 'D:\data=DIR'.",
     r"The share '\\server\share'": r"The share '\\server\share'",
+    r"The pattern a\\b isn't it.": r"The pattern a\\b isn't it.",
+    r"The pattern a\\b": r"The pattern a\\b",
 }
 
 
