@@ -156,6 +156,15 @@ class _Config(uvicorn.Config):
     the signal once more, for the handlers that were set before.
     """
 
+    @property
+    def use_subprocess(self) -> bool:
+        """Whether a worker's loop has to accept on a socket that other processes had: always.
+
+        On Windows uvicorn takes another loop for a single worker, by completion ports. A socket
+        belongs to the port of the first process for good, and the next worker would accept nothing.
+        """
+        return True
+
     if hasattr(uvicorn.Config, "get_loop_factory"):
 
         def get_loop_factory(self) -> Any:
