@@ -158,9 +158,8 @@ def _hosts(site: Site, profile: tuple[str, ...]) -> frozenset[str]:
 
 def _print(report: Report, form: str, *, verbose: bool) -> None:
     if form == "text":
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for line in text.render(report, verbose=verbose):
-            click.echo(line) if colour else echo(line)
+            echo(line)
     elif form == "github":
         for line in machine.github(report):
             echo(line)

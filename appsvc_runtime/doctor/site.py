@@ -28,6 +28,8 @@ from .trial import Trial, TrialOptions, run_trial
 __all__ = ["Site", "read_profile"]
 
 _MAX_TEXT = 2_000_000
+# Of all files together. A site's own scripts and settings are a hundredth of it.
+_MAX_TOTAL = 50_000_000
 _REQUIREMENTS_PATH = "CUSTOM_REQUIREMENTSTXT_PATH"
 _SETTINGS_OPTION = "app settings are not given: --settings FILE"
 _COMMAND_FILES = ("startup.txt", "startup.sh")
@@ -46,6 +48,7 @@ class Site:
     startup_command: str | None = None
     python: tuple[int, int] | None = None
     trial_options: TrialOptions | None = None
+    _read: int = field(default=0, init=False, repr=False)
 
     @cached_property
     def tree(self) -> Tree:
@@ -75,9 +78,11 @@ class Site:
             return b""
 
     def text(self, name: str) -> str:
-        """Return a file's text, "" if it cannot be read."""
+        """Return a file's text, "" if it cannot be read, or if all before it were too long."""
         if name not in self._texts:
-            self._texts[name] = self.data(name).decode("utf-8-sig", "replace")
+            data = self.data(name) if self._read < _MAX_TOTAL else b""
+            self._read += len(data)
+            self._texts[name] = data.decode("utf-8-sig", "replace")
         return self._texts[name]
 
     @property
@@ -134,7 +139,9 @@ class Site:
     def asked_version(self) -> tuple[int, int] | None:
         """The version that `.python-version` or `runtime.txt` names."""
         for name in (".python-version", "runtime.txt"):
-            found = re.search(r"(?:^|python-|cpython-)(\d+)\.(\d+)", self.text(name).strip())
+            found = re.search(
+                r"(?:^|python-|cpython-)(\d{1,4})\.(\d{1,4})", self.text(name).strip()
+            )
             if found:
                 return int(found[1]), int(found[2])
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 
 from ...azure import key_vault, names
 from ...emulator.linux import booleans
 from ...errors import ConfigError
 from ..check import Found, check
+from ..git_index import read_names
 from ..python_sources import Source, dotted
 from ..site import Site
 
@@ -45,7 +45,7 @@ def set_01(site: Site) -> Iterator[Found]:
         if not value.rstrip().endswith(")"):
             yield Found(f"The reference in {name} has no closing bracket.", "Correct it.")
         elif key_vault.is_reference(value) and not re.search(
-            r"SecretUri=https://|VaultName=.+;\s*SecretName=", value, re.I
+            r"SecretUri=https://|VaultName=[^;=]+;\s*SecretName=", value, re.I
         ):
             yield Found(
                 f"The reference in {name} names no secret.",
@@ -118,7 +118,7 @@ def set_05(site: Site) -> Iterator[Found]:
     files += [name for name in site.tree.files if name.lower().endswith(".publishsettings")]
     if not files or not (site.folder / ".git").exists():
         return
-    for name in sorted(_tracked(site, files)):
+    for name in sorted(read_names(site.folder).intersection(files)):
         yield Found(
             f"{name} is under version control.",
             f"Run `git rm --cached {name}`, add it to .gitignore, and change what is in it.",
@@ -147,7 +147,7 @@ def set_07(site: Site) -> Iterator[Found]:
     for name in ("WEBSITE_TIME_ZONE", "TZ"):
         zone = site.settings.get(name, "")
         if zone and "/" not in zone and (" " in zone or zone.endswith("Time")):
-            yield Found(f"{name} is {zone!r}, a Windows name.", "Use one such as Europe/Berlin.")
+            yield Found(f"{name} has a name of Windows.", "Use one such as Europe/Berlin.")
 
 
 @check(
@@ -169,20 +169,6 @@ def set_08(site: Site) -> Iterator[Found]:
             yield Found(error.message, error.hint)
     for text in booleans.find_surprises(site.settings, ("go", "viper", "dotnet", "bash", "kudu")):
         yield Found(text, "Write true or false in lower case.")
-
-
-def _tracked(site: Site, files: list[str]) -> list[str]:
-    """Return the files that git has; [] if git cannot say."""
-    try:
-        # A repository may name a program for its file monitor, and nothing of it is to run.
-        done = subprocess.run(
-            ["git", "-C", str(site.folder), "-c", "core.fsmonitor=false", "ls-files", "-z", "--",
-             *files],
-            capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [name for name in done.stdout.decode("utf-8", "replace").split("\0") if name]
 
 
 def _read(source: Source) -> Iterator[tuple[str, int]]:

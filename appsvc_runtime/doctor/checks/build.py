@@ -26,8 +26,8 @@ def bld_01(site: Site) -> Iterator[Found]:
     if named:
         if not site.has(named.removeprefix("./")):
             yield Found(
-                f"CUSTOM_REQUIREMENTSTXT_PATH names {named}, which the site does not have.",
-                "Correct it.",
+                "CUSTOM_REQUIREMENTSTXT_PATH names a file that the site does not have.",
+                "Correct it; names have case there.",
             )
         return
     if any(map(site.has, ("requirements.txt", "pyproject.toml", "setup.py"))):
@@ -167,7 +167,7 @@ def bld_09(site: Site) -> Iterator[Found]:
     The container's start ends at once then. It happens if files of a built site are copied.
     """
     text = site.text("oryx-manifest.toml")
-    found = re.search(r"(?im)^\s*CompressDestinationDir\s*=\s*\"?true", text)
+    found = re.search(r"(?im)^[ \t]*CompressDestinationDir\s*=\s*\"?true", text)
     if found and not any(map(site.has, ("output.tar.gz", "output.tar.zst"))):
         yield Found(
             "The manifest says that the output is packed, but there is no output.tar.gz or .zst.",

@@ -13,7 +13,9 @@ from ..site import Site
 
 _CONNECTOR = re.compile(r"AZURE_(POSTGRESQL|MYSQL|SQL)_CONNECTIONSTRING(?:_\w+)?")
 _INSTEAD = "Use PostgreSQL, MySQL or SQL Server on the platform."
-_PASSWORD = re.compile(r"(?:^|[;\s])(?:password|pwd)\s*=\s*[^;\s]|://[^:/@\s]*:[^@\s]+@", re.I)
+_PASSWORD = re.compile(
+    r"(?:^|[;\s])(?:password|pwd)\s*=\s*[^;\s]|://[^:/@\s]*:[^@\s]{1,2000}@", re.I
+)
 _NO_TLS = re.compile(
     r"(?:ssl[_ -]?mode\s*=\s*(?:disable|allow|none|disabled)|encrypt\s*=\s*(?:false|no|optional)"
     r"|\bssl\s*=\s*false)", re.I,
@@ -82,7 +84,9 @@ def db_03(site: Site) -> Iterator[Found]:
         if _NO_TLS.search(value):
             yield Found(f"{name} switches TLS off.", "Require it: sslmode=require, Encrypt=yes.")
         if ".database.azure.com" in value:
-            host = re.search(r"([\w-]+)\.(?:postgres|mysql)\.database\.azure\.com", value)
+            host = re.search(
+                r"(?<![\w-])([\w-]{1,100})\.(?:postgres|mysql)\.database\.azure\.com", value
+            )
             for found in _OLD_USER.finditer(value):
                 if host and found[2].lower() == host[1].lower():
                     yield Found(
@@ -138,8 +142,10 @@ def db_05(site: Site) -> Iterator[Found]:
 @check("DB-06", "A setting still has a placeholder", "error", host="any", looks_at="settings",
        source="the portal's own texts")  # fmt: skip
 def db_06(site: Site) -> Iterator[Found]:
-    """Report `{your_password}` and the like, which the portal's connection strings contain."""
-    pattern = re.compile(r"[{<\[]your[_ -]?(?:password|user\w*|server\w*|database)[}>\]]", re.I)
+    """Report `{your_password}`, `<password>` and the like, which the portal's connection strings contain."""
+    pattern = re.compile(
+        r"[{<\[](?:your[_ -]?)?(?:password|user\w{0,9}|server\w{0,9}|database)[}>\]]", re.I
+    )
     for name, value in site.settings.items():
         if pattern.search(value):
             yield Found(f"{name} still has the portal's placeholder.", "Put your own value there.")

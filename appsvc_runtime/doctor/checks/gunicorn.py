@@ -41,12 +41,16 @@ def workers(site: Site) -> int:
         return 1
     if server.program == "appsvc":
         text = option(server.words, ("--workers",)) or own
-        return int(text) if text.isdigit() else 2
+        return _number(text, 2)
     if site.has_command:
         text = option(server.words, ("-w", "--workers")) or site.setting("WEB_CONCURRENCY")
-        return int(text) if text.isdigit() else 1
+        return _number(text, 1)
     text = gunicorn.gunicorn_workers(site.given.values if site.given else {}, 2)
-    return int(text) if text.isdigit() else 1
+    return _number(text, 1)
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,4}", text) else default
 
 
 @check("GUN-01", "gunicorn.conf.py is not read", "warning", source=_ORYX, looks_at="files settings")

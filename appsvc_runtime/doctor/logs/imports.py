@@ -143,7 +143,7 @@ SHAPES = (
     ),
     shape(
         "circular",
-        "partially initialized module '(?P<name>[^']+)'.*circular import",
+        "partially initialized module '(?P<name>[^']+)'.{0,300}circular import",
         "modules import each other in a circle, or a file has the name of a package ({name})",
         "Rename the file, or move the import into a function.",
         "",

@@ -44,12 +44,13 @@ def read_log(lines: Iterable[str]) -> list[Seen]:
             match = one.pattern.search(line)
             if match is None:
                 continue
-            cause = one.filled(one.cause, match).strip()
+            cause = mask_command(one.filled(one.cause, match).strip())
             key = (one.name, cause)
             old = found.get(key)
             if old is None:
-                shown = mask_command(line.strip()[:_SHOWN])
-                found[key] = Seen(one, cause, one.filled(one.fix, match), shown, number)
+                shown = mask_command(line.strip())[:_SHOWN]
+                fix = mask_command(one.filled(one.fix, match))
+                found[key] = Seen(one, cause, fix, shown, number)
             else:
                 found[key] = Seen(one, cause, old.fix, old.line, old.number, old.count + 1)
             break
