@@ -1,7 +1,7 @@
 """The names of the files that git has, read from its index. Starts no program.
 
 A repository's own configuration names programs that `git` runs, and a folder from a stranger may
-hold such a repository, or a program with the name `git`. Source: git, Documentation/gitformat-index.
+hold such a repository, or a program with the name `git`. Source: gitformat-index(5).
 """
 
 from __future__ import annotations

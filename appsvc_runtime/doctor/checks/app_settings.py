@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from ...azure import key_vault, names
 from ...emulator.linux import booleans
 from ...errors import ConfigError
 from ..check import Found, check
 from ..git_index import read_names
-from ..python_sources import Source, dotted
+from ..python_sources import Source, dotted, is_main
 from ..site import Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.(KeyVault|AppConfiguration)\(", re.I)
@@ -24,6 +25,7 @@ _GIVEN = re.compile(
     r"TERM|CI|APP_PATH|DJANGO_SETTINGS_MODULE|FLASK_APP|FLASK_ENV|FLASK_DEBUG|WSGI_LOG|"
     r"WSGI_HANDLER|COMPUTERNAME|USERNAME|APPDATA|LOCALAPPDATA|NO_COLOR|DISPLAY|EMULATED|RoleRoot"
 )
+_APP_FILES = (*names.FLASK_FILES, "main.py")
 _LOCAL = re.compile(
     r"UseDevelopmentStorage=true|(?:@|//|host=|server=|tcp:|;)\s*(?:localhost|127\.0\.0\.1)\b",
     re.I,
@@ -64,7 +66,10 @@ def set_02(site: Site) -> Iterator[Found]:
     given = site.settings
     upper = {name.upper() for name in given}
     for source in site.sources.with_words("environ"):
-        for name, line in _read(source):
+        missing = list(_read(source))
+        if missing and not _may_be_imported(site, source.name):
+            continue
+        for name, line in missing:
             if name.upper() not in upper and not _GIVEN.fullmatch(name) and name.isidentifier():
                 yield Found(
                     f"{name} is read when {source.name} is imported, and is not among the app "
@@ -171,6 +176,24 @@ def set_08(site: Site) -> Iterator[Found]:
         yield Found(text, "Write true or false in lower case.")
 
 
+def _may_be_imported(site: Site, file: str) -> bool:
+    """Return whether the app, a job or another file names this one; else it is a script."""
+    path = PurePosixPath(file)
+    word = path.parent.name if path.stem == "__init__" else path.stem
+    if not word or file in _APP_FILES or "app_data/jobs/" in file.lower():
+        return True
+    named = re.compile(rf"\b{re.escape(word)}\b")
+    if named.search(f"{site.plan.app} {site.launch.text}"):
+        return True
+    return any(named.search(text) for name, text in site.sources.all_text() if name != file)
+
+
+def _names_environ(test: ast.expr) -> bool:
+    return any(
+        "environ" in (getattr(one, "attr", ""), getattr(one, "id", "")) for one in ast.walk(test)
+    )
+
+
 def _read(source: Source) -> Iterator[tuple[str, int]]:
     """Yield the variables that are read without default outside of functions."""
     waiting: list[ast.AST] = [source.tree]
@@ -178,7 +201,9 @@ def _read(source: Source) -> Iterator[tuple[str, int]]:
         node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Try):
             continue  # not at import, or its error is expected
-        if isinstance(node, ast.If | ast.IfExp) and "environ" in ast.dump(node.test):
+        if isinstance(node, ast.If | ast.IfExp) and (
+            is_main(node.test) or _names_environ(node.test)
+        ):
             continue
         if (
             isinstance(node, ast.Subscript)

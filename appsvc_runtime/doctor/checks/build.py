@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...azure.booleans import is_kudu_true
 from ...emulator.linux.build.requirement_files import read_files
 from ...errors import ConfigError
+from ...system.plain_file import read_plain
 from ..check import Found, check
 from ..site import Site
 
@@ -119,12 +120,20 @@ def bld_05(site: Site) -> Iterator[Found]:
                 "Leave it out of what you deploy.",
                 "antenv",
             )
-        elif folder.rpartition("/")[2] not in ignored:
+        elif folder.rpartition("/")[2] not in ignored and not _ignores_itself(site, folder):
             yield Found(
                 f"{folder} is a virtual environment of this machine, and is not ignored.",
                 "Add it to .gitignore, and deploy what `git archive` gives.",
                 folder,
             )
+
+
+def _ignores_itself(site: Site, folder: str) -> bool:
+    """Return whether a virtual environment says so itself, as those of uv and Python 3.13 do."""
+    try:
+        return read_plain(site.folder / folder / ".gitignore", 1_000).strip().endswith(b"*")
+    except (OSError, ValueError):
+        return False
 
 
 @check("BLD-06", "Nothing installs the packages", "error", looks_at="settings files",

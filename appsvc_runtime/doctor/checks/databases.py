@@ -12,6 +12,11 @@ from ..check import Found, check
 from ..site import Site
 
 _CONNECTOR = re.compile(r"AZURE_(POSTGRESQL|MYSQL|SQL)_CONNECTIONSTRING(?:_\w+)?")
+# Django's settings, whose databases are looked at by their engines.
+_SETTINGS = re.compile(r"(?:^|/)settings(?:/[^/]*)?(?:\.py)?$")
+_SERVER_ENGINE = re.compile(
+    r"backends\.(?:postgresql|mysql|oracle)|[\"']mssql[\"']|dj_database_url"
+)
 _INSTEAD = "Use PostgreSQL, MySQL or SQL Server on the platform."
 _PASSWORD = re.compile(
     r"(?:^|[;\s])(?:password|pwd)\s*=\s*[^;\s]|://[^:/@\s]*:[^@\s]{1,2000}@", re.I
@@ -102,11 +107,14 @@ def db_04(site: Site) -> Iterator[Found]:
     A built site runs from a copy in /tmp that is new at each start: what it writes there is lost.
     /home is a network share, on which SQLite's locks do not work reliably.
     """
+    is_django = bool(site.django_settings)
     for one in fixed_paths.find_paths(site.folder):
-        if one.database:
-            file, _, line = one.where.partition(", line ")
+        file, _, line = one.where.partition(", line ")
+        if one.database and not (is_django and _SETTINGS.search(file)):
             yield Found(f"{one.text} is a database in a file.", _INSTEAD, file, int(line or 0))
             return
+    if any(_SERVER_ENGINE.search(site.text(name)) for name in site.django_settings):
+        return  # SQLite is for one's own machine only
     for name in site.django_settings:
         source = site.sources.parse(name)
         for node in ast.walk(source.tree) if source else ():
@@ -142,7 +150,7 @@ def db_05(site: Site) -> Iterator[Found]:
 @check("DB-06", "A setting still has a placeholder", "error", host="any", looks_at="settings",
        source="the portal's own texts")  # fmt: skip
 def db_06(site: Site) -> Iterator[Found]:
-    """Report `{your_password}`, `<password>` and the like, which the portal's connection strings contain."""
+    """Report `{your_password}`, `<password>` and the like, as the portal writes them."""
     pattern = re.compile(
         r"[{<\[](?:your[_ -]?)?(?:password|user\w{0,9}|server\w{0,9}|database)[}>\]]", re.I
     )

@@ -33,7 +33,9 @@ def start_08(site: Site) -> Iterator[Found]:
     )
     for shape in diagnosis.SHAPES[:4]:
         for cause in shape(seen):
-            yield Found(f"{cause.why[:1].upper()}{cause.why[1:]}.", cause.hint, site.command_file)
+            yield Found(
+                f"{_sentence(cause.why, site.command_file)}.", cause.hint, site.command_file
+            )
     for warning in site.plan.warnings:
         if warning.startswith("The site has no file"):
             yield Found(warning, "Name a file of the site, or write the command itself.")
@@ -97,6 +99,11 @@ def start_10(site: Site) -> Iterator[Found]:
                 number,
                 site.masked(line.strip()),
             )
+
+
+def _sentence(text: str, file: str) -> str:
+    """Return a text with a capital, but a file's name as it is."""
+    return text if file and text.startswith(file) else f"{text[:1].upper()}{text[1:]}"
 
 
 def _shown(text: str) -> str:

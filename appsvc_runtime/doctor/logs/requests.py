@@ -67,7 +67,8 @@ SHAPES = (
     ),
     shape(
         "tls",
-        r"no pg_hba\.conf entry for host .{0,300}no encryption|SSL off|--require_secure_transport=ON",
+        r"no pg_hba\.conf entry for host .{0,300}no encryption|SSL off|"
+        "--require_secure_transport=ON",
         "the database wants TLS",
         "Write sslmode=require, or ssl options.",
         "DB-03",
