@@ -29,6 +29,8 @@ from .trial import Trial, TrialOptions, run_trial
 __all__ = ["USE", "Launch", "Site", "read_profile"]
 
 _MAX_TEXT = 2_000_000
+# A longer line of a script starts no server.
+_MAX_LINE = 4_000
 # Of all files together. A site's own scripts and settings are a hundredth of it.
 _MAX_TOTAL = 50_000_000
 _REQUIREMENTS_PATH = "CUSTOM_REQUIREMENTSTXT_PATH"
@@ -158,7 +160,7 @@ class Site:
                 begun += line[:-1] + " "
                 continue
             text = (begun + line).strip()
-            if text and not text.startswith("#"):
+            if text and not text.startswith("#") and len(text) <= _MAX_LINE:
                 last = Launch(text, name, start)
             begun, start = "", 0
         return last

@@ -56,7 +56,8 @@ def _django(**settings: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-_BRANCH = f"if 'WEBSITE_HOSTNAME' in os.environ:\n    {_PRODUCTION.strip().replace(chr(10), chr(10) + '    ')}\n"
+_INDENTED = _PRODUCTION.strip().replace("\n", "\n    ")
+_BRANCH = f"if 'WEBSITE_HOSTNAME' in os.environ:\n    {_INDENTED}\n"
 
 SOUND: dict[str, tuple[dict[str, str], str | None]] = {
     "flask": (_site(), None),

@@ -64,7 +64,7 @@ SHAPES = (
     ),
     shape(
         "collectstatic",
-        r"manage\.py collectstatic.{0,300}(?:failed|exited|[Ee]rror)|DISABLE_COLLECTSTATIC",
+        r"manage\.py collectstatic.{0,300}(?:failed|exited|[Ee]rror)|DISABLE_COLLECTSTATIC(?!=)",
         "collectstatic has failed, and the build went on",
         "Set STATIC_ROOT, or what the settings read; DISABLE_COLLECTSTATIC=true leaves it out.",
         "BLD-12",
