@@ -36,6 +36,8 @@ _MAX_TOTAL = 50_000_000
 _REQUIREMENTS_PATH = "CUSTOM_REQUIREMENTSTXT_PATH"
 _SETTINGS_OPTION = "app settings are not given: --settings FILE"
 _DEVELOPMENT = re.compile(r"(?:local|dev|develop|development|test|testing|tests|ci)\.py$")
+# The name of a setting that is missing; for the mask, such a text is a name and its secret.
+_MISSING = re.compile(r"(\bKeyError: '[A-Z][A-Z0-9_]{0,99}')")
 _COMMAND = re.compile(r"\bappsvc(?:_runtime)?\b")
 # An import, or a name in a text such as Django's MIDDLEWARE; a comment is no use of the package.
 USE = re.compile(r"""(?m)^[ \t]*(?:from|import)[ \t]+appsvc_runtime\b|["']appsvc_runtime\.""")
@@ -250,7 +252,9 @@ class Site:
 
     def masked(self, text: str) -> str:
         """Return a command or a line without its secrets."""
-        return masking.mask_command(text)
+        parts = _MISSING.split(text)
+        parts[::2] = map(masking.mask_command, parts[::2])
+        return "".join(parts)
 
 
 def read_profile(tree: Tree) -> frozenset[str]:

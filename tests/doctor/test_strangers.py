@@ -158,3 +158,11 @@ def test_names_with_control_characters(
     out = capsys.readouterr().out
     assert "CLI-01 warning: a\\x1b[2Jb.sh:1: " in out
     assert "\x1b" not in out
+
+
+def test_the_name_that_is_missing(tmp_path: Path) -> None:
+    """The name of a setting in Python's own error is no secret; what follows may be one."""
+    text = "it needs SECRET_KEY (KeyError: 'SECRET_KEY', at app.py) DB_PASSWORD=hunter2"
+    shown = Site(tmp_path).masked(text)
+    assert "(KeyError: 'SECRET_KEY', at app.py)" in shown
+    assert "hunter2" not in shown
