@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -137,8 +138,8 @@ def _explain(id_: str) -> int:
 def _explain_log(name: str) -> int:
     """Print what a log shows; return 1 if it shows a cause."""
     try:
-        with click.open_file(name, errors="replace", encoding="utf-8-sig") as file:
-            lines = list(itertools.islice(file, _MAX_LINES))
+        with click.open_file(name, "rb") as file:
+            lines = _decode(list(itertools.islice(file, _MAX_LINES)))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
@@ -150,6 +151,15 @@ def _explain_log(name: str) -> int:
     return int(any(one.shape.is_cause for one in seen))
 
 
+def _decode(lines: list[bytes]) -> list[str]:
+    """Return the text of a log's lines; PowerShell's `>` and Tee-Object write UTF-16."""
+    data = b"".join(lines)
+    is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = data.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
+    # Not splitlines(): a form feed ends no line of a log.
+    return re.split("\r\n|\n|\r", text.rstrip("\r\n")) if text else []
+
+
 def _hosts(site: Site, profile: tuple[str, ...]) -> frozenset[str]:
     if "full" in profile:
         return frozenset(HOSTS) - {"any"}
@@ -158,9 +168,8 @@ def _hosts(site: Site, profile: tuple[str, ...]) -> frozenset[str]:
 
 def _print(report: Report, form: str, *, verbose: bool) -> None:
     if form == "text":
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for line in text.render(report, verbose=verbose):
-            click.echo(line) if colour else echo(line)
+            echo(line)
     elif form == "github":
         for line in machine.github(report):
             echo(line)

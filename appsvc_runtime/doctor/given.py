@@ -55,7 +55,10 @@ def read_settings(path: Path) -> GivenSettings:
             hint="Make it with `az webapp config appsettings list -g GROUP -n SITE > FILE`.",
         ) from None
     if text.lstrip()[:1] not in ("[", "{"):
-        return GivenSettings(read_dotenv(path, {})[0], str(path))
+        found = read_dotenv(path, {})[0]
+        if text.strip() and not found:
+            raise _no_settings(path)
+        return GivenSettings(found, str(path))
     try:
         read = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -67,10 +70,19 @@ def read_settings(path: Path) -> GivenSettings:
     if isinstance(read, dict):
         return GivenSettings(dict(_pairs(read)), str(path))
     rows = [row for row in read if isinstance(row, dict) and isinstance(row.get("name"), str)]
+    if len(rows) != len(read):
+        raise _no_settings(path)
     values = {_name(row): _text(row.get("value")) for row in rows}
     known = all("slotSetting" in row for row in rows)
     sticky = frozenset(_name(row) for row in rows if row.get("slotSetting")) if known else None
     return GivenSettings(values, str(path), sticky)
+
+
+def _no_settings(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} does not hold app settings: no name and value in each entry.",
+        hint="It should be the output of `az webapp config appsettings list`, or NAME=value lines.",
+    )
 
 
 def _pairs(read: dict[str, Any]) -> list[tuple[str, str]]:

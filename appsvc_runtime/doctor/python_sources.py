@@ -16,7 +16,7 @@ from ..startup import python_files
 from ..system.plain_file import read_plain
 from .tree import Tree
 
-__all__ = ["Call", "PythonSources", "Source", "dotted"]
+__all__ = ["Call", "PythonSources", "Source", "assigned", "dotted", "is_main"]
 
 # A site's own sources. More are a copy of a library, or data.
 _MAX_FILES, _MAX_BYTES, _MAX_TOTAL = 1_500, 400_000, 12_000_000
@@ -82,22 +82,12 @@ class Source:
             inner = depth
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 inner += 1
-            guards = guarded or (isinstance(node, ast.If) and _is_main(node.test))
+            guards = guarded or (isinstance(node, ast.If) and is_main(node.test))
             waiting += [(child, inner, guards) for child in ast.iter_child_nodes(node)]
 
     def assignments(self) -> Iterator[tuple[str, ast.expr, int]]:
         """Yield the names and attributes that the module's own scope assigns, value and line."""
-        for node in python_files.statements(self.tree.body):
-            if isinstance(node, ast.Assign):
-                pairs = [(target, node.value) for target in node.targets]
-            elif isinstance(node, ast.AnnAssign) and node.value is not None:
-                pairs = [(node.target, node.value)]
-            else:
-                continue
-            for target, value in pairs:
-                name = dotted(target)
-                if name:
-                    yield name, value, node.lineno
+        yield from assigned(self.tree)
 
     def line_of(self, words: re.Pattern[str]) -> int:
         """Return the line of the first match, 0 if there is none."""
@@ -156,6 +146,21 @@ class PythonSources:
         return self._texts
 
 
+def assigned(scope: ast.Module | ast.FunctionDef) -> Iterator[tuple[str, ast.expr, int]]:
+    """Yield the names and attributes that a module or a function assigns, value and line."""
+    for node in python_files.statements(scope.body):
+        if isinstance(node, ast.Assign):
+            pairs = [(target, node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            pairs = [(node.target, node.value)]
+        else:
+            continue
+        for target, value in pairs:
+            name = dotted(target)
+            if name:
+                yield name, value, node.lineno
+
+
 def dotted(node: ast.AST) -> str:
     """Return a name as it is written, `a.b.c`; "" for anything else."""
     parts = []
@@ -167,7 +172,8 @@ def dotted(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)])
 
 
-def _is_main(test: ast.expr) -> bool:
+def is_main(test: ast.expr) -> bool:
+    """Return whether a test is `__name__ == "__main__"`."""
     return (
         isinstance(test, ast.Compare)
         and isinstance(test.left, ast.Name)

@@ -75,6 +75,8 @@ class ServerCommand:
 
 def read_server_command(command: str) -> ServerCommand | None:
     """Return the server that a command line starts by its last command, None if it is unknown."""
+    # Its own default says nothing: the platform always sets PORT.
+    command = re.sub(r"\$\{(\w+):?-[^}]*\}", r"$\1", command)
     last = re.split(r"&&|\|\||[;\n]", command)[-1]
     words = split(last)
     while words and (words[0] in ("exec", "env", "nohup") or re.match(r"[A-Za-z_]\w*=", words[0])):

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..azure import names
 from ..redaction import masking
+from ..startup import exec_check
 from ..startup.command import split
 from ..startup.plan import StartPlan, make_plan
 from ..system.plain_file import read_plain
@@ -25,12 +26,31 @@ from .requirements import Requirement, of_project, read_project, read_requiremen
 from .tree import Tree, list_tree
 from .trial import Trial, TrialOptions, run_trial
 
-__all__ = ["Site", "read_profile"]
+__all__ = ["USE", "Launch", "Site", "read_profile"]
 
 _MAX_TEXT = 2_000_000
+# A longer line of a script starts no server.
+_MAX_LINE = 4_000
+# Of all files together. A site's own scripts and settings are a hundredth of it.
+_MAX_TOTAL = 50_000_000
 _REQUIREMENTS_PATH = "CUSTOM_REQUIREMENTSTXT_PATH"
 _SETTINGS_OPTION = "app settings are not given: --settings FILE"
+_DEVELOPMENT = re.compile(r"(?:local|dev|develop|development|test|testing|tests|ci)\.py$")
+# The name of a setting that is missing; for the mask, such a text is a name and its secret.
+_MISSING = re.compile(r"(\bKeyError: '[A-Z][A-Z0-9_]{0,99}')")
+_COMMAND = re.compile(r"\bappsvc(?:_runtime)?\b")
+# An import, or a name in a text such as Django's MIDDLEWARE; a comment is no use of the package.
+USE = re.compile(r"""(?m)^[ \t]*(?:from|import)[ \t]+appsvc_runtime\b|["']appsvc_runtime\.""")
 _COMMAND_FILES = ("startup.txt", "startup.sh")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command line that starts a server, and the file and line where it is written."""
+
+    text: str
+    file: str = ""
+    line: int = 0
 
 
 @dataclass
@@ -46,6 +66,7 @@ class Site:
     startup_command: str | None = None
     python: tuple[int, int] | None = None
     trial_options: TrialOptions | None = None
+    _read: int = field(default=0, init=False, repr=False)
 
     @cached_property
     def tree(self) -> Tree:
@@ -75,9 +96,11 @@ class Site:
             return b""
 
     def text(self, name: str) -> str:
-        """Return a file's text, "" if it cannot be read."""
+        """Return a file's text, "" if it cannot be read, or if all before it were too long."""
         if name not in self._texts:
-            self._texts[name] = self.data(name).decode("utf-8-sig", "replace")
+            data = self.data(name) if self._read < _MAX_TOTAL else b""
+            self._read += len(data)
+            self._texts[name] = data.decode("utf-8-sig", "replace")
         return self._texts[name]
 
     @property
@@ -125,6 +148,25 @@ class Site:
             cores=2,
         )
 
+    @cached_property
+    def launch(self) -> Launch:
+        """What starts the server: the startup command, or the last line of the script it runs."""
+        if not self.has_command:
+            return Launch("")
+        script = exec_check.script_in(self.plan.command)
+        name = script.name.removeprefix(f"{names.SITE_FOLDER}/") if script else ""
+        last, begun, start = Launch(self.plan.command, self.command_file), "", 0
+        for number, line in enumerate(self.text(name).splitlines() if name else (), 1):
+            start = start or number
+            if line.endswith("\\"):
+                begun += line[:-1] + " "
+                continue
+            text = (begun + line).strip()
+            if text and not text.startswith("#") and len(text) <= _MAX_LINE:
+                last = Launch(text, name, start)
+            begun, start = "", 0
+        return last
+
     @property
     def version(self) -> tuple[int, int]:
         """The Python of the platform, as far as it is known; else one without detected FastAPI."""
@@ -134,7 +176,9 @@ class Site:
     def asked_version(self) -> tuple[int, int] | None:
         """The version that `.python-version` or `runtime.txt` names."""
         for name in (".python-version", "runtime.txt"):
-            found = re.search(r"(?:^|python-|cpython-)(\d+)\.(\d+)", self.text(name).strip())
+            found = re.search(
+                r"(?:^|python-|cpython-)(\d{1,4})\.(\d{1,4})", self.text(name).strip()
+            )
             if found:
                 return int(found[1]), int(found[2])
         return None
@@ -168,17 +212,20 @@ class Site:
 
     @cached_property
     def django_settings(self) -> list[str]:
-        """The files that look like Django's settings."""
-        found = list(self.tree.named("settings.py"))
-        found += [name for name in self.tree.ending(".py") if "/settings/" in name]
-        return [name for name in found if "INSTALLED_APPS" in self.text(name)]
+        """The files that look like Django's settings, without those for development and tests."""
+        found = self.tree.named("settings.py")
+        found = [name for name in found if "INSTALLED_APPS" in self.text(name)]
+        parts = [name for name in self.tree.ending(".py") if "/settings/" in f"/{name}"]
+        if any("INSTALLED_APPS" in self.text(name) for name in parts):
+            found += parts
+        return [name for name in found if not _DEVELOPMENT.search(name)]
 
     @cached_property
     def uses_middleware(self) -> bool:
         """Whether this package's middleware is around the app, by its command or in its sources."""
-        if self.has_command and re.search(r"\bappsvc(?:_runtime)?\b", self.plan.command):
+        if self.has_command and _COMMAND.search(self.launch.text):
             return True
-        return any("appsvc_runtime" in text for _, text in self.sources.all_text())
+        return any(USE.search(text) for _, text in self.sources.all_text())
 
     @property
     def trial(self) -> Trial:
@@ -205,7 +252,9 @@ class Site:
 
     def masked(self, text: str) -> str:
         """Return a command or a line without its secrets."""
-        return masking.mask_command(text)
+        parts = _MISSING.split(text)
+        parts[::2] = map(masking.mask_command, parts[::2])
+        return "".join(parts)
 
 
 def read_profile(tree: Tree) -> frozenset[str]:

@@ -64,4 +64,6 @@ def _run(site: Site, check: Check) -> Result:
                 break
     except UnknownError as error:
         return Result(check, tuple(found), str(error))
+    except RecursionError:
+        return Result(check, tuple(found), "a source is nested too deeply")
     return Result(check, tuple(found))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from ...azure import key_vault, names
 from ...emulator.linux import booleans
 from ...errors import ConfigError
 from ..check import Found, check
-from ..python_sources import Source, dotted
+from ..git_index import read_names
+from ..python_sources import Source, dotted, is_main
 from ..site import Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.(KeyVault|AppConfiguration)\(", re.I)
@@ -24,6 +25,7 @@ _GIVEN = re.compile(
     r"TERM|CI|APP_PATH|DJANGO_SETTINGS_MODULE|FLASK_APP|FLASK_ENV|FLASK_DEBUG|WSGI_LOG|"
     r"WSGI_HANDLER|COMPUTERNAME|USERNAME|APPDATA|LOCALAPPDATA|NO_COLOR|DISPLAY|EMULATED|RoleRoot"
 )
+_APP_FILES = (*names.FLASK_FILES, "main.py")
 _LOCAL = re.compile(
     r"UseDevelopmentStorage=true|(?:@|//|host=|server=|tcp:|;)\s*(?:localhost|127\.0\.0\.1)\b",
     re.I,
@@ -45,7 +47,7 @@ def set_01(site: Site) -> Iterator[Found]:
         if not value.rstrip().endswith(")"):
             yield Found(f"The reference in {name} has no closing bracket.", "Correct it.")
         elif key_vault.is_reference(value) and not re.search(
-            r"SecretUri=https://|VaultName=.+;\s*SecretName=", value, re.I
+            r"SecretUri=https://|VaultName=[^;=]+;\s*SecretName=", value, re.I
         ):
             yield Found(
                 f"The reference in {name} names no secret.",
@@ -64,7 +66,10 @@ def set_02(site: Site) -> Iterator[Found]:
     given = site.settings
     upper = {name.upper() for name in given}
     for source in site.sources.with_words("environ"):
-        for name, line in _read(source):
+        missing = list(_read(source))
+        if missing and not _may_be_imported(site, source.name):
+            continue
+        for name, line in missing:
             if name.upper() not in upper and not _GIVEN.fullmatch(name) and name.isidentifier():
                 yield Found(
                     f"{name} is read when {source.name} is imported, and is not among the app "
@@ -118,7 +123,7 @@ def set_05(site: Site) -> Iterator[Found]:
     files += [name for name in site.tree.files if name.lower().endswith(".publishsettings")]
     if not files or not (site.folder / ".git").exists():
         return
-    for name in sorted(_tracked(site, files)):
+    for name in sorted(read_names(site.folder).intersection(files)):
         yield Found(
             f"{name} is under version control.",
             f"Run `git rm --cached {name}`, add it to .gitignore, and change what is in it.",
@@ -147,7 +152,7 @@ def set_07(site: Site) -> Iterator[Found]:
     for name in ("WEBSITE_TIME_ZONE", "TZ"):
         zone = site.settings.get(name, "")
         if zone and "/" not in zone and (" " in zone or zone.endswith("Time")):
-            yield Found(f"{name} is {zone!r}, a Windows name.", "Use one such as Europe/Berlin.")
+            yield Found(f"{name} has a name of Windows.", "Use one such as Europe/Berlin.")
 
 
 @check(
@@ -171,18 +176,22 @@ def set_08(site: Site) -> Iterator[Found]:
         yield Found(text, "Write true or false in lower case.")
 
 
-def _tracked(site: Site, files: list[str]) -> list[str]:
-    """Return the files that git has; [] if git cannot say."""
-    try:
-        # A repository may name a program for its file monitor, and nothing of it is to run.
-        done = subprocess.run(
-            ["git", "-C", str(site.folder), "-c", "core.fsmonitor=false", "ls-files", "-z", "--",
-             *files],
-            capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [name for name in done.stdout.decode("utf-8", "replace").split("\0") if name]
+def _may_be_imported(site: Site, file: str) -> bool:
+    """Return whether the app, a job or another file names this one; else it is a script."""
+    path = PurePosixPath(file)
+    word = path.parent.name if path.stem == "__init__" else path.stem
+    if not word or file in _APP_FILES or "app_data/jobs/" in file.lower():
+        return True
+    named = re.compile(rf"\b{re.escape(word)}\b")
+    if named.search(f"{site.plan.app} {site.launch.text}"):
+        return True
+    return any(named.search(text) for name, text in site.sources.all_text() if name != file)
+
+
+def _names_environ(test: ast.expr) -> bool:
+    return any(
+        "environ" in (getattr(one, "attr", ""), getattr(one, "id", "")) for one in ast.walk(test)
+    )
 
 
 def _read(source: Source) -> Iterator[tuple[str, int]]:
@@ -192,7 +201,9 @@ def _read(source: Source) -> Iterator[tuple[str, int]]:
         node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Try):
             continue  # not at import, or its error is expected
-        if isinstance(node, ast.If | ast.IfExp) and "environ" in ast.dump(node.test):
+        if isinstance(node, ast.If | ast.IfExp) and (
+            is_main(node.test) or _names_environ(node.test)
+        ):
             continue
         if (
             isinstance(node, ast.Subscript)

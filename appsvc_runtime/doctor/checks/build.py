@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...azure.booleans import is_kudu_true
 from ...emulator.linux.build.requirement_files import read_files
 from ...errors import ConfigError
+from ...system.plain_file import read_plain
 from ..check import Found, check
 from ..site import Site
 
@@ -26,8 +27,8 @@ def bld_01(site: Site) -> Iterator[Found]:
     if named:
         if not site.has(named.removeprefix("./")):
             yield Found(
-                f"CUSTOM_REQUIREMENTSTXT_PATH names {named}, which the site does not have.",
-                "Correct it.",
+                "CUSTOM_REQUIREMENTSTXT_PATH names a file that the site does not have.",
+                "Correct it; names have case there.",
             )
         return
     if any(map(site.has, ("requirements.txt", "pyproject.toml", "setup.py"))):
@@ -119,12 +120,20 @@ def bld_05(site: Site) -> Iterator[Found]:
                 "Leave it out of what you deploy.",
                 "antenv",
             )
-        elif folder.rpartition("/")[2] not in ignored:
+        elif folder.rpartition("/")[2] not in ignored and not _ignores_itself(site, folder):
             yield Found(
                 f"{folder} is a virtual environment of this machine, and is not ignored.",
                 "Add it to .gitignore, and deploy what `git archive` gives.",
                 folder,
             )
+
+
+def _ignores_itself(site: Site, folder: str) -> bool:
+    """Return whether a virtual environment says so itself, as those of uv and Python 3.13 do."""
+    try:
+        return read_plain(site.folder / folder / ".gitignore", 1_000).strip().endswith(b"*")
+    except (OSError, ValueError):
+        return False
 
 
 @check("BLD-06", "Nothing installs the packages", "error", looks_at="settings files",
@@ -167,7 +176,7 @@ def bld_09(site: Site) -> Iterator[Found]:
     The container's start ends at once then. It happens if files of a built site are copied.
     """
     text = site.text("oryx-manifest.toml")
-    found = re.search(r"(?im)^\s*CompressDestinationDir\s*=\s*\"?true", text)
+    found = re.search(r"(?im)^[ \t]*CompressDestinationDir\s*=\s*\"?true", text)
     if found and not any(map(site.has, ("output.tar.gz", "output.tar.zst"))):
         yield Found(
             "The manifest says that the output is packed, but there is no output.tar.gz or .zst.",

@@ -12,8 +12,15 @@ from ..check import Found, check
 from ..site import Site
 
 _CONNECTOR = re.compile(r"AZURE_(POSTGRESQL|MYSQL|SQL)_CONNECTIONSTRING(?:_\w+)?")
+# Django's settings, whose databases are looked at by their engines.
+_SETTINGS = re.compile(r"(?:^|/)settings(?:/[^/]*)?(?:\.py)?$")
+_SERVER_ENGINE = re.compile(
+    r"backends\.(?:postgresql|mysql|oracle)|[\"']mssql[\"']|dj_database_url"
+)
 _INSTEAD = "Use PostgreSQL, MySQL or SQL Server on the platform."
-_PASSWORD = re.compile(r"(?:^|[;\s])(?:password|pwd)\s*=\s*[^;\s]|://[^:/@\s]*:[^@\s]+@", re.I)
+_PASSWORD = re.compile(
+    r"(?:^|[;\s])(?:password|pwd)\s*=\s*[^;\s]|://[^:/@\s]*:[^@\s]{1,2000}@", re.I
+)
 _NO_TLS = re.compile(
     r"(?:ssl[_ -]?mode\s*=\s*(?:disable|allow|none|disabled)|encrypt\s*=\s*(?:false|no|optional)"
     r"|\bssl\s*=\s*false)", re.I,
@@ -82,7 +89,9 @@ def db_03(site: Site) -> Iterator[Found]:
         if _NO_TLS.search(value):
             yield Found(f"{name} switches TLS off.", "Require it: sslmode=require, Encrypt=yes.")
         if ".database.azure.com" in value:
-            host = re.search(r"([\w-]+)\.(?:postgres|mysql)\.database\.azure\.com", value)
+            host = re.search(
+                r"(?<![\w-])([\w-]{1,100})\.(?:postgres|mysql)\.database\.azure\.com", value
+            )
             for found in _OLD_USER.finditer(value):
                 if host and found[2].lower() == host[1].lower():
                     yield Found(
@@ -98,11 +107,14 @@ def db_04(site: Site) -> Iterator[Found]:
     A built site runs from a copy in /tmp that is new at each start: what it writes there is lost.
     /home is a network share, on which SQLite's locks do not work reliably.
     """
+    is_django = bool(site.django_settings)
     for one in fixed_paths.find_paths(site.folder):
-        if one.database:
-            file, _, line = one.where.partition(", line ")
+        file, _, line = one.where.partition(", line ")
+        if one.database and not (is_django and _SETTINGS.search(file)):
             yield Found(f"{one.text} is a database in a file.", _INSTEAD, file, int(line or 0))
             return
+    if any(_SERVER_ENGINE.search(site.text(name)) for name in site.django_settings):
+        return  # SQLite is for one's own machine only
     for name in site.django_settings:
         source = site.sources.parse(name)
         for node in ast.walk(source.tree) if source else ():
@@ -138,8 +150,10 @@ def db_05(site: Site) -> Iterator[Found]:
 @check("DB-06", "A setting still has a placeholder", "error", host="any", looks_at="settings",
        source="the portal's own texts")  # fmt: skip
 def db_06(site: Site) -> Iterator[Found]:
-    """Report `{your_password}` and the like, which the portal's connection strings contain."""
-    pattern = re.compile(r"[{<\[]your[_ -]?(?:password|user\w*|server\w*|database)[}>\]]", re.I)
+    """Report `{your_password}`, `<password>` and the like, as the portal writes them."""
+    pattern = re.compile(
+        r"[{<\[](?:your[_ -]?)?(?:password|user\w{0,9}|server\w{0,9}|database)[}>\]]", re.I
+    )
     for name, value in site.settings.items():
         if pattern.search(value):
             yield Found(f"{name} still has the portal's placeholder.", "Put your own value there.")

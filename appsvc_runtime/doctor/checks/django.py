@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from ..check import Found, check
 from ..site import Site
+
+_Place: TypeAlias = tuple[ast.expr, int, str]
 
 _CHECKLIST = "Django: Deployment checklist"
 
 
 def _settings(site: Site) -> Iterator[tuple[str, ast.expr, int, str]]:
-    """Yield what the settings assign: name, value, line, file; not those for development."""
+    """Yield what the settings assign: name, value, line, file."""
     for file in site.django_settings:
-        if re.search(r"(?:local|dev|development|test|testing)\.py$", file):
-            continue
         source = site.sources.parse(file)
         for name, value, line in source.assignments() if source else ():
             yield name, value, line, file
 
 
-def _value(site: Site, wanted: str) -> tuple[ast.expr, int, str] | None:
+def _value(site: Site, wanted: str) -> _Place | None:
     """Return the last value of a setting, its line and file."""
     found = [(value, line, file) for name, value, line, file in _settings(site) if name == wanted]
     return found[-1] if found else None
+
+
+def _always(site: Site, wanted: str, is_bad: Callable[[ast.expr], bool]) -> _Place | None:
+    """Return the last value of a setting if all its values are bad.
+
+    A file for production may override another's, and one branch of an `if` is not the whole.
+    """
+    found = [(value, line, file) for name, value, line, file in _settings(site) if name == wanted]
+    return found[-1] if found and all(is_bad(value) for value, _, _ in found) else None
+
+
+def _is_true(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is True
+
+
+def _is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str) and bool(value.value)
 
 
 def _texts(value: ast.expr) -> list[str] | None:
@@ -50,16 +68,16 @@ def dj_01(site: Site) -> Iterator[Found]:
     With DEBUG each error shows settings and local variables to anybody. Who knows the key can sign
     sessions as any user.
     """
-    debug = _value(site, "DEBUG")
-    if debug and isinstance(debug[0], ast.Constant) and debug[0].value is True:
+    debug = _always(site, "DEBUG", _is_true)
+    if debug:
         yield Found(
             "DEBUG is on for everybody.",
             'Write DEBUG = os.environ.get("DEBUG") == "1".',
             debug[2],
             debug[1],
         )
-    key = _value(site, "SECRET_KEY")
-    if key and isinstance(key[0], ast.Constant) and isinstance(key[0].value, str) and key[0].value:
+    key = _always(site, "SECRET_KEY", _is_text)
+    if key:
         yield Found(
             "SECRET_KEY is in the sources.",
             'Make a new one, set it as an app setting, and write os.environ["SECRET_KEY"].',
@@ -82,11 +100,14 @@ def dj_02(site: Site) -> Iterator[Found]:
     requests, whose host is an address such as 169.254.129.1. This package's middleware answers
     those, and `appsvc_runtime.django.allowed_hosts()` gives the names.
     """
-    hosts = _value(site, "ALLOWED_HOSTS")
-    if hosts is None:
-        return
-    listed = _texts(hosts[0])
-    if listed is None or "*" in listed or any("azurewebsites" in one for one in listed):
+    hosts = _always(site, "ALLOWED_HOSTS", lambda value: _texts(value) is not None)
+    listed = [
+        text
+        for name, value, _, _ in _settings(site)
+        if name == "ALLOWED_HOSTS"
+        for text in _texts(value) or ()
+    ]
+    if hosts is None or "*" in listed or any("azurewebsites" in one for one in listed):
         return
     outside = [one for one in listed if one.lstrip(".") not in ("localhost", "127.0.0.1", "[::1]")]
     if outside and not site.given:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from ...azure import names
-from ...startup import gunicorn
+from ...startup import gunicorn, python_files
 from ...startup.command import timeout_in
 from ..check import Found, check
-from ..python_sources import Source, dotted
+from ..python_sources import Source, assigned, dotted
 from ..server_command import option, read_server_command
 from ..site import Site
 
@@ -36,17 +36,21 @@ _LIMIT = names.REQUEST_LIMIT_SECONDS
 def workers(site: Site) -> int:
     """Return how many processes serve the site, as far as it is known; on two cores."""
     own = site.setting("APPSVC_WORKERS").strip()
-    server = read_server_command(site.plan.command)
+    server = read_server_command(site.launch.text if site.has_command else site.plan.command)
     if server is None:
         return 1
     if server.program == "appsvc":
         text = option(server.words, ("--workers",)) or own
-        return int(text) if text.isdigit() else 2
+        return _number(text, 2)
     if site.has_command:
         text = option(server.words, ("-w", "--workers")) or site.setting("WEB_CONCURRENCY")
-        return int(text) if text.isdigit() else 1
+        return _number(text, 1)
     text = gunicorn.gunicorn_workers(site.given.values if site.given else {}, 2)
-    return int(text) if text.isdigit() else 1
+    return _number(text, 1)
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,4}", text) else default
 
 
 @check("GUN-01", "gunicorn.conf.py is not read", "warning", source=_ORYX, looks_at="files settings")
@@ -79,7 +83,7 @@ def gun_02(site: Site) -> Iterator[Found]:
     The load balancer ends a request after 230 s without data. A longer timeout keeps a worker busy
     for a client that has its error already.
     """
-    places = [("the startup command", site.plan.command if site.has_command else "")]
+    places = [("the startup command", site.launch.text)]
     places.append(("GUNICORN_CMD_ARGS", site.setting("GUNICORN_CMD_ARGS")))
     for where, text in places:
         seconds = timeout_in(text)
@@ -106,9 +110,15 @@ def gun_04(site: Site) -> Iterator[Found]:
     if workers(site) < 2:
         return
     for source in site.sources.with_words("Scheduler"):
+        factories = [
+            node
+            for node in source.tree.body
+            if isinstance(node, ast.FunctionDef) and node.name in python_files.FACTORIES
+        ]
+        made = [*source.assignments(), *(one for each in factories for one in assigned(each))]
         makers = {
             name
-            for name, value, _ in source.assignments()
+            for name, value, _ in made
             if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in _SCHEDULERS
         }
         for call in source.calls():
@@ -131,7 +141,7 @@ def gun_05(site: Site) -> Iterator[Found]:
     with an app that waits for 50 ms: five such workers answer 96 requests a second, `appsvc serve`
     more than ten times as many.
     """
-    server = read_server_command(site.plan.command) if site.has_command else None
+    server = read_server_command(site.launch.text)
     if server is None or server.program != "gunicorn" or server.is_asgi:
         return
     kind = option(server.words, ("-k", "--worker-class"))
@@ -140,7 +150,9 @@ def gun_05(site: Site) -> Iterator[Found]:
         yield Found(
             "gunicorn's sync workers serve one request at a time each.",
             "Add `--threads 16`, or use `exec appsvc serve`.",
-            evidence=site.masked(site.plan.command),
+            file=site.launch.file,
+            line=site.launch.line,
+            evidence=site.masked(site.launch.text),
         )
 
 
@@ -219,14 +231,28 @@ def gun_08(site: Site) -> Iterator[Found]:
 
 
 def _keys(source: Source) -> Iterator[tuple[str, ast.expr, int]]:
-    for name, value, line in source.assignments():
-        if name.rpartition(".")[2].lower() == "secret_key":
-            yield name, value, line
+    """Yield the app's secret keys: `app.secret_key`, `SECRET_KEY` of a class or a mapping."""
+    top = {line for _, _, line in source.assignments()}
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            key = node.targets[0].slice
-            if isinstance(key, ast.Constant) and key.value == "SECRET_KEY":
-                yield "SECRET_KEY", node.value, node.lineno
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                name = _key_name(target)
+                # In a function, only the app's own: keys of users are random.
+                owner = name.rpartition(".")[0]
+                is_own = name.endswith("SECRET_KEY") or owner in ("app", "application", "server")
+                if name and (is_own or node.lineno in top):
+                    yield name, node.value, node.lineno
+        elif isinstance(node, ast.keyword) and node.arg == "SECRET_KEY":
+            yield "SECRET_KEY", node.value, node.lineno
+
+
+def _key_name(target: ast.expr) -> str:
+    """Return the name of a secret key that is assigned to, "" for anything else."""
+    if isinstance(target, ast.Subscript):
+        key = target.slice
+        return "SECRET_KEY" if getattr(key, "value", None) == "SECRET_KEY" else ""
+    name = dotted(target)
+    return name if name.rpartition(".")[2].lower() == "secret_key" else ""
 
 
 def _is_random(value: ast.expr) -> bool:

@@ -43,7 +43,8 @@ def http_03(site: Site) -> Iterator[Found]:
                         call.line,
                     )
         first = re.search(
-            r"(?i)forwarded[-_]for[\"'][^\n]*\.split\([\"'],[^\n]*\)\s*\[0\]|access_route\s*\[0\]",
+            r"(?i)forwarded[-_]for[\"'][^\n]{0,200}\.split\([\"'],[^\n]{0,80}\)\s{0,9}\[0\]"
+            r"|access_route\s{0,9}\[0\]",
             source.text,
         )
         if first:

@@ -63,10 +63,10 @@ def iis_04(site: Site) -> Iterator[Found]:
     """
     for name in _configs(site):
         text = site.text(name)
-        found = re.search(r"<httpPlatform\b[^>]*>", text, re.S)
+        found = re.search(r"<httpPlatform\b[^<>]*>", text)
         if not found or "HTTP_PLATFORM_PORT" in text or "appsvc" in found[0]:
             continue
-        script = re.search(r"[\w\\/.-]+\.py\b", found[0])
+        script = re.search(r"(?<![\w\\/.-])[\w\\/.-]{1,300}\.py\b", found[0])
         own = script[0].replace("\\", "/").rpartition("/")[2] if script else ""
         if own and any("HTTP_PLATFORM_PORT" in site.text(one) for one in site.tree.named(own)):
             continue
@@ -98,13 +98,15 @@ def iis_05(site: Site) -> Iterator[Found]:
     )
     for name in _configs(site):
         text = site.text(name)
+        line, counted = 1, 0
         for found in pattern.finditer(text):
+            line, counted = line + text.count("\n", counted, found.start()), found.start()
             if is_secret_name(found[1]) and not found[2].startswith(("%", "@")):
                 yield Found(
                     f"{found[1]} is written out.",
                     "Set it outside of the file.",
                     name,
-                    text.count("\n", 0, found.start()) + 1,
+                    line,
                 )
 
 

@@ -70,7 +70,7 @@ def job_02(site: Site) -> Iterator[Found]:
         if "run.py" not in files or "run.sh" in files:
             continue
         text = site.text(f"{folder}/run.py")
-        for found in re.finditer(r"(?m)^\s*(?:import|from)\s+([A-Za-z_]\w*)", text):
+        for found in re.finditer(r"(?m)^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", text):
             if normal(found[1]) in wanted and found[1] != "appsvc_runtime":
                 yield Found(
                     f"run.py imports {found[1]}, which the job's Python may not have.",

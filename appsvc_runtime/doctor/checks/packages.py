@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..check import Found, check
-from ..site import Site
+from ..site import USE, Site
 
 # Packages that need a library of the system that the image has not, and what to take instead.
 _SYSTEM = {
@@ -72,11 +72,11 @@ def bld_11(site: Site) -> Iterator[Found]:
        source="this package")  # fmt: skip
 def bld_13(site: Site) -> Iterator[Found]:
     """Report a startup command or an import of this package that no requirement installs."""
-    uses = site.has_command and re.search(r"\bappsvc\b|\bappsvc_runtime\b", site.plan.command)
+    uses = re.search(r"\bappsvc\b|\bappsvc_runtime\b", site.launch.text)
     file, line = "", 0
     if not uses:
-        for source in site.sources.with_words("appsvc_runtime"):
-            file, line = source.name, source.line_of(re.compile("appsvc_runtime"))
+        for source in site.sources.with_words(USE.pattern):
+            file, line = source.name, source.line_of(USE)
             break
     if (uses or file) and site.requirements and not site.requires("appsvc-runtime"):
         yield Found(
@@ -105,12 +105,12 @@ def bld_14(site: Site) -> Iterator[Found]:
         "uvicorn.workers.UvicornWorker": ("uvicorn",), "gevent": ("gevent",),
         "eventlet": ("eventlet",),
     }  # fmt: skip
-    words = re.findall(r"[\w.-]+", site.plan.command)
+    words = re.findall(r"[\w.-]+", site.launch.text)
     for word, packages in needed.items():
         if word in words and not site.requires(*packages):
             yield Found(
                 f"The startup command needs {packages[0]}, which no requirement installs.",
                 f"Add {packages[0]} to the requirements.",
                 site.requirements[0].file,
-                evidence=site.masked(site.plan.command),
+                evidence=site.masked(site.launch.text),
             )

@@ -12,8 +12,10 @@ from ..check import Found, check
 from ..site import Site
 
 _INSTALLS = re.compile(r"\b(?:pip3?|uv pip|apt(?:-get)?|apk|poetry|npm)\s+(?:install|add)\b")
+# A longer line is data.
+_MAX_LINE = 4_000
 _DEVELOPMENT = re.compile(
-    r"--reload\b|\bflask\s+(?:\S+\s+)*?run\b|\bmanage\.py\s+runserver\b|\bfastapi\s+dev\b"
+    r"--reload\b|\bflask\s+(?:-\S+\s+(?:[^-\s]\S*\s+)?){0,9}?run\b|\bmanage\.py\s+runserver\b|\bfastapi\s+dev\b"
     r"|\bFLASK_DEBUG=1\b|(?:^|\s)--debug\b"
 )
 
@@ -31,7 +33,9 @@ def start_08(site: Site) -> Iterator[Found]:
     )
     for shape in diagnosis.SHAPES[:4]:
         for cause in shape(seen):
-            yield Found(f"{cause.why[:1].upper()}{cause.why[1:]}.", cause.hint, site.command_file)
+            yield Found(
+                f"{_sentence(cause.why, site.command_file)}.", cause.hint, site.command_file
+            )
     for warning in site.plan.warnings:
         if warning.startswith("The site has no file"):
             yield Found(warning, "Name a file of the site, or write the command itself.")
@@ -55,7 +59,7 @@ def start_09(site: Site) -> Iterator[Found]:
         found = _DEVELOPMENT.search(line)
         if found:
             yield Found(
-                f"`{found[0].strip()}` is for development only.",
+                f"`{_shown(found[0])}` is for development only.",
                 "Use `exec appsvc serve`.",
                 file,
                 number,
@@ -97,6 +101,17 @@ def start_10(site: Site) -> Iterator[Found]:
             )
 
 
+def _sentence(text: str, file: str) -> str:
+    """Return a text with a capital, but a file's name as it is."""
+    return text if file and text.startswith(file) else f"{text[:1].upper()}{text[1:]}"
+
+
+def _shown(text: str) -> str:
+    """Return the program and its command without the options between them."""
+    words = text.split()
+    return f"{words[0]} {words[-1]}" if len(words) > 2 else " ".join(words)
+
+
 def _script_lines(site: Site) -> Iterator[tuple[str, int, str]]:
     """Yield the lines of the scripts that a startup command runs, without comments."""
     for word in split(site.command):
@@ -104,4 +119,4 @@ def _script_lines(site: Site) -> Iterator[tuple[str, int, str]]:
         if name.endswith(".sh") and site.has(name):
             for number, line in enumerate(site.text(name).splitlines(), 1):
                 if line.strip() and not line.lstrip().startswith("#"):
-                    yield name, number, line
+                    yield name, number, line[:_MAX_LINE]

@@ -15,12 +15,11 @@ from ..server_command import ServerCommand, read_server_command
 from ..site import Site
 
 _ORYX = "microsoft/Oryx, src/startupscriptgenerator/src/python"
-_PORT_8000 = {"8000", "$PORT", "${PORT}", "${PORT:-8000}", "${PORT:-80}", "%PORT%"}
 _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
 def _server(site: Site) -> ServerCommand | None:
-    return read_server_command(site.plan.command) if site.has_command else None
+    return read_server_command(site.launch.text)
 
 
 @check(
@@ -144,14 +143,15 @@ def start_05(site: Site) -> Iterator[Found]:
     A shell is the container's process 1 then, and passes no SIGTERM on: at each restart the server
     is killed after 5 s, and running requests are cut.
     """
-    right = exec_check.with_exec(site.plan.command) if site.has_command else ""
+    right = exec_check.with_exec(site.launch.text)
     if right:
         yield Found(
             "The server runs below a shell, which keeps SIGTERM to itself: requests are cut at "
             "each restart.",
             f"Write `{site.masked(right)}`.",
-            site.command_file,
-            evidence=site.masked(site.plan.command),
+            site.launch.file,
+            site.launch.line,
+            site.masked(site.launch.text),
         )
 
 
@@ -169,8 +169,9 @@ def start_06(site: Site) -> Iterator[Found]:
     yield Found(
         f"{server.program} listens on {server.address}, which the platform cannot reach.",
         f"Add `{server.everywhere}`, or use `exec appsvc serve`.",
-        site.command_file,
-        evidence=site.masked(site.plan.command),
+        site.launch.file,
+        site.launch.line,
+        site.masked(site.launch.text),
     )
 
 
@@ -190,13 +191,16 @@ def start_07(site: Site) -> Iterator[Found]:
     if server is None or not server.port:
         return
     own = site.setting("PORT")
-    if server.port.strip("\"'") in _PORT_8000 | ({own} if own else set()):
+    # What another variable holds is not known.
+    if not server.port.isdecimal() or server.port in ("8000", own):
         return
     yield Found(
-        f"{server.program} listens on port {server.port}, but the platform asks {own or '8000'}.",
+        f"{server.program} listens on port {server.port}, but the platform asks "
+        f"{'that of PORT' if own else '8000'}.",
         "Listen on $PORT.",
-        site.command_file,
-        evidence=site.masked(site.plan.command),
+        site.launch.file,
+        site.launch.line,
+        site.masked(site.launch.text),
     )
 
 
@@ -224,8 +228,9 @@ def start_11(site: Site) -> Iterator[Found]:
         yield Found(
             f"{server.program} may not be on the PATH of a site that uv has built.",
             f"Start it with `python -m {server.program.replace('-serve', '')}`.",
-            site.command_file,
-            evidence=site.masked(site.plan.command),
+            site.launch.file,
+            site.launch.line,
+            site.masked(site.launch.text),
         )
 
 

@@ -28,7 +28,7 @@ def otel_01(site: Site) -> Iterator[Found]:
     """
     if not site.settings.get(_AGENT, "").startswith("~"):
         return
-    server = read_server_command(site.plan.command)
+    server = read_server_command(site.launch.text)
     if server is not None and server.program == "appsvc":
         return
     hit = site.requires("fastapi", "pydantic", "pydantic-settings", "openai", "typing-extensions",

@@ -24,7 +24,9 @@ END_OF_LIFE = {
 }
 _SOON = datetime.timedelta(days=183)
 _UBUNTU_SINCE = (3, 14)
-_CLAUSE = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*(\d+)(?:\.(\d+|\*))?(?:\.[\d*]+)*\s*")
+# A longer line is data; the names behind it are not looked for.
+_MAX_LINE = 4_000
+_CLAUSE = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*(\d{1,4})(?:\.(\d{1,4}|\*))?(?:\.[\d*]+)*\s*")
 
 
 def _version(site: Site) -> tuple[int, int]:
@@ -97,13 +99,14 @@ def py_03(site: Site) -> Iterator[Found]:
         return
     for name in site.tree.ending(".sh"):
         for number, line in enumerate(site.text(name).splitlines(), 1):
-            if re.search(r"^\s*[^#]*\bapt(?:-get)?\s+install\b", line):
+            line = line[:_MAX_LINE]
+            if re.search(r"\bapt(?:-get)?\s+install\b", line.partition("#")[0]):
                 yield Found(
                     "Python 3.14's image is Ubuntu 24.04, where some packages have other names.",
                     "Check the names, or use an image of your own.",
                     name,
                     number,
-                    line.strip()[:200],
+                    site.masked(line.strip())[:200],
                 )
 
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..check import Check
+from ..check import SEVERITIES, Check
 from ..logs.read import Seen
 from ..report import Report
 
 __all__ = ["describe_log", "explain", "list_checks", "render"]
 
-_MARKS = {"error": ("31", "error"), "warning": ("33", "warning"), "note": ("36", "note")}
 
-
-def render(report: Report, *, verbose: bool = False, colour: bool = False) -> Iterator[str]:
+def render(report: Report, *, verbose: bool = False) -> Iterator[str]:
     """Yield the lines of a report; with `verbose`, also what was looked at and what was not."""
     for check, found in report.findings():
-        code, word = _MARKS[check.severity]
-        shown = f"\x1b[{code}m{word}\x1b[0m" if colour else word
         place = f"{found.place}: " if found.file else ""
-        yield f"{check.id} {shown}: {place}{found.message}"
+        yield f"{check.id} {check.severity}: {place}{found.message}"
         if found.evidence:
             yield f"    {found.evidence}"
         if found.fix:
@@ -35,7 +31,7 @@ def render(report: Report, *, verbose: bool = False, colour: bool = False) -> It
 def _summary(report: Report) -> str:
     looked = [one for one in report.results if not one.skipped]
     hosts = ", ".join(sorted(report.hosts))
-    counts = [(report.count(word), word) for word in _MARKS]
+    counts = [(report.count(word), word) for word in SEVERITIES]
     said = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
     line = f"{len(looked)} checks for {hosts}: {said or 'nothing found'}."
     reasons = {one.skipped for one in report.results if one.skipped}

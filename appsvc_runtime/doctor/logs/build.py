@@ -25,7 +25,7 @@ SHAPES = (
     shape(
         "conflict",
         "ResolutionImpossible|"
-        "[Cc]annot install .* because these package versions have conflicting|"
+        "[Cc]annot install .{0,300} because these package versions have conflicting|"
         "No solution found when resolving",
         "two packages want different releases of a third",
         "Look at the lines above for both names; loosen one of the pins.",
@@ -48,7 +48,7 @@ SHAPES = (
     ),
     shape(
         "editable",
-        r"(?P<name>\S+) (?:is not a valid editable requirement|"
+        r"(?P<name>(?<!\S)\S{1,300}) (?:is not a valid editable requirement|"
         "does not appear to be a Python project)|Invalid requirement: '?(?P<line>[^']+)",
         "a line of the requirements cannot be read or is not there: {name}{line}",
         "Name a release; save the file as UTF-8.",
@@ -64,22 +64,22 @@ SHAPES = (
     ),
     shape(
         "collectstatic",
-        r"manage\.py collectstatic.*(?:failed|exited|[Ee]rror)|DISABLE_COLLECTSTATIC",
+        r"manage\.py collectstatic.{0,300}(?:failed|exited|[Ee]rror)|DISABLE_COLLECTSTATIC(?!=)",
         "collectstatic has failed, and the build went on",
         "Set STATIC_ROOT, or what the settings read; DISABLE_COLLECTSTATIC=true leaves it out.",
         "BLD-12",
     ),
     shape(
         "unauthorized",
-        "(?:401|Unauthorized).*(?:scm|kudu|publish|zipdeploy)|(?:scm|zipdeploy|"
-        "publish).*(?:401|Unauthorized)",
+        "(?:401|Unauthorized).{0,300}(?:scm|kudu|publish|zipdeploy)|(?:scm|zipdeploy|"
+        "publish).{0,300}(?:401|Unauthorized)",
         "the SCM site refuses the sign-in: basic authentication is off for new sites",
         "Use OpenID Connect with azure/login.",
         "AUTH-03",
     ),
     shape(
         "deployment-running",
-        "(?:409|Conflict).*(?:deploy|scm)|There is a deployment currently in progress|"
+        "(?:409|Conflict).{0,300}(?:deploy|scm)|There is a deployment currently in progress|"
         "Another deployment is in progress",
         "another deployment is still running",
         "Wait for it; do not change app settings meanwhile.",
@@ -102,7 +102,7 @@ SHAPES = (
     ),
     shape(
         "script-processor",
-        "scriptProcessor.*(?:could not be found|not found).*fastCGI|0x80070585",
+        "scriptProcessor.{0,300}(?:could not be found|not found).{0,300}fastCGI|0x80070585",
         "the FastCGI application is not registered",
         "Run `wfastcgi-enable`, or add it to <fastCgi> with the same path and arguments.",
         "IIS-01",
@@ -137,7 +137,7 @@ SHAPES = (
     ),
     shape(
         "platform-timeout",
-        r"502\.3|HttpPlatformHandler.*(?:timed? ?out|failed to start)|0x80072ee2",
+        r"502\.3|HttpPlatformHandler.{0,300}(?:timed? ?out|failed to start)|0x80072ee2",
         "the program did not listen on its port in time",
         "Pass %HTTP_PLATFORM_PORT% to it, raise startupTimeLimit, and look at stdoutLogFile.",
         "IIS-04",
@@ -151,7 +151,7 @@ SHAPES = (
     ),
     shape(
         "job-aborted",
-        "Command '.+' was aborted due to no output nor CPU activity",
+        "Command '.{1,300}' was aborted due to no output nor CPU activity",
         "a WebJob was ended because it was idle for too long",
         "Print something, or set WEBJOBS_IDLE_TIMEOUT.",
         "",

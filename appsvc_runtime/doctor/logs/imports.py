@@ -106,9 +106,11 @@ SHAPES = (
     ),
     shape(
         "key-error",
-        r"^\s*KeyError: '(?P<name>[A-Z][A-Z0-9_]+)'\s*$",
-        "the app setting {name} is missing",
-        "Set it: `az webapp config appsettings set --settings {name}=…`.",
+        r"^\s*KeyError: '(?P<name>[A-Z][A-Z0-9_]+)'\s*$|"
+        r"Set the (?P<other>[A-Z]\w{1,99}) environment variable|"
+        r"Environment variable \"(?P<third>[A-Z]\w{1,99})\" not set",
+        "the app setting {name}{other}{third} is missing",
+        "Set it: `az webapp config appsettings set --settings {name}{other}{third}=…`.",
         "SET-02",
     ),
     shape(
@@ -143,7 +145,7 @@ SHAPES = (
     ),
     shape(
         "circular",
-        "partially initialized module '(?P<name>[^']+)'.*circular import",
+        "partially initialized module '(?P<name>[^']+)'.{0,300}circular import",
         "modules import each other in a circle, or a file has the name of a package ({name})",
         "Rename the file, or move the import into a function.",
         "",

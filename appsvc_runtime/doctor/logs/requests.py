@@ -67,7 +67,8 @@ SHAPES = (
     ),
     shape(
         "tls",
-        r"no pg_hba\.conf entry for host .*no encryption|SSL off|--require_secure_transport=ON",
+        r"no pg_hba\.conf entry for host .{0,300}no encryption|SSL off|"
+        "--require_secure_transport=ON",
         "the database wants TLS",
         "Write sslmode=require, or ssl options.",
         "DB-03",
@@ -91,8 +92,8 @@ SHAPES = (
     ),
     shape(
         "refused",
-        r"[Cc]onnection refused.*(?:localhost|127\.0\.0\.1|5432|6379|3306|1433)|(?:localhost|"
-        r"127\.0\.0\.1).*[Cc]onnection refused|Error 111 connecting to",
+        r"[Cc]onnection refused.{0,300}(?:localhost|127\.0\.0\.1|5432|6379|3306|1433)|(?:localhost|"
+        r"127\.0\.0\.1).{0,300}[Cc]onnection refused|Error 111 connecting to",
         "nothing listens there: a setting names this machine, or the service is down",
         "Name the real service in the app settings.",
         "SET-06",
@@ -122,7 +123,7 @@ SHAPES = (
     ),
     shape(
         "redis",
-        "WRONGPASS|NOAUTH Authentication required|Connection closed by server.*6379",
+        "WRONGPASS|NOAUTH Authentication required|Connection closed by server.{0,300}6379",
         "Redis wants another password, or TLS",
         "Use rediss:// and the access key, or a token.",
         "DB-05",
@@ -136,7 +137,7 @@ SHAPES = (
     ),
     shape(
         "front-end-time",
-        r"\b(?:499|502|504)\b.*(?:230|229)\d* ?(?:s|ms|seconds)|"
+        r"\b(?:499|502|504)\b.{0,300}(?:230|229)\d* ?(?:s|ms|seconds)|"
         r"The request timed out\. The web server failed to respond within the specified time",
         "a request took longer than 230 s",
         "Move the work to a WebJob or a queue.",

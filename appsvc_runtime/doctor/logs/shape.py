@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ...redaction.masking import mask_command
+
 __all__ = ["Shape", "shape"]
 
 
@@ -27,8 +29,8 @@ class Shape:
     is_cause: bool = True
 
     def filled(self, text: str, found: re.Match[str]) -> str:
-        """Return one of the texts with the groups of a match in it."""
-        groups = {name: value or "" for name, value in found.groupdict().items()}
+        """Return one of the texts with the groups of a match in it, without secrets."""
+        groups = {name: mask_command(value or "") for name, value in found.groupdict().items()}
         return text.format(**groups)
 
 

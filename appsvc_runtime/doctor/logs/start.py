@@ -21,21 +21,21 @@ SHAPES = (
     ),
     shape(
         "no-interpreter",
-        r"(?P<file>\S+\.sh): .*(?:[Ee]xec format error|cannot execute)",
+        r"(?P<file>(?<!\S)\S{1,300}\.sh): .{0,300}(?:[Ee]xec format error|cannot execute)",
         "{file} has no first line that names its shell",
         "Write #!/bin/bash as its first line.",
         "START-08",
     ),
     shape(
         "not-executable",
-        r"(?P<file>\S+\.(?:sh|py)): [Pp]ermission denied",
+        r"(?P<file>(?<!\S)\S{1,300}\.(?:sh|py)): [Pp]ermission denied",
         "{file} may not be executed",
         "Run it by `sh FILE`, or set its x bit before it is zipped.",
         "START-08",
     ),
     shape(
         "no-program",
-        r"(?:line )?\d+: (?:exec: )?(?P<name>gunicorn|uvicorn|hypercorn|granian|"
+        r"(?<!\d)\d{1,6}: (?:exec: )?(?P<name>gunicorn|uvicorn|hypercorn|granian|"
         "waitress-serve|daphne|appsvc|flask|celery|streamlit): not found|(?P<other>gunicorn|"
         "uvicorn|hypercorn|granian|daphne|appsvc|streamlit): (?:command )?not found",
         "the program {name}{other} is not installed, or not on the PATH",
@@ -83,7 +83,7 @@ SHAPES = (
     ),
     shape(
         "no-archive",
-        r"(?:output\.tar\.(?:gz|zst))\b.*(?:No such file|[Cc]annot open|not found)",
+        r"(?:output\.tar\.(?:gz|zst))\b.{0,300}(?:No such file|[Cc]annot open|not found)",
         "the build's archive is missing",
         "Deploy again; remove oryx-manifest.toml from what you deploy.",
         "BLD-09",
