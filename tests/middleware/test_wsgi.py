@@ -140,7 +140,11 @@ SECOND_HOPS: list[Any] = [
     pytest.param({}, None, "6.6.6.6, 203.0.113.7:5", "http", VISITOR, id="v1-plain-forged-client"),
     # Some releases of version 1 report the application's path too.
     pytest.param(
-        {"HTTP_PLATFORM_APPL_PATH": "/shop"}, "https", "6.6.6.6, 203.0.113.7:5", "https", VISITOR,
+        {"HTTP_PLATFORM_APPL_PATH": "/shop"},
+        "https",
+        "6.6.6.6, 203.0.113.7:5",
+        "https",
+        VISITOR,
         id="v1-that-reports-the-application",
     ),
     # A client inside the site's virtual network would look like version 2's hop.
