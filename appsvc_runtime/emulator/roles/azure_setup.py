@@ -27,8 +27,8 @@ _DEFAULT_PATH_VARIABLE = "PYTHONPATH"
 class AzureSetup:
     r"""A role's set-up: Python's arguments `words`, in the Windows path `folder` of the role root.
 
-    `shown` and `folder_shown` are as they are written: a variable may hold a secret. `variables` are
-    set for the worker; their values are lists of Windows paths.
+    `shown` and `folder_shown` are as they are written: a variable may hold a secret. `variables`
+    are set for the worker; their values are lists of Windows paths.
     """
 
     words: tuple[str, ...] = field(default=(SCRIPT,), repr=False)
