@@ -35,8 +35,11 @@ def under_http_platform(environ: Mapping[str, str]) -> bool:
 
 
 def under_http_platform_v2(environ: Mapping[str, str]) -> bool:
-    """Return whether HttpPlatformHandler is certainly version 2, which is one more proxy."""
-    return under_http_platform(environ) and any(environ.get(n) for n in names.HTTP_PLATFORM_V2)
+    """Return whether HttpPlatformHandler is certainly version 2, which is one more proxy.
+
+    If version 1 were taken for it, a client could choose its own address.
+    """
+    return under_http_platform(environ) and bool(environ.get(names.HTTP_PLATFORM_TOKEN))
 
 
 def application_path(environ: Mapping[str, str]) -> str | None:

@@ -52,10 +52,12 @@ CONNECTOR_SERVICES = {
 
 # Set by HttpPlatformHandler for the process it starts (HPH).
 HTTP_PLATFORM_PORT = "HTTP_PLATFORM_PORT"
-# Version 2 of the module sets these as well; only this version appends to X-Forwarded-* (HPHv2:
-# github.com/lextudio/httpplatformhandlerv2).
+# Set by version 2 of the module, and by some releases of version 1: ASP.NET 5 reads it, which was
+# written for these (IISPlatformHandlerAddressExtensions.cs in aspnet/Hosting).
 HTTP_PLATFORM_APPL_PATH = "HTTP_PLATFORM_APPL_PATH"
-HTTP_PLATFORM_V2 = ("HTTP_PLATFORM_TOKEN", HTTP_PLATFORM_APPL_PATH)
+# Version 2 alone sets it, always, and alone appends to X-Forwarded-* (SetupAppToken in
+# serverprocess.cpp of github.com/lextudio/httpplatformhandlerv2).
+HTTP_PLATFORM_TOKEN = "HTTP_PLATFORM_TOKEN"
 
 # wfastcgi keeps the undecoded value of PATH_INFO under this key of every request's environ, and no
 # other server does: the key shows that a request came through IIS (wfastcgi.py, RAW_VALUE_NAMES).

@@ -27,9 +27,9 @@ def enter(environ: dict[str, Any], original: dict[str, Any], path: str | None) -
     client writes, SCRIPT_NAME is as the site's owner spells it. The changed variables are added to
     `original`.
     """
-    raw = names.WFASTCGI_MARK in environ
+    by_fastcgi = names.WFASTCGI_MARK in environ
     if path is None:
-        path = _of_request(environ) if raw else ""
+        path = _of_request(environ) if by_fastcgi else ""
     if not path:
         return
     script, info = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
@@ -39,6 +39,8 @@ def enter(environ: dict[str, Any], original: dict[str, Any], path: str | None) -
     pieces = info.split("/")
     count = path.count("/") + 1
     above = "/".join(pieces[:count])
+    # In `original`, it has been decoded since.
+    raw = by_fastcgi and "HTTP_X_ORIGINAL_URL" in environ and "PATH_INFO" not in original
     if _folded(above, quoted=raw) != _folded(wanted):
         return
     original.setdefault("SCRIPT_NAME", script)

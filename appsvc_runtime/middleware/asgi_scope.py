@@ -142,15 +142,20 @@ def _write_paths(scope: Scope, environ: Mapping[str, Any]) -> None:
     if raw is not None and path != before:
         from .path_prefix import quoted
 
-        if root and path.count("/") == before.count("/"):  # an application, in another case
-            pieces = raw.split(b"/", root.count("/") + 1)
-            raw = b"/".join([quoted(_latin(root)).encode(), *pieces[root.count("/") + 1 :]])
-        elif path.endswith(before):
-            raw = quoted(_latin(path[: len(path) - len(before)])).encode() + raw
-        else:
-            raw = raw.removeprefix(quoted(_latin(before[: len(before) - len(path)])).encode())
-        scope["raw_path"] = raw
+        if path.endswith(before):
+            above = path.removesuffix(before)
+        else:  # a prefix is removed, or an application is written in another case
+            above, raw = root, _behind(raw, len(_latin(before.removesuffix(rest))))
+        scope["raw_path"] = quoted(_latin(above)).encode() + raw
     scope["root_path"], scope["path"] = root, path
+
+
+def _behind(raw: bytes, count: int) -> bytes:
+    """Return an encoded path without its first bytes, of which `count` are left when decoded."""
+    at = 0
+    for _ in range(count):
+        at += 3 if raw[at : at + 1] == b"%" else 1
+    return raw[at:]
 
 
 def _changes(environ: Mapping[str, Any], original: Mapping[str, Any]) -> dict[bytes, str | None]:

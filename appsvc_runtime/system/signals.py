@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SignalEvent",
+    "collect_stop_signals",
     "current_handlers",
     "exit_by_default",
     "holding_stop_signals",
@@ -99,6 +100,22 @@ def holding_stop_signals() -> Iterator[None]:
         yield
     finally:
         let_stop_signals_in()
+
+
+def collect_stop_signals() -> list[int]:
+    """Let stop signals do nothing but add their numbers to the list that is returned.
+
+    For a process that sets its handlers later, and sends itself what has come. From the main thread
+    only.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _frame: object) -> None:
+        came.append(number)
+
+    for number in _held_numbers():
+        signal.signal(number, handle)
+    return came
 
 
 def let_stop_signals_in() -> None:

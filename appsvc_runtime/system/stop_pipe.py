@@ -2,13 +2,18 @@
 
 There a process sends CTRL+BREAK only through a console, which a service has not, and the other way
 to end a process leaves its requests no time. The parent makes the pipe and holds its only writing
-end: if the parent is killed, the workers stop too. Must not know of any server.
+end: if the parent is killed, the workers stop too. Linux itself signals the end of a parent. Must
+not know of any server.
+
+Source: prctl(2) for PR_SET_PDEATHSIG.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 __all__ = ["StopPipe", "follow", "make"]
+
+_PR_SET_PDEATHSIG = 1
 
 
 class StopPipe:
@@ -40,11 +47,12 @@ def make() -> StopPipe | None:
 
 
 def follow(reader: Connection | None) -> None:
-    """Handle SIGTERM in this worker when the pipe ends; do nothing without a pipe.
+    """Handle SIGTERM in this worker when the pipe ends or, on Linux without a pipe, the parent.
 
     Call it when the handler is set.
     """
     if reader is None:
+        _follow_parent()
         return
 
     def wait() -> None:
@@ -53,3 +61,21 @@ def follow(reader: Connection | None) -> None:
         signals.signal_self(signal.SIGTERM)
 
     threading.Thread(target=wait, name="stop pipe", daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """Let Linux send SIGTERM to this worker when the thread that started it ends."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if sys.platform != "linux" or parent is None:
+        return
+    try:
+        import ctypes
+    except ImportError:  # a Python that was built without it
+        return
+    prctl = ctypes.CDLL(None).prctl
+    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent.pid:  # it ended before the call above
+        signals.signal_self(signal.SIGTERM)

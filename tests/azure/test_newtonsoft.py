@@ -126,8 +126,8 @@ def test_depth() -> None:
 @pytest.mark.parametrize(
     "text", ["{" + "/" * 200_000, "/*" * 100_000, "/" + "* " * 100_000,
              "'" + "\\'" * 100_000, "[" + "1," * 100_000,
-             " " * 200_000 + "x", "{" + "a" * 200_000, "1" * 200_000],
-    ids=lambda text: text[:6],
+             " " * 200_000 + "x", "{" + "a" * 200_000, "1" * 200_000, "1" * 200_000 + "a"],
+    ids=lambda text: text[:6] + text[-1],
 )  # fmt: skip
 def test_long_texts(text: str) -> None:
     """None takes the square of its length."""

@@ -73,6 +73,32 @@ def test_a_path_with_other_letters() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "raw", "prefix", "new_path", "new_raw"),
+    [
+        pytest.param("/SHOP/a/b", b"/SHOP%2fa%2Fb", "", "/shop/a/b", b"/shop%2fa%2Fb", id="slash"),
+        pytest.param("/SHOP", b"/%53HOP", "", "/shop", b"/shop", id="encoded-letter"),
+        pytest.param(
+            "/SHOP/a b", b"/SHOP/a%20b", "/store", "/store/shop/a b", b"/store/shop/a%20b",
+            id="below-a-gateways-prefix",
+        ),
+        pytest.param(
+            "/shop/a b", b"/shop/a%20b", "/store", "/store/shop/a b", b"/store/shop/a%20b",
+            id="below-a-gateways-prefix-in-its-case",
+        ),
+    ],
+)  # fmt: skip
+def test_the_raw_path_is_the_same_path(
+    path: str, raw: bytes, prefix: str, new_path: str, new_raw: bytes
+) -> None:
+    """However a client encodes the path: else a check of the one lets the other pass."""
+    headers = {"X-Forwarded-Prefix": prefix} if prefix else {}
+    scope = make_scope(headers, path=path, raw_path=raw)
+    seen, _ = ask(scope, {**HTTP_PLATFORM, **V2, "APPSVC_PATH_PREFIX": "1"})
+    assert seen is not None
+    assert (seen["path"], seen["raw_path"]) == (new_path, new_raw)
+
+
+@pytest.mark.parametrize(
     ("environ", "option", "expected"),
     [
         pytest.param(V2, None, "/shop", id="version-2"),
@@ -115,6 +141,7 @@ FASTCGI = [
     pytest.param(
         f"{SITE}/a b", "/a%20b/%C3%A9", "/a%20b/%C3%A9", "/a b", "/\u00c3\u00a9", id="raw"
     ),
+    pytest.param(f"{SITE}/shop", "/s%68op/x", None, "", "/s%68op/x", id="decoded-by-iis"),
 ]
 
 

@@ -123,11 +123,10 @@ def test_client(
 
 
 V2 = {"HTTP_PLATFORM_TOKEN": "t0ken"}
-V2_PATH = {"HTTP_PLATFORM_APPL_PATH": "/"}
 PRIVATE = "10.0.0.9"
 SECOND_HOPS: list[Any] = [
     pytest.param(V2, "https, http", "203.0.113.7:5, 10.0.0.4:80", "https", VISITOR, id="v2-https"),
-    pytest.param(V2_PATH, "http", "203.0.113.7:5, 10.0.0.4:80", "http", VISITOR, id="v2-plain"),
+    pytest.param(V2, "http", "203.0.113.7:5, 10.0.0.4:80", "http", VISITOR, id="v2-plain"),
     pytest.param(
         V2, "https, http", "203.0.113.7:5, 198.51.100.9:8", "https", VISITOR, id="v2-public"
     ),
@@ -139,6 +138,15 @@ SECOND_HOPS: list[Any] = [
     pytest.param({}, None, "203.0.113.7:5", "http", VISITOR, id="v1-plain"),
     pytest.param({}, "https", "6.6.6.6, 203.0.113.7:5", "https", VISITOR, id="v1-forged-client"),
     pytest.param({}, None, "6.6.6.6, 203.0.113.7:5", "http", VISITOR, id="v1-plain-forged-client"),
+    # Some releases of version 1 report the application's path too.
+    pytest.param(
+        {"HTTP_PLATFORM_APPL_PATH": "/shop"},
+        "https",
+        "6.6.6.6, 203.0.113.7:5",
+        "https",
+        VISITOR,
+        id="v1-that-reports-the-application",
+    ),
     # A client inside the site's virtual network would look like version 2's hop.
     pytest.param({}, None, "6.6.6.6, 10.0.0.9:5", "http", PRIVATE, id="v1-private-client"),
     pytest.param(

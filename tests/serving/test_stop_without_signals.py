@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,15 @@ def test_ctrl_c_reaches_all_processes(row: Row, tmp_path: Path) -> None:
         assert "Unexpected" not in server.log()
 
 
+@pytest.mark.parametrize("windows", [True, False], ids=["as-on-windows", "here"])
 @rows("granian", "uvicorn")
-def test_workers_end_with_a_server_that_is_killed(row: Row, tmp_path: Path) -> None:
+def test_workers_end_with_a_server_that_is_killed(row: Row, windows: bool, tmp_path: Path) -> None:
     """Nothing of the server runs then, and nobody else would end them."""
-    with serving(*command(row, tmp_path), cwd=tmp_path, APPSVC_WORKERS="1") as server:
+    if not windows and sys.platform != "linux":
+        pytest.skip("no other system signals the end of a parent")
+    as_on_windows = command(row, tmp_path)
+    words = as_on_windows if windows else row.serve
+    with serving(*words, cwd=tmp_path, APPSVC_WORKERS="1") as server:
         worker = asked(server)["pid"]
         os.kill(server.process.pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(worker), "the end of the worker", 60)

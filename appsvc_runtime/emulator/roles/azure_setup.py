@@ -27,13 +27,14 @@ _DEFAULT_PATH_VARIABLE = "PYTHONPATH"
 class AzureSetup:
     r"""A role's set-up: Python's arguments `words`, in the Windows path `folder` of the role root.
 
-    `shown` are the words as they are written. `variables` are set for the worker; their values are
-    lists of Windows paths.
+    `shown` and `folder_shown` are as they are written: a variable may hold a secret. `variables`
+    are set for the worker; their values are lists of Windows paths.
     """
 
     words: tuple[str, ...] = field(default=(SCRIPT,), repr=False)
     shown: tuple[str, ...] = (SCRIPT,)
-    folder: str = "."
+    folder: str = field(default=".", repr=False)
+    folder_shown: str = "."
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -45,12 +46,14 @@ def read_azure_setup(text: str, variables: Mapping[str, str]) -> AzureSetup:
         return found[-1].strip() if found else default
 
     command = value(_COMMAND, SCRIPT)
+    folder = value(_FOLDER, ".")
     variable = value(_PATH_VARIABLE, _DEFAULT_PATH_VARIABLE)
-    if "=" in variable:  # no variable can have it in its name
+    if not variable or "=" in variable:  # no variable can have such a name
         variable = _DEFAULT_PATH_VARIABLE
     return AzureSetup(
         tuple(split_words(expand(command, variables), variables)),
         tuple(split_words(command, None)),
-        expand(value(_FOLDER, "."), variables),
+        expand(folder, variables),
+        folder,
         {variable: expand(value(_PATH, ""), variables)},
     )

@@ -131,7 +131,7 @@ class _Search:
             raise _nothing(self._role, "gives Python nothing to run")
         folder = folder or self._root
         arguments = [_local(expand(word, self._variables), folder) for word in words]
-        if arguments[0].endswith(".py") and not (folder / arguments[0]).is_file():
+        if arguments[0].endswith(".py") and not os.path.isfile(folder / arguments[0]):
             message = f"The script {(shown or words)[0]} of the entry point is not in {folder}."
             self._warn("no-script", self._role.name, message)
         return WorkerCommand(
@@ -157,8 +157,8 @@ class _Search:
             return self.command(azure_setup.AzureSetup().words)
         setup = azure_setup.read_azure_setup(text, self._variables)
         folder = self._root / _local(setup.folder, self._root)
-        if not folder.is_dir():
-            message = f"The worker_directory {setup.folder} is missing: the role's folder is used."
+        if not os.path.isdir(folder):  # Path.is_dir raises OSError for a name that is too long
+            message = f"The worker_directory {setup.folder_shown} is missing: the role's is used."
             self._warn("folder", self._setup_shown, message)
             folder = self._root
         paths = {name: self._paths(value) for name, value in setup.variables.items()}
@@ -211,4 +211,4 @@ def _nothing(role: Role, why: str) -> ConfigError:
 def _local(word: str, root: Path) -> str:
     """Return a Windows path as a local one, if there is such a file."""
     other = word.replace("\\", os.sep)
-    return other if other != word and (root / other).exists() else word
+    return other if other != word and os.path.exists(root / other) else word

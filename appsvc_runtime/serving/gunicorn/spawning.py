@@ -26,11 +26,17 @@ def hold_signals(master: Any) -> None:
 
 
 def let_signals_in(worker: Any) -> None:
-    """Let the held signals in when the worker has set its handlers. Call it in a new worker."""
+    """Let the held signals in, for the handlers that the worker sets later. Call it in a new one.
+
+    Nothing is held from here on: threads and programs that a user's hook starts would inherit it.
+    """
+    came = signals.collect_stop_signals()
+    signals.let_stop_signals_in()
     init = worker.init_signals
 
     def init_signals() -> None:
         init()
-        signals.let_stop_signals_in()
+        for number in came:
+            signals.signal_self(number)
 
     worker.init_signals = init_signals

@@ -158,6 +158,33 @@ def test_folder_of_the_setup_that_is_missing(tmp_path: Path) -> None:
     """PowerShell's `cd` fails and goes on."""
     command = find(tmp_path, {"bin/AzureSetup.cfg": "worker_directory=none"})
     assert (command.folder, codes(command)) == (tmp_path / "Role", ["folder"])
+    # Shown as it is written: a variable may hold a secret.
+    command = find(tmp_path, {"bin/AzureSetup.cfg": "worker_directory=%KEY%"})
+    assert "worker_directory %KEY% is missing" in command.findings[0].message
+    assert "TOPSECRET" not in repr(command)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("setup", "entry", "found"),
+    [
+        (f"worker_command=a\\{LONG}.py", PLAIN, ["no-script"]),
+        (f"worker_directory=a\\{LONG}", PLAIN, ["folder"]),
+        (f"python_path=..\\{LONG}", PLAIN, []),
+        ("", rf"{PLAIN} {LONG}.py", ["no-script"]),
+        ("python_path_variable= \npython_path=a", PLAIN, []),
+    ],
+    ids=["command", "folder", "path", "entry-point", "no-variable"],
+)
+def test_names_that_no_file_can_have(
+    tmp_path: Path, setup: str, entry: str, found: list[str]
+) -> None:
+    """They are as missing ones, and no traceback."""
+    command = find(tmp_path, {"bin/AzureSetup.cfg": setup}, entry)
+    assert codes(command) == found
+    assert all(command.variables)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,21 @@ APP = "def app(environ, start_response):\n    raise AssertionError\n"
 CONFIGURATION = """\
 import os, signal, time
 
+came = []
+
 def on_starting(server):
     print("own on_starting", flush=True)
 
 def post_fork(server, worker):
     if worker.age == 2:
+        before = signal.getsignal(signal.{name})
+        def note(number, frame):
+            came.append(number)
+            before(number, frame)
+        signal.signal(signal.{name}, note)
         os.kill(os.getppid(), signal.{name})
         until = time.monotonic() + 5
-        while not signal.sigpending() and time.monotonic() < until:
+        while not came and time.monotonic() < until:
             time.sleep(0.01)
         print("own post_fork", flush=True)
 """
@@ -59,4 +66,20 @@ def test_a_program_that_the_app_starts_gets_signals(tmp_path: Path) -> None:
     serve = ("-m", "gunicorn", "-c", "python:appsvc_runtime.gunicorn_conf", "app:app")
     with serving(*serve, "--bind", "127.0.0.1:{port}", "--workers", "1", cwd=tmp_path) as server:
         server.wait_for_log("held: []")
+        assert server.stop(signal.SIGTERM) == 0, server.log()
+
+
+def test_a_program_that_a_hook_starts_gets_signals(tmp_path: Path) -> None:
+    """What a hook starts, a program or a thread, inherits what is held."""
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import signal\n"
+        "def post_fork(server, worker):\n"
+        "    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        "    print('held in the hook:', sorted(map(int, held)), flush=True)\n"
+    )
+    words = ("-m", "appsvc_runtime", "serve", "app:app", "--host", "127.0.0.1", "--port", "{port}")
+    more = ("--server", "gunicorn", "--workers", "1")
+    with serving(*words, *more, cwd=tmp_path) as server:
+        server.wait_for_log("held in the hook: []")
         assert server.stop(signal.SIGTERM) == 0, server.log()
