@@ -166,9 +166,7 @@ DEVIATIONS = (
         "Windows does not delete a working folder",
     ),
     Deviation(
-        (
-            "tests/emulator/iis/test_file_body.py::test_a_file_that_is_deleted_while_it_is_sent",
-        ),
+        ("tests/emulator/iis/test_file_body.py::test_a_file_that_is_deleted_while_it_is_sent",),
         TEST,
         "Windows does not delete a file that is open",
     ),
@@ -229,6 +227,19 @@ DEVIATIONS = (
         ),
         TEST,
         "it is about appsvc build, which refuses to run on Windows",
+    ),
+    Deviation(
+        (
+            "tests/launcher/test_restarts.py::test_exit_code[-9-137]",
+            "tests/launcher/test_restarts.py::test_exit_code[-15-143]",
+        ),
+        TEST,
+        "no signal ends a process there: a negative number is an exit code",
+    ),
+    Deviation(
+        ("tests/doctor/test_cli.py::test_junit", "tests/doctor/test_cli.py::test_github"),
+        TEST,
+        "names of files have no such characters there",
     ),
     Deviation(
         (
