@@ -262,7 +262,7 @@ def test_interpreter_that_cannot_be_started(tmp_path: Path, name: str, message: 
         program = os.path.join(tmp_path, name)
         with pytest.raises(ConfigError, match=message) as caught:
             await Child.start([program], environ=clean_environ(), cwd=tmp_path, say=log)
-        assert repr(program) in caught.value.message
+        assert repr(program).replace(r"\\", "\\") in caught.value.message
         assert caught.value.exit_code == 2
 
     run(check)
