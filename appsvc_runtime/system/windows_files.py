@@ -29,11 +29,6 @@ _LOCKED = (0x7FFF_FFF0, 0, 1, 0)  # offset and length, each as low and high half
 _LOCK_VIOLATION = 33
 
 _ctypes: Any = ctypes
-_msvcrt: Any = None
-if process.WINDOWS:  # here and not in a function: see `files.py`
-    import msvcrt
-
-    _msvcrt = msvcrt
 
 
 def open_append(path: str) -> int:
@@ -41,9 +36,8 @@ def open_append(path: str) -> int:
 
     A missing file is made. Others may open, rename and delete it meanwhile. Raise OSError.
     """
-    kernel32 = _kernel32()
     # Without FILE_WRITE_DATA the system itself puts every write at the end.
-    handle = kernel32.CreateFileW(
+    handle = _kernel32.CreateFileW(
         path, _GENERIC_READ | _FILE_APPEND_DATA | _SYNCHRONIZE, _SHARE_ALL, None, _OPEN_ALWAYS,
         _FILE_ATTRIBUTE_NORMAL, None,
     )  # fmt: skip
@@ -53,7 +47,7 @@ def open_append(path: str) -> int:
         flags = os.O_APPEND | getattr(os, "O_NOINHERIT", 0)
         descriptor: int = _msvcrt.open_osfhandle(handle, flags)
     except OSError:
-        kernel32.CloseHandle(handle)
+        _kernel32.CloseHandle(handle)
         raise
     return descriptor
 
@@ -63,7 +57,7 @@ def lock(descriptor: int) -> bool:
 
     Raise OSError for any other reason.
     """
-    if _kernel32().LockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED):
+    if _kernel32.LockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED):
         return True
     error = _ctypes.get_last_error()
     if error == _LOCK_VIOLATION:
@@ -73,10 +67,10 @@ def lock(descriptor: int) -> bool:
 
 def unlock(descriptor: int) -> None:
     """Release the lock of `lock`, if the descriptor holds it."""
-    _kernel32().UnlockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED)
+    _kernel32.UnlockFile(_msvcrt.get_osfhandle(descriptor), *_LOCKED)
 
 
-def _kernel32() -> Any:
+def _load() -> Any:
     """Return the library, with the width of handles: a C int, the default, would truncate them."""
     kernel32 = _ctypes.WinDLL("kernel32", use_last_error=True)
     handle, number, text = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_wchar_p
@@ -90,3 +84,13 @@ def _kernel32() -> Any:
         function.restype = result
         function.argtypes = arguments
     return kernel32
+
+
+# Loaded here, not where they are needed: see `files.py`. `WinDLL` imports a module each time.
+_msvcrt: Any = None
+_kernel32: Any = None
+if process.WINDOWS:
+    import msvcrt
+
+    _msvcrt = msvcrt
+    _kernel32 = _load()

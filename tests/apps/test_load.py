@@ -228,7 +228,7 @@ def test_object_that_raises_when_looked_at_is_refused(
 
 def test_missing_module_says_where_it_was_looked_for(write: Write, tmp_path: Path) -> None:
     """The message has the folder that was searched."""
-    assert repr(str(tmp_path)) in load_error("absent:app").message
+    assert f"'{tmp_path}'" in load_error("absent:app").message
 
 
 @pytest.mark.parametrize(

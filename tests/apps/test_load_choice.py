@@ -69,7 +69,7 @@ def test_nothing_found_says_what_was_looked_at(tmp_path: Path) -> None:
     (tmp_path / "src" / "shop" / "wsgi.py").touch()
     with pytest.raises(AppLoadError) as caught:
         choose_app(tmp_path, {})
-    assert repr(str(tmp_path)) in caught.value.message
+    assert f"'{tmp_path}'" in caught.value.message
     assert "\n  - Django: " in str(caught.value)
     assert "\n  - Flask: " in str(caught.value)
     assert "src/shop/wsgi.py is too deep" in caught.value.hint

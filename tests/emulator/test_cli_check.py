@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ READ = [
     pytest.param([], ".", None, id="nothing"),
     pytest.param(["--check"], ".", "/", id="alone"),
     pytest.param([".", "--check"], ".", "/", id="dot"),
-    pytest.param(["--check", "--as", "linux"], ".", "/", id="another-option-behind"),
+    pytest.param(["--check", "--as", "httpplatform"], ".", "/", id="another-option-behind"),
     pytest.param(["--check", "--", "shop"], "shop", "/", id="dashes"),
     pytest.param(["shop", "--check"], "shop", "/", id="site"),
     pytest.param(["shop", "--check", "/x"], "shop", "/x", id="site-and-path"),
@@ -41,6 +42,9 @@ def test_site_and_path(
     """The site is the argument, else the current folder; it is never the value of --check."""
     seen: list[object] = []
     (tmp_path / "shop").mkdir()
+    if sys.platform == "win32":  # there only IIS is emulated
+        for folder in (tmp_path, tmp_path / "shop"):
+            (folder / "web.config").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         cli_hosts, "make_linux_host", lambda folder, options: seen.append(str(folder))

@@ -213,8 +213,9 @@ def test_nobody_else_asks_for_a_server_by_its_name() -> None:
     package = Path(appsvc_runtime.__file__).parent
     looked_at = 0
     for path in package.rglob("*.py"):
-        # Two folders describe what the platform does, which knows only gunicorn.
-        if {"emulator", "startup"} & set(path.relative_to(package).parts):
+        # Two folders describe what the platform does, which knows only gunicorn; the doctor reads
+        # commands that a user wrote, also of servers that are not ours.
+        if {"emulator", "startup", "doctor"} & set(path.relative_to(package).parts):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Compare):

@@ -4,7 +4,7 @@
 
 FILE: files, folders or single tests, as for pytest; all by default. The tests run in a copy of the
 repository on the drive D:, so that it may be edited meanwhile. Those that fail there for a known
-reason are in the table of `deviations.py`; the exit code is pytest's.
+reason are in the table of `deviation_table.py`; the exit code is pytest's.
 
 `APPSVC_WINDOWS_PYTHON` names the folder of the Windows Python; without it one is made, and removed.
 """

@@ -64,6 +64,7 @@ def test_an_entry_fails_when_its_test_passes(windows: WindowsPython, folder: Pat
     (folder / "tests" / "azure").mkdir(parents=True)
     test = folder / "tests" / "azure" / "test_ports.py"
     test.write_text("def test_one(): pass\ndef test_two(): assert 0\n")
+    (test.parent / "nothing.ini").touch()
     (folder / "plugin.py").write_text(
         "from tests.windows import deviations as d\n"
         "d.DEVIATIONS = (d.Deviation(('*::test_one', '*::test_two'), d.WINE, 'of the test'),)\n"

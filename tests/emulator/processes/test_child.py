@@ -262,7 +262,8 @@ def test_interpreter_that_cannot_be_started(tmp_path: Path, name: str, message: 
         program = os.path.join(tmp_path, name)
         with pytest.raises(ConfigError, match=message) as caught:
             await Child.start([program], environ=clean_environ(), cwd=tmp_path, say=log)
-        assert repr(program) in caught.value.message
+        shown = f"'{program}'" if program.isprintable() else repr(program)
+        assert shown in caught.value.message
         assert caught.value.exit_code == 2
 
     run(check)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from appsvc_runtime.emulator.processes import readiness
-from appsvc_runtime.system import procfs
+from appsvc_runtime.system import listeners as system_listeners
 from appsvc_runtime.system.process_tree import Tree
 
 
@@ -34,7 +34,7 @@ def test_process_that_begins_to_listen_while_it_is_looked_for(
         asked.append("own")
         return [("127.0.0.1", 8000)] if len(asked) > 1 else []
 
-    monkeypatch.setattr(procfs, "is_listened_on", is_listened_on)
-    monkeypatch.setattr(procfs, "listeners", listeners)
+    monkeypatch.setattr(system_listeners, "is_listened_on", is_listened_on)
+    monkeypatch.setattr(system_listeners, "listeners", listeners)
     assert readiness.listens_elsewhere(Nobody(), 8000) == ""
     assert sorted(asked) == ["own", "port"]
