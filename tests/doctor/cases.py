@@ -287,7 +287,7 @@ CASES: list[Case] = [
            _job('{"schedule": "*/5 * * * *"}', run__sh="#!/bin/sh\n")),
     *_pair("JOB-04", _job(run__sh="#!/bin/sh\n"), _job('{"is_singleton": false}',
            run__sh="#!/bin/sh\n")),
-    *_pair("OPS-01", _settings(APPSVC_DRAIN_SECONDS="8"), _settings(APPSVC_DRAIN_SECONDS="1"),
+    *_pair("OPS-01", _settings(APPSVC_GRACEFUL_TIMEOUT="8"), _settings(APPSVC_GRACEFUL_TIMEOUT="1"),
            _settings(WEBSITES_CONTAINER_STOP_TIME_LIMIT="600")),
     *_pair("OPS-02", _settings(WEBSITES_CONTAINER_START_TIME_LIMIT="3600"),
            _settings(WEBSITES_CONTAINER_START_TIME_LIMIT="600")),

@@ -182,7 +182,7 @@ def test_one_place_chooses(function: str) -> None:
         "choose_port": {"serving/plan.py", "settings/settings.py"},  # a property of the settings
         "make_plan": {"serving/start.py", "gunicorn_conf.py"},
     }
-    others = ("emulator", "startup", "cli")  # these have other plans
+    others = ("emulator", "startup", "cli", "doctor")  # these have other plans
     callers = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

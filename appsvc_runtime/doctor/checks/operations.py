@@ -29,12 +29,10 @@ def ops_01(site: Site) -> Iterator[Found]:
             f"{names.STOP_TIME_LIMIT} is above {names.MAX_STOP_SECONDS}, the platform's maximum.",
             f"Set at most {names.MAX_STOP_SECONDS}.",
         )
-    own = (_number(site.settings.get("APPSVC_DRAIN_SECONDS", "")) or 0) + (
-        _number(site.settings.get("APPSVC_GRACEFUL_SECONDS", "")) or 0
-    )
+    own = _number(site.settings.get("APPSVC_GRACEFUL_TIMEOUT", "")) or 0
     if own >= limit:
         yield Found(
-            f"Draining and stopping take {own:g} s, and the platform kills after {limit:g} s.",
+            f"The app may take {own:g} s to stop, and the platform kills after {limit:g} s.",
             f"Set {names.STOP_TIME_LIMIT} to more, at most {names.MAX_STOP_SECONDS}.",
         )
 
