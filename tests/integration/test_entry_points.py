@@ -237,8 +237,10 @@ def test_an_app_that_does_not_load(door: str, source: str, app: str, said: str, 
     if "async" in source:  # without a named server it would be served
         words += ["--server", "gunicorn" if door == "serve" else "waitress"]
     result = run("-m", *words, app, "--port", str(free_port()), cwd=site)
-    assert result.returncode == (4 if door == "serve" else 1)
-    assert result.stderr.count("Error: The app") == 1, result.stderr
+    # gunicorn before 27 may end with another code, as test_launch.py explains.
+    before = door == "serve" and release("gunicorn") < (27,)
+    assert result.returncode in ((1, 4) if before else (4 if door == "serve" else 1,))
+    assert result.stderr.count("Error: The app") in ((1, 2) if before else (1,)), result.stderr
     assert said in result.stderr
     assert "appsvc_runtime" not in result.stderr.partition("Traceback")[2]
     assert ("Traceback" in result.stderr) is (source == "import not_there")
