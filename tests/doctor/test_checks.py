@@ -11,6 +11,7 @@ from appsvc_runtime.doctor.check import HOSTS, SEVERITIES
 from appsvc_runtime.doctor.given import GivenSettings
 from appsvc_runtime.doctor.site import Site
 from appsvc_runtime.doctor.table import all_checks, find_check, run_checks
+from tests.support.programs import needs_git
 
 from . import table
 from .cases import CASES, Case
@@ -66,6 +67,7 @@ def test_table() -> None:
         assert check.look.__name__ == check.id.lower().replace("-", "_")
 
 
+@needs_git
 def test_tracked_secrets(tmp_path: Path) -> None:
     """A `.env` that git has is found; one that it has not is none."""
     check = find_check("SET-05")

@@ -16,6 +16,7 @@ from appsvc_runtime.doctor.logs.read import SHAPES, read_log
 from appsvc_runtime.doctor.site import Site
 from appsvc_runtime.doctor.table import all_checks, find_check, run_checks
 from tests.support.processor_time import LONG, limit
+from tests.support.programs import needs_git
 
 _FILES = [check for check in all_checks() if "run" not in check.looks_at]
 _JOB = "App_Data/jobs/triggered/a"
@@ -76,6 +77,7 @@ def test_long_lines_of_a_log() -> None:
     assert len(SHAPES) > 80
 
 
+@needs_git
 def test_no_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither git, nor what a repository's configuration tells git to run."""
     git = ["git", "-C", str(tmp_path)]
@@ -92,6 +94,7 @@ def test_no_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [one.check.id for one in results if one.check.id == "SET-05" and one.found]
 
 
+@needs_git
 @pytest.mark.parametrize("kind", ["sha1", "sha256"])
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_index(kind: str, version: int, tmp_path: Path) -> None:

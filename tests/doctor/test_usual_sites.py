@@ -140,7 +140,7 @@ def _look(files: dict[str, str], command: str | None, given: bool, folder: Path)
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(text.encode())  # without Windows' line ends
     site = Site(folder, GivenSettings(_PLATFORM, "s.json") if given else None, command)
     results = run_checks(site, _CHECKS, site.hosts)
     for found in (one for result in results for one in result.found):
