@@ -236,7 +236,11 @@ DEVIATIONS = (
         "output that is not UTF-8 is read in Windows' own encoding",
     ),
     Deviation(
-        ("tests/doctor/test_cli.py::test_junit", "tests/doctor/test_cli.py::test_github"),
+        (
+            "tests/doctor/test_cli.py::test_junit",
+            "tests/doctor/test_cli.py::test_github",
+            "tests/doctor/test_strangers.py::test_names_with_control_characters",
+        ),
         TEST,
         "names of files have no such characters there",
     ),
