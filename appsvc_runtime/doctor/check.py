@@ -7,7 +7,7 @@ function's docstring is the text of `appsvc doctor --explain`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -71,6 +71,14 @@ class Check:
     def group(self) -> str:
         """The letters of the id."""
         return self.id.partition("-")[0]
+
+    def belongs_to(self, hosts: Collection[str]) -> bool:
+        """Return whether it is made for one of these hosts."""
+        return self.host == "any" or self.host in hosts
+
+    def needs_run(self, hosts: Collection[str]) -> bool:
+        """Return whether it runs the site, and is made for one of these hosts."""
+        return "run" in self.looks_at and self.belongs_to(hosts)
 
     @property
     def explanation(self) -> str:

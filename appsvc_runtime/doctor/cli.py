@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import sys
@@ -25,7 +24,7 @@ from .trial import TrialOptions
 __all__ = ["command"]
 
 # Of a longer log, the beginning: the first error is the cause of the others.
-_MAX_LINES = 200_000
+_MAX_BYTES = 50_000_000
 _PROFILES = (*(host for host in HOSTS if host != "any"), "full")
 
 
@@ -110,11 +109,12 @@ def command(
     )
     if runs:
         looked.trial_options = TrialOptions(settings, health_check, looked.command, python_version)
-        if sys.stderr.isatty():
-            echo("Building and running the site in the emulator; --no-run leaves it out.", err=True)
     chosen = read_selection(looked.project, Selection(select, ignore), fail_on)
     hosts = _hosts(looked, profile)
-    results = run_checks(looked, filter(chosen.takes, all_checks()), hosts)
+    checks = [check for check in all_checks() if chosen.takes(check)]
+    if runs and sys.stderr.isatty() and any(check.needs_run(hosts) for check in checks):
+        echo("Building and running the site in the emulator; --no-run leaves it out.", err=True)
+    results = run_checks(looked, checks, hosts)
     if baseline:
         results = without_known(results, read_baseline(baseline))
     if new_baseline:
@@ -139,7 +139,7 @@ def _explain_log(name: str) -> int:
     """Print what a log shows; return 1 if it shows a cause."""
     try:
         with click.open_file(name, "rb") as file:
-            lines = _decode(list(itertools.islice(file, _MAX_LINES)))
+            lines = _decode(file.read(_MAX_BYTES))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
@@ -151,9 +151,8 @@ def _explain_log(name: str) -> int:
     return int(any(one.shape.is_cause for one in seen))
 
 
-def _decode(lines: list[bytes]) -> list[str]:
-    """Return the text of a log's lines; PowerShell's `>` and Tee-Object write UTF-16."""
-    data = b"".join(lines)
+def _decode(data: bytes) -> list[str]:
+    """Return the lines of a log; PowerShell's `>` and Tee-Object write UTF-16."""
     is_utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
     # Not splitlines(): a form feed ends no line of a log.

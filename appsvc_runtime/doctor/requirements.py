@@ -10,18 +10,16 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
-
-from ..system.plain_file import read_plain
 
 __all__ = ["Requirement", "normal", "of_project", "read_project", "read_requirements"]
 
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)", re.S)
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]+(\S+)")
-_MAX_FILES, _MAX_BYTES = 50, 1_000_000
+_MAX_FILES = 50
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,16 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read_requirements(folder: Path, name: str) -> list[Requirement]:
-    """Return the requirements of a file and of those that it includes, each file once."""
+def read_requirements(read: Callable[[str], bytes], name: str) -> list[Requirement]:
+    """Return the requirements of a file and of those that it includes, each file once.
+
+    `read` returns the content of a file of the site, none for any other.
+    """
     found: list[Requirement] = []
     waiting, seen = [name], {name}
     while waiting and len(seen) <= _MAX_FILES:
         file = waiting.pop(0)
-        for number, line in _lines(folder, file):
+        for number, line in _lines(read(file)):
             include = _INCLUDE.fullmatch(line)
             if include:
                 inner = os.path.normpath(PurePosixPath(file).parent / include[1]).replace("\\", "/")
@@ -67,15 +68,15 @@ def read_requirements(folder: Path, name: str) -> list[Requirement]:
     return found
 
 
-def read_project(folder: Path) -> dict[str, Any]:
-    """Return what pyproject.toml says, {} if it cannot be read, or before Python 3.11."""
+def read_project(data: bytes) -> dict[str, Any]:
+    """Return what a pyproject.toml says, {} if it cannot be read, or before Python 3.11."""
     if sys.version_info < (3, 11):
         return {}
     tomllib = importlib.import_module("tomllib")  # not there for a type checker of 3.10
     try:
-        read: dict[str, Any] = tomllib.loads(read_plain(folder / "pyproject.toml").decode("utf-8"))
+        read: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
         return read
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -93,12 +94,8 @@ def _table(value: Any, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _lines(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+def _lines(data: bytes) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not empty, without comments, continued ones joined."""
-    try:
-        data = read_plain(folder / name, _MAX_BYTES)
-    except (OSError, ValueError):
-        return
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     begun, start = "", 0
     for number, line in enumerate(data.decode(encoding, "replace").splitlines(), 1):

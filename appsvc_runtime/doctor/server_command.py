@@ -38,10 +38,6 @@ _PORT = {
     "uvicorn": ("--port",), "granian": ("--port",), "flask": ("--port", "-p"),
     "waitress-serve": ("--port",), "appsvc": ("--port",),
 }  # fmt: skip
-_EVERYWHERE = {
-    "gunicorn": "--bind 0.0.0.0:$PORT", "hypercorn": "--bind 0.0.0.0:$PORT",
-    "waitress-serve": "--listen 0.0.0.0:$PORT",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,11 +62,6 @@ class ServerCommand:
             return True
         worker = option(self.words, ("-k", "--worker-class"))
         return any(name in worker.lower() for name in ("uvicorn", "asgi", "hypercorn"))
-
-    @property
-    def everywhere(self) -> str:
-        """The arguments with which the platform reaches it."""
-        return _EVERYWHERE.get(self.program, "--host 0.0.0.0 --port $PORT")
 
 
 def read_server_command(command: str) -> ServerCommand | None:

@@ -186,19 +186,19 @@ class Site:
     @cached_property
     def requirements_file(self) -> str:
         """The file that the build installs from, "" if it finds none."""
-        named = self.setting(_REQUIREMENTS_PATH).strip()
+        named = self.setting(_REQUIREMENTS_PATH).strip().removeprefix("./")
         return named or ("requirements.txt" if self.has("requirements.txt") else "")
 
     @cached_property
     def project(self) -> dict[str, Any]:
         """What pyproject.toml says."""
-        return read_project(self.folder) if self.has("pyproject.toml") else {}
+        return read_project(self.data("pyproject.toml"))
 
     @cached_property
     def requirements(self) -> list[Requirement]:
         """The packages that the build is asked to install."""
         if self.requirements_file:
-            return read_requirements(self.folder, self.requirements_file)
+            return read_requirements(self.data, self.requirements_file)
         return of_project(self.project)
 
     def requires(self, *packages: str) -> Requirement | None:

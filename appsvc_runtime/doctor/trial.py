@@ -17,12 +17,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..azure import names
-from ..system import capabilities
 from .check import UnknownError
 
 __all__ = ["Answer", "Trial", "TrialOptions", "run_trial"]
@@ -56,7 +54,6 @@ class TrialOptions:
     health_path: str = ""
     startup_command: str = ""
     python_version: tuple[int, int] | None = None
-    builds: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,11 @@ class Answer:
 class Trial:
     """What was seen. `problem` is why the site did not start, "" if it did.
 
-    `host` is the public name that requests were for; `probes` are answers to the platform's own
-    requests, `pages` those to a client's; all come over HTTPS as a client sees it.
+    `probes` are answers to the platform's own requests, `pages` those to a client's; all come over
+    HTTPS, as a client sees it.
     """
 
     problem: str = ""
-    output: str = field(default="", repr=False)
-    host: str = ""
     seconds: float = 0.0
     pages: tuple[Answer, ...] = ()
     probes: tuple[Answer, ...] = ()
@@ -93,10 +88,6 @@ class Trial:
 
 def run_trial(folder: Path, options: TrialOptions) -> Trial:
     """Run the site and return what was seen. Raise UnknownError where it cannot be run."""
-    if find_spec("aiohttp") is None:
-        raise UnknownError('a run needs the extra: pip install "appsvc-runtime[emulator]"')
-    if not capabilities.can_fork():
-        raise UnknownError("a run needs Linux")
     arguments = ["emulate", str(folder), "--as", "linux", "--port", "0", "--https"]
     for one in options.settings:
         arguments += ["--set", one]
@@ -104,23 +95,19 @@ def run_trial(folder: Path, options: TrialOptions) -> Trial:
         arguments += ["--startup-command", options.startup_command]
     if options.python_version:
         arguments += ["--python-version", ".".join(map(str, options.python_version))]
-    if not options.builds:
-        arguments.append("--no-build")
     with _emulator(arguments) as output:
         url = output.wait_for(_READY, _NOT_READY)
         if output.exit_code == _CANNOT:
             raise UnknownError(f"the site cannot be run here ({url.rstrip('.')})")
         if not url.startswith("http"):
-            return Trial(problem=url, output=output.text)
-        place = urlsplit(url)
-        host = f"{folder.resolve().name or 'site'}.azurewebsites.net"
-        port = place.port or 0
+            return Trial(problem=url)
+        port = urlsplit(url).port or 0
         after = _AFTER.findall(output.text)
         pages = tuple(_ask(port, path, {}) for path in ("/", MISSING))
         paths = [names.DEFAULT_WARMUP_PATH, *filter(None, [options.health_path])]
         probes = tuple(_ask(port, path, _PROBE) for path in paths)
         seconds = float(after[-1]) if after else 0.0
-        return Trial("", output.text, host, seconds, pages, probes)
+        return Trial("", seconds, pages, probes)
 
 
 class _Output:

@@ -19,7 +19,7 @@ from .wsgi_search import is_searched
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["AppFile", "misplaced_apps", "spelled_otherwise"]
+__all__ = ["AppFile", "entries_of", "misplaced_apps", "spelled_otherwise"]
 
 # A hint is not worth reading a whole disk.
 _MAX_FILES_READ = 200
@@ -88,7 +88,7 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[Path, str, str
     for folder in _searched(listed):
         yield from _in_folder(folder, "")
         if folder.name == _SOURCES:
-            for inner in _searched(_entries(folder.path)):
+            for inner in _searched(entries_of(folder.path)):
                 if _is_package(inner):
                     yield from _in_folder(inner, _SOURCES)
 
@@ -109,7 +109,8 @@ def _searched(entries: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]
     return (one for one in entries if one.is_dir(follow_symlinks=False) and is_searched(one))
 
 
-def _entries(path: str) -> list[os.DirEntry[str]]:
+def entries_of(path: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """Return a folder's entries in byte order, none if it cannot be read."""
     try:
         return sorted(os.scandir(path), key=lambda entry: os.fsencode(entry.name))
     except OSError:

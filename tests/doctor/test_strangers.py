@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -169,3 +170,18 @@ def test_the_name_that_is_missing(tmp_path: Path) -> None:
     shown = Site(tmp_path).masked(text)
     assert "(KeyError: 'SECRET_KEY', at app.py)" in shown
     assert "hunter2" not in shown
+
+
+def test_requirements_elsewhere_are_not_read(tmp_path: Path) -> None:
+    """Not by a setting, an included file or a link: a line that is wrong would be shown."""
+    (tmp_path / "mine.txt").write_text("hunter2 @ file:///home/me/hunter2\n")
+    site = tmp_path / "site"
+    site.mkdir()
+    outside = [str(tmp_path / "mine.txt"), "../mine.txt"]
+    for name in outside:
+        looked = Site(site, GivenSettings({"CUSTOM_REQUIREMENTSTXT_PATH": name}, "s"))
+        assert looked.requirements == []
+    (site / "requirements.txt").write_text("".join(f"-r {name}\n" for name in [*outside, "a.txt"]))
+    with contextlib.suppress(OSError):  # Windows lets only some users make links
+        (site / "a.txt").symlink_to(tmp_path / "mine.txt")
+    assert Site(site).requirements == []

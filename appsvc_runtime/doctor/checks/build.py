@@ -58,8 +58,7 @@ def bld_02(site: Site) -> Iterator[Found]:
         if site.has(lock):
             yield Found(
                 f"The build installs from requirements.txt and does not read {lock}.",
-                f"Make requirements.txt of it in your pipeline, or remove one: "
-                f"{'`uv export` writes it' if lock == 'uv.lock' else 'one of them gets stale'}.",
+                "Write requirements.txt from it in your pipeline, or remove one of the two.",
                 lock,
             )
 
@@ -110,8 +109,6 @@ def bld_05(site: Site) -> Iterator[Found]:
     A zip of the folder takes them along: thousands of files for another machine, and with the name
     antenv the platform takes it for its own. Deploy what git has, or leave them out of the zip.
     """
-    if site.has(".git") or "*" in site.text(".deployment"):
-        return
     ignored = site.text(".gitignore") + site.text(".dockerignore") + site.text(".webignore")
     for folder in site.tree.environments:
         if folder == "antenv":

@@ -31,7 +31,7 @@ def start_08(site: Site) -> Iterator[Found]:
     seen = diagnosis.Site(
         site.folder, site.command, site.plan, site.given.values if site.given else {}
     )
-    for shape in diagnosis.SHAPES[:4]:
+    for shape in diagnosis.SCRIPT_SHAPES:
         for cause in shape(seen):
             yield Found(
                 f"{_sentence(cause.why, site.command_file)}.", cause.hint, site.command_file

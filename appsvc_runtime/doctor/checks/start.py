@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from ...azure import names
+from ...emulator.linux.diagnosis.binding import listen_on
 from ...startup import exec_check, interface, python_files
-from ...startup.app_search import misplaced_apps
+from ...startup.app_search import entries_of, misplaced_apps
 from ...startup.command import serve_command
 from ..check import Found, check
-from ..entries import entries_of
 from ..server_command import ServerCommand, read_server_command
 from ..site import Site
 
@@ -168,7 +168,7 @@ def start_06(site: Site) -> Iterator[Found]:
         return
     yield Found(
         f"{server.program} listens on {server.address}, which the platform cannot reach.",
-        f"Add `{server.everywhere}`, or use `exec appsvc serve`.",
+        f"{listen_on(site.launch.text)} `exec appsvc serve` does.",
         site.launch.file,
         site.launch.line,
         site.masked(site.launch.text),
@@ -197,7 +197,7 @@ def start_07(site: Site) -> Iterator[Found]:
     yield Found(
         f"{server.program} listens on port {server.port}, but the platform asks "
         f"{'that of PORT' if own else '8000'}.",
-        "Listen on $PORT.",
+        listen_on(site.launch.text),
         site.launch.file,
         site.launch.line,
         site.masked(site.launch.text),

@@ -27,7 +27,7 @@ _KEPT = "\t\n"
 
 
 def json_report(report: Report) -> str:
-    """Return the report as JSON, by docs/doctor.schema.json."""
+    """Return the report as JSON; `version` changes if a name in it does."""
     value = {
         "version": SCHEMA_VERSION,
         "tool": {"name": "appsvc doctor", "version": __version__},

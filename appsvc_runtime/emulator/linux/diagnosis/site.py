@@ -23,7 +23,7 @@ from .programs import NOT_EXECUTABLE, NOT_FOUND
 from .seen import Cause, Seen
 from .shell_files import shell_files
 
-__all__ = ["SHAPES", "Site", "asgi_cause", "describe", "find_causes"]
+__all__ = ["SCRIPT_SHAPES", "SHAPES", "Site", "asgi_cause", "describe", "find_causes"]
 
 _SYNTAX = 2  # a shell's exit code for what it cannot read
 _BAD_SCRIPT = (_SYNTAX, NOT_EXECUTABLE, NOT_FOUND)
@@ -245,11 +245,15 @@ def _websites_port(site: Site) -> Iterator[Cause]:
         )
 
 
-SHAPES: tuple[Callable[[Site], Iterator[Cause]], ...] = (
+# Those of the files that a startup command runs.
+SCRIPT_SHAPES: tuple[Callable[[Site], Iterator[Cause]], ...] = (
     _python_file,
     _first_line,
     _line_ends,
     _first_program,
+)
+SHAPES: tuple[Callable[[Site], Iterator[Cause]], ...] = (
+    *SCRIPT_SHAPES,
     _asgi,
     _source_folder,
     _other_file,
